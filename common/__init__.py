@@ -1,0 +1,1 @@
+"""What the services and the training share: messages, runtime, images, artifacts."""

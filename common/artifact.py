@@ -1,0 +1,128 @@
+"""A trained model on disk: a folder with ``manifest.json`` beside the files that it describes."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import AffectlineError
+from common.labels import LABELS
+
+MANIFEST: Final = "manifest.json"
+DEFAULT_MODEL: Final = Path(__file__).parent / "models" / "vgg16-48"
+
+Format = Literal["litert-int8", "litert-float32", "keras", "saved_model"]
+
+
+class ModelFile(BaseModel):
+    """One file (or, for a SavedModel, one folder) of an artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    """Relative to the artifact's folder."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(BaseModel):
+    """What a model wants, what it gives, how good it was and how it came to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    manifest_version: Literal[1] = 1
+    name: str
+    labels: tuple[str, ...]
+    """Meaning of each output, in order."""
+    input_height: int = Field(ge=16, le=1024)
+    input_width: int = Field(ge=16, le=1024)
+    preprocessing: Literal["vgg16", "raw"]
+    """``vgg16``: BGR minus the ImageNet means; ``raw``: 0 to 255 as they are."""
+    output: Literal["probabilities", "logits"]
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
+    files: dict[Format, ModelFile]
+    metrics: dict[str, Any] = {}
+    """Accuracies and the like, 0 to 1, keyed by format and split."""
+    training: dict[str, Any] = {}
+    """Recipe, arguments, data and library versions."""
+
+
+class Artifact:
+    """An artifact's folder and its manifest; files are verified before they are handed out."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @property
+    def model_id(self) -> str:
+        """Name and the start of the served file's checksum, e.g. ``vgg16-48@1f3a9c02``."""
+        formats: tuple[Format, ...] = ("litert-int8", "litert-float32", "keras", "saved_model")
+        first = next(self.manifest.files[f] for f in formats if f in self.manifest.files)
+        return f"{self.manifest.name}@{first.sha256[:8]}"
+
+    def verified(self, kind: Format) -> Path:
+        """Path of one of the artifact's files, after its SHA-256 was found right.
+
+        Raises:
+            AffectlineError: The artifact has no such file, or the file is not the one that the
+                manifest describes.
+        """
+        entry = self.manifest.files.get(kind)
+        if entry is None:
+            have = ", ".join(sorted(self.manifest.files))
+            raise AffectlineError(
+                f"model {self.folder} has no {kind} file (it has {have})",
+                "export it with affectline-train export",
+            )
+        path = self.folder / entry.path
+        if not path.exists():
+            raise AffectlineError(f"model file {path} is missing", "restore it or export it again")
+        found = checksum(path)
+        if found != entry.sha256:
+            raise AffectlineError(
+                f"model file {path} has SHA-256 {found[:12]}…, its manifest says "
+                f"{entry.sha256[:12]}…",
+                "the file is damaged or was exchanged; restore it or export it again",
+            )
+        return path
+
+
+def load(folder: Path = DEFAULT_MODEL) -> Artifact:
+    """Read the manifest of an artifact.
+
+    Raises:
+        AffectlineError: No manifest there, it does not parse, or its labels are not ours.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise AffectlineError(
+            f"no model at {folder} ({error.strerror or error})",
+            f"name a folder that holds {MANIFEST}, such as one made by affectline-train export",
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise AffectlineError(
+            f"{path}: {where}: {first['msg']}", "export the model again with this version"
+        ) from error
+    if manifest.labels != LABELS:
+        raise AffectlineError(
+            f"{path}: labels {', '.join(manifest.labels)} are not {', '.join(LABELS)}",
+            "use a model trained on the seven FER2013 emotions",
+        )
+    return Artifact(folder, manifest)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's relative file names and contents in sorted order."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            if file != path:
+                digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

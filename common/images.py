@@ -1,0 +1,56 @@
+"""Pictures on their way into a model, the same for training and for serving."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FER_SIZE: Final = 48
+"""Side of a FER2013 picture in pixels."""
+
+VGG_MEAN_BGR: Final = (103.939, 116.779, 123.68)
+"""ImageNet channel means in BGR order, the zero-centring of Simonyan & Zisserman (2014)."""
+
+
+def to_square(gray: NDArray[np.uint8], size: int = FER_SIZE) -> NDArray[np.uint8]:
+    """Scale a face crop to the side that a model wants.
+
+    Args:
+        gray: ``(H, W) uint8`` grayscale picture of a face.
+        size: Side of the result in pixels.
+
+    Returns:
+        ``(size, size) uint8``; area-averaged when shrinking, bilinear when growing.
+    """
+    if gray.shape == (size, size):
+        return gray
+    shrinking = gray.shape[0] >= size and gray.shape[1] >= size
+    how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(gray, (size, size), interpolation=how), dtype=np.uint8)
+
+
+def to_three_channels(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Repeat grayscale pictures three times, as a network for colour pictures wants them.
+
+    Args:
+        gray: ``(N, H, W) uint8``.
+
+    Returns:
+        ``(N, H, W, 3) uint8``, all channels equal.
+    """
+    return np.repeat(gray[..., np.newaxis], 3, axis=-1)
+
+
+def to_vgg16(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Zero-centre pictures as VGG16's ImageNet weights expect (Keras' ``caffe`` mode).
+
+    Args:
+        pictures: ``(..., 3) uint8`` in RGB order (for grayscale all channels are equal).
+
+    Returns:
+        ``(..., 3) float32`` in BGR order, ImageNet means subtracted, not scaled:
+        -123.68 to 151.061.
+    """
+    mean = np.asarray(VGG_MEAN_BGR, dtype=np.float32)
+    return pictures[..., ::-1].astype(np.float32) - mean

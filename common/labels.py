@@ -1,0 +1,6 @@
+"""The seven emotions, in FER2013's order."""
+
+from typing import Final
+
+LABELS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""Index i is FER2013's ``emotion`` value i (Goodfellow et al. 2013)."""

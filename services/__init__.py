@@ -1,0 +1,1 @@
+"""The processes of the pipeline, one module for each."""

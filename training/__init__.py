@@ -1,0 +1,1 @@
+"""From FER2013 to the artifact that the classifier serves."""
