@@ -1,0 +1,1 @@
+"""The detector process: pictures in, face crops out."""

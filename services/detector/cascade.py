@@ -1,0 +1,176 @@
+"""Faces by OpenCV's Haar cascade: a scan of the whole picture, and a search near a known face."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.detector.cropping import cut
+
+_CASCADE: Final = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
+
+_WINDOW: Final = 24
+"""Side of the cascade's own window: it sees no smaller face."""
+
+_PATCH_FACE: Final = 32
+"""A near search scales the picture until the face has this side: every face costs the same."""
+
+_TURN: Final = 12.0
+"""Degrees between the directions of a near search; the cascade bears about 15 either way."""
+
+_MAX_ROLL: Final = 40.0
+"""Degrees. Farther than heads roll, and where a search would end up on its side."""
+
+_SURE: Final = 8
+"""Windows that agree on a face so clear that no other direction needs a look (usual: 10 to 25)."""
+
+
+class Sighting(NamedTuple):
+    """A face as a finder sees it: a square, perhaps rolled."""
+
+    x: float
+    """Centre in pixels from the left."""
+    y: float
+    """Centre in pixels from the top."""
+    side: float
+    """In pixels, framed as by the Haar cascade: from mid-forehead to below the lips."""
+    angle: float
+    """Roll in degrees, positive counter-clockwise on the screen."""
+    evidence: float
+    """Number of overlapping windows that agree, added up over all directions looked in."""
+
+
+class Finder(Protocol):
+    """What finds faces in a picture."""
+
+    def scan(self, gray: NDArray[np.uint8], angle: float) -> list[Sighting]:
+        """Look for faces anywhere, in a picture turned back by ``angle`` degrees."""
+
+    def follow(
+        self, gray: NDArray[np.uint8], last: Sighting, probe: bool, reach: float
+    ) -> Sighting | None:
+        """Look for one face near where it was.
+
+        Args:
+            gray: ``(H, W) uint8``.
+            last: Where to look.
+            probe: Measure the roll again, even when the face is clear as it was.
+            reach: How far to look: 1 for the next picture, more after a miss.
+        """
+
+
+class HaarFinder:
+    """OpenCV's frontal face cascade (Viola & Jones 2001; Lienhart & Maydt 2002).
+
+    Args:
+        scan_size: Longer side of the reduced picture of a full scan, in pixels.
+        scale_factor: Between the sizes of faces that a full scan tries.
+        min_neighbours: Windows that must agree in a full scan.
+        min_face: Smallest face of a full scan, as a fraction of the picture's height.
+    """
+
+    def __init__(
+        self, scan_size: int, scale_factor: float, min_neighbours: int, min_face: float
+    ) -> None:
+        self._cascade = cv2.CascadeClassifier(str(_CASCADE))
+        self._scan_size = scan_size
+        self._scale_factor = scale_factor
+        self._min_neighbours = min_neighbours
+        self._min_face = min_face
+
+    def scan(self, gray: NDArray[np.uint8], angle: float) -> list[Sighting]:
+        height, width = gray.shape
+        shrink = max(1.0, max(width, height) / self._scan_size)
+        small = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+        picture = np.asarray(cv2.resize(gray, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        if angle:
+            turn = cv2.getRotationMatrix2D((small[0] / 2, small[1] / 2), -angle, 1)
+            picture = np.asarray(
+                cv2.warpAffine(picture, turn, small, borderMode=cv2.BORDER_REPLICATE), np.uint8
+            )
+        least = max(_WINDOW, round(self._min_face * small[1]))
+        found = self._detect(picture, self._scale_factor, self._min_neighbours, least, 10_000)
+        middle = (width / 2, height / 2)
+        return [_placed(one, (small[0] / 2, small[1] / 2), middle, shrink, angle) for one in found]
+
+    def follow(
+        self, gray: NDArray[np.uint8], last: Sighting, probe: bool, reach: float
+    ) -> Sighting | None:
+        straight = self._look(gray, last, last.angle, reach)
+        if straight and straight.evidence >= _SURE and not probe:
+            return straight
+        turned = [self._look(gray, last, last.angle + turn, reach) for turn in (-_TURN, _TURN)]
+        return _agreed([one for one in (straight, *turned) if one])
+
+    def _look(
+        self, gray: NDArray[np.uint8], last: Sighting, angle: float, reach: float
+    ) -> Sighting | None:
+        """Search the neighbourhood of a face in one direction."""
+        if abs(angle) > _MAX_ROLL:
+            return None
+        size = round(_PATCH_FACE * (1 + 0.6 * reach))
+        step = last.side / _PATCH_FACE
+        patch = cut(gray, (last.x, last.y), size * step, angle, size)
+        spread = 1 + 0.2 * reach
+        found = self._detect(
+            patch, 1.1, 1, round(_PATCH_FACE / spread), round(_PATCH_FACE * spread)
+        )
+        middle = (size / 2, size / 2)
+        placed = [_placed(one, middle, (last.x, last.y), step, angle) for one in found]
+        return max(placed, key=lambda one: _likeness(one, last), default=None)
+
+    def _detect(
+        self, picture: NDArray[np.uint8], factor: float, neighbours: int, least: int, most: int
+    ) -> list[tuple[float, float, float, int]]:
+        """Boxes as ``(centre x, centre y, side, agreeing windows)``."""
+        if min(picture.shape) < max(_WINDOW, least):
+            return []
+        boxes, counts = self._cascade.detectMultiScale2(
+            picture, factor, neighbours, minSize=(least, least), maxSize=(most, most)
+        )
+        return [
+            (float(x + w / 2), float(y + h / 2), float(w), int(count))
+            for (x, y, w, h), count in zip(boxes, counts, strict=True)
+        ]
+
+
+def _placed(
+    box: tuple[float, float, float, int],
+    middle: tuple[float, float],
+    centre: tuple[float, float],
+    step: float,
+    angle: float,
+) -> Sighting:
+    """Bring a box from a turned and scaled patch back into the picture."""
+    x, y = (box[0] - middle[0]) * step, (box[1] - middle[1]) * step
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return Sighting(
+        centre[0] + x * cos + y * sin,
+        centre[1] - x * sin + y * cos,
+        box[2] * step,
+        angle,
+        box[3],
+    )
+
+
+def _likeness(one: Sighting, last: Sighting) -> float:
+    """Evidence, halved at a quarter of a face away from where the face was."""
+    distance = math.hypot(one.x - last.x, one.y - last.y) / last.side
+    return one.evidence / (1 + (4 * distance) ** 2)
+
+
+def _agreed(sightings: Sequence[Sighting]) -> Sighting | None:
+    """What several directions say together, each with the weight of its evidence.
+
+    The windows that agree fall off evenly on both sides of a head's true roll, so that their
+    centre of gravity is a finer measure of the roll than the best direction.
+    """
+    if not sightings:
+        return None
+    weights = np.array([one.evidence for one in sightings])
+    x, y, side, angle = (weights @ np.array(sightings)[:, :4] / weights.sum()).tolist()
+    return Sighting(x, y, side, angle, float(weights.sum()))

@@ -1,0 +1,120 @@
+"""Face crops framed like FER2013's pictures, and how good they are."""
+
+import math
+from typing import Final, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MARGIN: Final = 0.1
+"""What a crop adds to the cascade's box on each side, in sides of the box."""
+
+_BLUR_SIDE: Final = 64
+"""Crops are compared for blur at this side in pixels, else large faces would look blurred."""
+
+
+class Located(Protocol):
+    """A face with a place in the picture."""
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """``(x, y, width, height)`` in pixels."""
+
+    @property
+    def angle(self) -> float:
+        """Roll of the head in degrees, positive counter-clockwise on the screen."""
+
+
+class Quality(NamedTuple):
+    """How much a classifier can expect of a crop."""
+
+    size: int
+    """Side of the crop in pixels before any scaling."""
+    blur: float
+    """Variance of the Laplacian at 64x64 pixels: below about 50 a face looks blurred."""
+    brightness: float
+    """Mean, from 0 (black) to 1 (white)."""
+
+
+def crop(gray: NDArray[np.uint8], face: Located, margin: float = MARGIN) -> NDArray[np.uint8]:
+    """Cut out a face, upright, at the size that it has in the picture.
+
+    Args:
+        gray: ``(H, W) uint8`` grayscale picture.
+        face: Where the face is; a head rolled by ``face.angle`` is turned back.
+        margin: Added on each side, in sides of the box.
+
+    Returns:
+        ``(S, S) uint8``; what lies outside of the picture repeats its border.
+    """
+    x, y, width, height = face.box
+    side = max(width, height) * (1 + 2 * margin)
+    return cut(gray, (x + width / 2, y + height / 2), side, face.angle, max(1, round(side)))
+
+
+def cut(
+    gray: NDArray[np.uint8], centre: tuple[float, float], side: float, angle: float, size: int
+) -> NDArray[np.uint8]:
+    """Turn a square of the picture upright and scale it.
+
+    Args:
+        gray: ``(H, W) uint8``.
+        centre: Of the square, in pixels; (0, 0) is the picture's corner, not a pixel's centre.
+        side: Of the square, in pixels of the picture.
+        angle: Degrees by which the square is rolled counter-clockwise on the screen.
+        size: Side of the result in pixels.
+
+    Returns:
+        ``(size, size) uint8``; what lies outside of the picture repeats its border.
+    """
+    picture, (left, top), (shrink_x, shrink_y) = _shrunk_surroundings(gray, centre, side, size)
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    step = side / size
+    linear = np.array([[cos, sin], [-sin, cos]]) * step
+    linear[0] /= shrink_x
+    linear[1] /= shrink_y
+    middle = np.array([(centre[0] - left) / shrink_x, (centre[1] - top) / shrink_y]) - 0.5
+    offset = middle - linear @ np.array([(size - 1) / 2, (size - 1) / 2])
+    turned = cv2.warpAffine(
+        picture,
+        np.column_stack([linear, offset]),
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(turned, dtype=np.uint8)
+
+
+def quality(face: NDArray[np.uint8]) -> Quality:
+    """Measure a crop.
+
+    Args:
+        face: ``(S, S) uint8`` as :func:`crop` gives it.
+    """
+    comparable = cv2.resize(face, (_BLUR_SIDE, _BLUR_SIDE), interpolation=cv2.INTER_AREA)
+    blur = float(cv2.Laplacian(comparable, cv2.CV_32F).var())
+    return Quality(face.shape[0], blur, float(face.mean()) / 255)
+
+
+def _shrunk_surroundings(
+    gray: NDArray[np.uint8], centre: tuple[float, float], side: float, size: int
+) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[float, float]]:
+    """What a rotated square can touch, area-averaged first where plain sampling would alias.
+
+    Returns:
+        The picture, where its corner lies in ``gray``, and how much it was shrunk across and down.
+    """
+    shrink = int(side / size)
+    if shrink < 2:
+        return gray, (0, 0), (1.0, 1.0)
+    reach = side * math.sqrt(0.5) + shrink
+    height, width = gray.shape
+    left = min(max(int(centre[0] - reach), 0), width - 1)
+    top = min(max(int(centre[1] - reach), 0), height - 1)
+    right = max(min(math.ceil(centre[0] + reach), width), left + 1)
+    bottom = max(min(math.ceil(centre[1] + reach), height), top + 1)
+    across, down = max(1, (right - left) // shrink), max(1, (bottom - top) // shrink)
+    picture = cv2.resize(gray[top:bottom, left:right], (across, down), interpolation=cv2.INTER_AREA)
+    shrunk = ((right - left) / across, (bottom - top) / down)
+    return np.asarray(picture, dtype=np.uint8), (left, top), shrunk
