@@ -1,0 +1,306 @@
+"""What every process does besides its own work: sockets, signals, heartbeats, counters.
+
+A service is a `Stage`: it gets packets and yields packets. `run_service` gives it a life.
+"""
+
+import contextlib
+import signal
+import socket
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import ClassVar, Final, Literal, Self
+
+import zmq
+
+from common.clock import monotonic, now_ns
+from common.config import Delivery, HubSettings
+from common.errors import AffectlineError
+from common.link import BEAT_S, Link
+from common.messages import Faces, FrameMessage, Health, Latency, Message, Packet
+from common.sockets import Inbox, Publisher, Pusher
+
+HEALTH_S: Final = 1.0
+LATENCIES_KEPT: Final = 500
+EXIT_GIVEN_UP: Final = 78
+"""Exit code of a process that must not be restarted (``EX_CONFIG`` of sysexits.h)."""
+
+
+@dataclass
+class Surroundings:
+    """What a stage may know of the process that it lives in."""
+
+    service: str
+    delivery: Delivery = "lossless"
+    now: Callable[[], int] = now_ns
+    wake: Callable[[], None] = lambda: None
+    """Have the stage's `Stage.tick` called soon; from any thread."""
+    ready: set[str] = field(default_factory=set)
+    """Consumers that have announced themselves."""
+    counters: Counter[str] = field(default_factory=Counter)
+    state: Literal["ready", "degraded"] = "ready"
+    detail: str = ""
+    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
+
+    def observe(self, captured_at: int) -> None:
+        """Note how old a picture is now that this process has dealt with it."""
+        self.latencies_ms.append(max(0, self.now() - captured_at) / 1e6)
+
+
+class Stage:
+    """A service's own work: packets in, packets out. It sees no socket, signal or log."""
+
+    subscriptions: tuple[str, ...] = ()
+    """Prefixes of the bus topics that it wants."""
+    pulls_work: ClassVar[bool] = False
+    """It takes `Faces` from the work queue."""
+    newest_only: ClassVar[type[Message] | None] = None
+    """In live delivery only the newest of these is processed, the others are `superseded`."""
+    tick_ms: int = 100
+    around: Surroundings
+
+    def setup(self) -> None:
+        """Open what the work needs; errors here are told to the user."""
+
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        """Answer one packet."""
+        return ()
+
+    def superseded(self, packet: Packet) -> Iterable[Packet]:
+        """A newer one had already arrived."""
+        return ()
+
+    def refused(self, packet: Packet) -> Iterable[Packet]:
+        """The queue had no room for a packet of ours (live delivery only)."""
+        return ()
+
+    def newly_ready(self, services: set[str]) -> Iterable[Packet]:
+        """Consumers have come, or come back."""
+        return ()
+
+    def tick(self) -> Iterable[Packet]:
+        """Called every ``tick_ms`` at least, and after `Surroundings.wake`."""
+        return ()
+
+    def stop(self) -> Iterable[Packet]:
+        """Asked to stop: say what must still be said."""
+        return ()
+
+    def cleanup(self) -> None:
+        """Close everything."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to do; the process ends with exit code 0."""
+        return False
+
+
+class Waker:
+    """Wakes the loop from signal handlers and other threads."""
+
+    def __init__(self) -> None:
+        self.receiver, self._sender = socket.socketpair()
+        self.receiver.setblocking(False)
+        self._sender.setblocking(False)
+        self.stopping = False
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self.receiver.close()
+        self._sender.close()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Make the poll return."""
+        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody to wake
+            self._sender.send(b"\0")
+
+    def drain(self) -> None:
+        """Forget what woke us."""
+        with contextlib.suppress(BlockingIOError):
+            while self.receiver.recv(4096):
+                pass
+
+
+class Service:
+    """A stage with its sockets."""
+
+    def __init__(self, stage: Stage, name: str, hub: HubSettings, delivery: Delivery) -> None:
+        self.stage = stage
+        self.waker = Waker()
+        self.around = Surroundings(name, delivery, wake=self.waker.wake)
+        stage.around = self.around
+        self.link = Link()
+        self._hub = hub
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._poller = zmq.Poller()
+        self._next_health = self._next_beat = self._next_tick = 0.0
+        self._lossless = delivery == "lossless"
+
+    def run(self) -> int:
+        """Work until the stage is done or somebody says stop; return the exit code."""
+        with self.waker:
+            try:
+                self.link.beat()
+                self.stage.setup()
+                self._connect()
+                self.link.ready()
+                self._loop()
+                self._emit(self.stage.stop())
+            except AffectlineError as error:
+                return self._give_up(error)
+            finally:
+                self.stage.cleanup()
+                self._context.destroy(linger=500)
+                self.link.close()
+        return 0
+
+    def _give_up(self, error: AffectlineError) -> int:
+        if not self.link.give_up(str(error)):
+            raise error
+        return EXIT_GIVEN_UP
+
+    def _connect(self) -> None:
+        self.publisher = Publisher(self._context, self._hub.ingress)
+        self.around.ready = self.publisher.ready
+        self.inboxes: list[Inbox] = []
+        counters = self.around.counters
+        if self.stage.pulls_work:
+            self.inboxes.append(
+                Inbox(self._context, self._hub.work_out, counters, prefixes=None)
+            )
+        self.pusher = Pusher(self._context, self._hub.work_in)
+        # Every process has a bus inbox, if only to announce itself.
+        bus = Inbox(self._context, self._hub.bus, counters, prefixes=self.stage.subscriptions)
+        bus.announce(self.around.service)
+        self.inboxes.append(bus)
+        self._poller.register(self.waker.receiver, zmq.POLLIN)
+        self._poller.register(self.publisher.socket, zmq.POLLIN)
+        if self.link.socket:
+            self._poller.register(self.link.socket, zmq.POLLIN)
+        for inbox in self.inboxes:
+            self._poller.register(inbox.socket, zmq.POLLIN)
+
+    def _loop(self) -> None:
+        while not (self.waker.stopping or self.stage.done):
+            pause = min(self._next_tick, self._next_beat) - monotonic()
+            self._poller.poll(max(0, int(pause * 1000) + 1))
+            self.waker.drain()
+            self._listen()
+            for inbox in self.inboxes:
+                self._take(inbox)
+            self._emit(self.stage.tick())
+            self._next_tick = monotonic() + self.stage.tick_ms / 1000
+            self._beat()
+
+    def _listen(self) -> None:
+        if news := self.publisher.listen():
+            self._emit(self.stage.newly_ready(news))
+
+    def _take(self, inbox: Inbox) -> None:
+        packets: Iterable[Packet] = inbox.receive()
+        newest_only = self.stage.newest_only
+        if newest_only is not None and not self._lossless:
+            packets = self._only_newest(list(packets), newest_only)
+        for packet in packets:
+            self._emit(self.stage.process(packet))
+            if isinstance(packet.message, FrameMessage):
+                self.around.observe(packet.message.captured_at)
+            self._beat()
+            if self.waker.stopping or self.stage.done:
+                return
+
+    def _only_newest(self, packets: list[Packet], kind: type[Message]) -> Iterator[Packet]:
+        last = max((i for i, p in enumerate(packets) if isinstance(p.message, kind)), default=-1)
+        for i, packet in enumerate(packets):
+            if i < last and isinstance(packet.message, kind):
+                self._emit(self.stage.superseded(packet))
+            else:
+                yield packet
+
+    def _emit(self, packets: Iterable[Packet]) -> None:
+        for packet in packets:
+            if self._send(packet):
+                self.around.counters["out"] += 1
+            else:
+                self.around.counters["unsent"] += 1
+                self._emit(self.stage.refused(packet))
+
+    def _send(self, packet: Packet) -> bool:
+        while True:
+            if isinstance(packet.message, Faces):
+                sent = self.pusher.send(packet, wait=self._lossless)
+            else:
+                sent = self.publisher.send(packet, wait=self._lossless)
+            if sent or not self._lossless or self.waker.stopping:
+                return sent
+            if self._beat():  # the supervisor has gone: nobody waits for this any more
+                return False
+            self._listen()
+
+    def _beat(self) -> bool:
+        """Say that we are alive, when it is time; True when we should stop."""
+        now = monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT_S
+            self.link.beat()
+            if self.link.cut():
+                self.waker.stopping = True
+        if now >= self._next_health:
+            self._next_health = now + HEALTH_S
+            self.publisher.send(Packet(self._health()), wait=False)
+        return self.waker.stopping
+
+    def _health(self) -> Health:
+        around = self.around
+        return make_health(
+            around.service, around.state, around.detail, around.counters, around.latencies_ms
+        )
+
+
+def make_health(
+    service: str,
+    state: Literal["starting", "ready", "degraded", "ending"],
+    detail: str,
+    counters: Counter[str],
+    latencies_ms: Iterable[float] = (),
+) -> Health:
+    """Put together a health message of this process."""
+    import os
+
+    ordered = sorted(latencies_ms)
+    return Health(
+        service=service,
+        pid=os.getpid(),
+        at=now_ns(),
+        state=state,
+        detail=detail,
+        counters={"in": 0, "out": 0, "skipped": 0, "invalid": 0, **counters},
+        latency=quantiles(ordered) if ordered else None,
+    )
+
+
+def quantiles(ordered: list[float]) -> Latency:
+    """Nearest-rank quantiles of a sorted, non-empty list of milliseconds."""
+    p50, p95, p99 = (ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.5, 0.95, 0.99))
+    return Latency(p50_ms=p50, p95_ms=p95, p99_ms=p99)
+
+
+def run_service(stage: Stage, name: str, hub: HubSettings, delivery: Delivery) -> int:
+    """Give a stage a life as the process ``name``; return its exit code.
+
+    Raises:
+        AffectlineError: It gave up, and there is no supervisor to tell.
+    """
+    return Service(stage, name, hub, delivery).run()

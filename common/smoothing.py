@@ -1,0 +1,51 @@
+"""A track's emotions over time: the newest distribution weighed against the ones before."""
+
+import math
+from typing import Final
+
+import numpy as np
+
+TIME_CONSTANT_S: Final = 0.5
+"""After this time an expression that has gone still has 37 % (1/e) of its weight. Posed and
+spontaneous expressions last 0.5 to 4 s (Ekman & Friesen 1982), so this smooths away single
+frames and keeps expressions."""
+FORGET_S: Final = 5.0
+"""A track that was not seen for so long starts anew."""
+
+
+class Smoother:
+    """Exponential smoothing in time, for the tracks of one stream.
+
+    The weight of a new distribution is ``1 - exp(-dt / TIME_CONSTANT_S)`` with ``dt`` the time
+    since the track's last one, so the result does not depend on the frame rate.
+    """
+
+    def __init__(self) -> None:
+        self._tracks: dict[int, tuple[int, np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
+
+    def smooth(self, track: int, at: int, probabilities: tuple[float, ...]) -> tuple[float, ...]:
+        """Take in a track's newest distribution.
+
+        Args:
+            track: The face's identity.
+            at: Time of the frame in ns; must not decrease from call to call of one track.
+            probabilities: Seven probabilities.
+
+        Returns:
+            Seven probabilities with the same sum.
+        """
+        new = np.asarray(probabilities)
+        before = self._tracks.get(track)
+        if before is not None:
+            seconds = max(0, at - before[0]) / 1e9
+            if seconds < FORGET_S:
+                weight = -math.expm1(-seconds / TIME_CONSTANT_S)
+                new = before[1] + weight * (new - before[1])
+        self._tracks[track] = (at, new)
+        return tuple(np.clip(new, 0, 1).tolist())
+
+    def forget(self, at: int) -> None:
+        """Drop the tracks that have not been seen for `FORGET_S` at the time ``at`` in ns."""
+        old = [t for t, (seen, _) in self._tracks.items() if at - seen > FORGET_S * 1e9]
+        for track in old:
+            del self._tracks[track]

@@ -1,0 +1,175 @@
+"""The detector process of one stream: frames to faces, and answers back to where they belong."""
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from common.config import Delivery, DetectorSettings, HubSettings
+from common.images import to_square
+from common.messages import Face, Faces, Frame, Message, Packet, Quality, Resend, Scores
+from common.runtime import Stage, run_service
+from services.detector import tracking
+from services.detector.answers import AnswerBook
+from services.detector.cropping import crop, quality
+from services.detector.tracking import FaceTracker, TrackedFace
+
+FULL_DECODE_WIDTH: Final = 960
+"""Wider JPEGs are decoded at half or a quarter of their size, which costs less; a face that fills
+a tenth of the picture's width then still has 48 pixels."""
+LARGEST_CROP: Final = 4096
+
+
+class Detector(Stage):
+    """Finds and follows the faces of one stream, and publishes each frame's one answer."""
+
+    newest_only: ClassVar[type[Message] | None] = Frame
+    tick_ms = 50
+
+    def __init__(self, stream: str, settings: DetectorSettings) -> None:
+        self.subscriptions = (f"frame/{stream}", f"scores/{stream}", f"resend/{stream}")
+        self._stream, self._settings = stream, settings
+        self._epoch = -1
+
+    def setup(self) -> None:
+        cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
+        self._begin(epoch=-1, first_seq=0)
+
+    def _begin(self, epoch: int, first_seq: int) -> None:
+        """Start anew: another epoch's frames have nothing to do with what was before."""
+        self._epoch = epoch
+        self._tracker = FaceTracker(tracking.DetectorSettings(**self._settings.model_dump()))
+        # A detector that joins in the middle must not give a track number a second time
+        self._first_track = first_seq
+        self._book = AnswerBook(lossless=self.around.delivery == "lossless")
+
+    def process(self, packet: Packet) -> Iterator[Packet]:
+        message = packet.message
+        if isinstance(message, Frame):
+            yield from self._take(packet, message)
+        elif getattr(message, "epoch", None) != self._epoch:
+            self.around.counters["late"] += 1
+        elif isinstance(message, Scores):
+            self.around.counters["invalid"] += not self._book.settle(message)
+        elif isinstance(message, Resend):
+            yield from self._book.repeat(message)
+        yield from self._book.publish(self.around.now())
+
+    def superseded(self, packet: Packet) -> Iterator[Packet]:
+        frame = packet.message
+        if isinstance(frame, Frame):
+            self._follow(frame)
+            if not self._book.knows(frame.seq):
+                self.around.counters["skipped"] += 1
+                self._book.skip(frame, "behind")
+        yield from self._book.publish(self.around.now())
+
+    def refused(self, packet: Packet) -> Iterator[Packet]:
+        if isinstance(packet.message, Faces):
+            self.around.counters["skipped"] += 1
+            self._book.skip(packet.message, "behind")
+            yield from self._book.publish(self.around.now())
+
+    def tick(self) -> Iterator[Packet]:
+        for question in self._book.overdue(self.around.now()):
+            self.around.counters["asked_again"] += 1
+            yield question
+        yield from self._book.publish(self.around.now())
+
+    def _follow(self, frame: Frame) -> bool:
+        """Go along with a newer epoch; False for a frame of an older one."""
+        if frame.epoch > self._epoch:
+            self._begin(frame.epoch, frame.seq)
+        return frame.epoch == self._epoch
+
+    def _take(self, packet: Packet, frame: Frame) -> Iterator[Packet]:
+        if not self._follow(frame):
+            self.around.counters["late"] += 1
+            return
+        if self._book.knows(frame.seq):
+            repeated = self._book.again(frame.seq)
+            if repeated is not None:
+                yield repeated
+            return
+        picture = decode_gray(packet.parts[0], frame)
+        if picture is None:
+            self.around.counters["invalid"] += 1
+            self._book.skip(frame, "invalid")
+            return
+        faces = self._find(frame, picture)
+        self.around.counters["faces"] += len(faces.parts) // 2
+        self._book.ask(faces, self.around.now())
+        if faces.parts:
+            yield faces
+
+    def _find(self, frame: Frame, picture: NDArray[np.uint8]) -> Packet:
+        scale = frame.width / picture.shape[1]
+        faces: list[Face] = []
+        parts: list[bytes] = []
+        for found in self._tracker.find(picture):
+            face = crop(picture, found, self._settings.margin)
+            faces.append(self._describe(found, face, scale))
+            parts += [face.tobytes(), to_square(face).tobytes()]
+        message = Faces(
+            stream=frame.stream,
+            epoch=frame.epoch,
+            seq=frame.seq,
+            captured_at=frame.captured_at,
+            media_time=frame.media_time,
+            width=frame.width,
+            height=frame.height,
+            detected_at=self.around.now(),
+            faces=tuple(faces),
+        )
+        return Packet(message, tuple(parts))
+
+    def _describe(self, found: TrackedFace, face: NDArray[np.uint8], scale: float) -> Face:
+        measured = quality(face)
+        x, y, w, h = (round(value * scale) for value in found.box)
+        return Face(
+            track=self._first_track + found.track,
+            box=(x, y, w, h),
+            angle=found.angle,
+            quality=Quality(
+                size=round(measured.size * scale),
+                blur=measured.blur,
+                brightness=measured.brightness,
+            ),
+            crop_side=face.shape[0],
+        )
+
+
+def decode_gray(data: bytes | memoryview, frame: Frame) -> NDArray[np.uint8] | None:
+    """Decode a frame to grayscale, straight at the size that finding faces needs.
+
+    Args:
+        data: The frame's part.
+        frame: Its header.
+
+    Returns:
+        ``(H, W) uint8``, whole or at half or a quarter of the frame's size; None where the bytes
+        are not a picture of the size that the header says.
+    """
+    if frame.encoding == "raw":
+        bgr = np.frombuffer(data, np.uint8).reshape(frame.height, frame.width, 3)
+        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    how, divisor = cv2.IMREAD_GRAYSCALE, 1
+    if frame.width > 2 * FULL_DECODE_WIDTH:
+        how, divisor = cv2.IMREAD_REDUCED_GRAYSCALE_4, 4
+    elif frame.width > FULL_DECODE_WIDTH:
+        how, divisor = cv2.IMREAD_REDUCED_GRAYSCALE_2, 2
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    except cv2.error:  # an empty buffer
+        return None
+    expected = (-(-frame.height // divisor), -(-frame.width // divisor))
+    if picture is None or picture.shape != expected:
+        return None
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def run(stream: str, settings: DetectorSettings, hub: HubSettings, delivery: Delivery) -> int:
+    """Be the detector process of a stream; return the exit code."""
+    return run_service(Detector(stream, settings), f"detector/{stream}", hub, delivery)

@@ -1,0 +1,222 @@
+"""The hub: the only process that binds. Whatever comes in goes out to all who asked for it.
+
+Three roads, each a thread of its own so that one being blocked never blocks another:
+
+* the bus, publishers to consumers: the pipeline's own (back-pressure in lossless delivery), and
+  the outlet for everybody else, which always drops for the slow;
+* the work queue, detectors to classifiers, with a copy to the outlet;
+* Prometheus' scrapes, answered from the health messages that pass by.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import zmq
+
+from common import codec
+from common.clock import monotonic
+from common.config import Delivery, HubSettings
+from common.errors import AffectlineError, InvalidMessage
+from common.link import BEAT_S, Link
+from common.messages import READY, Health, Packet
+from common.runtime import EXIT_GIVEN_UP, HEALTH_S, Waker, make_health
+from common.sockets import SEND_WAIT_MS, bind, new_socket
+from services.metrics import Metrics
+
+Parts = Sequence[bytes | zmq.Frame]
+
+EVERYTHING: Final = b"\x01"
+"""Subscription to all topics, as the XSUB socket sends it to publishers."""
+CONSUMER_HWM: Final = 64
+"""Messages waiting for one consumer of the pipeline. In lossless delivery a full queue holds
+everything up; a frame of 640x360 takes about 40 kB."""
+OUTSIDER_HWM: Final = 256
+"""Messages waiting for one outside tool before it loses some."""
+TAP: Final = "inproc://outlet"
+
+
+class Bus:
+    """Publishers in, consumers and outsiders out."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], hub: HubSettings, delivery: Delivery
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.lossless = delivery == "lossless"
+        self.ingress = new_socket(context, zmq.XSUB)
+        self.consumers = new_socket(context, zmq.XPUB)
+        self.consumers.setsockopt(zmq.SNDHWM, CONSUMER_HWM)
+        self.consumers.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
+        self.consumers.setsockopt(zmq.XPUB_NODROP, int(self.lossless))
+        self.outlet = new_socket(context, zmq.PUB)
+        self.outlet.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
+        self.tap = new_socket(context, zmq.PULL)
+        self.tap.setsockopt(zmq.RCVHWM, OUTSIDER_HWM)
+        bind(self.ingress, hub.ingress)
+        bind(self.outlet, hub.outlet)
+        bind(self.consumers, hub.bus)
+        self.tap.bind(TAP)
+        self.ingress.send(EVERYTHING)
+
+    def forward_message(self) -> Parts | None:
+        """Take one message to the outlet; return it for the consumers."""
+        try:
+            parts: Parts = self.ingress.recv_multipart(zmq.DONTWAIT, copy=False)
+        except zmq.Again:
+            return None
+        self.counters["in"] += 1
+        self.outlet.send_multipart(parts, zmq.DONTWAIT, copy=False)
+        return parts
+
+    def deliver(self, parts: Parts) -> bool:
+        """Give a message to the consumers; False where one of them has no room yet."""
+        try:
+            self.consumers.send_multipart(
+                parts, 0 if self.lossless else zmq.DONTWAIT, copy=False
+            )
+        except zmq.Again:
+            return False
+        self.counters["out"] += 1
+        return True
+
+    def forward_subscriptions(self) -> None:
+        """Tell the sources which consumers are ready."""
+        while True:
+            try:
+                note = self.consumers.recv(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            if note[:1] in (b"\x00", b"\x01") and note[1:].startswith(READY.encode()):
+                self.ingress.send(note)
+
+    def forward_tap(self) -> None:
+        """Show outsiders what goes through the work queue."""
+        while True:
+            try:
+                parts = self.tap.recv_multipart(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return
+            self.outlet.send_multipart(parts, zmq.DONTWAIT, copy=False)
+
+
+class WorkQueue(threading.Thread):
+    """Face crops from all detectors to whichever classifier has room."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], hub: HubSettings) -> None:
+        super().__init__(name="work-queue", daemon=True)
+        self.entrance = new_socket(context, zmq.PULL)
+        self.exit = new_socket(context, zmq.PUSH)
+        self.tap = new_socket(context, zmq.PUSH)
+        self.tap.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
+        bind(self.entrance, hub.work_in)
+        bind(self.exit, hub.work_out)
+        self.tap.connect(TAP)
+
+    def run(self) -> None:
+        """Work until the context is destroyed."""
+        try:
+            while True:
+                parts = self.entrance.recv_multipart(copy=False)
+                try:
+                    self.tap.send_multipart(parts, zmq.DONTWAIT, copy=False)
+                except zmq.Again:
+                    pass  # outsiders never hold the pipeline up
+                self.exit.send_multipart(parts, copy=False)
+        except zmq.ContextTerminated:
+            for socket in (self.entrance, self.exit, self.tap):
+                socket.close(linger=0)
+
+
+class Hub:
+    """The process: a loop around the bus, with the work queue beside it."""
+
+    def __init__(self, settings: HubSettings, delivery: Delivery) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.link = Link()
+        self.waker = Waker()
+        self.metrics = Metrics()
+        self.pending: Parts | None = None
+        self._next_beat = self._next_health = 0.0
+        self._settings, self._delivery = settings, delivery
+
+    def run(self) -> int:
+        """Forward until told to stop; return the exit code."""
+        with self.waker:
+            try:
+                self.bus = Bus(self.context, self._settings, self._delivery)
+                work = WorkQueue(self.context, self._settings)
+                self.metrics.serve(self._settings.host, self._settings.metrics_port)
+            except AffectlineError as error:
+                self.context.destroy(linger=0)
+                if not self.link.give_up(str(error)):
+                    raise
+                return EXIT_GIVEN_UP
+            work.start()
+            self.link.ready()
+            try:
+                self._loop()
+            finally:
+                self.metrics.close()
+                for socket in (self.bus.ingress, self.bus.consumers, self.bus.outlet, self.bus.tap):
+                    socket.close(linger=200)
+                self.context.term()
+                work.join()
+                self.link.close()
+        return 0
+
+    def _loop(self) -> None:
+        poller = zmq.Poller()
+        for socket in (self.bus.ingress, self.bus.consumers, self.bus.tap, self.waker.receiver):
+            poller.register(socket, zmq.POLLIN)
+        if self.link.socket:
+            poller.register(self.link.socket, zmq.POLLIN)
+        while not self.waker.stopping:
+            if self.pending is None:
+                poller.poll(max(0, int((self._next_beat - monotonic()) * 1000) + 1))
+            self.waker.drain()
+            self.bus.forward_subscriptions()
+            self.bus.forward_tap()
+            self._forward_some()
+            self._beat()
+
+    def _forward_some(self) -> None:
+        for _ in range(64):
+            parts = self.pending or self.bus.forward_message()
+            if parts is None:
+                return
+            if not self.bus.deliver(parts):
+                self.pending = parts  # lossless: a consumer is full, so everybody waits
+                return
+            self.pending = None
+            if bytes(parts[0]).startswith(b"health/"):
+                self._note_health(parts)
+
+    def _note_health(self, parts: Parts) -> None:
+        try:
+            packet = codec.decode([bytes(part) for part in parts])
+        except InvalidMessage:
+            self.bus.counters["invalid"] += 1
+        else:
+            if isinstance(packet.message, Health):
+                self.metrics.note(packet.message)
+
+    def _beat(self) -> None:
+        now = monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT_S
+            self.link.beat()
+            if self.link.cut():
+                self.waker.stopping = True
+        if now >= self._next_health:
+            self._next_health = now + HEALTH_S
+            health = make_health("hub", "ready", "", self.bus.counters)
+            self.metrics.note(health)
+            parts = [bytes(part) for part in codec.encode(Packet(health))]
+            self.bus.outlet.send_multipart(parts, zmq.DONTWAIT)
+
+
+def run(settings: HubSettings, delivery: Delivery) -> int:
+    """Be the hub; return the exit code."""
+    return Hub(settings, delivery).run()

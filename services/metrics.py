@@ -1,0 +1,73 @@
+"""Health messages as Prometheus sees them."""
+
+import threading
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from common.clock import now_ns
+from common.errors import AffectlineError
+from common.messages import Health
+
+
+class Metrics(Collector):
+    """The newest health message of every service, served as metrics."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, Health] = {}
+        self._server: tuple[object, threading.Thread] | None = None
+
+    def note(self, health: Health) -> None:
+        """Take in what a service says of itself."""
+        self._newest[health.service] = health
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of every service heard of so far."""
+        ready = GaugeMetricFamily("affectline_ready", "1 ready, 0 otherwise", labels=["service"])
+        age = GaugeMetricFamily(
+            "affectline_health_age_seconds", "Time since the last health message",
+            labels=["service"],
+        )  # fmt: skip
+        messages = CounterMetricFamily(
+            "affectline_messages", "Messages by what became of them", labels=["service", "counter"]
+        )
+        latency = GaugeMetricFamily(
+            "affectline_latency_seconds", "From capture to the end of this stage",
+            labels=["service", "quantile"],
+        )  # fmt: skip
+        for name, health in sorted(self._newest.items()):
+            ready.add_metric([name], float(health.state == "ready"))
+            age.add_metric([name], (now_ns() - health.at) / 1e9)
+            for counter, value in health.counters.items():
+                messages.add_metric([name, counter], value)
+            if health.latency:
+                for quantile in ("p50", "p95", "p99"):
+                    seconds = getattr(health.latency, f"{quantile}_ms") / 1000
+                    latency.add_metric([name, f"0.{quantile[1:]}"], seconds)
+        yield from (ready, age, messages, latency)
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer scrapes at ``http://host:port/metrics`` from a thread.
+
+        Raises:
+            AffectlineError: The port is taken.
+        """
+        registry = CollectorRegistry()
+        registry.register(self)
+        try:
+            self._server = start_http_server(port, host, registry)
+        except OSError as error:
+            raise AffectlineError(
+                f"cannot serve metrics on {host}:{port} ({error.strerror})",
+                "stop the program that uses the port or choose another one with --port",
+            ) from error
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._server:
+            server, thread = self._server
+            server.shutdown()  # type: ignore[attr-defined]
+            server.server_close()  # type: ignore[attr-defined]
+            thread.join()

@@ -1,0 +1,164 @@
+"""The sink process' stage: orders the answers, writes the timeline, feeds the display."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from common.clock import monotonic
+from common.config import Delivery, Display, HubSettings
+from common.messages import (
+    Emotion,
+    Frame,
+    Marker,
+    Packet,
+    StreamDone,
+    StreamEnd,
+    StreamStart,
+)
+from common.runtime import Stage, run_service
+from services.sink.ordering import StreamOrder
+from services.sink.summary import StreamSummary
+from services.sink.timeline import Timeline
+
+CHECKPOINT_S: Final = 0.5
+
+
+class Sink(Stage):
+    """Writes the timeline of a session.
+
+    Args:
+        folder: The session folder.
+        expected: Streams whose end is the end of the session; none: it goes on until stopped.
+        display: Where to show the overlay.
+        about: What else ``session.json`` shall say.
+    """
+
+    tick_ms = 20
+
+    def __init__(
+        self, folder: Path, expected: tuple[str, ...], display: Display, about: dict[str, Any]
+    ) -> None:
+        frames = ("frame/",) if display != "none" else ()
+        self.subscriptions = ("emotion/", "stream/", "marker/", *frames)
+        self._folder, self._expected, self._about = folder, expected, about
+        self._display_kind = display
+        self._orders: dict[str, StreamOrder] = {}
+        self._timeline: Timeline | None = None
+        self._next_checkpoint = 0.0
+        self._quit = False
+
+    def setup(self) -> None:
+        self._timeline = Timeline(self._folder, self._about)
+        for name, kept in self._timeline.streams.items():
+            self._orders[name] = StreamOrder(self.around.delivery, kept.epoch, kept.next_seq)
+        self._begun = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        self._display = None
+        if self._display_kind != "none":
+            from services.sink.display import open_display
+
+            self._display = open_display(self._display_kind, self._folder, self.around)
+        self._timeline.checkpoint()
+
+    def process(self, packet: Packet) -> Iterator[Packet]:
+        message = packet.message
+        if isinstance(message, Frame):
+            if self._display:
+                self._display.keep(packet)
+        elif isinstance(message, Emotion):
+            order = self._order(message.stream)
+            self._write(order.take(message))
+        elif isinstance(message, StreamStart):
+            self._summary(message.stream).begin(message)
+            if self._display:
+                self._display.begin(message)
+        elif isinstance(message, StreamEnd):
+            order = self._order(message.stream)
+            order.close(message)
+            if order.done:
+                yield self._finish(message.stream, message)
+        elif isinstance(message, Marker) and self._timeline:
+            self._timeline.add_marker(message)
+
+    def tick(self) -> Iterator[Packet]:
+        now = self.around.now()
+        for stream, order in self._orders.items():
+            wanted = order.wanted(stream, now)
+            if wanted:
+                yield Packet(wanted)
+            self._write(order.give_up(now))
+            if order.done and order.end and self._summary(stream).end is None:
+                yield self._finish(stream, order.end)
+        if self._display:
+            yield from self._display.show()
+            self._quit = self._display.closed
+        if self._timeline:
+            self._timeline.flush()
+            if monotonic() >= self._next_checkpoint:
+                self._checkpoint()
+
+    def stop(self) -> Iterable[Packet]:
+        if self._timeline:
+            self._checkpoint()
+        return ()
+
+    def cleanup(self) -> None:
+        if self._timeline:
+            self._timeline.close()
+        if getattr(self, "_display", None):
+            self._display.close()  # type: ignore[union-attr]
+
+    @property
+    def done(self) -> bool:
+        ended = {name for name, order in self._orders.items() if order.done}
+        return self._quit or (bool(self._expected) and set(self._expected) <= ended)
+
+    def _order(self, stream: str) -> StreamOrder:
+        return self._orders.setdefault(stream, StreamOrder(self.around.delivery))
+
+    def _summary(self, stream: str) -> StreamSummary:
+        assert self._timeline  # noqa: S101 - for the type checker: set up before any message
+        return self._timeline.streams.setdefault(stream, StreamSummary())
+
+    def _write(self, emotions: Iterable[Emotion]) -> None:
+        for emotion in emotions:
+            summary = self._summary(emotion.stream)
+            order = self._orders[emotion.stream]
+            summary.add(emotion)
+            summary.epoch, summary.next_seq = emotion.epoch, emotion.seq + 1
+            summary.lost = order.lost
+            if self._timeline:
+                self._timeline.add(emotion)
+            if self._display:
+                self._display.answer(emotion)
+
+    def _finish(self, stream: str, end: StreamEnd) -> Packet:
+        """Have everything on disk before saying so."""
+        summary = self._summary(stream)
+        summary.finish(end)
+        summary.lost = self._orders[stream].lost
+        self._checkpoint()
+        return Packet(
+            StreamDone(
+                stream=stream, epoch=end.epoch, last_seq=end.last_seq, done_at=self.around.now()
+            )
+        )
+
+    def _checkpoint(self) -> None:
+        self._next_checkpoint = monotonic() + CHECKPOINT_S
+        if self._timeline:
+            self._timeline.checkpoint(
+                begun=self._begun, written=time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            )
+
+
+def run(
+    folder: Path,
+    expected: tuple[str, ...],
+    display: Display,
+    about: dict[str, Any],
+    hub: HubSettings,
+    delivery: Delivery,
+) -> int:
+    """Be the sink process; return the exit code."""
+    return run_service(Sink(folder, expected, display, about), "sink", hub, delivery)

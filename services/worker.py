@@ -1,0 +1,63 @@
+"""One process of the pipeline, told what to be by one JSON argument: what the launcher starts."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from common.config import (
+    CaptureSettings,
+    ClassifierSettings,
+    DetectorSettings,
+    HubSettings,
+    SourceSettings,
+)
+from common.errors import AffectlineError
+
+
+def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) -> int:
+    """Be a process of one kind; return its exit code. Imports only what that kind needs."""
+    if kind == "hub":
+        from services import hub as hub_service
+
+        return hub_service.run(hub, delivery)
+    if kind == "capture":
+        from services import capture
+
+        return capture.run(
+            SourceSettings.model_validate(arguments["source"]),
+            CaptureSettings.model_validate(arguments["settings"]),
+            arguments["pace"], hub, delivery,
+            epoch=arguments.get("epoch"), first_seq=arguments.get("first_seq", 0),
+        )  # fmt: skip
+    if kind == "detector":
+        from services.detector import stage
+
+        settings = DetectorSettings.model_validate(arguments["settings"])
+        return stage.run(arguments["stream"], settings, hub, delivery)
+    if kind == "classifier":
+        from services import classifier
+
+        chosen = ClassifierSettings.model_validate(arguments["settings"])
+        return classifier.run(chosen, hub, delivery, arguments["name"])
+    from services.sink import stage as sink
+
+    return sink.run(
+        Path(arguments["folder"]), tuple(arguments["expected"]), arguments["display"],
+        arguments["about"], hub, delivery,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Read the argument, work, and exit."""
+    task = json.loads(sys.argv[1])
+    hub = HubSettings.model_validate(task["hub"])
+    try:
+        code = work(task["kind"], hub, task["delivery"], task["arguments"])
+    except AffectlineError as error:
+        sys.exit(f"affectline {task['kind']}: {error}")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
