@@ -51,9 +51,9 @@ class TrackedFace(NamedTuple):
     """Roll of the head in degrees, positive counter-clockwise on the screen."""
 
 
-STRONG = 20.0
+STRONG = 16.0
 WEAK = 8.0
-PROBE = 5
+PROBE = 8
 SCAN_ROLL = 28.0
 
 
@@ -132,9 +132,9 @@ class FaceTracker:
 
     def _follow(self, gray: NDArray[np.uint8], track: _Track) -> None:
         probe = self._pictures % PROBE == 0 or track.number is None
-        reach = 1.0 if track.misses == 0 else 2.0
-        hit = self._finder.follow(gray, track.expected(), probe, reach)
-        if hit is not None and hit.evidence >= 3:
+        expected = track.expected()
+        hit = self._finder.follow(gray, expected, probe) or self._finder.regain(gray, expected)
+        if hit:
             self._update(track, hit)
         else:
             track.misses += 1
@@ -181,13 +181,12 @@ class FaceTracker:
         if not self._tracks:
             angle = (0.0, SCAN_ROLL, 0.0, -SCAN_ROLL)[self._scans % 4]
         self._scans += 1
-        hits = self._finder.scan(gray, angle)
-        hits = [h for h in hits if not any(t.seen and _same(h, t.place) for t in self._tracks)]
+        hits = self._finder.scan(gray, angle, [t.place for t in self._tracks if t.seen])
         for hit in sorted(hits, key=lambda h: -h.side):
             self._adopt(gray, hit)
 
     def _adopt(self, gray: NDArray[np.uint8], hit: Sighting) -> None:
-        close = self._finder.follow(gray, hit, True, 1.0)
+        close = self._finder.follow(gray, hit, True)
         if close is None or close.evidence < WEAK:
             return
         if any(t.seen and _same(close, t.place) for t in self._tracks):
