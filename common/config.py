@@ -95,6 +95,7 @@ class ClassifierSettings(Settings):
     """Which model judges the faces, and with what."""
 
     model: Path = DEFAULT_MODEL
+    """Folder of the artifact."""
     backend: Backend = "litert"
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
     """Live delivery: crops older than this are answered with "stale" instead of a distribution."""

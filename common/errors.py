@@ -15,7 +15,7 @@ class AffectlineError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return " ".join(f"{self.problem}: {self.remedy}".split())
+        return " ".join(": ".join(filter(None, (self.problem, self.remedy))).split())
 
 
 class InvalidMessage(Exception):

@@ -60,6 +60,21 @@ def bind(socket: zmq.Socket[bytes], address: str) -> None:
         ) from error
 
 
+def connect(socket: zmq.Socket[bytes], address: str) -> None:
+    """Connect, now or whenever somebody binds there.
+
+    Raises:
+        AffectlineError: The address cannot be one.
+    """
+    try:
+        socket.connect(address)
+    except zmq.ZMQError as error:
+        raise AffectlineError(
+            f"cannot connect to {address!r} ({error.strerror})",
+            "name the hub as HOST:PORT, or its outlet as tcp://HOST:PORT",
+        ) from error
+
+
 class Inbox:
     """Messages for a process: a SUB socket on the bus, or a PULL socket on the work queue."""
 
@@ -77,7 +92,7 @@ class Inbox:
             self.socket.setsockopt(zmq.RCVHWM, hwm)
         for prefix in prefixes or ():
             self.socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
-        self.socket.connect(address)
+        connect(self.socket, address)
         self._counters = counters
 
     def announce(self, service: str) -> None:
@@ -108,7 +123,7 @@ class Publisher:
         # Without NODROP a full queue loses messages silently; with it we hear of it and decide.
         self.socket.setsockopt(zmq.XPUB_NODROP, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
-        self.socket.connect(address)
+        connect(self.socket, address)
         self.connected = False
         self.ready: set[str] = set()
         """Services that have announced themselves, e.g. ``detector/sample``."""
@@ -154,7 +169,7 @@ class Pusher:
         self.socket = new_socket(context, zmq.PUSH)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
         self.socket.setsockopt(zmq.IMMEDIATE, 1)  # queue for a hub that is there, not for a dead one
-        self.socket.connect(address)
+        connect(self.socket, address)
 
     def send(self, packet: Packet, *, wait: bool) -> bool:
         """Hand over; False where the hub is not there or has no room (after a short wait)."""

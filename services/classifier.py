@@ -4,7 +4,9 @@ Classifiers share one work queue and keep nothing from one message to the next, 
 any number of them. The stream's detector puts their answers in order.
 """
 
-from collections.abc import Iterable
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
@@ -36,7 +38,8 @@ class LiteRtModel:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+        with _hushed():
+            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
         self._batch = 0
         self._table = self._quantised(manifest)
 
@@ -70,6 +73,20 @@ class LiteRtModel:
             scale, zero = details["quantization"]
             output = (output - np.float32(zero)) * np.float32(scale)
         return np.asarray(output, dtype=np.float32)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep LiteRT's note about its delegate off standard error; it cannot be told to be quiet."""
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 class TensorFlowModel:

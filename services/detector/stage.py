@@ -133,7 +133,7 @@ class Detector(Stage):
             box=(x, y, w, h),
             angle=found.angle,
             quality=Quality(
-                size=round(measured.size * scale),
+                size=max(w, h),
                 blur=measured.blur,
                 brightness=measured.brightness,
             ),

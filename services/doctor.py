@@ -1,0 +1,143 @@
+"""Is this machine fit to run the pipeline? Each check says how to mend what it finds."""
+
+import os
+import platform
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from common import artifact
+from common.config import HubSettings
+from common.errors import AffectlineError
+from services.sources import find_sample
+
+PORT_USES = ("publishers", "outlet", "bus", "work queue in", "work queue out", "metrics")
+
+
+class Finding(NamedTuple):
+    """What a check found."""
+
+    check: str
+    state: Literal["ok", "warning", "failure"]
+    detail: str
+    mend: str = ""
+
+
+def examine(hub: HubSettings, model: Path) -> Iterator[Finding]:
+    """Run all checks, cheapest first."""
+    yield _python()
+    yield from _packages()
+    yield _model(model)
+    yield _ports(hub)
+    yield _sample()
+    yield _display()
+    yield _camera()
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    if sys.version_info < (3, 11):
+        return Finding("python", "failure", f"{found} is too old", "install Python 3.11 or newer")
+    return Finding("python", "ok", found)
+
+
+def _packages() -> Iterator[Finding]:
+    try:
+        needed = [r for r in requires("affectline") or () if "extra ==" not in r]
+    except PackageNotFoundError:
+        yield Finding("packages", "failure", "affectline is not installed", "pip install -e .")
+        return
+    fine = []
+    for requirement in needed:
+        name, bounds = re.match(r"([A-Za-z0-9._-]+)(.*)", requirement).groups()  # type: ignore[union-attr]
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            yield Finding("packages", "failure", f"{name} is missing", f"pip install '{requirement}'")
+            continue
+        if _satisfies(found, bounds):
+            fine.append(f"{name} {found}")
+        else:
+            detail = f"{name} {found} is not {bounds}"
+            yield Finding("packages", "failure", detail, f"pip install '{requirement}'")
+    yield Finding("packages", "ok", ", ".join(fine))
+
+
+def _satisfies(found: str, bounds: str) -> bool:
+    """True where a plain release number keeps bounds such as ``<5,>=4.10``."""
+    have = _numbers(found)
+    for operator, bound in re.findall(r"(>=|<|==)\s*([0-9.]+)", bounds):
+        want = _numbers(bound)
+        kept = {">=": have >= want, "<": have < want, "==": have[: len(want)] == want}
+        if not kept[operator]:
+            return False
+    return True
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(r"\d+", release))
+
+
+def _model(folder: Path) -> Finding:
+    try:
+        loaded = artifact.load(folder)
+        for kind in loaded.manifest.files:
+            loaded.verified(kind)
+    except AffectlineError as error:
+        return Finding("model", "failure", error.problem, error.remedy)
+    return Finding("model", "ok", f"{loaded.model_id}, checksum right")
+
+
+def _ports(hub: HubSettings) -> Finding:
+    taken = []
+    for offset, use in enumerate(PORT_USES):
+        with socket.socket() as probe:
+            # As ZeroMQ does: a port in TIME_WAIT is free for us
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((hub.host, hub.port + offset))
+            except OSError as error:
+                taken.append(f"{hub.port + offset} ({use}): {error.strerror}")
+    if taken:
+        mend = "stop what uses them (another affectline?), or name others with --port"
+        return Finding("ports", "failure", "; ".join(taken), mend)
+    return Finding("ports", "ok", f"{hub.port} to {hub.port + len(PORT_USES) - 1} are free")
+
+
+def _sample() -> Finding:
+    try:
+        return Finding("sample clip", "ok", str(find_sample()))
+    except AffectlineError as error:
+        return Finding("sample clip", "warning", "not installed", error.remedy)
+
+
+def _display() -> Finding:
+    if sys.platform != "linux":
+        return Finding("display", "ok", f"{platform.system()} has its own")
+    name = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not name:
+        mend = "fine for --display none and mp4; for a window log in to a desktop or use ssh -X"
+        return Finding("display", "warning", "neither DISPLAY nor WAYLAND_DISPLAY is set", mend)
+    match = re.fullmatch(r":(\d+)(\.\d+)?", name)
+    if match and not Path(f"/tmp/.X11-unix/X{match[1]}").exists():  # noqa: S108 - X11's own place
+        return Finding("display", "warning", f"no X server at {name}", "start one, or set DISPLAY")
+    return Finding("display", "ok", name)
+
+
+def _camera() -> Finding:
+    if sys.platform != "linux":
+        detail = "cameras can only be seen by opening them here"
+        return Finding("camera", "warning", detail, "try: affectline up --source 0")
+    cameras = sorted(Path("/dev").glob("video[0-9]*"))
+    if not cameras:
+        mend = "plug one in (in a container or virtual machine, pass it through), or use a file"
+        return Finding("camera", "warning", "no /dev/video* device", mend)
+    closed = [str(c) for c in cameras if not os.access(c, os.R_OK | os.W_OK)]
+    if closed:
+        mend = "add yourself to the group: sudo usermod -aG video $USER, then log in again"
+        return Finding("camera", "warning", f"no permission for {', '.join(closed)}", mend)
+    return Finding("camera", "ok", ", ".join(map(str, cameras)))
