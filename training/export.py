@@ -1,0 +1,220 @@
+"""From a run folder to the artifact that is served: LiteRT int8 and its manifest."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from common.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
+from common.errors import AffectlineError
+from common.images import FER_SIZE
+from common.labels import LABELS
+from training.dataset import Faces
+from training.evaluate import (
+    LiteRtModel,
+    accuracy,
+    calibration_error,
+    fit_temperature,
+    log_loss,
+    softmax,
+)
+from training.model import cut_softmax, input_batches
+from training.splits import Split
+from training.train import LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL
+
+SAMPLE: Final = 512
+"""Training faces shown to the converter, so that it learns each tensor's range."""
+INT8_FILE: Final = "model.tflite"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ``fit`` left behind."""
+
+    model: Any
+    """The merged Keras model, ending in its softmax."""
+    logits: NDArray[np.float32]
+    """``(N, 7)``, one row for each row of the data."""
+    record: dict[str, Any]
+
+
+def load_run(folder: Path, faces: Faces) -> Run:
+    """Read a run folder.
+
+    Raises:
+        AffectlineError: It is incomplete, or was made from other data.
+    """
+    try:
+        record = json.loads((folder / RUN_FILE).read_text())
+        logits = np.load(folder / LOGITS_FILE)
+        model = keras.models.load_model(folder / MODEL_FILE, compile=False)
+    except (OSError, ValueError) as error:
+        raise AffectlineError(
+            f"{folder} is not a finished run ({str(error).splitlines()[0]})",
+            "name a folder that affectline-train fit wrote to its end",
+        ) from error
+    if record["data"]["sha256"] != faces.sha256:
+        raise AffectlineError(
+            f"the run {folder} was trained on other data than --data holds",
+            "name the same file as for fit, so that training and test rows stay apart",
+        )
+    return Run(model, logits, record)
+
+
+def convert_to_int8(model: Any, samples: NDArray[np.uint8]) -> bytes:
+    """Quantize weights and activations after training (Jacob et al. 2018).
+
+    Args:
+        model: Keras model of preprocessed pictures ``(N, 48, 48, 3)``.
+        samples: Training faces ``(S, 48, 48) uint8``, whose activations set the ranges.
+
+    Returns:
+        A LiteRT file with int8 input and output.
+    """
+
+    def representative() -> Iterator[list[NDArray[np.float32]]]:
+        for picture in input_batches(samples, 1):
+            yield [picture]
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return bytes(converter.convert())
+
+
+def choose_samples(faces: Faces, seed: int) -> NDArray[np.uint8]:
+    """Faces of the training split alone, drawn without repeats."""
+    pixels = faces.only(Split.TRAINING).pixels
+    count = min(SAMPLE, len(pixels))
+    return pixels[np.random.default_rng(seed).choice(len(pixels), count, replace=False)]
+
+
+def measure(
+    logits: NDArray[np.float32], faces: Faces, temperature: float
+) -> dict[str, dict[str, float]]:
+    """Figures of each split that has rows; ``raw`` ones are at temperature 1."""
+    figures = {}
+    for split in Split:
+        rows = faces.rows(split)
+        if not rows.any():
+            continue
+        part, emotions = logits[rows], faces.emotions[rows]
+        figures[split.value] = {
+            "accuracy": accuracy(part, emotions),
+            "calibration_error": calibration_error(softmax(part, temperature), emotions),
+            "calibration_error_raw": calibration_error(softmax(part), emotions),
+            "log_loss": log_loss(part, emotions, temperature),
+            "log_loss_raw": log_loss(part, emotions),
+        }
+    return figures
+
+
+def export(
+    run: Run, faces: Faces, out: Path, name: str, with_reference: bool, progress: Progress
+) -> Manifest:
+    """Write an artifact to a folder, all of it or nothing.
+
+    Args:
+        run: A finished run.
+        faces: The data it was trained on.
+        out: The artifact's folder; an artifact that is there already is replaced.
+        name: The artifact's name.
+        with_reference: Whether the float model goes along, for the reference backend.
+        progress: A bar for the evaluation of the int8 file.
+
+    Raises:
+        AffectlineError: The folder holds something that is not an artifact.
+    """
+    check_target(out)
+    logits_model = cut_softmax(run.model)
+    content = convert_to_int8(logits_model, choose_samples(faces, run.record["settings"]["seed"]))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
+        folder = Path(made) / "new"
+        folder.mkdir()
+        files: dict[Format, str] = {"litert-int8": INT8_FILE}
+        (folder / INT8_FILE).write_bytes(content)
+        if with_reference:
+            # Without their softmax too: `output` in the manifest holds for every file.
+            files |= {"keras": MODEL_FILE, "saved_model": SAVED_MODEL}
+            logits_model.save(folder / MODEL_FILE)
+            logits_model.export(folder / SAVED_MODEL, format="tf_saved_model", verbose=False)
+        int8_logits = LiteRtModel(folder / INT8_FILE).run(faces.pixels, progress)
+        checked = {
+            kind: ModelFile(path=path, sha256=checksum(folder / path))
+            for kind, path in files.items()
+        }
+        manifest = describe(run, faces, int8_logits, name, checked)
+        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        if out.exists():
+            out.rename(Path(made) / "old")
+        folder.rename(out)
+    return manifest
+
+
+def describe(
+    run: Run,
+    faces: Faces,
+    int8_logits: NDArray[np.float32],
+    name: str,
+    files: dict[Format, ModelFile],
+) -> Manifest:
+    """The manifest, with a temperature that never saw the private test rows."""
+    held_out = faces.rows(Split.PUBLIC_TEST)
+    if not held_out.any():
+        raise AffectlineError(
+            "the data has no PublicTest rows to fit the temperature on",
+            "use a file with all of FER2013's splits",
+        )
+    temperature = fit_temperature(int8_logits[held_out], faces.emotions[held_out])
+    return Manifest(
+        name=name,
+        labels=LABELS,
+        input_height=FER_SIZE,
+        input_width=FER_SIZE,
+        preprocessing="vgg16",
+        output="logits",
+        temperature=temperature,
+        files=files,
+        metrics={
+            "litert-int8": measure(int8_logits, faces, temperature),
+            "float32": measure(run.logits, faces, temperature),
+        },
+        training={
+            **run.record,
+            "export": {
+                "quantization": "int8 after training, weights by channel",
+                "representative_faces": len(choose_samples(faces, 0)),
+                "temperature_fitted_on": Split.PUBLIC_TEST.value,
+                "versions": {
+                    package: version(package) for package in ("tensorflow", "ai-edge-litert")
+                },
+            },
+        },
+    )
+
+
+def check_target(out: Path) -> None:
+    """See that a folder is free, empty or an artifact.
+
+    Raises:
+        AffectlineError: It is something else, which must not be overwritten.
+    """
+    if not out.exists() or (out / MANIFEST).is_file():
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise AffectlineError(
+            f"--out {out} holds something that is not an artifact", "name another folder"
+        )

@@ -1,0 +1,100 @@
+"""The network of the paper: VGG16's convolutions, frozen, under a small head of dense layers."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import AffectlineError
+from common.images import FER_SIZE, to_three_channels, to_vgg16
+from common.labels import LABELS
+
+HIDDEN: Final = (256, 128, 64)
+"""Units of the head's three dense layers."""
+FEATURES: Final = 512
+"""Outputs of VGG16's last block, averaged over the picture."""
+
+
+def build_backbone(weights: Path | Literal["imagenet"] | None = "imagenet") -> Any:
+    """VGG16 without its top: ``(N, 48, 48, 3)`` preprocessed to ``(N, 512)``, frozen.
+
+    Args:
+        weights: A file, ``imagenet`` for Keras' own download, or ``None`` for random weights.
+
+    Raises:
+        AffectlineError: The weights cannot be read, fetched or fitted.
+    """
+    try:
+        backbone = keras.applications.VGG16(
+            include_top=False,
+            weights=str(weights) if isinstance(weights, Path) else weights,
+            input_shape=(FER_SIZE, FER_SIZE, 3),
+            pooling="avg",
+        )
+    except Exception as error:  # Keras raises a bare Exception when a download fails.
+        reason = str(error).splitlines()[0]
+        if isinstance(weights, Path):
+            raise AffectlineError(
+                f"--backbone-weights {weights} does not fit ({reason})",
+                "name VGG16's ImageNet weights without the top, in Keras' .weights.h5 format",
+            ) from error
+        raise AffectlineError(
+            f"Keras could not fetch VGG16's ImageNet weights ({reason})",
+            "go online once, or name a file with --backbone-weights",
+        ) from error
+    backbone.trainable = False
+    return backbone
+
+
+def build_head(hidden: tuple[int, ...] = HIDDEN) -> Any:
+    """Features ``(N, 512)`` to probabilities ``(N, 7)``; weights follow Keras' global seed."""
+    layers = [keras.layers.Dense(units, activation="relu") for units in hidden]
+    # Softmax is a layer of its own, so that an export can end at the logits.
+    return keras.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            *layers,
+            keras.layers.Dense(len(LABELS), name="logits"),
+            keras.layers.Softmax(name="probabilities"),
+        ],
+        name="head",
+    )
+
+
+def merge(backbone: Any, head: Any) -> Any:
+    """One functional model: preprocessed ``(N, 48, 48, 3) float32`` to ``(N, 7)``."""
+    tensor = backbone.output
+    for layer in head.layers:
+        tensor = layer(tensor)
+    return keras.Model(backbone.input, tensor, name="affectline")
+
+
+def cut_softmax(model: Any) -> Any:
+    """The same chain of layers (merged model or head alone), ending at its logits ``(N, 7)``."""
+    # A layer's own output would be ambiguous: each was called in the head first, then here.
+    tensor = model.inputs[0]
+    for layer in model.layers[:-1]:
+        if not isinstance(layer, keras.layers.InputLayer):
+            tensor = layer(tensor)
+    return keras.Model(model.inputs[0], tensor, name="affectline_logits")
+
+
+def weights_digest(model: Any) -> bytes:
+    """SHA-256 of all weights, in order."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.digest()
+
+
+def input_batches(pixels: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.float32]]:
+    """Grayscale faces ``(N, 48, 48) uint8`` as network input, a batch at a time.
+
+    All of FER2013 would be a gigabyte as float32 colour pictures, a batch is a few megabytes.
+    """
+    for start in range(0, len(pixels), size):
+        yield to_vgg16(to_three_channels(pixels[start : start + size]))
