@@ -27,8 +27,8 @@ format: .venv/dev ## Bring the code into shape
 bench: .venv/dev ## Measure, and write docs/benchmarks.md (needs ../shared/data)
 	$(BIN)/python -m tests.benchmarks
 
-docs: .venv/dev ## Write the generated parts of docs/ again
-	$(BIN)/python -m tests.wire_docs
+docs: .venv/runtime ## Write the generated parts of docs/ again
+	$(BIN)/python -m common.asyncapi docs
 
 clean: ## Remove the environment and the caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

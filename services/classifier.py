@@ -40,6 +40,7 @@ class LiteRtModel:
 
         with _hushed():
             self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
         self._batch = 0
         self._table = self._quantised(manifest)
 

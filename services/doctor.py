@@ -116,16 +116,13 @@ def _sample() -> Finding:
 
 
 def _display() -> Finding:
-    if sys.platform != "linux":
-        return Finding("display", "ok", f"{platform.system()} has its own")
-    name = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if not name:
+    from services.sink.display import display_problem
+
+    problem = display_problem()
+    if problem:
         mend = "fine for --display none and mp4; for a window log in to a desktop or use ssh -X"
-        return Finding("display", "warning", "neither DISPLAY nor WAYLAND_DISPLAY is set", mend)
-    match = re.fullmatch(r":(\d+)(\.\d+)?", name)
-    if match and not Path(f"/tmp/.X11-unix/X{match[1]}").exists():  # noqa: S108 - X11's own place
-        return Finding("display", "warning", f"no X server at {name}", "start one, or set DISPLAY")
-    return Finding("display", "ok", name)
+        return Finding("display", "warning", problem, mend)
+    return Finding("display", "ok", os.environ.get("DISPLAY", platform.system()))
 
 
 def _camera() -> Finding:
