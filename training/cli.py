@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,7 +23,12 @@ from rich.table import Table
 from common.artifact import DEFAULT_MODEL, load
 from common.errors import AffectlineError
 from common.labels import LABELS
+from training import runs
+from training.quiet import quiet
 from training.splits import Split
+
+if TYPE_CHECKING:
+    from training.dataset import Faces
 
 app = typer.Typer(
     help="Train, measure and export the emotion classifier.",
@@ -90,13 +95,14 @@ def fit(
     """
     folder = out or Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
     with bars() as progress:
-        from training import dataset, train
+        runs.check_weights(backbone_weights)
+        faces = read(data, progress)
+        runs.claim_run_folder(folder)
+        with quiet():
+            from training import train
 
-        train.claim_folder(folder)
-        with waiting(progress, f"Reading {data.name}"):
-            faces = dataset.load(data)
         settings = train.Settings(epochs, batch_size, learning_rate, seed)
-        cache = train.cache_folder()
+        cache = runs.cache_folder()
         run = train.fit(faces, backbone_weights, settings, folder, progress, cache)
     figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
     output.print(f"{folder}: accuracy {figures}", highlight=False, soft_wrap=True)
@@ -116,13 +122,11 @@ def evaluate(
     Example: `affectline-train evaluate --data fer2013.csv --split PrivateTest`
     """
     with bars() as progress:
-        from training import dataset
         from training import evaluate as measure
 
         opened = load(artifact)
         model = measure.open_served(opened)
-        with waiting(progress, f"Reading {data.name}"):
-            faces = dataset.load(data).only(split)
+        faces = read(data, progress).only(split)
         probabilities = measure.to_probabilities(model.run(faces.pixels, progress), opened.manifest)
     figures = measure.report(probabilities, faces.emotions)
     if as_json:
@@ -177,12 +181,12 @@ def export(
     Example: `affectline-train export runs/first --data fer2013.csv --out models/first`
     """
     with bars() as progress:
-        from training import dataset
-        from training import export as exporting
+        runs.check_artifact_folder(out)
+        runs.check_run_folder(run)
+        faces = read(data, progress)
+        with quiet():
+            from training import export as exporting
 
-        exporting.check_target(out)
-        with waiting(progress, f"Reading {data.name}"):
-            faces = dataset.load(data)
         finished = exporting.load_run(run, faces)
         manifest = exporting.export(finished, faces, out, name, with_reference, progress)
     for kind, splits in manifest.metrics.items():
@@ -191,12 +195,14 @@ def export(
     output.print(f"{out}: temperature {manifest.temperature:.3g}", highlight=False, soft_wrap=True)
 
 
-@contextmanager
-def waiting(progress: Progress, title: str) -> Iterator[None]:
-    """A bar that only pulses, for work of unknown length."""
-    task = progress.add_task(title, total=None)
-    yield
-    progress.update(task, total=1, completed=1)
+def read(data: Path, progress: Progress) -> "Faces":
+    """The data, under a bar that only pulses: how many rows there are shows at the end."""
+    from training import dataset
+
+    task = progress.add_task(f"Reading {data.name}", total=None)
+    faces = dataset.load(data)
+    progress.update(task, total=len(faces), completed=len(faces))
+    return faces
 
 
 if __name__ == "__main__":

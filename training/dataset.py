@@ -2,6 +2,7 @@
 
 import hashlib
 import lzma
+import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,8 +55,20 @@ class Faces:
     def rows(self, split: Split) -> NDArray[np.bool_]:
         """Mask of the rows of a split, ``(N,) bool``."""
         if split is Split.TEST:
-            return self.usages != Split.TRAINING
-        return self.usages == split
+            return np.asarray(self.usages != Split.TRAINING.value)
+        return np.asarray(self.usages == split.value)
+
+    def require(self, *splits: Split) -> None:
+        """See that splits have rows.
+
+        Raises:
+            AffectlineError: One has none.
+        """
+        for split in splits:
+            if not self.rows(split).any():
+                raise AffectlineError(
+                    f"the data has no {split} rows", "use a file with all of FER2013's splits"
+                )
 
     def only(self, split: Split) -> "Faces":
         """The rows of a split, in file order.
@@ -63,11 +76,8 @@ class Faces:
         Raises:
             AffectlineError: There are none.
         """
+        self.require(split)
         chosen = self.rows(split)
-        if not chosen.any():
-            raise AffectlineError(
-                f"the data has no {split} rows", "use a file with all of FER2013's splits"
-            )
         return Faces(self.pixels[chosen], self.emotions[chosen], self.usages[chosen])
 
 
@@ -90,7 +100,7 @@ def read_frame(path: Path, rows: int | None = None) -> pd.DataFrame:
         raise AffectlineError(
             f"cannot read --data {path} ({error.strerror or error})", remedy
         ) from error
-    except (ValueError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except (ValueError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         # pandas' own parser errors are ValueErrors, and so is text that is not UTF-8.
         raise AffectlineError(f"--data {path} is not a CSV file ({error})", remedy) from error
     missing = [name for name in COLUMNS if name not in frame.columns]

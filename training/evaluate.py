@@ -12,6 +12,7 @@ from rich.progress import Progress
 from common.artifact import Artifact, Manifest
 from common.images import to_three_channels, to_vgg16
 from common.labels import LABELS
+from training.quiet import quiet
 
 BATCH: Final = 64
 BINS: Final = 15
@@ -82,7 +83,8 @@ class LiteRtModel:
     """A LiteRT file at work on batches of faces; reads and writes int8 or float32 tensors."""
 
     def __init__(self, path: Path, preprocessing: str = "vgg16", threads: int = 2) -> None:
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        with quiet():
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._preprocessing = preprocessing
         self._batch = 0
 
@@ -117,14 +119,14 @@ def _quantize(values: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[An
     scale, zero = tensor["quantization"]
     limits = np.iinfo(tensor["dtype"])
     rounded = np.clip(np.rint(values / scale) + zero, limits.min, limits.max)
-    return rounded.astype(tensor["dtype"])
+    return np.asarray(rounded, dtype=tensor["dtype"])
 
 
 def _dequantize(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float32]:
     if tensor["dtype"] == np.float32:
         return values
     scale, zero = tensor["quantization"]
-    return ((values.astype(np.float32) - zero) * scale).astype(np.float32)
+    return np.asarray((values.astype(np.float32) - zero) * scale, dtype=np.float32)
 
 
 def to_probabilities(outputs: Scores, manifest: Manifest) -> NDArray[np.float64]:

@@ -28,8 +28,16 @@ from training.evaluate import (
     softmax,
 )
 from training.model import cut_softmax, input_batches
+from training.quiet import quiet
+from training.runs import (
+    LOGITS_FILE,
+    MODEL_FILE,
+    RUN_FILE,
+    SAVED_MODEL,
+    check_artifact_folder,
+    check_run_folder,
+)
 from training.splits import Split
-from training.train import LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL
 
 SAMPLE: Final = 512
 """Training faces shown to the converter, so that it learns each tensor's range."""
@@ -53,14 +61,15 @@ def load_run(folder: Path, faces: Faces) -> Run:
     Raises:
         AffectlineError: It is incomplete, or was made from other data.
     """
+    check_run_folder(folder)
     try:
         record = json.loads((folder / RUN_FILE).read_text())
         logits = np.load(folder / LOGITS_FILE)
         model = keras.models.load_model(folder / MODEL_FILE, compile=False)
     except (OSError, ValueError) as error:
         raise AffectlineError(
-            f"{folder} is not a finished run ({str(error).splitlines()[0]})",
-            "name a folder that affectline-train fit wrote to its end",
+            f"the run {folder} is damaged ({str(error).splitlines()[0]})",
+            "train again with affectline-train fit",
         ) from error
     if record["data"]["sha256"] != faces.sha256:
         raise AffectlineError(
@@ -91,7 +100,8 @@ def convert_to_int8(model: Any, samples: NDArray[np.uint8]) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
-    return bytes(converter.convert())
+    with quiet():
+        return bytes(converter.convert())
 
 
 def choose_samples(faces: Faces, seed: int) -> NDArray[np.uint8]:
@@ -135,9 +145,11 @@ def export(
         progress: A bar for the evaluation of the int8 file.
 
     Raises:
-        AffectlineError: The folder holds something that is not an artifact.
+        AffectlineError: The folder holds something that is not an artifact, or the data lacks
+            the training or the public test rows.
     """
-    check_target(out)
+    check_artifact_folder(out)
+    faces.require(Split.TRAINING, Split.PUBLIC_TEST)
     logits_model = cut_softmax(run.model)
     content = convert_to_int8(logits_model, choose_samples(faces, run.record["settings"]["seed"]))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -173,11 +185,6 @@ def describe(
 ) -> Manifest:
     """The manifest, with a temperature that never saw the private test rows."""
     held_out = faces.rows(Split.PUBLIC_TEST)
-    if not held_out.any():
-        raise AffectlineError(
-            "the data has no PublicTest rows to fit the temperature on",
-            "use a file with all of FER2013's splits",
-        )
     temperature = fit_temperature(int8_logits[held_out], faces.emotions[held_out])
     return Manifest(
         name=name,
@@ -196,7 +203,7 @@ def describe(
             **run.record,
             "export": {
                 "quantization": "int8 after training, weights by channel",
-                "representative_faces": len(choose_samples(faces, 0)),
+                "representative_faces": min(SAMPLE, int(faces.rows(Split.TRAINING).sum())),
                 "temperature_fitted_on": Split.PUBLIC_TEST.value,
                 "versions": {
                     package: version(package) for package in ("tensorflow", "ai-edge-litert")
@@ -204,17 +211,3 @@ def describe(
             },
         },
     )
-
-
-def check_target(out: Path) -> None:
-    """See that a folder is free, empty or an artifact.
-
-    Raises:
-        AffectlineError: It is something else, which must not be overwritten.
-    """
-    if not out.exists() or (out / MANIFEST).is_file():
-        return
-    if not out.is_dir() or any(out.iterdir()):
-        raise AffectlineError(
-            f"--out {out} holds something that is not an artifact", "name another folder"
-        )

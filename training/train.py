@@ -1,9 +1,7 @@
 """The paper's training: features from frozen VGG16, then a head trained on them."""
 
 import csv
-import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -19,34 +17,19 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from common.errors import AffectlineError
 from training.dataset import Faces
 from training.evaluate import accuracy
-from training.model import (
-    FEATURES,
-    HIDDEN,
-    build_backbone,
-    build_head,
-    cut_softmax,
-    input_batches,
-    merge,
-    weights_digest,
-)
+from training.features import extract_features, run_model
+from training.model import HIDDEN, build_backbone, build_head, cut_softmax, merge
+from training.runs import HISTORY, LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL
 from training.splits import Split
 
-BATCH: Final = 64
-"""Pictures sent through VGG16 at once."""
 SAMPLE: Final = 1024
 """Rows on which the merged model is compared with its parts."""
 TOLERANCE: Final = 0.01
 """Largest difference of logits put down to rounding; the logits themselves reach hundreds."""
 BETAS: Final = (0.9, 0.999)
 """Adamax's decay rates, as in the paper (and Kingma & Ba 2014)."""
-HISTORY: Final = "history.csv"
-LOGITS_FILE: Final = "logits.npy"
-MODEL_FILE: Final = "model.keras"
-SAVED_MODEL: Final = "saved_model"
-RUN_FILE: Final = "run.json"
 
 
 @dataclass(frozen=True)
@@ -70,66 +53,6 @@ class Epoch:
     test_loss: float
     test_accuracy: float
     seconds: float
-
-
-def cache_folder() -> Path:
-    """Where features are kept between runs, by the XDG base directory rules."""
-    named = os.environ.get("XDG_CACHE_HOME")
-    return (Path(named) if named else Path.home() / ".cache") / "affectline"
-
-
-def claim_folder(folder: Path) -> None:
-    """Make a run's folder.
-
-    Raises:
-        AffectlineError: It holds something already, or cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        used = any(folder.iterdir())
-    except OSError as error:
-        raise AffectlineError(
-            f"cannot make the run folder --out {folder} ({error.strerror})", "name another"
-        ) from error
-    if used:
-        raise AffectlineError(
-            f"the run folder --out {folder} is not empty", "name a new folder or clear this one"
-        )
-
-
-def extract_features(
-    backbone: Any, pixels: NDArray[np.uint8], progress: Progress, cache: Path
-) -> NDArray[np.float32]:
-    """Send pictures ``(N, 48, 48) uint8`` through the backbone, or find them in the cache.
-
-    Returns:
-        ``(N, 512) float32``, not normalised, as in the paper.
-    """
-    key = hashlib.sha256(pixels.tobytes() + weights_digest(backbone)).hexdigest()
-    file = cache / f"features-{key[:32]}.npy"
-    if file.exists():
-        kept: NDArray[np.float32] = np.load(file)
-        if kept.shape == (len(pixels), FEATURES):
-            return kept
-    features = run_model(backbone, pixels, progress, "VGG16 features")
-    cache.mkdir(parents=True, exist_ok=True)
-    # Under another name first: an interrupted write must never look like a finished one.
-    partial = file.with_suffix(f".{os.getpid()}.npy")
-    np.save(partial, features)
-    partial.replace(file)
-    return features
-
-
-def run_model(
-    model: Any, pixels: NDArray[np.uint8], progress: Progress, title: str
-) -> NDArray[np.float32]:
-    """Outputs ``(N, K) float32`` of a model for faces ``(N, 48, 48) uint8``."""
-    task = progress.add_task(title, total=len(pixels))
-    outputs = []
-    for batch in input_batches(pixels, BATCH):
-        outputs.append(np.asarray(model.predict_on_batch(batch), dtype=np.float32))
-        progress.advance(task, len(batch))
-    return np.concatenate(outputs)
 
 
 def train_head(
@@ -225,7 +148,11 @@ def fit(
 
     Returns:
         What ``run.json`` holds.
+
+    Raises:
+        AffectlineError: The data lacks a split, or the weights do not fit.
     """
+    faces.require(Split.TRAINING, Split.TEST)
     started = time.perf_counter()
     keras.utils.set_random_seed(settings.seed)
     tf.config.experimental.enable_op_determinism()

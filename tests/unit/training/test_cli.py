@@ -1,0 +1,74 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training import cli, dataset
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["affectline-train", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_help_needs_neither_tensorflow_nor_pandas() -> None:
+    code = (
+        "import sys; from training import cli; "
+        "print({'tensorflow', 'keras', 'pandas', 'ai_edge_litert'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate", "export"])
+def test_help_has_an_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert run(monkeypatch, command, "--help") == 0
+    assert f"affectline-train {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["fit", "--data", "none.csv", "--out", "run"], "cannot read --data none.csv"),
+        (
+            ["fit", "--data", "none.csv", "--backbone-weights", "none.h5"],
+            "no file --backbone-weights none.h5",
+        ),
+        (["evaluate", "--data", "none.csv", "--artifact", "nowhere"], "no model at nowhere"),
+        (["export", "nowhere", "--data", "none.csv", "--out", "new"], "nowhere is not a finished"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_no_folder(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *arguments) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith(f"affectline-train: {complaint}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "load", interrupted)
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "fit", "--data", "faces.csv") == 130
+    assert capsys.readouterr().err.strip().splitlines()[-1] == "affectline-train: interrupted"
+
+
+def test_the_table_shows_what_is_unknown_as_a_dash() -> None:
+    assert cli.as_percent(None) == "-"
+    assert cli.as_percent(0.4375) == "43.8%"

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from common.errors import AffectlineError
+from training import runs
+
+
+def test_a_new_run_folder_is_made(tmp_path: Path) -> None:
+    runs.claim_run_folder(tmp_path / "runs" / "first")
+    assert (tmp_path / "runs" / "first").is_dir()
+
+
+def test_a_used_run_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(AffectlineError, match="is not empty"):
+        runs.claim_run_folder(tmp_path)
+    assert (tmp_path / "run.json").read_text() == "{}"
+
+
+def test_a_run_folder_under_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AffectlineError, match="cannot make the run folder"):
+        runs.claim_run_folder(tmp_path / "file" / "run")
+
+
+def test_an_unfinished_run_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / runs.HISTORY).touch()
+    with pytest.raises(AffectlineError, match=r"not a finished run \(it has no run\.json\)"):
+        runs.check_run_folder(tmp_path)
+
+
+@pytest.mark.parametrize("holds", [None, "manifest.json"])
+def test_an_artifact_may_replace_nothing_or_an_artifact(tmp_path: Path, holds: str | None) -> None:
+    if holds:
+        (tmp_path / holds).touch()
+    runs.check_artifact_folder(tmp_path)
+    runs.check_artifact_folder(tmp_path / "new")
+
+
+def test_an_artifact_never_replaces_anything_else(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(AffectlineError, match="not an artifact"):
+        runs.check_artifact_folder(tmp_path)
+    with pytest.raises(AffectlineError, match="not an artifact"):
+        runs.check_artifact_folder(tmp_path / "thesis.tex")
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    runs.check_weights(None)
+    with pytest.raises(AffectlineError, match=r"no file --backbone-weights .*none\.h5"):
+        runs.check_weights(tmp_path / "none.h5")
+
+
+def test_the_cache_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert runs.cache_folder() == tmp_path / "affectline"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert runs.cache_folder() == tmp_path / "home" / ".cache" / "affectline"

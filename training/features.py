@@ -1,0 +1,50 @@
+"""Faces through a Keras model in batches, and the cache that spares the longest part of it."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from training.model import FEATURES, input_batches, weights_digest
+
+BATCH: Final = 64
+"""Pictures sent through VGG16 at once; larger batches were no faster on a processor."""
+
+
+def extract_features(
+    backbone: Any, pixels: NDArray[np.uint8], progress: Progress, cache: Path
+) -> NDArray[np.float32]:
+    """Send pictures ``(N, 48, 48) uint8`` through the backbone, or find them in the cache.
+
+    Returns:
+        ``(N, 512) float32``, not normalised, as in the paper.
+    """
+    key = hashlib.sha256(pixels.tobytes() + weights_digest(backbone)).hexdigest()
+    file = cache / f"features-{key[:32]}.npy"
+    if file.exists():
+        kept: NDArray[np.float32] = np.load(file)
+        if kept.shape == (len(pixels), FEATURES):
+            return kept
+    features = run_model(backbone, pixels, progress, "VGG16 features")
+    cache.mkdir(parents=True, exist_ok=True)
+    # Under another name first: an interrupted write must never look like a finished one.
+    partial = file.with_suffix(f".{os.getpid()}.npy")
+    np.save(partial, features)
+    partial.replace(file)
+    return features
+
+
+def run_model(
+    model: Any, pixels: NDArray[np.uint8], progress: Progress, title: str
+) -> NDArray[np.float32]:
+    """Outputs ``(N, K) float32`` of a model for faces ``(N, 48, 48) uint8``."""
+    task = progress.add_task(title, total=len(pixels))
+    outputs = []
+    for batch in input_batches(pixels, BATCH):
+        outputs.append(np.asarray(model.predict_on_batch(batch), dtype=np.float32))
+        progress.advance(task, len(batch))
+    return np.concatenate(outputs)
