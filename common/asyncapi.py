@@ -81,7 +81,9 @@ def _operation(action: str, channel: str) -> dict[str, Any]:
 
 def _message(name: str, kind: type[Message]) -> dict[str, Any]:
     summary = (kind.__doc__ or "").strip().split("\n")[0]
-    schema = kind.model_json_schema(ref_template=f"#/components/messages/{name}/payload/$defs/{{model}}")
+    schema = kind.model_json_schema(
+        ref_template=f"#/components/messages/{name}/payload/$defs/{{model}}"
+    )
     result: dict[str, Any] = {"name": name, "summary": summary, "payload": schema}
     if name in PARTS:
         result["description"] = PARTS[name]

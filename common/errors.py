@@ -18,5 +18,5 @@ class AffectlineError(Exception):
         return " ".join(": ".join(filter(None, (self.problem, self.remedy))).split())
 
 
-class InvalidMessage(Exception):
+class InvalidMessage(Exception):  # noqa: N818 - it names what the bytes are
     """Bytes that are no message of ours: counted and dropped, never fatal."""

@@ -14,7 +14,8 @@ from typing import Final
 LINK_FD: Final = "AFFECTLINE_LINK_FD"
 """Environment variable: file descriptor of the child's end."""
 HEARTBEAT_FILE: Final = "AFFECTLINE_HEARTBEAT_FILE"
-"""Environment variable: a file to touch at every beat, for container health checks."""
+"""Environment variable: a file to touch at every beat of a process that has finished setting up,
+for container health checks."""
 BEAT_S: Final = 0.5
 
 ALIVE: Final = b"."
@@ -32,15 +33,17 @@ class Link:
             self.socket.setblocking(False)
         path = os.environ.get(HEARTBEAT_FILE)
         self._file = Path(path) if path else None
+        self._is_ready = False
 
     def beat(self) -> None:
         """Say that this process is alive and doing its work."""
         self._send(ALIVE)
-        if self._file:
+        if self._file and self._is_ready:
             self._file.touch()
 
     def ready(self) -> None:
         """Say that the setting up is over: from now on silence means trouble."""
+        self._is_ready = True
         self._send(READY)
 
     def give_up(self, reason: str) -> bool:

@@ -177,9 +177,7 @@ class Service:
         self.inboxes: list[Inbox] = []
         counters = self.around.counters
         if self.stage.pulls_work:
-            self.inboxes.append(
-                Inbox(self._context, self._hub.work_out, counters, prefixes=None)
-            )
+            self.inboxes.append(Inbox(self._context, self._hub.work_out, counters, prefixes=None))
         self.pusher = Pusher(self._context, self._hub.work_in)
         # Every process has a bus inbox, if only to announce itself.
         bus = Inbox(self._context, self._hub.bus, counters, prefixes=self.stage.subscriptions)
@@ -293,7 +291,9 @@ def make_health(
 
 def quantiles(ordered: list[float]) -> Latency:
     """Nearest-rank quantiles of a sorted, non-empty list of milliseconds."""
-    p50, p95, p99 = (ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.5, 0.95, 0.99))
+    p50, p95, p99 = (
+        ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.5, 0.95, 0.99)
+    )
     return Latency(p50_ms=p50, p95_ms=p95, p99_ms=p99)
 
 

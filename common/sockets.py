@@ -18,7 +18,7 @@ from common.errors import AffectlineError, InvalidMessage
 from common.messages import READY, Packet
 
 BUS_HWM: Final = 1000
-"""Messages a bus queue holds. Sources in lossless delivery keep fewer frames than this under way."""
+"""Messages a bus queue holds; in lossless delivery far fewer frames are under way."""
 WORK_HWM: Final = 2
 """Face crops waiting at one classifier: few, so that a slow one does not hoard them."""
 WORK_BUFFER_BYTES: Final = 1 << 17
@@ -123,6 +123,8 @@ class Publisher:
         # Without NODROP a full queue loses messages silently; with it we hear of it and decide.
         self.socket.setsockopt(zmq.XPUB_NODROP, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
+        # The pipe to the hub ends with the hub, so that its end is heard of as well
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)
         connect(self.socket, address)
         self.connected = False
         self.ready: set[str] = set()
@@ -168,7 +170,9 @@ class Pusher:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
         self.socket = new_socket(context, zmq.PUSH)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
-        self.socket.setsockopt(zmq.IMMEDIATE, 1)  # queue for a hub that is there, not for a dead one
+        self.socket.setsockopt(
+            zmq.IMMEDIATE, 1
+        )  # queue for a hub that is there, not for a dead one
         connect(self.socket, address)
 
     def send(self, packet: Packet, *, wait: bool) -> bool:
@@ -190,9 +194,7 @@ class Listener:
     ) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.counters: Counter[str] = Counter()
-        self._inbox = Inbox(
-            self._context, address or hub.outlet, self.counters, prefixes=prefixes
-        )
+        self._inbox = Inbox(self._context, address or hub.outlet, self.counters, prefixes=prefixes)
 
     def wait(self, others: Iterable[socket.socket] = (), timeout_s: float | None = None) -> bool:
         """Wait for a message, or for one of the other sockets; False after the time-out."""

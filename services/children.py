@@ -121,5 +121,3 @@ class Child:
         """Make it stop."""
         if self._process.poll() is None:
             self._process.kill()
-
-

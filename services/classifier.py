@@ -203,5 +203,3 @@ class Classifier(Stage):
 def run(settings: ClassifierSettings, hub: HubSettings, delivery: Delivery, name: str) -> int:
     """Be a classifier process called ``classifier/<name>``; return the exit code."""
     return run_service(Classifier(settings), f"classifier/{name}", hub, delivery)
-
-

@@ -44,7 +44,9 @@ BackendName = Annotated[
 
 def _settings(path: Path | None, hub: str | None = None) -> PipelineSettings:
     settings = config.load(path) if path else PipelineSettings()
-    return _change(settings, hub=_parse_hub(hub, settings.hub) if hub else None)
+    if hub:
+        settings = settings.model_copy(update={"hub": _parse_hub(hub, settings.hub)})
+    return settings
 
 
 def _change(settings: Any, **values: Any) -> Any:
@@ -144,7 +146,7 @@ def capture(
 
     Example: affectline capture driver=0 --hub 192.168.1.20
     """
-    from services import capture as service
+    from services.capture import stage as service
     from services.launcher import name_sources
 
     settings = _settings(config_file, hub)
@@ -156,7 +158,9 @@ def capture(
 
 @app.command()
 def detector(
-    stream: Annotated[str, typer.Argument(help="Name of the stream to look for faces in.")] = "sample",
+    stream: Annotated[
+        str, typer.Argument(help="Name of the stream to look for faces in.")
+    ] = "sample",
     config_file: ConfigFile = None,
     hub: HubAddress = None,
     delivery: DeliveryMode = None,
@@ -229,9 +233,7 @@ def subscribe(
     form: Annotated[
         Literal["table", "json"], typer.Option("--format", help="json: one object a line.")
     ] = "table",
-    count: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many messages.")
-    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many messages.")] = None,
 ) -> None:
     """Listen in, as any other tool would.
 
@@ -308,3 +310,7 @@ def _explain(error: Any) -> str:
 def _complain(text: str, code: int) -> None:
     sys.stderr.write(f"affectline: {' '.join(text.split())}\n")
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from common import artifact
 from common.config import HubSettings
 from common.errors import AffectlineError
-from services.sources import find_sample
+from services.capture.sources import find_sample
 
 PORT_USES = ("publishers", "outlet", "bus", "work queue in", "work queue out", "metrics")
 
@@ -39,10 +39,7 @@ def examine(hub: HubSettings, model: Path) -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    found = platform.python_version()
-    if sys.version_info < (3, 11):
-        return Finding("python", "failure", f"{found} is too old", "install Python 3.11 or newer")
-    return Finding("python", "ok", found)
+    return Finding("python", "ok", platform.python_version())  # older ones cannot read this
 
 
 def _packages() -> Iterator[Finding]:
@@ -57,7 +54,9 @@ def _packages() -> Iterator[Finding]:
         try:
             found = version(name)
         except PackageNotFoundError:
-            yield Finding("packages", "failure", f"{name} is missing", f"pip install '{requirement}'")
+            yield Finding(
+                "packages", "failure", f"{name} is missing", f"pip install '{requirement}'"
+            )
             continue
         if _satisfies(found, bounds):
             fine.append(f"{name} {found}")

@@ -8,6 +8,7 @@ Three roads, each a thread of its own so that one being blocked never blocks ano
 * Prometheus' scrapes, answered from the health messages that pass by.
 """
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from common.runtime import EXIT_GIVEN_UP, HEALTH_S, Waker, make_health
 from common.sockets import SEND_WAIT_MS, bind, new_socket
 from services.metrics import Metrics
 
-Parts = Sequence[bytes | zmq.Frame]
+Parts = Sequence[zmq.Frame]
 
 EVERYTHING: Final = b"\x01"
 """Subscription to all topics, as the XSUB socket sends it to publishers."""
@@ -63,7 +64,7 @@ class Bus:
     def forward_message(self) -> Parts | None:
         """Take one message to the outlet; return it for the consumers."""
         try:
-            parts: Parts = self.ingress.recv_multipart(zmq.DONTWAIT, copy=False)
+            parts = self.ingress.recv_multipart(zmq.DONTWAIT, copy=False)
         except zmq.Again:
             return None
         self.counters["in"] += 1
@@ -73,9 +74,7 @@ class Bus:
     def deliver(self, parts: Parts) -> bool:
         """Give a message to the consumers; False where one of them has no room yet."""
         try:
-            self.consumers.send_multipart(
-                parts, 0 if self.lossless else zmq.DONTWAIT, copy=False
-            )
+            self.consumers.send_multipart(parts, 0 if self.lossless else zmq.DONTWAIT, copy=False)
         except zmq.Again:
             return False
         self.counters["out"] += 1
@@ -119,10 +118,8 @@ class WorkQueue(threading.Thread):
         try:
             while True:
                 parts = self.entrance.recv_multipart(copy=False)
-                try:
+                with contextlib.suppress(zmq.Again):  # outsiders never hold the pipeline up
                     self.tap.send_multipart(parts, zmq.DONTWAIT, copy=False)
-                except zmq.Again:
-                    pass  # outsiders never hold the pipeline up
                 self.exit.send_multipart(parts, copy=False)
         except zmq.ContextTerminated:
             for socket in (self.entrance, self.exit, self.tap):
@@ -190,12 +187,12 @@ class Hub:
                 self.pending = parts  # lossless: a consumer is full, so everybody waits
                 return
             self.pending = None
-            if bytes(parts[0]).startswith(b"health/"):
+            if parts[0].bytes.startswith(b"health/"):
                 self._note_health(parts)
 
     def _note_health(self, parts: Parts) -> None:
         try:
-            packet = codec.decode([bytes(part) for part in parts])
+            packet = codec.decode([part.bytes for part in parts])
         except InvalidMessage:
             self.bus.counters["invalid"] += 1
         else:

@@ -13,8 +13,8 @@ from common.errors import AffectlineError
 from common.messages import Emotion, Packet, StreamEnd, StreamStart
 from common.runtime import EXIT_GIVEN_UP, Waker
 from common.sockets import Listener
+from services.capture.sources import is_live
 from services.children import Child, Task
-from services.sources import is_live
 
 CHECK_S: Final = 0.25
 FLUSH_S: Final = 1.5
@@ -230,7 +230,8 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
         out = next(p for n in _numbered(stem) if not (p := Path("sessions") / n).exists())
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AffectlineError(
-            f"--out {out}: exists and is not an empty folder", "name a new one; nothing is overwritten"
+            f"--out {out}: exists and is not an empty folder",
+            "name a new one; nothing is overwritten",
         )
     return settings.model_copy(
         update={

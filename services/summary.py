@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -28,6 +28,7 @@ from services.launcher import Launcher, read_session
 from services.sink.summary import StreamSummary
 
 EXIT_INTERRUPTED = 130
+K = TypeVar("K")
 
 
 def run(settings: PipelineSettings, *, as_json: bool) -> int:
@@ -129,13 +130,9 @@ def conclude(session: dict[str, Any], folder: Path, seconds: float) -> dict[str,
         whole.frames_with_face += part.frames_with_face
         whole.faces += part.faces
         whole.lost += part.lost
-        for total, counts in (
-            (whole.skipped, part.skipped),
-            (whole.labels, part.labels),
-            (whole.latency_buckets, part.latency_buckets),
-        ):
-            for key, n in counts.items():  # type: ignore[attr-defined]
-                total[key] = total.get(key, 0) + n  # type: ignore[attr-defined]
+        _add(whole.skipped, part.skipped)
+        _add(whole.labels, part.labels)
+        _add(whole.latency_buckets, part.latency_buckets)
     return {
         "session": str(folder),
         "seconds": round(seconds, 3),
@@ -149,6 +146,11 @@ def conclude(session: dict[str, Any], folder: Path, seconds: float) -> dict[str,
         "streams": session["streams"],
         "files": [str(folder / name) for name in session["files"]],
     }
+
+
+def _add(total: dict[K, int], counts: dict[K, int]) -> None:
+    for key, n in counts.items():
+        total[key] = total.get(key, 0) + n
 
 
 def print_result(result: dict[str, Any]) -> None:
@@ -165,10 +167,14 @@ def print_result(result: dict[str, Any]) -> None:
         ("tracks", [str(len(s["tracks"])) for s in streams.values()]),
         ("skipped", [_skips(s) for s in streams.values()]),
     ]
-    for q in ("p50", "p95", "p99"):
-        rows.append((f"latency {q}", [_ms(s["latency_ms"][q]) for s in streams.values()]))
-    for label in result["emotion_shares"]:
-        rows.append((label, [f"{s['emotion_shares'][label]:.1%}" for s in streams.values()]))
+    rows += [
+        (f"latency {q}", [_ms(s["latency_ms"][q]) for s in streams.values()])
+        for q in ("p50", "p95", "p99")
+    ]
+    rows += [
+        (label, [f"{s['emotion_shares'][label]:.1%}" for s in streams.values()])
+        for label in result["emotion_shares"]
+    ]
     rows.append(("ended", [s["end"] or "" for s in streams.values()]))
     for title, cells in rows:
         table.add_row(title, *cells)

@@ -22,7 +22,7 @@ def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) 
 
         return hub_service.run(hub, delivery)
     if kind == "capture":
-        from services import capture
+        from services.capture import stage as capture
 
         return capture.run(
             SourceSettings.model_validate(arguments["source"]),
@@ -31,10 +31,10 @@ def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) 
             epoch=arguments.get("epoch"), first_seq=arguments.get("first_seq", 0),
         )  # fmt: skip
     if kind == "detector":
-        from services.detector import stage
+        from services.detector import stage as detector
 
         settings = DetectorSettings.model_validate(arguments["settings"])
-        return stage.run(arguments["stream"], settings, hub, delivery)
+        return detector.run(arguments["stream"], settings, hub, delivery)
     if kind == "classifier":
         from services import classifier
 

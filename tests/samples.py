@@ -24,7 +24,13 @@ QUALITY = Quality(size=135, blur=553.5, brightness=0.3423)
 HAPPY = (0.02, 0.0, 0.01, 0.9, 0.02, 0.03, 0.02)
 
 FRAME = Frame(
-    stream="drive", epoch=EPOCH, seq=7, captured_at=AT, media_time=291_958_333, width=640, height=360
+    stream="drive",
+    epoch=EPOCH,
+    seq=7,
+    captured_at=AT,
+    media_time=291_958_333,
+    width=640,
+    height=360,
 )
 FACES = Faces(
     **FRAME.model_dump(exclude={"message", "encoding"}),

@@ -1,4 +1,4 @@
-"""Every frame's one answer: kept until it is there, put in order, smoothed, and kept for repeats."""
+"""Every frame's one answer: waited for, put in order, smoothed, and kept for repeats."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -54,10 +54,8 @@ class AnswerBook:
         self._smoother = Smoother()
 
     def again(self, seq: int) -> Packet | None:
-        """What to send when a frame comes a second time: its answer, or the question again."""
-        if seq in self._answered:
-            return self._answered[seq]
-        return self._pending[seq].faces if seq in self._pending else None
+        """The answer of a frame that comes a second time, if there is one already."""
+        return self._answered.get(seq)
 
     def knows(self, seq: int) -> bool:
         """True for a frame that has come before."""

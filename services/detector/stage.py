@@ -1,6 +1,6 @@
 """The detector process of one stream: frames to faces, and answers back to where they belong."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 import cv2

@@ -236,7 +236,9 @@ class Window(Overlay):
                 self._snapshot(packet, emotion)
         elif key == "m":
             yield self._marker()
-        gone = any(cv2.getWindowProperty(_title(s), cv2.WND_PROP_VISIBLE) < 1 for s in self._visible)
+        gone = any(
+            cv2.getWindowProperty(_title(s), cv2.WND_PROP_VISIBLE) < 1 for s in self._visible
+        )
         self.closed = key == "q" or gone
 
     def _snapshot(self, packet: Packet, emotion: Emotion) -> None:

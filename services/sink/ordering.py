@@ -64,9 +64,7 @@ class StreamOrder:
         if now - self._asked_at < ASK_AGAIN_NS:
             return None
         self._asked_at = now
-        return Resend(
-            stream=stream, epoch=self.epoch, first_seq=self.next_seq, last_seq=last
-        )
+        return Resend(stream=stream, epoch=self.epoch, first_seq=self.next_seq, last_seq=last)
 
     def give_up(self, now: int) -> Iterator[Emotion]:
         """Yield what waits behind a gap that nobody has filled in time."""

@@ -98,6 +98,6 @@ def test_topic_and_parts_must_fit_the_header() -> None:
     for wrong in ([], [topic], [topic, header], [topic, header, part, part], [b"x", header, part]):
         with pytest.raises(InvalidMessage):
             codec.decode(wrong)
-    topic, header, native, small = codec.encode(PACKETS["Faces"])
+    topic, header, _, small = codec.encode(PACKETS["Faces"])
     with pytest.raises(InvalidMessage, match="a part of 5 bytes"):
         codec.decode([topic, header, b"12345", small])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from common.config import CaptureSettings
 from common.errors import AffectlineError
-from services.containers import missing_bytes
+from services.capture.containers import missing_bytes
 
 SAMPLE: Final = "sample"
 FOLDER_RATE: Final = 25.0
@@ -191,7 +191,7 @@ def _cannot_open(source: str) -> AffectlineError:
     lost = missing_bytes(Path(source))
     if lost:
         return AffectlineError(
-            f"--source {source}: truncated, {lost} bytes are missing at its end, among them its index",
+            f"--source {source}: truncated, {lost} bytes are missing at its end, with its index",
             "copy the file again; no frame can be read without the index",
         )
     return AffectlineError(

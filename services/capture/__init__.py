@@ -1,0 +1,1 @@
+"""The capture process: pictures in, frames out, at the pace that the consumers bear."""

@@ -1,0 +1,219 @@
+"""The thread that reads a source: at its pace, opening it again when it is lost."""
+
+import threading
+from collections import deque
+from typing import Final, NamedTuple
+
+import cv2
+
+from common.clock import monotonic
+from common.config import CaptureSettings, Pace, SourceSettings
+from common.errors import AffectlineError
+from common.runtime import Surroundings
+from services.capture.sources import Ending, Picture, Source, is_live, open_source
+from services.capture.window import SIZE, Window
+
+BACKLOG: Final = 2
+"""Pictures that wait for the process' own loop."""
+PATIENCE_S: Final = 10.0
+"""Live delivery: how long to wait for consumers before starting without them."""
+BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Pauses before a lost camera or stream is tried again; the last one repeats."""
+
+
+class Encoded(NamedTuple):
+    """A picture ready to be published."""
+
+    data: bytes
+    width: int
+    height: int
+    captured_at: int
+    media_time: int | None
+
+
+class Reader(threading.Thread):
+    """Reads, scales and encodes pictures, and hands them over in a short queue.
+
+    Args:
+        source: What to read.
+        settings: How to take pictures.
+        pace: Whether files are read at their own rate.
+        window: In lossless delivery no more pictures are read than it has room for.
+        around: The process around; `Surroundings.wake` is called for every picture.
+        skip: Frames of a file to pass over, when another process had got so far.
+    """
+
+    def __init__(
+        self,
+        source: SourceSettings,
+        settings: CaptureSettings,
+        pace: Pace,
+        window: Window,
+        around: Surroundings,
+        skip: int,
+    ) -> None:
+        super().__init__(name="reader", daemon=True)
+        self._source, self._settings, self._pace = source, settings, pace
+        self._window, self._around, self._skip = window, around, skip
+        self._lossless = around.delivery == "lossless"
+        self.stopping = threading.Event()
+        self.queue: deque[Encoded] = deque()
+        self.opened: Source | None = None
+        self.ending: Ending | None = None
+        """Set after the last picture of a source that ends."""
+        self.failure: AffectlineError | None = None
+
+    def open(self, *, patient: bool) -> None:
+        """Open the source for the first time.
+
+        Args:
+            patient: A camera that is away now may come later.
+
+        Raises:
+            AffectlineError: It cannot be opened.
+        """
+        try:
+            self.opened = open_source(self._source.source, self._settings)
+        except AffectlineError:
+            if not (patient and is_live(self._source.source)):
+                raise
+
+    def run(self) -> None:
+        """Read until the source ends or `stop` is called."""
+        try:
+            if self._wait_for_consumers():
+                self._read_on()
+        except AffectlineError as error:
+            self.failure = error
+        except cv2.error as error:  # out of memory, or a picture that cannot be encoded
+            self.failure = AffectlineError(
+                f"--source {self._source.source}: {error.err}", "check the file and the settings"
+            )
+        finally:
+            if self.opened:
+                self.opened.close()
+            self._around.wake()
+
+    def stop(self) -> None:
+        """Stop reading; the thread ends soon, unless a driver holds it."""
+        self.stopping.set()
+        with self._window.changed:
+            self._window.changed.notify_all()
+
+    def take(self) -> Encoded | None:
+        """The next picture to publish, if there is one."""
+        with self._window.changed:
+            taken = self.queue.popleft() if self.queue else None
+            self._window.changed.notify_all()
+        return taken
+
+    def _read_on(self) -> None:
+        while not self.stopping.is_set():
+            ending = self._read_to_end()
+            if ending.reason != "lost" and not self._source.loop:
+                self.ending = ending
+                return
+            self.opened = self._reopen(ending)
+
+    def _read_to_end(self) -> Ending:
+        source = self.opened
+        if source is None:
+            return Ending("lost", f"{self._source.source} does not open")
+        begun, first_time, next_time = monotonic(), None, 0.0
+        while not self.stopping.is_set() and (picture := source.read()) is not None:
+            captured_at = self._around.now()
+            if self._skip and not source.live:
+                self._skip -= 1
+                continue
+            if picture.media_time is not None:
+                first_time = picture.media_time if first_time is None else first_time
+                seconds = (picture.media_time - first_time) / 1e9
+                if self._settings.rate:
+                    if seconds + 1e-6 < next_time:
+                        continue
+                    next_time += 1 / self._settings.rate
+                if self._pace == "realtime":
+                    self.stopping.wait(seconds - (monotonic() - begun))
+                captured_at = 0
+            self._hand_over(picture, captured_at)
+        ending = source.ending()
+        source.close()
+        return ending
+
+    def _wait_for_consumers(self) -> bool:
+        """Wait until the pipeline is there; False when stopped meanwhile."""
+        deadline = monotonic() + PATIENCE_S
+        with self._window.changed:
+            while not self.stopping.is_set():
+                missing = self.missing_consumers()
+                if not missing or (not self._lossless and monotonic() > deadline):
+                    self._around.detail = ""
+                    return True
+                self._around.detail = f"waiting for {', '.join(missing)}"
+                self._window.changed.wait(timeout=1)
+        return False
+
+    def missing_consumers(self) -> list[str]:
+        """Those that the stream needs and that have not announced themselves."""
+        there = self._around.ready | {name.split("/")[0] for name in self._around.ready}
+        wanted = (f"detector/{self._source.name}", "classifier", "sink")
+        return [name for name in wanted if name not in there]
+
+    def _hand_over(self, picture: Picture, captured_at: int) -> None:
+        """Encode a picture; ``captured_at`` is 0 for files, whose pictures count from now."""
+        if self._lossless and not self._wait_for_room():
+            return
+        captured_at = captured_at or self._around.now()
+        encoded = self._encode(picture, captured_at)
+        with self._window.changed:
+            if len(self.queue) >= BACKLOG and not self._lossless:
+                self.queue.popleft()
+                self._around.counters["skipped"] += 1
+            self.queue.append(encoded)
+        self._around.wake()
+
+    def _wait_for_room(self) -> bool:
+        """Lossless: wait until a frame more may be under way; False when stopped meanwhile."""
+        with self._window.changed:
+            while not self.stopping.is_set():
+                under_way = len(self._window) + len(self.queue)
+                if under_way < SIZE and not self.missing_consumers():
+                    return True
+                self._window.changed.wait(timeout=1)
+        return False
+
+    def _encode(self, picture: Picture, captured_at: int) -> Encoded:
+        image = picture.image
+        height, width = image.shape[:2]
+        wanted = self._settings.width
+        if wanted is not None and wanted != width:
+            how = cv2.INTER_AREA if wanted < width else cv2.INTER_LINEAR
+            height = max(1, round(height * wanted / width))
+            width = wanted
+            image = cv2.resize(image, (width, height), interpolation=how)  # type: ignore[assignment]
+        if self._settings.encoding == "raw":
+            data = image.tobytes()
+        else:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
+            data = cv2.imencode(".jpg", image, quality)[1].tobytes()
+        return Encoded(data, width, height, captured_at, picture.media_time)
+
+    def _reopen(self, ending: Ending) -> Source | None:
+        """Open the source again, for as long as it takes; None when stopped meanwhile."""
+        attempt, pause = 0, 0.0
+        while True:
+            if ending.reason == "lost":
+                pause = BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]
+                self._around.state = "degraded"
+                self._around.detail = f"{ending.detail}; trying again in {pause:g} s"
+            if self.stopping.wait(pause):
+                return None
+            attempt += 1
+            try:
+                source = open_source(self._source.source, self._settings)
+            except AffectlineError:
+                ending = Ending("lost", f"{self._source.source} does not answer")
+                continue
+            self._around.state, self._around.detail = "ready", ""
+            self._around.counters["reopened"] += ending.reason == "lost"
+            return source

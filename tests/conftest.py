@@ -1,0 +1,46 @@
+"""What all tests share: nothing may be left behind."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a process, thread or listening socket of ours."""
+    threads = set(threading.enumerate())
+    own = psutil.Process()
+    before = {child.pid for child in own.children(recursive=True)}
+    yield
+    children = [child for child in own.children(recursive=True) if child.pid not in before]
+    _, alive = psutil.wait_procs(children, timeout=2)
+    names = [" ".join(child.cmdline())[:200] for child in alive if child.is_running()]
+    for child in alive:
+        child.kill()
+    left = [t for t in threading.enumerate() if t not in threads and not t.daemon]
+    listening = [c.laddr for c in own.net_connections("tcp") if c.status == "LISTEN"]
+    assert not names, f"processes left behind: {names}"
+    assert not left, f"threads left behind: {left}"
+    assert not listening, f"sockets left behind: {listening}"
+
+
+@pytest.fixture(scope="session")
+def clips() -> Path:
+    """The folder of the face clips."""
+    folder = SHARED / "video"
+    if not folder.exists():
+        pytest.skip("../shared/data/video is not here")
+    return folder
+
+
+@pytest.fixture
+def as_root() -> None:
+    """Skip a test that needs root."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")

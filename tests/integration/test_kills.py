@@ -1,0 +1,96 @@
+"""Processes die: frames flow again, nothing is lost, nobody else notices."""
+
+import csv
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.messages import Emotion, Message
+from tests.pipelines import Pipeline
+
+KINDS = ("hub", "capture", "detector", "classifier", "sink")
+BACK_WITHIN_S = 3.0
+ENDLESS = """
+sources: [{name: sample, source: sample, loop: true}]
+delivery: live
+pace: realtime
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_process_costs_no_frame_of_a_file(kind: str, tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "out", "--source", "sample", "--pace", "realtime") as pipeline:
+        pipeline.wait_for_frame(30)
+        others = {name: pid for name, pid in pipeline.pids().items() if name != kind}
+        pipeline.kill(kind)
+        pipeline.wait_for_frame(60, timeout_s=10)
+        now = pipeline.pids()
+        assert {name: now[name] for name in others} == others, "only the killed one is replaced"
+        summary = pipeline.finish()
+    assert (summary["frames"], summary["lost"], summary["skipped"]) == (120, 0, 0)
+    assert list(summary["restarts"].values()) == [1]
+    with (tmp_path / "out" / "emotions.csv").open() as file:
+        seqs = [int(row["seq"]) for row in csv.DictReader(file)]
+    assert seqs == sorted(set(seqs)), "each frame's face once, in order"
+    assert len(seqs) == summary["faces"]
+
+
+def shows_a_face(message: Message, later_than: int) -> bool:
+    return (
+        isinstance(message, Emotion) and message.captured_at > later_than and bool(message.faces)
+    )
+
+
+def test_each_process_killed_in_turn_while_live(tmp_path: Path) -> None:
+    (tmp_path / "endless.yaml").write_text(ENDLESS)
+    with Pipeline(tmp_path / "out", "--config", str(tmp_path / "endless.yaml")) as pipeline:
+        pipeline.wait_for_frame(10)
+        for kind in KINDS:
+            before = pipeline.kill(kind)
+            killed_at = time.time_ns()
+            pipeline.wait_for(lambda m, at=killed_at: shows_a_face(m, at), timeout_s=10)  # type: ignore[misc]
+            seconds = (time.time_ns() - killed_at) / 1e9
+            assert seconds < BACK_WITHIN_S, f"{kind}: {seconds:.1f} s"
+            pipeline.wait_for(lambda m, k=kind: m.topic.startswith(f"health/{k}"))  # type: ignore[misc]
+            assert pipeline.pids()[kind] != before
+        everybody = pipeline.pids()
+        assert set(everybody) == set(KINDS)
+        assert pipeline.interrupt() < 3
+    assert not [pid for pid in everybody.values() if psutil.pid_exists(pid)]
+
+
+def test_a_process_that_hangs_is_replaced(tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "out", "--source", "sample", "--pace", "realtime") as pipeline:
+        pipeline.wait_for_frame(30)
+        pid = pipeline.kill("classifier", signal.SIGSTOP)
+        summary = pipeline.finish()
+        assert not psutil.pid_exists(pid)
+    assert (summary["frames"], summary["lost"]) == (120, 0)
+
+
+def test_children_do_not_outlive_the_launcher(tmp_path: Path) -> None:
+    (tmp_path / "endless.yaml").write_text(ENDLESS)
+    with Pipeline(tmp_path / "out", "--config", str(tmp_path / "endless.yaml")) as pipeline:
+        pipeline.wait_for_frame(10)
+        children = [psutil.Process(pid) for pid in pipeline.pids().values()]
+        pipeline.process.kill()
+        _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+
+
+def test_a_process_that_keeps_dying_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "endless.yaml").write_text(ENDLESS)
+    with Pipeline(tmp_path / "out", "--config", str(tmp_path / "endless.yaml")) as pipeline:
+        pipeline.wait_for_frame(1)
+        deadline = time.monotonic() + 60
+        while pipeline.process.poll() is None and time.monotonic() < deadline:
+            try:
+                pipeline.kill("detector")
+                pipeline.wait_for(lambda m: m.topic.startswith("health/detector"), timeout_s=5)
+            except (KeyError, ProcessLookupError, psutil.Error, AssertionError):
+                continue
+        assert pipeline.process.wait(timeout=10) == 1
+        assert "detector/sample died 6 times" in pipeline.log()

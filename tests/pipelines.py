@@ -1,0 +1,129 @@
+"""Real pipelines for tests: started as a user would, listened to as a tool would."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from common.config import HubSettings
+from common.messages import Emotion, Message, Packet
+from common.sockets import Listener
+
+AFFECTLINE = [sys.executable, "-m", "services.cli"]
+PORTS = 6
+
+
+def free_port() -> int:
+    """First of six ports in a row that nobody uses, below the range of outgoing connections."""
+    start = 15000 + (os.getpid() * 97) % 10000
+    for first in range(start, start + 5000, PORTS):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + PORTS):
+                    probe = stack.enter_context(socket.socket())
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise RuntimeError("no six free ports in a row")
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    options = {"capture_output": True, "text": True, "timeout": 100} | options
+    return subprocess.run([*AFFECTLINE, *arguments], check=False, **options)
+
+
+class Pipeline:
+    """``affectline up`` in the background.
+
+    Args:
+        out: The session folder.
+        arguments: More arguments for ``up``.
+    """
+
+    def __init__(self, out: Path, *arguments: str) -> None:
+        self.out = out
+        self.hub = HubSettings(port=free_port())
+        command = [*AFFECTLINE, "up", "--json", "--out", str(out), "--port", str(self.hub.port)]
+        self._log = (out.parent / f"{out.name}.log").open("w+")
+        self.process = subprocess.Popen(
+            [*command, *arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
+        )
+        self.listener = Listener(self.hub)
+        self.heard: list[Message] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+        self.listener.close()
+        self._log.close()
+
+    def messages(self, timeout_s: float) -> Iterator[Packet]:
+        """Yield what goes over the bus for so long."""
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            self.listener.wait(timeout_s=min(left, 0.1))
+            yield from self.listener.receive()
+
+    def wait_for(self, wanted: Callable[[Message], bool], timeout_s: float = 20) -> Message:
+        """Wait until a message satisfies a condition."""
+        for packet in self.messages(timeout_s):
+            if wanted(packet.message):
+                return packet.message
+            if self.process.poll() is not None:
+                break
+        raise AssertionError(f"waited {timeout_s} s in vain; {self.log()}")
+
+    def wait_for_frame(self, seq: int, timeout_s: float = 20) -> Emotion:
+        """Wait for the answer to a frame, or a later one."""
+        found = self.wait_for(lambda m: isinstance(m, Emotion) and m.seq >= seq, timeout_s)
+        assert isinstance(found, Emotion)
+        return found
+
+    def pids(self) -> dict[str, int]:
+        """The processes of the pipeline by kind."""
+        found: dict[str, int] = {}
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error, IndexError, ValueError):
+                found[json.loads(child.cmdline()[-1])["kind"]] = child.pid
+        return found
+
+    def kill(self, kind: str, number: int = signal.SIGKILL) -> int:
+        """Send one of the processes a signal; return its pid."""
+        pid = self.pids()[kind]
+        os.kill(pid, number)
+        return pid
+
+    def finish(self, timeout_s: float = 60) -> dict[str, Any]:
+        """Wait for the end; return the summary."""
+        out, _ = self.process.communicate(timeout=timeout_s)
+        assert self.process.returncode == 0, self.log()
+        summary: dict[str, Any] = json.loads(out)
+        return summary
+
+    def interrupt(self) -> float:
+        """Press Ctrl-C; return how long it took to end, in seconds."""
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=10)
+        return time.monotonic() - begun
+
+    def log(self) -> str:
+        """What was written to standard error."""
+        self._log.flush()
+        return Path(self._log.name).read_text()
