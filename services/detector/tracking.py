@@ -1,39 +1,43 @@
 """Which face is which from picture to picture, at the price of few full scans."""
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.detector.cascade import Finder, HaarFinder, Sighting
+from common.errors import AffectlineError
+from services.detector.cascade import Finder, HaarFinder, Sighting, Sweep
 from services.detector.cropping import MARGIN
+from services.detector.track import Track, box, distance, same, within_reach
+from services.detector.yunet import YuNetFinder
 
 
 class DetectorSettings(BaseModel):
-    """How faces are found and followed."""
+    """How faces are found and followed; times are counted in pictures, so that runs repeat."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backend: Literal["haar", "yunet"] = "haar"
     yunet_model: Path | None = None
-    """The model file of ``cv2.FaceDetectorYN``; not shipped."""
+    """Model file for ``cv2.FaceDetectorYN``; not shipped."""
     scan_size: int = Field(default=320, ge=64, le=4096)
-    """Longer side of the reduced picture of a full scan, in pixels."""
-    scan_interval: int = Field(default=15, ge=1)
-    """Pictures from one full scan to the next while every known face is in sight."""
-    search_interval: int = Field(default=2, ge=1)
+    """Longer side of the reduced picture that a full scan searches, in pixels."""
+    scan_interval: int = Field(default=8, ge=1)
+    """Pictures from one sweep to the next while every known face is in sight; two sweeps (large
+    faces, then small ones) make a full scan."""
+    search_interval: int = Field(default=1, ge=1)
     """The same while a face is missing or none is known."""
     scale_factor: float = Field(default=1.2, gt=1.01, le=2)
     """Ratio of successive face sizes in a full scan."""
     min_neighbours: int = Field(default=2, ge=1)
-    """Windows that must agree before a full scan takes notice."""
+    """Windows that must agree before a full scan takes notice; what it finds is looked at again."""
     min_face: float = Field(default=0.15, gt=0, le=1)
-    """Smallest face to be found, as a fraction of the picture's height."""
-    max_faces: int = Field(default=4, ge=1)
+    """Smallest face that a full scan finds, as a fraction of the picture's height."""
+    max_faces: int = Field(default=8, ge=1)
+    """Faces followed at a time; the largest come first."""
     max_misses: int = Field(default=15, ge=0)
     """Pictures for which a face may be out of sight and keep its track."""
     margin: float = Field(default=MARGIN, ge=-0.3, le=1)
@@ -46,51 +50,46 @@ class TrackedFace(NamedTuple):
     track: int
     """Counts from 1 and is never given again."""
     box: tuple[int, int, int, int]
-    """``(x, y, width, height)`` in pixels of the picture that was searched, within it."""
+    """``(x, y, width, height)`` in pixels of the picture that was searched, within it; square
+    unless the picture is smaller than the face."""
     angle: float
     """Roll of the head in degrees, positive counter-clockwise on the screen."""
 
 
-STRONG = 16.0
-WEAK = 8.0
-PROBE = 8
-SCAN_ROLL = 28.0
+_MEASURE_INTERVAL: Final = 8
+"""Pictures between measurements of a steady face's size and roll, which cost five near searches."""
 
+_PROBATION: Final = 5
+"""Pictures in which a find must prove that it is a face."""
 
-@dataclass
-class _Track:
-    """A face over time."""
-
-    place: Sighting
-    number: int | None = None
-    """None until the face is confirmed."""
-    misses: int = 0
-    hits: int = 1
-    velocity: tuple[float, float] = (0.0, 0.0)
-    seen: bool = True
-
-    def expected(self) -> Sighting:
-        return self.place._replace(
-            x=self.place.x + self.velocity[0], y=self.place.y + self.velocity[1]
-        )
+_SWEEPS: Final = (
+    Sweep("large", 0.0),
+    Sweep("small", 0.0),
+    Sweep("large", 28.0),
+    Sweep("large", 0.0),
+    Sweep("small", 0.0),
+    Sweep("large", -28.0),
+)
+"""What a search does in turn. The cascade bears about 15 degrees, a near search 12 more."""
 
 
 class FaceTracker:
     """Finds the faces of successive pictures and gives each a number that lasts.
 
     Deterministic: the same pictures in the same order give the same faces.
+
+    Raises:
+        AffectlineError: The backend's model file is missing or unreadable.
     """
 
     def __init__(self, settings: DetectorSettings) -> None:
         self._settings = settings
-        self._finder: Finder = HaarFinder(
-            settings.scan_size, settings.scale_factor, settings.min_neighbours, settings.min_face
-        )
-        self._tracks: list[_Track] = []
-        self._count = 0
+        self._finder = _finder(settings)
+        self._tracks: list[Track] = []
+        self._numbers = 0
         self._pictures = 0
-        self._since_scan = 10**9
-        self._scans = 0
+        self._last_sweep = 0
+        self._sweeps = 0
         self._shape = (0, 0)
 
     def find(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
@@ -103,132 +102,116 @@ class FaceTracker:
             The faces seen in this picture, by track; a face that is missing is left out, and has
             its track again if it comes back within ``max_misses`` pictures.
         """
-        self._fit(gray.shape)
-        for track in self._tracks:
-            self._follow(gray, track)
-        self._part()
-        self._since_scan += 1
-        if self._since_scan >= self._interval():
-            self._scan(gray)
+        self._fit((gray.shape[0], gray.shape[1]))
+        self._follow(gray)
+        self._scan(gray)
         self._tracks = [t for t in self._tracks if t.misses <= self._patience(t)]
         self._pictures += 1
-        return self._faces(gray.shape)
-
-    def _patience(self, track: _Track) -> int:
-        return self._settings.max_misses if track.number else 1
-
-    def _fit(self, shape: tuple[int, ...]) -> None:
-        """Move the tracks along when the picture's size changes."""
-        height, width = shape
-        if self._tracks and self._shape != (height, width):
-            down, across = height / self._shape[0], width / self._shape[1]
-            for track in self._tracks:
-                place = track.place
-                track.place = place._replace(
-                    x=place.x * across, y=place.y * down, side=place.side * math.sqrt(across * down)
-                )
-                track.velocity = (0.0, 0.0)
-        self._shape = (height, width)
-
-    def _follow(self, gray: NDArray[np.uint8], track: _Track) -> None:
-        probe = self._pictures % PROBE == 0 or track.number is None
-        expected = track.expected()
-        hit = self._finder.follow(gray, expected, probe) or self._finder.regain(gray, expected)
-        if hit:
-            self._update(track, hit)
-        else:
-            track.misses += 1
-            track.seen = False
-            track.velocity = (track.velocity[0] * 0.7, track.velocity[1] * 0.7)
-
-    def _update(self, track: _Track, hit: Sighting) -> None:
-        before, expected = track.place, track.expected()
-        error = math.hypot(hit.x - expected.x, hit.y - expected.y) / before.side
-        gain = min(1.0, max(0.4, error / 0.1))
-        x = expected.x + gain * (hit.x - expected.x)
-        y = expected.y + gain * (hit.y - expected.y)
-        side = before.side + 0.4 * (hit.side - before.side)
-        angle = before.angle + 0.5 * (hit.angle - before.angle)
-        track.velocity = (
-            0.5 * track.velocity[0] + 0.5 * (x - before.x) if track.misses == 0 else 0.0,
-            0.5 * track.velocity[1] + 0.5 * (y - before.y) if track.misses == 0 else 0.0,
-        )
-        track.place = Sighting(x, y, side, angle, hit.evidence)
-        track.misses, track.seen = 0, True
-        track.hits += 1
-        if track.number is None and (hit.evidence >= STRONG or track.hits >= 3):
-            self._confirm(track)
-
-    def _confirm(self, track: _Track) -> None:
-        self._count += 1
-        track.number = self._count
-
-    def _part(self) -> None:
-        """Let no two tracks share one face: the older keeps it."""
-        for i, track in enumerate(self._tracks):
-            for other in self._tracks[:i]:
-                if track.seen and other.seen and _same(track.place, other.place):
-                    track.seen = False
-                    track.misses += 1
-
-    def _interval(self) -> int:
-        settled = self._tracks and all(track.seen for track in self._tracks)
-        return self._settings.scan_interval if settled else self._settings.search_interval
-
-    def _scan(self, gray: NDArray[np.uint8]) -> None:
-        self._since_scan = 0
-        angle = 0.0
-        if not self._tracks:
-            angle = (0.0, SCAN_ROLL, 0.0, -SCAN_ROLL)[self._scans % 4]
-        self._scans += 1
-        hits = self._finder.scan(gray, angle, [t.place for t in self._tracks if t.seen])
-        for hit in sorted(hits, key=lambda h: -h.side):
-            self._adopt(gray, hit)
-
-    def _adopt(self, gray: NDArray[np.uint8], hit: Sighting) -> None:
-        close = self._finder.follow(gray, hit, True)
-        if close is None or close.evidence < WEAK:
-            return
-        if any(t.seen and _same(close, t.place) for t in self._tracks):
-            return
-        lost = [t for t in self._tracks if not t.seen and t.number and _near(close, t)]
-        if lost:
-            track = min(lost, key=lambda t: _distance(close, t.place))
-            track.place, track.velocity = close, (0.0, 0.0)
-            track.misses, track.seen = 0, True
-            return
-        if len(self._tracks) >= self._settings.max_faces:
-            return
-        track = _Track(close)
-        if close.evidence >= STRONG:
-            self._confirm(track)
-        self._tracks.append(track)
-
-    def _faces(self, shape: tuple[int, ...]) -> list[TrackedFace]:
-        return [
-            TrackedFace(track.number, _box(track.place, shape), round(track.place.angle, 1))
+        return sorted(
+            TrackedFace(track.number, box(track.place, self._shape), round(track.place.angle, 1))
             for track in self._tracks
             if track.seen and track.number
-        ]
+        )
+
+    def _patience(self, track: Track) -> int:
+        return self._settings.max_misses if track.number else 0
+
+    def _fit(self, shape: tuple[int, int]) -> None:
+        """Move the tracks along when the picture's size changes."""
+        if self._tracks and self._shape != shape:
+            down, across = shape[0] / self._shape[0], shape[1] / self._shape[1]
+            for track in self._tracks:
+                x, y, side, *rest = track.place
+                track.place = Sighting(x * across, y * down, side * math.sqrt(across * down), *rest)
+                track.velocity = (0.0, 0.0)
+        self._shape = shape
+
+    def _follow(self, gray: NDArray[np.uint8]) -> None:
+        """Look for every known face near its last place, and give each find to one track only.
+
+        Where two tracks could have a find, the one that had its face in sight has it, and of two
+        such tracks the one that expected it there: a face that passes in front of another takes
+        no track from it, nor gives its own away.
+        """
+        expected = [track.expected() for track in self._tracks]
+        looks = zip(self._tracks, expected, strict=True)
+        hits = [self._look(gray, track, place) for track, place in looks]
+        claims = sorted(
+            (track.misses, distance(hit, expected[i]) / expected[i].side, i, j)
+            for i, track in enumerate(self._tracks)
+            for j, hit in enumerate(hits)
+            if hit and (i == j or same(hit, expected[i]))
+        )
+        given: dict[int, Sighting] = {}
+        for _, _, i, j in claims:
+            hit = hits[j]
+            if hit and i not in given and not any(same(hit, one) for one in given.values()):
+                given[i] = hit
+        for i, track in enumerate(self._tracks):
+            self._settle(track, given.get(i))
+
+    def _settle(self, track: Track, hit: Sighting | None) -> None:
+        if hit is None:
+            track.miss()
+            return
+        track.move(hit)
+        self._number(track)
+        if not track.number and track.hits >= _PROBATION:
+            track.miss()
+
+    def _look(self, gray: NDArray[np.uint8], track: Track, expected: Sighting) -> Sighting | None:
+        due = (self._pictures + (track.number or 0)) % _MEASURE_INTERVAL == 0
+        hit = self._finder.follow(gray, expected, due or track.restless or not track.number)
+        if hit is None and track.number:
+            return self._finder.regain(gray, expected)
+        return hit
+
+    def _number(self, track: Track) -> None:
+        if track.number is None and track.proven():
+            self._numbers += 1
+            track.number = self._numbers
+
+    def _scan(self, gray: NDArray[np.uint8]) -> None:
+        """Sweep the picture if it is time, and all of it when it is the first."""
+        settled = bool(self._tracks) and all(track.seen for track in self._tracks)
+        wait = self._settings.scan_interval if settled else self._settings.search_interval
+        if self._pictures and self._pictures - self._last_sweep < wait:
+            return
+        self._last_sweep = self._pictures
+        if settled:  # a head is seldom rolled as it comes in
+            sweeps = _SWEEPS[self._sweeps % 2 :][:1]
+        else:
+            sweeps = _SWEEPS[self._sweeps % len(_SWEEPS) :][: 1 if self._pictures else 2]
+        self._sweeps += len(sweeps)
+        for sweep in sweeps:
+            known = [track.place for track in self._tracks if track.seen]
+            found = self._finder.scan(gray, sweep, known)
+            for hit in sorted(found, key=lambda one: -one.side):
+                self._adopt(gray, hit)
+
+    def _adopt(self, gray: NDArray[np.uint8], hit: Sighting) -> None:
+        """Give what a sweep found to the track that misses it, or begin a new one."""
+        close = self._finder.follow(gray, hit, measure=True)
+        if close is None or any(t.seen and same(close, t.place) for t in self._tracks):
+            return
+        missing = [t for t in self._tracks if not t.seen and within_reach(close, t)]
+        if missing:
+            track = min(missing, key=lambda one: distance(close, one.place))
+            track.place, track.velocity, track.misses = close, (0.0, 0.0), 0
+        elif len(self._tracks) < self._settings.max_faces:
+            track = Track(close, evidence=close.evidence)
+            self._number(track)
+            self._tracks.append(track)
 
 
-def _distance(one: Sighting, other: Sighting) -> float:
-    return math.hypot(one.x - other.x, one.y - other.y)
-
-
-def _same(one: Sighting, other: Sighting) -> bool:
-    return _distance(one, other) < 0.5 * max(one.side, other.side)
-
-
-def _near(hit: Sighting, track: _Track) -> bool:
-    ratio = hit.side / track.place.side
-    far = _distance(hit, track.place) / track.place.side
-    return 0.6 < ratio < 1.67 and far < 1 + 0.2 * track.misses
-
-
-def _box(place: Sighting, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    height, width = shape
-    left, top = max(0, round(place.x - place.side / 2)), max(0, round(place.y - place.side / 2))
-    right = min(width, round(place.x + place.side / 2))
-    bottom = min(height, round(place.y + place.side / 2))
-    return left, top, max(1, right - left), max(1, bottom - top)
+def _finder(settings: DetectorSettings) -> Finder:
+    if settings.backend == "haar":
+        return HaarFinder(
+            settings.scan_size, settings.scale_factor, settings.min_neighbours, settings.min_face
+        )
+    if settings.yunet_model is None:
+        raise AffectlineError(
+            "detector.backend is yunet, but detector.yunet_model is not set",
+            "name the model file, or take the haar backend",
+        )
+    return YuNetFinder(settings.yunet_model, settings.scan_size, settings.min_face)
