@@ -33,7 +33,7 @@ EVERYTHING: Final = b"\x01"
 CONSUMER_HWM: Final = 64
 """Messages waiting for one consumer of the pipeline. In lossless delivery a full queue holds
 everything up; a frame of 640x360 takes about 40 kB."""
-OUTSIDER_HWM: Final = 256
+OUTSIDER_HWM: Final = 128
 """Messages waiting for one outside tool before it loses some."""
 TAP: Final = "inproc://outlet"
 

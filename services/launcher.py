@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from common.clock import monotonic
 from common.config import Delivery, Pace, PipelineSettings, SourceSettings
 from common.errors import AffectlineError
@@ -187,11 +189,17 @@ def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
     named: list[SourceSettings] = []
     for text in sources:
         name, equals, source = text.partition("=")
-        if not equals or "/" in name or ":" in name:
+        if not equals or "/" in name or ":" in name or Path(text).exists():
             name, source = _name(text), text
         taken = {s.name for s in named}
         unique = next(n for n in _numbered(name) if n not in taken)
-        named.append(SourceSettings(name=unique, source=source))
+        try:
+            named.append(SourceSettings(name=unique, source=source))
+        except ValidationError as error:
+            raise AffectlineError(
+                f"--source {text}: {name!r} cannot be a stream's name",
+                "use letters, digits, '.', '_' and '-', at most 64, as in driver=0",
+            ) from error
     return tuple(named)
 
 

@@ -4,16 +4,17 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, Final
 
-MP4_ENDINGS: Final = {".mp4", ".m4v", ".mov", ".3gp", ".qt"}
+FIRST_BOXES: Final = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
+"""What an MP4 or QuickTime file may begin with."""
 
 
 def missing_bytes(path: Path) -> int:
     """Bytes that are missing at the end of an MP4, QuickTime or AVI file; 0 if none or unknown."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        if path.suffix.lower() in MP4_ENDINGS:
-            return max(0, _boxes_end(file, size) - size)
         start = file.read(12)
+        if start[4:8] in FIRST_BOXES:
+            return max(0, _boxes_end(file, size) - size)
         if start[:4] == b"RIFF" and start[8:12] == b"AVI " and size < 2**30:
             declared: int = struct.unpack("<I", start[4:8])[0]
             return max(0, declared + 8 - size)

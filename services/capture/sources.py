@@ -107,8 +107,6 @@ class Video:
     """A camera, a network stream or a video file, through OpenCV's FFmpeg and camera back ends."""
 
     def __init__(self, source: str, settings: CaptureSettings) -> None:
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # errors are told in our words
-        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
         self._source = source
         self._reader = _open_reader(source)
         if source.isdecimal() and settings.rate:

@@ -49,15 +49,15 @@ class Sink(Stage):
         self._quit = False
 
     def setup(self) -> None:
-        self._timeline = Timeline(self._folder, self._about)
-        for name, kept in self._timeline.streams.items():
-            self._orders[name] = StreamOrder(self.around.delivery, kept.epoch, kept.next_seq)
-        self._begun = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self._display = None
         if self._display_kind != "none":
             from services.sink.display import open_display
 
             self._display = open_display(self._display_kind, self._folder, self.around)
+        self._timeline = Timeline(self._folder, self._about)
+        for name, kept in self._timeline.streams.items():
+            self._orders[name] = StreamOrder(self.around.delivery, kept.epoch, kept.next_seq)
+        self._begun = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self._timeline.checkpoint()
 
     def process(self, packet: Packet) -> Iterator[Packet]:

@@ -1,0 +1,99 @@
+"""The window, looked at and typed into, on a virtual screen."""
+
+import csv
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+
+from common.messages import Marker
+from tests.pipelines import Pipeline
+
+TITLE = "Affectline expressive_woman"
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A virtual screen of our own."""
+    for tool in ("Xvfb", "xdotool"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed: apt-get install xvfb xdotool")
+    reader, writer = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1280x800x24"],
+        pass_fds=[writer], stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(writer)
+    with os.fdopen(reader) as number:
+        name = f":{number.readline().strip()}"
+    monkeypatch.setenv("DISPLAY", name)
+    yield name
+    server.terminate()
+    server.wait(timeout=10)
+
+
+def find_window(timeout_s: float = 20) -> str:
+    """Wait for the window; return its number."""
+    found = subprocess.run(
+        ["xdotool", "search", "--sync", "--onlyvisible", "--name", TITLE],
+        capture_output=True, text=True, timeout=timeout_s, check=True,
+    )  # fmt: skip
+    return found.stdout.split()[0]
+
+
+def press(window: str, key: str) -> None:
+    subprocess.run(["xdotool", "windowfocus", "--sync", window, "key", key], check=True)
+
+
+def wait_until(path: Path, pattern: str, timeout_s: float = 10) -> list[Path]:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if found := sorted(path.glob(pattern)):
+            return found
+        os.sched_yield()
+    raise AssertionError(f"no {pattern} in {path}")
+
+
+def test_k_takes_a_snapshot_m_sets_a_marker_q_quits(
+    screen: str, clips: Path, tmp_path: Path
+) -> None:
+    source = str(clips / "expressive_woman.mp4")
+    out = tmp_path / "out"
+    with Pipeline(out, "--source", source, "--display", "window") as pipeline:
+        window = find_window()
+        pipeline.wait_for_frame(10)
+        press(window, "m")
+        marker = pipeline.wait_for(lambda m: isinstance(m, Marker))
+        assert isinstance(marker, Marker)
+        assert marker.source == "window"
+        press(window, "k")
+        (face,) = wait_until(out / "snapshots", "*-face1.png")
+        press(window, "q")
+        summary = pipeline.finish(timeout_s=10)
+        log = pipeline.log()
+    assert summary["frames"] < 472, "Q ended it before the film did"
+    assert "K: snapshot   M: marker   Q: quit" in log
+    assert "face 1: angry 0." in log
+    picture = cv2.imread(str(face.with_name(face.name.replace("-face1", ""))))
+    assert picture is not None
+    assert picture.shape == (360, 640, 3)
+    small = cv2.imread(str(face))
+    assert small is not None
+    assert small.shape[0] > 100
+    with (out / "markers.csv").open() as file:
+        assert [row["label"] for row in csv.DictReader(file)] == ["marker"]
+
+
+def test_a_screen_that_is_not_there_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":93")
+    with Pipeline(tmp_path / "out", "--display", "window") as pipeline:
+        assert pipeline.process.wait(timeout=20) == 1
+        assert "no X server answers at DISPLAY ':93'" in pipeline.log()
+        assert pipeline.log().count("\n") == 1

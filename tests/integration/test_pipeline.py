@@ -1,0 +1,253 @@
+"""The whole pipeline over real clips, as its users run it."""
+
+import csv
+import json
+import statistics
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from common.messages import Emotion, Packet, StreamDone
+from tests.films import cut, film, index_first
+from tests.pipelines import AFFECTLINE, Pipeline, free_port, run
+
+
+def up(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return run("up", "--port", str(free_port()), *arguments, **options)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "emotions.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_sample_from_one_command(tmp_path: Path) -> None:
+    done = up("--out", str(tmp_path / "out"), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = json.loads(done.stdout)
+    assert (summary["frames"], summary["skipped"], summary["lost"]) == (120, 0, 0)
+    assert summary["frames_with_face"] >= 0.95 * 120
+    assert summary["restarts"] == {}
+    assert sum(summary["emotion_shares"].values()) == pytest.approx(1, abs=0.001)
+    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
+    for file in summary["files"]:
+        assert Path(file).exists()
+    session = json.loads((tmp_path / "out" / "session.json").read_text())
+    assert session["streams"]["sample"]["tracks"] == [1]
+    written = rows(tmp_path / "out")
+    assert len(written) == summary["faces"]
+    for row in written:
+        probabilities = [float(row[label]) for label in summary["emotion_shares"]]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+        assert float(row["confidence"]) == max(probabilities)
+        times = [int(row[t]) for t in ("captured_at", "detected_at", "classified_at")]
+        assert times == sorted(times)
+
+
+def test_the_table_at_the_end(tmp_path: Path) -> None:
+    done = up("--out", str(tmp_path / "out"))
+    assert done.returncode == 0
+    for word in ("frames", "120", "skipped", "latency p50", "latency p99", "happy", "emotions.csv"):
+        assert word in done.stdout
+
+
+def test_lossless_runs_are_complete_and_identical(clips: Path, tmp_path: Path) -> None:
+    results = []
+    for name, instances in (("a", 1), ("b", 3)):
+        source = str(clips / "expressive_woman.mp4")
+        with Pipeline(
+            tmp_path / name, "--source", source, "--classifiers", str(instances)
+        ) as pipeline:
+            heard = [
+                packet.message
+                for packet in listen_to_end(pipeline)
+                if isinstance(packet.message, Emotion)
+            ]
+            summary = pipeline.finish()
+        assert [message.seq for message in heard] == list(range(472))
+        assert (summary["frames"], summary["lost"], summary["skipped"]) == (472, 0, 0)
+        varying = {"captured_at", "detected_at", "classified_at", "published_at", "epoch"}
+        results.append([message.model_dump(exclude=varying) for message in heard])
+    assert results[0] == results[1]
+
+
+def listen_to_end(pipeline: Pipeline) -> Iterator[Packet]:
+    for packet in pipeline.messages(60):
+        yield packet
+        if isinstance(packet.message, StreamDone):
+            return
+
+
+def test_several_streams_and_a_film_each(clips: Path, tmp_path: Path) -> None:
+    done = up(
+        "--source", f"man={clips / 'smiling_man.mp4'}", "--source", str(clips / "no_face.mp4"),
+        "--display", "mp4", "--json", "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    streams = json.loads(done.stdout)["streams"]
+    assert {name: s["frames"] for name, s in streams.items()} == {"man": 72, "no_face": 95}
+    assert streams["no_face"]["faces"] == 0
+    assert {p.name for p in (tmp_path / "out").glob("*.mp4")} == {"man.mp4", "no_face.mp4"}
+    again = up("--source", str(tmp_path / "out" / "man.mp4"), "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["frames"] == 72
+
+
+def test_a_live_camera_like_stream_keeps_up(tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "out", "--delivery", "live", "--pace", "realtime") as pipeline:
+        summary = pipeline.finish()
+    assert summary["frames"] + summary["lost"] == 120
+    assert summary["streams"]["sample"]["end"] == "end"
+    times = [int(row["captured_at"]) for row in rows(tmp_path / "out")]
+    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    assert statistics.median(gaps) == pytest.approx(1e9 / 29.97, rel=0.1)
+
+
+def test_ctrl_c_ends_it_within_three_seconds(tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
+        pipeline.wait_for_frame(20)
+        children = [psutil.Process(pid) for pid in pipeline.pids().values()]
+        assert pipeline.interrupt() < 3
+        assert pipeline.process.returncode == 130
+    assert not [child for child in children if child.is_running()]
+    session = json.loads((tmp_path / "out" / "session.json").read_text())
+    assert session["streams"]["sample"]["end"] == "stopped"
+    assert session["streams"]["sample"]["frames"] >= 20
+
+
+def test_a_truncated_film_is_processed_and_reported(tmp_path: Path) -> None:
+    broken = cut(index_first(film(tmp_path / "cut.mp4", 50, size=(320, 240))), 0.6)
+    done = up("--source", str(broken), "--json", "--out", str(tmp_path / "out"))
+    assert done.returncode == 1
+    summary = json.loads(done.stdout)
+    assert 0 < summary["frames"] < 50
+    assert f"is truncated: read {summary['frames']} of about 50 frames" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--source", "gone.mp4"], "--source gone.mp4: no such file or folder"),
+        (["--model", "gone"], "no model at "),
+        (["--classifiers", "0"], "'--classifiers'"),
+        (["--delivery", "fast"], "'fast' is not one of"),
+        (["--config", "gone.yaml"], "--config gone.yaml: No such file"),
+        (["--display", "window"], "--display window: "),
+        (["--backend", "tensorflow"], "has no saved_model file"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    done = up(*arguments, "--out", "out", cwd=tmp_path)
+    assert done.returncode not in (0, None)
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists(), "a run that never began leaves nothing"
+
+
+def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "a", "--pace", "realtime") as first:
+        first.wait_for_frame(1)
+        second = run("up", "--port", str(first.hub.port), "--out", str(tmp_path / "b"))
+        assert second.returncode == 1
+        assert second.stderr.count("\n") == 1
+        assert f"cannot listen on tcp://127.0.0.1:{first.hub.port}" in second.stderr
+        summary = first.finish()
+    assert (summary["frames"], summary["lost"]) == (120, 0), "the first one is not disturbed"
+
+
+def test_a_read_only_place_is_one_clear_line(tmp_path: Path) -> None:
+    done = up("--out", "/proc/affectline/out")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "--out /proc/affectline/out: cannot write" in done.stderr
+
+
+def test_a_full_disk_is_one_clear_line(as_root: None, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("cannot mount a small file system here")
+    try:
+        done = up("--out", str(disk / "out"))
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert "cannot write (No space left on device)" in done.stderr
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_help_has_an_example_for_every_command() -> None:
+    listing = run("--help").stdout
+    for command in (
+        "up", "hub", "capture", "detector", "classifier", "sink", "subscribe", "schema", "doctor",
+    ):  # fmt: skip
+        assert command in listing
+        shown = run(command, "--help")
+        assert shown.returncode == 0
+        assert f"Example: affectline {command}" in shown.stdout
+
+
+def test_one_process_each_by_hand(tmp_path: Path) -> None:
+    port = free_port()
+    hub = ["--hub", f"127.0.0.1:{port}", "--delivery", "lossless"]
+    commands = [
+        ["hub", *hub], ["detector", *hub], ["classifier", *hub],
+        ["sink", "--out", str(tmp_path / "out"), *hub],
+    ]  # fmt: skip
+    processes = [subprocess.Popen([*AFFECTLINE, *command]) for command in commands]
+    try:
+        done = run("capture", "sample", *hub)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len({row["seq"] for row in rows(tmp_path / "out")}) >= 0.95 * 120
+    finally:
+        for process in processes:
+            process.terminate()
+        assert [process.wait(timeout=5) for process in processes] == [0, 0, 0, 0]
+
+
+def test_subscribe_prints_one_object_a_line(tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
+        done = run(
+            "subscribe", "emotion/", "--format", "json", "--count", "5",
+            "--address", pipeline.hub.outlet,
+        )  # fmt: skip
+        table = run("subscribe", "--count", "8", "--address", pipeline.hub.outlet)
+        pipeline.finish()
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 5
+    assert {line["topic"] for line in lines} == {"emotion/sample"}
+    assert set(lines[0]["faces"][0]["probabilities"]) >= {"happy", "neutral"}
+    assert len(table.stdout.splitlines()) == 8
+
+
+def test_schema_prints_json_schema() -> None:
+    assert "probabilities" in run("schema", "Emotion").stdout
+    assert len(json.loads(run("schema").stdout)) >= 10
+    wrong = run("schema", "Feeling")
+    assert wrong.returncode == 1
+    assert "MESSAGE Feeling: there is no such message" in wrong.stderr
+
+
+def test_the_doctor_says_how_to_mend(tmp_path: Path) -> None:
+    healthy = run("doctor", "--port", str(free_port()))
+    assert healthy.returncode == 0, healthy.stdout
+    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
+        pipeline.wait_for_frame(1)
+        ill = run(
+            "doctor", "--port", str(pipeline.hub.port), env={"COLUMNS": "300", "PATH": "/bin"}
+        )
+        pipeline.finish()
+    assert ill.returncode == 1
+    assert "--port" in ill.stdout

@@ -1,0 +1,212 @@
+"""Rubbish on every socket, readers that never read, cameras that go away."""
+
+import http.server
+import random
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import msgpack
+import psutil
+import zmq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from common import codec
+from common.messages import Emotion, Health
+from tests.films import picture
+from tests.pipelines import Pipeline
+from tests.samples import PACKETS
+
+ENDLESS = "sources: [{name: sample, source: sample, loop: true}]\ndelivery: live\npace: realtime\n"
+
+wire = {name: [bytes(part) for part in codec.encode(p)] for name, p in PACKETS.items()}
+topics = st.sampled_from(
+    [b"frame/sample", b"scores/sample", b"resend/sample", b"emotion/sample", b"stream/sample",
+     b"health/sink", b"marker/x", b"", b"\xff"]
+)  # fmt: skip
+
+
+@st.composite
+def rubbish(draw: st.DrawFn) -> list[bytes]:
+    """Random parts, a message cut short, or one with a field of the wrong type."""
+    kind = draw(st.integers(0, 2))
+    if kind == 0:
+        return [draw(topics), *draw(st.lists(st.binary(max_size=60), max_size=4))]
+    parts = list(wire[draw(st.sampled_from(sorted(wire)))])
+    if kind == 1:
+        which = draw(st.integers(0, len(parts) - 1))
+        parts[which] = parts[which][: draw(st.integers(0, max(0, len(parts[which]) - 1)))]
+        return parts
+    fields = msgpack.unpackb(parts[1])
+    name = draw(st.sampled_from(sorted(fields)))
+    fields[name] = draw(st.sampled_from([None, "x", -1, 1.5, [], {}, [[]], 2**64 - 1, b"\xff"]))
+    return [draw(topics), msgpack.packb(fields), *parts[2:]]
+
+
+def endless(tmp_path: Path) -> Pipeline:
+    config = tmp_path / "endless.yaml"
+    config.write_text(ENDLESS)
+    return Pipeline(tmp_path / "out", "--config", str(config))
+
+
+def test_rubbish_is_counted_and_dropped(tmp_path: Path) -> None:
+    with endless(tmp_path) as pipeline:
+        pipeline.wait_for_frame(5)
+        before = pipeline.pids()
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        ingress, work = context.socket(zmq.PUB), context.socket(zmq.PUSH)
+        bus, outlet = context.socket(zmq.XSUB), context.socket(zmq.XSUB)
+        for peer, address in (
+            (ingress, pipeline.hub.ingress), (work, pipeline.hub.work_in),
+            (bus, pipeline.hub.bus), (outlet, pipeline.hub.outlet),
+        ):  # fmt: skip
+            peer.setsockopt(zmq.LINGER, 0)
+            peer.setsockopt(zmq.SNDTIMEO, 5000)
+            peer.connect(address)
+
+        @given(rubbish())
+        @settings(
+            max_examples=3000, deadline=None, database=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )  # fmt: skip
+        def throw(parts: list[bytes]) -> None:
+            ingress.send_multipart(parts)
+            work.send_multipart(parts)
+            for side in (bus, outlet):
+                side.send_multipart([parts[0][:1] + b"\x02" + parts[-1]])
+
+        throw()
+        for port in range(pipeline.hub.port, pipeline.hub.port + 6):
+            with socket.create_connection(("127.0.0.1", port)) as raw:
+                raw.sendall(random.Random(port).randbytes(5000))  # noqa: S311 - rubbish
+        counted = set[str]()
+        for packet in pipeline.messages(10):
+            health = packet.message
+            if isinstance(health, Health) and health.counters.get("invalid"):
+                counted.add(health.service)
+            if counted >= {"detector/sample", "classifier/1", "sink", "capture/sample"}:
+                break
+        assert counted >= {"detector/sample", "classifier/1", "sink", "capture/sample"}
+        now = time.time_ns()
+        pipeline.wait_for(lambda m: isinstance(m, Emotion) and m.captured_at > now)
+        assert pipeline.pids() == before, "nobody died of it"
+        assert pipeline.interrupt() < 3
+        context.destroy(linger=0)
+
+
+def test_a_reader_that_never_reads_costs_no_memory(tmp_path: Path) -> None:
+    config = tmp_path / "raw.yaml"
+    # Raw frames at three times the clip's size: a megabyte each, thirty a second
+    config.write_text(ENDLESS + "capture: {encoding: raw, width: 704}\n")
+    with Pipeline(tmp_path / "out", "--config", str(config)) as pipeline:
+        pipeline.wait_for_frame(5)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        deaf = context.socket(zmq.SUB)
+        deaf.setsockopt(zmq.RCVHWM, 1)
+        deaf.setsockopt(zmq.SUBSCRIBE, b"")
+        deaf.connect(pipeline.hub.outlet)
+        hub = psutil.Process(pipeline.pids()["hub"])
+        pipeline.wait_for_frame(240)
+        settled = hub.memory_info().rss
+        pipeline.wait_for_frame(480)
+        grown = hub.memory_info().rss - settled
+        context.destroy(linger=0)
+        pipeline.interrupt()
+    assert grown < 30e6, f"the hub grew by {grown / 1e6:.0f} MB in eight seconds"
+
+
+class Camera:
+    """A network camera: an MJPEG stream over HTTP, which can be switched off and on."""
+
+    def __init__(self) -> None:
+        self.running = threading.Event()
+        self._server: http.server.ThreadingHTTPServer | None = None
+        self.port = 0
+
+    def on(self) -> None:
+        camera = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                try:
+                    for part in camera.parts():
+                        self.wfile.write(part)
+                except OSError:
+                    return
+
+            def log_message(self, *_: object) -> None: ...
+
+        http.server.ThreadingHTTPServer.allow_reuse_address = True
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        self.running.set()
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def parts(self) -> Iterator[bytes]:
+        number = 0
+        tick = threading.Event()
+        while self.running.is_set():
+            jpeg = cv2.imencode(".jpg", picture(number, (160, 120)))[1].tobytes()
+            yield (
+                b"--frame\r\nContent-Type: image/jpeg\r\n"
+                b"Content-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg)
+            )
+            number += 1
+            tick.wait(0.04)
+
+    def off(self) -> None:
+        self.running.clear()
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+
+
+def test_a_network_camera_that_goes_away_is_opened_again(tmp_path: Path) -> None:
+    camera = Camera()
+    camera.on()
+    try:
+        address = f"http://127.0.0.1:{camera.port}/"
+        with Pipeline(tmp_path / "out", "--source", f"door={address}") as pipeline:
+            pipeline.wait_for_frame(5)
+            camera.off()
+            lost = pipeline.wait_for(
+                lambda m: isinstance(m, Health) and m.service == "capture/door"
+                and m.state == "degraded"
+            )  # fmt: skip
+            assert "trying again in" in getattr(lost, "detail", "")
+            camera.on()
+            now = time.time_ns()
+            pipeline.wait_for(lambda m: isinstance(m, Emotion) and m.captured_at > now)
+            well = pipeline.wait_for(
+                lambda m: isinstance(m, Health) and m.service == "capture/door"
+                and m.state == "ready"
+            )  # fmt: skip
+            assert getattr(well, "counters", {})["reopened"] == 1
+            assert pipeline.interrupt() < 3
+    finally:
+        camera.off()
+
+
+def test_prometheus_scrapes_every_service(tmp_path: Path) -> None:
+    with endless(tmp_path) as pipeline:
+        pipeline.wait_for_frame(30)
+        expected = ("hub", "capture/sample", "detector/sample", "classifier/1", "sink")
+        for service in expected:
+            pipeline.wait_for(lambda m, s=service: m.topic == f"health/{s}")  # type: ignore[misc]
+        url = f"http://127.0.0.1:{pipeline.hub.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text = answer.read().decode()
+        for service in expected:
+            assert f'affectline_ready{{service="{service}"}} 1.0' in text
+        assert 'affectline_messages_total{counter="frames",service="capture/sample"}' in text
+        assert 'affectline_latency_seconds{quantile="0.99",service="sink"}' in text
+        pipeline.interrupt()

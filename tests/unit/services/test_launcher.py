@@ -1,0 +1,112 @@
+"""Names, defaults and plans."""
+
+from pathlib import Path
+
+import pytest
+
+from common.config import PipelineSettings, SinkSettings, load
+from common.errors import AffectlineError
+from services.launcher import complete, name_sources, plan
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["sample"], ["sample"]),
+        (["0", "1"], ["camera0", "camera1"]),
+        (["a/drive 1.mp4"], ["drive-1"]),
+        (["driver=0", "road=clips/road.mp4"], ["driver", "road"]),
+        (["a.mp4", "b/a.mp4", "a.avi"], ["a", "a-2", "a-3"]),
+        (["rtsp://user:word@10.0.0.7/cam?x=1"], ["10.0.0.7-cam"]),
+        (["http://h/v?name=x"], ["h-v"]),
+        (["/tmp/été.mp4"], ["t"]),
+        (["..."], None),
+    ],
+)
+def test_streams_get_names_that_topics_and_files_can_bear(
+    sources: list[str], names: list[str] | None
+) -> None:
+    named = name_sources(sources)
+    assert len({source.name for source in named}) == len(sources)
+    if names is not None:
+        assert [source.name for source in named] == names
+
+
+def test_a_name_that_no_topic_can_bear_is_refused() -> None:
+    with pytest.raises(AffectlineError, match="--source a b=0"):
+        name_sources(["a b=0"])
+
+
+@pytest.mark.parametrize(
+    ("sources", "display", "delivery", "pace"),
+    [
+        (["sample"], "none", "lossless", "fast"),
+        (["sample"], "mp4", "lossless", "fast"),
+        (["sample"], "window", "lossless", "realtime"),
+        (["0"], "none", "live", "realtime"),
+        (["sample", "0"], "none", "live", "realtime"),
+    ],
+)
+def test_delivery_and_pace_follow_from_the_sources(
+    sources: list[str], display: str, delivery: str, pace: str
+) -> None:
+    sink = SinkSettings(display=display)  # type: ignore[arg-type]
+    settings = complete(PipelineSettings(sources=name_sources(sources), sink=sink))
+    assert (settings.delivery, settings.pace) == (delivery, pace)
+    assert settings.sink.out is not None
+    assert settings.sink.out.parent.name == "sessions"
+
+
+def test_without_a_source_it_is_the_sample() -> None:
+    assert complete(PipelineSettings()).sources[0].source == "sample"
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    complete(PipelineSettings(sink=SinkSettings(out=tmp_path)))
+    (tmp_path / "x").write_text("")
+    with pytest.raises(AffectlineError, match="nothing is overwritten"):
+        complete(PipelineSettings(sink=SinkSettings(out=tmp_path)))
+
+
+def test_a_plan_has_a_process_for_every_part() -> None:
+    settings = complete(PipelineSettings(sources=name_sources(["a.mp4", "b.mp4"])))
+    settings = settings.model_copy(
+        update={"classifier": settings.classifier.model_copy(update={"instances": 3})}
+    )
+    assert sorted(task.name for task in plan(settings)) == [
+        "capture/a", "capture/b", "classifier/1", "classifier/2", "classifier/3",
+        "detector/a", "detector/b", "hub", "sink",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.name)
+def test_every_config_loads(path: Path) -> None:
+    assert plan(complete(load(path)))
+
+
+def test_the_default_config_says_the_defaults() -> None:
+    from_file = load(CONFIGS / "default.yaml")
+    assert from_file == PipelineSettings(sources=name_sources(["sample"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("delivery: fast", r"delivery: .*got 'fast'"),
+        ("hub: {port: 99999}", r"hub\.port: .*got 99999"),
+        ("nonsense: 1", "nonsense: "),
+        ("sources: [{name: a/b, source: x}]", r"sources\.0\.name"),
+        ("a: [1", "is not YAML in line 1"),
+        ("- 1", "the file: "),
+        ("\xff", "not UTF-8"),
+    ],
+)
+def test_a_wrong_config_is_one_clear_line(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(AffectlineError, match=says) as error:
+        load(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
