@@ -1,0 +1,157 @@
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from services.detector.tracking import DetectorSettings, FaceTracker, TrackedFace
+from tests.unit.services.detector.people import Picture, carphone, man, scene
+
+
+def run(pictures: Iterable[Picture], **settings: int) -> list[list[TrackedFace]]:
+    tracker = FaceTracker(DetectorSettings.model_validate(settings))
+    return [tracker.find(picture) for picture in pictures]
+
+
+def tracks(found: list[list[TrackedFace]]) -> set[int]:
+    return {face.track for faces in found for face in faces}
+
+
+def middle(face: TrackedFace) -> float:
+    return face.box[0] + face.box[2] / 2
+
+
+def test_one_man_has_one_track_from_the_start() -> None:
+    found = run(carphone())
+    assert tracks(found) == {1}
+    assert sum(map(bool, found)) >= 57
+
+
+def test_the_same_pictures_give_the_same_faces() -> None:
+    assert run(carphone()[:30]) == run(carphone()[:30])
+
+
+def test_boxes_are_square_steady_and_within_the_picture() -> None:
+    boxes = [face.box for faces in run([man(0)] * 20) for face in faces]
+    assert len(boxes) >= 19
+    assert all(w == h and x >= 0 and y >= 0 and x + w <= 144 for x, y, w, h in boxes)
+    assert np.ptp(np.array(boxes[8:]), axis=0).max() <= 2
+
+
+def test_a_moving_face_is_followed_closely() -> None:
+    places = [20 + 9 * i for i in range(25)]
+    found = run([scene((man(i), x, 20)) for i, x in enumerate(places)])
+    assert tracks(found) == {1}
+    errors = [middle(f[0]) - (x + 72) for f, x in zip(found[5:], places[5:], strict=True)]
+    assert max(map(abs, errors)) < 9
+
+
+def test_a_growing_face_is_followed() -> None:
+    pictures = []
+    for i in range(40):
+        size = round(144 * (1 + i / 40))
+        grown = np.asarray(cv2.resize(man(0), (size, size)), np.uint8)
+        pictures.append(scene((grown, 100, 10), size=(500, 320)))
+    found = run(pictures)
+    assert tracks(found) == {1}
+    assert found[-1][0].box[2] / found[3][0].box[2] == pytest.approx(119 / 64, rel=0.12)
+
+
+def test_two_faces_side_by_side_keep_their_tracks() -> None:
+    pictures = [scene((man(i), 20 + 2 * i, 20), (man(i + 25), 240 - i, 20)) for i in range(30)]
+    found = run(pictures)
+    assert all(len(faces) == 2 for faces in found[4:])
+    assert tracks(found) == {1, 2}
+    left = [min(faces, key=middle).track for faces in found[4:]]
+    assert len(set(left)) == 1
+
+
+def test_faces_that_swap_places_take_their_tracks_along() -> None:
+    pictures = [
+        scene((man(i), 20 + 4 * i, 0), (man(i + 25), 240 - 4 * i, 160), size=(400, 320))
+        for i in range(56)
+    ]
+    found = run(pictures)
+    upper = [min(faces, key=lambda f: f.box[1]).track for faces in found if len(faces) == 2]
+    assert len(upper) >= 54
+    assert len(set(upper)) == 1
+
+
+def test_who_passes_in_front_takes_no_track() -> None:
+    walk = [(man(i)[20:, 30:120], 10 + 6 * i, 48) for i in range(70)]
+    found = run([scene((man(5), 128, 28), place, size=(600, 200)) for place in walk])
+    walker = min(found[4], key=middle).track
+    there = [middle(face) for faces in found[4:] for face in faces if face.track == walker]
+    assert len(there) >= 60
+    assert there[-1] - there[0] > 350
+    assert len(found[-1]) == 2
+
+
+@pytest.mark.parametrize(("away", "expected"), [(6, {1}), (30, {1, 2})])
+def test_only_short_absences_keep_the_track(away: int, expected: set[int]) -> None:
+    there, gone = scene((man(0), 100, 20)), scene()
+    found = run([there] * 10 + [gone] * away + [there] * 10)
+    assert not any(found[10 : 10 + away])
+    assert tracks(found) == expected
+    assert all(found[12 + away :])
+
+
+def test_a_face_that_comes_in_is_found_within_five_pictures() -> None:
+    for empty in range(1, 7):
+        found = run([scene()] * empty + [scene((man(0), 100, 20))] * 5)
+        assert any(found[empty:]), empty
+
+
+def test_a_second_face_is_found_beside_a_steady_one() -> None:
+    alone, both = scene((man(0), 20, 20)), scene((man(0), 20, 20), (man(9), 220, 20))
+    found = run([alone] * 5 + [both] * 18)
+    assert len(found[-1]) == 2
+
+
+def test_a_head_that_rolls_keeps_its_track_and_its_roll_is_told() -> None:
+    rolls = [30 * np.sin(i / 15) for i in range(90)]
+    found = run([scene((man(0, roll), 120, 20)) for roll in rolls])
+    assert tracks(found) == {1}
+    assert sum(map(bool, found)) >= 88
+    told = [faces[0].angle - roll for faces, roll in zip(found, rolls, strict=True) if faces]
+    assert np.sqrt(np.mean(np.square(told))) < 8
+
+
+def test_no_more_faces_than_asked_for() -> None:
+    both = scene((man(0), 20, 20), (man(9), 220, 20))
+    found = run([both] * 12, max_faces=1)
+    assert {len(faces) for faces in found[4:]} == {1}
+    assert tracks(found) == {1}
+
+
+def test_a_change_of_size_keeps_the_track() -> None:
+    picture = scene((man(0), 100, 20))
+    large = np.asarray(cv2.resize(picture, (800, 400)), np.uint8)
+    found = run([picture] * 8 + [large] * 8 + [picture] * 8)
+    assert all(found)
+    assert tracks(found) == {1}
+    assert found[12][0].box[2] == pytest.approx(2 * found[5][0].box[2], rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 640), (640, 1), (23, 23), (24, 24), (144, 176)])
+def test_pictures_without_a_face_have_none(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    pictures = [np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), noise] * 4
+    assert not any(run(pictures))
+
+
+def test_any_size_may_follow_any_other() -> None:
+    face = scene((man(0), 100, 20))
+    pictures = [face, face, np.zeros((1, 1), np.uint8), face, np.zeros((2000, 3), np.uint8), face]
+    for faces, picture in zip(run(pictures), pictures, strict=True):
+        for face_found in faces:
+            x, y, w, h = face_found.box
+            assert min(x, y) >= 0
+            assert x + w <= picture.shape[1]
+            assert y + h <= picture.shape[0]
+
+
+def test_settings_refuse_what_they_do_not_know() -> None:
+    with pytest.raises(ValidationError):
+        DetectorSettings.model_validate({"scan_widht": 3})
