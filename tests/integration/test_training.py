@@ -28,6 +28,8 @@ TOLERANCE = 0.1
 
 pytestmark = [
     pytest.mark.slow,
+    # A minute on a free machine; the clock runs on when others use the processor too.
+    pytest.mark.timeout(400),
     pytest.mark.skipif(not FER2013.exists(), reason=f"no FER2013 at {FER2013}"),
     pytest.mark.skipif(not WEIGHTS.exists(), reason=f"no VGG16 weights at {WEIGHTS}"),
     # TensorFlow's SavedModel loader touches NumPy and its own deprecated names.
