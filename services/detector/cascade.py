@@ -19,9 +19,6 @@ _WINDOW: Final = 24
 _LARGE: Final = 1.7
 """Large faces are those from this many times the smallest size on."""
 
-_TURN: Final = 12.0
-"""Degrees between the directions of a near search; the cascade bears about 15 either way."""
-
 _SURE: Final = 6
 """Windows that agree on a face so clear that no other direction needs a look (usual: 8 to 14)."""
 
@@ -35,18 +32,21 @@ class _Look(NamedTuple):
     """Side of the neighbourhood, in sides of the face."""
     spread: float
     """How much larger or smaller the face may have become."""
+    turns: tuple[float, ...]
+    """Directions beside the last one, in degrees."""
     least: int
     """Agreeing windows, over all directions, below which it is no face."""
 
 
-_NEAR: Final = _Look(face=32, span=1.5, spread=1.2, least=4)
-"""Finds the place of a face up to a quarter of its side away, but hardly notices that it grew: of
+_NEAR: Final = _Look(face=32, span=1.5, spread=1.2, turns=(-12, 12), least=4)
+"""The cascade bears a roll of about 15 degrees either way, so directions 12 apart overlap. Finds
+the place of a face up to a quarter of its side away, but hardly notices that it grew: of
 a growth by a tenth it reports a fortieth."""
 
-_SIZING: Final = _Look(face=32, span=1.5, spread=1.35, least=1)
+_SIZING: Final = _Look(face=32, span=1.5, spread=1.35, turns=(), least=1)
 """Measures the size of a face to 2 %, for nearly twice the price."""
 
-_HARD: Final = _Look(face=48, span=1.8, spread=1.35, least=8)
+_HARD: Final = _Look(face=48, span=1.8, spread=1.35, turns=(-24, -12, 12, 24), least=6)
 """Finds about twice the windows on a face, for three times the price."""
 
 
@@ -157,7 +157,7 @@ class HaarFinder:
         self, gray: NDArray[np.uint8], last: Sighting, look: _Look, straight: Sighting | None
     ) -> Sighting | None:
         """Search in the directions beside the last one as well."""
-        turned = [self._look(gray, last, last.angle + turn, look) for turn in (-_TURN, _TURN)]
+        turned = [self._look(gray, last, last.angle + turn, look) for turn in look.turns]
         agreed = _agreed([one for one in (straight, *turned) if one])
         return agreed if agreed and agreed.evidence >= look.least else None
 

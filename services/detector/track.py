@@ -8,8 +8,8 @@ from typing import Final
 from services.detector.cascade import Sighting
 
 _STRONG: Final = 16.0
-"""Evidence that makes a face at once. In 2,103 pictures without a face the best of 258 mistaken
-finds had 14; of true finds in the test clips 58 % have more."""
+"""Evidence that makes a face at once: 2 of 258 mistaken finds in pictures without a face had as
+much, and 74 % of the upright finds in clips of faces."""
 
 _FAIR: Final = 9.0
 """Mean evidence that makes a face of three sightings in a row."""

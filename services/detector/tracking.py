@@ -56,7 +56,7 @@ class TrackedFace(NamedTuple):
     """Roll of the head in degrees, positive counter-clockwise on the screen."""
 
 
-_MEASURE_INTERVAL: Final = 8
+_MEASURE_INTERVAL: Final = 12
 """Pictures between measurements of a steady face's size and roll, which cost five near searches."""
 
 _PROBATION: Final = 5
