@@ -173,7 +173,7 @@ def export(
     name: Annotated[str, typer.Option(help="Name in the manifest.")] = "vgg16-48",
     with_reference: Annotated[
         bool,
-        typer.Option("--with-reference", help="Put the float model beside it (120 MB)."),
+        typer.Option("--with-reference", help="Put the float model beside it (170 MB)."),
     ] = False,
 ) -> None:
     """Quantize a run's model to int8 and write the artifact that the classifier serves.

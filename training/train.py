@@ -88,8 +88,8 @@ def train_head(
 def _compile_epoch(
     head: Any, optimizer: Any, data: tuple[NDArray[np.float32], NDArray[np.float32]], size: int
 ) -> Callable[[Any], Any]:
-    # A batch is a millisecond of arithmetic, so the whole epoch runs inside one graph call:
-    # dispatching every batch from Python would double the time.
+    # A batch is a few milliseconds of arithmetic, so the whole epoch runs inside one graph call
+    # and Python dispatches once an epoch instead of once a batch.
     features, targets = (tf.constant(array) for array in data)
     variables = head.trainable_variables
 

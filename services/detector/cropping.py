@@ -7,10 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-MARGIN: Final = 0.01
-"""What a crop adds to the cascade's box on each side, in sides of the box, to be framed like
-FER2013: the box is 0.979 of a FER2013 picture's side (median), and in its middle."""
-
 _BLUR_SIDE: Final = 64
 """Crops are compared for blur at this side in pixels, else large faces would look blurred."""
 
@@ -38,7 +34,7 @@ class Quality(NamedTuple):
     """Mean, from 0 (black) to 1 (white)."""
 
 
-def crop(gray: NDArray[np.uint8], face: Located, margin: float = MARGIN) -> NDArray[np.uint8]:
+def crop(gray: NDArray[np.uint8], face: Located, margin: float = 0.0) -> NDArray[np.uint8]:
     """Cut out a face, upright, at the size that it has in the picture.
 
     Args:

@@ -11,7 +11,6 @@ from common.config import Delivery, DetectorSettings, HubSettings
 from common.images import to_square
 from common.messages import Face, Faces, Frame, Message, Packet, Quality, Resend, Scores
 from common.runtime import Stage, run_service
-from services.detector import tracking
 from services.detector.answers import AnswerBook
 from services.detector.cropping import crop, quality
 from services.detector.tracking import FaceTracker, TrackedFace
@@ -40,7 +39,7 @@ class Detector(Stage):
     def _begin(self, epoch: int, first_seq: int) -> None:
         """Start anew: another epoch's frames have nothing to do with what was before."""
         self._epoch = epoch
-        self._tracker = FaceTracker(tracking.DetectorSettings(**self._settings.model_dump()))
+        self._tracker = FaceTracker(self._settings)
         # A detector that joins in the middle must not give a track number a second time
         self._first_track = first_seq
         self._book = AnswerBook(lossless=self.around.delivery == "lossless")

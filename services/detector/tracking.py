@@ -1,47 +1,16 @@
 """Which face is which from picture to picture, at the price of few full scans."""
 
 import math
-from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
+from common.config import DetectorSettings
 from common.errors import AffectlineError
 from services.detector.cascade import Finder, HaarFinder, Sighting, Sweep
-from services.detector.cropping import MARGIN
 from services.detector.track import Track, box, distance, same, within_reach
 from services.detector.yunet import YuNetFinder
-
-
-class DetectorSettings(BaseModel):
-    """How faces are found and followed; times are counted in pictures, so that runs repeat."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backend: Literal["haar", "yunet"] = "haar"
-    yunet_model: Path | None = None
-    """Model file for ``cv2.FaceDetectorYN``; not shipped."""
-    scan_size: int = Field(default=320, ge=64, le=4096)
-    """Longer side of the reduced picture that a full scan searches, in pixels."""
-    scan_interval: int = Field(default=8, ge=1)
-    """Pictures from one sweep to the next while every known face is in sight; two sweeps (large
-    faces, then small ones) make a full scan."""
-    search_interval: int = Field(default=1, ge=1)
-    """The same while a face is missing or none is known."""
-    scale_factor: float = Field(default=1.2, gt=1.01, le=2)
-    """Ratio of successive face sizes in a full scan."""
-    min_neighbours: int = Field(default=2, ge=1)
-    """Windows that must agree before a full scan takes notice; what it finds is looked at again."""
-    min_face: float = Field(default=0.15, gt=0, le=1)
-    """Smallest face that a full scan finds, as a fraction of the picture's height."""
-    max_faces: int = Field(default=8, ge=1)
-    """Faces followed at a time; the largest come first."""
-    max_misses: int = Field(default=15, ge=0)
-    """Pictures for which a face may be out of sight and keep its track."""
-    margin: float = Field(default=MARGIN, ge=-0.3, le=1)
-    """What a crop adds to the box on each side, in sides of the box."""
 
 
 class TrackedFace(NamedTuple):

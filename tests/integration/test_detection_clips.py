@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from services.detector.tracking import DetectorSettings, FaceTracker
+from common.config import DetectorSettings
+from services.detector.tracking import FaceTracker
 
 
 @pytest.mark.parametrize(

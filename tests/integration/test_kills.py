@@ -39,9 +39,7 @@ def test_a_killed_process_costs_no_frame_of_a_file(kind: str, tmp_path: Path) ->
 
 
 def shows_a_face(message: Message, later_than: int) -> bool:
-    return (
-        isinstance(message, Emotion) and message.captured_at > later_than and bool(message.faces)
-    )
+    return isinstance(message, Emotion) and message.captured_at > later_than and bool(message.faces)
 
 
 def test_each_process_killed_in_turn_while_live(tmp_path: Path) -> None:

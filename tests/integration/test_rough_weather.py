@@ -83,7 +83,7 @@ def test_rubbish_is_counted_and_dropped(tmp_path: Path) -> None:
         throw()
         for port in range(pipeline.hub.port, pipeline.hub.port + 6):
             with socket.create_connection(("127.0.0.1", port)) as raw:
-                raw.sendall(random.Random(port).randbytes(5000))  # noqa: S311 - rubbish
+                raw.sendall(random.Random(port).randbytes(5000))
         counted = set[str]()
         for packet in pipeline.messages(10):
             health = packet.message

@@ -52,7 +52,7 @@ def test_a_name_that_no_topic_can_bear_is_refused() -> None:
 def test_delivery_and_pace_follow_from_the_sources(
     sources: list[str], display: str, delivery: str, pace: str
 ) -> None:
-    sink = SinkSettings(display=display)  # type: ignore[arg-type]
+    sink = SinkSettings(display=display)
     settings = complete(PipelineSettings(sources=name_sources(sources), sink=sink))
     assert (settings.delivery, settings.pace) == (delivery, pace)
     assert settings.sink.out is not None

@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.config import DetectorSettings
 from common.errors import AffectlineError
 from services.detector.cascade import HaarFinder, Sighting, Sweep
-from services.detector.tracking import DetectorSettings, FaceTracker
+from services.detector.tracking import FaceTracker
 from services.detector.yunet import place
 from tests.unit.services.detector.people import man, scene
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from services.detector.tracking import DetectorSettings, FaceTracker, TrackedFace
+from common.config import DetectorSettings
+from services.detector.tracking import FaceTracker, TrackedFace
 from tests.unit.services.detector.people import Picture, carphone, man, scene
 
 

@@ -95,7 +95,7 @@ def test_markers_keep_their_extra_fields(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(AffectlineError, match="--out .*file/s: cannot write"):
+    with pytest.raises(AffectlineError, match=r"--out .*file/s: cannot write"):
         Timeline(tmp_path / "file" / "s", {})
 
 
