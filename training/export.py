@@ -156,24 +156,30 @@ def export(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
         folder = Path(made) / "new"
         folder.mkdir()
-        files: dict[Format, str] = {"litert-int8": INT8_FILE}
-        (folder / INT8_FILE).write_bytes(content)
-        if with_reference:
-            # Without their softmax too: `output` in the manifest holds for every file.
-            files |= {"keras": MODEL_FILE, "saved_model": SAVED_MODEL}
-            logits_model.save(folder / MODEL_FILE)
-            logits_model.export(folder / SAVED_MODEL, format="tf_saved_model", verbose=False)
+        files = write_models(logits_model, content, folder, with_reference)
         int8_logits = LiteRtModel(folder / INT8_FILE).run(faces.pixels, progress)
-        checked = {
-            kind: ModelFile(path=path, sha256=checksum(folder / path))
-            for kind, path in files.items()
-        }
-        manifest = describe(run, faces, int8_logits, name, checked)
+        manifest = describe(run, faces, int8_logits, name, files)
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         if out.exists():
             out.rename(Path(made) / "old")
         folder.rename(out)
     return manifest
+
+
+def write_models(
+    logits_model: Any, int8: bytes, folder: Path, with_reference: bool
+) -> dict[Format, ModelFile]:
+    """Write the files of an artifact; the float ones only as a reference."""
+    names: dict[Format, str] = {"litert-int8": INT8_FILE}
+    (folder / INT8_FILE).write_bytes(int8)
+    if with_reference:
+        # Without their softmax too: `output` in the manifest holds for every file.
+        names |= {"keras": MODEL_FILE, "saved_model": SAVED_MODEL}
+        logits_model.save(folder / MODEL_FILE)
+        logits_model.export(folder / SAVED_MODEL, format="tf_saved_model", verbose=False)
+    return {
+        kind: ModelFile(path=name, sha256=checksum(folder / name)) for kind, name in names.items()
+    }
 
 
 def describe(

@@ -159,13 +159,9 @@ def fit(
     backbone = build_backbone(weights or "imagenet")
     features = extract_features(backbone, faces.pixels, progress, cache)
     head = build_head(settings.hidden)
-    training, test = faces.rows(Split.TRAINING), faces.rows(Split.TEST)
-    epochs = train_head(
-        head,
-        (features[training], faces.targets[training]),
-        (features[test], faces.targets[test]),
-        settings,
-    )
+    splits = (faces.rows(Split.TRAINING), faces.rows(Split.TEST))
+    train, test = ((features[rows], faces.targets[rows]) for rows in splits)
+    epochs = train_head(head, train, test, settings)
     log_epochs(epochs, folder / HISTORY, settings.epochs, progress)
     model = merge(backbone, head)
     logits = head_logits(head, features)
