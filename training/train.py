@@ -136,18 +136,15 @@ def fit(
     progress: Progress,
     cache: Path,
 ) -> dict[str, Any]:
-    """Train, merge, evaluate and save; the run folder must be claimed already.
+    """Train, merge, evaluate, save, and return what ``run.json`` holds.
 
     Args:
         faces: All rows of FER2013.
         weights: File of VGG16's ImageNet weights; ``None`` lets Keras fetch them.
         settings: The run's arguments.
-        folder: Where everything is written.
-        progress: Bars for the features, the epochs and the evaluation.
+        folder: Where everything is written; claimed already.
+        progress: Where bars are shown.
         cache: Where features are kept between runs.
-
-    Returns:
-        What ``run.json`` holds.
 
     Raises:
         AffectlineError: The data lacks a split, or the weights do not fit.
@@ -159,8 +156,8 @@ def fit(
     backbone = build_backbone(weights or "imagenet")
     features = extract_features(backbone, faces.pixels, progress, cache)
     head = build_head(settings.hidden)
-    splits = (faces.rows(Split.TRAINING), faces.rows(Split.TEST))
-    train, test = ((features[rows], faces.targets[rows]) for rows in splits)
+    masks = (faces.rows(Split.TRAINING), faces.rows(Split.TEST))
+    train, test = ((features[mask], faces.targets[mask]) for mask in masks)
     epochs = train_head(head, train, test, settings)
     log_epochs(epochs, folder / HISTORY, settings.epochs, progress)
     model = merge(backbone, head)
