@@ -147,6 +147,11 @@ class PipelineSettings(Settings):
     sink: SinkSettings = SinkSettings()
 
 
+def is_live(source: str) -> bool:
+    """True for a camera index or a network address."""
+    return source.isdecimal() or "://" in source
+
+
 def load(path: Path) -> PipelineSettings:
     """Read settings from a YAML file.
 

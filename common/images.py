@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +24,8 @@ def to_square(gray: NDArray[np.uint8], size: int = FER_SIZE) -> NDArray[np.uint8
     """
     if gray.shape == (size, size):
         return gray
+    import cv2  # 40 MB that a classifier of 48x48 faces never needs
+
     shrinking = gray.shape[0] >= size and gray.shape[1] >= size
     how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(gray, (size, size), interpolation=how), dtype=np.uint8)

@@ -4,6 +4,8 @@ A service is a `Stage`: it gets packets and yields packets. `run_service` gives 
 """
 
 import contextlib
+import gc
+import os
 import signal
 import socket
 from collections import Counter, deque
@@ -155,6 +157,7 @@ class Service:
                 self.link.beat()
                 self.stage.setup()
                 self._connect()
+                gc.freeze()  # what the setting up has made stays: no need to look it over again
                 self.link.ready()
                 self._loop()
                 self._emit(self.stage.stop())
@@ -193,11 +196,14 @@ class Service:
     def _loop(self) -> None:
         while not (self.waker.stopping or self.stage.done):
             pause = min(self._next_tick, self._next_beat) - monotonic()
-            self._poller.poll(max(0, int(pause * 1000) + 1))
-            self.waker.drain()
-            self._listen()
+            ready = dict(self._poller.poll(max(0, int(pause * 1000) + 1)))
+            if self.waker.receiver.fileno() in ready:
+                self.waker.drain()
+            if self.publisher.socket in ready:
+                self._listen()
             for inbox in self.inboxes:
-                self._take(inbox)
+                if inbox.socket in ready:
+                    self._take(inbox)
             self._emit(self.stage.tick())
             self._next_tick = monotonic() + self.stage.tick_ms / 1000
             self._beat()
@@ -275,8 +281,6 @@ def make_health(
     latencies_ms: Iterable[float] = (),
 ) -> Health:
     """Put together a health message of this process."""
-    import os
-
     ordered = sorted(latencies_ms)
     return Health(
         service=service,

@@ -39,7 +39,7 @@ class LiteRtModel:
         from ai_edge_litert.interpreter import Interpreter
 
         with _hushed():
-            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter = Interpreter(model_path=str(path), num_threads=2)
             self._interpreter.allocate_tensors()
         self._batch = 0
         self._table = self._quantised(manifest)

@@ -11,7 +11,6 @@ Three roads, each a thread of its own so that one being blocked never blocks ano
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Sequence
 from typing import Final
 
 import zmq
@@ -26,7 +25,7 @@ from common.runtime import EXIT_GIVEN_UP, HEALTH_S, Waker, make_health
 from common.sockets import SEND_WAIT_MS, bind, new_socket
 from services.metrics import Metrics
 
-Parts = Sequence[zmq.Frame]
+Parts = list[bytes]
 
 EVERYTHING: Final = b"\x01"
 """Subscription to all topics, as the XSUB socket sends it to publishers."""
@@ -35,6 +34,7 @@ CONSUMER_HWM: Final = 64
 everything up; a frame of 640x360 takes about 40 kB."""
 OUTSIDER_HWM: Final = 128
 """Messages waiting for one outside tool before it loses some."""
+CROPS: Final = b"faces/"
 TAP: Final = "inproc://outlet"
 
 
@@ -51,8 +51,10 @@ class Bus:
         self.consumers.setsockopt(zmq.SNDHWM, CONSUMER_HWM)
         self.consumers.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
         self.consumers.setsockopt(zmq.XPUB_NODROP, int(self.lossless))
-        self.outlet = new_socket(context, zmq.PUB)
+        self.outlet = new_socket(context, zmq.XPUB)
         self.outlet.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
+        self.crops_wanted = threading.Event()
+        self._prefixes: set[bytes] = set()
         self.tap = new_socket(context, zmq.PULL)
         self.tap.setsockopt(zmq.RCVHWM, OUTSIDER_HWM)
         bind(self.ingress, hub.ingress)
@@ -64,17 +66,17 @@ class Bus:
     def forward_message(self) -> Parts | None:
         """Take one message to the outlet; return it for the consumers."""
         try:
-            parts = self.ingress.recv_multipart(zmq.DONTWAIT, copy=False)
+            parts = self.ingress.recv_multipart(zmq.DONTWAIT)
         except zmq.Again:
             return None
         self.counters["in"] += 1
-        self.outlet.send_multipart(parts, zmq.DONTWAIT, copy=False)
+        self.outlet.send_multipart(parts, zmq.DONTWAIT)
         return parts
 
     def deliver(self, parts: Parts) -> bool:
         """Give a message to the consumers; False where one of them has no room yet."""
         try:
-            self.consumers.send_multipart(parts, 0 if self.lossless else zmq.DONTWAIT, copy=False)
+            self.consumers.send_multipart(parts, 0 if self.lossless else zmq.DONTWAIT)
         except zmq.Again:
             return False
         self.counters["out"] += 1
@@ -90,21 +92,43 @@ class Bus:
             if note[:1] in (b"\x00", b"\x01") and note[1:].startswith(READY.encode()):
                 self.ingress.send(note)
 
+    def note_outsiders(self) -> None:
+        """Note whether anybody outside wants what goes through the work queue."""
+        while True:
+            try:
+                note = self.outlet.recv(zmq.DONTWAIT)
+            except zmq.Again:
+                break
+            if note[:1] == b"\x01":
+                self._prefixes.add(note[1:])
+            elif note[:1] == b"\x00":
+                self._prefixes.discard(note[1:])
+        if any(CROPS.startswith(p) or p.startswith(CROPS) for p in self._prefixes):
+            self.crops_wanted.set()
+        else:
+            self.crops_wanted.clear()
+
     def forward_tap(self) -> None:
         """Show outsiders what goes through the work queue."""
         while True:
             try:
-                parts = self.tap.recv_multipart(zmq.DONTWAIT, copy=False)
+                parts = self.tap.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            self.outlet.send_multipart(parts, zmq.DONTWAIT, copy=False)
+            self.outlet.send_multipart(parts, zmq.DONTWAIT)
 
 
 class WorkQueue(threading.Thread):
     """Face crops from all detectors to whichever classifier has room."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], hub: HubSettings) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        hub: HubSettings,
+        crops_wanted: threading.Event,
+    ) -> None:
         super().__init__(name="work-queue", daemon=True)
+        self._crops_wanted = crops_wanted
         self.entrance = new_socket(context, zmq.PULL)
         self.exit = new_socket(context, zmq.PUSH)
         self.tap = new_socket(context, zmq.PUSH)
@@ -117,10 +141,11 @@ class WorkQueue(threading.Thread):
         """Work until the context is destroyed."""
         try:
             while True:
-                parts = self.entrance.recv_multipart(copy=False)
-                with contextlib.suppress(zmq.Again):  # outsiders never hold the pipeline up
-                    self.tap.send_multipart(parts, zmq.DONTWAIT, copy=False)
-                self.exit.send_multipart(parts, copy=False)
+                parts = self.entrance.recv_multipart()
+                self.exit.send_multipart(parts)
+                if self._crops_wanted.is_set():
+                    with contextlib.suppress(zmq.Again):  # outsiders never hold the pipeline up
+                        self.tap.send_multipart(parts, zmq.DONTWAIT)
         except zmq.ContextTerminated:
             for socket in (self.entrance, self.exit, self.tap):
                 socket.close(linger=0)
@@ -143,7 +168,7 @@ class Hub:
         with self.waker:
             try:
                 self.bus = Bus(self.context, self._settings, self._delivery)
-                work = WorkQueue(self.context, self._settings)
+                work = WorkQueue(self.context, self._settings, self.bus.crops_wanted)
                 self.metrics.serve(self._settings.host, self._settings.metrics_port)
             except AffectlineError as error:
                 self.context.destroy(linger=0)
@@ -164,18 +189,22 @@ class Hub:
         return 0
 
     def _loop(self) -> None:
-        poller = zmq.Poller()
-        for socket in (self.bus.ingress, self.bus.consumers, self.bus.tap, self.waker.receiver):
+        bus, poller = self.bus, zmq.Poller()
+        for socket in (bus.ingress, bus.consumers, bus.outlet, bus.tap, self.waker.receiver):
             poller.register(socket, zmq.POLLIN)
         if self.link.socket:
             poller.register(self.link.socket, zmq.POLLIN)
         while not self.waker.stopping:
-            if self.pending is None:
-                poller.poll(max(0, int((self._next_beat - monotonic()) * 1000) + 1))
-            self.waker.drain()
-            self.bus.forward_subscriptions()
-            self.bus.forward_tap()
-            self._forward_some()
+            pause = 0 if self.pending else max(0, int((self._next_beat - monotonic()) * 1000) + 1)
+            ready = dict(poller.poll(pause))
+            if bus.consumers in ready:
+                bus.forward_subscriptions()
+            if bus.outlet in ready:
+                bus.note_outsiders()
+            if bus.tap in ready:
+                bus.forward_tap()
+            if self.pending or bus.ingress in ready:
+                self._forward_some()
             self._beat()
 
     def _forward_some(self) -> None:
@@ -187,12 +216,12 @@ class Hub:
                 self.pending = parts  # lossless: a consumer is full, so everybody waits
                 return
             self.pending = None
-            if parts[0].bytes.startswith(b"health/"):
+            if parts[0].startswith(b"health/"):
                 self._note_health(parts)
 
     def _note_health(self, parts: Parts) -> None:
         try:
-            packet = codec.decode([part.bytes for part in parts])
+            packet = codec.decode(parts)
         except InvalidMessage:
             self.bus.counters["invalid"] += 1
         else:

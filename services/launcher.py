@@ -10,12 +10,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from common.clock import monotonic
-from common.config import Delivery, Pace, PipelineSettings, SourceSettings
+from common.config import Delivery, Pace, PipelineSettings, SourceSettings, is_live
 from common.errors import AffectlineError
 from common.messages import Emotion, Packet, StreamEnd, StreamStart
 from common.runtime import EXIT_GIVEN_UP, Waker
 from common.sockets import Listener
-from services.capture.sources import is_live
 from services.children import Child, Task
 
 CHECK_S: Final = 0.25

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -23,9 +23,11 @@ from rich.table import Table
 from common.config import PipelineSettings
 from common.errors import AffectlineError
 from common.messages import Emotion, Packet, StreamStart
-from services.doctor import Finding
 from services.launcher import Launcher, read_session
 from services.sink.summary import StreamSummary
+
+if TYPE_CHECKING:
+    from services.doctor import Finding
 
 EXIT_INTERRUPTED = 130
 K = TypeVar("K")
@@ -201,7 +203,7 @@ def _ms(value: float | None) -> str:
     return "" if value is None else f"{value:.1f} ms"
 
 
-def print_findings(findings: Iterable[Finding]) -> None:
+def print_findings(findings: "Iterable[Finding]") -> None:
     """Print what the doctor found."""
     marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
     table = Table("check", "state", "finding", "how to mend it")

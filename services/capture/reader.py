@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 import cv2
 
 from common.clock import monotonic
-from common.config import CaptureSettings, Pace, SourceSettings
+from common.config import CaptureSettings, Pace, SourceSettings, is_live
 from common.errors import AffectlineError
 from common.runtime import Surroundings
-from services.capture.sources import Ending, Picture, Source, is_live, open_source
+from services.capture.sources import Ending, Picture, Source, open_source
 from services.capture.window import SIZE, Window
 
 BACKLOG: Final = 2

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.config import CaptureSettings
+from common.config import CaptureSettings, is_live
 from common.errors import AffectlineError
 from services.capture.containers import missing_bytes
 
@@ -55,11 +55,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of the device or file."""
-
-
-def is_live(source: str) -> bool:
-    """True for a camera index or a network address."""
-    return source.isdecimal() or "://" in source
 
 
 def open_source(source: str, settings: CaptureSettings) -> Source:

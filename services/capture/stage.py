@@ -9,11 +9,17 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 from common.clock import monotonic
-from common.config import CaptureSettings, Delivery, HubSettings, Pace, SourceSettings
+from common.config import (
+    CaptureSettings,
+    Delivery,
+    HubSettings,
+    Pace,
+    SourceSettings,
+    is_live,
+)
 from common.messages import Emotion, Frame, Packet, StreamDone, StreamEnd, StreamStart
 from common.runtime import Stage, run_service
 from services.capture.reader import Encoded, Reader
-from services.capture.sources import is_live
 from services.capture.window import Window
 
 END_REPEAT_S: Final = 0.5
@@ -41,7 +47,6 @@ class Capture(Stage):
         epoch: int | None = None,
         first_seq: int = 0,
     ) -> None:
-        self.subscriptions = (f"emotion/{source.name}", f"stream/{source.name}")
         self._source, self._settings, self._pace = source, settings, pace
         self._resumed = epoch is not None
         self._epoch = epoch or 0
@@ -53,6 +58,8 @@ class Capture(Stage):
 
     def setup(self) -> None:
         self._lossless = self.around.delivery == "lossless"
+        answers = (f"emotion/{self._source.name}",) if self._lossless else ()
+        self.subscriptions = (f"stream/{self._source.name}", *answers)
         self._epoch = self._epoch or self.around.now() // 1_000_000
         self._window = Window()
         self._reader = Reader(

@@ -1,14 +1,13 @@
 """Face crops framed like FER2013's pictures, and how good they are."""
 
 import math
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_BLUR_SIDE: Final = 64
-"""Crops are compared for blur at this side in pixels, else large faces would look blurred."""
+from common.images import to_square
 
 
 class Located(Protocol):
@@ -26,10 +25,8 @@ class Located(Protocol):
 class Quality(NamedTuple):
     """How much a classifier can expect of a crop."""
 
-    size: int
-    """Side of the crop in pixels before any scaling."""
     blur: float
-    """Variance of the Laplacian at 64x64 pixels: below about 50 a face looks blurred."""
+    """Variance of the Laplacian at 48x48 pixels: below about 150 a face looks blurred."""
     brightness: float
     """Mean, from 0 (black) to 1 (white)."""
 
@@ -87,11 +84,12 @@ def quality(face: NDArray[np.uint8]) -> Quality:
     """Measure a crop.
 
     Args:
-        face: ``(S, S) uint8`` as :func:`crop` gives it.
+        face: ``(S, S) uint8`` as :func:`crop` gives it, or already at 48x48, where crops of all
+            sizes are compared: at their own size large faces would look blurred.
     """
-    comparable = cv2.resize(face, (_BLUR_SIDE, _BLUR_SIDE), interpolation=cv2.INTER_AREA)
-    blur = float(cv2.Laplacian(comparable, cv2.CV_32F).var())
-    return Quality(face.shape[0], blur, float(face.mean()) / 255)
+    small = to_square(face)
+    blur = float(cv2.Laplacian(small, cv2.CV_32F).var())
+    return Quality(blur, float(small.mean()) / 255)
 
 
 def _shrunk_surroundings(

@@ -109,8 +109,9 @@ class Detector(Stage):
         parts: list[bytes] = []
         for found in self._tracker.find(picture):
             face = crop(picture, found, self._settings.margin)
-            faces.append(self._describe(found, face, scale))
-            parts += [face.tobytes(), to_square(face).tobytes()]
+            small = to_square(face)
+            faces.append(self._describe(found, small, face.shape[0], scale))
+            parts += [face.tobytes(), small.tobytes()]
         message = Faces(
             stream=frame.stream,
             epoch=frame.epoch,
@@ -124,8 +125,10 @@ class Detector(Stage):
         )
         return Packet(message, tuple(parts))
 
-    def _describe(self, found: TrackedFace, face: NDArray[np.uint8], scale: float) -> Face:
-        measured = quality(face)
+    def _describe(
+        self, found: TrackedFace, small: NDArray[np.uint8], crop_side: int, scale: float
+    ) -> Face:
+        measured = quality(small)
         x, y, w, h = (round(value * scale) for value in found.box)
         return Face(
             track=self._first_track + found.track,
@@ -136,7 +139,7 @@ class Detector(Stage):
                 blur=measured.blur,
                 brightness=measured.brightness,
             ),
-            crop_side=face.shape[0],
+            crop_side=crop_side,
         )
 
 

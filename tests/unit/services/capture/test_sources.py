@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from common.config import CaptureSettings
+from common.config import CaptureSettings, is_live
 from common.errors import AffectlineError
 from services.capture.containers import missing_bytes
-from services.capture.sources import Ending, Picture, Source, find_sample, is_live, open_source
+from services.capture.sources import Ending, Picture, Source, find_sample, open_source
 from tests.films import cut, film, index_first, picture, turn
 
 SETTINGS = CaptureSettings()
