@@ -1,0 +1,163 @@
+"""Small operations, each alone in this process."""
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from common import artifact, codec
+from common.config import DetectorSettings, HubSettings
+from common.messages import Packet
+from common.sockets import Listener, publish_once
+from services.classifier import _hushed, open_model
+from services.detector.tracking import FaceTracker
+from tests.benchmarks.results import Micro
+from tests.pipelines import AFFECTLINE, free_port
+from tests.samples import PACKETS
+
+FRAMES: Final = 120
+HOPS: Final = 300
+
+
+def measure(clip: Path) -> list[Micro]:
+    """Measure all of them on a clip's first frames."""
+    frames = _read(clip)
+    return [*_model(), *_detector(frames), *_jpeg(frames), *_codec(), *_hub()]
+
+
+def _read(clip: Path) -> list[NDArray[np.uint8]]:
+    video = cv2.VideoCapture(str(clip))
+    frames: list[NDArray[np.uint8]] = []
+    while len(frames) < FRAMES:
+        ok, picture = video.read()
+        if not ok:
+            break
+        frames.append(np.asarray(picture, np.uint8))
+    video.release()
+    return frames
+
+
+def time_ms(function: Callable[[], Any], times: int, warm_up: int = 5) -> list[float]:
+    """Wall milliseconds of each of so many calls."""
+    for _ in range(warm_up):
+        function()
+    took = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        function()
+        took.append((time.perf_counter() - begun) * 1e3)
+    return took
+
+
+def _model() -> list[Micro]:
+    loaded = artifact.load()
+    path = loaded.verified("litert-int8")
+    found = []
+    for threads in (1, 2):
+        with _hushed():
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
+        ms = statistics.median(time_ms(interpreter.invoke, 100))
+        found.append(Micro(name=f"model, threads: {threads}", value=ms, unit="ms a face"))
+    model, face = open_model(loaded, "litert"), np.zeros((1, 48, 48), np.uint8)
+    ms = statistics.median(time_ms(lambda: model.predict(face), 100))
+    note = "with preprocessing and quantisation"
+    return [*found, Micro(name="model as served", value=ms, unit="ms a face", note=note)]
+
+
+def _detector(frames: list[NDArray[np.uint8]]) -> list[Micro]:
+    before = cv2.getNumThreads()
+    grays = [np.asarray(cv2.cvtColor(f, cv2.COLOR_BGR2GRAY), np.uint8) for f in frames]
+    cascade = cv2.CascadeClassifier(
+        str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml")
+    )
+    cv2.setNumThreads(1)
+    try:
+        usual = _track(grays, DetectorSettings())
+        near = _track(grays, DetectorSettings(scan_interval=10**6))
+        always = _track(grays, DetectorSettings(scan_interval=1))
+        pictures = iter(grays)
+        full = time_ms(lambda: cascade.detectMultiScale(next(pictures), 1.1, 5), 30, warm_up=2)
+    finally:
+        cv2.setNumThreads(before)
+    rows = [
+        ("detector", statistics.mean(usual), "mean, with the default settings"),
+        ("detector, near search", statistics.mean(near), "no sweeps after the first frame"),
+        ("detector, sweep in every frame", statistics.mean(always), ""),
+        ("full-size Haar scan", statistics.mean(full), "the paper's way, on one thread"),
+    ]
+    return [Micro(name=n, value=v, unit="ms a frame", note=note) for n, v, note in rows]
+
+
+def _track(grays: list[NDArray[np.uint8]], settings: DetectorSettings) -> list[float]:
+    tracker, pictures = FaceTracker(settings), iter(grays)
+    return time_ms(lambda: tracker.find(next(pictures)), len(grays) - 5)
+
+
+def _jpeg(frames: list[NDArray[np.uint8]]) -> list[Micro]:
+    picture, quality = frames[-1], [cv2.IMWRITE_JPEG_QUALITY, 90]
+    data = cv2.imencode(".jpg", picture, quality)[1]
+    size = f"{picture.shape[1]}x{picture.shape[0]}, {len(data) / 1000:.0f} kB"
+    rows = [
+        ("JPEG encoding", lambda: cv2.imencode(".jpg", picture, quality)),
+        ("JPEG decoding to gray", lambda: cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)),
+    ]
+    return [
+        Micro(name=n, value=statistics.median(time_ms(f, 60)), unit="ms a frame", note=size)
+        for n, f in rows
+    ]
+
+
+def _codec() -> list[Micro]:
+    found = []
+    for name in ("Frame", "Faces", "Emotion"):
+        packet = PACKETS[name]
+        parts = codec.encode(packet)
+        encode = statistics.median(time_ms(lambda p=packet: codec.encode(p), 500))  # type: ignore[misc]
+        decode = statistics.median(time_ms(lambda p=parts: codec.decode(p), 500))  # type: ignore[misc]
+        found.append(Micro(name=f"encoding {name}", value=encode * 1e3, unit="µs"))
+        found.append(Micro(name=f"decoding {name}", value=decode * 1e3, unit="µs"))
+    return found
+
+
+def _hub() -> list[Micro]:
+    """From one process through the hub to the outlet, there being nothing else to do."""
+    import zmq
+
+    from common.sockets import Publisher
+
+    hub, marker = HubSettings(port=free_port()), PACKETS["Marker"]
+    command = [*AFFECTLINE, "hub", "--hub", f"{hub.host}:{hub.port}"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    listener = Listener(hub, ("marker/",))
+    try:
+        if not publish_once(hub, marker, patience_s=10):
+            raise RuntimeError("the hub does not answer")
+        publisher = Publisher(context, hub.ingress)
+        time.sleep(1)
+        publisher.listen()
+        list(listener.receive())
+        took = time_ms(lambda: _hop(publisher, listener, marker), HOPS, warm_up=20)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        listener.close()
+        context.destroy(linger=0)
+    ms = statistics.median(took)
+    return [Micro(name="hub", value=ms * 1e3, unit="µs", note="sent, forwarded, received, decoded")]
+
+
+def _hop(publisher: Any, listener: Listener, packet: Packet) -> None:
+    publisher.listen()
+    if not publisher.send(packet, wait=True) or not listener.wait(timeout_s=2):
+        raise RuntimeError("the hub lost a message")
+    if not list(listener.receive()):
+        raise RuntimeError("the hub changed a message")

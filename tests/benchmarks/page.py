@@ -1,0 +1,242 @@
+"""Writes ``docs/benchmarks.md``."""
+
+from collections.abc import Iterable
+
+from tests.benchmarks import chart
+from tests.benchmarks.results import Baseline, Results, Spread
+from tests.benchmarks.targets import (
+    EXPECTED_MODEL_MS,
+    FER_TIMES,
+    PAPER_TIMES,
+    ceiling_rate,
+    judge,
+    macs,
+)
+
+KINDS = ("capture", "hub", "detector", "classifier", "sink", "launcher")
+
+
+def write(results: Results) -> str:
+    """The page, as Markdown."""
+    parts = [
+        _head(results), _targets(results), _throughput(results), _costs(results), _model(results),
+        _live(results), _memory(results), _first(results), _micro(results), _machine(results),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def draw(results: Results) -> str:
+    """The chart on the page, as SVG."""
+    bars = [
+        chart.Bar("the paper's way", results.paper.rate, ours=False),
+        chart.Bar("fer, Haar and TFLite", results.fer.rate, ours=False),
+    ]
+    bars += [
+        chart.Bar(f"affectline, classifiers: {one.classifiers}", one.rate, ours=True)
+        for one in results.ours
+    ]
+    marks = [
+        (f"{PAPER_TIMES} times the paper's way", PAPER_TIMES * results.paper.rate.median),
+        (f"{FER_TIMES} times fer", FER_TIMES * results.fer.rate.median),
+    ]
+    return chart.draw(bars, marks)
+
+
+def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; ``head`` is its first line, with numbers' columns ending in ``:``."""
+    names = [name.strip() for name in head.split("|")]
+    ruler = ["---:" if name.endswith(":") else "---" for name in names]
+    lines = ["| " + " | ".join(name.removesuffix(":") for name in names) + " |"]
+    lines.append("| " + " | ".join(ruler) + " |")
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _spread(spread: Spread, digits: int = 1) -> str:
+    if spread.n == 1 or spread.low == spread.high:
+        return f"{spread.median:.{digits}f}"
+    return f"{spread.median:.{digits}f} ({spread.low:.{digits}f} to {spread.high:.{digits}f})"
+
+
+def _head(results: Results) -> str:
+    machine = results.machine
+    return (
+        "# Benchmarks\n\n"
+        "Written by `make bench`, which measures everything below in one run "
+        f"({results.took_s / 60:.1f} minutes, {machine.date}, at `{machine.commit}`), on "
+        f"`{results.clip}` ({results.size[0]}x{results.size[1]}, {results.clip_frames} frames). "
+        f"The machine has {machine.cores} cores ({machine.cpu}) and shares them with others, so "
+        "timings are noisy: the programs take turns, and only ratios within one run mean "
+        "something. Where a value has a spread, it is the median with the lowest and highest run. "
+        "The numbers behind the page are in [`benchmarks.json`](benchmarks.json)."
+    )
+
+
+def _targets(results: Results) -> str:
+    targets = judge(results)
+    rows = [
+        (t.name, t.wanted, t.measured, "met" if t.met else "**missed**", t.gap) for t in targets
+    ]
+    missed = [t for t in targets if not t.met]
+    text = "## Targets\n\n" + _table("target | wanted | measured | | by", rows)
+    if missed:
+        text += "\n\nWhat limits the missed ones:\n\n"
+        text += "\n".join(f"* **{t.name}**: {t.gap}. {t.limit}" for t in missed)
+    return text
+
+
+def _throughput(results: Results) -> str:
+    paper, fer = results.paper, results.fer
+
+    def row(name: str, rate: Spread, cores: Spread, whole: str) -> tuple[str, ...]:
+        ratios = [f"{rate.median / base.rate.median:.2f}" for base in (paper, fer)]
+        return (name, _spread(rate), *ratios, _spread(cores, 2), whole)
+
+    rows = [
+        row("(a) the paper's way", paper.rate, paper.cores, ""),
+        row("(b) `fer`, Haar and TFLite", fer.rate, fer.cores, ""),
+    ]
+    for one in results.ours:
+        name = f"Affectline, `--classifiers {one.classifiers}`"
+        rows.append(row(name, one.rate, one.cores, _spread(one.whole_rate)))
+    head = "| frames/s: | times (a): | times (b): | cores busy: | whole command, frames/s:"
+    text = "## Throughput\n\n![Frames a second](benchmarks.svg)\n\n" + _table(head, rows)
+    return (
+        f"{text}\n\n"
+        "(a) is one loop: read, full-size Haar (scale factor 1.1, 5 neighbours), crop, 48x48, "
+        f"`model.predict` on a Keras VGG16; {paper.frames} frames or more a run. "
+        f"(b) is `FER(mtcnn=False).detect_emotions` of `fer` {fer.versions['fer']}, with a "
+        f"smaller model of its own, also in one loop; {fer.frames} frames or more a run. Both "
+        f"with OpenCV's and TensorFlow's own number of threads, timed after 24 frames of warm-up "
+        f"(TensorFlow {paper.versions['tensorflow']}). Affectline runs `up --delivery lossless "
+        f"--pace fast` over the whole clip ({results.ours[0].frames} frames), timed from the first "
+        "published answer to the last; the last column divides by the time from the start of the "
+        "command to its end, with the session folder written. The model that Affectline judges "
+        "each face with is the same VGG16 as in (a), quantised to int8."
+    )
+
+
+def _costs(results: Results) -> str:
+    rows = []
+    for kind in KINDS:
+        cells = [_spread(one.cpu_ms[kind]) for one in results.ours if kind in one.cpu_ms]
+        rows.append((kind, *cells))
+    rows.append(("**sum**", *(f"**{one.frame_ms:.1f}**" for one in results.ours)))
+    rows.append(
+        (
+            f"{results.machine.cores} cores give at most",
+            *(f"{ceiling_rate(results, one):.0f} frames/s" for one in results.ours),
+        )
+    )
+    rows.append(("measured", *(f"{one.rate.median:.0f} frames/s" for one in results.ours)))
+    rows.append(
+        ("the program that measures, beside", *(_spread(o.observer_ms) for o in results.ours))
+    )
+    head = "| " + " | ".join(f"classifiers: {one.classifiers}" for one in results.ours)
+
+    def base(name: str, one: Baseline) -> str:
+        return (
+            f"{name} spends {_spread(one.cpu_ms)} ms of CPU time a frame; of its wall time "
+            f"{one.detect_ms.median:.1f} ms a frame go to finding faces and "
+            f"{one.judge_ms.median:.1f} ms to judging one."
+        )
+
+    return (
+        "### CPU milliseconds a frame\n\nSteady state of the throughput runs, by process:\n\n"
+        + _table(head, rows)
+        + f"\n\n{base('(a)', results.paper)} {base('(b)', results.fer)}"
+    )
+
+
+def _model(results: Results) -> str:
+    one, two = (results.micro_value(f"model, threads: {n}") for n in (1, 2))
+    served, work = results.micro_value("model as served"), macs()
+    lacks = [name for name in ("avx_vnni", "avx512_vnni") if not results.machine.simd[name]]
+    why = (
+        f" The processor has none of the int8 dot products that x86 calls {', '.join(lacks)}."
+        if len(lacks) == 2
+        else ""
+    )
+    ratio = one / EXPECTED_MODEL_MS
+    return (
+        "### The model\n\n"
+        f"VGG16 on 48x48 is {work / 1e9:.2f} billion multiplications a face. The int8 model takes "
+        f"{one:.1f} ms on one core ({work / one / 1e6:.0f} billion a second), {two:.1f} ms on two "
+        f"threads, {served:.1f} ms as the classifier runs it.{why} The targets were set with "
+        f"{EXPECTED_MODEL_MS} ms a face on one core in mind; here it takes {ratio:.1f} times that. "
+        f"`model.predict` in (a) takes {results.paper.judge_ms.median:.0f} ms a face, "
+        f"{results.paper.judge_ms.median / one:.1f} times the int8 model on one core."
+    )
+
+
+def _live(results: Results) -> str:
+    rows = [
+        (
+            one.streams, one.classifiers, f"{one.p50:.1f}", f"{one.p95:.1f}", f"{one.p99:.1f}",
+            *(f"{one.stages.get(stage, 0):.1f}" for stage in ("detect", "classify", "publish")),
+            f"{one.skipped_percent:.1f} %", f"{one.skipped} of {one.offered}", f"{one.cores:.2f}",
+        )
+        for one in results.live
+    ]  # fmt: skip
+    head = (
+        "streams: | classifiers: | p50: | p95: | p99: | to crops: | to scores: | to publication: "
+        "| skipped: | frames: | cores busy:"
+    )
+    return (
+        "## Live\n\n"
+        "The clip's pictures at 30 frames/s and 640x360 (written anew as MPEG-4 part 2), "
+        "`--delivery live --pace realtime`; several streams are the same clip under several names. "
+        "Milliseconds from `captured_at` to `published_at` of all judged frames, the first ones "
+        "included, and medians of the three parts of the way. Skipped are all frames of the clip "
+        "that nobody judged, whatever the reason.\n\n" + _table(head, rows)
+    )
+
+
+def _memory(results: Results) -> str:
+    memory = results.memory
+    rows = [
+        (kind, *(f"{value:.0f}" for value in memory.processes[kind]))
+        for kind in KINDS
+        if kind in memory.processes
+    ]
+    rows.append(("**sum**", f"**{memory.rss:.0f}**", f"**{memory.pss:.0f}** (its own peak)", ""))
+    return (
+        "## Memory\n\nMB, one stream of the clip, at the moment of the highest sum of RSS. RSS "
+        "counts what processes share once for each; PSS divides it.\n\n"
+        + _table("process | RSS: | PSS: | USS:", rows)
+        + f"\n\nPeak of (a): {results.paper.peak_mb.median:.0f} MB, "
+        f"of (b): {results.fer.peak_mb.median:.0f} MB."
+    )
+
+
+def _first(results: Results) -> str:
+    first = results.first
+    return (
+        "## First emotion\n\n"
+        f"{_spread(first.heard, 2)} s from the start of the command to the first emotion at a "
+        f"subscriber on the outlet ({first.heard.n} starts); the command itself says "
+        f"{_spread(first.reported, 2)} s (`first_emotion_s`, counted from when its own "
+        f"imports are done). (a) has its first answer after {_spread(results.paper.first_s)} s, "
+        f"(b) after {_spread(results.fer.first_s)} s."
+    )
+
+
+def _micro(results: Results) -> str:
+    rows = [(one.name, f"{one.value:.1f} {one.unit}", one.note) for one in results.micro]
+    return (
+        "## Small operations\n\nEach alone in one process; medians, the detector's rows means.\n\n"
+        + _table("| takes: | ", rows)
+    )
+
+
+def _machine(results: Results) -> str:
+    machine = results.machine
+    simd = ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in machine.simd.items())
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    return (
+        "## Machine\n\n"
+        f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB; instructions: {simd}; "
+        f"{machine.kernel}; Python {machine.python}; {packages}. Load average before the run "
+        f"{machine.load_before:.2f}; {machine.stolen_percent:.1f} % of the cores' time went to "
+        "other guests of the host during it."
+    )

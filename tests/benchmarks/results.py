@@ -1,0 +1,150 @@
+"""What a run of the benchmarks found, as ``docs/benchmarks.json`` keeps it."""
+
+import statistics
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import BaseModel
+
+
+class Spread(BaseModel):
+    """Repeated measurements of one thing."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """Sum up measurements; there is at least one."""
+        found = sorted(values)
+        return cls(median=statistics.median(found), low=found[0], high=found[-1], n=len(found))
+
+
+class Machine(BaseModel):
+    """Where it was measured."""
+
+    cpu: str
+    simd: dict[str, bool]
+    cores: int
+    memory_gb: float
+    kernel: str
+    python: str
+    packages: dict[str, str]
+    commit: str
+    date: str
+    load_before: float
+    stolen_percent: float = 0.0
+    """Part of the cores' time that the hypervisor gave to others during the run."""
+
+
+class Baseline(BaseModel):
+    """One program that Affectline is compared with; times per frame in the steady state."""
+
+    rate: Spread
+    cpu_ms: Spread
+    cores: Spread
+    detect_ms: Spread
+    judge_ms: Spread
+    first_s: Spread
+    peak_mb: Spread
+    frames: int
+    versions: dict[str, str]
+
+
+class Throughput(BaseModel):
+    """Affectline, lossless and fast, over a whole clip."""
+
+    classifiers: int
+    rate: Spread
+    """From the first answer to the last, frames a second."""
+    whole_rate: Spread
+    """From the start of the command to its end."""
+    cores: Spread
+    cpu_ms: dict[str, Spread]
+    """CPU milliseconds a frame of each kind of process."""
+    observer_ms: Spread
+    """CPU milliseconds a frame of the program that measures."""
+    frames: int
+
+    @property
+    def frame_ms(self) -> float:
+        """CPU milliseconds a frame of all processes together."""
+        return sum(one.median for one in self.cpu_ms.values())
+
+
+class Live(BaseModel):
+    """Affectline, live, over one or several streams at 30 frames a second."""
+
+    streams: int
+    classifiers: int
+    offered: int
+    answered: int
+    skipped: int
+    """Frames offered that nobody looked at: skipped, stale, unanswered or never published."""
+    p50: float
+    p95: float
+    p99: float
+    stages: dict[str, float]
+    """Median milliseconds of each part of the way."""
+    cores: float
+    cpu_ms: dict[str, float]
+    """CPU milliseconds for each frame offered."""
+
+    @property
+    def skipped_percent(self) -> float:
+        return 100 * self.skipped / self.offered
+
+
+class Memory(BaseModel):
+    """Memory in MB at the moment when all processes together had most."""
+
+    rss: float
+    pss: float
+    processes: dict[str, tuple[float, float, float]]
+    """RSS, PSS and USS of each kind of process."""
+
+
+class FirstEmotion(BaseModel):
+    """Seconds from the start of the command."""
+
+    heard: Spread
+    """To the first emotion's arrival at an outside subscriber."""
+    reported: Spread
+    """As the command itself says, without the start of the interpreter."""
+
+
+class Micro(BaseModel):
+    """One small operation."""
+
+    name: str
+    value: float
+    unit: str
+    note: str = ""
+
+
+class Results(BaseModel):
+    """Everything."""
+
+    machine: Machine
+    clip: str
+    size: tuple[int, int]
+    clip_frames: int
+    paper: Baseline
+    fer: Baseline
+    ours: list[Throughput]
+    live: list[Live]
+    memory: Memory
+    first: FirstEmotion
+    micro: list[Micro]
+    took_s: float
+
+    @property
+    def best(self) -> Throughput:
+        """The faster way of running Affectline."""
+        return max(self.ours, key=lambda one: one.rate.median)
+
+    def micro_value(self, name: str) -> float:
+        """Value of a small operation."""
+        return next(one.value for one in self.micro if one.name == name)

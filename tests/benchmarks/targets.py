@@ -1,0 +1,164 @@
+"""The targets, what was measured, and what stands between the two."""
+
+from typing import Final, NamedTuple
+
+from tests.benchmarks.results import Live, Results, Throughput
+
+PAPER_TIMES: Final = 12
+FER_TIMES: Final = 3
+P50_MS: Final = 15.0
+P99_MS: Final = 40.0
+SKIPPED_PERCENT: Final = 1.0
+STREAMS: Final = 4
+RATE: Final = 30
+MEMORY_MB: Final = 600.0
+FIRST_S: Final = 3.0
+EXPECTED_MODEL_MS: Final = 2.3
+"""What the model took a face on the machine that the targets were set on."""
+
+
+class Target(NamedTuple):
+    """One row of the table of targets."""
+
+    name: str
+    wanted: str
+    measured: str
+    met: bool
+    gap: str
+    """By how much it was missed or met."""
+    limit: str
+    """What limits it; empty where it was met."""
+
+
+def macs(side: int = 48) -> float:
+    """Multiplications of VGG16's convolutions on a square picture (Simonyan & Zisserman 2014)."""
+    total, channels = 0, 3
+    for block, (layers, filters) in enumerate(((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))):
+        for _ in range(layers):
+            total += (side >> block) ** 2 * 9 * channels * filters
+            channels = filters
+    return float(total)
+
+
+def judge(results: Results) -> list[Target]:
+    """Compare a run with the targets."""
+    alone = next(one for one in results.live if one.streams == 1)
+    many = best_of_many(results)
+    return [
+        _speed(results, "the paper's way", results.paper.rate.median, PAPER_TIMES),
+        _speed(results, "fer", results.fer.rate.median, FER_TIMES),
+        _latency(results, alone, "p50", alone.p50, P50_MS),
+        _latency(results, alone, "p99", alone.p99, P99_MS),
+        _streams(results, many),
+        _memory(results),
+        _first(results),
+    ]
+
+
+def best_of_many(results: Results) -> Live:
+    """The way of running four streams that skips least."""
+    several = [one for one in results.live if one.streams == STREAMS]
+    return min(several, key=lambda one: one.skipped_percent)
+
+
+def _speed(results: Results, name: str, rate: float, times: int) -> Target:
+    best, cores = results.best, results.machine.cores
+    ours, wanted = best.rate.median, times * rate
+    ceiling = ceiling_rate(results, best)
+    model = results.micro_value("model, threads: 1")
+    limit = (
+        f"A frame costs {best.frame_ms:.1f} ms of CPU time over all processes, "
+        f"{best.cpu_ms['classifier'].median:.1f} of them in the classifier, so {cores} cores give "
+        f"at most {ceiling:.0f} frames/s; {wanted:.0f} frames/s would take "
+        f"{wanted * best.frame_ms / 1e3:.1f} such cores. The model alone, {model:.1f} ms a face on "
+        f"one core, keeps {cores} cores busy at {cores * 1e3 / model:.0f} frames/s."
+    )
+    return Target(
+        f"throughput against {name}",
+        f"at least {times} times {rate:.1f} = {wanted:.0f} frames/s",
+        f"{ours:.1f} frames/s, {ours / rate:.1f} times",
+        ours >= wanted,
+        _short(ours, wanted),
+        limit,
+    )
+
+
+def ceiling_rate(results: Results, one: Throughput) -> float:
+    """Frames a second if all cores did nothing but what a frame costs."""
+    return results.machine.cores * 1e3 / one.frame_ms
+
+
+def _latency(results: Results, live: Live, name: str, ms: float, wanted: float) -> Target:
+    stages, model = live.stages, results.micro_value("model as served")
+    limit = (
+        f"Medians: {stages['detect']:.1f} ms from capture to crops, {stages['classify']:.1f} ms "
+        f"from crops to scores (the model itself takes {model:.1f} ms when nothing else runs), "
+        f"{stages['publish']:.1f} ms from scores to publication."
+    )
+    return Target(
+        f"captured to published, {name}, live, one stream at {RATE} frames/s",
+        f"at most {wanted:.0f} ms",
+        f"{ms:.1f} ms",
+        ms <= wanted,
+        _over(ms, wanted, "ms"),
+        limit,
+    )
+
+
+def _streams(results: Results, live: Live) -> Target:
+    cost, rate = results.best.frame_ms, live.streams * RATE
+    needed, cores = cost * rate / 1e3, results.machine.cores
+    limit = (
+        f"{live.streams} streams offer {rate} frames/s; at the {cost:.1f} ms of CPU time that a "
+        f"frame costs in the throughput run they take {needed:.1f} cores, {cores} are there"
+        + (
+            f", so at least {100 * (1 - cores / needed):.0f} % cannot be judged."
+            if needed > cores
+            else "."
+        )
+    )
+    return Target(
+        f"skipped, live, {live.streams} streams of 640x360 at {RATE} frames/s",
+        f"at most {SKIPPED_PERCENT:.0f} %",
+        f"{live.skipped_percent:.1f} % (classifiers: {live.classifiers})",
+        live.skipped_percent <= SKIPPED_PERCENT,
+        f"{abs(live.skipped_percent - SKIPPED_PERCENT):.1f} percentage points "
+        + ("over" if live.skipped_percent > SKIPPED_PERCENT else "under"),
+        limit,
+    )
+
+
+def _memory(results: Results) -> Target:
+    memory = results.memory
+    dearest = sorted(memory.processes.items(), key=lambda item: -item[1][0])
+    words = ", ".join(f"{kind} {use[0]:.0f}" for kind, use in dearest)
+    return Target(
+        "resident memory of all processes together",
+        f"at most {MEMORY_MB:.0f} MB",
+        f"{memory.rss:.0f} MB (PSS: {memory.pss:.0f} MB)",
+        memory.rss <= MEMORY_MB,
+        _over(memory.rss, MEMORY_MB, "MB"),
+        f"MB by process: {words}.",
+    )
+
+
+def _first(results: Results) -> Target:
+    seconds = results.first.heard.median
+    return Target(
+        "from the command to its first emotion",
+        f"at most {FIRST_S:.0f} s",
+        f"{seconds:.2f} s",
+        seconds <= FIRST_S,
+        _over(seconds, FIRST_S, "s"),
+        f"{len(results.memory.processes)} interpreters start on {results.machine.cores} cores and "
+        "import what they need.",
+    )
+
+
+def _short(value: float, wanted: float) -> str:
+    return f"{abs(value / wanted - 1):.0%} {'above' if value >= wanted else 'below'}"
+
+
+def _over(value: float, wanted: float, unit: str) -> str:
+    digits = 2 if unit == "s" else 0 if unit == "MB" else 1
+    return f"{abs(value - wanted):.{digits}f} {unit} {'over' if value > wanted else 'under'}"
