@@ -63,6 +63,12 @@ class HubSettings(Settings):
         """Prometheus scrapes this port."""
         return self.port + 5
 
+    @property
+    def ports(self) -> dict[int, str]:
+        """All six, and what each is for."""
+        uses = ("publishers", "outlet", "bus", "work queue in", "work queue out", "metrics")
+        return {self.port + offset: use for offset, use in enumerate(uses)}
+
 
 class SourceSettings(Settings):
     """One stream: a name, and a camera index, file, folder, URL or ``sample``."""

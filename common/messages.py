@@ -296,6 +296,12 @@ READY: Final = "~ready/"
 sources see that subscription arrive. Sorted after all topics, so it is also last on a reconnect."""
 
 
+def to_name(text: str) -> str:
+    """Make a `Name` of any text; empty where nothing of it can stay."""
+    kept = (c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
+    return "".join(kept).strip("._-")[:64]
+
+
 def describe(message: Message) -> dict[str, Any]:
     """A message as plain JSON values for people and tools, distributions keyed by label."""
     plain: dict[str, Any] = message.model_dump(mode="json")

@@ -60,14 +60,28 @@ def bind(socket: zmq.Socket[bytes], address: str) -> None:
         ) from error
 
 
-def connect(socket: zmq.Socket[bytes], address: str) -> None:
+def taken_ports(hub: HubSettings) -> list[str]:
+    """Those of a hub's six ports that nobody could listen on now, with their use and the reason."""
+    taken = []
+    for port, use in hub.ports.items():
+        with socket.socket() as probe:
+            # As ZeroMQ does: a port whose connections are only waiting to be forgotten is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((hub.host, port))
+            except OSError as error:
+                taken.append(f"{port} ({use}): {error.strerror}")
+    return taken
+
+
+def connect(peer: zmq.Socket[bytes], address: str) -> None:
     """Connect, now or whenever somebody binds there.
 
     Raises:
         AffectlineError: The address cannot be one.
     """
     try:
-        socket.connect(address)
+        peer.connect(address)
     except zmq.ZMQError as error:
         raise AffectlineError(
             f"cannot connect to {address!r} ({error.strerror})",

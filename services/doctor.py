@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import socket
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -13,9 +12,8 @@ from typing import Literal, NamedTuple
 from common import artifact
 from common.config import HubSettings
 from common.errors import AffectlineError
+from common.sockets import taken_ports
 from services.capture.sources import find_sample
-
-PORT_USES = ("publishers", "outlet", "bus", "work queue in", "work queue out", "metrics")
 
 
 class Finding(NamedTuple):
@@ -92,19 +90,11 @@ def _model(folder: Path) -> Finding:
 
 
 def _ports(hub: HubSettings) -> Finding:
-    taken = []
-    for offset, use in enumerate(PORT_USES):
-        with socket.socket() as probe:
-            # As ZeroMQ does: a port in TIME_WAIT is free for us
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((hub.host, hub.port + offset))
-            except OSError as error:
-                taken.append(f"{hub.port + offset} ({use}): {error.strerror}")
+    taken = taken_ports(hub)
     if taken:
         mend = "stop what uses them (another affectline?), or name others with --port"
         return Finding("ports", "failure", "; ".join(taken), mend)
-    return Finding("ports", "ok", f"{hub.port} to {hub.port + len(PORT_USES) - 1} are free")
+    return Finding("ports", "ok", f"{min(hub.ports)} to {max(hub.ports)} are free")
 
 
 def _sample() -> Finding:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from common.clock import monotonic
 from common.config import Delivery, Pace, PipelineSettings, SourceSettings, is_live
 from common.errors import AffectlineError
-from common.messages import Emotion, Packet, StreamEnd, StreamStart
+from common.messages import Emotion, Packet, StreamEnd, StreamStart, to_name
 from common.runtime import EXIT_GIVEN_UP, Waker
-from common.sockets import Listener
+from common.sockets import Listener, taken_ports
 from services.children import Child, Task
 
 CHECK_S: Final = 0.25
@@ -55,6 +55,12 @@ class Launcher:
         Raises:
             AffectlineError: A process gave up; everything is stopped by then.
         """
+        # Asked before anything starts: our sources must not speak to somebody else's hub
+        if taken := taken_ports(self._settings.hub):
+            raise AffectlineError(
+                f"cannot listen on port {'; '.join(taken)}",
+                "stop the program that uses it (another affectline?) or choose others with --port",
+            )
         listener = Listener(self._settings.hub, ("emotion/", "stream/"))
         with self._waker:
             try:
@@ -161,10 +167,9 @@ class Launcher:
 def plan(settings: PipelineSettings) -> list[Task]:
     """The processes that a pipeline consists of."""
     sources = settings.sources
-    ending = () if any(is_live(s.source) or s.loop for s in sources) else sources
     sink = {
         "folder": str(settings.sink.out),
-        "expected": [source.name for source in ending],
+        "expected": [source.name for source in sources],
         "display": settings.sink.display,
         "about": {"delivery": settings.delivery, "settings": settings.model_dump(mode="json")},
     }
@@ -210,8 +215,7 @@ def _name(source: str) -> str:
         stem = source.replace("/", "-")
     else:
         stem = Path(source).resolve().stem
-    cleaned = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
-    return cleaned.strip("._-")[:56] or "stream"
+    return to_name(stem)[:56] or "stream"
 
 
 def _numbered(name: str) -> Any:

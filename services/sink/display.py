@@ -16,7 +16,7 @@ from common.clock import monotonic
 from common.config import Display as Kind
 from common.errors import AffectlineError
 from common.labels import LABELS
-from common.messages import Emotion, Frame, Marker, Packet, StreamStart
+from common.messages import Emotion, Frame, Marker, Packet, StreamStart, to_name
 from common.runtime import Surroundings
 from services.sink.overlay import Image, Status, draw
 
@@ -264,7 +264,10 @@ class Window(Overlay):
 
     def _marker(self) -> Packet:
         marker = Marker(
-            session=self._folder.name[:64], at=self._around.now(), label="marker", source="window"
+            session=to_name(self._folder.name) or "session",
+            at=self._around.now(),
+            label="marker",
+            source="window",
         )
         sys.stdout.write(f"marker set at {marker.at}\n")
         sys.stdout.flush()

@@ -1,6 +1,5 @@
 """The sink process' stage: orders the answers, writes the timeline, feeds the display."""
 
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +56,6 @@ class Sink(Stage):
         self._timeline = Timeline(self._folder, self._about)
         for name, kept in self._timeline.streams.items():
             self._orders[name] = StreamOrder(self.around.delivery, kept.epoch, kept.next_seq)
-        self._begun = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self._timeline.checkpoint()
 
     def process(self, packet: Packet) -> Iterator[Packet]:
@@ -147,9 +145,7 @@ class Sink(Stage):
     def _checkpoint(self) -> None:
         self._next_checkpoint = monotonic() + CHECKPOINT_S
         if self._timeline:
-            self._timeline.checkpoint(
-                begun=self._begun, written=time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            )
+            self._timeline.checkpoint()
 
 
 def run(

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.labels import LABELS
 from common.messages import Emotion, StreamEnd, StreamStart
 
+RECENT: Final = 32
+"""A face belongs to one of so many newest tracks: older ones do not come back."""
 LATENCY_STEP: Final = 1.02
 """Ratio of successive latency buckets: quantiles are right to 2 %, and take constant memory."""
 
@@ -53,7 +55,7 @@ class StreamSummary(BaseModel):
         self.frames_with_face += bool(emotion.faces)
         self.faces += len(emotion.faces)
         for face in emotion.faces:
-            if face.track not in self.tracks:
+            if face.track not in self.tracks[-RECENT:]:
                 self.tracks.append(face.track)
             if face.label:
                 self.labels[face.label] += 1

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 MARKER_COLUMNS: Final = ("session", "at", "label", "source", "extra")
 DIGITS: Final = 6
+TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
 class Timeline:
@@ -49,6 +51,7 @@ class Timeline:
         self._marker_writer = csv.writer(self._markers, lineterminator="\n")
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self.begun = time.strftime(TIME_FORMAT)
             self.streams, rows_at = self._recover()
             self._file = self._open("emotions.csv", COLUMNS)
             self._marker_file = self._open("markers.csv", MARKER_COLUMNS)
@@ -85,6 +88,7 @@ class Timeline:
                 name: StreamSummary.model_validate(kept)
                 for name, kept in content["checkpoint"]["streams"].items()
             }
+            self.begun = str(content["begun"])
             return streams, int(content["checkpoint"]["bytes"])
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise AffectlineError(
@@ -139,13 +143,14 @@ class Timeline:
                 buffer.seek(0)
                 buffer.truncate()
 
-    def checkpoint(self, **extra: Any) -> None:
+    def checkpoint(self) -> None:
         """Flush, and replace ``session.json``."""
         self.flush()
         content = {
             **self._about,
             "affectline": version("affectline"),
-            **extra,
+            "begun": self.begun,
+            "written": time.strftime(TIME_FORMAT),
             "streams": {name: _for_people(s) for name, s in self.streams.items()},
             "files": sorted(p.name for p in self.folder.iterdir() if not p.name.startswith(".")),
             "checkpoint": {

@@ -160,7 +160,7 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
         second = run("up", "--port", str(first.hub.port), "--out", str(tmp_path / "b"))
         assert second.returncode == 1
         assert second.stderr.count("\n") == 1
-        assert f"cannot listen on tcp://127.0.0.1:{first.hub.port}" in second.stderr
+        assert f"cannot listen on port {first.hub.port} (publishers)" in second.stderr
         summary = first.finish()
     assert (summary["frames"], summary["lost"]) == (120, 0), "the first one is not disturbed"
 
