@@ -10,7 +10,7 @@ import psutil
 
 from tests.benchmarks import micro
 from tests.benchmarks.clips import WEIGHTS, Clip, at_live_rate, choose
-from tests.benchmarks.environment import describe, run_baseline
+from tests.benchmarks.environment import Quiet, describe, run_baseline
 from tests.benchmarks.pipeline import MB, Observer, Recording, looked_at, stages
 from tests.benchmarks.results import (
     Baseline,
@@ -21,6 +21,7 @@ from tests.benchmarks.results import (
     Spread,
     Throughput,
 )
+from tests.benchmarks.targets import P99_MS, RATE, STREAMS
 
 ROUNDS: Final = 3
 PAPER_S: Final = 15.0
@@ -28,7 +29,8 @@ FER_S: Final = 12.0
 STARTS: Final = 5
 INSTANCES: Final = (1, 2)
 """Numbers of classifier processes that are compared."""
-STREAMS: Final = 4
+PATIENCE_S: Final = 90.0
+"""How long to wait in all for other work on the machine to pause."""
 Step = Callable[[str], None]
 """Told what begins."""
 STEPS: Final = 1 + ROUNDS * (2 + len(INSTANCES)) + 1 + len(INSTANCES) + STARTS + 1
@@ -43,9 +45,13 @@ class Session:
     """
 
     def __init__(self, folder: Path, step: Step) -> None:
-        self._folder, self._step = folder, step
+        self._folder, self._say, self._quiet = folder, step, Quiet(PATIENCE_S)
         self._runs = 0
         self.clip = choose()
+
+    def _step(self, name: str) -> None:
+        self._say(name)
+        self._quiet.wait()
 
     def up(self, *arguments: str, memory: bool = False, only_first: bool = False) -> Recording:
         """Run the pipeline once."""
@@ -104,22 +110,28 @@ class Session:
         answers = list(recording.answers.values())
         seen = [one for one in answers if looked_at(one)]
         latencies = sorted((one.published_at - one.captured_at) / 1e6 for one in seen)
+        slow = [one for one in seen if one.published_at - one.captured_at > P99_MS * 1e6]
+        earliest = min(one.captured_at for one in seen)
         first, last, frames = recording.steady()
         offered = streams * clip.frames
         per_answer = recording.cpu_ms()
         # In the steady state as many frames are offered as the rate says, answered or not
-        share = frames / (30 * streams * (last.at - first.at) / 1e9)
+        share = frames / (RATE * streams * (last.at - first.at) / 1e9)
         return Live(
             streams=streams,
             classifiers=classifiers,
             offered=offered,
             answered=len(answers),
             skipped=offered - len(seen),
+            slow=len(slow),
+            slow_at_first=sum(one.captured_at < earliest + 1e9 for one in slow),
             p50=_quantile(latencies, 0.5),
             p95=_quantile(latencies, 0.95),
             p99=_quantile(latencies, 0.99),
             stages={k: statistics.median(v) for k, v in stages(seen).items() if v},
+            worst={k: _quantile(sorted(v), 0.99) for k, v in stages(seen).items() if v},
             cores=recording.cores(),
+            others=recording.others(),
             cpu_ms={kind: ms * share for kind, ms in per_answer.items()},
         )
 
@@ -146,8 +158,8 @@ def measure(step: Step, clock: Callable[[], float]) -> Results:
         step("small operations")
         small = micro.measure(session.clip.path)
     clip, after = session.clip, psutil.cpu_times()
-    stolen = (after.steal - before.steal) / (sum(after) - sum(before))
-    machine.stolen_percent = 100 * stolen
+    stolen = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
+    machine.stolen_percent = 100 * stolen / (sum(after) - sum(before))
     return Results(
         machine=machine, clip=clip.path.name, size=clip.size, clip_frames=clip.frames,
         paper=paper, fer=fer, ours=ours, live=live, memory=memory, first=first, micro=small,
@@ -156,7 +168,7 @@ def measure(step: Step, clock: Callable[[], float]) -> Results:
 
 
 def _baseline(runs: list[dict[str, Any]]) -> Baseline:
-    names = ("rate", "cpu_ms", "cores", "detect_ms", "judge_ms", "first_s", "peak_mb")
+    names = ("rate", "cpu_ms", "cores", "others", "detect_ms", "judge_ms", "first_s", "peak_mb")
     spreads = {name: Spread.of(run[name] for run in runs) for name in names}
     frames = min(run["frames"] for run in runs)
     return Baseline(frames=frames, versions=runs[0]["versions"], **spreads)
@@ -169,6 +181,7 @@ def _throughput(classifiers: int, runs: list[Recording]) -> Throughput:
         rate=Spread.of(run.rate() for run in runs),
         whole_rate=Spread.of(len(run.answers) / run.seconds for run in runs),
         cores=Spread.of(run.cores() for run in runs),
+        others=Spread.of(run.others() for run in runs),
         cpu_ms={kind: Spread.of(one[kind] for one in cpu) for kind in cpu[0]},
         observer_ms=Spread.of(1e3 * run.observer_cpu_s / len(run.answers) for run in runs),
         frames=min(len(run.answers) for run in runs),

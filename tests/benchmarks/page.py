@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.benchmarks import chart
-from tests.benchmarks.results import Baseline, Results, Spread
+from tests.benchmarks.results import Baseline, Results, Spread, Throughput
 from tests.benchmarks.targets import (
     EXPECTED_MODEL_MS,
     FER_TIMES,
@@ -66,8 +66,8 @@ def _head(results: Results) -> str:
         f"({results.took_s / 60:.1f} minutes, {machine.date}, at `{machine.commit}`), on "
         f"`{results.clip}` ({results.size[0]}x{results.size[1]}, {results.clip_frames} frames). "
         f"The machine has {machine.cores} cores ({machine.cpu}) and shares them with others, so "
-        "timings are noisy: the programs take turns, and only ratios within one run mean "
-        "something. Where a value has a spread, it is the median with the lowest and highest run. "
+        "timings are noisy: each run waits for a quiet moment, the programs take turns, and only "
+        "ratios within one run mean something. Where a value has a spread, it is the median with the lowest and highest run. "
         "The numbers behind the page are in [`benchmarks.json`](benchmarks.json)."
     )
 
@@ -88,18 +88,22 @@ def _targets(results: Results) -> str:
 def _throughput(results: Results) -> str:
     paper, fer = results.paper, results.fer
 
-    def row(name: str, rate: Spread, cores: Spread, whole: str) -> tuple[str, ...]:
-        ratios = [f"{rate.median / base.rate.median:.2f}" for base in (paper, fer)]
-        return (name, _spread(rate), *ratios, _spread(cores, 2), whole)
+    def row(name: str, one: Baseline | Throughput, whole: str = "") -> tuple[str, ...]:
+        ratios = [f"{one.rate.median / base.rate.median:.2f}" for base in (paper, fer)]
+        cores = (_spread(one.cores, 2), _spread(one.others, 2))
+        return (name, _spread(one.rate), *ratios, *cores, whole)
 
     rows = [
-        row("(a) the paper's way", paper.rate, paper.cores, ""),
-        row("(b) `fer`, Haar and TFLite", fer.rate, fer.cores, ""),
+        row("(a) the paper's way", paper),
+        row("(b) `fer`, Haar and TFLite", fer),
     ]
     for one in results.ours:
         name = f"Affectline, `--classifiers {one.classifiers}`"
-        rows.append(row(name, one.rate, one.cores, _spread(one.whole_rate)))
-    head = "| frames/s: | times (a): | times (b): | cores busy: | whole command, frames/s:"
+        rows.append(row(name, one, _spread(one.whole_rate)))
+    head = (
+        "| frames/s: | times (a): | times (b): | cores busy: | other work, cores: "
+        "| whole command, frames/s:"
+    )
     text = "## Throughput\n\n![Frames a second](benchmarks.svg)\n\n" + _table(head, rows)
     return (
         f"{text}\n\n"
@@ -175,12 +179,13 @@ def _live(results: Results) -> str:
             one.streams, one.classifiers, f"{one.p50:.1f}", f"{one.p95:.1f}", f"{one.p99:.1f}",
             *(f"{one.stages.get(stage, 0):.1f}" for stage in ("detect", "classify", "publish")),
             f"{one.skipped_percent:.1f} %", f"{one.skipped} of {one.offered}", f"{one.cores:.2f}",
+            f"{one.others:.2f}",
         )
         for one in results.live
     ]  # fmt: skip
     head = (
         "streams: | classifiers: | p50: | p95: | p99: | to crops: | to scores: | to publication: "
-        "| skipped: | frames: | cores busy:"
+        "| skipped: | frames: | cores busy: | other work, cores:"
     )
     return (
         "## Live\n\n"

@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,6 +14,7 @@ import psutil
 from common.config import HubSettings
 from common.messages import Emotion
 from common.sockets import Listener
+from tests.benchmarks.environment import busy_s
 from tests.pipelines import AFFECTLINE, free_port
 
 SAMPLE_S: Final = 0.25
@@ -48,6 +48,10 @@ class Sample:
 
     at: int
     kinds: dict[str, Use]
+    busy_s: float
+    """CPU seconds of the whole machine so far."""
+    observer_s: float
+    """CPU seconds of this process so far."""
 
     def total(self, what: str) -> float:
         """Sum over all processes: ``cpu_s``, ``rss``, ``pss`` or ``uss``."""
@@ -100,6 +104,12 @@ class Recording:
         """Cores that were busy with the pipeline in the steady state."""
         first, last, _ = self.steady()
         return (last.total("cpu_s") - first.total("cpu_s")) / (last.at - first.at) * 1e9
+
+    def others(self) -> float:
+        """Cores that were busy with something else in the steady state."""
+        first, last, _ = self.steady()
+        known = last.total("cpu_s") - first.total("cpu_s") + last.observer_s - first.observer_s
+        return max(0.0, (last.busy_s - first.busy_s - known) / (last.at - first.at) * 1e9)
 
 
 def looked_at(answer: Emotion) -> bool:
@@ -183,7 +193,7 @@ class Observer:
             with contextlib.suppress(psutil.Error):
                 use, before = self._use(process), totals.get(kind, Use(0, 0, 0, 0))
                 totals[kind] = use.plus(before)
-        self.recording.samples.append(Sample(time.time_ns(), totals))
+        self.recording.samples.append(Sample(time.time_ns(), totals, busy_s(), time.process_time()))
 
     def _use(self, process: psutil.Process) -> Use:
         times = process.cpu_times()
@@ -222,8 +232,3 @@ def stages(answers: list[Emotion]) -> dict[str, list[float]]:
             parts["classify"].append((one.classified_at - one.detected_at) / 1e6)
             parts["publish"].append((one.published_at - one.classified_at) / 1e6)
     return parts
-
-
-def count_kinds(recording: Recording) -> Counter[str]:
-    """Why frames were not looked at."""
-    return Counter(str(a.missing or "face") for a in recording.answers.values() if not looked_at(a))

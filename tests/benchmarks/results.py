@@ -45,6 +45,8 @@ class Baseline(BaseModel):
     rate: Spread
     cpu_ms: Spread
     cores: Spread
+    others: Spread
+    """Cores that were busy with other work meanwhile."""
     detect_ms: Spread
     judge_ms: Spread
     first_s: Spread
@@ -62,6 +64,7 @@ class Throughput(BaseModel):
     whole_rate: Spread
     """From the start of the command to its end."""
     cores: Spread
+    others: Spread
     cpu_ms: dict[str, Spread]
     """CPU milliseconds a frame of each kind of process."""
     observer_ms: Spread
@@ -72,6 +75,11 @@ class Throughput(BaseModel):
     def frame_ms(self) -> float:
         """CPU milliseconds a frame of all processes together."""
         return sum(one.median for one in self.cpu_ms.values())
+
+    @property
+    def judging_ms(self) -> float:
+        """The classifiers' part of it."""
+        return self.cpu_ms["classifier"].median
 
 
 class Live(BaseModel):
@@ -88,7 +96,14 @@ class Live(BaseModel):
     p99: float
     stages: dict[str, float]
     """Median milliseconds of each part of the way."""
+    worst: dict[str, float]
+    """The same, 99th percentiles, each for itself."""
+    slow: int
+    """Frames that took longer than the target for p99."""
+    slow_at_first: int
+    """Those of them that were captured within a second of the first one."""
     cores: float
+    others: float
     cpu_ms: dict[str, float]
     """CPU milliseconds for each frame offered."""
 
