@@ -67,7 +67,8 @@ def _head(results: Results) -> str:
         f"`{results.clip}` ({results.size[0]}x{results.size[1]}, {results.clip_frames} frames). "
         f"The machine has {machine.cores} cores ({machine.cpu}) and shares them with others, so "
         "timings are noisy: each run waits for a quiet moment, the programs take turns, and only "
-        "ratios within one run mean something. Where a value has a spread, it is the median with the lowest and highest run. "
+        "ratios within one run mean something. Where a value has a spread, it is the median with "
+        "the lowest and highest run. "
         "The numbers behind the page are in [`benchmarks.json`](benchmarks.json)."
     )
 

@@ -71,8 +71,8 @@ def _speed(results: Results, name: str, rate: float, times: int) -> Target:
         f"{best.cpu_ms['classifier'].median:.1f} of them in the classifier, so {cores} cores give "
         f"at most {ceiling:.0f} frames/s; {wanted:.0f} frames/s would take "
         f"{wanted * best.frame_ms / 1e3:.1f} such cores. {best.cores.median:.2f} cores were busy "
-        f"with it, {best.others.median:.2f} with other work. The model alone, {model:.1f} ms a face on "
-        f"one core, keeps {cores} cores busy at {cores * 1e3 / model:.0f} frames/s."
+        f"with it, {best.others.median:.2f} with other work. The model alone, {model:.1f} ms a "
+        f"face on one core, keeps {cores} cores busy at {cores * 1e3 / model:.0f} frames/s."
     )
     return Target(
         f"throughput against {name}",
