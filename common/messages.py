@@ -111,10 +111,15 @@ class Face(BaseModel):
     """Roll of the head in degrees, clockwise in the picture; the crop is upright."""
     quality: Quality
     crop_side: Annotated[int, Field(ge=1, le=4096)]
+    """Side of the crop at native size in pixels."""
 
 
 class Faces(FrameMessage):
-    """The faces of a frame. Two parts a face: the crop at native size and at 48x48, 8-bit gray."""
+    """The faces of a frame, with two parts each: the upright crop, and the same at 48x48 pixels.
+
+    Both are rows of 8-bit gray values. The crop has the size that the face has in the picture, but
+    at most 160 pixels.
+    """
 
     topic_prefix: ClassVar[str] = "faces"
     message: Literal["Faces"] = "Faces"

@@ -58,7 +58,7 @@ class Stage:
     pulls_work: ClassVar[bool] = False
     """It takes `Faces` from the work queue."""
     newest_only: ClassVar[type[Message] | None] = None
-    """In live delivery only the newest of these is processed, the others are `superseded`."""
+    """In live delivery only a stream's newest of these is processed, others are `superseded`."""
     tick_ms: int = 100
     around: Surroundings
 
@@ -226,9 +226,9 @@ class Service:
                 return
 
     def _only_newest(self, packets: list[Packet], kind: type[Message]) -> Iterator[Packet]:
-        last = max((i for i, p in enumerate(packets) if isinstance(p.message, kind)), default=-1)
+        last = {p.message.topic: i for i, p in enumerate(packets) if isinstance(p.message, kind)}
         for i, packet in enumerate(packets):
-            if i < last and isinstance(packet.message, kind):
+            if i < last.get(packet.message.topic, -1) and isinstance(packet.message, kind):
                 self._emit(self.stage.superseded(packet))
             else:
                 yield packet

@@ -18,7 +18,7 @@ from common.artifact import Artifact, Manifest
 from common.config import Backend, ClassifierSettings, Delivery, HubSettings
 from common.errors import AffectlineError
 from common.images import FER_SIZE, to_square, to_three_channels, to_vgg16
-from common.messages import Faces, Packet, Scores
+from common.messages import Faces, Message, Missing, Packet, Scores
 from common.runtime import Stage, run_service
 
 LARGEST_BATCH: Final = 32
@@ -151,6 +151,7 @@ class Classifier(Stage):
     """Judges all faces of a message in one batch."""
 
     pulls_work: ClassVar[bool] = True
+    newest_only: ClassVar[type[Message] | None] = Faces
 
     def __init__(self, settings: ClassifierSettings) -> None:
         self._settings = settings
@@ -167,18 +168,32 @@ class Classifier(Stage):
         if not isinstance(faces, Faces):
             return
         age_ms = (self.around.now() - faces.captured_at) / 1e6
-        stale = self.around.delivery == "live" and age_ms > self._settings.max_age_ms
-        self.around.counters["skipped"] += stale
-        distributions = () if stale or not faces.faces else self._judge(packet)
+        if self.around.delivery == "live" and age_ms > self._settings.max_age_ms:
+            yield self._decline(faces, "stale")
+            return
+        distributions = self._judge(packet) if faces.faces else ()
         self.around.counters["faces"] += len(distributions)
-        yield Packet(
+        yield self._answer(faces, distributions)
+
+    def superseded(self, packet: Packet) -> Iterable[Packet]:
+        if isinstance(packet.message, Faces):
+            yield self._decline(packet.message, "behind")
+
+    def _decline(self, faces: Faces, why: Missing) -> Packet:
+        self.around.counters["skipped"] += 1
+        return self._answer(faces, (), why)
+
+    def _answer(
+        self, faces: Faces, distributions: tuple[tuple[float, ...], ...], why: Missing | None = None
+    ) -> Packet:
+        return Packet(
             Scores(
                 stream=faces.stream,
                 epoch=faces.epoch,
                 seq=faces.seq,
                 classified_at=self.around.now(),
                 model=self._model_id,
-                missing="stale" if stale else None,
+                missing=why,
                 distributions=distributions,
             )
         )

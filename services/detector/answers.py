@@ -61,6 +61,11 @@ class AnswerBook:
         """True for a frame that has come before."""
         return seq in self._answered or seq in self._pending
 
+    @property
+    def unanswered(self) -> int:
+        """Questions that no classifier has answered yet."""
+        return sum(not entry.resolved for entry in self._pending.values())
+
     def ask(self, faces: Packet, now: int) -> None:
         """Note that the classifiers were asked about a frame (or need not be: no face)."""
         message = faces.message

@@ -1,13 +1,22 @@
-"""Face crops framed like FER2013's pictures, and how good they are."""
+"""Face crops: framed like FER2013's pictures, turned upright, and how good they are."""
 
 import math
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from common.images import to_square
+
+_ROLL_STEP: Final = 6
+"""Degrees between the directions in which a face is compared with its mirror image."""
+
+_ROLL_REACH: Final = 18
+"""Degrees to either side: half as far again as a near search may be wrong."""
+
+_ROLL_FACE: Final = 32
+"""Side of a face in pixels when it is compared with its mirror image."""
 
 
 class Located(Protocol):
@@ -31,20 +40,24 @@ class Quality(NamedTuple):
     """Mean, from 0 (black) to 1 (white)."""
 
 
-def crop(gray: NDArray[np.uint8], face: Located, margin: float = 0.0) -> NDArray[np.uint8]:
+def crop(
+    gray: NDArray[np.uint8], face: Located, margin: float = 0.0, largest: int = 4096
+) -> NDArray[np.uint8]:
     """Cut out a face, upright, at the size that it has in the picture.
 
     Args:
         gray: ``(H, W) uint8`` grayscale picture.
         face: Where the face is; a head rolled by ``face.angle`` is turned back.
         margin: Added on each side, in sides of the box.
+        largest: Largest side of the result in pixels; larger faces are scaled down to it.
 
     Returns:
         ``(S, S) uint8``; what lies outside of the picture repeats its border.
     """
     x, y, width, height = face.box
     side = max(width, height) * (1 + 2 * margin)
-    return cut(gray, (x + width / 2, y + height / 2), side, face.angle, max(1, round(side)))
+    size = min(largest, max(1, round(side)))
+    return cut(gray, (x + width / 2, y + height / 2), side, face.angle, size)
 
 
 def cut(
@@ -80,6 +93,37 @@ def cut(
     return np.asarray(turned, dtype=np.uint8)
 
 
+def upright(
+    gray: NDArray[np.uint8], centre: tuple[float, float], side: float, angle: float
+) -> float:
+    """Measure a face's roll: in which direction it is most like its mirror image.
+
+    Only the vertical part of the gradient is compared, where brows, eyes and mouth show and light
+    from one side does not. The mirror image may be moved sideways, as the box is never quite
+    centred and a head may be turned aside.
+
+    Args:
+        gray: ``(H, W) uint8``.
+        centre: Of the face's square, in pixels.
+        side: Of the square, in pixels.
+        angle: About its roll in degrees.
+
+    Returns:
+        The roll in degrees, at most ``_ROLL_REACH`` from ``angle``.
+    """
+    size = round(1.5 * _ROLL_FACE)
+    patch = cut(gray, centre, side * size / _ROLL_FACE, angle, size)
+    turns = range(-_ROLL_REACH, _ROLL_REACH + 1, _ROLL_STEP)
+    likeness = [_symmetry(cut(patch, (size / 2, size / 2), _ROLL_FACE, t, _ROLL_FACE)) for t in turns]
+    best = int(np.argmax(likeness))
+    turn = float(turns[best])
+    if 0 < best < len(turns) - 1:
+        before, top, after = likeness[best - 1 : best + 2]
+        bend = before - 2 * top + after
+        turn += _ROLL_STEP * (before - after) / (2 * bend) if bend < 0 else 0.0
+    return angle + turn
+
+
 def quality(face: NDArray[np.uint8]) -> Quality:
     """Measure a crop.
 
@@ -90,6 +134,13 @@ def quality(face: NDArray[np.uint8]) -> Quality:
     small = to_square(face)
     blur = float(cv2.Laplacian(small, cv2.CV_32F).var())
     return Quality(blur, float(small.mean()) / 255)
+
+
+def _symmetry(face: NDArray[np.uint8]) -> float:
+    """How much a face is like its mirror image, -1 to 1."""
+    edges = cv2.Sobel(face, cv2.CV_32F, 0, 1)[2:-2]
+    mirrored = np.ascontiguousarray(edges[:, ::-1][:, 5:-5])
+    return float(cv2.matchTemplate(edges, mirrored, cv2.TM_CCOEFF_NORMED).max())
 
 
 def _shrunk_surroundings(

@@ -18,7 +18,12 @@ from services.detector.tracking import FaceTracker, TrackedFace
 FULL_DECODE_WIDTH: Final = 960
 """Wider JPEGs are decoded at half or a quarter of their size, which costs less; a face that fills
 a tenth of the picture's width then still has 48 pixels."""
-LARGEST_CROP: Final = 4096
+LARGEST_CROP: Final = 160
+"""Larger faces are handed on at this side in pixels: no model of ours looks at more, and a crop of
+300 pixels costs as much on its way as everything else about the frame."""
+ASKED_AT_ONCE: Final = 2
+"""Live delivery: questions under way to the classifiers. While so many are unanswered, new frames
+are passed over, which keeps the answers young when the classifiers cannot keep up."""
 
 
 class Detector(Stage):
@@ -33,6 +38,7 @@ class Detector(Stage):
         self._epoch = -1
 
     def setup(self) -> None:
+        self._lossless = self.around.delivery == "lossless"
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         self._begin(epoch=-1, first_seq=0)
 
@@ -42,7 +48,7 @@ class Detector(Stage):
         self._tracker = FaceTracker(self._settings)
         # A detector that joins in the middle must not give a track number a second time
         self._first_track = first_seq
-        self._book = AnswerBook(lossless=self.around.delivery == "lossless")
+        self._book = AnswerBook(lossless=self._lossless)
 
     def process(self, packet: Packet) -> Iterator[Packet]:
         message = packet.message
@@ -92,6 +98,10 @@ class Detector(Stage):
             if repeated is not None:
                 yield repeated
             return
+        if not self._lossless and self._book.unanswered >= ASKED_AT_ONCE:
+            self.around.counters["skipped"] += 1
+            self._book.skip(frame, "behind")
+            return
         picture = decode_gray(packet.parts[0], frame)
         if picture is None:
             self.around.counters["invalid"] += 1
@@ -108,7 +118,7 @@ class Detector(Stage):
         faces: list[Face] = []
         parts: list[bytes] = []
         for found in self._tracker.find(picture):
-            face = crop(picture, found, self._settings.margin)
+            face = crop(picture, found, self._settings.margin, LARGEST_CROP)
             small = to_square(face)
             faces.append(self._describe(found, small, face.shape[0], scale))
             parts += [face.tobytes(), small.tobytes()]

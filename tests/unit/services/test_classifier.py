@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.artifact import load
-from common.config import ClassifierSettings
+from common.config import ClassifierSettings, Delivery
 from common.images import to_three_channels, to_vgg16
 from common.messages import Face, Packet, Scores
 from common.runtime import Surroundings
@@ -25,12 +25,16 @@ def packet(count: int, captured_at: int | None = None) -> Packet:
     return Packet(FACES.model_copy(update=update), tuple(parts))
 
 
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
+def start(delivery: Delivery) -> Classifier:
     stage = Classifier(ClassifierSettings())
-    stage.around = Surroundings("classifier/1", "live")
+    stage.around = Surroundings("classifier/1", delivery)
     stage.setup()
     return stage
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return start("lossless")
 
 
 def answer(stage: Classifier, question: Packet) -> Scores:
@@ -56,16 +60,17 @@ def test_a_face_gets_the_same_answer_in_any_company(classifier: Classifier) -> N
         assert one.distributions == (together[i],)
 
 
-def test_crops_that_are_too_old_are_answered_with_the_reason(classifier: Classifier) -> None:
-    old = answer(classifier, packet(1, captured_at=time.time_ns() - 300_000_000))
+def test_live_declines_crops_that_are_too_old_or_overtaken() -> None:
+    stage = start("live")
+    old = answer(stage, packet(1, captured_at=time.time_ns() - 300_000_000))
     assert (old.missing, old.distributions) == ("stale", ())
+    (reply,) = stage.superseded(packet(1))
+    assert getattr(reply.message, "missing", "") == "behind"
+    assert stage.around.counters["skipped"] == 2
 
 
-def test_lossless_judges_the_oldest_crop() -> None:
-    stage = Classifier(ClassifierSettings())
-    stage.around = Surroundings("classifier/1", "lossless")
-    stage.setup()
-    assert answer(stage, packet(1, captured_at=1)).missing is None
+def test_lossless_judges_the_oldest_crop(classifier: Classifier) -> None:
+    assert answer(classifier, packet(1, captured_at=1)).missing is None
 
 
 def test_the_look_up_table_is_the_preprocessing() -> None:
