@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,7 +41,7 @@ class Manifest(BaseModel):
     output: Literal["probabilities", "logits"]
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
-    files: dict[Format, ModelFile]
+    files: Annotated[dict[Format, ModelFile], Field(min_length=1)]
     metrics: dict[str, Any] = {}
     """Accuracies and the like, 0 to 1, keyed by format and split."""
     training: dict[str, Any] = {}
@@ -79,7 +79,12 @@ class Artifact:
         path = self.folder / entry.path
         if not path.exists():
             raise AffectlineError(f"model file {path} is missing", "restore it or export it again")
-        found = checksum(path)
+        try:
+            found = checksum(path)
+        except OSError as error:
+            raise AffectlineError(
+                f"model file {path} cannot be read ({error.strerror})", "change its permissions"
+            ) from error
         if found != entry.sha256:
             raise AffectlineError(
                 f"model file {path} has SHA-256 {found[:12]}…, its manifest says "

@@ -1,10 +1,11 @@
 """Settings: frozen, checked, with a default for everything."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from common.artifact import DEFAULT_MODEL
 from common.errors import AffectlineError
@@ -74,7 +75,7 @@ class SourceSettings(Settings):
     """One stream: a name, and a camera index, file, folder, URL or ``sample``."""
 
     name: Name
-    source: str
+    source: Annotated[str, Field(min_length=1, max_length=4096)]
     loop: bool = False
     """Start a file again when it has ended: for demonstrations."""
 
@@ -152,10 +153,23 @@ class PipelineSettings(Settings):
     classifier: ClassifierSettings = ClassifierSettings()
     sink: SinkSettings = SinkSettings()
 
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = [source.name for source in sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two sources have the same name")
+        return sources
+
 
 def is_live(source: str) -> bool:
     """True for a camera index or a network address."""
     return source.isdecimal() or "://" in source
+
+
+def redact(source: str) -> str:
+    """A source as it may be shown and stored: without the user and password of an address."""
+    return re.sub(r"(://)[^/@]*@", r"\1", source)
 
 
 def load(path: Path) -> PipelineSettings:

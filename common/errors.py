@@ -18,5 +18,15 @@ class AffectlineError(Exception):
         return " ".join(": ".join(filter(None, (self.problem, self.remedy))).split())
 
 
+def explain_import(error: ImportError) -> str:
+    """What a package that cannot be loaded means, in one line."""
+    if ".so" in str(error):
+        return (
+            f"a system library is missing ({error}): on Debian or Ubuntu install it with "
+            "apt-get install libgl1 libglib2.0-0"
+        )
+    return f"{error}: install what is missing with pip install affectline"
+
+
 class InvalidMessage(Exception):  # noqa: N818 - it names what the bytes are
     """Bytes that are no message of ours: counted and dropped, never fatal."""

@@ -17,6 +17,8 @@ HEARTBEAT_FILE: Final = "AFFECTLINE_HEARTBEAT_FILE"
 """Environment variable: a file to touch at every beat of a process that has finished setting up,
 for container health checks."""
 BEAT_S: Final = 0.5
+EXIT_GIVEN_UP: Final = 78
+"""Exit code of a process that must not be restarted (``EX_CONFIG`` of sysexits.h)."""
 
 ALIVE: Final = b"."
 READY: Final = b"+"

@@ -22,7 +22,8 @@ Distribution = Annotated[
     tuple[Probability, ...], Field(min_length=len(LABELS), max_length=len(LABELS), strict=False)
 ]
 """One probability for each of the seven emotions, in FER2013's order."""
-Box = Annotated[tuple[int, int, int, int], Field(strict=False)]
+Coordinate = Annotated[int, Field(ge=-(2**17), le=2**17)]
+Box = Annotated[tuple[Coordinate, Coordinate, Pixels, Pixels], Field(strict=False)]
 
 Missing = Literal["behind", "stale", "unanswered", "invalid"]
 """Why there is no answer: a stage was behind and skipped to a newer frame; the crop was too old
@@ -108,7 +109,7 @@ class Face(BaseModel):
     """Identity of the face over time, from 1, within a stream and epoch."""
     box: Box
     angle: Annotated[float, Field(ge=-180, le=180)] = 0.0
-    """Roll of the head in degrees, clockwise in the picture; the crop is upright."""
+    """Roll of the head in degrees, positive counter-clockwise on the screen; crops are upright."""
     quality: Quality
     crop_side: Annotated[int, Field(ge=1, le=4096)]
     """Side of the crop at native size in pixels."""
@@ -269,7 +270,7 @@ class Health(Message):
     service: ServiceName
     pid: Count
     at: Nanoseconds
-    state: Literal["starting", "ready", "degraded", "ending"]
+    state: Literal["ready", "degraded"]
     detail: str = ""
     """In words, e.g. that a camera was lost and when it is tried again."""
     counters: dict[str, Count] = {}

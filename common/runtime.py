@@ -19,14 +19,20 @@ import zmq
 from common.clock import monotonic, now_ns
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError
-from common.link import BEAT_S, Link
-from common.messages import Faces, FrameMessage, Health, Latency, Message, Packet
+from common.link import BEAT_S, EXIT_GIVEN_UP, Link
+from common.messages import (
+    Faces,
+    FrameMessage,
+    Health,
+    Latency,
+    Message,
+    Packet,
+    StreamMessage,
+)
 from common.sockets import Inbox, Publisher, Pusher
 
 HEALTH_S: Final = 1.0
 LATENCIES_KEPT: Final = 500
-EXIT_GIVEN_UP: Final = 78
-"""Exit code of a process that must not be restarted (``EX_CONFIG`` of sysexits.h)."""
 
 
 @dataclass
@@ -59,6 +65,10 @@ class Stage:
     """It takes `Faces` from the work queue."""
     newest_only: ClassVar[type[Message] | None] = None
     """In live delivery only a stream's newest of these is processed, others are `superseded`."""
+    stream: str | None = None
+    """The one stream that it is about: subscriptions are prefixes, and let others through too."""
+    measured: ClassVar[type[FrameMessage] | None] = FrameMessage
+    """Messages whose age after processing is this stage's latency."""
     tick_ms: int = 100
     around: Surroundings
 
@@ -155,7 +165,7 @@ class Service:
         with self.waker:
             try:
                 self.link.beat()
-                self.stage.setup()
+                self._set_up()
                 self._connect()
                 gc.freeze()  # what the setting up has made stays: no need to look it over again
                 self.link.ready()
@@ -168,6 +178,12 @@ class Service:
                 self._context.destroy(linger=500)
                 self.link.close()
         return 0
+
+    def _set_up(self) -> None:
+        try:
+            self.stage.setup()
+        except OSError as error:
+            raise AffectlineError(str(error), "check the path and its permissions") from error
 
     def _give_up(self, error: AffectlineError) -> int:
         if not self.link.give_up(str(error)):
@@ -214,16 +230,21 @@ class Service:
 
     def _take(self, inbox: Inbox) -> None:
         packets: Iterable[Packet] = inbox.receive()
+        if self.stage.stream is not None:
+            packets = [p for p in packets if self._is_ours(p.message)]
         newest_only = self.stage.newest_only
         if newest_only is not None and not self._lossless:
             packets = self._only_newest(list(packets), newest_only)
         for packet in packets:
             self._emit(self.stage.process(packet))
-            if isinstance(packet.message, FrameMessage):
+            if self.stage.measured and isinstance(packet.message, self.stage.measured):
                 self.around.observe(packet.message.captured_at)
             self._beat()
             if self.waker.stopping or self.stage.done:
                 return
+
+    def _is_ours(self, message: Message) -> bool:
+        return not isinstance(message, StreamMessage) or message.stream == self.stage.stream
 
     def _only_newest(self, packets: list[Packet], kind: type[Message]) -> Iterator[Packet]:
         last = {p.message.topic: i for i, p in enumerate(packets) if isinstance(p.message, kind)}
@@ -275,7 +296,7 @@ class Service:
 
 def make_health(
     service: str,
-    state: Literal["starting", "ready", "degraded", "ending"],
+    state: Literal["ready", "degraded"],
     detail: str,
     counters: Counter[str],
     latencies_ms: Iterable[float] = (),

@@ -56,7 +56,7 @@ def bind(socket: zmq.Socket[bytes], address: str) -> None:
         raise AffectlineError(
             f"cannot listen on {address} ({error.strerror})",
             "stop the program that uses the port (another affectline?) or choose another one "
-            "with --port",
+            "with --port or --hub",
         ) from error
 
 

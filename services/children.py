@@ -1,5 +1,6 @@
 """A child process and the thread that ties it to us."""
 
+import contextlib
 import json
 import os
 import signal
@@ -57,14 +58,19 @@ class Child:
             "arguments": self.task.arguments,
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "services.worker", json.dumps(task)],
+            # -P: a folder called services where the user happens to be is not ours
+            [sys.executable, "-P", "-m", "services.worker", self.task.name],
             env=os.environ | {LINK_FD: str(theirs.fileno())},
             pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=self._stdout,
             start_new_session=True,  # Ctrl-C is for the launcher, which stops them in order
         )
         theirs.close()
+        with contextlib.suppress(BrokenPipeError):  # died already: its link will say so
+            assert self._process.stdin  # noqa: S101 - for the type checker
+            self._process.stdin.write(json.dumps(task).encode())
+            self._process.stdin.close()
         self.ready = False
         self._heard = monotonic()
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ValidationError
 
 from common import config
 from common.config import Delivery, HubSettings, Pace, PipelineSettings
-from common.errors import AffectlineError
+from common.errors import AffectlineError, explain_import
 
 UsageError: Any = typer.BadParameter.__base__
 """Click's own class, through what typer exports: typer may carry a copy of click inside."""
@@ -216,12 +217,13 @@ def sink(
     """
     import time
 
+    from services.launcher import describe_run
     from services.sink import stage
 
     settings = _settings(config_file, hub)
     folder = out or settings.sink.out or Path("sessions") / time.strftime("%Y%m%d-%H%M%S")
     mode = delivery or settings.delivery or "live"
-    about = {"delivery": mode, "settings": settings.model_dump(mode="json")}
+    about = describe_run(settings.model_copy(update={"delivery": mode}))
     shown = display or settings.sink.display
     raise typer.Exit(stage.run(folder, (), shown, about, settings.hub, mode))
 
@@ -268,7 +270,9 @@ def schema(
 @app.command()
 def doctor(
     config_file: ConfigFile = None,
-    port: Annotated[int | None, typer.Option(help="First of the six ports to look at.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65530, help="First of the six ports to look at.")
+    ] = None,
 ) -> None:
     """Check camera, display, ports, model and packages; say how to mend what is wrong.
 
@@ -289,6 +293,12 @@ def main() -> None:
         code = app(standalone_mode=False)
     except AffectlineError as error:
         _complain(str(error), 1)
+    except ImportError as error:
+        _complain(explain_import(error), 1)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        _complain(f"{where}: {first['msg']} (got {first['input']!r}). Try affectline --help", 2)
     except UsageError as error:
         _complain(f"{_explain(error)} Try affectline --help", 2)
     except (typer.Abort, KeyboardInterrupt):
@@ -296,6 +306,8 @@ def main() -> None:
     except BrokenPipeError:  # as in: affectline subscribe | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        _complain(f"{error}: check the path and its permissions", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 from common import artifact
 from common.config import HubSettings
-from common.errors import AffectlineError
+from common.errors import AffectlineError, explain_import
 from common.sockets import taken_ports
-from services.capture.sources import find_sample
+from services.sample import find_sample
 
 
 class Finding(NamedTuple):
@@ -29,6 +29,7 @@ def examine(hub: HubSettings, model: Path) -> Iterator[Finding]:
     """Run all checks, cheapest first."""
     yield _python()
     yield from _packages()
+    yield _opencv()
     yield _model(model)
     yield _ports(hub)
     yield _sample()
@@ -79,6 +80,14 @@ def _numbers(release: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r"\d+", release))
 
 
+def _opencv() -> Finding:
+    try:
+        import cv2
+    except ImportError as error:
+        return Finding("opencv", "failure", str(error), explain_import(error).split(": ", 2)[-1])
+    return Finding("opencv", "ok", f"{cv2.__version__} can be loaded")
+
+
 def _model(folder: Path) -> Finding:
     try:
         loaded = artifact.load(folder)
@@ -105,8 +114,10 @@ def _sample() -> Finding:
 
 
 def _display() -> Finding:
-    from services.sink.display import display_problem
-
+    try:
+        from services.sink.display import display_problem
+    except ImportError:
+        return Finding("display", "warning", "cannot be looked at without OpenCV")
     problem = display_problem()
     if problem:
         mend = "fine for --display none and mp4; for a window log in to a desktop or use ssh -X"

@@ -19,9 +19,9 @@ from common import codec
 from common.clock import monotonic
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError, InvalidMessage
-from common.link import BEAT_S, Link
+from common.link import BEAT_S, EXIT_GIVEN_UP, Link
 from common.messages import READY, Health, Packet
-from common.runtime import EXIT_GIVEN_UP, HEALTH_S, Waker, make_health
+from common.runtime import HEALTH_S, Waker, make_health
 from common.sockets import SEND_WAIT_MS, bind, new_socket
 from services.metrics import Metrics
 

@@ -1,6 +1,7 @@
 """The whole pipeline from one command: starts the processes, watches them, ends with them."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from common.clock import monotonic
-from common.config import Delivery, Pace, PipelineSettings, SourceSettings, is_live
+from common.clock import monotonic, now_ns
+from common.config import Delivery, Pace, PipelineSettings, SourceSettings, is_live, redact
 from common.errors import AffectlineError
+from common.link import EXIT_GIVEN_UP
 from common.messages import Emotion, Packet, StreamEnd, StreamStart, to_name
-from common.runtime import EXIT_GIVEN_UP, Waker
+from common.runtime import Waker
 from common.sockets import Listener, taken_ports
 from services.children import Child, Task
 
@@ -130,9 +132,11 @@ class Launcher:
         self.restarts[task.name] = child.restarted
         if task.kind == "capture":
             source = SourceSettings.model_validate(task.arguments["source"])
-            if source.name in self._reached and not (is_live(source.source) or source.loop):
-                epoch, first_seq = self._reached[source.name]
-                task.arguments |= {"epoch": epoch, "first_seq": first_seq}
+            epoch, first_seq = self._reached.get(source.name, (task.arguments["epoch"], 0))
+            if is_live(source.source) or source.loop:
+                # New pictures: a new epoch, even where the clock was set back
+                epoch, first_seq = max(now_ns() // 1_000_000, epoch + 1), 0
+            task.arguments |= {"epoch": epoch, "first_seq": first_seq, "patient": True}
         child.start()
         self._children[task.name] = child
 
@@ -171,7 +175,7 @@ def plan(settings: PipelineSettings) -> list[Task]:
         "folder": str(settings.sink.out),
         "expected": [source.name for source in sources],
         "display": settings.sink.display,
-        "about": {"delivery": settings.delivery, "settings": settings.model_dump(mode="json")},
+        "about": describe_run(settings),
     }
     tasks = [Task("hub", "hub"), Task("sink", "sink", sink)]
     detector = settings.detector.model_dump(mode="json")
@@ -183,9 +187,21 @@ def plan(settings: PipelineSettings) -> list[Task]:
         chosen = {"name": str(i), "settings": settings.classifier.model_dump(mode="json")}
         tasks.append(Task(f"classifier/{i}", "classifier", chosen))
     for source in sources:
-        what = {"source": source.model_dump(), "settings": capture, "pace": settings.pace}
+        what = {
+            "source": source.model_dump(),
+            "settings": capture,
+            "pace": settings.pace,
+            "epoch": now_ns() // 1_000_000,
+        }
         tasks.append(Task(f"capture/{source.name}", "capture", what))
     return tasks
+
+
+def describe_run(settings: PipelineSettings) -> dict[str, Any]:
+    """What ``session.json`` says of a run's settings; addresses without passwords."""
+    shown = tuple(s.model_copy(update={"source": redact(s.source)}) for s in settings.sources)
+    plain = settings.model_copy(update={"sources": shown}).model_dump(mode="json")
+    return {"delivery": settings.delivery, "settings": plain}
 
 
 def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
@@ -193,7 +209,7 @@ def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
     named: list[SourceSettings] = []
     for text in sources:
         name, equals, source = text.partition("=")
-        if not equals or "/" in name or ":" in name or Path(text).exists():
+        if not equals or "/" in name or ":" in name or os.path.exists(text):  # noqa: PTH110 - never raises
             name, source = _name(text), text
         taken = {s.name for s in named}
         unique = next(n for n in _numbered(name) if n not in taken)
@@ -201,8 +217,8 @@ def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
             named.append(SourceSettings(name=unique, source=source))
         except ValidationError as error:
             raise AffectlineError(
-                f"--source {text}: {name!r} cannot be a stream's name",
-                "use letters, digits, '.', '_' and '-', at most 64, as in driver=0",
+                f"--source {redact(text)}: not a source with a name",
+                "as in driver=0: letters, digits, '.', '_' and '-' for the name, then the source",
             ) from error
     return tuple(named)
 
@@ -239,7 +255,7 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         stem = f"{stamp}-{sources[0].name}"
         out = next(p for n in _numbered(stem) if not (p := Path("sessions") / n).exists())
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif _holds_something(out):
         raise AffectlineError(
             f"--out {out}: exists and is not an empty folder",
             "name a new one; nothing is overwritten",
@@ -252,6 +268,19 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
             "sink": settings.sink.model_copy(update={"out": out.absolute()}),
         }
     )
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        return True
+    except OSError as error:
+        raise AffectlineError(
+            f"--out {folder}: cannot be used ({error.strerror})", "name a folder of your own"
+        ) from error
 
 
 def read_session(folder: Path) -> dict[str, Any]:

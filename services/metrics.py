@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Final
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,6 +11,11 @@ from prometheus_client.registry import Collector
 from common.clock import now_ns
 from common.errors import AffectlineError
 from common.messages import Health
+
+SILENCE_S: Final = 3.0
+"""A service that has not been heard of for so long is not ready."""
+FORGET_S: Final = 60.0
+"""One that has not been heard of for so long is not shown."""
 
 
 class Metrics(Collector):
@@ -38,8 +44,11 @@ class Metrics(Collector):
             labels=["service", "quantile"],
         )  # fmt: skip
         for name, health in sorted(self._newest.items()):
-            ready.add_metric([name], float(health.state == "ready"))
-            age.add_metric([name], (now_ns() - health.at) / 1e9)
+            silent_s = (now_ns() - health.at) / 1e9
+            if silent_s > FORGET_S:
+                continue
+            ready.add_metric([name], float(health.state == "ready" and silent_s < SILENCE_S))
+            age.add_metric([name], silent_s)
             for counter, value in health.counters.items():
                 messages.add_metric([name, counter], value)
             if health.latency:
@@ -61,7 +70,7 @@ class Metrics(Collector):
         except OSError as error:
             raise AffectlineError(
                 f"cannot serve metrics on {host}:{port} ({error.strerror})",
-                "stop the program that uses the port or choose another one with --port",
+                "stop the program that uses the port or choose another one with --port or --hub",
             ) from error
 
     def close(self) -> None:

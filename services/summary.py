@@ -40,6 +40,7 @@ def run(settings: PipelineSettings, *, as_json: bool) -> int:
         AffectlineError: It failed.
     """
     begun = time.monotonic()
+    folder = settings.sink.out or Path()
     console = Console(stderr=True)
     with ExitStack() as stack:
         watcher = Watcher(begun)
@@ -49,10 +50,12 @@ def run(settings: PipelineSettings, *, as_json: bool) -> int:
         try:
             launcher.run()
         except AffectlineError:
-            _remove_if_empty(settings.sink.out)
+            _remove_if_empty(folder)
             raise
-    session = read_session(settings.sink.out or Path())
-    result = conclude(session, settings.sink.out or Path(), time.monotonic() - begun)
+    if launcher.interrupted and not (folder / "session.json").exists():
+        return EXIT_INTERRUPTED  # before anything was written
+    session = read_session(folder)
+    result = conclude(session, folder, time.monotonic() - begun)
     result |= {"first_emotion_s": watcher.first_s, "restarts": launcher.restarts}
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
@@ -72,7 +75,7 @@ class Watcher:
     def __init__(self, begun: float) -> None:
         self._begun = begun
         self.first_s: float | None = None
-        """Time from the start of the command to its first emotion, in seconds."""
+        """Time to the first emotion in s, counted from when the command line has been read."""
         self.progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
         self._totals: dict[str, int | None] = {}
@@ -108,9 +111,9 @@ def _new_progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _remove_if_empty(folder: Path | None) -> None:
+def _remove_if_empty(folder: Path) -> None:
     """A session that never had a row leaves nothing behind."""
-    if folder is None or not (folder / "session.json").exists():
+    if not (folder / "session.json").exists():
         return
     try:
         streams = read_session(folder)["streams"]
@@ -166,7 +169,7 @@ def print_result(result: dict[str, Any]) -> None:
         ("frames", [str(s["frames"]) for s in streams.values()]),
         ("frames with a face", [str(s["frames_with_face"]) for s in streams.values()]),
         ("faces", [str(s["faces"]) for s in streams.values()]),
-        ("tracks", [str(len(s["tracks"])) for s in streams.values()]),
+        ("tracks", [str(s["tracks"]) for s in streams.values()]),
         ("skipped", [_skips(s) for s in streams.values()]),
     ]
     rows += [

@@ -1,4 +1,4 @@
-"""One process of the pipeline, told what to be by one JSON argument: what the launcher starts."""
+"""One process of the pipeline, told what to be on standard input: what the launcher starts."""
 
 import json
 import sys
@@ -12,7 +12,8 @@ from common.config import (
     HubSettings,
     SourceSettings,
 )
-from common.errors import AffectlineError
+from common.errors import explain_import
+from common.link import EXIT_GIVEN_UP, Link
 
 
 def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) -> int:
@@ -28,7 +29,8 @@ def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) 
             SourceSettings.model_validate(arguments["source"]),
             CaptureSettings.model_validate(arguments["settings"]),
             arguments["pace"], hub, delivery,
-            epoch=arguments.get("epoch"), first_seq=arguments.get("first_seq", 0),
+            epoch=arguments["epoch"], first_seq=arguments.get("first_seq", 0),
+            patient=arguments.get("patient", False),
         )  # fmt: skip
     if kind == "detector":
         from services.detector import stage as detector
@@ -49,13 +51,13 @@ def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) 
 
 
 def main() -> None:
-    """Read the argument, work, and exit."""
-    task = json.loads(sys.argv[1])
+    """Read the task, work, and exit."""
+    task = json.load(sys.stdin)
     hub = HubSettings.model_validate(task["hub"])
     try:
         code = work(task["kind"], hub, task["delivery"], task["arguments"])
-    except AffectlineError as error:
-        sys.exit(f"affectline {task['kind']}: {error}")
+    except ImportError as error:
+        code = Link().give_up(explain_import(error)) and EXIT_GIVEN_UP
     sys.exit(code)
 
 

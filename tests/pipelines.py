@@ -99,8 +99,8 @@ class Pipeline:
         """The processes of the pipeline by kind."""
         found: dict[str, int] = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error, IndexError, ValueError):
-                found[json.loads(child.cmdline()[-1])["kind"]] = child.pid
+            with contextlib.suppress(psutil.Error, IndexError):
+                found[child.cmdline()[-1].split("/")[0]] = child.pid
         return found
 
     def kill(self, kind: str, number: int = signal.SIGKILL) -> int:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import cv2
 
 from common.clock import monotonic
-from common.config import CaptureSettings, Pace, SourceSettings, is_live
+from common.config import CaptureSettings, Pace, SourceSettings, is_live, redact
 from common.errors import AffectlineError
 from common.runtime import Surroundings
 from services.capture.sources import Ending, Picture, Source, open_source
@@ -29,6 +29,41 @@ class Encoded(NamedTuple):
     height: int
     captured_at: int
     media_time: int | None
+    seq: int
+
+
+class Tempo:
+    """Which pictures of a file are wanted, and when.
+
+    Args:
+        rate: Frames a second to thin out to; None keeps all.
+        pace: Whether to wait until it is time.
+    """
+
+    def __init__(self, rate: float | None, pace: Pace) -> None:
+        self._rate, self._pace = rate, pace
+        self._next_s = 0.0
+        self._begun: tuple[float, int] | None = None
+
+    def wanted(self, media_time: int) -> bool:
+        """True unless the picture comes too soon after the last one that was."""
+        seconds = media_time / 1e9
+        if self._rate is None:
+            return True
+        if seconds + 1e-6 < self._next_s:
+            return False
+        step = 1 / self._rate
+        following = self._next_s + step
+        self._next_s = following if following > seconds else seconds + step
+        return True
+
+    def pause(self, media_time: int) -> float:
+        """Time to wait until a picture is due, in s; the first one asked about is due at once."""
+        if self._pace == "fast":
+            return 0.0
+        if self._begun is None:
+            self._begun = (monotonic(), media_time)
+        return (media_time - self._begun[1]) / 1e9 - (monotonic() - self._begun[0])
 
 
 class Reader(threading.Thread):
@@ -54,14 +89,16 @@ class Reader(threading.Thread):
     ) -> None:
         super().__init__(name="reader", daemon=True)
         self._source, self._settings, self._pace = source, settings, pace
-        self._window, self._around, self._skip = window, around, skip
+        self._window, self._around = window, around
+        self._skip = self.next_seq = skip
         self._lossless = around.delivery == "lossless"
         self.stopping = threading.Event()
         self.queue: deque[Encoded] = deque()
         self.opened: Source | None = None
         self.ending: Ending | None = None
         """Set after the last picture of a source that ends."""
-        self.failure: AffectlineError | None = None
+        self.failure: Exception | None = None
+        """Why the thread ended, where that was not to be expected."""
 
     def open(self, *, patient: bool) -> None:
         """Open the source for the first time.
@@ -83,12 +120,8 @@ class Reader(threading.Thread):
         try:
             if self._wait_for_consumers():
                 self._read_on()
-        except AffectlineError as error:
+        except Exception as error:
             self.failure = error
-        except cv2.error as error:  # out of memory, or a picture that cannot be encoded
-            self.failure = AffectlineError(
-                f"--source {self._source.source}: {error.err}", "check the file and the settings"
-            )
         finally:
             if self.opened:
                 self.opened.close()
@@ -118,23 +151,18 @@ class Reader(threading.Thread):
     def _read_to_end(self) -> Ending:
         source = self.opened
         if source is None:
-            return Ending("lost", f"{self._source.source} does not open")
-        begun, first_time, next_time = monotonic(), None, 0.0
+            return Ending("lost", f"{redact(self._source.source)} does not open")
+        tempo = Tempo(self._settings.rate, self._pace)
         while not self.stopping.is_set() and (picture := source.read()) is not None:
             captured_at = self._around.now()
-            if self._skip and not source.live:
-                self._skip -= 1
-                continue
             if picture.media_time is not None:
-                first_time = picture.media_time if first_time is None else first_time
-                seconds = (picture.media_time - first_time) / 1e9
-                if self._settings.rate:
-                    if seconds + 1e-6 < next_time:
-                        continue
-                    next_time += 1 / self._settings.rate
-                if self._pace == "realtime":
-                    self.stopping.wait(seconds - (monotonic() - begun))
                 captured_at = 0
+                if not tempo.wanted(picture.media_time):
+                    continue
+                if self._skip:
+                    self._skip -= 1
+                    continue
+                self.stopping.wait(tempo.pause(picture.media_time))
             self._hand_over(picture, captured_at)
         ending = source.ending()
         source.close()
@@ -150,8 +178,19 @@ class Reader(threading.Thread):
                     self._around.detail = ""
                     return True
                 self._around.detail = f"waiting for {', '.join(missing)}"
-                self._window.changed.wait(timeout=1)
+                if self.opened and self.opened.live:
+                    self._pass_over(self.opened)
+                else:
+                    self._window.changed.wait(timeout=1)
         return False
+
+    def _pass_over(self, source: Source) -> None:
+        """Read a live picture that nobody is there for, so that the driver keeps no old ones."""
+        self._window.changed.release()
+        try:
+            source.read()
+        finally:
+            self._window.changed.acquire()
 
     def missing_consumers(self) -> list[str]:
         """Those that the stream needs and that have not announced themselves."""
@@ -165,6 +204,7 @@ class Reader(threading.Thread):
             return
         captured_at = captured_at or self._around.now()
         encoded = self._encode(picture, captured_at)
+        self.next_seq += 1
         with self._window.changed:
             if len(self.queue) >= BACKLOG and not self._lossless:
                 self.queue.popleft()
@@ -196,7 +236,7 @@ class Reader(threading.Thread):
         else:
             quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
             data = cv2.imencode(".jpg", image, quality)[1].tobytes()
-        return Encoded(data, width, height, captured_at, picture.media_time)
+        return Encoded(data, width, height, captured_at, picture.media_time, self.next_seq)
 
     def _reopen(self, ending: Ending) -> Source | None:
         """Open the source again, for as long as it takes; None when stopped meanwhile."""
@@ -212,7 +252,7 @@ class Reader(threading.Thread):
             try:
                 source = open_source(self._source.source, self._settings)
             except AffectlineError:
-                ending = Ending("lost", f"{self._source.source} does not answer")
+                ending = Ending("lost", f"{redact(self._source.source)} does not answer")
                 continue
             self._around.state, self._around.detail = "ready", ""
             self._around.counters["reopened"] += ending.reason == "lost"

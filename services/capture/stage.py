@@ -16,6 +16,7 @@ from common.config import (
     Pace,
     SourceSettings,
     is_live,
+    redact,
 )
 from common.messages import Emotion, Frame, Packet, StreamDone, StreamEnd, StreamStart
 from common.runtime import Stage, run_service
@@ -32,11 +33,14 @@ class Capture(Stage):
         source: What to read, and the stream's name.
         settings: How to take pictures.
         pace: Whether files are read at their own rate.
-        epoch: Epoch to go on in, after the process that had begun it died.
-        first_seq: The first frame that nobody has answered yet, when going on.
+        epoch: Epoch of the frames; the time of the start by default.
+        first_seq: The first frame that nobody has answered yet, when going on after a process
+            that died.
+        patient: A camera that is away now may come later.
     """
 
     tick_ms = 50
+    measured = None  # it measures the pictures that it publishes, not the answers that come back
 
     def __init__(
         self,
@@ -46,9 +50,11 @@ class Capture(Stage):
         *,
         epoch: int | None = None,
         first_seq: int = 0,
+        patient: bool = False,
     ) -> None:
+        self.stream = source.name
         self._source, self._settings, self._pace = source, settings, pace
-        self._resumed = epoch is not None
+        self._patient = patient
         self._epoch = epoch or 0
         self._first_seq = self._next_seq = first_seq
         self._reader: Reader | None = None
@@ -65,7 +71,7 @@ class Capture(Stage):
         self._reader = Reader(
             self._source, self._settings, self._pace, self._window, self.around, self._first_seq
         )
-        self._reader.open(patient=self._resumed)
+        self._reader.open(patient=self._patient)
         self._reader.start()
 
     def newly_ready(self, services: set[str]) -> Iterable[Packet]:
@@ -130,14 +136,14 @@ class Capture(Stage):
         frame = Frame(
             stream=self._source.name,
             epoch=self._epoch,
-            seq=self._next_seq,
+            seq=picture.seq,
             captured_at=picture.captured_at,
             media_time=picture.media_time,
             width=picture.width,
             height=picture.height,
             encoding=self._settings.encoding,
         )
-        self._next_seq += 1
+        self._next_seq = picture.seq + 1
         self.around.counters["frames"] += 1
         self.around.observe(picture.captured_at)
         packet = Packet(frame, (picture.data,))
@@ -152,7 +158,7 @@ class Capture(Stage):
                 stream=self._source.name,
                 epoch=self._epoch,
                 started_at=self.around.now(),
-                source=self._source.source,
+                source=redact(self._source.source),
                 live=is_live(self._source.source),
                 first_seq=self._first_seq,
                 rate=opened.rate if opened else None,
@@ -182,10 +188,11 @@ def run(
     *,
     epoch: int | None = None,
     first_seq: int = 0,
+    patient: bool = False,
 ) -> int:
     """Be the capture process of one source; return the exit code.
 
     The arguments are those of `Capture`, and where the hub is and how it delivers.
     """
-    stage = Capture(source, settings, pace, epoch=epoch, first_seq=first_seq)
+    stage = Capture(source, settings, pace, epoch=epoch, first_seq=first_seq, patient=patient)
     return run_service(stage, f"capture/{source.name}", hub, delivery)

@@ -34,7 +34,7 @@ class Detector(Stage):
 
     def __init__(self, stream: str, settings: DetectorSettings) -> None:
         self.subscriptions = (f"frame/{stream}", f"scores/{stream}", f"resend/{stream}")
-        self._stream, self._settings = stream, settings
+        self.stream, self._settings = stream, settings
         self._epoch = -1
 
     def setup(self) -> None:
@@ -46,8 +46,9 @@ class Detector(Stage):
         """Start anew: another epoch's frames have nothing to do with what was before."""
         self._epoch = epoch
         self._tracker = FaceTracker(self._settings)
-        # A detector that joins in the middle must not give a track number a second time
-        self._first_track = first_seq
+        # A detector that joins in the middle must not give a track number a second time: the one
+        # before it can have given at most so many
+        self._first_track = first_seq * self._settings.max_faces
         self._book = AnswerBook(lossless=self._lossless)
 
     def process(self, packet: Packet) -> Iterator[Packet]:
@@ -64,21 +65,20 @@ class Detector(Stage):
 
     def superseded(self, packet: Packet) -> Iterator[Packet]:
         frame = packet.message
-        if isinstance(frame, Frame):
-            self._follow(frame)
-            if not self._book.knows(frame.seq):
-                self.around.counters["skipped"] += 1
-                self._book.skip(frame, "behind")
+        if isinstance(frame, Frame) and self._follow(frame) and not self._book.knows(frame.seq):
+            self.around.counters["skipped"] += 1
+            self._book.skip(frame, "behind")
         yield from self._book.publish(self.around.now())
 
     def refused(self, packet: Packet) -> Iterator[Packet]:
-        if isinstance(packet.message, Faces):
+        # Lossless delivery refuses only while stopping; whoever comes next answers that frame
+        if isinstance(packet.message, Faces) and not self._lossless:
             self.around.counters["skipped"] += 1
             self._book.skip(packet.message, "behind")
             yield from self._book.publish(self.around.now())
 
     def tick(self) -> Iterator[Packet]:
-        for question in self._book.overdue(self.around.now()):
+        for question in list(self._book.overdue(self.around.now())):
             self.around.counters["asked_again"] += 1
             yield question
         yield from self._book.publish(self.around.now())

@@ -21,7 +21,9 @@ from common.runtime import Surroundings
 from services.sink.overlay import Image, Status, draw
 
 FRAMES_KEPT: Final = 64
-"""Frames that wait for their answer; in lossless delivery at most 16 are under way."""
+"""Frames of a stream that wait for their answer; in lossless delivery at most 16 are under way."""
+LONGEST_GAP_S: Final = 2.0
+"""A longer gap in a stream is left out of the film."""
 RATE_OVER_S: Final = 2.0
 DEFAULT_RATE: Final = 25.0
 KEYS: Final = "K: snapshot   M: marker   Q: quit"
@@ -92,7 +94,7 @@ class Overlay:
     """Matches answers with their frames, and knows the pipeline's rate, latency and skips."""
 
     def __init__(self) -> None:
-        self._frames: OrderedDict[tuple[str, int, int], Packet] = OrderedDict()
+        self._frames: dict[str, OrderedDict[tuple[int, int], Packet]] = {}
         self._shown: dict[str, deque[float]] = {}
         self._skipped: dict[str, int] = {}
 
@@ -100,9 +102,10 @@ class Overlay:
         """Keep a frame until its answer comes."""
         frame = packet.message
         if isinstance(frame, Frame):
-            self._frames[frame.stream, frame.epoch, frame.seq] = packet
-            while len(self._frames) > FRAMES_KEPT:
-                self._frames.popitem(last=False)
+            kept = self._frames.setdefault(frame.stream, OrderedDict())
+            kept[frame.epoch, frame.seq] = packet
+            while len(kept) > FRAMES_KEPT:
+                kept.popitem(last=False)
 
     def match(self, emotion: Emotion) -> Packet | None:
         """The frame that an answer is about, if it is still there."""
@@ -112,7 +115,8 @@ class Overlay:
             times.popleft()
         missed = bool(emotion.missing) or any(face.missing for face in emotion.faces)
         self._skipped[emotion.stream] = self._skipped.get(emotion.stream, 0) + missed
-        return self._frames.pop((emotion.stream, emotion.epoch, emotion.seq), None)
+        kept = self._frames.get(emotion.stream, OrderedDict())
+        return kept.pop((emotion.epoch, emotion.seq), None)
 
     def paint(self, packet: Packet, emotion: Emotion) -> Image | None:
         """Draw an answer onto its frame."""
@@ -182,17 +186,18 @@ class Film:
         self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, rate, self._size)
         if not self._writer.isOpened():
             raise AffectlineError(f"cannot write {path}", "check the space and the permissions")
-        self._begun: int | None = None
+        self._begun = self._last = 0
         self._written = 0
 
     def add(self, image: Image, at: int) -> None:
         """Add a picture of the time ``at`` in ns; it is repeated where others are missing."""
-        if self._begun is None or at < self._begun:
+        if not self._written or not 0 <= at - self._last <= LONGEST_GAP_S * 1e9:
             self._begun = at - round(self._written * 1e9 / self._rate)
+        self._last = at
         due = round((at - self._begun) / 1e9 * self._rate) + 1
         if (image.shape[1], image.shape[0]) != self._size:
             image = np.asarray(cv2.resize(image, self._size), dtype=np.uint8)
-        for _ in range(min(due - self._written, round(10 * self._rate))):
+        for _ in range(due - self._written):
             self._writer.write(image)
         self._written = max(self._written, due)
 

@@ -108,7 +108,8 @@ class Sink(Stage):
 
     @property
     def done(self) -> bool:
-        ended = {name for name, order in self._orders.items() if order.done}
+        streams = self._timeline.streams if self._timeline else {}
+        ended = {name for name, kept in streams.items() if kept.end is not None}
         return self._quit or (bool(self._expected) and set(self._expected) <= ended)
 
     def _order(self, stream: str) -> StreamOrder:

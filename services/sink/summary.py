@@ -26,7 +26,9 @@ class StreamSummary(BaseModel):
     """Frames answered, whatever the answer."""
     frames_with_face: int = 0
     faces: int = 0
-    tracks: list[int] = []
+    tracks: int = 0
+    """How many identities the faces had."""
+    recent_tracks: list[int] = []
     skipped: dict[str, int] = {}
     """Frames that were not looked at, by reason."""
     lost: int = 0
@@ -55,8 +57,9 @@ class StreamSummary(BaseModel):
         self.frames_with_face += bool(emotion.faces)
         self.faces += len(emotion.faces)
         for face in emotion.faces:
-            if face.track not in self.tracks[-RECENT:]:
-                self.tracks.append(face.track)
+            if face.track not in self.recent_tracks:
+                self.tracks += 1
+                self.recent_tracks = [*self.recent_tracks[1 - RECENT :], face.track]
             if face.label:
                 self.labels[face.label] += 1
         if emotion.missing is None:

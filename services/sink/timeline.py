@@ -146,6 +146,12 @@ class Timeline:
     def checkpoint(self) -> None:
         """Flush, and replace ``session.json``."""
         self.flush()
+        try:
+            self._replace_session()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _replace_session(self) -> None:
         content = {
             **self._about,
             "affectline": version("affectline"),
@@ -159,11 +165,8 @@ class Timeline:
             },
         }
         temporary = self.folder / ".session.json"
-        try:
-            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            temporary.replace(self.folder / "session.json")
-        except OSError as error:
-            raise self._cannot_write(error) from error
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(self.folder / "session.json")
 
     def close(self) -> None:
         """Close the files."""
@@ -190,7 +193,7 @@ def _numbers(distribution: tuple[float, ...] | None) -> tuple[float | None, ...]
 
 
 def _for_people(summary: StreamSummary) -> dict[str, Any]:
-    plain = summary.model_dump(exclude={"latency_buckets", "next_seq"})
+    plain = summary.model_dump(exclude={"latency_buckets", "next_seq", "recent_tracks"})
     plain["latency_ms"] = {f"p{q}": summary.latency_ms(q / 100) for q in (50, 95, 99)}
     plain["emotion_shares"] = summary.shares()
     return plain

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.messages import Emotion, Message
+from common.messages import Emotion, Message, StreamDone
+from tests.films import film
 from tests.pipelines import Pipeline
 
 KINDS = ("hub", "capture", "detector", "classifier", "sink")
@@ -92,3 +93,16 @@ def test_a_process_that_keeps_dying_ends_the_run(tmp_path: Path) -> None:
                 continue
         assert pipeline.process.wait(timeout=10) == 1
         assert "detector/sample died 6 times" in pipeline.log()
+
+
+def test_a_sink_killed_after_one_of_two_streams_has_ended(tmp_path: Path) -> None:
+    short = film(tmp_path / "short.mp4", 20)
+    sources = ["--source", "sample", "--source", str(short), "--pace", "realtime"]
+    with Pipeline(tmp_path / "out", *sources) as pipeline:
+        pipeline.wait_for(lambda m: isinstance(m, StreamDone) and m.stream == "short")
+        pipeline.kill("sink")
+        summary = pipeline.finish()
+    assert {name: s["frames"] for name, s in summary["streams"].items()} == {
+        "sample": 120, "short": 20,
+    }  # fmt: skip
+    assert summary["lost"] == 0

@@ -5,6 +5,7 @@ import itertools
 import json
 import statistics
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from common.messages import Emotion, Packet, StreamDone
+from common.messages import Emotion, Frame, Packet, StreamDone
 from tests.films import cut, film, index_first
 from tests.pipelines import AFFECTLINE, Pipeline, free_port, run
 
@@ -38,7 +39,7 @@ def test_the_sample_from_one_command(tmp_path: Path) -> None:
     for file in summary["files"]:
         assert Path(file).exists()
     session = json.loads((tmp_path / "out" / "session.json").read_text())
-    assert session["streams"]["sample"]["tracks"] == [1]
+    assert session["streams"]["sample"]["tracks"] == 1
     written = rows(tmp_path / "out")
     assert len(written) == summary["faces"]
     for row in written:
@@ -97,6 +98,45 @@ def test_several_streams_and_a_film_each(clips: Path, tmp_path: Path) -> None:
     assert json.loads(again.stdout)["frames"] == 72
 
 
+def test_streams_whose_names_begin_alike_do_not_mix(tmp_path: Path) -> None:
+    done = up("--source", "sample", "--source", "sample", "--json", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    streams = json.loads(done.stdout)["streams"]
+    assert {name: s["frames"] for name, s in streams.items()} == {"sample": 120, "sample-2": 120}
+    seen = {name: [r for r in rows(tmp_path / "out") if r["stream"] == name] for name in streams}
+    boxes = [[tuple(r[k] for k in "xywh") for r in part] for part in seen.values()]
+    assert boxes[0] == boxes[1]
+
+
+def test_size_quality_rate_and_encoding_are_settings(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "sources: [{name: s, source: sample}]\npace: realtime\n"
+        "capture: {width: 320, rate: 10, jpeg_quality: 30}\n"
+    )
+    with Pipeline(tmp_path / "out", "--config", str(tmp_path / "c.yaml")) as pipeline:
+        frame = pipeline.wait_for(lambda m: isinstance(m, Frame))
+        summary = pipeline.finish()
+    assert isinstance(frame, Frame)
+    assert (frame.width, frame.height) == (320, 262)
+    assert summary["frames"] == 40, "four seconds at ten frames a second"
+    times = [int(row["media_time"]) for row in rows(tmp_path / "out")]
+    assert statistics.median(b - a for a, b in itertools.pairwise(times)) == pytest.approx(
+        1e8, rel=0.01
+    )
+
+
+def test_a_folder_called_services_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "__init__.py").write_text("raise SystemExit('not ours')")
+    command = [str(Path(sys.executable).with_name("affectline")), "up", "--json"]
+    done = subprocess.run(
+        [*command, "--port", str(free_port()), "--out", "out"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == 120
+
+
 def test_a_live_camera_like_stream_keeps_up(tmp_path: Path) -> None:
     with Pipeline(tmp_path / "out", "--delivery", "live", "--pace", "realtime") as pipeline:
         summary = pipeline.finish()
@@ -132,13 +172,16 @@ def test_a_truncated_film_is_processed_and_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--source", "gone.mp4"], "--source gone.mp4: no such file or folder"),
+        (["--source", "gone.mp4"], "--source gone.mp4: no such file or directory"),
         (["--model", "gone"], "no model at "),
         (["--classifiers", "0"], "'--classifiers'"),
         (["--delivery", "fast"], "'fast' is not one of"),
         (["--config", "gone.yaml"], "--config gone.yaml: No such file"),
         (["--display", "window"], "--display window: "),
         (["--backend", "tensorflow"], "has no saved_model file"),
+        (["--source", "x" * 5000], "--source "),
+        (["--source", "x="], "--source x=: not a source"),
+        (["--source", "rtsp://me:secret@127.0.0.1:9/x"], "--source rtsp://127.0.0.1:9/x: nothing"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
@@ -151,6 +194,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert done.stderr.count("\n") == 1, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
     assert not (tmp_path / "out").exists(), "a run that never began leaves nothing"
 
 

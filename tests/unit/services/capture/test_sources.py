@@ -9,7 +9,8 @@ import pytest
 from common.config import CaptureSettings, is_live
 from common.errors import AffectlineError
 from services.capture.containers import missing_bytes
-from services.capture.sources import Ending, Picture, Source, find_sample, open_source
+from services.capture.sources import Ending, Picture, Source, open_source
+from services.sample import find_sample
 from tests.films import cut, film, index_first, picture, turn
 
 SETTINGS = CaptureSettings()
@@ -105,7 +106,7 @@ def test_a_picture_that_is_none_is_passed_over_and_named(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda p: None, "no such file or folder: give a camera index"),
+        (lambda p: None, "no such file or directory: give a camera index"),
         (lambda p: p.write_bytes(b""), "not a video that can be opened"),
         (lambda p: p.write_bytes(np.random.default_rng(0).bytes(5000)), "not a video"),
         (lambda p: p.write_text("hello"), "not a video"),

@@ -133,4 +133,4 @@ def test_shares_are_of_the_faces_that_were_judged() -> None:
     summary.add(EMOTION)
     assert summary.shares()["happy"] == 1.0
     assert summary.skipped == {"stale": 1}
-    assert (summary.faces, summary.tracks) == (2, [1, 2])
+    assert (summary.faces, summary.tracks) == (2, 2)

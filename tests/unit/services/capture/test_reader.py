@@ -1,0 +1,87 @@
+"""The reader's tempo, and what happens when reading fails."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from common.config import CaptureSettings, SourceSettings
+from common.runtime import Surroundings
+from services.capture.reader import Encoded, Reader, Tempo
+from services.capture.window import Window
+from tests.films import film
+
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(None, 50), (10, 20), (25, 50), (100, 50), (1, 2)])
+def test_a_film_is_thinned_out_to_the_rate(rate: float | None, kept: int) -> None:
+    tempo = Tempo(rate, "fast")
+    assert sum(tempo.wanted(i * 40 * MS) for i in range(50)) == kept
+
+
+def test_a_gap_is_not_made_up_for() -> None:
+    tempo = Tempo(10, "fast")
+    times = [0, 100, 5000, 5040, 5080, 5100]
+    assert [t for t in times if tempo.wanted(t * MS)] == [0, 100, 5000, 5100]
+
+
+def test_realtime_waits_and_fast_does_not() -> None:
+    tempo = Tempo(None, "realtime")
+    assert tempo.pause(500 * MS) == pytest.approx(0, abs=0.01)
+    assert tempo.pause(600 * MS) == pytest.approx(0.1, abs=0.02)
+    assert Tempo(None, "fast").pause(600 * MS) == 0
+
+
+def read(source: str, skip: int = 0, rate: float | None = None) -> tuple[Reader, list[Encoded]]:
+    """Read a whole source as if all consumers were there and answered at once."""
+    around = Surroundings("capture/a", "lossless", ready={"detector/a", "classifier/1", "sink"})
+    woken = threading.Event()
+    around.wake = woken.set
+    settings = CaptureSettings(rate=rate)
+    named = SourceSettings(name="a", source=source)
+    reader = Reader(named, settings, "fast", Window(), around, skip)
+    reader.open(patient=False)
+    reader.start()
+    pictures = []
+    while reader.is_alive() or reader.queue:
+        woken.wait(timeout=0.1)
+        woken.clear()
+        while (picture := reader.take()) is not None:
+            pictures.append(picture)
+    reader.join()
+    return reader, pictures
+
+
+def test_going_on_gives_the_frames_that_are_missing(tmp_path: Path) -> None:
+    path = str(film(tmp_path / "a.mp4", 50))
+    for rate in (None, 5.0):
+        _, whole = read(path, rate=rate)
+        _, rest = read(path, skip=4, rate=rate)
+        assert [(p.seq, p.media_time) for p in rest] == [(p.seq, p.media_time) for p in whole][4:]
+
+
+def test_whatever_goes_wrong_while_reading_is_not_kept_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(film(tmp_path / "a.mp4", 5))
+    monkeypatch.setattr(Reader, "_encode", lambda *_: 1 / 0)
+    reader, pictures = read(path)
+    assert pictures == []
+    assert isinstance(reader.failure, ZeroDivisionError)
+
+
+def test_a_film_that_vanishes_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", 50)
+    around = Surroundings("capture/a", "lossless")
+    named = SourceSettings(name="a", source=str(path))
+    reader = Reader(named, CaptureSettings(), "fast", Window(), around, 0)
+    reader.open(patient=False)
+    path.unlink()
+    assert reader.opened
+    count = 0
+    while reader.opened.read() is not None:
+        count += 1
+    assert count == 50
+    assert reader.opened.ending().reason == "end"
+    reader.opened.close()
