@@ -4,7 +4,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psutil
 
@@ -24,16 +24,36 @@ from tests.benchmarks.results import (
 from tests.benchmarks.targets import P99_MS, RATE, STREAMS
 
 ROUNDS: Final = 3
+SPARE_ROUNDS: Final = 1
+"""Rounds more where other work disturbed one; the quietest count."""
+DISTURBED_CORES: Final = 0.25
 PAPER_S: Final = 15.0
 FER_S: Final = 12.0
 STARTS: Final = 5
 INSTANCES: Final = (1, 2)
 """Numbers of classifier processes that are compared."""
-PATIENCE_S: Final = 90.0
+PATIENCE_S: Final = 60.0
 """How long to wait in all for other work on the machine to pause."""
 Step = Callable[[str], None]
 """Told what begins."""
-STEPS: Final = 1 + ROUNDS * (2 + len(INSTANCES)) + 1 + len(INSTANCES) + STARTS + 1
+STEPS: Final = 1 + (ROUNDS + SPARE_ROUNDS) * (2 + len(INSTANCES)) + 1 + len(INSTANCES) + STARTS + 1
+
+
+class Round(NamedTuple):
+    """One run of each program, one after the other."""
+
+    paper: dict[str, Any]
+    fer: dict[str, Any]
+    ours: dict[int, Recording]
+
+    @property
+    def others(self) -> float:
+        """Most cores that other work took from one of the programs."""
+        return max(
+            float(self.paper["others"]),
+            float(self.fer["others"]),
+            *(one.others() for one in self.ours.values()),
+        )
 
 
 class Session:
@@ -82,18 +102,26 @@ class Session:
         """Take turns between the baselines and ours, so that a slow minute hits all alike."""
         weights = [str(WEIGHTS)] if WEIGHTS.exists() else []
         clip = str(self.clip.path)
-        paper: list[dict[str, Any]] = []
-        fer: list[dict[str, Any]] = []
-        ours: dict[int, list[Recording]] = {n: [] for n in INSTANCES}
-        for i in range(1, ROUNDS + 1):
-            self._step(f"round {i}: the paper's way")
-            paper.append(run_baseline("paper", clip, str(PAPER_S), *weights))
-            self._step(f"round {i}: fer")
-            fer.append(run_baseline("fer", clip, str(FER_S)))
-            for n, runs in ours.items():
-                self._step(f"round {i}: affectline, classifiers: {n}")
-                runs.append(self.fast(n))
-        return _baseline(paper), _baseline(fer), [_throughput(n, ours[n]) for n in INSTANCES]
+        rounds: list[Round] = []
+        while len(rounds) < ROUNDS + SPARE_ROUNDS:
+            if sum(one.others < DISTURBED_CORES for one in rounds) >= ROUNDS:
+                break
+            rounds.append(self._round(len(rounds) + 1, clip, weights))
+        rounds = sorted(rounds, key=lambda one: one.others)[:ROUNDS]
+        ours = [_throughput(n, [one.ours[n] for one in rounds]) for n in INSTANCES]
+        paper, fer = ([one.paper for one in rounds], [one.fer for one in rounds])
+        return _baseline(paper), _baseline(fer), ours
+
+    def _round(self, number: int, clip: str, weights: list[str]) -> "Round":
+        self._step(f"round {number}: the paper's way")
+        paper = run_baseline("paper", clip, str(PAPER_S), *weights)
+        self._step(f"round {number}: fer")
+        fer = run_baseline("fer", clip, str(FER_S))
+        ours: dict[int, Recording] = {}
+        for n in INSTANCES:
+            self._step(f"round {number}: affectline, classifiers: {n}")
+            ours[n] = self.fast(n)
+        return Round(paper, fer, ours)
 
     def live(self) -> list[Live]:
         """One stream at 30 frames a second, then four."""
@@ -121,8 +149,8 @@ class Session:
             streams=streams,
             classifiers=classifiers,
             offered=offered,
-            answered=len(answers),
-            skipped=offered - len(seen),
+            answered=recording.summary["frames"],
+            skipped=recording.summary["skipped"] + offered - recording.summary["frames"],
             slow=len(slow),
             slow_at_first=sum(one.captured_at < earliest + 1e9 for one in slow),
             p50=_quantile(latencies, 0.5),
@@ -184,7 +212,7 @@ def _throughput(classifiers: int, runs: list[Recording]) -> Throughput:
         others=Spread.of(run.others() for run in runs),
         cpu_ms={kind: Spread.of(one[kind] for one in cpu) for kind in cpu[0]},
         observer_ms=Spread.of(1e3 * run.observer_cpu_s / len(run.answers) for run in runs),
-        frames=min(len(run.answers) for run in runs),
+        frames=min(run.summary["frames"] for run in runs),
     )
 
 

@@ -116,7 +116,8 @@ def _throughput(results: Results) -> str:
         f"(TensorFlow {paper.versions['tensorflow']}). Affectline runs `up --delivery lossless "
         f"--pace fast` over the whole clip ({results.ours[0].frames} frames), timed from the first "
         "published answer to the last; the last column divides by the time from the start of the "
-        "command to its end, with the session folder written. The model that Affectline judges "
+        "command to its end, with the session folder written. Where other work disturbed a "
+        "round, one more is run, and the three quietest count. The model that Affectline judges "
         "each face with is the same VGG16 as in (a), quantised to int8."
     )
 

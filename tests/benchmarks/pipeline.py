@@ -206,9 +206,11 @@ class Observer:
         with contextlib.suppress(psutil.Error):
             self._known.setdefault(self._root, "launcher")
             for child in self._root.children(recursive=True):
-                with contextlib.suppress(psutil.Error, IndexError, ValueError):
-                    if child not in self._known:
-                        self._known[child] = json.loads(child.cmdline()[-1])["kind"]
+                with contextlib.suppress(psutil.Error):
+                    words = child.cmdline()
+                    # Between fork and exec a child still has the launcher's own command line
+                    if child not in self._known and "services.worker" in words:
+                        self._known[child] = json.loads(words[-1])["kind"]
 
     def _end(self) -> None:
         if self._process.poll() is None:

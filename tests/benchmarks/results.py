@@ -76,11 +76,6 @@ class Throughput(BaseModel):
         """CPU milliseconds a frame of all processes together."""
         return sum(one.median for one in self.cpu_ms.values())
 
-    @property
-    def judging_ms(self) -> float:
-        """The classifiers' part of it."""
-        return self.cpu_ms["classifier"].median
-
 
 class Live(BaseModel):
     """Affectline, live, over one or several streams at 30 frames a second."""

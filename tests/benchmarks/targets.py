@@ -115,16 +115,17 @@ def _latency(results: Results, live: Live, name: str, ms: float, wanted: float) 
 
 def _streams(results: Results, live: Live) -> Target:
     best, rate, cores = results.best, live.streams * RATE, results.machine.cores
-    cost, judging = best.frame_ms, best.judging_ms
-    needed, finding = cost * rate / 1e3, (cost - judging) * rate / 1e3
-    judged = max(0.0, cores - finding) / judging * 1e3
+    cost = best.frame_ms
+    always = best.cpu_ms["capture"].median + best.cpu_ms["hub"].median
+    judged = max(0.0, cores - always * rate / 1e3) / (cost - always) * 1e3
     limit = (
         f"{live.streams} streams offer {rate} frames/s; at the {cost:.1f} ms of CPU time that a "
-        f"frame costs in the throughput run, all of them would take {needed:.1f} cores, {cores} "
-        f"are there. All but judging costs {cost - judging:.1f} ms, for frames that are then too "
-        f"old as well: {finding:.1f} cores, so that at {judging:.1f} ms a face {judged:.0f} "
-        f"frames/s can be judged, {judged / rate:.0%}; measured: "
-        f"{1 - live.skipped_percent / 100:.0%}."
+        f"frame costs in the throughput run, all of them would take {cost * rate / 1e3:.1f} cores, "
+        f"{cores} are there. Capture and hub cost {always:.1f} ms for every frame, judged or not, "
+        f"{always * rate / 1e3:.1f} cores; what is left can judge {judged:.0f} frames/s at "
+        f"{cost - always:.1f} ms, {judged / rate:.0%}. Measured: "
+        f"{1 - live.skipped_percent / 100:.0%}, with {live.cores:.2f} cores busy with it and "
+        f"{live.others:.2f} with other work."
     )
     return Target(
         f"skipped, live, {live.streams} streams of 640x360 at {RATE} frames/s",
