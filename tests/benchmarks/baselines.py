@@ -1,7 +1,7 @@
 """What Affectline is compared with. Runs in the environment ``.cache/bench``, without our packages.
 
-    python -P baselines.py paper CLIP SECONDS [WEIGHTS]
-    python -P baselines.py fer CLIP SECONDS
+    python -I baselines.py paper CLIP SECONDS [WEIGHTS]
+    python -I baselines.py fer CLIP SECONDS
 
 prints one JSON object: see `measure`.
 """

@@ -71,7 +71,7 @@ def run_baseline(*arguments: str) -> dict[str, Any]:
         RuntimeError: It failed.
     """
     busy, own, begun = busy_s(), _children_s(), time.monotonic()
-    command = [str(PYTHON), "-P", "-W", "ignore", str(BASELINES), *arguments]
+    command = [str(PYTHON), "-I", "-W", "ignore", str(BASELINES), *arguments]
     done = subprocess.run(
         command, env=os.environ | _HUSH, capture_output=True, text=True, timeout=300, check=False
     )

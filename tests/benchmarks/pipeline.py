@@ -210,7 +210,7 @@ class Observer:
                     words = child.cmdline()
                     # Between fork and exec a child still has the launcher's own command line
                     if child not in self._known and "services.worker" in words:
-                        self._known[child] = json.loads(words[-1])["kind"]
+                        self._known[child] = words[-1].split("/")[0]
 
     def _end(self) -> None:
         if self._process.poll() is None:
