@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from common.artifact import DEFAULT_MODEL
 from common.errors import AffectlineError
-from common.messages import Name
+from common.names import Name
 
 Delivery = Literal["live", "lossless"]
 Pace = Literal["realtime", "fast"]

@@ -9,11 +9,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from common.labels import LABELS
+from common.names import Name, ServiceName
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-"""A stream's, subject's or session's name: it becomes part of topics and of file names."""
-ServiceName = Annotated[str, Field(pattern=r"^[a-z]+(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")]
-"""A process: its kind, and what it works on where there are several, e.g. ``detector/cam``."""
 Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Pixels = Annotated[int, Field(ge=0, le=65535)]
@@ -300,12 +297,6 @@ MESSAGES: Final[dict[str, type[Message]]] = {
 READY: Final = "~ready/"
 """Not a message: a consumer subscribes to ``~ready/<service>`` after its other subscriptions, and
 sources see that subscription arrive. Sorted after all topics, so it is also last on a reconnect."""
-
-
-def to_name(text: str) -> str:
-    """Make a `Name` of any text; empty where nothing of it can stay."""
-    kept = (c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
-    return "".join(kept).strip("._-")[:64]
 
 
 def describe(message: Message) -> dict[str, Any]:

@@ -3,16 +3,12 @@
 A service is a `Stage`: it gets packets and yields packets. `run_service` gives it a life.
 """
 
-import contextlib
 import gc
 import os
-import signal
-import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import ClassVar, Final, Literal, Self
+from typing import ClassVar, Final, Literal
 
 import zmq
 
@@ -30,6 +26,7 @@ from common.messages import (
     StreamMessage,
 )
 from common.sockets import Inbox, Publisher, Pusher
+from common.waker import Waker
 
 HEALTH_S: Final = 1.0
 LATENCIES_KEPT: Final = 500
@@ -106,43 +103,6 @@ class Stage:
     def done(self) -> bool:
         """Nothing is left to do; the process ends with exit code 0."""
         return False
-
-
-class Waker:
-    """Wakes the loop from signal handlers and other threads."""
-
-    def __init__(self) -> None:
-        self.receiver, self._sender = socket.socketpair()
-        self.receiver.setblocking(False)
-        self._sender.setblocking(False)
-        self.stopping = False
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        self.receiver.close()
-        self._sender.close()
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self.stopping = True
-        self.wake()
-
-    def wake(self) -> None:
-        """Make the poll return."""
-        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody to wake
-            self._sender.send(b"\0")
-
-    def drain(self) -> None:
-        """Forget what woke us."""
-        with contextlib.suppress(BlockingIOError):
-            while self.receiver.recv(4096):
-                pass
 
 
 class Service:

@@ -21,8 +21,9 @@ from common.config import Delivery, HubSettings
 from common.errors import AffectlineError, InvalidMessage
 from common.link import BEAT_S, EXIT_GIVEN_UP, Link
 from common.messages import READY, Health, Packet
-from common.runtime import HEALTH_S, Waker, make_health
+from common.runtime import HEALTH_S, make_health
 from common.sockets import SEND_WAIT_MS, bind, new_socket
+from common.waker import Waker
 from services.metrics import Metrics
 
 Parts = list[bytes]

@@ -14,9 +14,10 @@ from common.clock import monotonic, now_ns
 from common.config import Delivery, Pace, PipelineSettings, SourceSettings, is_live, redact
 from common.errors import AffectlineError
 from common.link import EXIT_GIVEN_UP
-from common.messages import Emotion, Packet, StreamEnd, StreamStart, to_name
-from common.runtime import Waker
+from common.messages import Emotion, Packet, StreamEnd, StreamStart
+from common.names import to_name
 from common.sockets import Listener, taken_ports
+from common.waker import Waker
 from services.children import Child, Task
 
 CHECK_S: Final = 0.25

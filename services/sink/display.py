@@ -16,7 +16,8 @@ from common.clock import monotonic
 from common.config import Display as Kind
 from common.errors import AffectlineError
 from common.labels import LABELS
-from common.messages import Emotion, Frame, Marker, Packet, StreamStart, to_name
+from common.messages import Emotion, Frame, Marker, Packet, StreamStart
+from common.names import to_name
 from common.runtime import Surroundings
 from services.sink.overlay import Image, Status, draw
 

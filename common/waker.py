@@ -1,0 +1,44 @@
+"""What wakes a loop that waits on sockets: signals, and other threads."""
+
+import contextlib
+import signal
+import socket
+from types import FrameType
+from typing import Self
+
+
+class Waker:
+    """Wakes the loop from signal handlers and other threads."""
+
+    def __init__(self) -> None:
+        self.receiver, self._sender = socket.socketpair()
+        self.receiver.setblocking(False)
+        self._sender.setblocking(False)
+        self.stopping = False
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self.receiver.close()
+        self._sender.close()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Make the poll return."""
+        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody to wake
+            self._sender.send(b"\0")
+
+    def drain(self) -> None:
+        """Forget what woke us."""
+        with contextlib.suppress(BlockingIOError):
+            while self.receiver.recv(4096):
+                pass
