@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.cropping import cut
+from services.detector.cropping import cut, upright
 
 _CASCADE: Final = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
 
@@ -20,7 +20,7 @@ _LARGE: Final = 1.7
 """Large faces are those from this many times the smallest size on."""
 
 _SURE: Final = 6
-"""Windows that agree on a face so clear that no other direction needs a look (usual: 8 to 14)."""
+"""Windows that agree on a face so clear that it has not rolled (usual: 8 to 14)."""
 
 
 class _Look(NamedTuple):
@@ -74,6 +74,11 @@ class Sweep(NamedTuple):
     """Roll of the faces to look for, in degrees."""
 
 
+Care = Literal["glance", "measure", "weigh"]
+"""How closely to look at a face: only where it is; its size and roll too; and in all directions,
+so that the evidence tells whether it is a face at all."""
+
+
 class Finder(Protocol):
     """What finds faces in a picture."""
 
@@ -88,8 +93,8 @@ class Finder(Protocol):
             known: Faces that need no search.
         """
 
-    def follow(self, gray: NDArray[np.uint8], last: Sighting, measure: bool) -> Sighting | None:
-        """Look for one face near where it was; measure its size and roll anew if asked to."""
+    def follow(self, gray: NDArray[np.uint8], last: Sighting, care: Care) -> Sighting | None:
+        """Look for one face near where it was."""
 
     def regain(self, gray: NDArray[np.uint8], last: Sighting) -> Sighting | None:
         """Look harder and farther for a face that was missed."""
@@ -137,21 +142,26 @@ class HaarFinder:
         middle, centre = (small[0] / 2, small[1] / 2), (width / 2, height / 2)
         return [_placed(one, middle, centre, shrink, sweep.angle) for one in found]
 
-    def follow(self, gray: NDArray[np.uint8], last: Sighting, measure: bool) -> Sighting | None:
-        straight = self._look(gray, last, last.angle, _NEAR)
-        if straight and straight.evidence >= _SURE and not measure:
-            return straight._replace(side=last.side)
-        found = self._look_around(gray, last, _NEAR, straight)
-        return self._sized(gray, found._replace(side=last.side), measure) if found else None
+    def follow(self, gray: NDArray[np.uint8], last: Sighting, care: Care) -> Sighting | None:
+        found = self._look(gray, last, last.angle, _NEAR)
+        if found is None or found.evidence < _NEAR.least or care == "weigh":
+            found = self._look_around(gray, last, _NEAR, found)
+        if found is None:
+            return None
+        found = found._replace(side=last.side)
+        if care == "glance" and found.evidence >= _SURE and found.angle == last.angle:
+            return found
+        return self._measured(gray, found, sized=care != "glance")
 
     def regain(self, gray: NDArray[np.uint8], last: Sighting) -> Sighting | None:
         straight = self._look(gray, last, last.angle, _HARD)
         found = self._look_around(gray, last, _HARD, straight)
-        return self._sized(gray, found, True) if found else None
+        return self._measured(gray, found, sized=True) if found else None
 
-    def _sized(self, gray: NDArray[np.uint8], found: Sighting, measure: bool) -> Sighting:
-        sized = self._look(gray, found, found.angle, _SIZING) if measure else None
-        return found._replace(side=sized.side) if sized else found
+    def _measured(self, gray: NDArray[np.uint8], found: Sighting, sized: bool) -> Sighting:
+        angle = upright(gray, (found.x, found.y), found.side, found.angle)
+        size = self._look(gray, found, angle, _SIZING) if sized else None
+        return found._replace(side=size.side if size else found.side, angle=angle)
 
     def _look_around(
         self, gray: NDArray[np.uint8], last: Sighting, look: _Look, straight: Sighting | None
@@ -227,8 +237,8 @@ def _likeness(one: Sighting, last: Sighting) -> float:
 def _agreed(sightings: Sequence[Sighting]) -> Sighting | None:
     """What several directions say together, each with the weight of its evidence.
 
-    The windows that agree fall off evenly on both sides of a head's true roll, so that their
-    centre of gravity is a finer measure of the roll than the best direction.
+    The roll that comes out is only about right: the windows that agree need not be spread evenly
+    about a head's roll, and it is pulled to the middle of the directions looked in.
     """
     if not sightings:
         return None

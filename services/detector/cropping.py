@@ -113,15 +113,14 @@ def upright(
     """
     size = round(1.5 * _ROLL_FACE)
     patch = cut(gray, centre, side * size / _ROLL_FACE, angle, size)
-    turns = range(-_ROLL_REACH, _ROLL_REACH + 1, _ROLL_STEP)
-    likeness = [_symmetry(cut(patch, (size / 2, size / 2), _ROLL_FACE, t, _ROLL_FACE)) for t in turns]
+    middle, turns = (size / 2, size / 2), range(-_ROLL_REACH, _ROLL_REACH + 1, _ROLL_STEP)
+    likeness = [_symmetry(cut(patch, middle, _ROLL_FACE, turn, _ROLL_FACE)) for turn in turns]
     best = int(np.argmax(likeness))
-    turn = float(turns[best])
-    if 0 < best < len(turns) - 1:
-        before, top, after = likeness[best - 1 : best + 2]
-        bend = before - 2 * top + after
-        turn += _ROLL_STEP * (before - after) / (2 * bend) if bend < 0 else 0.0
-    return angle + turn
+    if not 0 < best < len(turns) - 1:
+        return angle + turns[best]
+    before, top, after = likeness[best - 1 : best + 2]
+    bend = before - 2 * top + after  # of the parabola through the best direction and its neighbours
+    return angle + turns[best] + (_ROLL_STEP * (before - after) / (2 * bend) if bend < 0 else 0.0)
 
 
 def quality(face: NDArray[np.uint8]) -> Quality:

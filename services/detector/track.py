@@ -17,9 +17,6 @@ _FAIR: Final = 9.0
 _ROLLED: Final = 4.0
 """How much more of it a face needs that was found rolled: more directions, more errors."""
 
-_ROLL_GAIN: Final = 1.5
-"""What makes up for the pull of the directions looked in, which are all near the old roll."""
-
 _MAX_ROLL: Final = 40.0
 """Degrees. Farther than heads roll, and where a search would end up on its side."""
 
@@ -64,7 +61,7 @@ class Track:
         growth, turn = hit.side / before.side - 1, hit.angle - before.angle
         self.restless = abs(growth) > 0.035 or abs(turn) > 4
         side = before.side * (1 + _share(abs(growth)) * growth)
-        angle = before.angle + _share(abs(turn) / 40) * max(-12.0, min(12.0, _ROLL_GAIN * turn))
+        angle = before.angle + _share(abs(turn) / 40) * max(-12.0, min(12.0, turn))
         self.place = Sighting(x, y, side, max(-_MAX_ROLL, min(_MAX_ROLL, angle)), 0.0)
         step = (x - before.x, y - before.y)
         self.velocity = (

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from common.config import DetectorSettings
 from common.errors import AffectlineError
-from services.detector.cascade import Finder, HaarFinder, Sighting, Sweep
+from services.detector.cascade import Care, Finder, HaarFinder, Sighting, Sweep
 from services.detector.track import Track, box, distance, same, within_reach
 from services.detector.yunet import YuNetFinder
 
@@ -26,7 +26,7 @@ class TrackedFace(NamedTuple):
 
 
 _MEASURE_INTERVAL: Final = 12
-"""Pictures between measurements of a steady face's size and roll, which cost five near searches."""
+"""Pictures between measurements of a steady face's size and roll, worth two near searches."""
 
 _PROBATION: Final = 5
 """Pictures in which a find must prove that it is a face."""
@@ -130,7 +130,8 @@ class FaceTracker:
 
     def _look(self, gray: NDArray[np.uint8], track: Track, expected: Sighting) -> Sighting | None:
         due = (self._pictures + (track.number or 0)) % _MEASURE_INTERVAL == 0
-        hit = self._finder.follow(gray, expected, due or track.restless or not track.number)
+        care: Care = "measure" if due or track.restless else "glance"
+        hit = self._finder.follow(gray, expected, care if track.number else "weigh")
         if hit is None and track.number:
             return self._finder.regain(gray, expected)
         return hit
@@ -160,7 +161,7 @@ class FaceTracker:
 
     def _adopt(self, gray: NDArray[np.uint8], hit: Sighting) -> None:
         """Give what a sweep found to the track that misses it, or begin a new one."""
-        close = self._finder.follow(gray, hit, measure=True)
+        close = self._finder.follow(gray, hit, "weigh")
         if close is None or any(t.seen and same(close, t.place) for t in self._tracks):
             return
         missing = [t for t in self._tracks if not t.seen and within_reach(close, t)]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import AffectlineError
-from services.detector.cascade import Sighting, Sweep
+from services.detector.cascade import Care, Sighting, Sweep
 from services.detector.cropping import cut
 
 _SCORE: Final = 0.7
@@ -26,12 +26,12 @@ _PATCH: Final = 160
 """Side of a near search's neighbourhood in pixels; the network wants multiples of 32."""
 
 _EYES_APART: Final = 0.387
-"""Distance of the eyes in sides of the cascade's box, measured like the next two in the crops of
-the cascade backend, so that both backends frame a face alike."""
+"""Distance of the eyes in sides of the cascade's box, measured like the next in the crops of the
+cascade backend, so that both backends frame a face alike."""
 _EYES_DOWN: Final = 0.387
 """How far below the box's upper edge the eyes are, in its sides."""
 _EYES_TO_MOUTH: Final = 0.41
-"""From the eyes' middle to the mouth's, in sides of the box."""
+"""From the eyes' middle to the mouth's, in sides of the box: an estimate, not measured."""
 
 
 class YuNetFinder:
@@ -72,8 +72,8 @@ class YuNetFinder:
         ]
         return [one for one in found if one.side >= self._min_face * height]
 
-    def follow(self, gray: NDArray[np.uint8], last: Sighting, measure: bool) -> Sighting | None:
-        del measure  # the eyes give size and roll every time
+    def follow(self, gray: NDArray[np.uint8], last: Sighting, care: Care) -> Sighting | None:
+        del care  # the eyes give size and roll every time
         step = last.side / _PATCH_FACE
         patch = cut(gray, (last.x, last.y), _PATCH * step, 0.0, _PATCH)
         left, top = last.x - _PATCH * step / 2, last.y - _PATCH * step / 2
