@@ -29,7 +29,7 @@ def main() -> None:
     (DOCS / "benchmarks.svg").write_text(page.draw(results), encoding="utf-8")
     (DOCS / "benchmarks.md").write_text(page.write(results), encoding="utf-8")
     for target in judge(results):
-        mark = "[green]met[/]   " if target.met else "[yellow]missed[/]"
+        mark = f"[{'green' if target.verdict == 'met' else 'yellow'}]{target.verdict:<9}[/]"
         console.print(f"{mark} {target.name}: {target.measured} ({target.wanted})")
     console.print("Written: docs/benchmarks.md")
 

@@ -21,12 +21,11 @@ from tests.benchmarks.results import (
     Spread,
     Throughput,
 )
-from tests.benchmarks.targets import P99_MS, RATE, STREAMS
+from tests.benchmarks.targets import DISTURBED_CORES, P99_MS, RATE, STREAMS
 
 ROUNDS: Final = 3
 SPARE_ROUNDS: Final = 1
 """Rounds more where other work disturbed one; the quietest count."""
-DISTURBED_CORES: Final = 0.25
 PAPER_S: Final = 15.0
 FER_S: Final = 12.0
 STARTS: Final = 5
