@@ -11,6 +11,8 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from common.clock import monotonic
+
 LINK_FD: Final = "AFFECTLINE_LINK_FD"
 """Environment variable: file descriptor of the child's end."""
 HEARTBEAT_FILE: Final = "AFFECTLINE_HEARTBEAT_FILE"
@@ -35,6 +37,8 @@ class Link:
             self.socket.setblocking(False)
         path = os.environ.get(HEARTBEAT_FILE)
         self._file = Path(path) if path else None
+        self.next_beat = 0.0
+        """When `keep_alive` has something to do again, by `common.clock.monotonic`."""
         self._is_ready = False
 
     def beat(self) -> None:
@@ -42,6 +46,14 @@ class Link:
         self._send(ALIVE)
         if self._file and self._is_ready:
             self._file.touch()
+
+    def keep_alive(self) -> bool:
+        """Beat when it is time; False once the supervisor is gone."""
+        if monotonic() < self.next_beat:
+            return True
+        self.next_beat = monotonic() + BEAT_S
+        self.beat()
+        return not self.cut()
 
     def ready(self) -> None:
         """Say that the setting up is over: from now on silence means trouble."""

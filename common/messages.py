@@ -71,6 +71,14 @@ class FrameMessage(StreamMessage):
     width: Annotated[int, Field(ge=1, le=65535)]
     height: Annotated[int, Field(ge=1, le=65535)]
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The fields that every later message about this picture carries unchanged."""
+        return {name: getattr(self, name) for name in IDENTITY}
+
+
+IDENTITY: Final = ("stream", "epoch", "seq", "captured_at", "media_time", "width", "height")
+
 
 class Frame(FrameMessage):
     """One picture. One part: the JPEG file, or raw BGR rows (``height * width * 3`` bytes)."""

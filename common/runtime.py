@@ -15,7 +15,7 @@ import zmq
 from common.clock import monotonic, now_ns
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError
-from common.link import BEAT_S, EXIT_GIVEN_UP, Link
+from common.link import EXIT_GIVEN_UP, Link
 from common.messages import (
     Faces,
     FrameMessage,
@@ -117,7 +117,7 @@ class Service:
         self._hub = hub
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
-        self._next_health = self._next_beat = self._next_tick = 0.0
+        self._next_health = self._next_tick = 0.0
         self._lossless = delivery == "lossless"
 
     def run(self) -> int:
@@ -171,7 +171,7 @@ class Service:
 
     def _loop(self) -> None:
         while not (self.waker.stopping or self.stage.done):
-            pause = min(self._next_tick, self._next_beat) - monotonic()
+            pause = min(self._next_tick, self.link.next_beat) - monotonic()
             ready = dict(self._poller.poll(max(0, int(pause * 1000) + 1)))
             if self.waker.receiver.fileno() in ready:
                 self.waker.drain()
@@ -236,12 +236,9 @@ class Service:
 
     def _beat(self) -> bool:
         """Say that we are alive, when it is time; True when we should stop."""
+        if not self.link.keep_alive():
+            self.waker.stopping = True
         now = monotonic()
-        if now >= self._next_beat:
-            self._next_beat = now + BEAT_S
-            self.link.beat()
-            if self.link.cut():
-                self.waker.stopping = True
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
             self.publisher.send(Packet(self._health()), wait=False)

@@ -19,7 +19,7 @@ from common import codec
 from common.clock import monotonic
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError, InvalidMessage
-from common.link import BEAT_S, EXIT_GIVEN_UP, Link
+from common.link import EXIT_GIVEN_UP, Link
 from common.messages import READY, Health, Packet
 from common.runtime import HEALTH_S, make_health
 from common.sockets import SEND_WAIT_MS, bind, new_socket
@@ -161,7 +161,7 @@ class Hub:
         self.waker = Waker()
         self.metrics = Metrics()
         self.pending: Parts | None = None
-        self._next_beat = self._next_health = 0.0
+        self._next_health = 0.0
         self._settings, self._delivery = settings, delivery
 
     def run(self) -> int:
@@ -196,7 +196,9 @@ class Hub:
         if self.link.socket:
             poller.register(self.link.socket, zmq.POLLIN)
         while not self.waker.stopping:
-            pause = 0 if self.pending else max(0, int((self._next_beat - monotonic()) * 1000) + 1)
+            pause = (
+                0 if self.pending else max(0, int((self.link.next_beat - monotonic()) * 1000) + 1)
+            )
             ready = dict(poller.poll(pause))
             if bus.consumers in ready:
                 bus.forward_subscriptions()
@@ -230,12 +232,9 @@ class Hub:
                 self.metrics.note(packet.message)
 
     def _beat(self) -> None:
+        if not self.link.keep_alive():
+            self.waker.stopping = True
         now = monotonic()
-        if now >= self._next_beat:
-            self._next_beat = now + BEAT_S
-            self.link.beat()
-            if self.link.cut():
-                self.waker.stopping = True
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
             health = make_health("hub", "ready", "", self.bus.counters)

@@ -33,12 +33,12 @@ FRAME = Frame(
     height=360,
 )
 FACES = Faces(
-    **FRAME.model_dump(exclude={"message", "encoding"}),
+    **FRAME.identity,
     detected_at=AT + 3_000_000,
     faces=(Face(track=1, box=(145, 30, 135, 135), angle=-6.5, quality=QUALITY, crop_side=2),),
 )
 EMOTION = Emotion(
-    **FRAME.model_dump(exclude={"message", "encoding"}),
+    **FRAME.identity,
     detected_at=AT + 3_000_000,
     classified_at=AT + 6_000_000,
     published_at=AT + 7_000_000,

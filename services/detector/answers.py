@@ -129,13 +129,7 @@ class AnswerBook:
         missing = entry.missing or (scores.missing if scores else None)
         # A frame that was looked at keeps its faces: each then says why it has no emotion
         return Emotion(
-            stream=frame.stream,
-            epoch=frame.epoch,
-            seq=frame.seq,
-            captured_at=frame.captured_at,
-            media_time=frame.media_time,
-            width=frame.width,
-            height=frame.height,
+            **frame.identity,
             detected_at=frame.detected_at if isinstance(frame, Faces) else None,
             classified_at=scores.classified_at if scores else None,
             published_at=now,

@@ -123,13 +123,7 @@ class Detector(Stage):
             faces.append(self._describe(found, small, face.shape[0], scale))
             parts += [face.tobytes(), small.tobytes()]
         message = Faces(
-            stream=frame.stream,
-            epoch=frame.epoch,
-            seq=frame.seq,
-            captured_at=frame.captured_at,
-            media_time=frame.media_time,
-            width=frame.width,
-            height=frame.height,
+            **frame.identity,
             detected_at=self.around.now(),
             faces=tuple(faces),
         )
