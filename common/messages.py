@@ -105,8 +105,8 @@ class Quality(BaseModel):
     """Mean gray value; below 0.2 the face is dark, above 0.8 washed out."""
 
 
-class Face(BaseModel):
-    """One face in a frame."""
+class SeenFace(BaseModel):
+    """Where a face is, whose it is, and how well it can be seen."""
 
     model_config = Message.model_config
 
@@ -116,6 +116,11 @@ class Face(BaseModel):
     angle: Annotated[float, Field(ge=-180, le=180)] = 0.0
     """Roll of the head in degrees, positive counter-clockwise on the screen; crops are upright."""
     quality: Quality
+
+
+class Face(SeenFace):
+    """One face in a frame."""
+
     crop_side: Annotated[int, Field(ge=1, le=4096)]
     """Side of the crop at native size in pixels."""
 
@@ -154,15 +159,9 @@ class Scores(StreamMessage):
     """One for each face of the `Faces`, in its order; empty where ``missing`` says why."""
 
 
-class FaceEmotion(BaseModel):
+class FaceEmotion(SeenFace):
     """What a face shows, or why nobody can say."""
 
-    model_config = Message.model_config
-
-    track: Count
-    box: Box
-    angle: Annotated[float, Field(ge=-180, le=180)] = 0.0
-    quality: Quality
     probabilities: Distribution | None = None
     """This frame alone."""
     smoothed: Distribution | None = None

@@ -178,17 +178,19 @@ class Reader(threading.Thread):
                     self._around.detail = ""
                     return True
                 self._around.detail = f"waiting for {', '.join(missing)}"
-                if self.opened and self.opened.live:
-                    self._pass_over(self.opened)
-                else:
+                if not (self.opened and self.opened.live and self._pass_over(self.opened)):
                     self._window.changed.wait(timeout=1)
         return False
 
-    def _pass_over(self, source: Source) -> None:
-        """Read a live picture that nobody is there for, so that the driver keeps no old ones."""
+    def _pass_over(self, source: Source) -> bool:
+        """Read a live picture that nobody is there for, so that the driver keeps no old ones.
+
+        Returns:
+            False where the source gives none: then there is no use in asking again at once.
+        """
         self._window.changed.release()
         try:
-            source.read()
+            return source.read() is not None
         finally:
             self._window.changed.acquire()
 

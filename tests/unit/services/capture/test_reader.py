@@ -1,6 +1,7 @@
 """The reader's tempo, and what happens when reading fails."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from common.config import CaptureSettings, SourceSettings
 from common.runtime import Surroundings
 from services.capture.reader import Encoded, Reader, Tempo
+from services.capture.sources import Ending
 from services.capture.window import Window
 from tests.films import film
 
@@ -85,3 +87,31 @@ def test_a_film_that_vanishes_while_it_is_read_is_read_to_its_end(tmp_path: Path
     assert count == 50
     assert reader.opened.ending().reason == "end"
     reader.opened.close()
+
+
+def test_a_camera_lost_before_anybody_is_there_is_asked_now_and_then_only() -> None:
+    around = Surroundings("capture/a", "lossless")
+    named = SourceSettings(name="a", source="sample")
+    reader = Reader(named, CaptureSettings(), "fast", Window(), around, 0)
+    asked = []
+
+    class Lost:
+        live = True
+        rate: float | None = None
+        frames: int | None = None
+
+        def read(self) -> None:
+            asked.append(1)
+            if len(asked) == 2:
+                reader.stopping.set()
+
+        def ending(self) -> Ending:
+            return Ending("lost")
+
+        def close(self) -> None: ...
+
+    reader.opened = Lost()
+    begun = time.monotonic()
+    reader.run()
+    assert len(asked) == 2
+    assert time.monotonic() - begun > 1, "a second between two questions"
