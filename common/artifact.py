@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import AffectlineError
+from common.images import Preprocessing
 from common.labels import LABELS
 
 MANIFEST: Final = "manifest.json"
@@ -36,8 +37,7 @@ class Manifest(BaseModel):
     """Meaning of each output, in order."""
     input_height: int = Field(ge=16, le=1024)
     input_width: int = Field(ge=16, le=1024)
-    preprocessing: Literal["vgg16", "raw"]
-    """``vgg16``: BGR minus the ImageNet means; ``raw``: 0 to 255 as they are."""
+    preprocessing: Preprocessing
     output: Literal["probabilities", "logits"]
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""

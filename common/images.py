@@ -1,6 +1,6 @@
 """Pictures on their way into a model, the same for training and for serving."""
 
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,10 @@ FER_SIZE: Final = 48
 
 VGG_MEAN_BGR: Final = (103.939, 116.779, 123.68)
 """ImageNet channel means in BGR order, the zero-centring of Simonyan & Zisserman (2014)."""
+
+Preprocessing = Literal["vgg16", "raw", "unit"]
+"""What is done to pixels before a model sees them: ``vgg16`` makes them BGR and subtracts the
+ImageNet means, ``raw`` leaves 0 to 255, ``unit`` makes them 0 to 1."""
 
 
 def to_square(gray: NDArray[np.uint8], size: int = FER_SIZE) -> NDArray[np.uint8]:
@@ -55,3 +59,11 @@ def to_vgg16(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     mean = np.asarray(VGG_MEAN_BGR, dtype=np.float32)
     return pictures[..., ::-1].astype(np.float32) - mean
+
+
+def prepare(pictures: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Pictures ``(..., 3) uint8`` as a model wants them, ``float32``."""
+    if preprocessing == "vgg16":
+        return to_vgg16(pictures)
+    scale = np.float32(255 if preprocessing == "unit" else 1)
+    return pictures.astype(np.float32) / scale

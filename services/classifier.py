@@ -17,7 +17,7 @@ from common import artifact
 from common.artifact import Artifact, Manifest
 from common.config import Backend, ClassifierSettings, Delivery, HubSettings
 from common.errors import AffectlineError
-from common.images import FER_SIZE, to_square, to_three_channels, to_vgg16
+from common.images import FER_SIZE, prepare, to_square, to_three_channels
 from common.messages import Faces, Message, Missing, Packet, Scores
 from common.runtime import Stage, run_service
 
@@ -118,7 +118,7 @@ class TensorFlowModel:
 def preprocess(faces: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
     """Turn ``(N, H, W) uint8`` faces into the ``(N, H, W, 3) float32`` that the model wants."""
     pictures = to_three_channels(faces)
-    return to_vgg16(pictures) if manifest.preprocessing == "vgg16" else pictures.astype(np.float32)
+    return prepare(pictures, manifest.preprocessing)
 
 
 def to_probabilities(outputs: NDArray[np.float32], manifest: Manifest) -> NDArray[np.float64]:

@@ -1,40 +1,51 @@
-"""FER2013's CSV file as arrays: 48x48 grayscale faces, seven emotions, three splits."""
+"""Labelled faces as arrays: FER2013's CSV file, or a folder of pictures."""
 
 import hashlib
-import lzma
-import zipfile
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from common.errors import AffectlineError
-from common.images import FER_SIZE
+from common.images import FER_SIZE, to_square
 from common.labels import LABELS
+from training.datacheck import Problem, Report, Tick, no_tick, records, refuse
 from training.splits import Split
 
 PIXELS: Final = FER_SIZE * FER_SIZE
 COLUMNS: Final = ("emotion", "pixels", "Usage")
 USAGES: Final = ("Training", "PublicTest", "PrivateTest")
-CHUNK: Final = 4096
-"""Rows parsed at once: bounds the memory that the 64-bit numbers take."""
+EMOTIONS: Final = {str(index): index for index in range(len(LABELS))}
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Rows of FER2013."""
+    """Labelled pictures of faces."""
 
     pixels: NDArray[np.uint8]
-    """``(N, 48, 48) uint8`` grayscale."""
+    """``(N, S, S) uint8`` grayscale; S is 48 for FER2013 as it is."""
     emotions: NDArray[np.int64]
     """``(N,)``, 0 to 6, indices into ``LABELS``."""
     usages: NDArray[np.str_]
     """``(N,)``, each one of ``USAGES``."""
+    votes: NDArray[np.float32] = field(
+        default_factory=lambda: np.empty((0, len(LABELS)), dtype=np.float32)
+    )
+    """``(N, 7)``, shares of the FER+ votes for ``LABELS``; all zero in a row without votes."""
+    sources: tuple[str, ...] = ()
+    """``N`` names for people: "row 7", or a file below the folder."""
+
+    def __post_init__(self) -> None:
+        if not len(self.votes):
+            none = np.zeros((len(self), len(LABELS)), dtype=np.float32)
+            object.__setattr__(self, "votes", none)
+        if not self.sources:
+            rows = tuple(f"row {row}" for row in range(1, len(self) + 1))
+            object.__setattr__(self, "sources", rows)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -46,7 +57,7 @@ class Faces:
 
     @property
     def sha256(self) -> str:
-        """Fingerprint of everything here, the same however the file was compressed."""
+        """Fingerprint of pictures, labels and splits, the same however the file was compressed."""
         digest = hashlib.sha256(self.pixels.tobytes())
         digest.update(self.emotions.astype("<i8").tobytes())
         digest.update("\n".join(self.usages).encode())
@@ -67,7 +78,8 @@ class Faces:
         for split in splits:
             if not self.rows(split).any():
                 raise AffectlineError(
-                    f"the data has no {split} rows", "use a file with all of FER2013's splits"
+                    f"the data has no {split} rows",
+                    "use data with all splits, or name the splits in the column Usage",
                 )
 
     def only(self, split: Split) -> "Faces":
@@ -78,103 +90,156 @@ class Faces:
         """
         self.require(split)
         chosen = self.rows(split)
-        return Faces(self.pixels[chosen], self.emotions[chosen], self.usages[chosen])
+        return Faces(
+            self.pixels[chosen],
+            self.emotions[chosen],
+            self.usages[chosen],
+            self.votes[chosen],
+            tuple(self.sources[row] for row in np.flatnonzero(chosen)),
+        )
 
 
-def load(path: Path, rows: int | None = None) -> Faces:
-    """Read FER2013, compressed or not, or its first rows.
+@dataclass(frozen=True)
+class Reading:
+    """What a file or a folder holds."""
+
+    faces: Faces
+    """The usable rows alone."""
+    places: NDArray[np.int64]
+    """``(N,)``, where these stand among all rows, from 0."""
+    total: int
+    """All rows, the unusable ones too."""
+    sides: NDArray[np.int64]
+    """``(N,)``, the longer side of each picture as it came, in pixels."""
+
+
+def load(
+    path: Path, rows: int | None = None, size: int = FER_SIZE, votes: Path | None = None
+) -> Faces:
+    """Read FER2013's CSV file, compressed or not, or a folder of pictures.
+
+    Args:
+        path: The file or folder.
+        rows: How many rows to read; all when ``None``.
+        size: Side in pixels to which pictures are scaled.
+        votes: ``ferplus_votes.csv``, which belongs to FER2013's rows.
 
     Raises:
-        AffectlineError: The file cannot be read or a row is not FER2013's; the message names the
-            first such row, counted from 1 below the header.
+        AffectlineError: Something cannot be read or used; the message names the first such row.
     """
-    return parse(read_frame(path, rows))
+    from training import ferplus
+
+    if votes is not None:
+        ferplus.check_owner(path)
+    reading = read(path, refuse(path), rows, size)
+    if votes is None:
+        return reading.faces
+    return replace(reading.faces, votes=ferplus.beside(reading, votes, partly=rows is not None))
 
 
-def read_frame(path: Path, rows: int | None = None) -> pd.DataFrame:
-    """Read the CSV file as text, one string column each for ``COLUMNS``."""
-    remedy = "name FER2013's fer2013.csv, as it is or compressed"
-    try:
-        frame = pd.read_csv(path, dtype=str, nrows=rows, keep_default_na=False)
-    except OSError as error:
-        raise AffectlineError(
-            f"cannot read --data {path} ({error.strerror or error})", remedy
-        ) from error
-    except (ValueError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
-        # pandas' own parser errors are ValueErrors, and so is text that is not UTF-8.
-        raise AffectlineError(f"--data {path} is not a CSV file ({error})", remedy) from error
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        raise AffectlineError(
-            f"--data {path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
-            f"FER2013 has the columns {', '.join(COLUMNS)}",
+def read(
+    path: Path,
+    report: Report,
+    rows: int | None = None,
+    size: int = FER_SIZE,
+    tick: Tick = no_tick,
+) -> Reading:
+    """Read what is usable, and report every problem as it is met.
+
+    Args:
+        path: A CSV file or a folder.
+        report: Called for each problem; may raise to end the reading.
+        rows: How many rows to read; all when ``None``.
+        size: Side in pixels to which pictures are scaled.
+        tick: Told the share that is done.
+    """
+    if path.is_dir():
+        from training import folder
+
+        return folder.read(path, report, rows, size, tick)
+    gathered = Gathered(size)
+    for fields in islice(records(path, COLUMNS, report, tick), rows):
+        gathered.total += 1
+        if fields is None:
+            continue
+        emotion, text, usage = (fields[name] for name in COLUMNS)
+        values, wrong = _parse_pixels(text)
+        problems = [*_judge(emotion, usage), *wrong]
+        for kind, what, remedy in problems:
+            report(Problem(kind, what, remedy, row=gathered.total))
+        if not problems:
+            picture = values.astype(np.uint8).reshape(FER_SIZE, FER_SIZE)
+            gathered.add(picture, EMOTIONS[emotion], usage, f"row {gathered.total}", FER_SIZE)
+    return gathered.reading()
+
+
+class Gathered:
+    """Usable rows on their way into arrays."""
+
+    def __init__(self, size: int) -> None:
+        self.total = 0
+        """Rows met so far; whoever meets one counts it."""
+        self._size = size
+        self._pixels: list[NDArray[np.uint8]] = []
+        self._rest: list[tuple[int, str, str, int, int]] = []
+
+    def add(
+        self, square: NDArray[np.uint8], emotion: int, usage: str, source: str, side: int
+    ) -> None:
+        """Keep the row that was counted last.
+
+        Args:
+            square: ``(H, H) uint8`` grayscale of any size.
+            emotion: Index into ``LABELS``.
+            usage: One of ``USAGES``.
+            source: Its name for people.
+            side: The longer side of the picture as it came, in pixels.
+        """
+        self._pixels.append(to_square(square, self._size))
+        self._rest.append((emotion, usage, source, side, self.total - 1))
+
+    def reading(self) -> Reading:
+        """All that was kept."""
+        columns = zip(*self._rest, strict=True) if self._rest else ((),) * 5
+        emotions, usages, sources, sides, places = columns
+        faces = Faces(
+            pixels=np.array(self._pixels, np.uint8).reshape(-1, self._size, self._size),
+            emotions=np.array(emotions, np.int64),
+            usages=np.array(usages, np.str_),
+            sources=sources,
         )
-    if frame.empty:
-        raise AffectlineError(f"--data {path} has a header but no rows", remedy)
-    return frame
+        return Reading(faces, np.array(places, np.int64), self.total, np.array(sides, np.int64))
 
 
-def parse(frame: pd.DataFrame) -> Faces:
-    """Turn the text columns of a frame into arrays."""
-    texts = frame["pixels"].tolist()
-    return Faces(
-        pixels=_parse_pixels(texts),
-        emotions=_parse_emotions(frame["emotion"].tolist()),
-        usages=_parse_usages(frame["Usage"].tolist()),
-    )
+Wrong = tuple[str, str, str]
+"""Kind, text and remedy of a problem."""
 
 
-def _parse_pixels(texts: Sequence[str]) -> NDArray[np.uint8]:
-    faces = np.empty((len(texts), PIXELS), dtype=np.uint8)
-    for start in range(0, len(texts), CHUNK):
-        part = texts[start : start + CHUNK]
-        faces[start : start + CHUNK] = _parse_chunk(part, start)
-    return faces.reshape(-1, FER_SIZE, FER_SIZE)
+def _judge(emotion: str, usage: str) -> Iterator[Wrong]:
+    if emotion not in EMOTIONS:
+        remedy = f"emotions are whole numbers from 0 ({LABELS[0]}) to 6 ({LABELS[-1]})"
+        yield "emotion", f"has the emotion {emotion[:20]!r}", remedy
+    if usage not in USAGES:
+        yield "usage", f"has the Usage {usage[:20]!r}", f"Usage is one of {', '.join(USAGES)}"
 
 
-def _parse_chunk(texts: Sequence[str], start: int) -> NDArray[np.int64]:
-    # One pass over the joined text is three times faster than a split for each row, but it
-    # cannot tell where a row ends: whatever looks unusual is read again row by row.
-    if any(text.count(" ") != PIXELS - 1 for text in texts):
-        return _parse_carefully(texts, start)
-    try:
-        values = np.fromstring(" ".join(texts), dtype=np.int64, sep=" ")
-    except (ValueError, DeprecationWarning):
-        return _parse_carefully(texts, start)
-    if values.size != len(texts) * PIXELS or values.min() < 0 or values.max() > 255:
-        return _parse_carefully(texts, start)
-    return values.reshape(-1, PIXELS)
-
-
-def _parse_carefully(texts: Sequence[str], start: int) -> NDArray[np.int64]:
+def _parse_pixels(text: str) -> tuple[NDArray[np.int64], list[Wrong]]:
+    """Pixels ``(2304,)`` and nothing wrong, or the other way round."""
     remedy = f"a face is {PIXELS} whole numbers from 0 to 255, separated by spaces"
-    parsed = np.empty((len(texts), PIXELS), dtype=np.int64)
-    for index, text in enumerate(texts):
-        row, words = start + index + 1, text.split()
-        if len(words) != PIXELS:
-            raise AffectlineError(f"row {row} has {len(words)} pixels, not {PIXELS}", remedy)
-        for word in words:
-            if not (word.isascii() and word.isdigit() and int(word) <= 255):
-                raise AffectlineError(f"row {row} has the pixel value {word[:20]!r}", remedy)
-        parsed[index] = [int(word) for word in words]
-    return parsed
+    try:
+        values = np.fromstring(text, dtype=np.int64, sep=" ")
+    except (ValueError, DeprecationWarning):
+        values = np.empty(0, dtype=np.int64)
+    if values.size == PIXELS and values.min() >= 0 and values.max() <= 255:
+        return values, []
+    words = text.split()
+    if len(words) != PIXELS:
+        return values, [("pixels", f"has {len(words)} pixels, not {PIXELS}", remedy)]
+    odd = [word for word in words if not _is_pixel(word)]
+    if odd:
+        return values, [("value", f"has the pixel value {odd[0][:20]!r}", remedy)]
+    return np.array([int(word) for word in words], dtype=np.int64), []
 
 
-def _parse_emotions(texts: Sequence[str]) -> NDArray[np.int64]:
-    known = {str(index): index for index in range(len(LABELS))}
-    for row, text in enumerate(texts, start=1):
-        if text.strip() not in known:
-            raise AffectlineError(
-                f"row {row} has the emotion {text[:20]!r}",
-                f"emotions are whole numbers from 0 ({LABELS[0]}) to 6 ({LABELS[-1]})",
-            )
-    return np.array([known[text.strip()] for text in texts], dtype=np.int64)
-
-
-def _parse_usages(texts: Sequence[str]) -> NDArray[np.str_]:
-    for row, text in enumerate(texts, start=1):
-        if text.strip() not in USAGES:
-            raise AffectlineError(
-                f"row {row} has the Usage {text[:20]!r}", f"Usage is one of {', '.join(USAGES)}"
-            )
-    return np.array([text.strip() for text in texts], dtype=np.str_)
+def _is_pixel(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 9 and int(word) <= 255

@@ -1,6 +1,8 @@
-"""How good a model is, and how well it knows that."""
+"""The served file of an artifact at work, on faces whose emotions are known."""
 
-from collections.abc import Iterator
+import csv
+import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,98 +12,74 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from common.artifact import Artifact, Manifest
-from common.images import to_three_channels, to_vgg16
+from common.images import Preprocessing, prepare, to_square, to_three_channels
 from common.labels import LABELS
+from training.dataset import Faces
+from training.metrics import LEAST, Scores
+from training.metrics import softmax as softmax  # tests import it from here
 from training.quiet import quiet
 
 BATCH: Final = 64
-BINS: Final = 15
-"""Bins of the expected calibration error, as in Guo et al. (2017)."""
-
-Scores = NDArray[np.float32] | NDArray[np.float64]
 
 
-def softmax(logits: Scores, temperature: float = 1.0) -> NDArray[np.float64]:
-    """Probabilities ``(N, K)`` of logits ``(N, K)`` divided by a temperature above 0."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+@dataclass(frozen=True)
+class Answers:
+    """What a model said to faces whose emotions are known."""
 
+    faces: Faces
+    probabilities: NDArray[np.float64]
+    """``(N, 7)``."""
 
-def accuracy(scores: Scores, emotions: NDArray[np.int64]) -> float:
-    """Share of rows, 0 to 1, whose highest score is the right one."""
-    return float((scores.argmax(axis=1) == emotions).mean())
+    @property
+    def given(self) -> NDArray[np.int64]:
+        """The answers, ``(N,)``, 0 to 6."""
+        return np.asarray(self.probabilities.argmax(axis=1))
 
-
-def log_loss(logits: Scores, emotions: NDArray[np.int64], temperature: float = 1.0) -> float:
-    """Mean negative log-likelihood in nats of the right emotions."""
-    scaled = logits.astype(np.float64) / temperature
-    top = scaled.max(axis=1)
-    norm = top + np.log(np.exp(scaled - top[:, np.newaxis]).sum(axis=1))
-    return float((norm - scaled[np.arange(len(emotions)), emotions]).mean())
-
-
-def calibration_error(probabilities: Scores, emotions: NDArray[np.int64]) -> float:
-    """Expected calibration error, 0 to 1: how far confidence is from accuracy, on average.
-
-    Confidences fall into ``BINS`` bins of equal width (Guo et al. 2017, equation 3).
-    """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == emotions
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [
-        abs(float(right[bins == index].sum()) - float(confidence[bins == index].sum()))
-        for index in range(BINS)
-    ]
-    return sum(gaps) / len(emotions)
-
-
-def fit_temperature(logits: Scores, emotions: NDArray[np.int64]) -> float:
-    """The temperature between 0.01 and 100 with the least log loss (Guo et al. 2017).
-
-    Log loss is convex in 1/T, so thirds of an interval of 1/T are cut away until it is narrow.
-    """
-    low, high = 0.01, 100.0
-    while high - low > 1e-6 * low:
-        third = (high - low) / 3
-        lower, upper = low + third, high - third
-        if log_loss(logits, emotions, 1 / lower) < log_loss(logits, emotions, 1 / upper):
-            high = upper
-        else:
-            low = lower
-    return 2 / (low + high)
-
-
-def confusion(scores: Scores, emotions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts ``(7, 7)``: rows are true emotions, columns given ones."""
-    size = len(LABELS)
-    counts = np.bincount(emotions * size + scores.argmax(axis=1), minlength=size * size)
-    return counts.reshape(size, size).astype(np.int64)
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Their probabilities, ``(N,)``."""
+        return np.asarray(self.probabilities.max(axis=1))
 
 
 class LiteRtModel:
-    """A LiteRT file at work on batches of faces; reads and writes int8 or float32 tensors."""
+    """A LiteRT file at work on batches of faces; reads and writes int8 or float32 tensors.
 
-    def __init__(self, path: Path, preprocessing: str = "vgg16", threads: int = 2) -> None:
+    Args:
+        path: The file.
+        preprocessing: As in the manifest.
+        threads: How many LiteRT may use.
+        size: Side in pixels that faces are scaled to; without it they are taken as they are.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        preprocessing: Preprocessing = "vgg16",
+        threads: int = 2,
+        size: int | None = None,
+    ) -> None:
         with quiet():
             self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()  # this is when it talks
         self._preprocessing = preprocessing
+        self._size = size
         self._batch = 0
 
     def run(self, pixels: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-        """Outputs ``(N, 7) float32`` for faces ``(N, 48, 48) uint8``."""
+        """Outputs ``(N, 7) float32`` for faces ``(N, S, S) uint8``."""
         task = progress.add_task("LiteRT", total=len(pixels))
         outputs = []
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
+            if self._size:
+                part = np.stack([to_square(face, self._size) for face in part])
             outputs.append(self._run_batch(part))
             progress.advance(task, len(part))
         return np.concatenate(outputs)
 
     def _run_batch(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
         colour = to_three_channels(gray)
-        vgg16 = self._preprocessing == "vgg16"
-        pictures = to_vgg16(colour) if vgg16 else colour.astype(np.float32)
+        pictures = prepare(colour, self._preprocessing)
         entry = self._interpreter.get_input_details()[0]
         if len(gray) != self._batch:
             self._interpreter.resize_tensor_input(entry["index"], pictures.shape)
@@ -118,7 +96,7 @@ def _quantize(values: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[An
         return values
     scale, zero = tensor["quantization"]
     limits = np.iinfo(tensor["dtype"])
-    rounded = np.clip(np.rint(values / scale) + zero, limits.min, limits.max)
+    rounded = np.clip(np.rint(values / scale + zero), limits.min, limits.max)
     return np.asarray(rounded, dtype=tensor["dtype"])
 
 
@@ -130,38 +108,48 @@ def _dequantize(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.floa
 
 
 def to_probabilities(outputs: Scores, manifest: Manifest) -> NDArray[np.float64]:
-    """What a model says, as its manifest tells to read it."""
-    if manifest.output == "probabilities":
-        return outputs.astype(np.float64)
-    return softmax(outputs, manifest.temperature)
+    """What a model says, as its manifest tells to read it and as the classifier reads it.
+
+    Args:
+        outputs: ``(N, 7)`` model outputs.
+        manifest: Says whether they are logits or probabilities, and the temperature.
+
+    Returns:
+        ``(N, 7)``, rows sum to 1; int8 probabilities, which do not quite, are scaled to.
+    """
+    if manifest.output == "logits":
+        return softmax(outputs, manifest.temperature)
+    given = outputs.astype(np.float64)
+    if manifest.temperature == 1.0:
+        return np.asarray(given / given.sum(axis=1, keepdims=True))
+    return softmax(np.log(np.maximum(given, LEAST)), manifest.temperature)
 
 
 def open_served(artifact: Artifact) -> LiteRtModel:
-    """The file of an artifact that the classifier serves."""
-    return LiteRtModel(artifact.verified("litert-int8"), artifact.manifest.preprocessing)
+    """The int8 file of an artifact, fed as the classifier feeds it.
 
-
-def report(probabilities: Scores, emotions: NDArray[np.int64]) -> dict[str, Any]:
-    """Accuracy, calibration error, recall and precision of each emotion, confusion counts.
-
-    Recall is ``None`` for an emotion that never occurs, precision for one that is never given.
+    Raises:
+        AffectlineError: The artifact has no int8 file, or a damaged one.
     """
-    counts = confusion(probabilities, emotions)
-    return {
-        "rows": len(emotions),
-        "accuracy": accuracy(probabilities, emotions),
-        "calibration_error": calibration_error(probabilities, emotions),
-        "mean_confidence": float(probabilities.max(axis=1).mean()),
-        "emotions": {
-            label: {"recall": recall, "precision": precision}
-            for label, recall, precision in zip(
-                LABELS, _shares(counts), _shares(counts.T), strict=True
-            )
-        },
-        "confusion": counts.tolist(),
-    }
+    manifest = artifact.manifest
+    path = artifact.verified("litert-int8")
+    return LiteRtModel(path, manifest.preprocessing, size=manifest.input_height)
 
 
-def _shares(counts: NDArray[np.int64]) -> Iterator[float | None]:
-    for index, row in enumerate(counts):
-        yield float(row[index] / row.sum()) if row.sum() else None
+def predictions(answers: Answers) -> str:
+    """Every answer as CSV: source, label, given, confidence and the seven probabilities."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("source", "label", "given", "confidence", *LABELS))
+    rows = zip(
+        answers.faces.sources,
+        answers.faces.emotions,
+        answers.given,
+        answers.confidence,
+        answers.probabilities,
+        strict=True,
+    )
+    for source, right, given, confidence, shares in rows:
+        numbers = (f"{value:.6f}" for value in (confidence, *shares))
+        table.writerow((source, LABELS[right], LABELS[given], *numbers))
+    return text.getvalue()

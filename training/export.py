@@ -16,20 +16,25 @@ from rich.progress import Progress
 
 from common.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
 from common.errors import AffectlineError
-from common.images import FER_SIZE
+from common.images import Preprocessing
 from common.labels import LABELS
+from training.card import CARD_FILE, card
 from training.dataset import Faces
-from training.evaluate import (
-    LiteRtModel,
+from training.evaluate import LiteRtModel
+from training.features import run_model
+from training.metrics import (
     accuracy,
+    against,
     calibration_error,
     fit_temperature,
     log_loss,
     softmax,
 )
 from training.model import cut_softmax, input_batches
+from training.network import blend
 from training.quiet import quiet
 from training.runs import (
+    LAST_LAYERS,
     LOGITS_FILE,
     MODEL_FILE,
     RUN_FILE,
@@ -42,6 +47,10 @@ from training.splits import Split
 SAMPLE: Final = 512
 """Training faces shown to the converter, so that it learns each tensor's range."""
 INT8_FILE: Final = "model.tflite"
+FLOAT32_FILE: Final = "model-float32.tflite"
+
+People = NDArray[np.int64] | None
+"""Label that most FER+ voters chose for each row, -1 where there is none."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +88,40 @@ def load_run(folder: Path, faces: Faces) -> Run:
     return Run(model, logits, record)
 
 
-def convert_to_int8(model: Any, samples: NDArray[np.uint8]) -> bytes:
+def reblend(run: Run, folder: Path, votes: float, faces: Faces, progress: Progress) -> Run:
+    """A run of the strong recipe with another weight for the layer that learnt FER+'s votes.
+
+    Raises:
+        AffectlineError: The run has no such layer.
+    """
+    file = folder / LAST_LAYERS
+    if not file.is_file():
+        raise AffectlineError(
+            f"the run {folder} has no layer that learnt votes",
+            "leave --votes-weight out, or train with --recipe strong and --votes",
+        )
+    run.model.get_layer("logits").set_weights(blend(np.load(file), votes))
+    logits = run_model(cut_softmax(run.model), faces.pixels, progress, "Float model")
+    settings = {**run.record["settings"], "votes_weight": votes}
+    return Run(run.model, logits, {**run.record, "settings": settings})
+
+
+def convert_to_int8(
+    model: Any, samples: NDArray[np.uint8], preprocessing: Preprocessing = "vgg16"
+) -> bytes:
     """Quantize weights and activations after training (Jacob et al. 2018).
 
     Args:
-        model: Keras model of preprocessed pictures ``(N, 48, 48, 3)``.
-        samples: Training faces ``(S, 48, 48) uint8``, whose activations set the ranges.
+        model: Keras model of preprocessed pictures ``(N, S, S, 3)``.
+        samples: Training faces ``(K, S, S) uint8``, whose activations set the ranges.
+        preprocessing: What is done to their pixels.
 
     Returns:
         A LiteRT file with int8 input and output.
     """
 
     def representative() -> Iterator[list[NDArray[np.float32]]]:
-        for picture in input_batches(samples, 1):
+        for picture in input_batches(samples, 1, preprocessing):
             yield [picture]
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
@@ -104,6 +134,12 @@ def convert_to_int8(model: Any, samples: NDArray[np.uint8]) -> bytes:
         return bytes(converter.convert())
 
 
+def convert_to_float32(model: Any) -> bytes:
+    """The model as a LiteRT file, nothing rounded."""
+    with quiet():
+        return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+
+
 def choose_samples(faces: Faces, seed: int) -> NDArray[np.uint8]:
     """Faces of the training split alone, drawn without repeats."""
     pixels = faces.only(Split.TRAINING).pixels
@@ -112,7 +148,7 @@ def choose_samples(faces: Faces, seed: int) -> NDArray[np.uint8]:
 
 
 def measure(
-    logits: NDArray[np.float32], faces: Faces, temperature: float
+    logits: NDArray[np.float32], faces: Faces, temperature: float, people: People = None
 ) -> dict[str, dict[str, float]]:
     """Figures of each split that has rows; ``raw`` ones are at temperature 1."""
     figures = {}
@@ -128,11 +164,22 @@ def measure(
             "log_loss": log_loss(part, emotions, temperature),
             "log_loss_raw": log_loss(part, emotions),
         }
+        if people is not None:
+            found = against(part, people[rows])
+            figures[split.value] |= {
+                "ferplus_" + name: found[name] for name in ("rows", "accuracy")
+            }
     return figures
 
 
 def export(
-    run: Run, faces: Faces, out: Path, name: str, with_reference: bool, progress: Progress
+    run: Run,
+    faces: Faces,
+    out: Path,
+    name: str,
+    with_reference: bool,
+    progress: Progress,
+    people: People = None,
 ) -> Manifest:
     """Write an artifact to a folder, all of it or nothing.
 
@@ -141,8 +188,9 @@ def export(
         faces: The data it was trained on.
         out: The artifact's folder; an artifact that is there already is replaced.
         name: The artifact's name.
-        with_reference: Whether the float model goes along, for the reference backend.
+        with_reference: Whether the float model goes along: LiteRT, Keras file and SavedModel.
         progress: A bar for the evaluation of the int8 file.
+        people: Majority of FER+'s votes for each row, to measure against as well.
 
     Raises:
         AffectlineError: The folder holds something that is not an artifact, or the data lacks
@@ -151,14 +199,18 @@ def export(
     check_artifact_folder(out)
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
     logits_model = cut_softmax(run.model)
-    content = convert_to_int8(logits_model, choose_samples(faces, run.record["settings"]["seed"]))
+    settings = run.record["settings"]
+    preprocessing = settings.get("preprocessing", "vgg16")
+    samples = choose_samples(faces, settings["seed"])
+    content = convert_to_int8(logits_model, samples, preprocessing)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
         folder = Path(made) / "new"
         folder.mkdir()
         files = write_models(logits_model, content, folder, with_reference)
-        int8_logits = LiteRtModel(folder / INT8_FILE).run(faces.pixels, progress)
-        manifest = describe(run, faces, int8_logits, name, files)
+        int8_logits = LiteRtModel(folder / INT8_FILE, preprocessing).run(faces.pixels, progress)
+        manifest = describe(run, faces, int8_logits, name, files, people)
+        (folder / CARD_FILE).write_text(card(manifest, int8_logits, faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         if out.exists():
             out.rename(Path(made) / "old")
@@ -174,7 +226,8 @@ def write_models(
     (folder / INT8_FILE).write_bytes(int8)
     if with_reference:
         # Without their softmax too: `output` in the manifest holds for every file.
-        names |= {"keras": MODEL_FILE, "saved_model": SAVED_MODEL}
+        names |= {"litert-float32": FLOAT32_FILE, "keras": MODEL_FILE, "saved_model": SAVED_MODEL}
+        (folder / FLOAT32_FILE).write_bytes(convert_to_float32(logits_model))
         logits_model.save(folder / MODEL_FILE)
         logits_model.export(folder / SAVED_MODEL, format="tf_saved_model", verbose=False)
     return {
@@ -188,6 +241,7 @@ def describe(
     int8_logits: NDArray[np.float32],
     name: str,
     files: dict[Format, ModelFile],
+    people: People,
 ) -> Manifest:
     """The manifest, with a temperature that never saw the private test rows."""
     held_out = faces.rows(Split.PUBLIC_TEST)
@@ -195,15 +249,15 @@ def describe(
     return Manifest(
         name=name,
         labels=LABELS,
-        input_height=FER_SIZE,
-        input_width=FER_SIZE,
-        preprocessing="vgg16",
+        input_height=run.model.input_shape[1],
+        input_width=run.model.input_shape[2],
+        preprocessing=run.record["settings"].get("preprocessing", "vgg16"),
         output="logits",
         temperature=temperature,
         files=files,
         metrics={
-            "litert-int8": measure(int8_logits, faces, temperature),
-            "float32": measure(run.logits, faces, temperature),
+            "litert-int8": measure(int8_logits, faces, temperature, people),
+            "float32": measure(run.logits, faces, temperature, people),
         },
         training={
             **run.record,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from common.images import Preprocessing
 from training.model import FEATURES, input_batches, weights_digest
 
 BATCH: Final = 64
@@ -16,20 +17,28 @@ BATCH: Final = 64
 
 
 def extract_features(
-    backbone: Any, pixels: NDArray[np.uint8], progress: Progress, cache: Path
+    backbone: Any,
+    pixels: NDArray[np.uint8],
+    progress: Progress,
+    cache: Path,
+    preprocessing: Preprocessing = "vgg16",
 ) -> NDArray[np.float32]:
     """Send pictures ``(N, 48, 48) uint8`` through the backbone, or find them in the cache.
 
     Returns:
-        ``(N, 512) float32``, not normalised, as in the paper.
+        ``(N, 512) float32``, not normalised, as in the paper; for a model that is cut elsewhere
+        as many columns as it has outputs.
     """
-    key = hashlib.sha256(pixels.tobytes() + weights_digest(backbone)).hexdigest()
-    file = cache / f"features-{key[:32]}.npy"
+    width = backbone.output_shape[-1]
+    digest = hashlib.sha256(pixels.tobytes() + weights_digest(backbone))
+    if (preprocessing, width) != ("vgg16", FEATURES):
+        digest.update(f"{preprocessing} {width}".encode())
+    file = cache / f"features-{digest.hexdigest()[:32]}.npy"
     if file.exists():
         kept: NDArray[np.float32] = np.load(file)
-        if kept.shape == (len(pixels), FEATURES):
+        if kept.shape == (len(pixels), width):
             return kept
-    features = run_model(backbone, pixels, progress, "VGG16 features")
+    features = run_model(backbone, pixels, progress, "VGG16 features", preprocessing)
     cache.mkdir(parents=True, exist_ok=True)
     # Under another name first: an interrupted write must never look like a finished one.
     partial = file.with_suffix(f".{os.getpid()}.npy")
@@ -39,12 +48,16 @@ def extract_features(
 
 
 def run_model(
-    model: Any, pixels: NDArray[np.uint8], progress: Progress, title: str
+    model: Any,
+    pixels: NDArray[np.uint8],
+    progress: Progress,
+    title: str,
+    preprocessing: Preprocessing = "vgg16",
 ) -> NDArray[np.float32]:
     """Outputs ``(N, K) float32`` of a model for faces ``(N, 48, 48) uint8``."""
     task = progress.add_task(title, total=len(pixels))
     outputs = []
-    for batch in input_batches(pixels, BATCH):
+    for batch in input_batches(pixels, BATCH, preprocessing):
         outputs.append(np.asarray(model.predict_on_batch(batch), dtype=np.float32))
         progress.advance(task, len(batch))
     return np.concatenate(outputs)

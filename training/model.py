@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import AffectlineError
-from common.images import FER_SIZE, to_three_channels, to_vgg16
+from common.images import FER_SIZE, Preprocessing, prepare, to_three_channels
 from common.labels import LABELS
 
 HIDDEN: Final = (256, 128, 64)
@@ -19,21 +19,27 @@ FEATURES: Final = 512
 """Outputs of VGG16's last block, averaged over the picture."""
 
 
-def build_backbone(weights: Path | Literal["imagenet"] | None = "imagenet") -> Any:
-    """VGG16 without its top: ``(N, 48, 48, 3)`` preprocessed to ``(N, 512)``, frozen.
+def load_vgg16(
+    weights: Path | Literal["imagenet"] | None,
+    input_shape: tuple[int | None, int | None, int],
+    pooling: Literal["avg"] | None = None,
+) -> Any:
+    """VGG16's convolutions and poolings.
 
     Args:
         weights: A file, ``imagenet`` for Keras' own download, or ``None`` for random weights.
+        input_shape: Height, width and channels; ``None`` leaves a side open.
+        pooling: ``avg`` averages the last map.
 
     Raises:
         AffectlineError: The weights cannot be read, fetched or fitted.
     """
     try:
-        backbone = keras.applications.VGG16(
+        return keras.applications.VGG16(
             include_top=False,
             weights=str(weights) if isinstance(weights, Path) else weights,
-            input_shape=(FER_SIZE, FER_SIZE, 3),
-            pooling="avg",
+            input_shape=input_shape,
+            pooling=pooling,
         )
     except Exception as error:  # Keras raises a bare Exception when a download fails.
         reason = str(error).splitlines()[0]
@@ -46,17 +52,28 @@ def build_backbone(weights: Path | Literal["imagenet"] | None = "imagenet") -> A
             f"Keras could not fetch VGG16's ImageNet weights ({reason})",
             "go online once, or name a file with --backbone-weights",
         ) from error
+
+
+def build_backbone(
+    weights: Path | Literal["imagenet"] | None = "imagenet", size: int = FER_SIZE
+) -> Any:
+    """The paper's, frozen: preprocessed ``(N, size, size, 3)`` to features ``(N, 512)``.
+
+    Raises:
+        AffectlineError: The weights cannot be read, fetched or fitted.
+    """
+    backbone = load_vgg16(weights, (size, size, 3), pooling="avg")
     backbone.trainable = False
     return backbone
 
 
-def build_head(hidden: tuple[int, ...] = HIDDEN) -> Any:
+def build_head(hidden: tuple[int, ...] = HIDDEN, features: int = FEATURES) -> Any:
     """Features ``(N, 512)`` to probabilities ``(N, 7)``; weights follow Keras' global seed."""
     layers = [keras.layers.Dense(units, activation="relu") for units in hidden]
     # Softmax is a layer of its own, so that an export can end at the logits.
     return keras.Sequential(
         [
-            keras.Input((FEATURES,)),
+            keras.Input((features,)),
             *layers,
             keras.layers.Dense(len(LABELS), name="logits"),
             keras.layers.Softmax(name="probabilities"),
@@ -91,10 +108,17 @@ def weights_digest(model: Any) -> bytes:
     return digest.digest()
 
 
-def input_batches(pixels: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.float32]]:
+def input_batches(
+    pixels: NDArray[np.uint8], size: int, preprocessing: Preprocessing = "vgg16"
+) -> Iterator[NDArray[np.float32]]:
     """Grayscale faces ``(N, 48, 48) uint8`` as network input, a batch at a time.
 
     All of FER2013 would be a gigabyte as float32 colour pictures, a batch is a few megabytes.
+
+    Args:
+        pixels: The faces.
+        size: Faces in a batch.
+        preprocessing: What is done to their pixels.
     """
     for start in range(0, len(pixels), size):
-        yield to_vgg16(to_three_channels(pixels[start : start + size]))
+        yield prepare(to_three_channels(pixels[start : start + size]), preprocessing)

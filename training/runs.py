@@ -1,17 +1,23 @@
 """The folders that training reads and writes; free of TensorFlow, so that mistakes show at once."""
 
+import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from common.artifact import MANIFEST
 from common.errors import AffectlineError
+from common.images import FER_SIZE
 
 HISTORY: Final = "history.csv"
 LOGITS_FILE: Final = "logits.npy"
 MODEL_FILE: Final = "model.keras"
 SAVED_MODEL: Final = "saved_model"
 RUN_FILE: Final = "run.json"
+LAST_LAYERS: Final = "last_layers.npz"
+SETTINGS: Final = "settings.json"
+CHECKPOINTS: Final = "checkpoints"
+TENSORBOARD: Final = "tensorboard"
 
 
 def cache_folder() -> Path:
@@ -52,6 +58,40 @@ def claim_run_folder(folder: Path) -> None:
         )
 
 
+def open_run_folder(folder: Path, asked: dict[str, Any], resume: bool) -> None:
+    """Begin a run's folder, or find that it was begun for the same.
+
+    Args:
+        folder: The run's own.
+        asked: Everything that decides what the run comes to; kept in ``settings.json``.
+        resume: Whether the folder is to be gone on with.
+
+    Raises:
+        AffectlineError: A new run's folder is used, or an old one was begun for something else.
+    """
+    file = folder / SETTINGS
+    if not resume:
+        claim_run_folder(folder)
+        file.write_text(json.dumps(asked, indent=2) + "\n")
+        return
+    if (folder / RUN_FILE).exists():
+        raise AffectlineError(f"the run in {folder} is finished", "export it, or begin another")
+    try:
+        begun = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise AffectlineError(
+            f"{folder} is not a run to resume (no {SETTINGS} that can be read)",
+            "name the folder of an unfinished run, or leave --resume out",
+        ) from error
+    for name in sorted(begun.keys() | asked.keys()):
+        if begun.get(name) != asked.get(name):
+            raise AffectlineError(
+                f"the run in {folder} was begun with {name.replace('_', ' ')} "
+                f"{begun.get(name, 'by default')}, not {asked.get(name, 'by default')}",
+                "resume it with the same options and data",
+            )
+
+
 def check_run_folder(folder: Path) -> None:
     """See that a run went to its end.
 
@@ -64,6 +104,22 @@ def check_run_folder(folder: Path) -> None:
                 f"{folder} is not a finished run (it has no {name})",
                 "name a folder that affectline-train fit wrote to its end",
             )
+
+
+def image_size(folder: Path) -> int:
+    """Side in pixels of the pictures that a finished run's model wants.
+
+    Raises:
+        AffectlineError: The run's record cannot be read.
+    """
+    try:
+        settings = json.loads((folder / RUN_FILE).read_text())["settings"]
+        return int(settings.get("image_size", FER_SIZE))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AffectlineError(
+            f"the run {folder} is damaged ({RUN_FILE}: {error!r})",
+            "train again with affectline-train fit",
+        ) from error
 
 
 def check_artifact_folder(out: Path) -> None:

@@ -1,7 +1,5 @@
 """The served int8 model and its TensorFlow reference, side by side in the classifier."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,6 @@ import pytest
 
 from common import artifact
 from services.classifier import open_model, to_probabilities
-from tests.conftest import SHARED
 
 pytest.importorskip("tensorflow", reason="needs the training extra")
 pytestmark = [
@@ -22,34 +19,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model, trained and exported with its reference as a user would."""
-    data = SHARED / "fer2013.csv.xz"
-    weights = SHARED / "vgg16_imagenet_notop.weights.h5"
-    if not (data.exists() and weights.exists()):
-        pytest.skip("../shared/data with FER2013 and the ImageNet weights is not here")
-    folder = tmp_path_factory.mktemp("reference")
-    rows = pd.read_csv(data, nrows=240)
-    rows.loc[200:219, "Usage"] = "PublicTest"
-    rows.loc[220:, "Usage"] = "PrivateTest"
-    rows.to_csv(folder / "faces.csv", index=False)
-    train = [sys.executable, "-m", "training.cli"]
-    common = ["--data", str(folder / "faces.csv")]
-    for command in (
-        ["fit", *common, "--backbone-weights", str(weights), "--epochs", "5", "--out",
-         str(folder / "run")],
-        ["export", str(folder / "run"), *common, "--out", str(folder / "model"),
-         "--with-reference"],
-    ):  # fmt: skip
-        done = subprocess.run([*train, *command], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    return folder
-
-
-def test_int8_keras_and_saved_model_agree(reference: Path) -> None:
-    loaded = artifact.load(reference / "model")
-    rows = pd.read_csv(reference / "faces.csv")["pixels"][200:]
+def test_int8_keras_and_saved_model_agree(trained: Path, some_faces: Path) -> None:
+    loaded = artifact.load(trained / "model")
+    rows = pd.read_csv(some_faces)["pixels"][100:]
     faces = np.stack([np.array(r.split(), np.uint8).reshape(48, 48) for r in rows])
     outputs = {
         "litert": open_model(loaded, "litert").predict(faces),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from training import cli, dataset
+from training.commands import evaluate
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -39,6 +40,15 @@ def test_help_has_an_example(
             ["fit", "--data", "none.csv", "--backbone-weights", "none.h5"],
             "no file --backbone-weights none.h5",
         ),
+        (
+            ["fit", "--data", "none.csv", "--recipe", "paper", "--votes", "v.csv"],
+            "--votes is not for --recipe paper",
+        ),
+        (
+            ["fit", "--data", "none.csv", "--preprocessing", "raw"],
+            "--preprocessing raw is not for --recipe strong",
+        ),
+        (["fit", "--data", "none.csv", "--resume"], "--resume needs the run folder"),
         (["evaluate", "--data", "none.csv", "--artifact", "nowhere"], "no model at nowhere"),
         (["export", "nowhere", "--data", "none.csv", "--out", "new"], "nowhere is not a finished"),
     ],
@@ -60,7 +70,7 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(
 def test_ctrl_c_is_one_line_and_exit_code_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    def interrupted(path: Path) -> None:
+    def interrupted(path: Path, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dataset, "load", interrupted)
@@ -70,5 +80,5 @@ def test_ctrl_c_is_one_line_and_exit_code_130(
 
 
 def test_the_table_shows_what_is_unknown_as_a_dash() -> None:
-    assert cli.as_percent(None) == "-"
-    assert cli.as_percent(0.4375) == "43.8%"
+    assert evaluate.as_percent(None) == "-"
+    assert evaluate.as_percent(0.4375) == "43.8%"

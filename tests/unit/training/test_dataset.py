@@ -1,8 +1,15 @@
+import bz2
+import gzip
+import io
 import lzma
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from common.errors import AffectlineError
 from training import dataset
@@ -10,12 +17,22 @@ from training.splits import Split
 
 FACE = " ".join(str(value % 256) for value in range(2304))
 HEADER = "emotion,pixels,Usage"
+ROW = f"3,{FACE},Training\n".encode()
+CONTENT = f"{HEADER}\n".encode() + ROW
 
 
 def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
     file = folder / "faces.csv"
     file.write_text("\n".join([header, *rows]) + "\n")
     return file
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
 
 
 def test_pixels_become_pictures_row_by_row(tmp_path: Path) -> None:
@@ -41,11 +58,63 @@ def test_splits_follow_usage(tmp_path: Path) -> None:
     assert faces.only(Split.TEST).emotions.tolist() == [1, 2]
 
 
-def test_compression_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("faces.csv.xz", lzma.compress(CONTENT)),
+        ("faces.csv.gz", gzip.compress(CONTENT)),
+        ("faces.csv.bz2", bz2.compress(CONTENT)),
+        ("faces.zip", zipped({"fer/faces.csv": CONTENT, "fer/README": b"", "__MACOSX/f.csv": b""})),
+        ("FACES.CSV.GZ", gzip.compress(CONTENT)),
+        ("marked.csv", b"\xef\xbb\xbf" + CONTENT),
+        ("windows.csv", CONTENT.replace(b"\n", b"\r\n")),
+        ("unfinished.csv", CONTENT.strip()),
+        ("commas.csv", CONTENT.strip() + b",,"),
+        ("quoted.csv", CONTENT.replace(FACE.encode(), b'"' + FACE.encode() + b'"')),
+        ("more.csv", f"Usage, pixels,name,emotion\nTraining,{FACE},ada,3\n".encode()),
+    ],
+)
+def test_how_it_is_written_changes_nothing(tmp_path: Path, name: str, content: bytes) -> None:
     plain = write(tmp_path, f"3,{FACE},Training")
-    packed = tmp_path / "faces.csv.xz"
-    packed.write_bytes(lzma.compress(plain.read_bytes()))
-    assert dataset.load(packed).sha256 == dataset.load(plain).sha256
+    other = tmp_path / name
+    other.write_bytes(content)
+    assert dataset.load(other).sha256 == dataset.load(plain).sha256
+
+
+def test_pictures_come_at_the_size_that_is_asked_for(tmp_path: Path) -> None:
+    file = write(tmp_path, f"3,{FACE},Training", f"6,{' '.join(['9'] * 2304)},Training")
+    faces = dataset.load(file, size=96)
+    assert faces.pixels.shape == (2, 96, 96)
+    assert (faces.pixels[1] == 9).all()
+    assert dataset.load(file, size=32).pixels.shape == (2, 32, 32)
+
+
+def test_without_votes_the_shares_are_zero_and_rows_are_numbered(tmp_path: Path) -> None:
+    faces = dataset.load(write(tmp_path, f"3,{FACE},Training", f"6,{FACE},PublicTest"))
+    assert faces.votes.shape == (2, 7)
+    assert faces.votes.dtype == np.float32
+    assert not faces.votes.any()
+    assert faces.sources == ("row 1", "row 2")
+
+
+def test_a_split_keeps_its_votes_and_names() -> None:
+    faces = dataset.Faces(
+        np.zeros((3, 48, 48), np.uint8),
+        np.array([0, 1, 2]),
+        np.array(["Training", "PublicTest", "Training"]),
+        np.eye(7, dtype=np.float32)[:3],
+        ("a", "b", "c"),
+    )
+    chosen = faces.only(Split.TRAINING)
+    assert chosen.votes.argmax(axis=1).tolist() == [0, 2]
+    assert chosen.sources == ("a", "c")
+
+
+def test_the_fingerprint_of_faces_does_not_change(tmp_path: Path) -> None:
+    faces = dataset.load(write(tmp_path, f"3,{FACE},Training"))
+    assert faces.sha256 == "3b437fb7c4812f1cecba236bd7ba57c030b82764a662e609756e0cffa72782ab"
+    voted = replace(faces, votes=np.eye(7, dtype=np.float32)[:1])
+    assert voted.sha256 == faces.sha256
 
 
 def test_fingerprint_sees_a_changed_label(tmp_path: Path) -> None:
@@ -64,13 +133,16 @@ def test_rows_limits_what_is_read(tmp_path: Path) -> None:
     assert len(dataset.load(file, rows=1)) == 1
 
 
-def test_a_bad_row_beyond_the_first_chunk_keeps_its_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dataset, "CHUNK", 2)
-    rows = [f"3,{FACE},Training"] * 4 + [f"3,{FACE} 7,Training"]
-    with pytest.raises(AffectlineError, match=r"^row 5 has 2305 pixels, not 2304: "):
+def test_a_bad_row_keeps_its_number_among_empty_lines(tmp_path: Path) -> None:
+    rows = [f"3,{FACE},Training", "", f"3,{FACE},Training", "   ", f"3,{FACE} 7,Training"]
+    with pytest.raises(AffectlineError, match=r"^row 3 has 2305 pixels, not 2304: "):
         dataset.load(write(tmp_path, *rows))
+
+
+def test_the_first_bad_row_is_refused_with_a_hint_at_the_check(tmp_path: Path) -> None:
+    file = write(tmp_path, f"3,{FACE},Training", f"3,{FACE},Test", f"7,{FACE},Training")
+    with pytest.raises(AffectlineError, match=r"^row 2 .*affectline-train data check .*faces.csv"):
+        dataset.load(file)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +154,11 @@ def test_a_bad_row_beyond_the_first_chunk_keeps_its_number(
         (f"3,{FACE.replace('17', '-1', 1)},Training", "row 2 has the pixel value '-1'"),
         (f"3,{FACE.replace('17', '1.5', 1)},Training", "row 2 has the pixel value '1.5'"),
         (f"3,{FACE.replace('17', 'x', 1)},Training", "row 2 has the pixel value 'x'"),
+        (f"3,{FACE.replace('17', '9' * 5000, 1)},Training", "row 2 has the pixel value '999"),
+        (f"3,{FACE.replace('17', chr(0), 1)},Training", "row 2 has the pixel value '\\x00'"),
+        (f"3,{FACE.replace('17', chr(0x661), 1)},Training", "row 2 has the pixel value '\u0661'"),
+        (f"3,{FACE},Training,more", "row 2 has 4 fields, not 3"),
+        (f"3,{FACE}", "row 2 has the Usage ''"),
         (f"7,{FACE},Training", "row 2 has the emotion '7'"),
         (f"-1,{FACE},Training", "row 2 has the emotion '-1'"),
         (f"happy,{FACE},Training", "row 2 has the emotion 'happy'"),
@@ -118,7 +195,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     [
         ("empty.csv", b""),
         ("binary.csv", bytes(range(256)) * 4),
-        ("torn.csv.xz", lzma.compress(b"emotion,pixels,Usage\n" * 99)[:-30]),
+        ("torn.csv.xz", lzma.compress(CONTENT + ROW * 99)[:-30]),
+        ("torn.csv.gz", gzip.compress(CONTENT + ROW * 99)[:-30]),
+        ("torn.csv.zip", zipped({"faces.csv": CONTENT})[:-30]),
+        ("two.csv.zip", zipped({"a.csv": CONTENT, "b.csv": CONTENT})),
+        ("wide.csv", CONTENT.decode().encode("utf-16")),
+        ("quote.csv", CONTENT + b'3,"' + b"1 " * 99_999),
         ("plain.csv.xz", b"emotion,pixels,Usage\n"),
         ("plain.csv.gz", b"emotion,pixels,Usage\n"),
         ("plain.csv.zip", b"emotion,pixels,Usage\n"),
@@ -137,3 +219,18 @@ def test_a_split_without_rows_is_named(tmp_path: Path) -> None:
     faces = dataset.load(write(tmp_path, f"3,{FACE},Training"))
     with pytest.raises(AffectlineError, match="no PrivateTest rows"):
         faces.only(Split.PRIVATE_TEST)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=60), st.integers(0, len(CONTENT) - 1))
+def test_any_damage_is_read_or_named(
+    tmp_path_factory: pytest.TempPathFactory, text: str, place: int
+) -> None:
+    damaged = CONTENT[:place] + text.encode("utf-8", "surrogatepass") + CONTENT[place + 1 :]
+    file = tmp_path_factory.mktemp("damaged") / "faces.csv"
+    file.write_bytes(damaged)
+    try:
+        rows = len(dataset.load(file))
+    except AffectlineError as error:
+        rows = len(str(error).splitlines())
+    assert rows == 1

@@ -1,64 +1,87 @@
-import math
+"""The measured model is the served one."""
+
+import csv
+import io
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from rich.progress import Progress
 
+from common import artifact
+from common.artifact import Manifest, ModelFile
+from common.images import to_square
+from common.labels import LABELS
+from services import classifier
 from training import evaluate
-
-LOGITS = np.array([[4.0, 0, 0, 0, 0, 0, 0], [0, 4.0, 0, 0, 0, 0, 0]])
-
-
-def test_softmax_sums_to_one_even_for_huge_logits() -> None:
-    probabilities = evaluate.softmax(np.array([[1000.0, 0.0, -1000.0]]))
-    assert probabilities.tolist() == [[1.0, 0.0, 0.0]]
+from training.dataset import Faces
 
 
-@given(st.floats(0.1, 50), st.lists(st.floats(-100, 100), min_size=7, max_size=7))
-def test_temperature_keeps_the_order(temperature: float, row: list[float]) -> None:
-    logits = np.array([row])
-    probabilities = evaluate.softmax(logits, temperature)
-    assert probabilities.sum() == pytest.approx(1)
-    assert probabilities[0, logits.argmax()] == probabilities.max()
+@pytest.fixture
+def progress() -> Progress:
+    return Progress(disable=True)
 
 
-def test_accuracy_counts_highest_scores() -> None:
-    assert evaluate.accuracy(LOGITS, np.array([0, 0])) == 0.5
+def noise(count: int, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size), dtype=np.uint8)
 
 
-def test_log_loss_of_even_scores_is_log_of_seven() -> None:
-    assert evaluate.log_loss(np.zeros((3, 7)), np.array([0, 1, 2])) == pytest.approx(math.log(7))
+def described(output: str, temperature: float) -> Manifest:
+    return Manifest.model_validate(
+        {
+            "name": "made-up",
+            "labels": LABELS,
+            "input_height": 48,
+            "input_width": 48,
+            "preprocessing": "raw",
+            "output": output,
+            "temperature": temperature,
+            "files": {"litert-int8": ModelFile(path="model.tflite", sha256="0" * 64)},
+        }
+    )
 
 
-def test_log_loss_agrees_with_softmax() -> None:
-    expected = -np.log(evaluate.softmax(LOGITS, 2.5)[[0, 1], [0, 3]]).mean()
-    assert evaluate.log_loss(LOGITS, np.array([0, 3]), 2.5) == pytest.approx(expected)
+def test_the_measured_file_answers_as_the_classifier_does(progress: Progress) -> None:
+    opened = artifact.load()
+    faces = noise(70, 48)  # more than a batch
+    measured = evaluate.open_served(opened).run(faces, progress)
+    served = classifier.open_model(opened, "litert")
+    answers = np.concatenate([served.predict(faces[:32]), served.predict(faces[32:])])
+    assert measured.shape == (70, 7)
+    assert np.array_equal(measured, answers)
 
 
-def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
-    probabilities = np.full((10, 7), 0.1 / 6)
-    probabilities[:, 2] = 0.9
-    emotions = np.array([2] * 6 + [3] * 4)
-    assert evaluate.calibration_error(probabilities, emotions) == pytest.approx(0.3)
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_outputs_are_read_as_the_classifier_reads_them(output: str, temperature: float) -> None:
+    given = np.random.default_rng(0).random((20, 7), dtype=np.float32)
+    given[0] = [1, 0, 0, 0, 0, 0, 0]
+    manifest = described(output, temperature)
+    measured = evaluate.to_probabilities(given, manifest)
+    assert measured == pytest.approx(classifier.to_probabilities(given, manifest), abs=1e-12)
+    assert measured.sum(axis=1) == pytest.approx(1)
 
 
-def test_certain_and_right_is_calibrated() -> None:
-    assert evaluate.calibration_error(np.eye(7), np.arange(7)) == 0
+def test_faces_of_another_size_are_scaled_to_the_model_s(progress: Progress) -> None:
+    opened = artifact.load()
+    model = evaluate.open_served(opened)
+    large = noise(3, 100)
+    small = np.stack([to_square(face, 48) for face in large])
+    assert np.array_equal(model.run(large, progress), model.run(small, progress))
 
 
-@pytest.mark.parametrize("wanted", [0.5, 1.0, 3.0, 20.0])
-def test_fit_temperature_finds_the_one_that_scaled_the_logits(wanted: float) -> None:
-    chance = np.random.default_rng(0)
-    honest = chance.normal(scale=2, size=(20000, 7))
-    cumulated = evaluate.softmax(honest).cumsum(axis=1)
-    emotions = (cumulated < chance.random((20000, 1))).sum(axis=1).clip(max=6)
-    assert evaluate.fit_temperature(honest * wanted, emotions) == pytest.approx(wanted, rel=0.05)
+def test_raw_preprocessing_is_another_input(progress: Progress) -> None:
+    path = artifact.load().verified("litert-int8")
+    faces = noise(2, 48)
+    raw = evaluate.LiteRtModel(path, "raw").run(faces, progress)
+    assert not np.array_equal(raw, evaluate.LiteRtModel(path).run(faces, progress))
 
 
-def test_report_leaves_out_what_cannot_be_known() -> None:
-    report = evaluate.report(evaluate.softmax(LOGITS), np.array([0, 0]))
-    assert report["confusion"][0] == [1, 1, 0, 0, 0, 0, 0]
-    assert report["emotions"]["angry"] == {"recall": 0.5, "precision": 1.0}
-    assert report["emotions"]["disgust"] == {"recall": None, "precision": 0.0}
-    assert report["emotions"]["happy"] == {"recall": None, "precision": None}
+def test_every_answer_is_a_row_of_the_predictions() -> None:
+    shares = np.full((2, 7), 0.05)
+    shares[:, 3] = 0.7
+    sources = ("row 1", 'sad/a "b",\nc.png')
+    faces = Faces(noise(2, 48), np.array([3, 4]), np.array(["Training"] * 2), sources=sources)
+    rows = list(csv.reader(io.StringIO(evaluate.predictions(evaluate.Answers(faces, shares)))))
+    assert rows[0] == ["source", "label", "given", "confidence", *LABELS]
+    assert rows[1][:4] == ["row 1", "happy", "happy", "0.700000"]
+    assert rows[2][:5] == [sources[1], "sad", "happy", "0.700000", "0.050000"]

@@ -58,3 +58,39 @@ def test_the_cache_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert runs.cache_folder() == tmp_path / "home" / ".cache" / "affectline"
+
+
+ASKED = {"recipe": "strong", "epochs": 3}
+
+
+def test_a_run_is_gone_on_with_only_for_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    runs.open_run_folder(folder, ASKED, resume=False)
+    runs.open_run_folder(folder, ASKED, resume=True)
+    with pytest.raises(AffectlineError, match="was begun with epochs 3, not 4"):
+        runs.open_run_folder(folder, {**ASKED, "epochs": 4}, resume=True)
+    with pytest.raises(AffectlineError, match="was begun with batch size by default, not 8"):
+        runs.open_run_folder(folder, {**ASKED, "batch_size": 8}, resume=True)
+    with pytest.raises(AffectlineError, match="is not empty"):
+        runs.open_run_folder(folder, ASKED, resume=False)
+
+
+def test_what_cannot_be_resumed_says_why(tmp_path: Path) -> None:
+    with pytest.raises(AffectlineError, match="not a run to resume"):
+        runs.open_run_folder(tmp_path, ASKED, resume=True)
+    (tmp_path / runs.SETTINGS).write_text("{")
+    with pytest.raises(AffectlineError, match="not a run to resume"):
+        runs.open_run_folder(tmp_path, ASKED, resume=True)
+    (tmp_path / runs.RUN_FILE).write_text("{}")
+    with pytest.raises(AffectlineError, match="is finished"):
+        runs.open_run_folder(tmp_path, ASKED, resume=True)
+
+
+def test_the_size_of_a_run_s_pictures(tmp_path: Path) -> None:
+    (tmp_path / runs.RUN_FILE).write_text('{"settings": {"image_size": 96}}')
+    assert runs.image_size(tmp_path) == 96
+    (tmp_path / runs.RUN_FILE).write_text('{"settings": {}}')
+    assert runs.image_size(tmp_path) == 48
+    (tmp_path / runs.RUN_FILE).write_text("[]")
+    with pytest.raises(AffectlineError, match="is damaged"):
+        runs.image_size(tmp_path)

@@ -11,7 +11,9 @@ from rich.progress import Progress
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
 import keras
+import tensorflow as tf
 
+from common.images import Preprocessing
 from training import features, train
 from training.model import build_head, cut_softmax, input_batches, merge
 
@@ -61,6 +63,34 @@ def test_the_loop_does_what_keras_fit_does(data: Data) -> None:
     assert losses == pytest.approx(history, rel=1e-4)
 
 
+def test_steps_are_those_of_keras_adamax(data: Data) -> None:
+    settings = replace(SETTINGS, epochs=2, seed=5)
+    keras.utils.set_random_seed(settings.seed)
+    head = build_head(settings.hidden)
+    other = keras.models.clone_model(head)
+    other.set_weights(head.get_weights())
+    list(train.train_head(head, data, data, settings))
+    optimizer = keras.optimizers.Adamax(settings.learning_rate, 0.9, 0.999)
+    for epoch in (1, 2):
+        order = np.random.default_rng((settings.seed, epoch)).permutation(100)
+        for rows in np.split(order, [32, 64, 96]):
+            with tf.GradientTape() as tape:
+                losses = keras.losses.categorical_crossentropy(
+                    data[1][rows], other(data[0][rows], training=True)
+                )
+                loss = tf.reduce_mean(losses)
+            slopes = tape.gradient(loss, other.trainable_variables)
+            optimizer.apply(slopes, other.trainable_variables)
+    for ours, theirs in zip(head.get_weights(), other.get_weights(), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_more_epochs_to_come_change_nothing(data: Data) -> None:
+    short = fit(data, replace(SETTINGS, epochs=2))
+    long = fit(data, replace(SETTINGS, epochs=4))
+    assert [epoch.loss for epoch in short] == [epoch.loss for epoch in long[:2]]
+
+
 def test_the_paper_s_head_has_three_dense_layers_and_a_softmax() -> None:
     head = build_head()
     assert [layer.units for layer in head.layers[:-1]] == [256, 128, 64, 7]
@@ -87,7 +117,15 @@ def test_input_batches_cover_every_picture_in_order() -> None:
     assert np.concatenate(batches)[:, 0, 0, 0] == pytest.approx(np.arange(5) - 103.939)
 
 
-def test_features_come_from_the_cache_until_weights_change(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("preprocessing", "white"), [("raw", 255), ("unit", 1)])
+def test_pixels_may_be_left_or_only_scaled(preprocessing: Preprocessing, white: float) -> None:
+    pixels = np.full((1, 48, 48), 255, np.uint8)
+    (batch,) = input_batches(pixels, 2, preprocessing)
+    assert batch.dtype == np.float32
+    assert batch == pytest.approx(np.full((1, 48, 48, 3), white))
+
+
+def test_features_come_from_the_cache_until_weights_or_preprocessing_change(tmp_path: Path) -> None:
     inputs = keras.Input((48, 48, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(512, 1)(inputs))
     backbone = keras.Model(inputs, pooled)
@@ -99,8 +137,9 @@ def test_features_come_from_the_cache_until_weights_change(tmp_path: Path) -> No
         again = features.extract_features(backbone, pixels, progress, tmp_path)
         backbone.layers[1].set_weights([array + 1 for array in backbone.layers[1].get_weights()])
         features.extract_features(backbone, pixels, progress, tmp_path)
+        features.extract_features(backbone, pixels, progress, tmp_path, "raw")
     assert again.tolist() == (first + 1).tolist()
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_epochs_are_logged_as_they_end(tmp_path: Path) -> None:

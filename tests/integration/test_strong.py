@@ -1,0 +1,178 @@
+"""The strong recipe by the command that users type: killed, resumed, divided, exported, served."""
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common import artifact
+from services.classifier import open_model
+from tests.integration.conftest import ROOT, Train
+from training.runs import CHECKPOINTS, HISTORY, LOGITS_FILE
+
+pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+SIZE = 32
+EPOCHS = 5
+
+
+@pytest.fixture(scope="module")
+def options(some_faces: Path, imagenet: Path) -> tuple[str | Path, ...]:
+    return (
+        *("fit", "--data", some_faces, "--backbone-weights", imagenet, "--image-size", str(SIZE)),
+        *("--epochs", str(EPOCHS), "--batch-size", "32"),
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, train: Train, options: tuple[str | Path, ...]
+) -> Path:
+    folder = tmp_path_factory.mktemp("strong") / "run"
+    done = train(*options, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def figures(folder: Path) -> list[list[str]]:
+    """The history without its times, which never repeat themselves."""
+    with (folder / HISTORY).open(newline="") as stream:
+        return [row[:-1] for row in csv.reader(stream)]
+
+
+def test_a_run_logs_each_epoch_and_keeps_two_checkpoints(undisturbed: Path) -> None:
+    assert [row[0] for row in figures(undisturbed)] == ["epoch", *map(str, range(1, EPOCHS + 1))]
+    assert len(list((undisturbed / CHECKPOINTS).glob("*.index"))) == 2
+    assert any((undisturbed / "tensorboard").iterdir())
+    record = json.loads((undisturbed / "run.json").read_text())
+    assert record["settings"]["image_size"] == SIZE
+    assert record["data"]["rows"]["Training"] == 100
+
+
+def test_a_killed_run_resumes_to_the_same_result(
+    tmp_path: Path, train: Train, undisturbed: Path, options: tuple[str | Path, ...]
+) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "training.cli", *map(str, options), "--out", str(folder)]
+    killed = subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    # TensorFlow writes this file when the first checkpoint is whole.
+    ended = threading.Event()
+    while not (folder / CHECKPOINTS / "checkpoint").exists():
+        assert killed.poll() is None
+        ended.wait(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert len(figures(folder)) <= EPOCHS
+    other = train(*options, "--seed", "7", "--out", folder, "--resume")
+    assert other.returncode == 1
+    assert "was begun with seed 0, not 7" in other.stderr.splitlines()[-1]
+    again = train(*options, "--out", folder)
+    assert again.returncode == 1
+    assert "is not empty" in again.stderr.splitlines()[-1]
+    resumed = train(*options, "--out", folder, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert figures(folder) == figures(undisturbed)
+    assert np.array_equal(np.load(folder / LOGITS_FILE), np.load(undisturbed / LOGITS_FILE))
+
+
+def test_without_votes_there_is_nothing_to_weigh(
+    tmp_path: Path, train: Train, undisturbed: Path, some_faces: Path
+) -> None:
+    model = tmp_path / "model"
+    done = train(
+        "export", undisturbed, "--data", some_faces, "--votes-weight", "0.5", "--out", model
+    )
+    assert done.returncode == 1
+    assert "has no layer that learnt votes" in done.stderr.splitlines()[-1]
+    assert not model.exists()
+
+
+def test_another_size_is_exported_and_served_as_it_is(
+    tmp_path: Path, train: Train, undisturbed: Path, some_faces: Path
+) -> None:
+    model = tmp_path / "model"
+    done = train("export", undisturbed, "--data", some_faces, "--out", model)
+    assert done.returncode == 0, done.stderr
+    opened = artifact.load(model)
+    assert (opened.manifest.input_height, opened.manifest.input_width) == (SIZE, SIZE)
+    assert "It reads expressions, not feelings" in (model / "MODEL_CARD.md").read_text()
+    scores = open_model(opened, "litert").predict(np.zeros((2, SIZE, SIZE), np.uint8))
+    assert scores.shape == (2, 7)
+    told = train("evaluate", "--artifact", model, "--data", some_faces, "--json")
+    assert told.returncode == 0, told.stderr
+    served = opened.manifest.metrics["litert-int8"]["PrivateTest"]
+    assert json.loads(told.stdout)["accuracy"] == pytest.approx(served["accuracy"])
+
+
+WORKER = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(1)
+from training.finetune import Material, Recipe, Trainer
+from training.workers import join
+strategy = join() if len(sys.argv) > 1 else None
+random = np.random.default_rng(0)
+shape = (16, 16, 16)
+material = Material(
+    random.integers(0, 256, shape, dtype=np.uint8),
+    random.integers(0, 7, 16),
+    random.dirichlet(np.ones(7), 16).astype(np.float32),
+)
+recipe = Recipe(epochs=3, batch_size=8, image_size=16, whole_epochs=1, mixed=False)
+trainer = Trainer(material, recipe, None, strategy)
+print(json.dumps([step for _ in range(2) for step in trainer.run_epoch()]))
+"""
+
+
+def work(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_two_workers_learn_what_one_learns_from_the_joint_batch() -> None:
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    workers = [
+        work("together", TF_CONFIG=json.dumps(
+            {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        ))
+        for index in range(2)
+    ]  # fmt: skip
+    told: list[Any] = []
+    for worker in (*workers, work()):
+        given, complaints = worker.communicate(timeout=200)
+        assert worker.returncode == 0, complaints
+        told.append(np.array(json.loads(given)))
+    *divided, whole = told
+    assert len(whole) == 4
+    assert divided[0] == pytest.approx(whole, abs=1e-4)
+    assert divided[1] == pytest.approx(divided[0])
+    # Learning has begun, so that the slopes were summed too: the fourth loss is not the first.
+    assert abs(whole[3, 0] - whole[0, 0]) > 1e-3

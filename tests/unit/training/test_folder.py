@@ -1,0 +1,299 @@
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import AffectlineError
+from common.labels import LABELS
+from training import dataset, folder
+from training.splits import Split
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8)
+
+
+def save(file: Path, picture: Any = NOISE) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(file), np.asarray(picture))
+    return file
+
+
+def flat(value: int, height: int = 20, width: int = 20, dtype: Any = np.uint8) -> Any:
+    return np.full((height, width), value, dtype)
+
+
+def manifest(root: Path, *rows: str, header: str = "file,label") -> Path:
+    (root / "manifest.csv").write_text("\n".join([header, *rows]) + "\n")
+    return root
+
+
+def test_a_sub_folder_for_each_label(tmp_path: Path) -> None:
+    for label in ("happy", "Anger", "SADNESS", "surprise"):
+        save(tmp_path / label / "a.png", flat(len(label)))
+    save(tmp_path / "happy" / "b.png")
+    faces = dataset.load(tmp_path)
+    assert faces.pixels.shape == (5, 48, 48)
+    named = dict(zip(faces.sources, (LABELS[emotion] for emotion in faces.emotions), strict=True))
+    assert named == {
+        "Anger/a.png": "angry",
+        "SADNESS/a.png": "sad",
+        "happy/a.png": "happy",
+        "happy/b.png": "happy",
+        "surprise/a.png": "surprise",
+    }
+    assert set(faces.usages) <= set(dataset.USAGES)
+    assert not faces.votes.any()
+
+
+def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
+    save(tmp_path / "happy" / "a.png")
+    for name in (".DS_Store", "happy/.hidden.png", "happy/Thumbs.db", "README.txt"):
+        (tmp_path / name).write_bytes(b"\0")
+    assert dataset.load(tmp_path).sources == ("happy/a.png",)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp", ".webp", ".tif", ".TIFF"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_kind_of_file_grey_or_colour(tmp_path: Path, suffix: str, channels: int) -> None:
+    picture = flat(100, 30, 30)
+    if channels == 3:
+        picture = np.dstack([picture] * 3)
+    save(tmp_path / "fear" / f"a{suffix}", picture)
+    assert np.abs(dataset.load(tmp_path).pixels.astype(int) - 100).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_keep_the_upper_eight(tmp_path: Path, suffix: str) -> None:
+    save(tmp_path / "fear" / f"a{suffix}", flat(200 * 256 + 99, dtype=np.uint16))
+    assert (dataset.load(tmp_path).pixels == 200).all()
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_behind_transparent_pixels_is_a_middle_gray(tmp_path: Path, depth: Any) -> None:
+    scale = 1 if depth is np.uint8 else 257
+    picture = np.full((48, 48, 4), 200 * scale, depth)
+    picture[..., 3] = 255 * scale
+    picture[:10, :, 3] = 0
+    save(tmp_path / "fear" / "a.png", picture)
+    [face] = dataset.load(tmp_path).pixels
+    assert (face[:10] == 128).all()
+    assert (face[10:] == 200).all()
+
+
+def test_a_picture_is_turned_as_its_camera_was_held(tmp_path: Path) -> None:
+    picture = flat(0, 48, 48)
+    picture[:24] = 255
+    content = cv2.imencode(".jpg", picture)[1].tobytes()
+    tag = struct.pack("<HHIHH", 0x0112, 3, 1, 3, 0)  # orientation: upside down
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + tag + bytes(4)
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    (tmp_path / "sad").mkdir()
+    (tmp_path / "sad" / "a.jpg").write_bytes(content[:2] + segment + content[2:])
+    [face] = dataset.load(tmp_path).pixels
+    assert face[:20].max() < 60
+    assert face[-20:].min() > 200
+
+
+@pytest.mark.parametrize("size", [32, 48, 96])
+def test_pictures_come_at_the_size_that_is_asked_for(tmp_path: Path, size: int) -> None:
+    save(tmp_path / "sad" / "tiny.png", flat(3, 1, 1))
+    save(tmp_path / "sad" / "large.png", flat(9, 200, 333))
+    faces = dataset.load(tmp_path, size=size)
+    assert faces.pixels.shape == (2, size, size)
+    assert faces.pixels[:, 0, 0].tolist() == [9, 3]
+
+
+def test_splits_do_not_depend_on_the_size(tmp_path: Path) -> None:
+    for number in range(30):
+        save(tmp_path / "sad" / f"{number}.png", NOISE[number:, number:])
+    assert (dataset.load(tmp_path).usages == dataset.load(tmp_path, size=96).usages).all()
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_a_frame_is_square_and_has_the_whole_picture_in_its_middle(height: int, width: int) -> None:
+    picture = NOISE[:height, :width]
+    frame = folder.to_frame(picture)
+    side = max(height, width)
+    assert frame.shape == (side, side)
+    top, left = (side - height) // 2, (side - width) // 2
+    assert (frame[top : top + height, left : left + width] == picture).all()
+    assert (frame[0, left : left + width] == picture[0]).all()
+    assert (frame[top : top + height, -1] == picture[:, -1]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("contempt/a.png", "contempt/ is not a label's name.*angry, disgust"),
+        ("b.png", r"b\.png has no label"),
+    ],
+)
+def test_a_picture_without_a_label_is_refused(tmp_path: Path, name: str, complaint: str) -> None:
+    save(tmp_path / "happy" / "a.png")
+    save(tmp_path / name)
+    with pytest.raises(AffectlineError, match=complaint):
+        dataset.load(tmp_path)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "happy").mkdir()
+    with pytest.raises(AffectlineError, match="holds no pictures of faces"):
+        dataset.load(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    with pytest.raises(AffectlineError, match=r"cannot read --data .* \(Permission denied\)"):
+        dataset.load(tmp_path)
+
+
+def torn_png() -> bytes:
+    return cv2.imencode(".png", NOISE)[1].tobytes()[:-40]
+
+
+def float_tiff() -> bytes:
+    return cv2.imencode(".tif", NOISE.astype(np.float32))[1].tobytes()
+
+
+def huge_png() -> bytes:
+    body = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + body + struct.pack(">I", zlib.crc32(body))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no picture", torn_png(), float_tiff(), huge_png()], ids=range(5)
+)
+def test_a_picture_that_cannot_be_read_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "sad").mkdir()
+    (tmp_path / "sad" / "bad.png").write_bytes(content)
+    with pytest.raises(AffectlineError, match=r"^sad/bad.png is no readable picture: "):
+        dataset.load(tmp_path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "face.gif", "more"])
+def test_what_is_no_picture_among_pictures_is_named(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "sad" / "a.png")
+    (tmp_path / "sad" / name).mkdir() if name == "more" else (tmp_path / "sad" / name).touch()
+    with pytest.raises(AffectlineError, match=rf"^sad/{name} is no picture"):
+        dataset.load(tmp_path)
+
+
+def test_a_manifest_names_files_labels_and_splits(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "a.png", flat(1))
+    save(tmp_path / "b.jpg", flat(2))
+    root = manifest(
+        tmp_path,
+        "PublicTest,p/a.png,note,Happiness",
+        "Training,b.jpg,,sad",
+        header="Usage,file,remark,label",
+    )
+    faces = dataset.load(root)
+    assert faces.emotions.tolist() == [3, 4]
+    assert faces.usages.tolist() == ["PublicTest", "Training"]
+    assert faces.sources == ("p/a.png", "b.jpg")
+    assert faces.only(Split.PUBLIC_TEST).sources == ("p/a.png",)
+    assert len(dataset.load(root, rows=1)) == 1
+
+
+def test_a_manifest_from_windows_is_read(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "a.png")
+    (tmp_path / "manifest.csv").write_bytes(b"\xef\xbb\xbffile,label\r\np\\a.png,happy\r\n")
+    assert dataset.load(tmp_path).emotions.tolist() == [3]
+
+
+def test_all_pictures_of_a_person_are_in_one_split(tmp_path: Path) -> None:
+    rows = []
+    for number in range(60):
+        save(tmp_path / f"{number}.png", flat(number))
+        rows.append(f"{number}.png,sad,person {number % 20}")
+    faces = dataset.load(manifest(tmp_path, *rows, header="file,label,person"))
+    by_person: dict[int, set[str]] = {}
+    for number, usage in enumerate(faces.usages.tolist()):
+        by_person.setdefault(number % 20, set()).add(usage)
+    assert {len(usages) for usages in by_person.values()} == {1}
+    assert len(set(faces.usages.tolist())) > 1
+
+
+def test_copies_of_a_picture_are_in_one_split(tmp_path: Path) -> None:
+    for number in range(40):
+        save(tmp_path / "sad" / f"{number}.png", flat(number))
+        save(tmp_path / "happy" / f"copy{number}.png", flat(number))
+    faces = dataset.load(tmp_path)
+    by_picture: dict[int, set[str]] = {}
+    for picture, usage in zip(faces.pixels, faces.usages.tolist(), strict=True):
+        by_picture.setdefault(int(picture[0, 0]), set()).add(usage)
+    assert {len(usages) for usages in by_picture.values()} == {1}
+
+
+def test_splits_have_about_eight_one_and_one_tenth() -> None:
+    usages = [folder.split_of(f"person {number}".encode()) for number in range(5000)]
+    shares = [usages.count(name) / 5000 for name in dataset.USAGES]
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
+
+
+def test_the_splits_are_the_same_on_every_machine() -> None:
+    people = (b"ada", b"ben", b"cleo", b"dan", b"eve", b"fay", b"gus", b"hal")
+    splits = " ".join(folder.split_of(person)[:2] for person in people)
+    assert splits == "Pu Tr Tr Tr Pr Tr Tr Pr"
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("../a.png,happy", r"has the file '\.\./a\.png', which is not below the folder"),
+        ("p/../../a.png,happy", "which is not below the folder"),
+        ("/etc/passwd,happy", "which is not below the folder"),
+        ("C:\\a.png,happy", "which is not below the folder"),
+        ("..\\a.png,happy", "which is not below the folder"),
+        ("out.png,happy", "which is not below the folder"),
+        ("round.png,happy", "which is not below the folder"),
+        ("a\0.png,happy", "which is not below the folder"),
+        (".,happy", "which is not below the folder"),
+        (",happy", "which is not below the folder"),
+        ("none.png,happy", r"\(none\.png\) cannot be read \(No such file"),
+        ("folder,happy", r"\(folder\) cannot be read \(Is a directory"),
+        (f"{'x' * 5000}.png,happy", r"cannot be read|not below the folder"),
+        ("./good.png,happy", r"\(\./good\.png\) lists the file of row 1 again"),
+        ("other.png,smug", "has the label 'smug'"),
+        ("other.png,", "has the label ''"),
+        ("other.png,3", "has the label '3'"),
+        ("other.png,happy,extra", "has 3 fields, not 2"),
+    ],
+)
+def test_a_bad_row_of_a_manifest_is_named(tmp_path: Path, row: str, complaint: str) -> None:
+    root = tmp_path / "data"
+    save(tmp_path / "a.png")
+    save(root / "good.png")
+    save(root / "other.png")
+    (root / "folder").mkdir()
+    (root / "out.png").symlink_to(tmp_path / "a.png")
+    (root / "round.png").symlink_to(root / "round.png")
+    with pytest.raises(AffectlineError, match=complaint) as caught:
+        dataset.load(manifest(root, "good.png,happy", row))
+    assert str(caught.value).startswith("row 2 ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("usage", ["Test", ""])
+def test_an_unknown_split_in_a_manifest_is_named(tmp_path: Path, usage: str) -> None:
+    save(tmp_path / "a.png")
+    with pytest.raises(AffectlineError, match=f"row 1 .* has the Usage '{usage}'"):
+        dataset.load(manifest(tmp_path, f"a.png,sad,{usage}", header="file,label,Usage"))
+
+
+def test_a_manifest_without_labels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AffectlineError, match=r"manifest\.csv lacks the column label"):
+        dataset.load(manifest(tmp_path, "a.png,sad", header="file,emotion"))

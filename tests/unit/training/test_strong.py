@@ -1,0 +1,156 @@
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from common.errors import AffectlineError
+
+tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
+
+from training import strong  # noqa: E402
+from training.augment import DRAWS, augment  # noqa: E402
+from training.finetune import Recipe, Trainer, rate  # noqa: E402
+from training.network import Network, serve  # noqa: E402
+from training.runs import CHECKPOINTS  # noqa: E402
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorflow"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:keras"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard"),
+]
+CENTRE = np.zeros((1, DRAWS), np.float32)
+CENTRE[0, 2] = 1.0  # not mirrored
+CENTRE[0, 8] = -1 / 3  # neither blurred nor sharpened
+CENTRE[0, 13] = 1.0  # nothing hidden
+
+
+def faces(count: int, size: int = 48) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 1)).astype(np.float32)
+
+
+def test_without_chance_a_face_stays_as_it_is() -> None:
+    face = faces(1)
+    assert np.asarray(augment(face, CENTRE, 48)) == pytest.approx(face, abs=0.01)
+    assert np.asarray(augment(face, CENTRE, 40)) == pytest.approx(face[:, 4:44, 4:44], abs=0.01)
+
+
+def test_mirroring_is_exact() -> None:
+    mirrored = CENTRE.copy()
+    mirrored[0, 2] = -1.0
+    face = faces(1)
+    assert np.asarray(augment(face, mirrored, 48)) == pytest.approx(face[:, :, ::-1], abs=0.01)
+
+
+def test_a_face_s_chances_are_its_own() -> None:
+    draws = np.random.default_rng(1).uniform(-1, 1, (8, DRAWS)).astype(np.float32)
+    together = np.asarray(augment(faces(8), draws, 40))
+    apart = np.concatenate([
+        np.asarray(augment(faces(8)[i : i + 1], draws[i : i + 1], 40)) for i in range(8)
+    ])  # fmt: skip
+    assert together == pytest.approx(apart, abs=0.01)
+    assert together.shape == (8, 40, 40, 1)
+    assert together.min() >= 0
+    assert together.max() <= 255
+    assert np.abs(together - faces(8)[:, 4:44, 4:44]).mean() > 5
+
+
+def test_the_rate_waits_rises_and_falls() -> None:
+    rates = [rate(step, 100, 20, 1.0) for step in range(100)]
+    assert rates[:20] == [0.0] * 20
+    assert rates[20] == pytest.approx(0.1)
+    assert max(rates) == rates[29] == pytest.approx(0.969, abs=0.001)
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+    assert rates[-1] < 0.001
+
+
+def test_the_last_epochs_see_whole_faces() -> None:
+    recipe = Recipe(epochs=5, whole_epochs=2, image_size=96)
+    assert [recipe.side(epoch) for epoch in range(5)] == [80, 80, 80, 96, 96]
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    tf.keras.utils.set_random_seed(0)
+    made = Network(None, mixed=False)
+    made.standardise(faces(4, 32)[..., 0].astype(np.uint8))
+    return made
+
+
+@pytest.mark.parametrize("votes", [0.0, 0.3, 1.0])
+def test_the_served_model_blends_both_last_layers(network: Network, votes: float) -> None:
+    pictures = faces(3, 32)[..., 0].astype(np.uint8)
+    mixed = strong.blend(*network.score(pictures), votes).astype(np.float64)
+    expected = np.exp(mixed) / np.exp(mixed).sum(axis=1, keepdims=True)
+    from training.network import batches
+
+    served = serve(network, 32, votes)
+    assert np.asarray(served(next(batches(pictures)))) == pytest.approx(expected, abs=1e-5)
+
+
+def place(value: float, epoch: int) -> Trainer:
+    """What checkpoints need of a trainer: a megabyte of state and its epoch."""
+    kept = [tf.Variable(tf.fill((250_000,), value)), tf.Variable(epoch, dtype=tf.int64)]
+    return cast("Trainer", SimpleNamespace(state=lambda: kept, epoch=kept[1], kept=kept))
+
+
+@pytest.fixture
+def small_disk(as_root: None, tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(small_disk: Path) -> None:
+    with strong.checkpoints(place(1.0, 1), small_disk, first=True) as keep:
+        keep()
+    trainer = place(2.0, 1)
+    with strong.checkpoints(trainer, small_disk, first=True) as keep:
+        trainer.epoch.assign(2)
+        with pytest.raises(AffectlineError, match="cannot write the checkpoint of epoch 2"):
+            keep()
+    again = place(0.0, 0)
+    with strong.checkpoints(again, small_disk, first=True):
+        assert int(again.epoch.numpy()) == 1
+        assert float(again.state()[0][0]) == 1.0
+
+
+def test_half_a_checkpoint_is_never_the_last(tmp_path: Path) -> None:
+    with strong.checkpoints(place(1.0, 1), tmp_path, first=True) as keep:
+        keep()
+    # What a kill leaves: the next one's data, of which nothing tells yet.
+    (tmp_path / CHECKPOINTS / "ckpt-2.data-00000-of-00001").write_bytes(b"half")
+    again = place(0.0, 0)
+    with strong.checkpoints(again, tmp_path, first=True):
+        assert int(again.epoch.numpy()) == 1
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
+    with strong.checkpoints(place(1.0, 1), tmp_path, first=True) as keep:
+        keep()
+    data = tmp_path / CHECKPOINTS / "ckpt-1.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:1000])
+    with (
+        pytest.raises(AffectlineError, match="cannot be read"),
+        strong.checkpoints(place(0.0, 0), tmp_path, first=True),
+    ):
+        pass
+
+
+def test_epochs_that_are_run_again_are_logged_once(tmp_path: Path) -> None:
+    log = strong.Log(tmp_path, 0)
+    for epoch in (1, 2, 3):
+        log.add(strong.Passed(epoch, 2.0, 0.5, 0.6, 0.55, 1.2, 9.0))
+    strong.Log(tmp_path, 2).add(strong.Passed(3, 1.0, 0.7, 0.8, 0.65, 1.0, 9.0))
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert lines[0] == ("epoch,loss,accuracy,training_accuracy,public_accuracy,public_loss,seconds")
+    assert [line.split(",")[:2] for line in lines[1:]] == [["1", "2"], ["2", "2"], ["3", "1"]]

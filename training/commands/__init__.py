@@ -1,0 +1,1 @@
+"""The commands of ``affectline-train``, a module each."""

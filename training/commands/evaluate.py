@@ -1,0 +1,153 @@
+"""``affectline-train evaluate``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from common.artifact import DEFAULT_MODEL, load
+from common.labels import LABELS
+from training.console import bars, output, read
+from training.splits import Split
+
+
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="FER2013's CSV file (.xz, .gz and .zip are read as well), or a folder with "
+            "a sub-folder of cropped faces for each emotion."
+        ),
+    ],
+    artifact: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with manifest.json, as export writes it.", show_default="the served model"
+        ),
+    ] = DEFAULT_MODEL,
+    split: Annotated[
+        Split | None,
+        typer.Option(
+            help="Rows to measure on.", show_default="PrivateTest; all pictures of a folder"
+        ),
+    ] = None,
+    votes: Annotated[
+        Path | None, typer.Option(help="FER+ votes for FER2013's rows, to be measured against too.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a page with pictures; an earlier report is replaced."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
+) -> None:
+    """Measure the served int8 file of an artifact on labelled faces.
+
+    Example: `affectline-train evaluate --data fer2013.csv --out report`
+
+    Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
+    `faces/happy/`, `faces/sad/` and so on hold pictures
+    """
+    with bars() as progress:
+        figures = measure(data, artifact, split, votes, out, progress)
+    if as_json:
+        output.print_json(data=figures)
+        return
+    show(figures)
+    if out is not None:
+        output.print(f"Report: {out / 'index.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def measure(
+    data: Path,
+    artifact: Path,
+    split: Split | None,
+    votes: Path | None,
+    out: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The figures, as ``--json`` prints them; the report is written on the way."""
+    from training import evaluate as serving
+    from training import metrics
+
+    if out is not None:
+        from training import page
+
+        page.check_report_folder(out)
+    opened = load(artifact)
+    model = serving.open_served(opened)
+    if split is None and not data.is_dir():
+        split = Split.PRIVATE_TEST
+    everything = read(data, progress, size=opened.manifest.input_height, votes=votes)
+    faces = everything if split is None else everything.only(split)
+    probabilities = serving.to_probabilities(model.run(faces.pixels, progress), opened.manifest)
+    figures = {
+        "model": opened.model_id,
+        "data": data.resolve().name.encode(errors="replace").decode(),
+        "split": split.value if split else None,
+        **metrics.report(probabilities, faces.emotions),
+    }
+    if votes is not None:
+        from training.ferplus import majority
+
+        seen = majority(votes) if split is None else majority(votes)[everything.rows(split)]
+        figures["ferplus"] = metrics.against(probabilities, seen)
+    if out is not None:
+        page.write(out, serving.Answers(faces, probabilities), figures)
+    return figures
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The figures as words and tables on the terminal."""
+    low, high = figures["accuracy_interval"]
+    where = f"{figures['split']} faces" if figures["split"] else "faces"
+    output.print(
+        f"{figures['model']} on {figures['rows']} {where} of {figures['data']}: "
+        f"accuracy {figures['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}), "
+        f"macro F1 {figures['macro_f1']:.2%}, balanced accuracy "
+        f"{figures['balanced_accuracy']:.2%}, mean confidence {figures['mean_confidence']:.2%}, "
+        f"expected calibration error {figures['calibration_error']:.2%}, "
+        f"log loss {figures['log_loss']:.3f} nats",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    if (people := figures.get("ferplus")) and people["rows"]:
+        low, high = people["interval"]
+        output.print(
+            f"against the majority of FER+ votes on {people['rows']} of them: accuracy "
+            f"{people['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
+            highlight=False,
+            soft_wrap=True,
+        )
+    output.print(emotion_table(figures))
+    output.print(confusion_table(figures))
+
+
+def emotion_table(figures: dict[str, Any]) -> Table:
+    """Precision, recall and F1 of each emotion; dashes for what the data cannot tell."""
+    table = Table(title="Emotion by emotion")
+    table.add_column("")
+    for name in ("faces", "precision", "recall", "F1"):
+        table.add_column(name, justify="right")
+    for label, found in figures["emotions"].items():
+        shares = (found["precision"], found["recall"], found["f1"])
+        table.add_row(label, str(found["rows"] or "none"), *map(as_percent, shares))
+    return table
+
+
+def confusion_table(figures: dict[str, Any]) -> Table:
+    """Rows are true emotions, columns given ones."""
+    table = Table(title="True emotion by row, given emotion by column")
+    table.add_column("")
+    for label in LABELS:
+        table.add_column(label, justify="right")
+    for label, counts in zip(LABELS, figures["confusion"], strict=True):
+        table.add_row(label, *map(str, counts))
+    return table
+
+
+def as_percent(share: float | None) -> str:
+    """A share of 0 to 1 as percent, a dash when there is none."""
+    return "-" if share is None else f"{share:.1%}"

@@ -1,0 +1,61 @@
+"""``affectline-train export``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training import runs
+from training.console import Data, bars, output, read
+from training.quiet import quiet
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder that fit wrote.")],
+    data: Data,
+    out: Annotated[
+        Path, typer.Option(help="Artifact folder; an artifact that is there is replaced.")
+    ] = Path("common/models/vgg16-48"),
+    name: Annotated[str, typer.Option(help="Name in the manifest.")] = "vgg16-48",
+    votes: Annotated[
+        Path | None, typer.Option(help="FER+'s CSV file: measure against most voters too.")
+    ] = None,
+    votes_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much the layer that learnt FER+'s votes counts: 0 answers as FER2013 "
+            "labels, 1 as people vote.",
+            show_default="as fit found best",
+        ),
+    ] = None,
+    with_reference: Annotated[
+        bool,
+        typer.Option("--with-reference", help="Put the float models beside it (230 MB)."),
+    ] = False,
+) -> None:
+    """Quantize a run's model to int8 and write the artifact that the classifier serves.
+
+    Example: `affectline-train export runs/first --data fer2013.csv --out models/first`
+
+    Example: `affectline-train export runs/strong --data fer2013.csv --votes fer2013new.csv
+    --votes-weight 1 --name as-people-vote --out models/as-people-vote`
+    """
+    with bars() as progress:
+        runs.check_artifact_folder(out)
+        runs.check_run_folder(run)
+        faces = read(data, progress, size=runs.image_size(run), votes=votes)
+        with quiet():
+            from training import export as exporting
+            from training.ferplus import majority
+
+        finished = exporting.load_run(run, faces)
+        if votes_weight is not None:
+            finished = exporting.reblend(finished, run, votes_weight, faces, progress)
+        people = majority(votes) if votes else None
+        manifest = exporting.export(finished, faces, out, name, with_reference, progress, people)
+    for kind, splits in manifest.metrics.items():
+        figures = ", ".join(f"{split} {value['accuracy']:.2%}" for split, value in splits.items())
+        output.print(f"{kind}: accuracy {figures}", highlight=False, soft_wrap=True)
+    output.print(f"{out}: temperature {manifest.temperature:.3g}", highlight=False, soft_wrap=True)

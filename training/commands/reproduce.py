@@ -1,0 +1,96 @@
+"""``affectline-train reproduce``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from training import runs
+from training.console import Data, bars, output, read
+from training.quiet import quiet
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from training.checkpoint import Place
+    from training.dataset import Faces
+    from training.reproduce import Tables
+
+
+def reproduce(
+    data: Data,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(help="VGG16's ImageNet weights without the top; else Keras fetches them."),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the checkpoints.", show_default="in the cache folder"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where results.md is written.")] = Path("docs"),
+    run: Annotated[
+        bool, typer.Option(help="Train what is missing, or only write the page anew.")
+    ] = True,
+) -> None:
+    """Run all of the paper's tables and write them beside the paper's figures.
+
+    It takes an hour or two on two cores. Stopped in any way, the same command goes on from the
+    last checkpoint, which is at most a minute old; the page is written after every training.
+
+    Example: `affectline-train reproduce --data fer2013.csv`
+    """
+    with bars() as progress:
+        runs.check_weights(backbone_weights)
+        faces = read(data, progress)
+        with quiet():
+            from training.head import use_one_thread
+            from training.reproduce import Tables
+        use_one_thread()
+        page = reproduce_tables(
+            Tables(), faces, backbone_weights, work or default_work(), out, run, progress
+        )
+    output.print(str(page), markup=False, highlight=False, soft_wrap=True)
+
+
+def default_work() -> Path:
+    """Where the checkpoints are kept unless a folder is named."""
+    return runs.cache_folder() / "paper"
+
+
+def reproduce_tables(
+    tables: "Tables",
+    faces: "Faces",
+    weights: Path | None,
+    work: Path,
+    out: Path,
+    run: bool,
+    progress: "Progress",
+) -> Path:
+    """Run what is missing of some tables and write the page.
+
+    Args:
+        tables: What is to be run and shown.
+        faces: All rows of FER2013.
+        weights: File of VGG16's ImageNet weights; ``None`` lets Keras fetch them.
+        work: Where the checkpoints are, those of other data beside them.
+        out: Folder of the page.
+        run: Whether to train at all.
+        progress: Where bars are shown.
+
+    Returns:
+        The page's file.
+    """
+    from training import reproduce as trials
+    from training import results
+
+    material = trials.Material(faces, weights, runs.cache_folder(), progress)
+    rows = [int(mask.sum()) for mask in material.masks(random=False)]
+    wanted, folder = tables.trials(), work / material.key
+
+    def write(places: "dict[str, Place]") -> Path:
+        curves = {name: place.curve for name, place in places.items()}
+        return results.write(results.Page(tables, curves, *rows), out)
+
+    if run:
+        return write(trials.run_all(wanted, material, folder, progress, write))
+    return write(trials.kept(wanted, material, folder, progress))

@@ -1,0 +1,67 @@
+"""What a finished run leaves in its folder."""
+
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import Faces
+from training.metrics import accuracy
+from training.runs import LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL
+from training.splits import Split
+
+
+def finish(
+    folder: Path,
+    model: Any,
+    logits: NDArray[np.float32],
+    faces: Faces,
+    about: dict[str, Any],
+    weights: Path | None,
+    seconds: float,
+) -> dict[str, Any]:
+    """Write the model in both of Keras' formats, its logits, and last of all ``run.json``.
+
+    Args:
+        folder: The run's own.
+        model: Keras model of preprocessed pictures that ends in its softmax.
+        logits: Its logits for every row of the data, ``(N, 7)``.
+        faces: The data.
+        about: Recipe, loss, optimizer and settings.
+        weights: File of VGG16's ImageNet weights, ``None`` for Keras' download.
+        seconds: How long it took.
+
+    Returns:
+        What ``run.json`` holds: how the run came to be, with names of files, never their places.
+    """
+    model.save(folder / MODEL_FILE)
+    model.export(folder / SAVED_MODEL, format="tf_saved_model", verbose=False)
+    np.save(folder / LOGITS_FILE, logits)
+    splits = {split: faces.rows(split) for split in Split}
+    splits = {split: rows for split, rows in splits.items() if rows.any()}
+    run = {
+        **about,
+        "data": {
+            "sha256": faces.sha256,
+            "rows": {split.value: int(rows.sum()) for split, rows in splits.items()},
+            "votes": bool(faces.votes.any()),
+        },
+        "backbone_weights": weights.name if weights else "imagenet",
+        "accuracy": {
+            split.value: accuracy(logits[rows], faces.emotions[rows])
+            for split, rows in splits.items()
+        },
+        "seconds": round(seconds, 1),
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("tensorflow", "keras", "numpy", "pandas")},
+        },
+    }
+    (folder / RUN_FILE).write_text(json.dumps(run, indent=2) + "\n")
+    return run

@@ -1,0 +1,56 @@
+"""The sentences of ``docs/results.md``; the figures are put in by ``training.results``."""
+
+from typing import Final
+
+HEAD: Final = """\
+# The paper's tables, run again
+
+<!-- Written by affectline-train reproduce: what is changed here by hand will be lost. -->
+
+The student paper that this project grew from trains a head of three dense layers (256, 128, 64)
+and a softmax on the features of a frozen VGG16. It shows what comes of several batch sizes, numbers
+of epochs and learning rates. These are the same trainings, run here:
+
+    affectline-train reproduce --data fer2013.csv
+
+FER2013's {train:,} training rows, {test:,} test rows (public and private), Adamax (0.9, 0.999),
+categorical cross-entropy, Keras' first weights. Nothing was chosen by the test rows: a figure is
+that of the last epoch.
+
+**What is known of the paper's figures.** This project has them as a range, {low:.1f} to
+{high:.1f} % of the test rows, and {learnt:.1f} % of the training rows after 500 epochs; which line
+has which is not known here, so each line is held against the range. Nor is it known at which number
+of epochs the paper compared learning rates: 500 are taken. Chance in the choice of {test:,} test
+rows alone makes a figure uncertain by 1.2 points (95 %).
+
+**What the paper does not say** is how it prepared its pixels. Three ways are shown: 0 to 1
+(divided by 255), minus ImageNet's means (what VGG16's weights were trained on), and 0 to 255 as
+they are in the file.
+
+In the tables: test accuracy in %, with the training accuracy in brackets, as Keras shows it (of
+each batch before it is learnt), seed {seed}.
+"""
+LENGTHS_NOTE: Final = """
+All lines of this table are one training that was looked at on its way: the learning rate is
+constant, and the order of the rows in an epoch depends on the seed and the epoch alone, so that a
+training of 10,000 epochs passes through the very weights of one of 500. A test sees to that.
+"""
+WHY_NOTE: Final = """
+Each of these changes one thing in the training at batch size {size}, {epochs} epochs, seed {seed}.
+The best epoch is chosen by the test rows, which is not allowed in a comparison: it is here only to
+see whether the paper may have done so. Nothing on this page was used to choose anything in the
+models that Affectline ships.
+
+| change | 0 to 1 | minus means | 0 to 255 |
+| --- | --- | --- | --- |
+"""
+
+SEEDS_HEAD: Final = """
+## Chance
+
+Test accuracy in % after the last epoch, by seed: it sets the first weights and the order of the
+rows. The last column tells how the first seed's figure moves within its last {window} epochs: a
+training that goes on at a constant rate never comes to rest, and which epoch is the last is chance
+as well.
+
+"""
