@@ -9,13 +9,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from common.config import HubSettings
-from common.messages import MESSAGES, Marker, Message, StreamMessage
+from common.messages import MESSAGES, Health, Marker, StreamMessage
+from common.senses import Samples, State
+from common.wire import Message
 
 PARTS: Final = {
     "Frame": "1 part: the JPEG file, or height * width * 3 bytes of BGR rows.",
     "Faces": "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 "
     "pixels; 8-bit gray rows.",
 }
+
+PLACES: Final[dict[type[Message], list[str]]] = {
+    Marker: ["session"],
+    Health: ["service"],
+    Samples: ["subject", "signal"],
+    State: ["subject"],
+}
+"""What the levels of a topic after its first are called, where it is not the stream."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -48,6 +58,7 @@ def asyncapi() -> dict[str, Any]:
         "operations": {
             **{f"receive_{name}": _operation("send", name) for name in channels},
             "send_marker": _operation("receive", "marker"),
+            "send_bio": _operation("receive", "bio"),
         },
         "components": {"messages": {name: _message(name, k) for name, k in MESSAGES.items()}},
     }
@@ -63,11 +74,10 @@ def _server(address: str, description: str) -> dict[str, str]:
 
 def _channel(prefix: str, kinds: list[type[Message]]) -> dict[str, Any]:
     first = kinds[0]
-    name = "session" if first is Marker else "service"
-    name = "stream" if issubclass(first, StreamMessage) else name
+    names = ["stream"] if issubclass(first, StreamMessage) else PLACES[first]
     return {
-        "address": f"{prefix}/{{{name}}}",
-        "parameters": {name: {"description": f"Name of the {name}."}},
+        "address": "/".join([prefix, *(f"{{{name}}}" for name in names)]),
+        "parameters": {name: {"description": f"Name of the {name}."} for name in names},
         "messages": {
             kind.__name__: {"$ref": f"#/components/messages/{kind.__name__}"} for kind in kinds
         },

@@ -7,7 +7,8 @@ import msgpack
 from pydantic import ValidationError
 
 from common.errors import InvalidMessage
-from common.messages import MESSAGES, Message, Packet
+from common.messages import MESSAGES, Packet
+from common.wire import Message
 
 MAX_HEADER_BYTES: Final = 1 << 20
 """No header of ours comes near this; a longer one is not even parsed."""

@@ -6,15 +6,13 @@ of the frame that the message is about, ``(x, y, w, h)`` with the origin at the 
 
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from common.labels import LABELS
 from common.names import Name, ServiceName
+from common.senses import Samples, State
+from common.wire import Count, Message, Nanoseconds, Pixels, Probability
 
-Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-Pixels = Annotated[int, Field(ge=0, le=65535)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 Distribution = Annotated[
     tuple[Probability, ...], Field(min_length=len(LABELS), max_length=len(LABELS), strict=False)
 ]
@@ -25,26 +23,6 @@ Box = Annotated[tuple[Coordinate, Coordinate, Pixels, Pixels], Field(strict=Fals
 Missing = Literal["behind", "stale", "unanswered", "invalid"]
 """Why there is no answer: a stage was behind and skipped to a newer frame; the crop was too old
 when a classifier got to it; no classifier answered in time; the picture could not be decoded."""
-
-
-class Message(BaseModel):
-    """What all messages share. ``parts`` travel beside the header as raw bytes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    topic_prefix: ClassVar[str]
-
-    version: Literal[1] = 1
-
-    @property
-    def topic(self) -> str:
-        """The topic that this message is published on."""
-        raise NotImplementedError
-
-    @property
-    def part_sizes(self) -> tuple[int | None, ...]:
-        """Length in bytes of every binary part; None where only the part itself knows."""
-        return ()
 
 
 class StreamMessage(Message):
@@ -249,7 +227,7 @@ class Marker(Message):
     at: Nanoseconds
     label: Annotated[str, Field(min_length=1, max_length=1000)]
     source: str = ""
-    extra: dict[str, JsonValue] = {}
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property
     def topic(self) -> str:
@@ -277,7 +255,7 @@ class Health(Message):
     state: Literal["ready", "degraded"]
     detail: str = ""
     """In words, e.g. that a camera was lost and when it is tried again."""
-    counters: dict[str, Count] = {}
+    counters: dict[str, Count] = Field(default_factory=dict)
     """Since the process started: ``in``, ``out``, ``skipped``, ``invalid`` and the stage's own."""
     latency: Latency | None = None
 
@@ -296,7 +274,8 @@ class Packet(NamedTuple):
 MESSAGES: Final[dict[str, type[Message]]] = {
     kind.__name__: kind
     for kind in (
-        Frame, Faces, Scores, Emotion, Resend, StreamStart, StreamEnd, StreamDone, Marker, Health,
+        Frame, Faces, Scores, Emotion, Resend, StreamStart, StreamEnd, StreamDone, Samples, State,
+        Marker, Health,
     )
 }  # fmt: skip
 """Every message by the name in its ``message`` field."""

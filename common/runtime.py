@@ -21,12 +21,12 @@ from common.messages import (
     FrameMessage,
     Health,
     Latency,
-    Message,
     Packet,
     StreamMessage,
 )
 from common.sockets import Inbox, Publisher, Pusher
 from common.waker import Waker
+from common.wire import Message
 
 HEALTH_S: Final = 1.0
 LATENCIES_KEPT: Final = 500

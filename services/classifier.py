@@ -18,8 +18,9 @@ from common.artifact import Artifact, Manifest
 from common.config import Backend, ClassifierSettings, Delivery, HubSettings
 from common.errors import AffectlineError
 from common.images import FER_SIZE, prepare, to_square, to_three_channels
-from common.messages import Faces, Message, Missing, Packet, Scores
+from common.messages import Faces, Missing, Packet, Scores
 from common.runtime import Stage, run_service
+from common.wire import Message
 
 LARGEST_BATCH: Final = 32
 """More faces than this in one frame are judged in several runs, to bound the memory."""

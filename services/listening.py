@@ -14,13 +14,13 @@ from common.messages import (
     Frame,
     Health,
     Marker,
-    Message,
     Packet,
     StreamEnd,
     StreamStart,
     describe,
 )
 from common.sockets import Listener
+from common.wire import Message
 
 HINT_S: Final = 3.0
 

@@ -8,15 +8,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 
 from common.config import HubSettings
-from common.messages import Emotion, Message, Packet
+from common.messages import Emotion, Packet
 from common.sockets import Listener
+from common.wire import Message
 
 AFFECTLINE = [sys.executable, "-m", "services.cli"]
 PORTS = 6
@@ -50,9 +51,11 @@ class Pipeline:
     Args:
         out: The session folder.
         arguments: More arguments for ``up``.
+        prefixes: Beginnings of the topics to hear. An outsider that is slow loses messages, so on
+            a busy machine whoever has to hear every answer asks for no pictures.
     """
 
-    def __init__(self, out: Path, *arguments: str) -> None:
+    def __init__(self, out: Path, *arguments: str, prefixes: Iterable[str] = ("",)) -> None:
         self.out = out
         self.hub = HubSettings(port=free_port())
         command = [*AFFECTLINE, "up", "--json", "--out", str(out), "--port", str(self.hub.port)]
@@ -60,7 +63,7 @@ class Pipeline:
         self.process = subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
         )
-        self.listener = Listener(self.hub)
+        self.listener = Listener(self.hub, prefixes)
         self.heard: list[Message] = []
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from common.messages import (
     StreamEnd,
     StreamStart,
 )
+from common.senses import Samples, Share, State
 
 EPOCH = 1_795_445_587_179
 AT = 1_795_445_587_329_376_688
@@ -72,6 +73,25 @@ PACKETS = {
         StreamEnd(stream="drive", epoch=EPOCH, ended_at=AT, last_seq=471, reason="end")
     ),
     "StreamDone": Packet(StreamDone(stream="drive", epoch=EPOCH, last_seq=471, done_at=AT)),
+    "Samples": Packet(
+        Samples(
+            subject="driver", signal="rr_interval", unit="ms", device="strap", epoch=EPOCH, seq=3,
+            at=AT, offsets=(0, 812_000_000), values=(798.0, 812.5), quality=0.5,
+            reason="no skin contact",
+        )
+    ),
+    "State": Packet(
+        State(
+            subject="driver", at=AT, arousal=0.4, valence=-0.2, nervousness=63.5, quality=0.8,
+            baseline="calibrated", baseline_s=60.0,
+            signals={
+                "heart": Share(
+                    value=92.0, unit="/min", baseline=68.5, contribution=31.0, quality=0.9
+                ),
+                "face": Share(reason="no face in sight"),
+            },
+        )
+    ),
     "Marker": Packet(
         Marker(session="s1", at=AT, label="hard braking", source="hand", extra={"km/h": 63.5})
     ),

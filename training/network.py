@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from common.images import VGG_MEAN_BGR
 from common.labels import LABELS
+from training.layers import Convolution, Normalisation
 from training.model import FEATURES, HIDDEN, load_vgg16
 from training.start import Convolutions
 
-LEFT_OUT: Final = ("block4_pool", "block5_pool")
+LEFT_OUT: Final = ("block5_pool",)
 SCORED: Final = 256
 """Pictures scored at once."""
 
@@ -24,7 +25,8 @@ class Network:
 
     At 48x48 VGG16 ends in a map of 1x1. Without the poolings after blocks 4 and 5 it ends in one
     of 6x6, which is averaged; nothing else about the convolutions changes, so the ImageNet
-    weights fit, and any picture of 16x16 or more will do.
+    weights fit, and any picture of 16x16 or more will do. While it learns, a batch normalisation
+    follows each layer; what is served has them folded into the layers (see ``serve``).
 
     One last layer is trained to give FER2013's labels, the other to give FER+'s votes: the two
     disagree on a third of the faces, and learning both says more about a face than either.
@@ -34,29 +36,29 @@ class Network:
         head: Features to two times logits ``(N, 7) float32``: FER2013's and FER+'s.
     """
 
-    def __init__(self, weights: Path | Literal["imagenet"] | None, mixed: bool) -> None:
-        """Build it.
+    def __init__(self, mixed: bool) -> None:
+        """Build it with random weights.
 
         Args:
-            weights: File of VGG16's ImageNet weights, ``imagenet`` to have Keras fetch them, or
-                ``None`` for random ones.
-            mixed: Compute in bfloat16; weights stay float32.
-
-        Raises:
-            AffectlineError: The weights cannot be read, fetched or fitted.
+            mixed: Compute the convolutions in bfloat16; weights stay float32.
         """
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
         try:
-            self.backbone = _build_backbone(weights)
+            self.backbone = _build_backbone()
         finally:
             keras.config.set_dtype_policy(before)
         self.head = _build_head()
 
     @property
     def weights(self) -> list[Any]:
-        """Every variable, the standardisation's included."""
+        """Every variable, the normalisations' included."""
         return [*self.backbone.weights, *self.head.weights]
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Those that a step changes."""
+        return [*self.backbone.trainable_variables, *self.head.trainable_variables]
 
     def last_layers(self) -> dict[str, Any]:
         """Kernels and biases of both, as ``labels_kernel`` and so on."""
@@ -66,46 +68,52 @@ class Network:
             for part in ("kernel", "bias")
         }
 
-    def adopt(self, known: Convolutions) -> None:
-        """Take over convolutions that were trained before."""
-        for name, (kernel, bias) in known.items():
-            layer = self.backbone.get_layer(name)
-            layer.kernel.assign(kernel)
-            layer.bias.assign(bias)
-
     def copy_from(self, other: "Network") -> None:
         """Take over all the weights of a network of the same shape."""
         for mine, theirs in zip(self.weights, other.weights, strict=True):
             mine.assign(theirs)
 
-    def standardise(self, faces: NDArray[np.uint8]) -> None:
-        """Let the head scale features by their mean and spread over some faces ``(N, S, S)``.
+    def adopt(self, known: Convolutions, faces: NDArray[np.uint8]) -> None:
+        """Take over convolutions that were trained without normalisations, and go on the same.
 
-        Raw features differ a hundredfold among themselves, and a head that is given them as they
-        are dies in the first epoch.
+        Each normalisation gets the moments of the layer that it follows as its scale and shift, so
+        that at first it changes nothing but the unit of measurement: every layer's output is
+        divided by its mean spread. Kernels get the spread that He et al. (2015) give new ones; the
+        normalisations take that away again, and a learning rate means the same in all layers.
+
+        Args:
+            known: Kernels and biases by layer.
+            faces: Some of the training faces ``(N, S, S)``.
         """
-        features = np.concatenate([self.backbone(part).numpy() for part in batches(faces)])
-        standard = self.head.get_layer("standard")
-        standard.moving_mean.assign(features.mean(axis=0))
-        variance = features.var(axis=0)
-        # A tenth of the usual more, so that a feature that hardly ever occurs is not blown up.
-        standard.moving_variance.assign(variance + variance.mean() / 10)
+        moments = _moments_without(known, faces)
+        for name, (kernel, _) in known.items():
+            mean, spread = moments[name]
+            wanted = np.sqrt(2 / np.prod(kernel.shape[:3]))
+            self.backbone.get_layer(name).kernel.assign(kernel * (wanted / kernel.std()))
+            layer = self.backbone.get_layer(f"{name}_norm")
+            layer.gamma.assign(spread / spread.mean())
+            layer.beta.assign(mean / spread.mean())
+        self.settle(faces)
 
-    def fold(self) -> None:
-        """Put the standardisation into the layers around it; answers stay what they are.
+    def settle(self, faces: NDArray[np.uint8]) -> None:
+        """Measure the moments that the normalisations use, on faces ``(N, S, S)``.
 
-        The last convolution is divided by each feature's spread, which its rectifier lets through,
-        and the first dense layer takes the rest. Then one int8 scale suits all features.
+        Every batch goes through the network as in training; the moments are the batches' means.
         """
-        gamma, beta, mean, variance = map(np.asarray, self.head.get_layer("standard").get_weights())
-        spread = np.sqrt(variance + self.head.get_layer("standard").epsilon)
-        last = next(layer for layer in reversed(self.backbone.layers) if "conv" in layer.name)
-        last.set_weights([weight / spread for weight in map(np.asarray, last.get_weights())])
-        first = self.head.layers[2]
-        kernel, bias = map(np.asarray, first.get_weights())
-        first.set_weights(
-            [gamma[:, np.newaxis] * kernel, bias + (beta - gamma * mean / spread) @ kernel]
-        )
+        parts = np.array_split(faces, max(1, len(faces) // SCORED))
+        for model, given in ((self.backbone, None), (self.head, self.backbone)):
+            layers = [layer for layer in model.layers if isinstance(layer, Normalisation)]
+            entries = keras.Model(model.input, [layer.input for layer in layers])
+            found = []
+            for pictures in map(_prepare, parts):
+                tensor = pictures if given is None else given(pictures, training=True)
+                axes = (list(range(len(entry.shape) - 1)) for entry in entries.outputs)
+                wide = (tf.cast(entry, tf.float32) for entry in entries(tensor, training=True))
+                found.append([tf.nn.moments(*pair) for pair in zip(wide, axes, strict=True)])
+            for layer, *each in zip(layers, *found, strict=True):
+                mean, variance = (tf.reduce_mean(part, axis=0) for part in zip(*each, strict=True))
+                layer.mean.assign(mean)
+                layer.variance.assign(variance)
 
     def score(self, faces: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits for FER2013's and for FER+'s labels, ``(N, 7)`` each, of faces ``(N, S, S)``."""
@@ -114,33 +122,67 @@ class Network:
         return np.concatenate(labels), np.concatenate(votes)
 
 
-def _build_backbone(weights: Path | Literal["imagenet"] | None) -> Any:
+def imagenet(weights: Path | Literal["imagenet"]) -> Convolutions:
+    """VGG16's convolutions as ImageNet left them.
+
+    Raises:
+        AffectlineError: They cannot be read, fetched or fitted.
+    """
     vgg16 = load_vgg16(weights, input_shape=(None, None, 3))
-    tensor = vgg16.input
-    for layer in vgg16.layers[1:]:
-        if layer.name not in LEFT_OUT:
-            tensor = layer(tensor)
+    named = ((layer.name, layer.get_weights()) for layer in vgg16.layers)
+    return {name: (given[0], given[1]) for name, given in named if given}
+
+
+def _build_backbone() -> Any:
+    pictures = keras.Input((None, None, 3))
+    tensor = pictures
+    for layer in load_vgg16(None, input_shape=(None, None, 3)).layers[1:]:
+        if "conv" in layer.name:
+            tensor = Convolution(layer.filters, name=layer.name)(tensor)
+            tensor = Normalisation(name=f"{layer.name}_norm")(tensor)
+            tensor = keras.layers.ReLU()(tensor)
+        elif layer.name not in LEFT_OUT:
+            tensor = keras.layers.MaxPooling2D(name=layer.name)(tensor)
     tensor = keras.layers.GlobalAveragePooling2D(name="average", dtype="float32")(tensor)
-    return keras.Model(vgg16.input, tensor, name="backbone")
+    return keras.Model(pictures, tensor, name="backbone")
 
 
 def _build_head() -> Any:
-    # The batch normalisation never counts batches: its moments are set once, and it is the same
-    # affine layer in training and in use. Running moments were what made earlier trials score
-    # 47 % in training and 29 % in use.
     features = keras.Input((FEATURES,))
-    standard = keras.layers.BatchNormalization(name="standard", trainable=False)
-    tensor = standard(features, training=False)
-    for units in HIDDEN:
-        tensor = keras.layers.Dense(units, "relu", kernel_initializer="he_normal")(tensor)
+    tensor = features
+    for index, units in enumerate(HIDDEN):
+        dense = keras.layers.Dense(
+            units, use_bias=False, kernel_initializer="he_normal", name=f"dense{index}"
+        )
+        tensor = Normalisation(name=f"dense{index}_norm")(dense(tensor))
+        tensor = keras.layers.ReLU()(tensor)
     outputs = [keras.layers.Dense(len(LABELS), name=name)(tensor) for name in ("labels", "votes")]
     return keras.Model(features, outputs, name="head")
+
+
+def _moments_without(
+    known: Convolutions, faces: NDArray[np.uint8]
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Mean and spread ``(C,)`` of what each convolution gives when nothing is normalised."""
+    tensor, moments = to_input(tf.cast(faces[..., np.newaxis], tf.float32)), {}
+    block = "block1"
+    for name, (kernel, bias) in known.items():
+        if not name.startswith(block):
+            if f"{block}_pool" not in LEFT_OUT:
+                tensor = tf.nn.max_pool2d(tensor, 2, 2, "VALID")
+            block = name.split("_")[0]
+        tensor = tf.nn.conv2d(tensor, kernel, 1, "SAME") + bias
+        mean, variance = tf.nn.moments(tensor, [0, 1, 2])
+        moments[name] = mean.numpy(), np.sqrt(variance.numpy()) + np.float32(1e-6)
+        tensor = tf.nn.relu(tensor)
+    return moments
 
 
 def serve(network: Network, size: int, votes: float) -> Any:
     """The float32 model that is exported: one chain of layers that ends in a softmax.
 
-    Two last layers on the same units are one layer whose weights are their weighted mean.
+    The normalisations are folded into the layers that they follow, and two last layers on the
+    same units are one layer whose weights are their weighted mean.
 
     Args:
         network: A trained network.
@@ -150,26 +192,35 @@ def serve(network: Network, size: int, votes: float) -> Any:
     Returns:
         Keras model from ``(N, size, size, 3) float32`` to probabilities ``(N, 7)``.
     """
-    plain = Network(None, mixed=False)
-    plain.copy_from(network)
-    plain.fold()
     entry = keras.Input((size, size, 3), name="pictures")
     tensor = entry
-    for layer in plain.backbone.layers[1:]:
-        tensor = layer(tensor)
-    for layer in plain.head.layers[2:-2]:
-        tensor = layer(tensor)
+    for layer in load_vgg16(None, input_shape=(size, size, 3)).layers[1:]:
+        if layer.name not in LEFT_OUT:
+            tensor = layer(tensor)
+        if "conv" in layer.name:
+            layer.set_weights(_fold(network.backbone, layer.name))
+    tensor = keras.layers.GlobalAveragePooling2D(name="average")(tensor)
+    for index, units in enumerate(HIDDEN):
+        dense = keras.layers.Dense(units, "relu", name=f"dense{index}")
+        tensor = dense(tensor)
+        dense.set_weights(_fold(network.head, dense.name))
     logits = keras.layers.Dense(len(LABELS), name="logits")
     tensor = keras.layers.Softmax(name="probabilities")(logits(tensor))
     logits.set_weights(blend(network.last_layers(), votes))
     return keras.Model(entry, tensor, name="affectline")
 
 
+def _fold(model: Any, name: str) -> list[NDArray[np.float32]]:
+    """Kernel and bias of a layer together with the normalisation that follows it."""
+    scale, shift = (part.numpy() for part in model.get_layer(f"{name}_norm").affine())
+    return [np.asarray(model.get_layer(name).kernel) * scale, shift]
+
+
 def blend(layers: Mapping[str, Any], votes: float) -> list[NDArray[np.float32]]:
     """Kernel and bias of the one layer that stands for both.
 
     What all seven logits have in common says nothing, and a softmax does not see it; training lets
-    it grow to hundreds, and int8 would spend its 256 steps on it. So it is taken away.
+    it grow, and int8 would spend its 256 steps on it. So it is taken away.
     """
     mixed = (
         (1 - votes) * layers[f"labels_{part}"] + votes * layers[f"votes_{part}"]
@@ -186,4 +237,8 @@ def to_input(faces: Any) -> Any:
 def batches(faces: NDArray[np.uint8]) -> Any:
     """Faces ``(N, S, S)`` as network input, some at a time."""
     for start in range(0, len(faces), SCORED):
-        yield to_input(tf.cast(faces[start : start + SCORED, ..., np.newaxis], tf.float32))
+        yield _prepare(faces[start : start + SCORED])
+
+
+def _prepare(faces: NDArray[np.uint8]) -> Any:
+    return to_input(tf.cast(faces[..., np.newaxis], tf.float32))

@@ -15,7 +15,7 @@ NAME: Final = re.compile(r"block\d_conv\d")
 COUNT: Final = 13
 
 Convolutions = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Kernel ``(3, 3, I, O)`` and bias ``(O,)`` by the name of VGG16's layer."""
+"""Kernel ``(3, 3, I, O)`` and bias ``(O,)`` by the name of VGG16's layer, in their order."""
 
 
 def convolutions(artifact: Artifact) -> Convolutions:
@@ -50,4 +50,4 @@ def convolutions(artifact: Artifact) -> Convolutions:
             f"model {artifact.folder} has {len(kernels)} of VGG16's {COUNT} convolutions",
             "start from an artifact of affectline-train export",
         )
-    return {name: (kernel, biases[name]) for name, kernel in kernels.items()}
+    return {name: (kernels[name], biases[name]) for name in sorted(kernels)}

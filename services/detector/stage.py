@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from common.config import Delivery, DetectorSettings, HubSettings
 from common.images import to_square
-from common.messages import Face, Faces, Frame, Message, Packet, Quality, Resend, Scores
+from common.messages import Face, Faces, Frame, Packet, Quality, Resend, Scores
 from common.runtime import Stage, run_service
+from common.wire import Message
 from services.detector.answers import AnswerBook
 from services.detector.cropping import crop, quality
 from services.detector.tracking import FaceTracker, TrackedFace

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.messages import Emotion, Message, StreamDone
+from common.messages import Emotion, StreamDone
+from common.wire import Message
 from tests.films import film
 from tests.pipelines import Pipeline
 

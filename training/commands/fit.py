@@ -73,7 +73,7 @@ def fit(
         int | None, typer.Option(min=1, show_default="strong 64, paper 32")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=1e-7, max=1.0, show_default="strong 3e-5, paper 0.002")
+        float | None, typer.Option(min=1e-7, max=1.0, show_default="strong 0.01, paper 0.002")
     ] = None,
     preprocessing: Annotated[
         Pixels | None,

@@ -14,7 +14,9 @@ tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the tr
 from training import strong  # noqa: E402
 from training.augment import DRAWS, augment  # noqa: E402
 from training.finetune import Recipe, Trainer, rate  # noqa: E402
-from training.network import Network, serve  # noqa: E402
+from training.layers import Convolution, Normalisation  # noqa: E402
+from training.model import load_vgg16  # noqa: E402
+from training.network import Network, batches, serve  # noqa: E402
 from training.runs import CHECKPOINTS  # noqa: E402
 
 pytestmark = [
@@ -75,9 +77,79 @@ def test_the_last_epochs_see_whole_faces() -> None:
 @pytest.fixture(scope="module")
 def network() -> Network:
     tf.keras.utils.set_random_seed(0)
-    made = Network(None, mixed=False)
-    made.standardise(faces(4, 32)[..., 0].astype(np.uint8))
+    made = Network(mixed=False)
+    for variable in made.trainable_variables:
+        variable.assign(variable + 0.1 * tf.random.normal(variable.shape))
+    made.settle(some(4))
     return made
+
+
+def some(count: int) -> Any:
+    return faces(count, 32)[..., 0].astype(np.uint8)
+
+
+def test_a_settled_network_answers_as_it_does_in_training(network: Network) -> None:
+    pictures = next(batches(some(4)))
+    features = network.backbone(pictures, training=True)
+    assert np.asarray(network.backbone(pictures)) == pytest.approx(features, rel=1e-3, abs=1e-4)
+    for used, trained in zip(
+        network.head(features), network.head(features, training=True), strict=True
+    ):
+        assert np.asarray(used) == pytest.approx(trained, rel=1e-3, abs=1e-3)
+
+
+def test_adopted_convolutions_go_on_as_they_were() -> None:
+    chance = np.random.default_rng(2)
+    known, plain = {}, []
+    for layer in load_vgg16(None, (None, None, 3)).layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            known[layer.name] = kernel * 0.3, chance.normal(0, 1, bias.shape).astype(np.float32)
+    adopting = Network(mixed=False)
+    adopting.adopt(known, some(6))
+    pictures = next(batches(some(6)))
+    tensor = pictures
+    for layer in load_vgg16(None, (None, None, 3)).layers[1:-1]:
+        if layer.weights:
+            layer.set_weights(known[layer.name])
+        tensor = layer(tensor)
+    plain = np.asarray(tensor).mean(axis=(1, 2))
+    features = np.asarray(adopting.backbone(pictures))
+    # The same in another unit of measurement.
+    unit = (plain * features).sum() / (features**2).sum()
+    assert features * unit == pytest.approx(plain, rel=0.02, abs=0.02 * float(plain.std()))
+    spreads = [np.asarray(v).std() for v in adopting.backbone.trainable_variables if v.ndim == 4]
+    expected = [np.sqrt(2 / np.prod(k.shape[:3])) for k, _ in known.values()]
+    assert spreads == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("side", [5, 8, 9])
+def test_a_convolution_s_slopes_are_tensorflow_s(side: int) -> None:
+    layer = Convolution(4)
+    pictures = tf.random.stateless_normal((3, side, side, 2), (0, 1))
+    wanted = tf.random.stateless_normal((3, side, side, 4), (2, 3))
+
+    def slopes(convolve: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(pictures)
+            loss = tf.reduce_sum(convolve(pictures) * wanted)
+        return tape.gradient(loss, [pictures, layer.kernel.value])
+
+    ours = slopes(layer)
+    theirs = slopes(lambda given: tf.nn.conv2d(given, layer.kernel.value, 1, "SAME"))
+    for mine, other in zip(ours, theirs, strict=True):
+        assert np.asarray(mine) == pytest.approx(np.asarray(other), abs=1e-4)
+
+
+def test_a_normalisation_has_the_batch_s_moments_in_training_and_its_own_in_use() -> None:
+    layer = Normalisation()
+    tensor = 3 + 2 * tf.random.stateless_normal((8, 5, 5, 6), (0, 1))
+    out = np.asarray(layer(tensor, training=True))
+    assert out.mean(axis=(0, 1, 2)) == pytest.approx(0, abs=1e-4)
+    assert out.std(axis=(0, 1, 2)) == pytest.approx(1, abs=1e-3)
+    assert np.asarray(layer(tensor)) == pytest.approx(np.asarray(tensor), rel=1e-3)
+    flat = np.asarray(layer(tf.reshape(tensor, (-1, 6)), training=True))
+    assert flat.reshape(out.shape) == pytest.approx(out, abs=1e-3)
 
 
 @pytest.mark.parametrize("votes", [0.0, 0.3, 1.0])
@@ -85,10 +157,8 @@ def test_the_served_model_blends_both_last_layers(network: Network, votes: float
     pictures = faces(3, 32)[..., 0].astype(np.uint8)
     mixed = strong.blend(*network.score(pictures), votes).astype(np.float64)
     expected = np.exp(mixed) / np.exp(mixed).sum(axis=1, keepdims=True)
-    from training.network import batches
-
     served = serve(network, 32, votes)
-    assert np.asarray(served(next(batches(pictures)))) == pytest.approx(expected, abs=1e-5)
+    assert np.asarray(served(next(batches(pictures)))) == pytest.approx(expected, abs=2e-4)
 
 
 def place(value: float, epoch: int) -> Trainer:

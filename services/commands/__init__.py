@@ -1,0 +1,1 @@
+"""The commands of ``affectline``, a file for each family."""

@@ -1,0 +1,123 @@
+"""The processes of the pipeline, one command each: for containers and several hosts."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common import config
+from common.config import Pace
+from services.options import (
+    BackendName,
+    ConfigFile,
+    DeliveryMode,
+    HubAddress,
+    Model,
+    change,
+    read_settings,
+)
+
+
+def hub(
+    config_file: ConfigFile = None, hub: HubAddress = None, delivery: DeliveryMode = None
+) -> None:
+    """Run the hub: the one process that all others connect to.
+
+    Example: affectline hub --hub 0.0.0.0:5555
+    """
+    from services import hub as service
+
+    settings = read_settings(config_file, hub)
+    raise typer.Exit(service.run(settings.hub, delivery or settings.delivery or "live"))
+
+
+def capture(
+    source: Annotated[str, typer.Argument(help="As for up --source.")] = "sample",
+    config_file: ConfigFile = None,
+    hub: HubAddress = None,
+    delivery: DeliveryMode = None,
+    pace: Annotated[Pace | None, typer.Option(help="As for up.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Start a file again at its end.")] = False,
+) -> None:
+    """Publish the pictures of one source.
+
+    Example: affectline capture driver=0 --hub 192.168.1.20
+    """
+    from services.capture import stage as service
+    from services.launcher import name_sources
+
+    settings = read_settings(config_file, hub)
+    chosen = name_sources([source])[0].model_copy(update={"loop": loop})
+    mode = delivery or settings.delivery or "live"
+    how = pace or settings.pace or ("realtime" if mode == "live" else "fast")
+    raise typer.Exit(service.run(chosen, settings.capture, how, settings.hub, mode))
+
+
+def detector(
+    stream: Annotated[
+        str, typer.Argument(help="Name of the stream to look for faces in.")
+    ] = "sample",
+    config_file: ConfigFile = None,
+    hub: HubAddress = None,
+    delivery: DeliveryMode = None,
+) -> None:
+    """Find and follow the faces of one stream.
+
+    Example: affectline detector driver --hub 192.168.1.20
+    """
+    from services.detector import stage
+
+    settings = read_settings(config_file, hub)
+    mode = delivery or settings.delivery or "live"
+    raise typer.Exit(stage.run(stream, settings.detector, settings.hub, mode))
+
+
+def classifier(
+    name: Annotated[
+        str, typer.Option(help="Tells it from other classifiers.  [default: host name and pid]")
+    ] = "",
+    model: Model = None,
+    backend: BackendName = None,
+    config_file: ConfigFile = None,
+    hub: HubAddress = None,
+    delivery: DeliveryMode = None,
+) -> None:
+    """Judge faces; start as many as you like, they share the work.
+
+    Example: affectline classifier --hub 192.168.1.20
+    """
+    from services import classifier as service
+
+    settings = read_settings(config_file, hub)
+    chosen = change(settings.classifier, model=model, backend=backend)
+    name = name or f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
+    mode = delivery or settings.delivery or "live"
+    raise typer.Exit(service.run(chosen, settings.hub, mode, name))
+
+
+def sink(
+    out: Annotated[
+        Path | None, typer.Option(help="The session folder.  [default: sessions/<time>]")
+    ] = None,
+    display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
+    config_file: ConfigFile = None,
+    hub: HubAddress = None,
+    delivery: DeliveryMode = None,
+) -> None:
+    """Write the emotion timeline of all streams, and show it.
+
+    Example: affectline sink --hub 192.168.1.20 --out sessions/today
+    """
+    import time
+
+    from services.launcher import describe_run
+    from services.sink import stage
+
+    settings = read_settings(config_file, hub)
+    folder = out or settings.sink.out or Path("sessions") / time.strftime("%Y%m%d-%H%M%S")
+    mode = delivery or settings.delivery or "live"
+    about = describe_run(settings.model_copy(update={"delivery": mode}))
+    shown = display or settings.sink.display
+    raise typer.Exit(stage.run(folder, (), shown, about, settings.hub, mode))

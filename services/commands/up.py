@@ -1,0 +1,62 @@
+"""``affectline up``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common import config
+from common.config import Pace
+from services.options import BackendName, ConfigFile, DeliveryMode, Model, change, read_settings
+
+
+def up(
+    config_file: ConfigFile = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Camera index, video file, folder of pictures, RTSP/HTTP address or 'sample'; "
+            "NAME=SOURCE names the stream. May be given several times."
+        ),
+    ] = None,
+    delivery: DeliveryMode = None,
+    pace: Annotated[
+        Pace | None, typer.Option(help="Files: at their own rate, or as fast as they are consumed.")
+    ] = None,
+    display: Annotated[
+        config.Display | None, typer.Option(help="Show the overlay in a window, or write an MP4.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The session folder itself.  [default: sessions/<time>-<stream>]"),
+    ] = None,
+    classifiers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Number of classifier processes.")
+    ] = None,
+    model: Model = None,
+    backend: BackendName = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65530, help="First of the hub's six ports.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as one JSON object.")
+    ] = False,
+) -> None:
+    """Run the whole pipeline until its sources end, or Ctrl-C.
+
+    Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
+    """
+    from services import launcher, summary
+
+    settings = read_settings(config_file)
+    named = launcher.name_sources(source) if source else None
+    settings = change(
+        settings,
+        sources=named,
+        delivery=delivery,
+        pace=pace,
+        hub=change(settings.hub, port=port),
+        sink=change(settings.sink, display=display, out=out),
+        classifier=change(settings.classifier, instances=classifiers, model=model, backend=backend),
+    )
+    raise typer.Exit(summary.run(launcher.complete(settings), as_json=as_json))

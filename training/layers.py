@@ -1,0 +1,125 @@
+"""The layers that the strong recipe learns with: convolutions and batch normalisations."""
+
+from typing import Any, Final
+
+import keras
+import tensorflow as tf
+
+EPSILON: Final = 1e-3
+"""Added to variances, as Keras does."""
+SMALL: Final = 64
+"""Places of a map up to which a convolution's slope is had faster from nine products of matrices
+than from TensorFlow's own: 0.33 ms a picture instead of 0.93 for 512 channels on 5x5 places, but
+0.63 instead of 0.36 for 64 channels on 40x40 (two cores, bfloat16)."""
+
+
+@keras.saving.register_keras_serializable("affectline")
+class Convolution(keras.layers.Layer):  # type: ignore[misc]
+    """3x3 places, no bias: a normalisation follows, which would take it away."""
+
+    def __init__(self, filters: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.filters = filters
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Make the kernel ``(3, 3, I, O)``."""
+        self.kernel = self.add_weight(
+            (3, 3, shape[-1], self.filters), initializer="he_normal", name="kernel"
+        )
+
+    def call(self, pictures: Any) -> Any:
+        """``(N, H, W, I)`` to ``(N, H, W, O)``."""
+        kernel = tf.cast(tf.convert_to_tensor(self.kernel), pictures.dtype)
+        height, width = pictures.shape[1:3]
+        if height and width and height * width <= SMALL:
+            return _convolve_small(pictures, kernel)
+        return tf.nn.conv2d(pictures, kernel, 1, "SAME")
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _convolve_small(pictures: Any, kernel: Any) -> Any:
+    def slopes(slope: Any) -> tuple[Any, Any]:
+        entry = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(pictures),
+            filter=kernel,
+            out_backprop=slope,
+            strides=[1, 1, 1, 1],
+            padding="SAME",
+        )
+        height, width, channels = pictures.shape[1:]
+        padded = tf.pad(pictures, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        flat = tf.reshape(slope, (-1, kernel.shape[-1]))
+        products = [
+            tf.matmul(
+                tf.reshape(padded[:, y : y + height, x : x + width], (-1, channels)),
+                flat,
+                transpose_a=True,
+            )
+            for y in range(3)
+            for x in range(3)
+        ]
+        return entry, tf.reshape(tf.stack(products), kernel.shape)
+
+    return tf.nn.conv2d(pictures, kernel, 1, "SAME"), slopes
+
+
+@keras.saving.register_keras_serializable("affectline")
+class Normalisation(keras.layers.Layer):  # type: ignore[misc]
+    """Batch normalisation (Ioffe & Szegedy 2015) whose moments in use are set, not run along.
+
+    In training a batch is normalised by its own moments, over all replicas. Moments that are run
+    along belong to no weights in particular, least of all to averaged ones; so they are measured
+    when a network is to be used (see ``Network.settle``).
+    """
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Make the scale, the shift and the moments ``(C,)``."""
+
+        def make(name: str, first: str, trainable: bool) -> Any:
+            return self.add_weight(
+                (shape[-1],), first, name=name, trainable=trainable, autocast=False, dtype="float32"
+            )
+
+        self.gamma, self.beta = make("gamma", "ones", True), make("beta", "zeros", True)
+        self.mean, self.variance = make("mean", "zeros", False), make("variance", "ones", False)
+
+    def call(self, tensor: Any, training: bool = False) -> Any:
+        """Any tensor with channels last to one of the same shape and dtype."""
+        if not training:
+            scale, shift = self.affine()
+            return tensor * tf.cast(scale, tensor.dtype) + tf.cast(shift, tensor.dtype)
+        gamma, beta = map(tf.convert_to_tensor, (self.gamma, self.beta))
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        if replicas == 1 and len(tensor.shape) == 4:
+            # TensorFlow's own is one pass over the pictures.
+            return tf.raw_ops.FusedBatchNormV3(
+                x=tensor, scale=gamma, offset=beta, mean=[], variance=[], epsilon=EPSILON
+            )[0]
+        wide = tf.cast(tensor, tf.float32)
+        mean, variance = _joint_moments(wide)
+        scale = gamma * tf.math.rsqrt(variance + EPSILON)
+        return tf.cast(wide * scale + (beta - mean * scale), tensor.dtype)
+
+    def affine(self) -> tuple[Any, Any]:
+        """Scale and shift ``(C,) float32`` that it comes to in use."""
+        mean, variance, gamma, beta = map(
+            tf.convert_to_tensor, (self.mean, self.variance, self.gamma, self.beta)
+        )
+        scale = gamma * tf.math.rsqrt(variance + EPSILON)
+        return scale, beta - mean * scale
+
+
+def _joint_moments(tensor: Any) -> tuple[Any, Any]:
+    """Mean and variance ``(C,)`` of a batch that may be divided among replicas."""
+    axes = list(range(len(tensor.shape) - 1))
+    context = tf.distribute.get_replica_context()
+
+    def mean(values: Any) -> Any:
+        count = tf.cast(tf.size(values) // tf.shape(values)[-1], tf.float32)
+        total = tf.reduce_sum(values, axes)
+        if context.num_replicas_in_sync > 1:
+            total, count = context.all_reduce("SUM", [total, count])
+        return total / count
+
+    middle = mean(tensor)
+    return middle, mean(tf.square(tensor - middle))
