@@ -45,5 +45,5 @@ clean: ## Remove the environment and the caches
 	@touch $@
 
 .venv/dev: .venv/runtime pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[sample,training]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[sample,sensors,report,training]' --group dev
 	@touch $@
