@@ -3,6 +3,7 @@
 import typer
 
 from services.commands.looking import doctor, schema, subscribe
+from services.commands.marking import mark
 from services.commands.processes import capture, classifier, detector, hub, sink
 from services.commands.up import up
 from services.complaints import run_complaining
@@ -14,7 +15,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for command in (up, hub, capture, detector, classifier, sink, subscribe, schema, doctor):
+for command in (up, hub, capture, detector, classifier, sink, mark, subscribe, schema, doctor):
     app.command()(command)
 
 

@@ -1,0 +1,1 @@
+"""What a recorded session says, for people: events, words and a page."""

@@ -1,0 +1,166 @@
+"""A session's messages as series over time."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.labels import LABELS
+from common.messages import Emotion, FaceEmotion, Frame, Marker, Packet
+from common.senses import Samples, State
+from common.wire import Message
+
+STATE_FIGURES: Final = {"nervousness": "0-100", "arousal": "-1..1", "valence": "-1..1"}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One quantity over time.
+
+    Attributes:
+        name: As people call it, such as ``person heart_rate``.
+        unit: Its unit, empty for none.
+        times: Nanoseconds since the Unix epoch, rising, ``(N,) int64``.
+        values: ``(N,) float64``, all finite.
+    """
+
+    name: str
+    unit: str
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+class Sighting(NamedTuple):
+    """A face in a picture: where a thumbnail can be cut out."""
+
+    at: int
+    """When the picture was taken, nanoseconds since the Unix epoch."""
+    stream: str
+    epoch: int
+    seq: int
+    box: tuple[int, int, int, int]
+
+
+@dataclass
+class Session:
+    """What a session's messages say over time.
+
+    Attributes:
+        series: By name, in the order in which they were first heard of.
+        states: Every `State`, in order.
+        markers: In the order of their times.
+        emotions: By stream: the seven smoothed probabilities of the largest face, as series.
+        first: Time of the first message that has one; None while there is none.
+        last: Time of the last one.
+        synthetic: Some signal was made up.
+    """
+
+    series: dict[str, Series] = field(default_factory=dict)
+    states: list[State] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
+    emotions: dict[str, dict[str, Series]] = field(default_factory=dict)
+    first: int | None = None
+    last: int | None = None
+    synthetic: bool = False
+    frames: dict[str, int] = field(default_factory=dict)
+    """By stream: pictures that were answered."""
+    faceless: dict[str, int] = field(default_factory=dict)
+    """By stream: answers without a face."""
+    sightings: list[Sighting] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """From the first message to the last."""
+        return 0.0 if self.first is None or self.last is None else (self.last - self.first) / 1e9
+
+
+def gather(packets: Iterable[Packet]) -> Session:
+    """Read a session's messages once, and sort what they say by quantity."""
+    gathering = _Gathering()
+    for packet in packets:
+        gathering.take(packet.message)
+    return gathering.finish()
+
+
+def sample_times(samples: Samples) -> list[int]:
+    """When each of a message's samples was taken, in nanoseconds since the Unix epoch."""
+    if samples.rate is None:
+        return [samples.at + offset for offset in samples.offsets]
+    return [samples.at + round(i * 1e9 / samples.rate) for i in range(len(samples.values))]
+
+
+def largest(emotion: Emotion) -> FaceEmotion | None:
+    """The face with the largest box: the one that the session is about."""
+    return max(emotion.faces, key=lambda face: face.box[2] * face.box[3], default=None)
+
+
+class _Gathering:
+    """A session while it is read."""
+
+    def __init__(self) -> None:
+        self._session = Session()
+        self._units: dict[tuple[str, str], str] = {}
+        self._times: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._values: dict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def take(self, message: Message) -> None:
+        if isinstance(message, Samples):
+            self._session.synthetic |= message.synthetic
+            name = ("", f"{message.subject} {message.signal}")
+            self._grow(name, message.unit, sample_times(message), message.values)
+        elif isinstance(message, State):
+            self._take_state(message)
+        elif isinstance(message, Emotion):
+            self._take_emotion(message)
+        elif isinstance(message, Marker):
+            self._session.markers.append(message)
+            self._see(message.at)
+        elif isinstance(message, Frame):
+            self._see(message.captured_at)
+
+    def _take_state(self, state: State) -> None:
+        self._session.states.append(state)
+        for figure, unit in STATE_FIGURES.items():
+            value = getattr(state, figure)
+            if value is not None:
+                self._grow(("", f"{state.subject} {figure}"), unit, [state.at], [value])
+
+    def _take_emotion(self, emotion: Emotion) -> None:
+        stream, session = emotion.stream, self._session
+        session.frames[stream] = session.frames.get(stream, 0) + 1
+        session.faceless[stream] = session.faceless.get(stream, 0) + (not emotion.faces)
+        face = largest(emotion)
+        if face is not None:
+            at = emotion.captured_at
+            session.sightings.append(Sighting(at, stream, emotion.epoch, emotion.seq, face.box))
+        if face is not None and face.smoothed:
+            for label, share in zip(LABELS, face.smoothed, strict=True):
+                self._grow((stream, label), "", [emotion.captured_at], [share])
+
+    def _grow(
+        self, name: tuple[str, str], unit: str, times: list[int], values: Iterable[float]
+    ) -> None:
+        self._units[name] = unit
+        self._times[name] += times
+        self._values[name] += values
+        self._see(times[0])
+        self._see(times[-1])
+
+    def _see(self, time: int) -> None:
+        session = self._session
+        session.first = time if session.first is None else min(session.first, time)
+        session.last = time if session.last is None else max(session.last, time)
+
+    def finish(self) -> Session:
+        session = self._session
+        session.markers.sort(key=lambda marker: marker.at)
+        for (stream, name), unit in self._units.items():
+            times = np.array(self._times[stream, name], np.int64)
+            order = np.argsort(times, kind="stable")
+            values = np.array(self._values[stream, name])[order]
+            kept = session.emotions.setdefault(stream, {}) if stream else session.series
+            kept[name] = Series(name, unit, times[order], values)
+        return session

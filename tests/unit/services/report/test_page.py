@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+from common.labels import LABELS
+from common.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
+from common.senses import Samples, Share, State
+from services.report.events import responses
+from services.report.page import POINTS, page, thin
+from services.report.series import Series, Session, gather, sample_times
+from services.report.thumbnails import thumbnails
+from services.report.words import paragraphs
+
+cv2 = pytest.importorskip("cv2")
+START = 1_795_445_587_000_000_000
+SECOND = 1_000_000_000
+QUALITY = Quality(size=40, blur=300.0, brightness=0.5)
+
+
+def frame(index: int) -> tuple[Packet, Packet]:
+    picture = np.full((96, 128, 3), 40, np.uint8)
+    picture[20:60, 30:70] = (0, 0, 255)
+    _, encoded = cv2.imencode(".jpg", picture)
+    about = {
+        "stream": "drive", "epoch": 1, "seq": index, "captured_at": START + index * SECOND,
+        "width": 128, "height": 96,
+    }  # fmt: skip
+    shares = tuple(0.4 if label == "happy" else 0.1 for label in LABELS)
+    face = FaceEmotion(track=1, box=(30, 20, 40, 40), quality=QUALITY, smoothed=shares)
+    faces = (face,) if index % 4 else ()
+    answer = Emotion.model_validate({**about, "published_at": START, "faces": faces})
+    return Packet(Frame.model_validate(about), (encoded.tobytes(),)), Packet(answer)
+
+
+def recording(nervous: float = 80.0, quality: float = 0.9) -> list[Packet]:
+    packets = [packet for index in range(60) for packet in frame(index)]
+    for index in range(60):
+        after = index > 30
+        at = START + index * SECOND
+        rate = 92.0 if after else 66.0
+        packets.append(Packet(Samples(
+            subject="anna", signal="heart_rate", unit="/min", epoch=1, seq=index, at=at, rate=4.0,
+            values=(rate, rate + 0.5, rate, rate - 0.5),
+        )))  # fmt: skip
+        share = Share(value=rate, unit="/min", quality=quality, reason="no skin contact")
+        packets.append(Packet(State(
+            subject="anna", at=at, nervousness=nervous if after else 12.0, quality=quality,
+            baseline="continuous", baseline_s=30.0, signals={"heart": share},
+        )))  # fmt: skip
+    marker = Marker(
+        session="s", at=START + 30 * SECOND, label="<hard> braking", extra={"km/h": 63.5}
+    )
+    return [*packets, Packet(marker)]
+
+
+def test_messages_become_series() -> None:
+    session = gather(recording())
+    heart = session.series["anna heart_rate"]
+    assert (len(heart.times), heart.unit) == (240, "/min")
+    assert np.diff(heart.times).min() == SECOND // 4
+    assert session.seconds == pytest.approx(59.75)
+    assert session.frames == {"drive": 60}
+    assert session.faceless == {"drive": 15}
+    assert len(session.sightings) == 45
+
+
+def test_uneven_samples_have_their_own_times() -> None:
+    samples = Samples(
+        subject="a", signal="rr_interval", unit="ms", epoch=1, seq=0, at=START,
+        offsets=(0, 800), values=(800.0, 810.0),
+    )  # fmt: skip
+    assert sample_times(samples) == [START, START + 800]
+
+
+def test_the_first_paragraph_says_how_calm_and_how_sure() -> None:
+    first, *_ = paragraphs(gather(recording()))
+    assert "Over 1 min 0 s, anna was mostly calm" in first
+    assert "48% of the time it was above 60" in first
+    assert "The highest was 80, at 0:31, 1 s after “<hard> braking”." in first
+    assert "The report is sure of that (mean quality 90%)." in first
+    assert "100% of the time heart: no skin contact." in first
+    assert "running baseline" in first
+    bad = paragraphs(gather(recording(quality=0.2)))[0]
+    assert "very unsure" in bad
+
+
+def test_without_states_it_says_that_nothing_can_be_said() -> None:
+    only_faces = [packet for index in range(9) for packet in frame(index)]
+    first, faces = paragraphs(gather(only_faces))
+    assert first.startswith("How calm the person was cannot be said")
+    assert "a face was in sight 67% of the time" in faces
+    assert "happy (40% on average)" in faces
+
+
+def test_what_is_synthetic_is_called_so() -> None:
+    made_up = Samples(
+        subject="a", signal="heart_rate", unit="/min", epoch=1, seq=0, at=START, rate=1.0,
+        values=(60.0,), synthetic=True,
+    )  # fmt: skip
+    assert any("synthetic" in text for text in paragraphs(gather([Packet(made_up)])))
+
+
+def test_thumbnails_show_the_face_nearest_to_the_marker() -> None:
+    session = gather(recording())
+    (picture,) = thumbnails(session, recording())
+    assert picture is not None
+    seen = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert seen.shape == (160, 160, 3)
+    assert seen[80, 80, 2] > 200  # the red face in its middle
+    assert seen[2, 2].max() < 80  # and something around it
+
+
+def test_the_page_needs_no_network_and_shows_everything() -> None:
+    session = gather(recording())
+    found = list(responses(session.markers, session.series.values()))
+    html = page("a & b", session, paragraphs(session), found, thumbnails(session, recording()))
+    body = html[html.rindex("</script>") :]
+    assert "<title>a &amp; b</title>" in html
+    assert 'src="http' not in html
+    assert "&lt;hard&gt; braking" in body
+    assert "<hard>" not in body
+    assert "data:image/jpeg;base64," in body
+    assert "<td>anna heart rate<td>66 /min" in body
+    assert "km/h 63.5" in body
+
+
+def test_an_empty_session_is_a_page_too() -> None:
+    html = page("nothing", Session(), paragraphs(Session()), [], [])
+    assert "Nothing that changes over time" in html
+
+
+def test_thinning_keeps_peaks_and_marks_gaps() -> None:
+    times = START + np.arange(100_000) * (SECOND // 10)
+    times[50_000:] += 60 * SECOND
+    values = np.sin(np.arange(100_000) / 500)
+    values[31_337] = 9.0
+    thinned, kept = thin(Series("x", "", times, values))
+    assert len(thinned) <= POINTS + 2
+    assert np.nanmax(kept) == 9.0
+    assert np.isnan(kept).sum() == 1
+    assert (np.diff(thinned) > 0).all()
