@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from common.config import HubSettings
-from common.messages import MESSAGES, Health, Marker, StreamMessage
+from common.health import Health
+from common.messages import MESSAGES, Marker, StreamMessage
 from common.senses import Samples, State
 from common.wire import Message
 

@@ -26,10 +26,10 @@ class Settings(BaseModel):
 
 
 class HubSettings(Settings):
-    """Where the hub is: six ports in a row, of which users need the second."""
+    """Where the hub is: seven ports in a row, of which users need the second."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65530)] = DEFAULT_PORT
+    port: Annotated[int, Field(ge=1, le=65529)] = DEFAULT_PORT
 
     def _address(self, offset: int) -> str:
         return f"tcp://{self.host}:{self.port + offset}"
@@ -65,9 +65,22 @@ class HubSettings(Settings):
         return self.port + 5
 
     @property
+    def clock(self) -> str:
+        """Processes on other hosts ask here what time it is."""
+        return self._address(6)
+
+    @property
     def ports(self) -> dict[int, str]:
-        """All six, and what each is for."""
-        uses = ("publishers", "outlet", "bus", "work queue in", "work queue out", "metrics")
+        """All seven, and what each is for."""
+        uses = (
+            "publishers",
+            "outlet",
+            "bus",
+            "work queue in",
+            "work queue out",
+            "metrics",
+            "clock",
+        )
         return {self.port + offset: use for offset, use in enumerate(uses)}
 
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
+from common.health import Health
 from common.labels import LABELS
-from common.names import Name, ServiceName
+from common.names import Name
 from common.senses import Samples, State
 from common.wire import Count, Message, Nanoseconds, Pixels, Probability
 
@@ -232,36 +233,6 @@ class Marker(Message):
     @property
     def topic(self) -> str:
         return f"{self.topic_prefix}/{self.session}"
-
-
-class Latency(BaseModel):
-    """Quantiles of a stage's latency over the last 500 messages, in ms."""
-
-    model_config = Message.model_config
-
-    p50_ms: Annotated[float, Field(ge=0)]
-    p95_ms: Annotated[float, Field(ge=0)]
-    p99_ms: Annotated[float, Field(ge=0)]
-
-
-class Health(Message):
-    """How a process is: once a second."""
-
-    topic_prefix: ClassVar[str] = "health"
-    message: Literal["Health"] = "Health"
-    service: ServiceName
-    pid: Count
-    at: Nanoseconds
-    state: Literal["ready", "degraded"]
-    detail: str = ""
-    """In words, e.g. that a camera was lost and when it is tried again."""
-    counters: dict[str, Count] = Field(default_factory=dict)
-    """Since the process started: ``in``, ``out``, ``skipped``, ``invalid`` and the stage's own."""
-    latency: Latency | None = None
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.service}"
 
 
 class Packet(NamedTuple):

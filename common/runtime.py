@@ -4,7 +4,6 @@ A service is a `Stage`: it gets packets and yields packets. `run_service` gives 
 """
 
 import gc
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ import zmq
 from common.clock import monotonic, now_ns
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError
+from common.health import Health, make_health
+from common.hub_time import HubTime
 from common.link import EXIT_GIVEN_UP, Link
 from common.messages import (
     Faces,
     FrameMessage,
-    Health,
-    Latency,
     Packet,
     StreamMessage,
 )
@@ -29,6 +28,8 @@ from common.waker import Waker
 from common.wire import Message
 
 HEALTH_S: Final = 1.0
+HUB_TIME_S: Final = 1.0
+"""How long a process on another host waits for the hub to say what time it is."""
 LATENCIES_KEPT: Final = 500
 
 
@@ -151,6 +152,9 @@ class Service:
         return EXIT_GIVEN_UP
 
     def _connect(self) -> None:
+        self.hub_time = HubTime(self._context, self._hub)
+        self.hub_time.settle(HUB_TIME_S)
+        self.around.now = self.hub_time.now
         self.publisher = Publisher(self._context, self._hub.ingress)
         self.around.ready = self.publisher.ready
         self.inboxes: list[Inbox] = []
@@ -164,8 +168,9 @@ class Service:
         self.inboxes.append(bus)
         self._poller.register(self.waker.receiver, zmq.POLLIN)
         self._poller.register(self.publisher.socket, zmq.POLLIN)
-        if self.link.socket:
-            self._poller.register(self.link.socket, zmq.POLLIN)
+        for socket in (self.link.socket, self.hub_time.socket):
+            if socket:
+                self._poller.register(socket, zmq.POLLIN)
         for inbox in self.inboxes:
             self._poller.register(inbox.socket, zmq.POLLIN)
 
@@ -180,6 +185,7 @@ class Service:
             for inbox in self.inboxes:
                 if inbox.socket in ready:
                     self._take(inbox)
+            self.hub_time.probe()
             self._emit(self.stage.tick())
             self._next_tick = monotonic() + self.stage.tick_ms / 1000
             self._beat()
@@ -247,36 +253,14 @@ class Service:
     def _health(self) -> Health:
         around = self.around
         return make_health(
-            around.service, around.state, around.detail, around.counters, around.latencies_ms
+            around.service,
+            around.state,
+            around.detail,
+            around.counters,
+            around.latencies_ms,
+            at=around.now(),
+            clock=self.hub_time.offset,
         )
-
-
-def make_health(
-    service: str,
-    state: Literal["ready", "degraded"],
-    detail: str,
-    counters: Counter[str],
-    latencies_ms: Iterable[float] = (),
-) -> Health:
-    """Put together a health message of this process."""
-    ordered = sorted(latencies_ms)
-    return Health(
-        service=service,
-        pid=os.getpid(),
-        at=now_ns(),
-        state=state,
-        detail=detail,
-        counters={"in": 0, "out": 0, "skipped": 0, "invalid": 0, **counters},
-        latency=quantiles(ordered) if ordered else None,
-    )
-
-
-def quantiles(ordered: list[float]) -> Latency:
-    """Nearest-rank quantiles of a sorted, non-empty list of milliseconds."""
-    p50, p95, p99 = (
-        ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.5, 0.95, 0.99)
-    )
-    return Latency(p50_ms=p50, p95_ms=p95, p99_ms=p99)
 
 
 def run_service(stage: Stage, name: str, hub: HubSettings, delivery: Delivery) -> int:

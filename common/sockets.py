@@ -61,7 +61,7 @@ def bind(socket: zmq.Socket[bytes], address: str) -> None:
 
 
 def taken_ports(hub: HubSettings) -> list[str]:
-    """Those of a hub's six ports that nobody could listen on now, with their use and the reason."""
+    """Those of a hub's ports that nobody could listen on now, with their use and the reason."""
     taken = []
     for port, use in hub.ports.items():
         with socket.socket() as probe:

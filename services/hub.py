@@ -16,12 +16,14 @@ from typing import Final
 import zmq
 
 from common import codec
-from common.clock import monotonic
+from common.clock import monotonic, now_ns
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError, InvalidMessage
+from common.health import Health, make_health
+from common.hub_time import answer_probes
 from common.link import EXIT_GIVEN_UP, Link
-from common.messages import READY, Health, Packet
-from common.runtime import HEALTH_S, make_health
+from common.messages import READY, Packet
+from common.runtime import HEALTH_S
 from common.sockets import SEND_WAIT_MS, bind, new_socket
 from common.waker import Waker
 from services.metrics import Metrics
@@ -62,7 +64,14 @@ class Bus:
         bind(self.outlet, hub.outlet)
         bind(self.consumers, hub.bus)
         self.tap.bind(TAP)
+        self.clock = new_socket(context, zmq.ROUTER)
+        bind(self.clock, hub.clock)
         self.ingress.send(EVERYTHING)
+
+    @property
+    def sockets(self) -> tuple[zmq.Socket[bytes], ...]:
+        """All that the loop waits for."""
+        return self.ingress, self.consumers, self.outlet, self.tap, self.clock
 
     def forward_message(self) -> Parts | None:
         """Take one message to the outlet; return it for the consumers."""
@@ -182,7 +191,7 @@ class Hub:
                 self._loop()
             finally:
                 self.metrics.close()
-                for socket in (self.bus.ingress, self.bus.consumers, self.bus.outlet, self.bus.tap):
+                for socket in self.bus.sockets:
                     socket.close(linger=200)
                 self.context.term()
                 work.join()
@@ -191,7 +200,7 @@ class Hub:
 
     def _loop(self) -> None:
         bus, poller = self.bus, zmq.Poller()
-        for socket in (bus.ingress, bus.consumers, bus.outlet, bus.tap, self.waker.receiver):
+        for socket in (*bus.sockets, self.waker.receiver):
             poller.register(socket, zmq.POLLIN)
         if self.link.socket:
             poller.register(self.link.socket, zmq.POLLIN)
@@ -204,6 +213,8 @@ class Hub:
                 bus.forward_subscriptions()
             if bus.outlet in ready:
                 bus.note_outsiders()
+            if bus.clock in ready:
+                answer_probes(bus.clock)
             if bus.tap in ready:
                 bus.forward_tap()
             if self.pending or bus.ingress in ready:
@@ -237,7 +248,7 @@ class Hub:
         now = monotonic()
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
-            health = make_health("hub", "ready", "", self.bus.counters)
+            health = make_health("hub", "ready", "", self.bus.counters, at=now_ns())
             self.metrics.note(health)
             parts = [bytes(part) for part in codec.encode(Packet(health))]
             self.bus.outlet.send_multipart(parts, zmq.DONTWAIT)

@@ -8,11 +8,11 @@ from typing import Final
 from rich.console import Console
 
 from common.config import HubSettings
+from common.health import Health
 from common.messages import (
     Emotion,
     Faces,
     Frame,
-    Health,
     Marker,
     Packet,
     StreamEnd,

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from common.clock import now_ns
 from common.errors import AffectlineError
-from common.messages import Health
+from common.health import Health
 
 SILENCE_S: Final = 3.0
 """A service that has not been heard of for so long is not ready."""
@@ -43,6 +43,9 @@ class Metrics(Collector):
             "affectline_latency_seconds", "From capture to the end of this stage",
             labels=["service", "quantile"],
         )  # fmt: skip
+        clock = GaugeMetricFamily(
+            "affectline_clock_offset_seconds", "The hub's clock less the host's", labels=["service"]
+        )
         for name, health in sorted(self._newest.items()):
             silent_s = (now_ns() - health.at) / 1e9
             if silent_s > FORGET_S:
@@ -51,11 +54,13 @@ class Metrics(Collector):
             age.add_metric([name], silent_s)
             for counter, value in health.counters.items():
                 messages.add_metric([name, counter], value)
+            if health.clock:
+                clock.add_metric([name], health.clock.offset_ms / 1000)
             if health.latency:
                 for quantile in ("p50", "p95", "p99"):
                     seconds = getattr(health.latency, f"{quantile}_ms") / 1000
                     latency.add_metric([name, f"0.{quantile[1:]}"], seconds)
-        yield from (ready, age, messages, latency)
+        yield from (ready, age, messages, latency, clock)
 
     def serve(self, host: str, port: int) -> None:
         """Answer scrapes at ``http://host:port/metrics`` from a thread.

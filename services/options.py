@@ -47,9 +47,9 @@ def parse_hub(text: str, default: HubSettings) -> HubSettings:
         AffectlineError: It is neither.
     """
     host, _, port = text.removeprefix("tcp://").partition(":")
-    if not host or (port and not (port.isdecimal() and 1 <= int(port) <= 65530)):
+    if not host or (port and not (port.isdecimal() and 1 <= int(port) <= 65529)):
         raise AffectlineError(
-            f"--hub {text}: not HOST or HOST:PORT with a port from 1 to 65530",
+            f"--hub {text}: not HOST or HOST:PORT with a port from 1 to 65529",
             "for example --hub 192.168.1.20:5555",
         )
     return HubSettings(host=host, port=int(port) if port else default.port)

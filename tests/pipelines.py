@@ -20,11 +20,11 @@ from common.sockets import Listener
 from common.wire import Message
 
 AFFECTLINE = [sys.executable, "-m", "services.cli"]
-PORTS = 6
+PORTS = 7
 
 
 def free_port() -> int:
-    """First of six ports in a row that nobody uses, below the range of outgoing connections."""
+    """First of seven ports in a row that nobody uses, below the range of outgoing connections."""
     start = 15000 + (os.getpid() * 97) % 10000
     for first in range(start, start + 5000, PORTS):
         with contextlib.ExitStack() as stack:
@@ -36,7 +36,7 @@ def free_port() -> int:
             except OSError:
                 continue
             return first
-    raise RuntimeError("no six free ports in a row")
+    raise RuntimeError("no seven free ports in a row")
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -1,13 +1,12 @@
 """One message of every kind, for tests of the wire."""
 
+from common.health import ClockOffset, Health, Latency
 from common.messages import (
     Emotion,
     Face,
     FaceEmotion,
     Faces,
     Frame,
-    Health,
-    Latency,
     Marker,
     Packet,
     Quality,
@@ -100,6 +99,7 @@ PACKETS = {
             service="detector/drive", pid=42, at=AT, state="ready",
             counters={"in": 8, "out": 8, "skipped": 0, "invalid": 0},
             latency=Latency(p50_ms=3.0, p95_ms=4.5, p99_ms=6.0),
+            clock=ClockOffset(offset_ms=-1250.5, uncertainty_ms=0.25, corrected_ms=-1250.5),
         )
     ),
 }  # fmt: skip

@@ -50,7 +50,7 @@ def schema(
 def doctor(
     config_file: ConfigFile = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65530, help="First of the six ports to look at.")
+        int | None, typer.Option(min=1, max=65529, help="First of the seven ports to look at.")
     ] = None,
 ) -> None:
     """Check camera, display, ports, model and packages; say how to mend what is wrong.

@@ -36,7 +36,7 @@ def up(
     model: Model = None,
     backend: BackendName = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65530, help="First of the hub's six ports.")
+        int | None, typer.Option(min=1, max=65529, help="First of the hub's seven ports.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object.")

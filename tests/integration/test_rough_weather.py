@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common import codec
-from common.messages import Emotion, Health
+from common.health import Health
+from common.messages import Emotion
 from tests.films import picture
 from tests.pipelines import Pipeline
 from tests.samples import PACKETS

@@ -1,0 +1,176 @@
+"""Clocks that are wrong, on this host and on another one."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+import zmq
+
+from common.clock import SKEW_VARIABLE
+from common.config import HubSettings
+from common.hub_time import HubTime, answer_probes
+from common.sockets import bind, new_socket
+from tests.pipelines import AFFECTLINE, free_port
+
+SECOND = 1_000_000_000
+HOSTS = ("affectline-a", "affectline-b")
+HUB = "10.213.77.1"
+
+
+@contextmanager
+def asking(hub: HubSettings, **clock: Callable[[], int]) -> Iterator[HubTime]:
+    """A process' idea of the hub's time."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    hub_time = HubTime(context, hub, **clock)
+    yield hub_time
+    context.destroy(linger=0)
+
+
+@contextmanager
+def answering(hub: HubSettings) -> Iterator[None]:
+    """A hub's clock, in a thread."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    socket = new_socket(context, zmq.ROUTER)
+    bind(socket, hub.clock)
+
+    def answer() -> None:
+        try:
+            while True:
+                socket.poll()
+                answer_probes(socket)
+        except zmq.ContextTerminated:
+            socket.close(linger=0)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        context.term()
+        thread.join()
+
+
+@pytest.fixture
+def hub() -> HubSettings:
+    # Every address of this machine, which does not look like this machine
+    return HubSettings(host="0.0.0.0", port=free_port())
+
+
+@pytest.mark.parametrize("wrong_s", [-3600, 5])
+def test_a_wrong_clock_is_put_right(hub: HubSettings, wrong_s: int) -> None:
+    def wrong() -> int:
+        return time.time_ns() + wrong_s * SECOND
+
+    with answering(hub), asking(hub, now=wrong) as hub_time:
+        hub_time.settle(30)
+        before, there, after = time.time_ns(), hub_time.now(), time.time_ns()
+        told = hub_time.offset
+    assert told
+    assert told.offset_ms == pytest.approx(-1000 * wrong_s, abs=told.uncertainty_ms + 1e-3)
+    slack = told.uncertainty_ms * 1e6 + 1000
+    assert before - slack <= there <= after + slack
+
+
+def test_clocks_in_step_are_left_alone(hub: HubSettings) -> None:
+    with answering(hub), asking(hub) as hub_time:
+        hub_time.settle(30)
+        told = hub_time.offset
+    assert told
+    assert told.corrected_ms == 0.0
+
+
+def test_without_a_hub_it_goes_on_by_its_own_clock(hub: HubSettings) -> None:
+    with asking(hub, now=lambda: 42) as hub_time:
+        hub_time.settle(0.2)
+        assert hub_time.offset is None
+        assert hub_time.now() == 42
+
+
+def test_rubbish_on_the_clock_s_port_is_not_answered(hub: HubSettings) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with answering(hub), asking(hub) as hub_time:
+        tool = new_socket(context, zmq.DEALER)
+        tool.connect(hub.clock)
+        for parts in ([b""], [b"1234567"], [b"12345678", b"more"], [b"x" * 100_000]):
+            tool.send_multipart(parts)
+        hub_time.settle(30)
+        assert hub_time.offset
+        assert not tool.poll(0)
+        context.destroy(linger=0)
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def two_hosts(as_root: None) -> Iterator[None]:
+    """Two network namespaces with a cable between them."""
+    if not shutil.which("ip"):
+        pytest.skip("two hosts: there is no ip command (iproute2)")
+    first, second = HOSTS
+    with ExitStack() as stack:
+        for host in HOSTS:
+            try:
+                ip("netns", "add", host)
+            except subprocess.CalledProcessError as error:
+                pytest.skip(f"two hosts: {error.stderr.decode().strip()}")
+            stack.callback(ip, "netns", "delete", host)
+        ip("link", "add", "affect-a", "netns", first, "type", "veth",
+           "peer", "affect-b", "netns", second)  # fmt: skip
+        for host, end, address in ((first, "affect-a", HUB), (second, "affect-b", "10.213.77.2")):
+            ip("-n", host, "address", "add", f"{address}/24", "dev", end)
+            ip("-n", host, "link", "set", end, "up")
+            ip("-n", host, "link", "set", "lo", "up")
+        yield
+
+
+@contextmanager
+def on(host: str, *command: str, skew_ms: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """A command of ours on one of the hosts."""
+    process = subprocess.Popen(
+        ["ip", "netns", "exec", host, *AFFECTLINE, *command],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=os.environ | {SKEW_VARIABLE: str(skew_ms)},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_camera_on_a_host_with_a_wrong_clock_stamps_in_hub_time(two_hosts: None) -> None:
+    here, there = HOSTS
+    late_by: Counter[str] = Counter()
+    healths: list[dict[str, Any]] = []
+    with (
+        on(here, "hub", "--hub", f"{HUB}:5555", "--delivery", "live"),
+        on(here, "subscribe", "--address", f"tcp://{HUB}:5556", "--format", "json") as listening,
+        on(there, "capture", "sample", "--loop", "--hub", f"{HUB}:5555", "--delivery", "live",
+           skew_ms=37_000),
+    ):  # fmt: skip
+        assert listening.stdout
+        for line in listening.stdout:
+            told = json.loads(line)
+            if told["message"] == "Frame":
+                late_by["frames"] += 1
+                late_by["ns"] = max(late_by["ns"], abs(time.time_ns() - told["captured_at"]))
+            elif told.get("service", "").startswith("capture"):
+                healths.append(told)
+            if len(healths) >= 3 and late_by["frames"] >= 20:
+                break
+    # A slow machine hears frames late, but not by the 37 s that the clock is wrong.
+    assert late_by["ns"] < 10 * SECOND
+    clock = healths[-1]["clock"]
+    assert clock["offset_ms"] == pytest.approx(-37_000, abs=clock["uncertainty_ms"] + 1)
+    assert clock["uncertainty_ms"] < 1000
+    assert clock["corrected_ms"] == clock["offset_ms"]

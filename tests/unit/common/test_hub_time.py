@@ -1,0 +1,31 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.config import HubSettings
+from common.hub_time import is_here, judge
+
+LONG = st.integers(0, 10**9)
+
+
+@given(st.integers(-(10**15), 10**15), LONG, LONG, LONG)
+def test_the_offset_is_never_further_off_than_it_says(
+    ahead: int, there: int, inside: int, back: int
+) -> None:
+    left = 10**18
+    got = left + there + ahead
+    answered = got + inside
+    found = judge(left, got, answered, answered - ahead + back)
+    assert abs(found.offset_ns - ahead) <= found.uncertainty_ns + 1
+    assert found.uncertainty_ns == (there + back) // 2
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.1", True), ("127.3.2.1", True), ("localhost", True), ("::1", True),
+        ("192.168.1.20", False), ("hub", False),
+    ],
+)  # fmt: skip
+def test_only_another_machine_s_clock_is_asked(host: str, here: bool) -> None:
+    assert is_here(HubSettings(host=host)) is here
