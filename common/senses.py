@@ -62,6 +62,13 @@ class Samples(Message):
         return f"{self.topic_prefix}/{self.subject}/{self.signal}"
 
 
+def sample_times(samples: Samples) -> list[int]:
+    """When each of a message's samples was taken, in nanoseconds since the Unix epoch."""
+    if samples.rate is None:
+        return [samples.at + offset for offset in samples.offsets]
+    return [samples.at + round(i * 1e9 / samples.rate) for i in range(len(samples.values))]
+
+
 class Share(BaseModel):
     """What one signal says about a state."""
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from common.labels import LABELS
 from common.messages import Emotion, FaceEmotion, Frame, Marker, Packet
-from common.senses import Samples, State
+from common.senses import Samples, State, sample_times
 from common.wire import Message
 
 STATE_FIGURES: Final = {"nervousness": "0-100", "arousal": "-1..1", "valence": "-1..1"}
@@ -83,13 +83,6 @@ def gather(packets: Iterable[Packet]) -> Session:
     for packet in packets:
         gathering.take(packet.message)
     return gathering.finish()
-
-
-def sample_times(samples: Samples) -> list[int]:
-    """When each of a message's samples was taken, in nanoseconds since the Unix epoch."""
-    if samples.rate is None:
-        return [samples.at + offset for offset in samples.offsets]
-    return [samples.at + round(i * 1e9 / samples.rate) for i in range(len(samples.values))]
 
 
 def largest(emotion: Emotion) -> FaceEmotion | None:

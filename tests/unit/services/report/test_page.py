@@ -3,10 +3,10 @@ import pytest
 
 from common.labels import LABELS
 from common.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
-from common.senses import Samples, Share, State
+from common.senses import Samples, Share, State, sample_times
 from services.report.events import responses
 from services.report.page import POINTS, page, thin
-from services.report.series import Series, Session, gather, sample_times
+from services.report.series import Series, Session, gather
 from services.report.thumbnails import thumbnails
 from services.report.words import paragraphs
 

@@ -1,0 +1,126 @@
+"""XDF, the format in which LabRecorder keeps sessions (https://github.com/sccn/xdf/wiki).
+
+No library that is kept up writes it, and it is small: chunks of a length, a tag and a content.
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+from xml.sax.saxutils import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.labels import LABELS
+from services.report.series import Series, Session
+
+FILE_HEADER: Final = 1
+STREAM_HEADER: Final = 2
+SAMPLES: Final = 3
+STREAM_FOOTER: Final = 6
+PIECE: Final = 10_000
+"""Samples in one chunk."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of an XDF file.
+
+    Attributes:
+        name: Its name.
+        kind: As Lab Streaming Layer calls its content: ``ECG``, ``Markers``, ...
+        channels: Label and unit of each channel.
+        times: Seconds since the Unix epoch, ``(N,) float64``.
+        values: ``(N, C) float64``, or N texts.
+    """
+
+    name: str
+    kind: str
+    channels: tuple[tuple[str, str], ...]
+    times: NDArray[np.float64]
+    values: NDArray[np.float64] | list[str]
+
+
+def streams(session: Session) -> list[Stream]:
+    """A session's signals, states, emotions and markers as streams."""
+    made = [
+        Stream(name, "Signal", ((name, series.unit),), _seconds(series), series.values[:, None])
+        for name, series in session.series.items()
+    ]
+    for name, shares in session.emotions.items():
+        columns = [shares[label] for label in LABELS]
+        values = np.stack([series.values for series in columns], axis=1)
+        channels = tuple((label, "1") for label in LABELS)
+        made.append(Stream(f"{name} emotion", "Emotion", channels, _seconds(columns[0]), values))
+    if session.markers:
+        times = np.array([marker.at for marker in session.markers]) / 1e9
+        labels = [marker.label for marker in session.markers]
+        made.append(Stream("markers", "Markers", (("label", ""),), times, labels))
+    return made
+
+
+def _seconds(series: Series) -> NDArray[np.float64]:
+    return series.times / 1e9
+
+
+def write(made: Iterable[Stream], path: Path) -> None:
+    """Write an XDF file; half a file never has its name."""
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as stream:
+        stream.write(b"XDF:")
+        _chunk(stream, FILE_HEADER, b'<?xml version="1.0"?><info><version>1.0</version></info>')
+        for number, each in enumerate(made, start=1):
+            _write_stream(stream, number, each)
+    partial.replace(path)
+
+
+def _write_stream(file: BinaryIO, number: int, stream: Stream) -> None:
+    identity = struct.pack("<I", number)
+    _chunk(file, STREAM_HEADER, identity + _header(stream).encode())
+    count = len(stream.times)
+    for start in range(0, count, PIECE):
+        end = min(count, start + PIECE)
+        content = [identity, _length(end - start)]
+        for i in range(start, end):
+            content.append(struct.pack("<Bd", 8, stream.times[i]))
+            if isinstance(stream.values, list):
+                text = stream.values[i].encode()
+                content += [_length(len(text)), text]
+            else:
+                content.append(stream.values[i].astype("<f8").tobytes())
+        _chunk(file, SAMPLES, b"".join(content))
+    first, last = (stream.times[0], stream.times[-1]) if count else (0.0, 0.0)
+    footer = (
+        '<?xml version="1.0"?><info>'
+        f"<first_timestamp>{first:.9f}</first_timestamp><last_timestamp>{last:.9f}</last_timestamp>"
+        f"<sample_count>{count}</sample_count></info>"
+    )
+    _chunk(file, STREAM_FOOTER, identity + footer.encode())
+
+
+def _header(stream: Stream) -> str:
+    channels = "".join(
+        f"<channel><label>{escape(label)}</label><unit>{escape(unit)}</unit></channel>"
+        for label, unit in stream.channels
+    )
+    kind = "string" if isinstance(stream.values, list) else "double64"
+    return (
+        f'<?xml version="1.0"?><info><name>{escape(stream.name)}</name><type>{stream.kind}</type>'
+        f"<channel_count>{len(stream.channels)}</channel_count><nominal_srate>0</nominal_srate>"
+        f"<channel_format>{kind}</channel_format>"
+        f"<desc><channels>{channels}</channels></desc></info>"
+    )
+
+
+def _chunk(file: BinaryIO, tag: int, content: bytes) -> None:
+    file.write(_length(len(content) + 2) + struct.pack("<H", tag) + content)
+
+
+def _length(value: int) -> bytes:
+    """A number after the number of bytes it takes: 1, 4 or 8."""
+    for size, code in ((1, "B"), (4, "I"), (8, "Q")):
+        if value < 1 << 8 * size:
+            return struct.pack(f"<B{code}", size, value)
+    raise OverflowError(value)

@@ -1,0 +1,116 @@
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from common.labels import LABELS
+from common.messages import Marker, Packet, StreamStart
+from common.senses import Samples, State
+from services.export import xdf
+from services.export.film import write_films
+from services.export.tables import tables, write_csv, write_parquet
+from services.report.series import gather
+from tests.unit.services.report.test_page import SECOND, START, frame, recording
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_message_has_its_rows(tmp_path: Path) -> None:
+    paths = write_csv(tables(recording()), tmp_path / "made")
+    assert sorted(path.name for path in paths) == [
+        "emotions.csv", "markers.csv", "samples.csv", "states.csv",
+    ]  # fmt: skip
+    emotions = rows(tmp_path / "made" / "emotions.csv")
+    assert len(emotions) == 60
+    assert emotions[0]["track"] == ""
+    assert emotions[1]["happy_smoothed"] == "0.4"
+    assert (emotions[1]["x"], emotions[1]["size"]) == ("30", "40")
+    samples = rows(tmp_path / "made" / "samples.csv")
+    assert len(samples) == 240
+    assert int(samples[1]["at"]) - int(samples[0]["at"]) == SECOND // 4
+    assert rows(tmp_path / "made" / "states.csv")[59]["heart_value"] == "92.0"
+    assert rows(tmp_path / "made" / "markers.csv")[0]["label"] == "<hard> braking"
+
+
+def test_a_signal_that_comes_late_has_empty_cells_before() -> None:
+    first = State(subject="a", at=START)
+    later = State.model_validate(
+        {"subject": "a", "at": START + SECOND, "signals": {"skin": {"value": 2.5}}}
+    )
+    made = tables([Packet(first), Packet(later), Packet(first)])["states"]
+    assert made["skin_value"] == [None, 2.5, None]
+    assert len({len(column) for column in made.values()}) == 1
+
+
+def test_parquet_reads_back_as_the_same_table(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow (the report extra)")
+    made = tables(recording())
+    write_parquet(made, tmp_path)
+    for name, table in made.items():
+        assert pq.read_table(tmp_path / f"{name}.parquet").to_pydict() == table
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_xdf_opens_in_pyxdf(tmp_path: Path) -> None:
+    pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
+    session = gather(recording())
+    xdf.write(xdf.streams(session), tmp_path / "s.xdf")
+    streams, header = pyxdf.load_xdf(
+        tmp_path / "s.xdf", synchronize_clocks=False, dejitter_timestamps=False
+    )
+    assert header["info"]["version"] == ["1.0"]
+    by_name = {stream["info"]["name"][0]: stream for stream in streams}
+    assert set(by_name) == {"anna heart_rate", "anna nervousness", "drive emotion", "markers"}
+    heart = by_name["anna heart_rate"]
+    expected = session.series["anna heart_rate"]
+    assert heart["time_series"][:, 0] == pytest.approx(expected.values)
+    assert heart["time_stamps"] == pytest.approx(expected.times / 1e9)
+    assert heart["info"]["desc"][0]["channels"][0]["channel"][0]["unit"] == ["/min"]
+    assert by_name["markers"]["time_series"] == [["<hard> braking"]]
+    emotion = by_name["drive emotion"]["time_series"]
+    assert emotion.shape == (45, 7)
+    assert emotion[0, LABELS.index("happy")] == pytest.approx(0.4)
+
+
+def test_a_long_series_goes_into_several_chunks(tmp_path: Path) -> None:
+    pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
+    count = xdf.PIECE * 2 + 5
+    values = np.random.default_rng(0).normal(size=(count, 1))
+    made = xdf.Stream("long", "Signal", (("x", "1"),), np.arange(count) / 100, values)
+    xdf.write([made], tmp_path / "s.xdf")
+    (stream,), _ = pyxdf.load_xdf(
+        tmp_path / "s.xdf", synchronize_clocks=False, dejitter_timestamps=False
+    )
+    assert np.array_equal(stream["time_series"], values)
+
+
+def test_a_film_has_every_picture_with_its_overlay(tmp_path: Path) -> None:
+    start = StreamStart(stream="drive", epoch=1, started_at=START, source="x", live=False, rate=1.0)
+    messages = [Packet(start), *(packet for index in range(6) for packet in frame(index))]
+    (path,) = write_films(messages, tmp_path / "films")
+    film = cv2.VideoCapture(str(path))
+    pictures = []
+    while (found := film.read())[0]:
+        pictures.append(found[1])
+    film.release()
+    assert len(pictures) == 6
+    # Narrow pictures are enlarged, and a face has its bars beside it.
+    assert pictures[0].shape == (480, 640, 3)
+    assert np.abs(pictures[1].astype(int) - pictures[0]).max() > 100
+
+
+def test_a_session_without_pictures_has_no_film(tmp_path: Path) -> None:
+    assert write_films([Packet(Marker(session="s", at=START, label="x"))], tmp_path) == []
+
+
+def test_nothing_becomes_no_table() -> None:
+    assert tables([]) == {}
+    samples = Samples(
+        subject="a", signal="x", unit="1", epoch=1, seq=0, at=START, rate=1.0, values=(1.0,)
+    )
+    assert list(tables([Packet(samples)])) == ["samples"]
