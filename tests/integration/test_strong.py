@@ -129,13 +129,13 @@ from training.finetune import Material, Recipe, Trainer
 from training.workers import join
 strategy = join() if len(sys.argv) > 1 else None
 random = np.random.default_rng(0)
-shape = (16, 16, 16)
+shape = (16, 24, 24)
 material = Material(
     random.integers(0, 256, shape, dtype=np.uint8),
     random.integers(0, 7, 16),
     random.dirichlet(np.ones(7), 16).astype(np.float32),
 )
-recipe = Recipe(epochs=3, batch_size=8, image_size=16, whole_epochs=1, mixed=False)
+recipe = Recipe(epochs=3, batch_size=8, image_size=24, low_epochs=1, whole_epochs=1, mixed=False)
 trainer = Trainer(material, recipe, None, strategy)
 print(json.dumps([step for _ in range(2) for step in trainer.run_epoch()]))
 """
@@ -172,7 +172,8 @@ def test_two_workers_learn_what_one_learns_from_the_joint_batch() -> None:
         told.append(np.array(json.loads(given)))
     *divided, whole = told
     assert len(whole) == 4
-    assert divided[0] == pytest.approx(whole, abs=1e-4)
+    # Sums are taken in another order, and four steps make more of it.
+    assert divided[0] == pytest.approx(whole, rel=5e-4)
     assert divided[1] == pytest.approx(divided[0])
     # Learning has begun, so that the slopes were summed too: the fourth loss is not the first.
     assert abs(whole[3, 0] - whole[0, 0]) > 1e-3
