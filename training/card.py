@@ -28,7 +28,7 @@ int8 arithmetic inside.
 * Settings: {settings}.
 * Data: {rows}. {votes}Learnt from the training rows alone; whatever was chosen was chosen on the
   public test rows; the private test rows were only measured.
-* Start: VGG16's ImageNet weights.
+* Start: {start}.
 * int8 after training; temperature {temperature:.3g}, fitted on the public test rows
   (Guo et al. 2017).
 
@@ -126,6 +126,10 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: Faces) -> str:
         optimizer=_listed(made["optimizer"]),
         settings=_listed(made["settings"]),
         rows=", ".join(f"{count} {split}" for split, count in made["data"]["rows"].items()),
+        start=f"the convolutions of {made['started_from']}, an earlier model of the same data that "
+        "began with VGG16's ImageNet weights"
+        if "started_from" in made
+        else "VGG16's ImageNet weights",
         votes="FER+ votes beside the labels. " if made["data"].get("votes") else "",
         temperature=manifest.temperature,
         splits="\n".join(_split_row(manifest, split, faces) for split in Split),
