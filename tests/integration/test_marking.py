@@ -1,0 +1,63 @@
+"""Markers said from a command line."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from common.config import HubSettings
+from common.health import Health
+from common.messages import Marker
+from common.sockets import Listener
+from tests.pipelines import AFFECTLINE, free_port, run
+
+
+@pytest.fixture
+def hub() -> Iterator[HubSettings]:
+    settings = HubSettings(port=free_port())
+    process = subprocess.Popen([*AFFECTLINE, "hub", "--hub", f"127.0.0.1:{settings.port}"])
+    yield settings
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def mark(hub: HubSettings, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return run("mark", *arguments, "--hub", f"127.0.0.1:{hub.port}")
+
+
+def test_a_marker_keeps_its_free_fields(hub: HubSettings) -> None:
+    listener = Listener(hub, ("marker/", "health/"))
+    try:
+        # The hub's own words tell that we are connected.
+        assert listener.wait(timeout_s=60)
+        done = mark(
+            hub, "hard braking", "--field", "speed=63.5", "--field", "road=wet", "--field",
+            "who=[1, 2]", "--session", "s1",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        heard: list[Marker] = []
+        while not heard and listener.wait(timeout_s=30):
+            found = [packet.message for packet in listener.receive()]
+            assert all(isinstance(message, (Marker, Health)) for message in found)
+            heard += [message for message in found if isinstance(message, Marker)]
+    finally:
+        listener.close()
+    (marker,) = heard
+    assert (marker.label, marker.session, marker.source) == ("hard braking", "s1", "command")
+    assert marker.extra == {"speed": 63.5, "road": "wet", "who": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["x", "--field", "speed"], "--field speed: not NAME=VALUE"),
+        ([""], "label '': String should have at least 1 character"),
+        (["x", "--session", "a/b"], "session 'a/b'"),
+        (["x"], "no hub on tcp://127.0.0.1"),
+    ],
+)
+def test_what_cannot_be_marked_is_said_in_one_line(arguments: list[str], told: str) -> None:
+    done = mark(HubSettings(port=free_port()), *arguments)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
