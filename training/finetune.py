@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from common.labels import LABELS
 from training.augment import DRAWS, augment
 from training.model import FEATURES
 from training.network import Network, imagenet, to_input
 from training.start import Convolutions
+from training.targets import soften
 
 LONGEST: Final = 10.0
 """Norm to which longer gradients are cut."""
@@ -58,6 +58,8 @@ class Recipe:
     """Share of the features that a step leaves out (Srivastava et al. 2014)."""
     smoothing: float = 0.1
     """Share of a label that is spread over all seven (Szegedy et al. 2016)."""
+    votes_trust: float = 0.5
+    """Share of a label's target that FER+'s votes have (see ``training.targets``)."""
     averaging: float = 0.999
     """Share of the running average of the weights that a step keeps (Polyak & Juditsky 1992)."""
     mixed: bool = True
@@ -133,8 +135,11 @@ class Trainer:
             self.network.adopt(known, self._some)
         self.average.copy_from(self.network)
         self._pixels = tf.constant(material.pixels[..., np.newaxis])
-        self._emotions = tf.one_hot(material.emotions, len(LABELS))
+        self._emotions = tf.constant(material.emotions.astype(np.int32))
         self._votes = tf.constant(material.votes)
+        self._targets = tf.constant(
+            soften(material.emotions, material.votes, recipe.smoothing, recipe.votes_trust)
+        )
         self._steps: dict[tuple[int, int], Any] = {}
         self._follow = tf.function(self._bring_along)
 
@@ -204,16 +209,19 @@ class Trainer:
         rows = rows[mine]
         faces = tf.cast(tf.gather(self._pixels, rows), tf.float32)
         pictures = to_input(augment(faces, draws, side))
-        wanted = tf.gather(self._emotions, rows), tf.gather(self._votes, rows)
+        wanted = tf.gather(self._targets, rows), tf.gather(self._votes, rows)
+        emotions = tf.gather(self._emotions, rows)
         base, head = self.network.backbone, self.network.head
         with tf.GradientTape() as tape:
             features = self._drop(base(pictures, training=True), mask)
             labels, votes = head(features, training=True)
-            loss = self._loss(labels, votes, *wanted) / tf.cast(batch, tf.float32)
+            losses = tf.nn.softmax_cross_entropy_with_logits(wanted[0], labels)
+            losses += tf.nn.softmax_cross_entropy_with_logits(wanted[1], votes)
+            loss = tf.reduce_sum(losses) / tf.cast(batch, tf.float32)
         rates = [base_rate] * len(base.trainable_variables)
         rates += [head_rate] * len(head.trainable_variables)
         self._descend(tape, loss, rates, first)
-        right = tf.argmax(labels, axis=1) == tf.argmax(wanted[0], axis=1)
+        right = tf.argmax(labels, axis=1, output_type=tf.int32) == emotions
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / tf.cast(batch, tf.float32)
 
     def _descend(self, tape: Any, loss: Any, rates: list[Any], first: int) -> None:
@@ -241,13 +249,6 @@ class Trainer:
     def _drop(self, features: Any, mask: Any) -> Any:
         kept = tf.cast(mask >= self.recipe.dropout, tf.float32)
         return features * kept / (1 - self.recipe.dropout)
-
-    def _loss(self, labels: Any, votes: Any, emotions: Any, shares: Any) -> Any:
-        """Summed cross entropy in nats of both last layers."""
-        smooth = emotions * (1 - self.recipe.smoothing) + self.recipe.smoothing / len(LABELS)
-        losses = tf.nn.softmax_cross_entropy_with_logits(smooth, labels)
-        losses += tf.nn.softmax_cross_entropy_with_logits(shares, votes)
-        return tf.reduce_sum(losses)
 
 
 def _share(batch: Any) -> Any:
