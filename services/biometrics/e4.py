@@ -1,0 +1,121 @@
+"""Empatica E4: the folder that its portal exports for a session.
+
+The format is described in the export's own ``info.txt``. Most files begin with a row of start
+times (Unix, UTC) and a row of sample rates in Hz, a column each; ``IBI.csv`` has the start time,
+then rows of seconds since it and the interval that ended then, also in seconds.
+"""
+
+import math
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from common.errors import AffectlineError
+from services.biometrics.playback import LATEST_PLAYED, Playback, Track, ascending, even_times
+from services.biometrics.readings import NS
+
+EVEN: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
+    "EDA.csv": (("skin_conductance", "uS", 1.0),),
+    "HR.csv": (("heart_rate", "/min", 1.0),),
+    "TEMP.csv": (("temperature", "Cel", 1.0),),
+    "BVP.csv": (("ppg", "1", 1.0),),
+    "ACC.csv": tuple((f"acceleration_{axis}", "g", 1 / 64) for axis in "xyz"),
+}
+"""Signal, unit, and what one unit of the file is in that unit, for each column."""
+INTERVALS: Final = "IBI.csv"
+RATES: Final = (0.001, 100_000)
+"""Samples a second that a file may have."""
+
+
+class E4(Playback):
+    """Plays an export folder."""
+
+    def load(self) -> list[Track]:
+        folder = Path(self._settings.folder or ".")
+        self.device = f"Empatica E4 export {folder.name}"
+        if not folder.is_dir():
+            raise AffectlineError(
+                f"--folder {folder}: no such folder", "unpack the ZIP file of the session first"
+            )
+        tracks: list[Track] = []
+        for name in EVEN:
+            if (folder / name).is_file():
+                tracks += self._read_even(folder / name)
+        if (folder / INTERVALS).is_file():
+            tracks += self._read_intervals(folder / INTERVALS)
+        if not tracks:
+            raise AffectlineError(
+                f"--folder {folder}: holds no measurements of an Empatica E4",
+                f"it should have some of {', '.join((*EVEN, INTERVALS))}",
+            )
+        return tracks
+
+    def _read_even(self, path: Path) -> list[Track]:
+        rows = _rows(path)
+        if len(rows) <= 2:  # the watch makes a file of two rows, or none, where it measured nothing
+            return []
+        start, rate = _number(rows[0], 0), _number(rows[1], 0)
+        if not (_is_time(start) and RATES[0] <= rate <= RATES[1]):
+            raise AffectlineError(
+                f"--folder: {path} begins with {rows[0][0]!r} and {rows[1][0]!r}",
+                "the first row is the start in Unix time, the second the samples a second; "
+                "export the session again, or take the file out",
+            )
+        times = even_times(round(start * NS), rate, len(rows) - 2)
+        tracks = []
+        for column, (signal, unit, factor) in enumerate(EVEN[path.name]):
+            values = np.array([self._value(row, column) for row in rows[2:]]) * factor
+            tracks.append(Track(signal, unit, times, values, rate))
+        return tracks
+
+    def _read_intervals(self, path: Path) -> list[Track]:
+        rows = _rows(path)
+        if len(rows) <= 1:
+            return []
+        start = _number(rows[0], 0)
+        if not _is_time(start):
+            raise AffectlineError(
+                f"--folder: {path} begins with {rows[0][0]!r}",
+                "the first row is the start in Unix time; export the session again, or take the "
+                "file out",
+            )
+        pairs = [(_number(row, 0), self._value(row, 1)) for row in rows[1:]]
+        known = [(start + at, value * 1000) for at, value in pairs if _is_time(start + at)]
+        self.counters["invalid"] += len(pairs) - len(known)
+        if not known:
+            return []
+        seconds, intervals = zip(*known, strict=True)
+        times = np.array([round(s * NS) for s in seconds], np.int64)
+        times, falls = ascending(times)
+        self.counters["reanchored"] += falls
+        return [Track("rr_interval", "ms", times, np.array(intervals))]
+
+    def _value(self, row: list[str], column: int) -> float:
+        value = _number(row, column)
+        self.counters["invalid"] += not math.isfinite(value)
+        return value
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """The file's rows; blank lines at its end are none."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+    except OSError as error:
+        raise AffectlineError(
+            f"--folder: {path} cannot be read ({error.strerror})", "check its permissions"
+        ) from error
+    return [line.split(",") for line in lines]
+
+
+def _number(row: list[str], column: int) -> float:
+    """A cell's number; NaN where there is none."""
+    try:
+        return float(row[column])
+    except (ValueError, IndexError):
+        return math.nan
+
+
+def _is_time(seconds: float) -> bool:
+    """Whether these are seconds since the Unix epoch, and such that can be played."""
+    return 0 <= seconds < LATEST_PLAYED / NS

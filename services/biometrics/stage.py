@@ -1,0 +1,184 @@
+"""The biometrics process' stage: what a driver reads, as messages in order."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from common.biometrics_settings import BiometricsSettings
+from common.clock import monotonic
+from common.config import Delivery, HubSettings
+from common.messages import Packet
+from common.runtime import Stage, run_service
+from common.senses import Samples
+from services.biometrics.driver import Clock, Driver, Reading
+from services.biometrics.feed import Feed
+from services.biometrics.open import make_driver
+from services.biometrics.readings import Ascending, clean
+
+MAX_WAITING: Final = 4096
+"""Live delivery: messages kept while the hub is away, some minutes of a strap's; then the oldest
+go, and are counted as ``skipped``."""
+SILENCE_S: Final = 5.0
+"""A device that is there and says nothing for so long is worth a word in health."""
+
+Make = Callable[[BiometricsSettings, Clock], Driver]
+
+
+class Biometrics(Stage):
+    """One sensor's stage.
+
+    Args:
+        settings: Which sensor, of whom.
+        expected: Lossless delivery: services without which nothing is read, e.g. ``recorder``.
+        make: Makes the driver.
+    """
+
+    tick_ms = 100
+    measured = None
+
+    def __init__(
+        self,
+        settings: BiometricsSettings,
+        expected: tuple[str, ...] = (),
+        make: Make = make_driver,
+    ) -> None:
+        self._settings, self._expected, self._make = settings, set(expected), make
+        self._stopping = threading.Event()
+        self._feed: Feed | None = None
+        self._waiting: deque[Packet] = deque()
+        self._order: dict[str, Ascending] = {}
+        self._next_seq: Counter[str] = Counter()
+        self._refused = False
+
+    def setup(self) -> None:
+        self._epoch = self.around.now() // 1_000_000
+        self._lossless = self.around.delivery == "lossless"
+        clock = Clock(self.around.now, monotonic, self._stopping.wait)
+        self._driver = self._make(self._settings, clock)
+        self._feed = Feed(self._driver, self._stopping, self.around.wake)
+        self._heard = monotonic()
+
+    def tick(self) -> Iterator[Packet]:
+        feed = self._feed
+        if feed is None or not self._may_start(feed):
+            return
+        yield from self._send_waiting()
+        while not self._refused and (readings := feed.take()):
+            self._heard = monotonic()
+            self._pack(readings)
+            yield from self._send_waiting()
+        if self._refused and not self._lossless and not self._driver.can_wait:
+            # The hub is away, and a sensor cannot wait for it: keep what it misses
+            while readings := feed.take():
+                self._heard = monotonic()
+                self._pack(readings)
+            self._forget_oldest()
+        self._tell(feed)
+        if feed.failure:
+            raise feed.failure
+
+    def refused(self, packet: Packet) -> Iterable[Packet]:
+        self._refused = True
+        return ()
+
+    def stop(self) -> Iterator[Packet]:
+        self._stopping.set()
+        if self._feed:
+            while readings := self._feed.take():
+                self._pack(readings)
+        yield from self._send_waiting()
+
+    def cleanup(self) -> None:
+        self._stopping.set()
+        if self._feed and self._feed.is_alive():
+            # A library that hangs must not keep the process: the thread is a daemon
+            self._feed.join(timeout=1)
+
+    @property
+    def done(self) -> bool:
+        return bool(self._feed and self._feed.exhausted and not self._waiting)
+
+    def _may_start(self, feed: Feed) -> bool:
+        """Start reading once those who must not miss anything are there."""
+        if feed.ident is not None:
+            return True
+        missing = self._expected - self.around.ready if self._lossless else set()
+        if missing:
+            self.around.detail = f"waits for {', '.join(sorted(missing))}"
+            return False
+        self.around.detail = ""
+        feed.start()
+        return True
+
+    def _send_waiting(self) -> Iterator[Packet]:
+        """Send until one is refused; that one and those behind it keep their place."""
+        self._refused = False
+        while self._waiting:
+            yield self._waiting[0]
+            if self._refused:
+                return
+            self._waiting.popleft()
+
+    def _pack(self, readings: list[Reading]) -> None:
+        for raw in readings:
+            for reading in clean(raw, self._driver.counters):
+                order = self._order.setdefault(reading.signal, Ascending())
+                placed = order.take(reading, self._driver.counters)
+                if placed:
+                    self._waiting.append(Packet(self._samples(placed)))
+
+    def _samples(self, reading: Reading) -> Samples:
+        seq = self._next_seq[reading.signal]
+        self._next_seq[reading.signal] += 1
+        self.around.counters["samples"] += len(reading.values)
+        return Samples(
+            subject=self._settings.subject,
+            signal=reading.signal,
+            unit=reading.unit,
+            device=self._driver.device[:200],
+            synthetic=self._driver.synthetic,
+            epoch=self._epoch,
+            seq=seq,
+            at=reading.at,
+            rate=reading.rate,
+            offsets=reading.offsets,
+            values=reading.values,
+            quality=reading.quality,
+            reason=reading.reason[:200],
+        )
+
+    def _forget_oldest(self) -> None:
+        while len(self._waiting) > MAX_WAITING:
+            self._waiting.popleft()
+            self.around.counters["skipped"] += 1
+
+    def _tell(self, feed: Feed) -> None:
+        """Say in health how the device is."""
+        # A copy in one step: the driver's thread goes on counting
+        self.around.counters.update(
+            {k: v - self.around.counters[k] for k, v in list(self._driver.counters.items())}
+        )
+        trouble, silent_s = feed.trouble, monotonic() - self._heard
+        if not trouble and not feed.ended and silent_s > SILENCE_S:
+            where = self._driver.device or self._settings.driver
+            trouble = f"nothing from {where} for {silent_s:.0f} s"
+        self.around.state = "degraded" if trouble else "ready"
+        self.around.detail = trouble
+
+
+def run(
+    settings: BiometricsSettings,
+    hub: HubSettings,
+    delivery: Delivery,
+    expected: tuple[str, ...] = (),
+) -> int:
+    """Be the biometrics process of one sensor; return the exit code.
+
+    Args:
+        settings: Which sensor, of whom.
+        hub: Where the hub is.
+        delivery: Whether anything may be lost.
+        expected: Lossless delivery: services without which nothing is read.
+    """
+    return run_service(Biometrics(settings, expected), settings.service, hub, delivery)

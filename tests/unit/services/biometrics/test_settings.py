@@ -1,0 +1,111 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from common.biometrics_settings import SIGNALS, BiometricsSettings, Column
+from common.config import PipelineSettings
+from common.errors import AffectlineError
+from services.commands.sensing import parse_columns, parse_parameters, parse_stress, settle
+
+PIPELINE = PipelineSettings()
+TABLE = {"file": "x.csv", "columns": {"hr": {"signal": "heart_rate", "unit": "/min"}}}
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_every_unit_comes_down_to_that_of_its_signal(signal: str) -> None:
+    known = SIGNALS[signal]
+    for unit in (known.unit, *known.others):
+        column = Column(signal=signal, unit=unit)
+        assert column.wire_unit == known.unit
+        assert column.scale == known.others.get(unit, (1.0, 0.0))
+
+
+def test_temperatures() -> None:
+    factor, summand = Column(signal="temperature", unit="[degF]").scale
+    assert 98.6 * factor + summand == pytest.approx(37.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"driver": "e4"}, "needs a folder"),
+        ({"driver": "csv", "file": "x"}, "needs a file, and columns"),
+        ({"driver": "csv", **TABLE, "loop": True, "keep_times": True}, "exclude each other"),
+        ({"driver": "csv", **TABLE, "rate": 4, "keep_times": True}, "needs a column of times"),
+        ({"driver": "synthetic", "stress": (40, 20)}, "from and to in seconds"),
+        ({"driver": "radio"}, "'ble', 'lsl'"),
+        ({"driver": "ble", "speed": "fast"}, "max"),
+        ({"driver": "ble", "colour": "red"}, "colour"),
+        (
+            {"driver": "lsl", "columns": {"a": {"signal": "skin_conductance", "unit": "mV"}}},
+            "skin_conductance cannot be in 'mV': its units are uS",
+        ),
+        (
+            {"driver": "lsl", "columns": {c: {"signal": "joy", "unit": "1"} for c in "ab"}},
+            "same signal",
+        ),
+    ],
+)
+def test_wrong_settings_say_what_is_wrong(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        BiometricsSettings.model_validate(given)
+
+
+def test_the_name_on_the_bus_can_be_one() -> None:
+    settings = BiometricsSettings(driver="synthetic", subject="x" * 64)
+    assert len(settings.service) == len("biometrics/") + 48 + len("-synthetic")
+
+
+def test_options_become_settings() -> None:
+    given = {"driver": "csv", "file": "x.csv", "columns": parse_columns(["hr=heart_rate:bpm"])}
+    assert settle(given | {"speed": "4"}, PIPELINE).speed == 4.0
+    assert settle(given | {"speed": "max"}, PIPELINE).columns["hr"].unit == "bpm"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "--driver is missing"),
+        ({"driver": "e4"}, "--driver: the driver e4 needs a folder"),
+        ({"driver": "e4", "folder": ".", "speed": "slow"}, "--speed: .*got 'slow'"),
+        ({"driver": "csv", "time_unit": "h"}, "--time-unit: .*got 'h'"),
+        ({"driver": "ble", "subject": "a/b"}, "--subject: .*got 'a/b'"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_clear_error(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(AffectlineError, match=words):
+        settle(given, PIPELINE)
+
+
+class WithSensors:
+    """Settings of a pipeline that name sensors."""
+
+    biometrics = (
+        BiometricsSettings(driver="ble", subject="anna", address="AA"),
+        BiometricsSettings(driver="synthetic", subject="ben", seed=5),
+    )
+
+
+def test_a_config_names_sensors_and_options_choose_one() -> None:
+    config: Any = WithSensors()
+    assert settle({"subject": "ben", "seed": 6}, config).seed == 6
+    assert settle({"driver": "ble"}, config).address == "AA"
+    assert settle({"driver": "lsl"}, config).subject == "person"
+    with pytest.raises(AffectlineError, match=r"several sensors: biometrics/anna-ble, biometrics"):
+        settle({}, config)
+
+
+def test_columns_parameters_and_stress_on_the_command_line() -> None:
+    assert parse_columns(["a=b=rr_interval:s", "1:8=eeg:uV", "hr=heart_rate"]) == {
+        "a=b": {"signal": "rr_interval", "unit": "s"},
+        "1:8": {"signal": "eeg", "unit": "uV"},
+        "hr": {"signal": "heart_rate", "unit": "/min"},
+    }
+    assert parse_parameters(["serial_port=/dev/x=1"]) == {"serial_port": "/dev/x=1"}
+    assert parse_stress("20-40.5") == (20.0, 40.5)
+    for parse, text in ((parse_columns, ["x=mood"]), (parse_parameters, ["x"])):
+        with pytest.raises(AffectlineError, match="not "):
+            parse(text)
+    with pytest.raises(AffectlineError, match="--stress now: not FROM-TO"):
+        parse_stress("now")

@@ -1,0 +1,171 @@
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from common.errors import AffectlineError
+from common.messages import Packet
+from common.runtime import Surroundings
+from common.senses import Samples
+from services.biometrics.driver import DeviceGone, Driver, Reading
+from services.biometrics.stage import MAX_WAITING, Biometrics
+from tests.unit.services.biometrics.fakes import START, Script, Step, beat, settings
+
+Started = Callable[..., Biometrics]
+
+
+class Bench:
+    """A stage with a scripted driver, and an ear for what it says."""
+
+    def __init__(
+        self, driver: Driver, delivery: str = "live", expected: tuple[str, ...] = ()
+    ) -> None:
+        self.woken = threading.Event()
+        self.stage = Biometrics(settings("ble"), expected, lambda *_: driver)
+        self.stage.around = Surroundings(
+            "biometrics/person-ble", delivery="lossless" if delivery == "lossless" else "live",
+            now=lambda: START, wake=self.woken.set,
+        )  # fmt: skip
+        self.stage.setup()
+        self.said: list[Samples] = []
+
+    def tick(self, *, accept: bool = True) -> None:
+        for packet in self.stage.tick():
+            self.hear(packet, accept=accept)
+
+    def hear(self, packet: Packet, *, accept: bool = True) -> None:
+        assert isinstance(packet.message, Samples)
+        if accept:
+            self.said.append(packet.message)
+        else:
+            list(self.stage.refused(packet))
+
+    def run_until(self, reached: Callable[[], bool], *, accept: bool = True) -> None:
+        """Tick whenever the stage asks for it."""
+        for _ in range(10_000):
+            self.woken.clear()
+            self.tick(accept=accept)
+            if reached():
+                return
+            assert self.woken.wait(10)
+        raise AssertionError("it never came to that")
+
+
+@pytest.fixture
+def bench() -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(driver: Driver, *arguments: object) -> Bench:
+        made.append(Bench(driver, *arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stage.cleanup()
+
+
+def test_readings_become_numbered_messages(bench: Callable[..., Bench]) -> None:
+    pulse = Reading("heart_rate", "/min", START, (60.0,), offsets=(0,))
+    b = bench(Script(["open", [beat(START), pulse], [beat(START + 1)]]))
+    b.run_until(lambda: b.stage.done)
+    assert [(m.signal, m.seq, m.at - START) for m in b.said] == [
+        ("rr_interval", 0, 0), ("heart_rate", 0, 0), ("rr_interval", 1, 1),
+    ]  # fmt: skip
+    first = b.said[0]
+    assert (first.subject, first.device, first.synthetic) == ("person", "scripted", False)
+    assert first.epoch == START // 1_000_000
+    assert b.stage.around.counters["samples"] == 3
+
+
+def test_made_up_signals_say_so_in_every_message(bench: Callable[..., Bench]) -> None:
+    driver = Script(["open", [beat(START)], [beat(START)]])
+    driver.synthetic = True
+    b = bench(driver)
+    b.run_until(lambda: b.stage.done)
+    assert [m.synthetic for m in b.said] == [True, True]
+
+
+def test_health_says_that_a_device_is_gone_and_back(bench: Callable[..., Bench]) -> None:
+    steps: list[Step] = [
+        "open",
+        [beat(START)],
+        DeviceGone("out of reach"),
+        "open",
+        [beat(START + 1)],
+        [],
+    ]
+    b = bench(Script(steps))
+    around = b.stage.around
+    seen: set[tuple[str, str]] = set()
+
+    def back() -> bool:
+        seen.add((around.state, around.detail))
+        return len(b.said) == 2
+
+    b.run_until(back)
+    assert ("degraded", "out of reach; tried again in 0.5 s") in seen
+    b.run_until(lambda: b.stage.done)
+    b.tick()
+    assert (around.state, around.detail) == ("ready", "")
+    assert around.counters["lost"] == 1
+
+
+def test_live_delivery_keeps_what_the_hub_missed_in_order(bench: Callable[..., Bench]) -> None:
+    script: list[Step] = [
+        "open",
+        *([beat(START + i)] for i in range(100)),
+        DeviceGone("gone"),
+        "open",
+        [],
+    ]
+    driver = Script(script)
+    b = bench(driver)
+    b.run_until(lambda: b.stage.around.counters["samples"] == 100, accept=False)
+    assert b.said == []
+    b.run_until(lambda: len(b.said) == 100)
+    assert [m.seq for m in b.said] == list(range(100))
+    assert b.stage.around.counters["skipped"] == 0
+
+
+def test_live_delivery_counts_what_it_cannot_keep(bench: Callable[..., Bench]) -> None:
+    many = [beat(START + i) for i in range(MAX_WAITING + 10)]
+    b = bench(Script(["open", many, []]))
+    b.run_until(lambda: b.stage.around.counters["skipped"] == 10, accept=False)
+    b.run_until(lambda: b.stage.done)
+    assert [m.seq for m in b.said] == list(range(10, MAX_WAITING + 10))
+
+
+def test_lossless_delivery_starts_when_its_consumers_are_there(
+    bench: Callable[..., Bench],
+) -> None:
+    b = bench(Script(["open", [beat(START)]]), "lossless", ("recorder", "fusion"))
+    b.tick()
+    assert b.stage.around.detail == "waits for fusion, recorder"
+    b.stage.around.ready |= {"recorder", "fusion"}
+    b.run_until(lambda: b.stage.done)
+    assert len(b.said) == 1
+
+
+def test_an_error_that_time_does_not_heal_ends_it(bench: Callable[..., Bench]) -> None:
+    b = bench(Script([AffectlineError("--file x: is empty", "name another")]))
+    with pytest.raises(AffectlineError, match="is empty"):
+        b.run_until(lambda: False)
+
+
+def test_values_that_are_no_numbers_are_counted(bench: Callable[..., Bench]) -> None:
+    b = bench(Script(["open", [beat(START, float("nan")), beat(START + 1)]]))
+    b.run_until(lambda: b.stage.done)
+    b.tick()
+    assert [m.values for m in b.said] == [(800.0,)]
+    assert b.stage.around.counters["missing"] == 1
+
+
+def test_stopping_says_what_was_read(bench: Callable[..., Bench]) -> None:
+    driver = Script(["open", [beat(START)], *[[]] * 100_000])
+    b = bench(driver)
+    b.woken.clear()
+    b.tick()
+    assert b.woken.wait(10)
+    for packet in b.stage.stop():
+        b.hear(packet)
+    assert len(b.said) == 1
