@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from common.artifact import DEFAULT_MODEL
 from common.errors import AffectlineError
 from common.names import Name
+from common.recording_settings import RecordingSettings
 
 Delivery = Literal["live", "lossless"]
 Pace = Literal["realtime", "fast"]
@@ -165,6 +166,7 @@ class PipelineSettings(Settings):
     detector: DetectorSettings = DetectorSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     sink: SinkSettings = SinkSettings()
+    recording: RecordingSettings = RecordingSettings()
 
     @field_validator("sources")
     @classmethod

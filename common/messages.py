@@ -196,6 +196,8 @@ class StreamStart(StreamMessage):
     """Frames a second, as far as the source says."""
     frames: Count | None = None
     """How many frames the file claims to hold; containers are often wrong about it."""
+    replay: bool = False
+    """A recorded session is being replayed: all times are those of the recording."""
 
 
 class StreamEnd(StreamMessage):

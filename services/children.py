@@ -120,8 +120,12 @@ class Child:
 
     def stop(self) -> None:
         """Ask it to stop."""
+        self.send_signal(signal.SIGTERM)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(number)
 
     def kill(self) -> None:
         """Make it stop."""

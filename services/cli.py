@@ -5,6 +5,9 @@ import typer
 from services.commands.looking import doctor, schema, subscribe
 from services.commands.marking import mark
 from services.commands.processes import capture, classifier, detector, hub, sink
+from services.commands.reporting import export, report
+from services.commands.sensing import biometrics, lsl_outlet
+from services.commands.sessions import check, info, record, replay, sessions
 from services.commands.up import up
 from services.complaints import run_complaining
 
@@ -15,7 +18,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for command in (up, hub, capture, detector, classifier, sink, mark, subscribe, schema, doctor):
+for command in (
+    up, hub, capture, detector, classifier, sink, mark, subscribe, schema, doctor,
+    biometrics, lsl_outlet, record, replay, sessions, info, check, report, export,
+):  # fmt: skip
     app.command()(command)
 
 

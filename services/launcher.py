@@ -1,30 +1,33 @@
 """The whole pipeline from one command: starts the processes, watches them, ends with them."""
 
 import json
-import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from common.clock import monotonic, now_ns
-from common.config import Delivery, Pace, PipelineSettings, SourceSettings, is_live, redact
+from common.config import PipelineSettings, SourceSettings, is_live
 from common.errors import AffectlineError
 from common.link import EXIT_GIVEN_UP
 from common.messages import Emotion, Packet, StreamEnd, StreamStart
-from common.names import to_name
 from common.sockets import Listener, taken_ports
 from common.waker import Waker
 from services.children import Child, Task
+from services.keys import QUIT, SIGNALS, Keys
+from services.planning import plan
 
 CHECK_S: Final = 0.25
 FLUSH_S: Final = 1.5
 """After Ctrl-C: how long the last frames may take to be written down."""
+FINISH_S: Final = 10.0
+"""How long a recorder may take for what it has already got, when everything else is over."""
 STOP_S: Final = 1.0
 """How long a process may take to stop before it is killed."""
+SOURCES: Final = ("capture", "replay")
+"""Processes that end by themselves when their material does."""
+WRITERS: Final = ("sink", "recorder")
+"""Processes that end by themselves when everything is written down."""
 
 Watcher = Callable[[Packet], None]
 
@@ -36,12 +39,22 @@ class Launcher:
         settings: Complete: with sources, delivery, pace and session folder.
         quiet: Keep the children's words off standard output.
         watch: Called with every `StreamStart`, `Emotion` and `StreamEnd`.
+        tasks: The processes, where they are not those of `services.planning.plan`.
+        keys: What the user presses steers a replay.
     """
 
     def __init__(
-        self, settings: PipelineSettings, *, quiet: bool, watch: Watcher = lambda _: None
+        self,
+        settings: PipelineSettings,
+        *,
+        quiet: bool,
+        watch: Watcher = lambda _: None,
+        tasks: list[Task] | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._settings, self._quiet, self._watch = settings, quiet, watch
+        self._tasks = plan(settings) if tasks is None else tasks
+        self._keys = keys
         self._waker = Waker()
         self._children: dict[str, Child] = {}
         self._reached: dict[str, tuple[int, int]] = {}
@@ -67,7 +80,7 @@ class Launcher:
         listener = Listener(self._settings.hub, ("emotion/", "stream/"))
         with self._waker:
             try:
-                for task in plan(self._settings):
+                for task in self._tasks:
                     self._start(task)
                 while self._children:
                     self._wait(listener)
@@ -88,9 +101,21 @@ class Launcher:
         self._children[task.name] = Child(task, self._settings.hub, delivery, stdout)
 
     def _wait(self, listener: Listener) -> None:
-        sockets = [child.socket for child in self._children.values()]
-        listener.wait([*sockets, self._waker.receiver], CHECK_S)
+        others: list[Any] = [child.socket for child in self._children.values()]
+        others += [self._waker.receiver, *((self._keys,) if self._keys else ())]
+        listener.wait(others, CHECK_S)
         self._waker.drain()
+        if self._keys:
+            self._press(self._keys.read())
+
+    def _press(self, keys: str) -> None:
+        """Do what the user's keys say."""
+        player = self._children.get("replay")
+        for key in keys:
+            if key == QUIT:
+                self._begin_stopping(FLUSH_S)
+            elif key in SIGNALS and player:
+                player.send_signal(SIGNALS[key])
 
     def _note(self, packet: Packet) -> None:
         message = packet.message
@@ -112,21 +137,29 @@ class Launcher:
         self._stop_in_time()
 
     def _on_death(self, child: Child, code: int) -> None:
-        name = child.task.name
+        name, kind = child.task.name, child.task.kind
         del self._children[name]
-        if self._stop_by is not None or (code == 0 and child.task.kind == "capture"):
-            if child.task.kind == "sink":
-                self._stop_all()
-            return
-        if code == 0 and child.task.kind == "sink":
-            self._begin_stopping(0.0)
+        if self._stop_by is not None or (code == 0 and kind in (*SOURCES, *WRITERS)):
+            self._go_on_without(kind)
         elif code == EXIT_GIVEN_UP:
             self._fail(AffectlineError(f"{name}: {child.last_words}", ""))
-        elif child.may_restart():
+        elif kind != "replay" and child.may_restart():
             self._restart(child)
         else:
             problem = f"{name} died {len(child.restarts)} times within seconds (last exit {code})"
             self._fail(AffectlineError(problem, "see what it wrote to standard error above"))
+
+    def _go_on_without(self, kind: str) -> None:
+        """One has ended as it should: is the run over?"""
+        left = {child.task.kind for child in self._children.values()}
+        writing = bool(left & set(WRITERS))
+        if self._stop_by is not None:
+            if kind in WRITERS and not writing:
+                self._stop_all()
+        elif kind in WRITERS:
+            self._begin_stopping(FINISH_S if writing else 0.0)
+        elif not writing and not left & set(SOURCES):
+            self._begin_stopping(0.0)
 
     def _restart(self, child: Child) -> None:
         task = child.task
@@ -147,11 +180,13 @@ class Launcher:
 
     def _begin_stopping(self, flush_s: float) -> None:
         """Stop the sources first, so that the sink can finish what is under way."""
+        by = monotonic() + flush_s
         if self._stop_by is not None:
+            self._stop_by = min(self._stop_by, by)
             return
-        self._stop_by = monotonic() + flush_s
+        self._stop_by = by
         for child in self._children.values():
-            if child.task.kind == "capture":
+            if child.task.kind in SOURCES:
                 child.stop()
 
     def _stop_in_time(self) -> None:
@@ -167,121 +202,6 @@ class Launcher:
             self._kill_by = monotonic() + STOP_S
             for child in self._children.values():
                 child.stop()
-
-
-def plan(settings: PipelineSettings) -> list[Task]:
-    """The processes that a pipeline consists of."""
-    sources = settings.sources
-    sink = {
-        "folder": str(settings.sink.out),
-        "expected": [source.name for source in sources],
-        "display": settings.sink.display,
-        "about": describe_run(settings),
-    }
-    tasks = [Task("hub", "hub"), Task("sink", "sink", sink)]
-    detector = settings.detector.model_dump(mode="json")
-    capture = settings.capture.model_dump(mode="json")
-    for source in sources:
-        stream = {"stream": source.name, "settings": detector}
-        tasks.append(Task(f"detector/{source.name}", "detector", stream))
-    for i in range(1, settings.classifier.instances + 1):
-        chosen = {"name": str(i), "settings": settings.classifier.model_dump(mode="json")}
-        tasks.append(Task(f"classifier/{i}", "classifier", chosen))
-    for source in sources:
-        what = {
-            "source": source.model_dump(),
-            "settings": capture,
-            "pace": settings.pace,
-            "epoch": now_ns() // 1_000_000,
-        }
-        tasks.append(Task(f"capture/{source.name}", "capture", what))
-    return tasks
-
-
-def describe_run(settings: PipelineSettings) -> dict[str, Any]:
-    """What ``session.json`` says of a run's settings; addresses without passwords."""
-    shown = tuple(s.model_copy(update={"source": redact(s.source)}) for s in settings.sources)
-    plain = settings.model_copy(update={"sources": shown}).model_dump(mode="json")
-    return {"delivery": settings.delivery, "settings": plain}
-
-
-def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
-    """Give each ``--source`` a stream name: ``name=source``, or one made from the source."""
-    named: list[SourceSettings] = []
-    for text in sources:
-        name, equals, source = text.partition("=")
-        if not equals or "/" in name or ":" in name or os.path.exists(text):  # noqa: PTH110 - never raises
-            name, source = _name(text), text
-        taken = {s.name for s in named}
-        unique = next(n for n in _numbered(name) if n not in taken)
-        try:
-            named.append(SourceSettings(name=unique, source=source))
-        except ValidationError as error:
-            raise AffectlineError(
-                f"--source {redact(text)}: not a source with a name",
-                "as in driver=0: letters, digits, '.', '_' and '-' for the name, then the source",
-            ) from error
-    return tuple(named)
-
-
-def _name(source: str) -> str:
-    if source.isdecimal():
-        return f"camera{source}"
-    if "://" in source:
-        source = source.split("://", 1)[1].split("@")[-1].split("?")[0]
-        stem = source.replace("/", "-")
-    else:
-        stem = Path(source).resolve().stem
-    return to_name(stem)[:56] or "stream"
-
-
-def _numbered(name: str) -> Any:
-    yield name
-    yield from (f"{name}-{i}" for i in range(2, 1000))
-
-
-def complete(settings: PipelineSettings) -> PipelineSettings:
-    """Fill in what the settings leave to the sources: delivery, pace and session folder.
-
-    Raises:
-        AffectlineError: The session folder exists and holds something.
-    """
-    sources = settings.sources or name_sources(["sample"])
-    live = any(is_live(source.source) for source in sources)
-    delivery: Delivery = settings.delivery or ("live" if live else "lossless")
-    watched = settings.sink.display == "window"
-    pace: Pace = settings.pace or ("realtime" if watched or delivery == "live" else "fast")
-    out = settings.sink.out
-    if out is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        stem = f"{stamp}-{sources[0].name}"
-        out = next(p for n in _numbered(stem) if not (p := Path("sessions") / n).exists())
-    elif _holds_something(out):
-        raise AffectlineError(
-            f"--out {out}: exists and is not an empty folder",
-            "name a new one; nothing is overwritten",
-        )
-    return settings.model_copy(
-        update={
-            "sources": sources,
-            "delivery": delivery,
-            "pace": pace,
-            "sink": settings.sink.model_copy(update={"out": out.absolute()}),
-        }
-    )
-
-
-def _holds_something(folder: Path) -> bool:
-    try:
-        return any(folder.iterdir())
-    except FileNotFoundError:
-        return False
-    except NotADirectoryError:
-        return True
-    except OSError as error:
-        raise AffectlineError(
-            f"--out {folder}: cannot be used ({error.strerror})", "name a folder of your own"
-        ) from error
 
 
 def read_session(folder: Path) -> dict[str, Any]:

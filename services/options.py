@@ -8,6 +8,7 @@ import typer
 from common import config
 from common.config import Delivery, HubSettings, PipelineSettings
 from common.errors import AffectlineError
+from common.recording_settings import Privacy, RecordingSettings
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Settings (YAML), e.g. configs/default.yaml.")
@@ -26,6 +27,13 @@ BackendName = Annotated[
     typer.Option(help="litert serves; tensorflow runs the reference that the model was made from."),
 ]
 
+PrivacyMode = Annotated[
+    Privacy | None,
+    typer.Option(
+        help="What a recording holds: everything, faces blurred, or no pictures; implies --record."
+    ),
+]
+
 
 def read_settings(path: Path | None, hub: str | None = None) -> PipelineSettings:
     """Settings from a file, or the defaults; ``hub`` is what ``--hub`` said."""
@@ -38,6 +46,16 @@ def read_settings(path: Path | None, hub: str | None = None) -> PipelineSettings
 def change(settings: Any, **values: Any) -> Any:
     """Settings with those values changed that were given on the command line."""
     return settings.model_copy(update={k: v for k, v in values.items() if v is not None})
+
+
+def change_recording(
+    settings: RecordingSettings, *, record: bool, privacy: Privacy | None
+) -> RecordingSettings:
+    """Recording settings as ``--record`` and ``--privacy`` change them."""
+    changed: RecordingSettings = change(
+        settings, record=(record or privacy is not None) or None, privacy=privacy
+    )
+    return changed
 
 
 def parse_hub(text: str, default: HubSettings) -> HubSettings:

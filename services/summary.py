@@ -23,6 +23,8 @@ from rich.table import Table
 from common.config import PipelineSettings
 from common.errors import AffectlineError
 from common.messages import Emotion, Packet, StreamStart
+from services.children import Task
+from services.keys import Keys
 from services.launcher import Launcher, read_session
 from services.sink.summary import StreamSummary
 
@@ -33,8 +35,17 @@ EXIT_INTERRUPTED = 130
 K = TypeVar("K")
 
 
-def run(settings: PipelineSettings, *, as_json: bool) -> int:
+def run(
+    settings: PipelineSettings, *, as_json: bool, tasks: list[Task] | None = None, note: str = ""
+) -> int:
     """Run a pipeline and say what came of it; return the exit code.
+
+    Args:
+        settings: Complete.
+        as_json: Print the summary as one JSON object.
+        tasks: The processes, where they are not those of ``up``; without a sink among them
+            there is nothing to sum up.
+        note: What to say at the beginning where keys can be pressed.
 
     Raises:
         AffectlineError: It failed.
@@ -46,14 +57,19 @@ def run(settings: PipelineSettings, *, as_json: bool) -> int:
         watcher = Watcher(begun)
         if console.is_terminal:
             watcher.progress = stack.enter_context(_new_progress(console))
-        launcher = Launcher(settings, quiet=as_json, watch=watcher.note)
+        keys = stack.enter_context(Keys()) if note and Keys.possible() else None
+        if keys:
+            console.print(note, highlight=False)
+        launcher = Launcher(settings, quiet=as_json, watch=watcher.note, tasks=tasks, keys=keys)
         try:
             launcher.run()
         except AffectlineError:
-            _remove_if_empty(folder)
+            if settings.sink.out:
+                _remove_if_empty(folder)
             raise
-    if launcher.interrupted and not (folder / "session.json").exists():
-        return EXIT_INTERRUPTED  # before anything was written
+    written = settings.sink.out is not None and (folder / "session.json").exists()
+    if not written and (launcher.interrupted or settings.sink.out is None):
+        return EXIT_INTERRUPTED if launcher.interrupted else 0  # nothing was written
     session = read_session(folder)
     result = conclude(session, folder, time.monotonic() - begun)
     result |= {"first_emotion_s": watcher.first_s, "restarts": launcher.restarts}

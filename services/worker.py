@@ -31,6 +31,7 @@ def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) 
             arguments["pace"], hub, delivery,
             epoch=arguments["epoch"], first_seq=arguments.get("first_seq", 0),
             patient=arguments.get("patient", False),
+            consumers=tuple(arguments["consumers"]),
         )  # fmt: skip
     if kind == "detector":
         from services.detector import stage as detector
@@ -42,6 +43,17 @@ def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) 
 
         chosen = ClassifierSettings.model_validate(arguments["settings"])
         return classifier.run(chosen, hub, delivery, arguments["name"])
+    if kind == "recorder":
+        from services import recorder
+
+        return recorder.run(
+            Path(arguments["folder"]), arguments["privacy"], tuple(arguments["expected"]),
+            arguments["about"], hub, delivery,
+        )  # fmt: skip
+    if kind == "replay":
+        from services import replay
+
+        return replay.run(replay.ReplaySettings.model_validate(arguments), hub, delivery)
     from services.sink import stage as sink
 
     return sink.run(

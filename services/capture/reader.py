@@ -11,7 +11,7 @@ from common.config import CaptureSettings, Pace, SourceSettings, is_live, redact
 from common.errors import AffectlineError
 from common.runtime import Surroundings
 from services.capture.sources import Ending, Picture, Source, open_source
-from services.capture.window import SIZE, Window
+from services.window import SIZE, Window
 
 BACKLOG: Final = 2
 """Pictures that wait for the process' own loop."""
@@ -19,6 +19,9 @@ PATIENCE_S: Final = 10.0
 """Live delivery: how long to wait for consumers before starting without them."""
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses before a lost camera or stream is tried again; the last one repeats."""
+
+CONSUMERS: Final = ("classifier", "sink")
+"""Who must be there besides a stream's detector, where the settings name nobody else."""
 
 
 class Encoded(NamedTuple):
@@ -76,6 +79,7 @@ class Reader(threading.Thread):
         window: In lossless delivery no more pictures are read than it has room for.
         around: The process around; `Surroundings.wake` is called for every picture.
         skip: Frames of a file to pass over, when another process had got so far.
+        consumers: Who must be there besides the stream's detector.
     """
 
     def __init__(
@@ -86,11 +90,13 @@ class Reader(threading.Thread):
         window: Window,
         around: Surroundings,
         skip: int,
+        consumers: tuple[str, ...] = CONSUMERS,
     ) -> None:
         super().__init__(name="reader", daemon=True)
         self._source, self._settings, self._pace = source, settings, pace
         self._window, self._around = window, around
         self._skip = self.next_seq = skip
+        self._consumers = consumers
         self._lossless = around.delivery == "lossless"
         self.stopping = threading.Event()
         self.queue: deque[Encoded] = deque()
@@ -197,7 +203,7 @@ class Reader(threading.Thread):
     def missing_consumers(self) -> list[str]:
         """Those that the stream needs and that have not announced themselves."""
         there = self._around.ready | {name.split("/")[0] for name in self._around.ready}
-        wanted = (f"detector/{self._source.name}", "classifier", "sink")
+        wanted = (f"detector/{self._source.name}", *self._consumers)
         return [name for name in wanted if name not in there]
 
     def _hand_over(self, picture: Picture, captured_at: int) -> None:

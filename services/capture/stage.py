@@ -20,8 +20,8 @@ from common.config import (
 )
 from common.messages import Emotion, Frame, Packet, StreamDone, StreamEnd, StreamStart
 from common.runtime import Stage, run_service
-from services.capture.reader import Encoded, Reader
-from services.capture.window import Window
+from services.capture.reader import CONSUMERS, Encoded, Reader
+from services.window import Window
 
 END_REPEAT_S: Final = 0.5
 
@@ -37,6 +37,7 @@ class Capture(Stage):
         first_seq: The first frame that nobody has answered yet, when going on after a process
             that died.
         patient: A camera that is away now may come later.
+        consumers: Who must be there besides the stream's detector.
     """
 
     tick_ms = 50
@@ -51,7 +52,9 @@ class Capture(Stage):
         epoch: int | None = None,
         first_seq: int = 0,
         patient: bool = False,
+        consumers: tuple[str, ...] = CONSUMERS,
     ) -> None:
+        self._consumers = consumers
         self.stream = source.name
         self._source, self._settings, self._pace = source, settings, pace
         self._patient = patient
@@ -69,8 +72,9 @@ class Capture(Stage):
         self._epoch = self._epoch or self.around.now() // 1_000_000
         self._window = Window()
         self._reader = Reader(
-            self._source, self._settings, self._pace, self._window, self.around, self._first_seq
-        )
+            self._source, self._settings, self._pace, self._window, self.around, self._first_seq,
+            self._consumers,
+        )  # fmt: skip
         self._reader.open(patient=self._patient)
         self._reader.start()
 
@@ -189,10 +193,14 @@ def run(
     epoch: int | None = None,
     first_seq: int = 0,
     patient: bool = False,
+    consumers: tuple[str, ...] = CONSUMERS,
 ) -> int:
     """Be the capture process of one source; return the exit code.
 
     The arguments are those of `Capture`, and where the hub is and how it delivers.
     """
-    stage = Capture(source, settings, pace, epoch=epoch, first_seq=first_seq, patient=patient)
+    stage = Capture(
+        source, settings, pace, epoch=epoch, first_seq=first_seq, patient=patient,
+        consumers=consumers,
+    )  # fmt: skip
     return run_service(stage, f"capture/{source.name}", hub, delivery)

@@ -46,13 +46,17 @@ def capture(
     Example: affectline capture driver=0 --hub 192.168.1.20
     """
     from services.capture import stage as service
-    from services.launcher import name_sources
+    from services.planning import consumers, name_sources
 
     settings = read_settings(config_file, hub)
     chosen = name_sources([source])[0].model_copy(update={"loop": loop})
     mode = delivery or settings.delivery or "live"
     how = pace or settings.pace or ("realtime" if mode == "live" else "fast")
-    raise typer.Exit(service.run(chosen, settings.capture, how, settings.hub, mode))
+    raise typer.Exit(
+        service.run(
+            chosen, settings.capture, how, settings.hub, mode, consumers=consumers(settings)
+        )
+    )
 
 
 def detector(
@@ -112,7 +116,7 @@ def sink(
     """
     import time
 
-    from services.launcher import describe_run
+    from services.planning import describe_run
     from services.sink import stage
 
     settings = read_settings(config_file, hub)

@@ -7,7 +7,16 @@ import typer
 
 from common import config
 from common.config import Pace
-from services.options import BackendName, ConfigFile, DeliveryMode, Model, change, read_settings
+from services.options import (
+    BackendName,
+    ConfigFile,
+    DeliveryMode,
+    Model,
+    PrivacyMode,
+    change,
+    change_recording,
+    read_settings,
+)
 
 
 def up(
@@ -33,6 +42,10 @@ def up(
     classifiers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Number of classifier processes.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Record the session: session.mcap in its folder.")
+    ] = False,
+    privacy: PrivacyMode = None,
     model: Model = None,
     backend: BackendName = None,
     port: Annotated[
@@ -46,10 +59,10 @@ def up(
 
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
-    from services import launcher, summary
+    from services import planning, summary
 
     settings = read_settings(config_file)
-    named = launcher.name_sources(source) if source else None
+    named = planning.name_sources(source) if source else None
     settings = change(
         settings,
         sources=named,
@@ -57,6 +70,7 @@ def up(
         pace=pace,
         hub=change(settings.hub, port=port),
         sink=change(settings.sink, display=display, out=out),
+        recording=change_recording(settings.recording, record=record, privacy=privacy),
         classifier=change(settings.classifier, instances=classifiers, model=model, backend=backend),
     )
-    raise typer.Exit(summary.run(launcher.complete(settings), as_json=as_json))
+    raise typer.Exit(summary.run(planning.complete(settings), as_json=as_json))

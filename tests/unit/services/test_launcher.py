@@ -7,7 +7,7 @@ import yaml
 
 from common.config import PipelineSettings, SinkSettings, load
 from common.errors import AffectlineError
-from services.launcher import complete, name_sources, plan
+from services.planning import complete, name_sources, plan
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 

@@ -10,7 +10,7 @@ from common.config import CaptureSettings, SourceSettings
 from common.runtime import Surroundings
 from services.capture.reader import Encoded, Reader, Tempo
 from services.capture.sources import Ending
-from services.capture.window import Window
+from services.window import Window
 from tests.films import film
 
 MS = 1_000_000

@@ -1,7 +1,7 @@
 """Frames under way: answered, lost and found."""
 
 from common.messages import Packet
-from services.capture.window import AGAIN_NS, STUCK_NS, Window
+from services.window import AGAIN_NS, STUCK_NS, Window
 from tests.samples import FRAME
 
 

@@ -1,0 +1,60 @@
+"""How a wire message becomes one MCAP message.
+
+A message without binary parts is its header, so that any reader of msgpack can read it. A message
+of a kind that has parts (`Frame`, `Faces`) is laid out as::
+
+    header, part, part, ...    their bytes one after the other
+    u32 u32 u32 ...            little-endian: length of the header and of each part
+    u16                        little-endian: how many lengths there are
+
+and its channel says so by `PARTS` in its metadata. The header comes first, so that a streaming
+msgpack reader finds it there as well.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+PARTS: Final = "parts"
+"""Key of a channel's metadata: the channel's messages are laid out with lengths at their end."""
+KIND: Final = "message"
+"""Key of a channel's metadata: name of the channel's messages, as in their ``message`` field."""
+LAYOUT: Final = {PARTS: "u32le lengths and u16le count at the end"}
+
+
+def frame(parts: Sequence[bytes | memoryview], *, plain: bool) -> bytes:
+    """Lay out a message.
+
+    Args:
+        parts: Header and binary parts.
+        plain: The message's kind has no parts: the header alone.
+    """
+    if plain:
+        return bytes(parts[0])
+    sizes = struct.pack(f"<{len(parts)}IH", *(len(part) for part in parts), len(parts))
+    return b"".join((*parts, sizes))
+
+
+def unframe(metadata: Mapping[str, str], data: bytes) -> tuple[bytes, ...] | None:
+    """Header and binary parts of a message; None where the lengths do not fit.
+
+    Args:
+        metadata: The channel's.
+        data: The MCAP message's data.
+    """
+    if PARTS not in metadata:
+        return (data,)
+    if len(data) < 2:
+        return None
+    count = int.from_bytes(data[-2:], "little")
+    at = len(data) - 2 - 4 * count
+    if count < 1 or at < 0:
+        return None
+    sizes = struct.unpack_from(f"<{count}I", data, at)
+    if sum(sizes) != at:
+        return None
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(data[start : start + size])
+        start += size
+    return tuple(parts)

@@ -1,0 +1,19 @@
+"""What is recorded of a session."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Privacy = Literal["everything", "blurred", "features"]
+"""``everything``: the pictures as they are. ``blurred``: the faces in them pixelated beyond
+recognition. ``features``: no picture at all, only what was said about them."""
+
+
+class RecordingSettings(BaseModel):
+    """Whether a session is recorded, and how much of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    record: bool = False
+    """Write ``session.mcap`` into the session folder."""
+    privacy: Privacy = "everything"

@@ -1,0 +1,132 @@
+"""``affectline report`` and ``affectline export``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from common.errors import AffectlineError
+from common.messages import Packet
+
+SessionFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A recording (.mcap), or its session folder.")
+]
+Form = Literal["csv", "parquet", "mp4", "xdf"]
+
+
+def report(
+    file: SessionFile,
+    out: Annotated[
+        Path | None, typer.Option(help="The page.  [default: report.html beside the recording]")
+    ] = None,
+    before: Annotated[
+        float, typer.Option(min=1, max=600, help="Seconds before a marker that are its baseline.")
+    ] = 10.0,
+    after: Annotated[
+        float, typer.Option(min=1, max=600, help="Seconds after it that are looked at.")
+    ] = 30.0,
+) -> None:
+    """Write one page about a session that opens offline: curves, markers, and words.
+
+    Example: affectline report sessions/drive/session.mcap
+    """
+    from services.recorded import packets
+    from services.report.events import responses
+    from services.report.page import page
+    from services.report.series import gather
+    from services.report.thumbnails import thumbnails
+    from services.report.words import paragraphs
+
+    session = gather(packets(file))
+    pictures = thumbnails(session, packets(file)) if session.markers else []
+    found = responses(session.markers, session.series.values(), before, after)
+    html = page(name(file), session, paragraphs(session), found, pictures)
+    path = out or folder_of(file) / "report.html"
+    write(path, html)
+    typer.echo(f"{path}: {paragraphs(session)[0]}")
+
+
+def export(
+    file: SessionFile,
+    to: Annotated[
+        Form,
+        typer.Option(
+            help="csv and parquet: a table for each kind of message. mp4: the film with its "
+            "overlay. xdf: what LabRecorder would have written."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The folder.  [default: export beside the recording]")
+    ] = None,
+) -> None:
+    """Write a session in the format of other tools.
+
+    Example: affectline export sessions/drive/session.mcap --to parquet
+    """
+    from services.recorded import packets
+
+    folder = out or folder_of(file) / "export"
+    try:
+        written = export_to(to, packets(file), folder, name(file))
+    except OSError as error:
+        raise AffectlineError(
+            f"cannot write to --out {folder} ({error.strerror})", "make room, or name another"
+        ) from error
+    if not written:
+        raise AffectlineError(
+            f"{file} holds nothing for --to {to}",
+            "pictures are only there when they were recorded; see affectline info",
+        )
+    for path in written:
+        typer.echo(str(path))
+
+
+def export_to(to: Form, messages: Iterable[Packet], folder: Path, stem: str) -> list[Path]:
+    """Write a session's messages in one format; returns the files."""
+    if to == "mp4":
+        from services.export.film import write_films
+
+        return write_films(messages, folder)
+    if to == "xdf":
+        from services.export import xdf
+        from services.report.series import gather
+
+        made = xdf.streams(gather(messages))
+        folder.mkdir(parents=True, exist_ok=True)
+        xdf.write(made, folder / f"{stem}.xdf")
+        return [folder / f"{stem}.xdf"] if made else []
+    from services.export.tables import tables, write_csv, write_parquet
+
+    return (write_csv if to == "csv" else write_parquet)(tables(messages), folder)
+
+
+def folder_of(file: Path) -> Path:
+    """Where a recording's page and exports go."""
+    return file if file.is_dir() else file.parent
+
+
+def name(file: Path) -> str:
+    """What a session is called: its folder, or the file where that has a name of its own."""
+    path = file.resolve()
+    return (
+        path.name if path.is_dir() else (path.parent.name if path.stem == "session" else path.stem)
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole.
+
+    Raises:
+        AffectlineError: It cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise AffectlineError(
+            f"cannot write --out {path} ({error.strerror})", "make room, or name another"
+        ) from error

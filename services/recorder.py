@@ -1,0 +1,205 @@
+"""The recorder process: what goes over the bus, written down as it is.
+
+It is one of the consumers that the configuration names: in lossless delivery the sources wait for
+it, so nothing is missing. What has arrived is handed to the operating system four times a second,
+so a recorder that is killed loses less than a second; its successor goes on in the same file.
+"""
+
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+
+from common import artifact, codec
+from common.clock import monotonic
+from common.config import Delivery, HubSettings
+from common.errors import AffectlineError
+from common.messages import MESSAGES, Packet, StreamDone
+from common.recording import SessionWriter
+from common.recording_settings import Privacy
+from common.runtime import Stage, run_service
+from common.wire import Message
+from services.blurring import Blurring
+
+FILE: Final = "session.mcap"
+FLUSH_S: Final = 0.25
+SYNC_S: Final = 1.0
+"""How often the operating system is asked to have it all on the disk: against power failures."""
+TIMES: Final = (
+    "published_at", "classified_at", "detected_at", "captured_at", "at", "started_at", "ended_at",
+    "done_at",
+)  # fmt: skip
+"""Fields that tell a message's own time, the first that it has."""
+LEFT_OUT: Final[dict[Privacy, tuple[str, ...]]] = {
+    "everything": (),
+    "blurred": ("faces",),
+    "features": ("faces", "frame"),
+}
+
+
+class Recorder(Stage):
+    """Writes a session file.
+
+    Args:
+        folder: The session folder; ``session.mcap`` in it is made or gone on with.
+        privacy: What becomes of pictures.
+        expected: Streams whose end is the end of the recording; none: it goes on until stopped.
+        about: What the file shall say of the session.
+    """
+
+    tick_ms = 100
+
+    def __init__(
+        self, folder: Path, privacy: Privacy, expected: tuple[str, ...], about: dict[str, Any]
+    ) -> None:
+        left_out = LEFT_OUT[privacy]
+        prefixes = {kind.topic_prefix for kind in MESSAGES.values()} - set(left_out)
+        self.subscriptions = tuple(f"{prefix}/" for prefix in sorted(prefixes))
+        self._path = folder / FILE
+        self._privacy, self._about = privacy, about
+        self._missing = set(expected)
+        self._endless = not expected
+        self._writer: SessionWriter | None = None
+        self._syncing: Syncing | None = None
+        self._next_flush = 0.0
+
+    def setup(self) -> None:
+        cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
+        blurs = self._privacy == "blurred"
+        self._blurring = Blurring(self.around.delivery) if blurs else None
+        about = {"affectline": version("affectline"), "privacy": self._privacy, **self._about}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = SessionWriter(self._path, about)
+            self._syncing = Syncing(self._writer.fileno())
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        now = self.around.now()
+        if self._blurring:
+            self._blurring.take(packet, now)
+        else:
+            self._add(packet, now)
+        if isinstance(packet.message, StreamDone):
+            self._missing.discard(packet.message.stream)
+        self._flush_in_time()
+        return ()
+
+    def tick(self) -> Iterable[Packet]:
+        self._flush_in_time()
+        if self._syncing and self._syncing.failure:
+            raise self._cannot_write(self._syncing.failure)
+        return ()
+
+    def cleanup(self) -> None:
+        if self._syncing:
+            self._syncing.stop()
+        if self._writer:
+            with suppress(OSError, AffectlineError):  # told already, and the rest can be read
+                self._write_blurred(all_of_them=True)
+            with suppress(OSError):
+                self._writer.finish()
+
+    @property
+    def done(self) -> bool:
+        return not (self._endless or self._missing)
+
+    def _flush_in_time(self) -> None:
+        if monotonic() < self._next_flush or self._writer is None:
+            return
+        self._next_flush = monotonic() + FLUSH_S
+        self._write_blurred()
+        try:
+            self._writer.flush()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self.around.counters["recorded"] = self._writer.messages
+
+    def _write_blurred(self, *, all_of_them: bool = False) -> None:
+        if self._blurring:
+            ready = self._blurring.ready(self.around.now(), all_of_them=all_of_them)
+            for packet, arrived in ready:
+                self._add(packet, arrived)
+            self.around.counters["blurred_wholly"] = self._blurring.wholly
+
+    def _add(self, packet: Packet, arrived: int) -> None:
+        message = packet.message
+        if self._writer is None:
+            return
+        try:
+            kind = type(message).__name__
+            self._writer.add(kind, codec.encode(packet), arrived, own_time(message, arrived))
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> AffectlineError:
+        return AffectlineError(
+            f"recording {self._path}: cannot write ({error.strerror or error})",
+            "free some space or record to another disk; what was recorded so far can be read",
+        )
+
+
+class Syncing(threading.Thread):
+    """Has the operating system write to the disk, beside the work, for that can take its time.
+
+    Args:
+        descriptor: Of the file; a copy of it is used.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(name="syncing", daemon=True)
+        self.failure: OSError | None = None
+        self._stopping = threading.Event()
+        self._descriptor = os.dup(descriptor)
+        self.start()
+
+    def run(self) -> None:
+        """Sync until told to stop."""
+        try:
+            while not self._stopping.wait(SYNC_S):
+                os.fsync(self._descriptor)
+        except OSError as error:
+            self.failure = error
+        finally:
+            os.close(self._descriptor)
+
+    def stop(self) -> None:
+        """Stop; a disk that does not answer is not waited for."""
+        self._stopping.set()
+        self.join(timeout=1)
+
+
+def own_time(message: Message, otherwise: int) -> int:
+    """A message's own time in ns since the Unix epoch."""
+    for name in TIMES:
+        value = getattr(message, name, None)
+        if isinstance(value, int):
+            return value
+    return otherwise
+
+
+def model_id(folder: Path) -> str:
+    """Id of the model in a folder; empty where there is none."""
+    try:
+        return artifact.load(folder).model_id
+    except (AffectlineError, OSError):
+        return ""
+
+
+def run(
+    folder: Path,
+    privacy: Privacy,
+    expected: tuple[str, ...],
+    about: dict[str, Any],
+    hub: HubSettings,
+    delivery: Delivery,
+) -> int:
+    """Be the recorder process; return the exit code."""
+    about = {**about, "model": model_id(Path(about["settings"]["classifier"]["model"]))}
+    return run_service(Recorder(folder, privacy, expected, about), "recorder", hub, delivery)

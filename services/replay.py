@@ -1,0 +1,248 @@
+"""The player process: a recorded session, on the wire again.
+
+A replay publishes what was recorded, byte for byte, at its times. A reanalysis publishes only what
+came from outside (pictures, signals, markers), and has it judged again. It keeps as few pictures
+under way as a camera's process in lossless delivery does, and lets nothing else pass a picture that
+is not answered yet, so that whoever listens gets everything in the same order every time.
+"""
+
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common import codec
+from common.clock import monotonic
+from common.config import Delivery, HubSettings
+from common.errors import InvalidMessage
+from common.health import Health, make_health
+from common.messages import (
+    Emotion,
+    Frame,
+    Packet,
+    StreamDone,
+    StreamMessage,
+    StreamStart,
+)
+from common.runtime import Stage, run_service
+from common.session_reading import Recorded, SessionReader
+from services.keys import PAUSE, STEP
+from services.replay_streams import ReplayStream
+from services.window import SIZE
+
+SETTLE_S: Final = 0.7
+"""Outside tools that were waiting for a hub connect within this time (they try again twice a
+second), so they hear a replay from its beginning."""
+BATCH_S: Final = 0.02
+"""Time for which messages are published without listening in between."""
+LONGEST_WAIT_MS: Final = 50
+AT_END: Final = "at the end"
+RAW: Final = ("frame/", "bio/", "marker/", "stream/")
+"""What a reanalysis feeds in."""
+
+
+class ReplaySettings(BaseModel):
+    """What to replay, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path
+    rate: Annotated[float, Field(gt=0)] | None = 1.0
+    """Times as fast as it was; None: as fast as the consumers bear."""
+    loop: bool = False
+    begin_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of the recording to pass over."""
+    topics: tuple[str, ...] = ()
+    """Beginnings of the topics to replay; none: all of them."""
+    reanalyse: bool = False
+    consumers: tuple[str, ...] = ()
+    """Who must be there before it begins."""
+
+
+class Player(Stage):
+    """Publishes a recording."""
+
+    measured = None
+
+    def __init__(self, settings: ReplaySettings) -> None:
+        answers = ("emotion/",) if settings.reanalyse else ()
+        self.subscriptions = ("stream/", "health/replay", *answers)
+        self._settings = settings
+        self._has_sink = "sink" in settings.consumers
+        self._streams: dict[str, ReplayStream] = {}
+        self._round = 0
+        self._start_at: float | None = None
+        self._paused = False
+        self._steps = 0
+        self._over = self._finished = False
+
+    def setup(self) -> None:
+        self._reader = SessionReader(self._settings.file)
+        pictures = self._reader.about.get("privacy") != "features"
+        self._step_kind = Frame if pictures else Emotion
+        first = next(self._reader.messages(), None)
+        self._first_at = first.log_time if first else 0
+        self._rewind()
+        signal.signal(PAUSE, self._on_key)
+        signal.signal(STEP, self._on_key)
+
+    def _on_key(self, number: int, _frame: object) -> None:
+        if number == STEP:
+            self._steps += 1
+        self._paused = number == STEP or not self._paused
+        self.around.wake()
+
+    def _rewind(self) -> None:
+        """To the beginning, or where the user wants to begin."""
+        self._begin_at = self._first_at + round(self._settings.begin_s * 1e9)
+        self._recorded = self._wanted()
+        self._next = next(self._recorded, None)
+        self._clock_at: float | None = None
+        """When, by our clock, the moment `_begin_at` is or would have been."""
+
+    def _wanted(self) -> Iterator[Recorded]:
+        """What is to be published; of what was before, only how the streams began."""
+        settings = self._settings
+        prefixes = settings.topics or ("",)
+        for recorded in self._reader.messages():
+            begun = recorded.log_time >= self._begin_at or recorded.kind == "StreamStart"
+            raw = not settings.reanalyse or recorded.topic.startswith(RAW)
+            if begun and raw and recorded.topic.startswith(prefixes):
+                yield recorded
+
+    def newly_ready(self, services: set[str]) -> Iterable[Packet]:
+        return [p for stream in self._streams.values() for p in stream.again(self.around.now())]
+
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        message = packet.message
+        if isinstance(message, Health):
+            mine = message.service == self.around.service and message.detail == AT_END
+            self._finished = self._finished or (self._over and mine)
+        elif isinstance(message, (Emotion, StreamDone)):
+            stream = self._streams.get(message.stream)
+            if stream:
+                return stream.hear(message, self.around.now())
+        return ()
+
+    def tick(self) -> Iterator[Packet]:
+        self.tick_ms = LONGEST_WAIT_MS
+        if not self._may_begin():
+            return
+        for stream in self._streams.values():
+            yield from stream.due(self.around.now())
+        deadline = monotonic() + BATCH_S
+        while self._next and monotonic() < deadline and self._is_time(self._next):
+            if not self._has_room(self._next):
+                self.tick_ms = 5
+                break
+            recorded, self._next = self._next, next(self._recorded, None)
+            yield from self._publish(recorded)
+        if self._next is None:
+            yield from self._end()
+
+    def stop(self) -> Iterator[Packet]:
+        yield from self._end_streams()
+
+    def cleanup(self) -> None:
+        if hasattr(self, "_reader"):
+            self._reader.__exit__()
+
+    @property
+    def done(self) -> bool:
+        return self._finished
+
+    def _may_begin(self) -> bool:
+        """Whether everybody is there; a moment later outside tools are as well."""
+        ready = self.around.ready | {name.split("/")[0] for name in self.around.ready}
+        # Its own announcement comes back from the hub: so the hub is there too
+        missing = [n for n in (self.around.service, *self._settings.consumers) if n not in ready]
+        if missing and not self._over:
+            self.around.detail = f"waiting for {', '.join(missing)}"
+            return False
+        self._start_at = self._start_at or monotonic() + SETTLE_S
+        return monotonic() >= self._start_at
+
+    def _is_time(self, recorded: Recorded) -> bool:
+        now = monotonic()
+        passed = max(0, recorded.log_time - self._begin_at) / 1e9
+        rate = self._settings.rate
+        if self._paused:
+            if self._steps:
+                self._clock_at = now - passed / (rate or 1)
+                return True
+            self.around.detail = f"paused at {self._settings.begin_s + passed:.2f} s"
+            self._clock_at = now - passed / (rate or 1)  # goes on from here
+            return False
+        self.around.detail = f"at {self._settings.begin_s + passed:.2f} s"
+        if rate is None:
+            return True
+        if self._clock_at is None:
+            self._clock_at = now
+        wait_s = passed / rate - (now - self._clock_at)
+        if wait_s > 0:
+            self.tick_ms = min(LONGEST_WAIT_MS, max(1, int(wait_s * 1000)))
+        return wait_s <= 0
+
+    def _has_room(self, recorded: Recorded) -> bool:
+        """Reanalysis: whether this may go out before what is under way is answered."""
+        under_way = sum(stream.under_way for stream in self._streams.values())
+        if recorded.kind == "Frame":
+            return under_way < SIZE
+        return under_way == 0
+
+    def _publish(self, recorded: Recorded) -> Iterator[Packet]:
+        try:
+            packet = codec.decode(recorded.parts)
+        except InvalidMessage:
+            self.around.counters["unreadable"] += 1
+            return
+        message = packet.message
+        self._steps = max(0, self._steps - isinstance(message, self._step_kind))
+        if isinstance(message, StreamMessage):
+            packet = self._of_this_round(packet, message)
+            stream = self._streams.setdefault(
+                message.stream,
+                ReplayStream(reanalyse=self._settings.reanalyse, has_sink=self._has_sink),
+            )
+            yield from stream.take(packet, self.around.now(), endless=self._settings.loop)
+        else:
+            yield packet
+
+    def _of_this_round(self, packet: Packet, message: StreamMessage) -> Packet:
+        """Say that it is a replay; a film that begins again begins a new epoch."""
+        changes: dict[str, object] = {}
+        if isinstance(message, StreamStart):
+            changes["replay"] = True
+        if self._round:
+            changes["epoch"] = message.epoch + self._round
+        return Packet(message.model_copy(update=changes), packet.parts) if changes else packet
+
+    def _end(self) -> Iterator[Packet]:
+        if not all(stream.answered for stream in self._streams.values()):
+            self.tick_ms = 5
+            return
+        if self._settings.loop:
+            self._round += 1
+            self._rewind()
+            return
+        yield from self._end_streams()
+        if all(stream.done for stream in self._streams.values()) and not self._over:
+            # Heard again when the hub has passed on everything that was before it
+            self._over = True
+            self.around.detail = AT_END
+            counters = self.around.counters
+            now = self.around.now()
+            yield Packet(make_health(self.around.service, "ready", AT_END, counters, at=now))
+
+    def _end_streams(self) -> Iterator[Packet]:
+        wanted = self._has_sink or "stream/".startswith(self._settings.topics or ("",))
+        for stream in self._streams.values():
+            ends = list(stream.end(self.around.now()))
+            yield from ends if wanted else ()
+
+
+def run(settings: ReplaySettings, hub: HubSettings, delivery: Delivery) -> int:
+    """Be the player; return the exit code."""
+    return run_service(Player(settings), "replay", hub, delivery)

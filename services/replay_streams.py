@@ -1,0 +1,105 @@
+"""One stream of a replay: what of it is under way, and how it ends."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from common.clock import monotonic
+from common.messages import Emotion, Frame, Packet, StreamDone, StreamEnd, StreamMessage
+from services.window import Window
+
+END_REPEAT_S: Final = 0.5
+
+
+class ReplayStream:
+    """Follows one stream.
+
+    Args:
+        reanalyse: Its pictures are judged again, so their answers have to be waited for.
+        has_sink: Somebody says `StreamDone`, which is the end of the stream.
+    """
+
+    def __init__(self, *, reanalyse: bool, has_sink: bool) -> None:
+        self._reanalyse, self._has_sink = reanalyse, has_sink
+        self._window = Window()
+        self._epoch = self._last_seq = -1
+        self._name = ""
+        self._ending: StreamEnd | None = None
+        self._end_said = 0.0
+        self._is_done = False
+
+    @property
+    def under_way(self) -> int:
+        """Pictures that nobody has answered yet."""
+        return len(self._window)
+
+    @property
+    def answered(self) -> bool:
+        """Every picture is."""
+        return not self._window
+
+    @property
+    def done(self) -> bool:
+        """Nothing more is to be said or heard."""
+        return self._ending is not None and (self._is_done or not self._has_sink)
+
+    def take(self, packet: Packet, now: int, *, endless: bool) -> Iterator[Packet]:
+        """Publish a recorded message of this stream.
+
+        Args:
+            packet: The message.
+            now: The time.
+            endless: The stream shall not end: it will begin again.
+        """
+        message = packet.message
+        assert isinstance(message, StreamMessage)  # noqa: S101 - for the type checker
+        if message.epoch > self._epoch:
+            self._name, self._epoch, self._last_seq = message.stream, message.epoch, -1
+            self._ending, self._is_done = None, False
+        if isinstance(message, StreamDone) and (self._has_sink or endless or self._reanalyse):
+            return  # this session's own sink says so
+        if isinstance(message, StreamEnd):
+            if endless:
+                return
+            if message.epoch == self._epoch:
+                self._ending, self._end_said = message, monotonic()
+        elif isinstance(message, (Frame, Emotion)) and message.epoch == self._epoch:
+            self._last_seq = max(self._last_seq, message.seq)
+        if self._reanalyse and isinstance(message, Frame):
+            self._window.add(message.seq, packet, now)
+        yield packet
+
+    def hear(self, message: Emotion | StreamDone, now: int) -> Iterable[Packet]:
+        """Take in an answer; yield what got lost before it."""
+        if message.epoch != self._epoch:
+            return ()
+        if isinstance(message, StreamDone):
+            ending = self._ending
+            self._is_done = ending is not None and message.last_seq >= ending.last_seq
+            return ()
+        return self._window.answered(message.seq, now) if self._reanalyse else ()
+
+    def again(self, now: int) -> list[Packet]:
+        """What a consumer that has come back must get again."""
+        return self._window.all(now)
+
+    def due(self, now: int) -> Iterator[Packet]:
+        """What must be said again, because nobody has answered."""
+        yield from self._window.stuck(now)
+        waits = self._ending and self._has_sink and not self._is_done
+        if waits and self._ending and monotonic() - self._end_said >= END_REPEAT_S:
+            self._end_said = monotonic()
+            yield Packet(self._ending)
+
+    def end(self, now: int) -> Iterator[Packet]:
+        """End a stream of which no end was recorded."""
+        if self._ending is None and self._epoch >= 0:
+            self._end_said = monotonic()
+            self._ending = StreamEnd(
+                stream=self._name,
+                epoch=self._epoch,
+                ended_at=now,
+                last_seq=self._last_seq,
+                reason="stopped",
+                detail="the recording ends here",
+            )
+            yield Packet(self._ending)

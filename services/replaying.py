@@ -1,0 +1,92 @@
+"""What `affectline replay` starts."""
+
+import re
+from typing import Final
+
+from common.config import PipelineSettings, SourceSettings
+from common.errors import AffectlineError
+from common.session_reading import SessionReader
+from services.children import Task
+from services.planning import analysers, complete, writers
+from services.replay import ReplaySettings
+
+UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_rate(text: str) -> float | None:
+    """Times as fast: a number, or None for ``max``.
+
+    Raises:
+        AffectlineError: It is neither.
+    """
+    if text == "max":
+        return None
+    try:
+        rate = float(text.removesuffix("x"))
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1000:
+        raise AffectlineError(f"--rate {text}: not a rate", "0.5, 1, 4 or max, for example")
+    return rate
+
+
+def parse_time(text: str) -> float:
+    """Seconds, from ``30``, ``30s``, ``1m30s`` or ``250ms``.
+
+    Raises:
+        AffectlineError: It is no time.
+    """
+    found = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?", text)
+    if not found or "".join("".join(pair) for pair in found) != text.replace(" ", ""):
+        raise AffectlineError(f"--from {text}: not a time", "30s or 1m30s, for example")
+    return sum(float(number) * UNITS[unit or "s"] for number, unit in found)
+
+
+def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSettings:
+    """Settings for a replay: the recording's streams as sources, nothing ever dropped.
+
+    Raises:
+        AffectlineError: The recording cannot be read, or holds nothing to reanalyse.
+    """
+    streams = find_streams(replay)
+    sources = tuple(SourceSettings(name=name, source=str(replay.file)) for name in streams)
+    settings = settings.model_copy(update={"sources": sources, "delivery": "lossless"})
+    if settings.sink.out is None and not settings.recording.record:
+        return settings
+    return complete(settings)
+
+
+def find_streams(replay: ReplaySettings) -> list[str]:
+    """Names of the streams that a replay will publish.
+
+    Raises:
+        AffectlineError: The recording cannot be read, or holds nothing to reanalyse.
+    """
+    with SessionReader(replay.file) as reader:
+        privacy = reader.about.get("privacy", "everything")
+        topics = [topic for topic in reader.topics() if topic.startswith(replay.topics or ("",))]
+    if not topics:
+        raise AffectlineError(
+            f"FILE {replay.file}: holds no message to replay",
+            "see affectline info for what is in it",
+        )
+    if replay.reanalyse and privacy != "everything":
+        raise AffectlineError(
+            f"--reanalyse {replay.file}: it was recorded with privacy {privacy!r}, without "
+            "faces that could be judged again",
+            "replay it as it is, or record with --privacy everything",
+        )
+    pairs = (topic.split("/", 1) for topic in topics)
+    return list(dict.fromkeys(n for prefix, n in pairs if prefix in ("frame", "emotion", "stream")))
+
+
+def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Task]:
+    """The processes of a replay."""
+    tasks = [Task("hub", "hub")]
+    if settings.sink.out is not None:
+        tasks += writers(settings)
+    if replay.reanalyse:
+        tasks += analysers(settings)
+    consumers = tuple(task.name for task in tasks if task.kind != "hub")
+    arguments = replay.model_copy(update={"consumers": consumers}).model_dump(mode="json")
+    return [*tasks, Task("replay", "replay", arguments)]

@@ -1,0 +1,128 @@
+"""The player's times and keys, heard from outside."""
+
+import os
+import pty
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common import codec
+from common.config import HubSettings
+from common.messages import Emotion, Marker, Packet
+from common.recording import SessionWriter
+from common.sockets import Listener
+from tests.pipelines import AFFECTLINE, free_port
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@contextmanager
+def listening(hub: HubSettings) -> Iterator[Listener]:
+    listener = Listener(hub)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+@contextmanager
+def process(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([*AFFECTLINE, *arguments], text=True, **options) as started:
+        try:
+            yield started
+        finally:
+            if started.poll() is None:
+                started.kill()
+
+
+def small_session(path: Path, markers: int, step_s: float) -> None:
+    writer = SessionWriter(path, {"privacy": "features"})
+    for i in range(markers):
+        at = round(i * step_s * 1e9)
+        packet = Packet(Marker(session="s", at=at, label=str(i)))
+        writer.add("Marker", codec.encode(packet), at, at)
+    writer.finish()
+
+
+def hear(listener: Listener, wanted: Callable[[str], bool], timeout_s: float = 30) -> list[str]:
+    """Labels of the markers heard, up to the one that is wanted."""
+    heard: list[str] = []
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        listener.wait(timeout_s=0.1)
+        for packet in listener.receive():
+            if isinstance(packet.message, Marker):
+                heard.append(packet.message.label)
+                if wanted(heard[-1]):
+                    return heard
+    raise AssertionError(f"heard only {heard}")
+
+
+def test_times_and_the_part_that_is_asked_for(tmp_path: Path) -> None:
+    small_session(tmp_path / "s.mcap", 21, 0.2)
+    hub = HubSettings(port=free_port())
+    arguments = ("--rate", "2", "--from", "2s", "--topics", "marker/", "--port", str(hub.port))
+    with listening(hub) as listener, process("replay", str(tmp_path / "s.mcap"), *arguments) as it:
+        hear(listener, lambda label: label == "10")
+        begun = time.monotonic()
+        assert hear(listener, lambda label: label == "20") == [str(i) for i in range(11, 21)]
+        took = time.monotonic() - begun
+        assert it.wait(timeout=30) == 0
+    assert took == pytest.approx(1.0, abs=0.6), "two seconds at twice the rate"
+
+
+def test_pause_step_and_quit_by_key(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "features"})
+    for i in range(400):
+        message = Emotion(
+            stream="s", epoch=1, seq=i, captured_at=i, width=9, height=9, published_at=i
+        )
+        writer.add("Emotion", codec.encode(Packet(message)), i * 50_000_000, i)
+    writer.finish()
+    hub = HubSettings(port=free_port())
+    ours, theirs = pty.openpty()
+    arguments = ("replay", str(tmp_path / "s.mcap"), "--port", str(hub.port))
+    with listening(hub) as listener, process(*arguments, stdin=theirs) as player:
+        heard = seqs(listener)
+        first = next(heard)
+        os.write(ours, b" ")
+        paused = until_paused(listener, first)
+        for _ in range(2):
+            os.write(ours, b".")
+            assert next(heard) == paused + 1
+            paused += 1
+        os.write(ours, b" ")
+        assert [next(heard) for _ in range(3)] == [paused + 1, paused + 2, paused + 3]
+        os.write(ours, b"q")
+        assert player.wait(timeout=30) == 0
+    os.close(ours)
+    os.close(theirs)
+    assert first <= 2
+
+
+def seqs(listener: Listener, timeout_s: float = 30) -> Iterator[int]:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        listener.wait(timeout_s=0.1)
+        for packet in listener.receive():
+            if isinstance(packet.message, Emotion):
+                yield packet.message.seq
+    raise AssertionError("nothing more is heard")
+
+
+def until_paused(listener: Listener, last: int) -> int:
+    """The last picture before the player's health says that it is paused."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        listener.wait(timeout_s=0.1)
+        for packet in listener.receive():
+            if isinstance(packet.message, Emotion):
+                last = packet.message.seq
+            elif "paused" in getattr(packet.message, "detail", ""):
+                return last
+    raise AssertionError("it does not pause")

@@ -1,0 +1,188 @@
+"""The player, without sockets: what it publishes, and when."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common import codec
+from common.errors import AffectlineError
+from common.health import Health
+from common.messages import (
+    Emotion,
+    Frame,
+    Marker,
+    Packet,
+    Scores,
+    StreamDone,
+    StreamEnd,
+    StreamStart,
+)
+from common.recording import SessionWriter
+from common.runtime import Surroundings
+from common.wire import Message
+from services.keys import STEP
+from services.replay import Player, ReplaySettings
+from services.replaying import parse_rate, parse_time
+from services.window import SIZE
+
+FRAMES = 40
+
+
+def frame(seq: int) -> Frame:
+    return Frame(stream="s", epoch=1, seq=seq, captured_at=seq, width=9, height=9)
+
+
+def answer(seq: int) -> Emotion:
+    return Emotion(**frame(seq).identity, published_at=seq)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    """A second: frames with their scores and answers, a marker in the middle, no end."""
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
+    packets = [Packet(StreamStart(stream="s", epoch=1, started_at=0, source="0", live=True))]
+    for seq in range(FRAMES):
+        packets.append(Packet(frame(seq), (b"picture",)))
+        scores = Scores(stream="s", epoch=1, seq=seq, classified_at=seq, model="m")
+        packets += [Packet(scores), Packet(answer(seq))]
+        if seq == FRAMES // 2:
+            packets.append(Packet(Marker(session="s", at=seq, label="half")))
+    for i, packet in enumerate(packets):
+        writer.add(
+            type(packet.message).__name__, codec.encode(packet), i * 10**9 // len(packets), i
+        )
+    writer.finish()
+    return tmp_path / "s.mcap"
+
+
+def player(file: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Player:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    stage = Player(ReplaySettings(file=file, **{"rate": None, **options}))
+    stage.around = Surroundings("replay", ready={"replay", *options.get("consumers", ())})
+    stage.setup()
+    stage._start_at = 0.1
+    return stage
+
+
+def ticks(stage: Player, count: int = 1) -> list[Message]:
+    return [packet.message for _ in range(count) for packet in stage.tick()]
+
+
+def test_everything_is_published_and_a_stream_without_end_is_ended(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = player(session, monkeypatch)
+    said: list[Message] = []
+    while not said or not isinstance(said[-1], Health):
+        said += ticks(stage)
+    stage.cleanup()
+    assert isinstance(said[0], StreamStart)
+    assert said[0].replay
+    assert len(said) == 1 + 3 * FRAMES + 1 + 2
+    end = said[-2]
+    assert isinstance(end, StreamEnd)
+    assert (end.reason, end.last_seq) == ("stopped", FRAMES - 1)
+    assert not stage.done
+    stage.process(Packet(said[-1]))
+    assert stage.done, "when it has heard itself: then the hub has passed everything on"
+
+
+def test_it_waits_for_its_consumers(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = player(session, monkeypatch, consumers=("sink",))
+    stage.around.ready.discard("sink")
+    assert ticks(stage, 3) == []
+    assert stage.around.detail == "waiting for sink"
+    stage.around.ready.add("sink")
+    assert ticks(stage)
+    stage.cleanup()
+
+
+def test_a_reanalysis_feeds_pictures_as_they_are_answered(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = player(session, monkeypatch, reanalyse=True)
+    said = ticks(stage, 3)
+    assert [type(m) for m in said] == [StreamStart] + [Frame] * SIZE
+    for seq in range(FRAMES // 2):
+        assert list(stage.process(Packet(answer(seq)))) == []
+        said += ticks(stage)
+    assert Marker not in {type(m) for m in said}, "not before every picture before it is answered"
+    stage.process(Packet(answer(FRAMES // 2)))
+    following = ticks(stage)
+    assert type(following[0]) is Marker
+    said += following
+    for seq in range(FRAMES // 2 + 1, FRAMES):
+        said += ticks(stage)
+        stage.process(Packet(answer(seq)))
+    said += ticks(stage)
+    stage.cleanup()
+    assert isinstance(said[-1], Health)
+    assert isinstance(said[-2], StreamEnd)
+    assert Emotion not in {type(m) for m in said}
+    assert [m.seq for m in said if isinstance(m, Frame)] == list(range(FRAMES))
+
+
+def test_with_a_sink_it_ends_when_the_sink_has_it_all(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = player(session, monkeypatch, consumers=("sink",))
+    said = ticks(stage, 4)
+    assert isinstance(said[-1], StreamEnd)
+    done = StreamDone(stream="s", epoch=1, last_seq=FRAMES - 1, done_at=0)
+    stage.process(Packet(done))
+    assert isinstance(ticks(stage)[-1], Health)
+    stage.cleanup()
+
+
+def test_a_loop_begins_a_new_epoch_and_has_no_end(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = player(session, monkeypatch, loop=True)
+    said = ticks(stage, 3)
+    stage.cleanup()
+    assert StreamEnd not in {type(m) for m in said}
+    epochs = [m.epoch for m in said if isinstance(m, StreamStart)]
+    assert epochs[:2] == [1, 2]
+
+
+def test_topics_and_beginning(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = player(session, monkeypatch, topics=("emotion/", "stream/"), begin_s=0.5)
+    said = ticks(stage, 3)
+    stage.cleanup()
+    assert {type(m) for m in said} == {StreamStart, Emotion, StreamEnd, Health}
+    seqs = [m.seq for m in said if isinstance(m, Emotion)]
+    assert seqs == list(range(seqs[0], FRAMES))
+    assert 18 <= seqs[0] <= 22
+
+
+def test_pause_and_step(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = player(session, monkeypatch)
+    stage._on_key(STEP, None)
+    assert [type(m) for m in ticks(stage, 3)] == [StreamStart, Frame]
+    assert ticks(stage, 2) == []
+    assert stage.around.detail.startswith("paused at 0.0")
+    stage._on_key(STEP, None)
+    stage._on_key(STEP, None)
+    assert [type(m) for m in ticks(stage, 3)] == [Scores, Emotion, Frame] * 2
+    stage.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("30", 30), ("1m30s", 90), ("250ms", 0.25), ("1h", 3600)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-3s", "3x", "1:30"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(AffectlineError, match="--from"):
+        parse_time(text)
+
+
+def test_rates() -> None:
+    assert (parse_rate("0.5"), parse_rate("4"), parse_rate("max")) == (0.5, 4.0, None)
+    for text in ("0", "-1", "nan", "inf", "fast"):
+        with pytest.raises(AffectlineError, match="--rate"):
+            parse_rate(text)
