@@ -8,8 +8,8 @@ BIN := .venv/bin
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/runtime ## Run the whole pipeline over the sample clip
-	$(BIN)/affectline up --source sample --display mp4
+demo: .venv/runtime ## Run the whole pipeline over the sample clip, and report on it
+	$(BIN)/affectline up --config configs/demo.yaml
 
 test: .venv/dev ## Run every test
 	$(BIN)/pytest
@@ -41,9 +41,9 @@ clean: ## Remove the environment and the caches
 	@touch $@
 
 .venv/runtime: .venv/pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[sample]'
+	$(BIN)/python -m pip install --quiet --editable '.[sample,report]'
 	@touch $@
 
 .venv/dev: .venv/runtime pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[sample,sensors,report,training]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[sample,sensors,report,tables,training]' --group dev
 	@touch $@

@@ -8,7 +8,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from common.artifact import DEFAULT_MODEL
+from common.biometrics_settings import BiometricsSettings
 from common.errors import AffectlineError
+from common.fusion_settings import FusionSettings
 from common.names import Name
 from common.recording_settings import RecordingSettings
 
@@ -153,6 +155,15 @@ class SinkSettings(Settings):
     display: Display = "none"
 
 
+class TimedMarker(Settings):
+    """A marker that a run sets itself: the steps of an experiment."""
+
+    at_s: Annotated[float, Field(ge=0, le=86_400)]
+    """Seconds after the first picture was judged."""
+    label: Annotated[str, Field(min_length=1, max_length=1000)]
+    extra: dict[str, str | float | int | bool] = Field(default_factory=dict)
+
+
 class PipelineSettings(Settings):
     """A whole pipeline, as one YAML file describes it."""
 
@@ -165,6 +176,11 @@ class PipelineSettings(Settings):
     capture: CaptureSettings = CaptureSettings()
     detector: DetectorSettings = DetectorSettings()
     classifier: ClassifierSettings = ClassifierSettings()
+    duration: Annotated[float, Field(gt=0, le=604_800)] | None = None
+    """Seconds after the first picture was judged at which the run ends; None: with its sources."""
+    markers: tuple[TimedMarker, ...] = ()
+    biometrics: tuple[BiometricsSettings, ...] = ()
+    fusion: FusionSettings = FusionSettings()
     sink: SinkSettings = SinkSettings()
     recording: RecordingSettings = RecordingSettings()
 
@@ -175,6 +191,16 @@ class PipelineSettings(Settings):
         if len(set(names)) < len(names):
             raise ValueError("two sources have the same name")
         return sources
+
+    @field_validator("biometrics")
+    @classmethod
+    def _sensors_differ(
+        cls, sensors: tuple[BiometricsSettings, ...]
+    ) -> tuple[BiometricsSettings, ...]:
+        names = [sensor.service for sensor in sensors]
+        if len(set(names)) < len(names):
+            raise ValueError("two sensors have the same subject and driver")
+        return sensors
 
 
 def is_live(source: str) -> bool:

@@ -17,3 +17,5 @@ class RecordingSettings(BaseModel):
     record: bool = False
     """Write ``session.mcap`` into the session folder."""
     privacy: Privacy = "everything"
+    report: bool = False
+    """Write ``report.html`` at the end of the run."""

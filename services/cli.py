@@ -4,11 +4,12 @@ import typer
 
 from services.commands.looking import doctor, schema, subscribe
 from services.commands.marking import mark
-from services.commands.processes import capture, classifier, detector, hub, sink
+from services.commands.processes import capture, classifier, detector, fusion, hub, sink
 from services.commands.reporting import export, report
 from services.commands.sensing import biometrics, lsl_outlet
 from services.commands.sessions import check, info, record, replay, sessions
 from services.commands.up import up
+from services.commands.validate import validate
 from services.complaints import run_complaining
 
 app = typer.Typer(
@@ -20,9 +21,10 @@ app = typer.Typer(
 )
 for command in (
     up, hub, capture, detector, classifier, sink, mark, subscribe, schema, doctor,
-    biometrics, lsl_outlet, record, replay, sessions, info, check, report, export,
+    biometrics, fusion, lsl_outlet, record, replay, sessions, info, check, report, export,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(validate, name="validate")
 
 
 def main() -> None:

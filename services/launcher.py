@@ -10,8 +10,8 @@ from common.clock import monotonic, now_ns
 from common.config import PipelineSettings, SourceSettings, is_live
 from common.errors import AffectlineError
 from common.link import EXIT_GIVEN_UP
-from common.messages import Emotion, Packet, StreamEnd, StreamStart
-from common.sockets import Listener, taken_ports
+from common.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
+from common.sockets import Listener, publish_once, taken_ports
 from common.waker import Waker
 from services.children import Child, Task
 from services.keys import QUIT, SIGNALS, Keys
@@ -24,7 +24,7 @@ FINISH_S: Final = 10.0
 """How long a recorder may take for what it has already got, when everything else is over."""
 STOP_S: Final = 1.0
 """How long a process may take to stop before it is killed."""
-SOURCES: Final = ("capture", "replay")
+SOURCES: Final = ("capture", "replay", "biometrics")
 """Processes that end by themselves when their material does."""
 WRITERS: Final = ("sink", "recorder")
 """Processes that end by themselves when everything is written down."""
@@ -59,6 +59,9 @@ class Launcher:
         self._children: dict[str, Child] = {}
         self._reached: dict[str, tuple[int, int]] = {}
         """Per stream: epoch, and the first seq that has no answer yet."""
+        self._begun: float | None = None
+        """When the first picture was judged."""
+        self._markers = sorted(settings.markers, key=lambda marker: marker.at_s)
         self._stop_by: float | None = None
         self._kill_by: float | None = None
         self.failure: AffectlineError | None = None
@@ -120,6 +123,7 @@ class Launcher:
     def _note(self, packet: Packet) -> None:
         message = packet.message
         if isinstance(message, Emotion):
+            self._begun = self._begun or monotonic()
             self._reached[message.stream] = (message.epoch, message.seq + 1)
         if isinstance(message, (Emotion, StreamStart, StreamEnd)):
             self._watch(packet)
@@ -128,6 +132,7 @@ class Launcher:
         if self._waker.stopping and not self.interrupted:
             self.interrupted = True
             self._begin_stopping(FLUSH_S)
+        self._keep_to_the_plan()
         for child in list(self._children.values()):
             code = child.listen()
             if code is not None:
@@ -135,6 +140,20 @@ class Launcher:
             elif child.silent and self._stop_by is None:
                 child.kill()
         self._stop_in_time()
+
+    def _keep_to_the_plan(self) -> None:
+        """Set the markers that are due, and end the run when it is time."""
+        if self._begun is None or self._stop_by is not None:
+            return
+        into_s = monotonic() - self._begun
+        while self._markers and into_s >= self._markers[0].at_s:
+            due = self._markers.pop(0)
+            marker = Marker(
+                session="session", at=now_ns(), label=due.label, source="plan", extra={**due.extra}
+            )
+            publish_once(self._settings.hub, Packet(marker))
+        if self._settings.duration is not None and into_s >= self._settings.duration:
+            self._begin_stopping(FLUSH_S)
 
     def _on_death(self, child: Child, code: int) -> None:
         name, kind = child.task.name, child.task.kind

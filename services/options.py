@@ -49,11 +49,14 @@ def change(settings: Any, **values: Any) -> Any:
 
 
 def change_recording(
-    settings: RecordingSettings, *, record: bool, privacy: Privacy | None
+    settings: RecordingSettings, *, record: bool, privacy: Privacy | None, report: bool = False
 ) -> RecordingSettings:
-    """Recording settings as ``--record`` and ``--privacy`` change them."""
+    """Recording settings as ``--record``, ``--privacy`` and ``--report`` change them."""
     changed: RecordingSettings = change(
-        settings, record=(record or privacy is not None) or None, privacy=privacy
+        settings,
+        record=(record or report or privacy is not None) or None,
+        privacy=privacy,
+        report=report or None,
     )
     return changed
 

@@ -17,6 +17,7 @@ from services.children import Task
 def plan(settings: PipelineSettings) -> list[Task]:
     """The processes that a pipeline consists of."""
     tasks = [Task("hub", "hub"), *writers(settings), *analysers(settings)]
+    tasks += [fusion(settings)] if settings.biometrics else []
     capture = settings.capture.model_dump(mode="json")
     for source in settings.sources:
         what = {
@@ -27,6 +28,10 @@ def plan(settings: PipelineSettings) -> list[Task]:
             "consumers": consumers(settings),
         }
         tasks.append(Task(f"capture/{source.name}", "capture", what))
+    listeners = ("fusion", *(("recorder",) if settings.recording.record else ()))
+    for sensor in settings.biometrics:
+        given = {"settings": sensor.model_dump(mode="json"), "consumers": listeners}
+        tasks.append(Task(sensor.service, "biometrics", given))
     return tasks
 
 
@@ -42,7 +47,7 @@ def writers(settings: PipelineSettings) -> list[Task]:
 
 
 def analysers(settings: PipelineSettings) -> list[Task]:
-    """The processes that find out what pictures and signals say."""
+    """The processes that find out what pictures say."""
     tasks = []
     detector = settings.detector.model_dump(mode="json")
     for source in settings.sources:
@@ -54,9 +59,15 @@ def analysers(settings: PipelineSettings) -> list[Task]:
     return tasks
 
 
+def fusion(settings: PipelineSettings) -> Task:
+    """The process that says how a person is: only where somebody is measured."""
+    return Task("fusion", "fusion", {"settings": settings.fusion.model_dump(mode="json")})
+
+
 def consumers(settings: PipelineSettings) -> tuple[str, ...]:
     """Who must be there in lossless delivery, besides a stream's own detector."""
-    return ("classifier", "sink", *(("recorder",) if settings.recording.record else ()))
+    others = ("fusion",) if settings.biometrics else ()
+    return ("classifier", "sink", *others, *(("recorder",) if settings.recording.record else ()))
 
 
 def describe_run(settings: PipelineSettings) -> dict[str, Any]:

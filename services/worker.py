@@ -1,65 +1,112 @@
-"""One process of the pipeline, told what to be on standard input: what the launcher starts."""
+"""One process of the pipeline, told what to be on standard input: what the launcher starts.
+
+Each kind imports what it needs when it is wanted: a process starts fast, and does without packages
+that are others' business.
+"""
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from common.biometrics_settings import BiometricsSettings
 from common.config import (
     CaptureSettings,
     ClassifierSettings,
+    Delivery,
     DetectorSettings,
     HubSettings,
     SourceSettings,
 )
 from common.errors import explain_import
+from common.fusion_settings import FusionSettings
 from common.link import EXIT_GIVEN_UP, Link
 
+Arguments = dict[str, Any]
 
-def work(kind: str, hub: HubSettings, delivery: Any, arguments: dict[str, Any]) -> int:
-    """Be a process of one kind; return its exit code. Imports only what that kind needs."""
-    if kind == "hub":
-        from services import hub as hub_service
 
-        return hub_service.run(hub, delivery)
-    if kind == "capture":
-        from services.capture import stage as capture
+def _hub(hub: HubSettings, delivery: Delivery, _: Arguments) -> int:
+    from services import hub as service
 
-        return capture.run(
-            SourceSettings.model_validate(arguments["source"]),
-            CaptureSettings.model_validate(arguments["settings"]),
-            arguments["pace"], hub, delivery,
-            epoch=arguments["epoch"], first_seq=arguments.get("first_seq", 0),
-            patient=arguments.get("patient", False),
-            consumers=tuple(arguments["consumers"]),
-        )  # fmt: skip
-    if kind == "detector":
-        from services.detector import stage as detector
+    return service.run(hub, delivery)
 
-        settings = DetectorSettings.model_validate(arguments["settings"])
-        return detector.run(arguments["stream"], settings, hub, delivery)
-    if kind == "classifier":
-        from services import classifier
 
-        chosen = ClassifierSettings.model_validate(arguments["settings"])
-        return classifier.run(chosen, hub, delivery, arguments["name"])
-    if kind == "recorder":
-        from services import recorder
+def _capture(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services.capture import stage
 
-        return recorder.run(
-            Path(arguments["folder"]), arguments["privacy"], tuple(arguments["expected"]),
-            arguments["about"], hub, delivery,
-        )  # fmt: skip
-    if kind == "replay":
-        from services import replay
-
-        return replay.run(replay.ReplaySettings.model_validate(arguments), hub, delivery)
-    from services.sink import stage as sink
-
-    return sink.run(
-        Path(arguments["folder"]), tuple(arguments["expected"]), arguments["display"],
-        arguments["about"], hub, delivery,
+    return stage.run(
+        SourceSettings.model_validate(given["source"]),
+        CaptureSettings.model_validate(given["settings"]),
+        given["pace"], hub, delivery,
+        epoch=given["epoch"], first_seq=given.get("first_seq", 0),
+        patient=given.get("patient", False),
+        consumers=tuple(given["consumers"]),
     )  # fmt: skip
+
+
+def _detector(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services.detector import stage
+
+    settings = DetectorSettings.model_validate(given["settings"])
+    return stage.run(given["stream"], settings, hub, delivery)
+
+
+def _classifier(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services import classifier
+
+    settings = ClassifierSettings.model_validate(given["settings"])
+    return classifier.run(settings, hub, delivery, given["name"])
+
+
+def _biometrics(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services.biometrics import stage
+
+    settings = BiometricsSettings.model_validate(given["settings"])
+    return stage.run(settings, hub, delivery, tuple(given["consumers"]))
+
+
+def _fusion(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services.fusion import stage
+
+    return stage.run(FusionSettings.model_validate(given["settings"]), hub, delivery)
+
+
+def _sink(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services.sink import stage
+
+    return stage.run(
+        Path(given["folder"]), tuple(given["expected"]), given["display"], given["about"],
+        hub, delivery,
+    )  # fmt: skip
+
+
+def _recorder(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services import recorder
+
+    return recorder.run(
+        Path(given["folder"]), given["privacy"], tuple(given["expected"]), given["about"],
+        hub, delivery,
+    )  # fmt: skip
+
+
+def _replay(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services import replay
+
+    return replay.run(replay.ReplaySettings.model_validate(given), hub, delivery)
+
+
+KINDS: Final[dict[str, Callable[[HubSettings, Delivery, Arguments], int]]] = {
+    "hub": _hub,
+    "capture": _capture,
+    "detector": _detector,
+    "classifier": _classifier,
+    "biometrics": _biometrics,
+    "fusion": _fusion,
+    "sink": _sink,
+    "recorder": _recorder,
+    "replay": _replay,
+}
 
 
 def main() -> None:
@@ -67,7 +114,7 @@ def main() -> None:
     task = json.load(sys.stdin)
     hub = HubSettings.model_validate(task["hub"])
     try:
-        code = work(task["kind"], hub, task["delivery"], task["arguments"])
+        code = KINDS[task["kind"]](hub, task["delivery"], task["arguments"])
     except ImportError as error:
         code = Link().give_up(explain_import(error)) and EXIT_GIVEN_UP
     sys.exit(code)

@@ -101,6 +101,20 @@ def classifier(
     raise typer.Exit(service.run(chosen, settings.hub, mode, name))
 
 
+def fusion(
+    config_file: ConfigFile = None, hub: HubAddress = None, delivery: DeliveryMode = None
+) -> None:
+    """Say how calm each person is, by heart, skin and face together.
+
+    Example: affectline fusion --hub 192.168.1.20
+    """
+    from services.fusion import stage
+
+    settings = read_settings(config_file, hub)
+    mode = delivery or settings.delivery or "live"
+    raise typer.Exit(stage.run(settings.fusion, settings.hub, mode))
+
+
 def sink(
     out: Annotated[
         Path | None, typer.Option(help="The session folder.  [default: sessions/<time>]")

@@ -8,6 +8,7 @@ import typer
 
 from common.errors import AffectlineError
 from common.messages import Packet
+from services.report.events import AFTER_S, BEFORE_S, responses
 
 SessionFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A recording (.mcap), or its session folder.")
@@ -22,17 +23,28 @@ def report(
     ] = None,
     before: Annotated[
         float, typer.Option(min=1, max=600, help="Seconds before a marker that are its baseline.")
-    ] = 10.0,
+    ] = BEFORE_S,
     after: Annotated[
         float, typer.Option(min=1, max=600, help="Seconds after it that are looked at.")
-    ] = 30.0,
+    ] = AFTER_S,
 ) -> None:
     """Write one page about a session that opens offline: curves, markers, and words.
 
     Example: affectline report sessions/drive/session.mcap
     """
+    report_on(file, out or folder_of(file) / "report.html", before, after)
+
+
+def report_on(
+    file: Path,
+    path: Path,
+    before: float = BEFORE_S,
+    after: float = AFTER_S,
+    *,
+    quiet: bool = False,
+) -> None:
+    """Write the report on a recording, and say its first paragraph."""
     from services.recorded import packets
-    from services.report.events import responses
     from services.report.page import page
     from services.report.series import gather
     from services.report.thumbnails import thumbnails
@@ -41,10 +53,10 @@ def report(
     session = gather(packets(file))
     pictures = thumbnails(session, packets(file)) if session.markers else []
     found = responses(session.markers, session.series.values(), before, after)
-    html = page(name(file), session, paragraphs(session), found, pictures)
-    path = out or folder_of(file) / "report.html"
-    write(path, html)
-    typer.echo(f"{path}: {paragraphs(session)[0]}")
+    words = paragraphs(session)
+    write(path, page(name(file), session, words, found, pictures))
+    if not quiet:
+        typer.echo(f"{path}\n{words[0]}")
 
 
 def export(

@@ -113,7 +113,7 @@ def settle(given: dict[str, Any], settings: PipelineSettings) -> BiometricsSetti
     Raises:
         AffectlineError: They do not fit together, or do not say which.
     """
-    entries: tuple[BiometricsSettings, ...] = getattr(settings, "biometrics", ())
+    entries: tuple[BiometricsSettings, ...] = settings.biometrics
     wanted = {key: given[key] for key in ("driver", "subject") if key in given}
     fitting = [e for e in entries if all(getattr(e, k) == v for k, v in wanted.items())]
     if len(fitting) > 1:

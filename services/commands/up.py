@@ -46,6 +46,12 @@ def up(
         bool, typer.Option("--record", help="Record the session: session.mcap in its folder.")
     ] = False,
     privacy: PrivacyMode = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Record, and write report.html at the end.")
+    ] = False,
+    duration: Annotated[
+        float | None, typer.Option(min=1, help="End after so many seconds.")
+    ] = None,
     model: Model = None,
     backend: BackendName = None,
     port: Annotated[
@@ -68,9 +74,19 @@ def up(
         sources=named,
         delivery=delivery,
         pace=pace,
+        duration=duration,
         hub=change(settings.hub, port=port),
         sink=change(settings.sink, display=display, out=out),
-        recording=change_recording(settings.recording, record=record, privacy=privacy),
+        recording=change_recording(
+            settings.recording, record=record, privacy=privacy, report=report
+        ),
         classifier=change(settings.classifier, instances=classifiers, model=model, backend=backend),
     )
-    raise typer.Exit(summary.run(planning.complete(settings), as_json=as_json))
+    settings = planning.complete(settings)
+    code = summary.run(settings, as_json=as_json)
+    folder = settings.sink.out
+    if settings.recording.report and folder and (folder / "session.mcap").exists():
+        from services.commands.reporting import report_on
+
+        report_on(folder, folder / "report.html", quiet=as_json)
+    raise typer.Exit(code)

@@ -134,7 +134,7 @@ def write_parquet(made: dict[str, Table], folder: Path) -> list[Path]:
     except ImportError as error:
         raise AffectlineError(
             "--to parquet needs pyarrow, which is not installed",
-            "pip install 'affectline[report]', or use --to csv",
+            "pip install 'affectline[tables]', or use --to csv",
         ) from error
     return _write(
         made, folder, "parquet", lambda path, table: pq.write_table(pa.table(table), path)

@@ -1,5 +1,6 @@
 """A session in a paragraph: how calm the person was, and how sure that is."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -85,15 +86,14 @@ def _how_sure(states: list[State], session: Session) -> Iterator[str]:
     quality = float(np.mean([state.quality for state in states]))
     sure = next(word for end, word in SURE if quality < end)
     yield f"The report is {sure} of that (mean quality {quality:.0%})."
-    reasons: dict[str, int] = {}
+    reasons: dict[str, Counter[str]] = {}
     for state in states:
         for signal, share in state.signals.items():
             if share.reason:
-                text = f"{signal}: {share.reason}"
-                reasons[text] = reasons.get(text, 0) + 1
-    often = sorted(reasons.items(), key=lambda pair: -pair[1])[:REASONS]
-    for text, count in often:
-        yield f"{count / len(states):.0%} of the time {text}."
+                reasons.setdefault(share.reason, Counter())[signal] += 1
+    often = sorted(reasons.items(), key=lambda pair: -max(pair[1].values()))[:REASONS]
+    if often:
+        yield "What lowers it: " + "; ".join(_reason(*pair, len(states)) for pair in often) + "."
     last = states[-1]
     if last.baseline in ("none", "continuous"):
         yield (
@@ -102,6 +102,10 @@ def _how_sure(states: list[State], session: Session) -> Iterator[str]:
         )
     if session.seconds < SHORT_S:
         yield f"{span(session.seconds)} is too short to know a person's rest."
+
+
+def _reason(reason: str, signals: Counter[str], states: int) -> str:
+    return f"{reason} ({', '.join(signals)}; {max(signals.values()) / states:.0%} of the time)"
 
 
 def _about_faces(session: Session) -> Iterator[str]:

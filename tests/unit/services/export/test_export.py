@@ -48,7 +48,7 @@ def test_a_signal_that_comes_late_has_empty_cells_before() -> None:
 
 
 def test_parquet_reads_back_as_the_same_table(tmp_path: Path) -> None:
-    pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow (the report extra)")
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow (the tables extra)")
     made = tables(recording())
     write_parquet(made, tmp_path)
     for name, table in made.items():

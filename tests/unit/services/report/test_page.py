@@ -77,7 +77,7 @@ def test_the_first_paragraph_says_how_calm_and_how_sure() -> None:
     assert "48% of the time it was above 60" in first
     assert "The highest was 80, at 0:31, 1 s after “<hard> braking”." in first
     assert "The report is sure of that (mean quality 90%)." in first
-    assert "100% of the time heart: no skin contact." in first
+    assert "What lowers it: no skin contact (heart; 100% of the time)." in first
     assert "running baseline" in first
     bad = paragraphs(gather(recording(quality=0.2)))[0]
     assert "very unsure" in bad

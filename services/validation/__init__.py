@@ -1,0 +1,1 @@
+"""Nervousness against people whose stress is known: the live code, fed with recordings."""

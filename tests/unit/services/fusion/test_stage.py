@@ -1,0 +1,119 @@
+"""The fusion stage: whose messages are whose, and calibration by marker."""
+
+import pytest
+
+from common.fusion_settings import FusionSettings
+from common.messages import Emotion, Marker, Packet
+from common.runtime import Surroundings
+from common.senses import State
+from common.wire import Message
+from services.fusion.stage import Fusion
+from tests.samples import EMOTION
+from tests.unit.services.fusion.test_state import FEAR, SECOND, START, rate, skin
+
+
+def stage(settings: FusionSettings | None = None) -> Fusion:
+    fusion = Fusion(settings or FusionSettings())
+    fusion.around = Surroundings("fusion")
+    return fusion
+
+
+def feed(fusion: Fusion, *messages: Message) -> list[State]:
+    return [
+        packet.message
+        for message in messages
+        for packet in fusion.process(Packet(message))
+        if isinstance(packet.message, State)
+    ]
+
+
+def emotion(at_s: float, stream: str = "front") -> Emotion:
+    big = EMOTION.faces[0].model_copy(update={"smoothed": FEAR})
+    small = EMOTION.faces[0].model_copy(update={"box": (0, 0, 20, 20)})
+    return EMOTION.model_copy(
+        update={
+            "stream": stream,
+            "captured_at": START + round(at_s * SECOND),
+            "faces": (small, big, EMOTION.faces[1]),
+        }
+    )
+
+
+def marker(at_s: float, **extra: str | float) -> Marker:
+    return Marker(
+        session="s1", at=START + round(at_s * SECOND), label="calibrate", extra=dict(extra)
+    )
+
+
+def test_a_face_without_a_sensor_is_a_persons() -> None:
+    states = feed(stage(), emotion(0), emotion(1))
+    assert [state.subject for state in states] == ["person", "person"]
+    assert states[-1].valence == pytest.approx(-0.64)
+
+
+def test_the_face_is_the_sensors_subject_once_there_is_one() -> None:
+    states = feed(stage(), emotion(0), emotion(1), skin(2, 3.0), emotion(3), skin(4, 3.0))
+    assert [state.subject for state in states] == ["person", "person", "driver", "driver", "driver"]
+    assert states[-1].valence is not None
+    assert states[-1].nervousness is not None
+
+
+def test_settings_say_whose_stream_is_whose() -> None:
+    fusion = stage(FusionSettings(streams={"rear": "child"}))
+    states = feed(fusion, skin(0, 3.0), emotion(1, "rear"), emotion(2, "front"))
+    assert [state.subject for state in states] == ["driver", "child", "driver"]
+    states = feed(stage(FusionSettings(subject="anna")), skin(0, 3.0), emotion(1))
+    assert {state.subject for state in states} == {"anna"}
+
+
+def test_two_subjects_do_not_mix() -> None:
+    fusion = stage()
+    other = rate(1, 70).model_copy(update={"subject": "passenger"})
+    states = feed(fusion, skin(0, 3.0), other, emotion(2))
+    assert [state.subject for state in states] == ["driver", "passenger", "person"]
+
+
+def test_a_marker_starts_a_calibration() -> None:
+    fusion = stage()
+    feed(fusion, *(skin(second / 2, 3.0) for second in range(40)))
+    feed(fusion, marker(20, seconds=30))
+    during = feed(fusion, *(skin(20 + second / 2, 3.0) for second in range(2, 40)))
+    assert during[-1].baseline == "calibrating"
+    after = feed(fusion, *(skin(40 + second / 2, 3.0) for second in range(40)))
+    assert after[-1].baseline == "calibrated"
+    assert after[-1].baseline_s == pytest.approx(30, abs=1)
+
+
+def test_a_calibration_may_be_asked_for_before_anybody_is_there() -> None:
+    fusion = stage()
+    feed(fusion, marker(0))
+    states = feed(fusion, *(skin(second, 3.0) for second in range(70)))
+    assert states[30].baseline == "calibrating"
+    assert states[-1].baseline == "calibrated"
+
+
+@pytest.mark.parametrize("seconds", [0, -5, "soon", 1e9, True])
+def test_a_wrong_calibration_is_counted_and_left_alone(seconds: str | float) -> None:
+    fusion = stage()
+    feed(fusion, skin(0, 3.0), marker(1, seconds=seconds))
+    states = feed(fusion, skin(2, 3.0))
+    assert states[-1].baseline == "continuous"
+    assert fusion.around.counters["invalid"] == 1
+
+
+def test_a_calibration_of_one_subject_leaves_the_others() -> None:
+    fusion = stage()
+    other = [rate(second, 70).model_copy(update={"subject": "p2"}) for second in range(20)]
+    feed(fusion, *(skin(second, 3.0) for second in range(20)), *other, marker(20, subject="driver"))
+    states = feed(
+        fusion,
+        skin(21, 3.0),
+        skin(22, 3.0),
+        other[-1].model_copy(update={"at": START + 23 * SECOND}),
+    )
+    assert states[-1].baseline == "continuous"
+    assert states[-2].baseline == "calibrating"
+
+
+def test_an_empty_picture_says_nothing() -> None:
+    assert not feed(stage(), emotion(0).model_copy(update={"faces": ()}))
