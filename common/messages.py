@@ -213,10 +213,15 @@ class StreamEnd(StreamMessage):
 
 
 class StreamDone(StreamMessage):
-    """The sink wrote down everything up to ``last_seq``: the end of the stream's end."""
+    """Everything up to ``last_seq`` is dealt with: the end of the stream's end.
+
+    The sink says so first. Fusion then says that its states of before have been published, so that
+    a recorder knows when it has them all.
+    """
 
     topic_prefix: ClassVar[str] = "stream"
     message: Literal["StreamDone"] = "StreamDone"
+    by: Literal["sink", "fusion"] = "sink"
     last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
     done_at: Nanoseconds
 

@@ -16,7 +16,11 @@ from services.children import Task
 
 def plan(settings: PipelineSettings) -> list[Task]:
     """The processes that a pipeline consists of."""
-    tasks = [Task("hub", "hub"), *writers(settings), *analysers(settings)]
+    tasks = [
+        Task("hub", "hub"),
+        *writers(settings, fused=bool(settings.biometrics)),
+        *analysers(settings),
+    ]
     tasks += [fusion(settings)] if settings.biometrics else []
     capture = settings.capture.model_dump(mode="json")
     for source in settings.sources:
@@ -35,14 +39,16 @@ def plan(settings: PipelineSettings) -> list[Task]:
     return tasks
 
 
-def writers(settings: PipelineSettings) -> list[Task]:
-    """The processes that write into the session folder."""
+def writers(settings: PipelineSettings, *, fused: bool) -> list[Task]:
+    """The processes that write into the session folder; ``fused``: there are states to wait for."""
     expected = [source.name for source in settings.sources]
     about = describe_run(settings)
     folder = {"folder": str(settings.sink.out), "expected": expected, "about": about}
     tasks = [Task("sink", "sink", folder | {"display": settings.sink.display})]
     if settings.recording.record:
-        tasks.append(Task("recorder", "recorder", folder | {"privacy": settings.recording.privacy}))
+        closers = ("sink", "fusion") if fused else ("sink",)
+        more = {"privacy": settings.recording.privacy, "closers": closers}
+        tasks.append(Task("recorder", "recorder", folder | more))
     return tasks
 
 

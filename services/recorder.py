@@ -50,19 +50,25 @@ class Recorder(Stage):
         privacy: What becomes of pictures.
         expected: Streams whose end is the end of the recording; none: it goes on until stopped.
         about: What the file shall say of the session.
+        closers: Who says `StreamDone` of each of them.
     """
 
     tick_ms = 100
 
     def __init__(
-        self, folder: Path, privacy: Privacy, expected: tuple[str, ...], about: dict[str, Any]
+        self,
+        folder: Path,
+        privacy: Privacy,
+        expected: tuple[str, ...],
+        about: dict[str, Any],
+        closers: tuple[str, ...] = ("sink",),
     ) -> None:
         left_out = LEFT_OUT[privacy]
         prefixes = {kind.topic_prefix for kind in MESSAGES.values()} - set(left_out)
         self.subscriptions = tuple(f"{prefix}/" for prefix in sorted(prefixes))
         self._path = folder / FILE
         self._privacy, self._about = privacy, about
-        self._missing = set(expected)
+        self._missing = {(stream, closer) for stream in expected for closer in closers}
         self._endless = not expected
         self._writer: SessionWriter | None = None
         self._syncing: Syncing | None = None
@@ -87,7 +93,7 @@ class Recorder(Stage):
         else:
             self._add(packet, now)
         if isinstance(packet.message, StreamDone):
-            self._missing.discard(packet.message.stream)
+            self._missing.discard((packet.message.stream, packet.message.by))
         self._flush_in_time()
         return ()
 
@@ -199,7 +205,9 @@ def run(
     about: dict[str, Any],
     hub: HubSettings,
     delivery: Delivery,
+    closers: tuple[str, ...] = ("sink",),
 ) -> int:
     """Be the recorder process; return the exit code."""
     about = {**about, "model": model_id(Path(about["settings"]["classifier"]["model"]))}
-    return run_service(Recorder(folder, privacy, expected, about), "recorder", hub, delivery)
+    recorder = Recorder(folder, privacy, expected, about, closers)
+    return run_service(recorder, "recorder", hub, delivery)

@@ -24,6 +24,7 @@ class ReplayStream:
         self._epoch = self._last_seq = -1
         self._name = ""
         self._ending: StreamEnd | None = None
+        self._held_end: StreamEnd | None = None
         self._end_said = 0.0
         self._is_done = False
 
@@ -60,6 +61,10 @@ class ReplayStream:
         if isinstance(message, StreamEnd):
             if endless:
                 return
+            if self._reanalyse:
+                # Signals that were recorded behind it are judged before the end as well.
+                self._held_end = message
+                return
             if message.epoch == self._epoch:
                 self._ending, self._end_said = message, monotonic()
         elif isinstance(message, (Frame, Emotion)) and message.epoch == self._epoch:
@@ -73,6 +78,8 @@ class ReplayStream:
         if message.epoch != self._epoch:
             return ()
         if isinstance(message, StreamDone):
+            if message.by != "sink":
+                return ()
             ending = self._ending
             self._is_done = ending is not None and message.last_seq >= ending.last_seq
             return ()
@@ -91,15 +98,21 @@ class ReplayStream:
             yield Packet(self._ending)
 
     def end(self, now: int) -> Iterator[Packet]:
-        """End a stream of which no end was recorded."""
+        """End a stream: as it was recorded, or of which no end was."""
         if self._ending is None and self._epoch >= 0:
             self._end_said = monotonic()
-            self._ending = StreamEnd(
-                stream=self._name,
-                epoch=self._epoch,
-                ended_at=now,
-                last_seq=self._last_seq,
-                reason="stopped",
-                detail="the recording ends here",
+            held = self._held_end
+            fits = held is not None and held.epoch == self._epoch
+            self._ending = (
+                held
+                if held and fits
+                else StreamEnd(
+                    stream=self._name,
+                    epoch=self._epoch,
+                    ended_at=now,
+                    last_seq=self._last_seq,
+                    reason="stopped",
+                    detail="the recording ends here",
+                )
             )
             yield Packet(self._ending)

@@ -84,7 +84,7 @@ def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Task
     """The processes of a replay."""
     tasks = [Task("hub", "hub")]
     if settings.sink.out is not None:
-        tasks += writers(settings)
+        tasks += writers(settings, fused=replay.reanalyse)
     if replay.reanalyse:
         tasks += [*analysers(settings), fusion(settings)]
     consumers = tuple(task.name for task in tasks if task.kind != "hub")

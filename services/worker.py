@@ -86,7 +86,7 @@ def _recorder(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
 
     return recorder.run(
         Path(given["folder"]), given["privacy"], tuple(given["expected"]), given["about"],
-        hub, delivery,
+        hub, delivery, tuple(given["closers"]),
     )  # fmt: skip
 
 

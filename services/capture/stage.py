@@ -90,7 +90,12 @@ class Capture(Stage):
         message = packet.message
         if isinstance(message, Emotion) and message.epoch == self._epoch:
             return self._resend(self._window.answered(message.seq, self.around.now()))
-        if isinstance(message, StreamDone) and message.epoch == self._epoch and self._end:
+        if (
+            isinstance(message, StreamDone)
+            and message.by == "sink"
+            and message.epoch == self._epoch
+            and self._end
+        ):
             self._finished = message.last_seq >= self._end.last_seq
         return ()
 

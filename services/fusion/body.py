@@ -8,7 +8,7 @@ from common.senses import Samples
 from services.fusion.baseline import Prior, Rest
 from services.fusion.heart import Beats, HeartSource, Rates, Wave
 from services.fusion.skin import SkinLevel, SkinResponses
-from services.fusion.waves import ELECTRO, PULSE, SLOWEST_RATE, BeatFinder
+from services.fusion.waves import ELECTRO, PULSE, SLOWEST_RATE, BeatFinder, can_find_beats
 
 HEART_SIGNALS: Final = ("rr_interval", "ecg", "ppg", "heart_rate")
 """Best first: intervals between beats carry their own proof, a series of rates does not."""
@@ -50,6 +50,7 @@ class Heart:
         self._sources: dict[str, HeartSource] = {}
         self._rests: dict[str, Rest] = {}
         self._device: dict[str, tuple[float, str]] = {}
+        self._refused = ""
 
     def hear(self, samples: Samples, times_s: list[float]) -> bool:
         """Take in samples; False where they cannot be used."""
@@ -68,6 +69,9 @@ class Heart:
             source = Beats()
         elif signal == "heart_rate":
             source = Rates()
+        elif not can_find_beats():
+            self._refused = f"{signal}: needs SciPy (pip install 'affectline[signals]')"
+            return None
         elif rate is not None and rate >= SLOWEST_RATE:
             source = Wave(BeatFinder(ELECTRO if signal == "ecg" else PULSE, rate))
         else:
@@ -98,7 +102,7 @@ class Heart:
 
     def look(self, now_s: float) -> Finding | str:
         """What the best source says, or why none says anything."""
-        reason = "no heart signal"
+        reason = self._refused or "no heart signal"
         for signal in (s for s in HEART_SIGNALS if s in self._sources):
             source, rest = self._sources[signal], self._rests[signal]
             rate, trust = source.rate(now_s), self._trust(signal, now_s)

@@ -5,7 +5,7 @@ from typing import Final
 
 from common.config import Delivery, HubSettings
 from common.fusion_settings import DEFAULT_SUBJECT, FusionSettings
-from common.messages import Emotion, Marker, Packet
+from common.messages import Emotion, Marker, Packet, StreamDone
 from common.runtime import Stage, run_service
 from common.senses import Samples, State
 from services.fusion.state import Person
@@ -23,7 +23,7 @@ class Fusion(Stage):
     ``seconds`` (60) and ``subject`` (everybody).
     """
 
-    subscriptions = ("bio/", "emotion/", "marker/")
+    subscriptions = ("bio/", "emotion/", "marker/", "stream/")
     measured = Emotion
 
     def __init__(self, settings: FusionSettings) -> None:
@@ -31,6 +31,8 @@ class Fusion(Stage):
         self._people: dict[str, Person] = {}
         self._sensed: set[str] = set()
         """Subjects that sensors have named."""
+        self._seen: dict[str, tuple[int, int]] = {}
+        """By stream: epoch and number of the last picture."""
         self._waiting: Marker | None = None
         """A calibration asked for before anybody was there."""
 
@@ -43,6 +45,9 @@ class Fusion(Stage):
             state = self._look(message)
         elif isinstance(message, Marker) and message.label == CALIBRATE:
             self._calibrate(message)
+        elif isinstance(message, StreamDone) and message.by == "sink":
+            done = {"by": "fusion", "done_at": self.around.now()}
+            yield Packet(message.model_copy(update=done))
         if state is not None:
             yield Packet(state)
 
@@ -70,6 +75,9 @@ class Fusion(Stage):
         return self._people[subject]
 
     def _look(self, emotion: Emotion) -> State | None:
+        if self._seen.get(emotion.stream, (0, -1)) >= (emotion.epoch, emotion.seq):
+            return None  # said again for somebody who missed it
+        self._seen[emotion.stream] = emotion.epoch, emotion.seq
         seen = [face for face in emotion.faces if face.smoothed or face.probabilities]
         if not seen:
             return None

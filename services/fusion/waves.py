@@ -6,12 +6,11 @@ Two moving averages of the squared, filtered wave mark the blocks that hold a be
 
 from collections import deque
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
-from scipy.signal import butter, sosfiltfilt
 
 BUFFER_S: Final = 8.0
 HOP_S: Final = 1.0
@@ -21,6 +20,11 @@ SHORTEST_S: Final = 60.0 / 210.0
 """No beat follows another sooner."""
 SLOWEST_RATE: Final = 20.0
 """Samples a second that a wave needs at least."""
+
+
+def can_find_beats() -> bool:
+    """Whether SciPy is there."""
+    return find_spec("scipy") is not None
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ def find_beats(wave: NDArray[np.float64], rate: float, kind: WaveKind) -> NDArra
     Returns:
         Indices of the peaks, ascending.
     """
+    # Heavy, and only waves need it: most devices find the beats themselves.
+    from scipy.ndimage import uniform_filter1d
+    from scipy.signal import butter, sosfiltfilt
+
     high = min(kind.band_hz[1], 0.45 * rate)
     sections = butter(
         3 if kind.upright else 1, (kind.band_hz[0], high), "bandpass", fs=rate, output="sos"

@@ -23,7 +23,9 @@ import zmq
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT: Final = Path(__file__).parents[2]
-SERVICES: Final = ("hub", "capture", "detector", "classifier", "sink")
+SERVICES: Final = (
+    "hub", "capture", "detector", "classifier", "biometrics", "fusion", "recorder", "sink",
+)  # fmt: skip
 LIMIT_BYTES: Final = 450_000_000
 """What the image may add to its base."""
 

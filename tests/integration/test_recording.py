@@ -41,9 +41,15 @@ def read(session: Path) -> list[Recorded]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of the sample clip."""
-    out = tmp_path_factory.mktemp("recorded") / "session"
-    done = run("up", "--record", "--json", "--out", str(out), "--port", str(free_port()))
+    """A recording of the sample clip beside a made-up heart and skin."""
+    folder = tmp_path_factory.mktemp("recorded")
+    out = folder / "sessions" / "session"
+    settings = folder / "settings.yaml"
+    settings.write_text("biometrics: [{driver: synthetic, subject: driver}]\npace: realtime\n")
+    done = run(
+        "up", "--config", str(settings), "--record", "--json", "--out", str(out),
+        "--port", str(free_port()),
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return out
 
@@ -55,6 +61,7 @@ def test_a_lossless_session_is_recorded_whole(recorded: Path) -> None:
         assert sorted(set(seqs)) == list(range(120)), kind
     kinds = {m.kind for m in messages}
     assert {"StreamStart", "StreamEnd", "StreamDone", "Scores", "Health"} <= kinds
+    assert {"Samples", "State"} <= kinds
     with (recorded / "session.mcap").open("rb") as file:
         assert len(list(make_reader(file, validate_crcs=True).iter_messages())) == len(messages)
 
@@ -105,7 +112,7 @@ def test_a_replay_is_the_session_byte_for_byte(recorded: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_reanalysis_says_the_same_every_time(recorded: Path, tmp_path: Path) -> None:
-    answers = []
+    answers, states = [], []
     for name in ("first", "second"):
         done = run(
             "replay", str(recorded), "--rate", "max", "--reanalyse", "--record",
@@ -113,8 +120,11 @@ def test_a_reanalysis_says_the_same_every_time(recorded: Path, tmp_path: Path) -
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         answers.append(emotions(tmp_path / name))
+        states.append([m.parts for m in read(tmp_path / name) if m.kind == "State"])
     assert answers[0] == answers[1] == emotions(recorded)
     assert len(answers[0]) == 120
+    assert states[0] == states[1]
+    assert len(states[0]) >= 3
 
 
 def emotions(session: Path) -> dict[int, Emotion]:

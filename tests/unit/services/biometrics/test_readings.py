@@ -16,7 +16,7 @@ even = st.builds(
     Reading,
     signal=st.sampled_from(["ecg", "heart_rate", "mood"]),
     unit=st.just("1"),
-    at=st.integers(0, 2**62),
+    at=st.integers(0, 2**60),
     values=st.lists(numbers, min_size=1, max_size=40).map(tuple),
     rate=st.floats(0.01, 1000),
 )
@@ -25,7 +25,7 @@ uneven = st.lists(st.integers(0, S), min_size=1, max_size=40).flatmap(
         Reading,
         signal=st.just("rr_interval"),
         unit=st.just("ms"),
-        at=st.integers(0, 2**62),
+        at=st.integers(0, 2**60),
         values=st.lists(numbers, min_size=len(steps), max_size=len(steps)).map(tuple),
         offsets=st.just(tuple(sum(steps[1 : i + 1]) for i in range(len(steps)))),
     )
