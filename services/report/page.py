@@ -46,7 +46,8 @@ p { max-width: 46rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { white-space: nowrap; text-align: right; padding: .25rem .7rem;
   border-bottom: 1px solid #c9ced6 }
-th:first-child, td:first-child { text-align: left; padding-left: 0 }
+th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left }
+th:first-child, td:first-child { padding-left: 0 }
 td.none { color: #5a626c }
 .sheet { display: flex; flex-wrap: wrap; gap: 1rem }
 figure { margin: 0; width: 10rem }
@@ -125,19 +126,20 @@ def chart(session: Session) -> str:
         at = _elapsed(np.array([marker.at]), session)[0]
         figure.add_vline(at, line_dash="dot", line_color="#1c2024", line_width=1)
         figure.add_annotation(
-            x=at, y=1, yref="paper", yshift=14 + 14 * (index % 2), showarrow=False,
+            x=at, y=1, yref="paper", yshift=30 + 14 * (index % 2), showarrow=False,
             text=escape(marker.label[:30]), font_size=11,
         )  # fmt: skip
     figure.update_xaxes(tickformat="%H:%M:%S", hoverformat="%H:%M:%S.%L")
     figure.update_layout(
         height=110 + ROW_PX * len(rows), template="plotly_white", hovermode="x unified",
-        margin={"l": 50, "r": 20, "t": 70, "b": 40},
+        margin={"l": 50, "r": 20, "t": 90, "b": 40},
     )  # fmt: skip
     html: str = figure.to_html(full_html=False, include_plotlyjs=True)
     return html
 
 
 Curve = tuple[Series, dict[str, Any]]
+ORDER: Final = ("heart_rate", "skin_conductance", "arousal", "valence")
 LINE: Final = {"mode": "lines", "line": {"width": 1.4}}
 
 
@@ -159,10 +161,17 @@ def _rows(session: Session) -> Iterator[tuple[str, list[Curve]]]:
                 for label, series in shares.items()
             ],
         )  # fmt: skip
-    for name, series in session.series.items():
+    for name, series in sorted(session.series.items(), key=lambda pair: _place(pair[0])):
         if name not in told:
             unit = f", {series.unit}" if series.unit else ""
-            yield f"{name.replace('_', ' ')}{unit}", [(series, LINE)]
+            bounds = ", -1 to 1" if name.endswith((" arousal", " valence")) else unit
+            yield f"{name.replace('_', ' ')}{bounds}", [(series, LINE)]
+
+
+def _place(name: str) -> int:
+    """What people look for first comes first."""
+    kind = name.split(" ", 1)[-1]
+    return ORDER.index(kind) if kind in ORDER else len(ORDER)
 
 
 def thin(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -182,9 +191,10 @@ def thin(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return np.insert(times, gaps, times[gaps - 1] + 1), np.insert(values, gaps, np.nan)
 
 
-def _elapsed(times: NDArray[np.int64], session: Session) -> NDArray[np.datetime64]:
-    """Times since the beginning, as plotly wants them to write hours, minutes and seconds."""
-    return (times - (session.first or 0)).astype("datetime64[ns]")
+def _elapsed(times: NDArray[np.int64], session: Session) -> list[str]:
+    """Times since the beginning, as dates: plotly writes those as hours, minutes and seconds."""
+    since = (times - (session.first or 0)).astype("datetime64[ns]")
+    return [str(text) for text in np.datetime_as_string(since, unit="ms")]
 
 
 def _markers(

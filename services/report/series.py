@@ -13,7 +13,7 @@ from common.messages import Emotion, FaceEmotion, Frame, Marker, Packet
 from common.senses import Samples, State, sample_times
 from common.wire import Message
 
-STATE_FIGURES: Final = {"nervousness": "0-100", "arousal": "-1..1", "valence": "-1..1"}
+STATE_FIGURES: Final = ("nervousness", "arousal", "valence")
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,10 @@ class _Gathering:
 
     def _take_state(self, state: State) -> None:
         self._session.states.append(state)
-        for figure, unit in STATE_FIGURES.items():
+        for figure in STATE_FIGURES:
             value = getattr(state, figure)
             if value is not None:
-                self._grow(("", f"{state.subject} {figure}"), unit, [state.at], [value])
+                self._grow(("", f"{state.subject} {figure}"), "", [state.at], [value])
 
     def _take_emotion(self, emotion: Emotion) -> None:
         stream, session = emotion.stream, self._session

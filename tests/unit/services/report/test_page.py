@@ -114,6 +114,8 @@ def test_the_page_needs_no_network_and_shows_everything() -> None:
     found = list(responses(session.markers, session.series.values()))
     html = page("a & b", session, paragraphs(session), found, thumbnails(session, recording()))
     body = html[html.rindex("</script>") :]
+    # A second into the session, as plotly reads times.
+    assert '"1970-01-01T00:00:01.000"' in html
     assert "<title>a &amp; b</title>" in html
     assert 'src="http' not in html
     assert "&lt;hard&gt; braking" in body
