@@ -67,7 +67,12 @@ def analysers(settings: PipelineSettings) -> list[Task]:
 
 def fusion(settings: PipelineSettings) -> Task:
     """The process that says how a person is: only where somebody is measured."""
-    return Task("fusion", "fusion", {"settings": settings.fusion.model_dump(mode="json")})
+    chosen = settings.fusion
+    subjects = {sensor.subject for sensor in settings.biometrics}
+    if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
+        # Known before the first heart beat is: the face is that person's from the first picture
+        chosen = chosen.model_copy(update={"subject": subjects.pop()})
+    return Task("fusion", "fusion", {"settings": chosen.model_dump(mode="json")})
 
 
 def consumers(settings: PipelineSettings) -> tuple[str, ...]:

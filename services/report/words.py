@@ -50,7 +50,8 @@ def paragraphs(session: Session) -> list[str]:
 
 
 def _about_people(session: Session) -> Iterator[list[str]]:
-    for subject in dict.fromkeys(state.subject for state in session.states):
+    # Whom most is known of comes first.
+    for subject, _ in Counter(state.subject for state in session.states).most_common():
         states = [state for state in session.states if state.subject == subject]
         yield [*_how_calm(subject, states, session), *_how_sure(states, session)]
 

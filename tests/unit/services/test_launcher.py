@@ -7,7 +7,7 @@ import yaml
 
 from common.config import PipelineSettings, SinkSettings, load
 from common.errors import AffectlineError
-from services.planning import complete, name_sources, plan
+from services.planning import complete, fusion, name_sources, plan
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
@@ -119,3 +119,15 @@ def test_a_wrong_config_is_one_clear_line(text: str, says: str, tmp_path: Path) 
         load(path)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_the_one_person_with_sensors_is_whom_the_faces_belong_to() -> None:
+    def subject(*subjects: str) -> str | None:
+        sensors = [{"driver": "synthetic", "subject": name} for name in subjects]
+        settings = PipelineSettings.model_validate({"biometrics": sensors})
+        found: str | None = fusion(settings).arguments["settings"]["subject"]
+        return found
+
+    assert subject("anna") == "anna"
+    assert subject("anna", "bert") is None
+    assert subject() is None
