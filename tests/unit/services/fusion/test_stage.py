@@ -3,7 +3,7 @@
 import pytest
 
 from common.fusion_settings import FusionSettings
-from common.messages import Emotion, Marker, Packet
+from common.messages import Emotion, Marker, Packet, StreamDone
 from common.runtime import Surroundings
 from common.senses import State
 from common.wire import Message
@@ -33,6 +33,7 @@ def emotion(at_s: float, stream: str = "front") -> Emotion:
     return EMOTION.model_copy(
         update={
             "stream": stream,
+            "seq": round(at_s * 10),
             "captured_at": START + round(at_s * SECOND),
             "faces": (small, big, EMOTION.faces[1]),
         }
@@ -49,6 +50,20 @@ def test_a_face_without_a_sensor_is_a_persons() -> None:
     states = feed(stage(), emotion(0), emotion(1))
     assert [state.subject for state in states] == ["person", "person"]
     assert states[-1].valence == pytest.approx(-0.64)
+
+
+def test_an_answer_that_is_said_again_changes_nothing() -> None:
+    states = feed(stage(), emotion(0), emotion(1), emotion(0), emotion(1))
+    assert len(states) == 2
+
+
+def test_the_end_of_a_stream_is_confirmed_once() -> None:
+    end = StreamDone(stream="front", epoch=1, last_seq=7, done_at=START)
+    fusion = stage()
+    (said,) = fusion.process(Packet(end))
+    assert isinstance(said.message, StreamDone)
+    assert (said.message.by, said.message.last_seq) == ("fusion", 7)
+    assert not list(fusion.process(said))
 
 
 def test_the_face_is_the_sensors_subject_once_there_is_one() -> None:
