@@ -122,12 +122,12 @@ def end_records(index: Index, at: int, crc: int) -> bytes:
     if start:
         _write_groups(index, start, summary, groups)
     offset = start + summary.count if start else 0
-    body = _taken(summary) + _taken(groups)
+    body = taken(summary) + taken(groups)
     # The checksum covers the footer up to itself (MCAP, "Footer")
     beginning = struct.pack("<BQQQ", Opcode.FOOTER, 20, start, offset)
     footer = RecordBuilder()
     Footer(start, offset, zlib.crc32(beginning, zlib.crc32(body))).write(footer)
-    return _taken(data) + body + _taken(footer) + MAGIC
+    return taken(data) + body + taken(footer) + MAGIC
 
 
 def _write_groups(index: Index, start: int, summary: RecordBuilder, groups: RecordBuilder) -> None:
@@ -146,6 +146,7 @@ def _write_groups(index: Index, start: int, summary: RecordBuilder, groups: Reco
             SummaryOffset(opcode, start + begin, summary.count - begin).write(groups)
 
 
-def _taken(builder: RecordBuilder) -> bytes:
+def taken(builder: RecordBuilder) -> bytes:
+    """The records that were built, which are then no longer in the builder."""
     data: bytes = builder.end()  # type: ignore[no-untyped-call]
     return data

@@ -32,7 +32,7 @@ from mcap.records import (
 )
 
 from common.framing import KIND, LAYOUT, frame
-from common.mcap_end import Index, end_records
+from common.mcap_end import Index, end_records, taken
 from common.mcap_records import MAGIC
 from common.messages import MESSAGES
 from common.session_reading import ABOUT, PROFILE
@@ -139,10 +139,10 @@ class SessionWriter:
         """
         if not self._waiting:
             return
-        content = _taken(self._builder)
+        content = taken(self._builder)
         data = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(content)
         chunk = Chunk("zstd", data, self._last, self._first, zlib.crc32(content), len(content))
-        head, body = _taken(self._new_records), encoded(chunk)
+        head, body = taken(self._new_records), encoded(chunk)
         at = self._end + len(head)
         indexes, offsets = b"", {}
         for number, entries in self._entries.items():
@@ -237,9 +237,4 @@ def encoded(record: McapRecord) -> bytes:
     """A record's bytes."""
     builder = RecordBuilder()
     record.write(builder)
-    return _taken(builder)
-
-
-def _taken(builder: RecordBuilder) -> bytes:
-    data: bytes = builder.end()  # type: ignore[no-untyped-call]
-    return data
+    return taken(builder)

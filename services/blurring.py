@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.messages import Box, Emotion, Frame, Packet, StreamEnd
+from common.pictures import decode
 
 Image = NDArray[np.uint8]
 Key = tuple[str, int, int]
@@ -117,7 +118,7 @@ class Blurring:
         frame = held.packet.message
         assert isinstance(frame, Frame)  # noqa: S101 - for the type checker
         self._waiting.pop((frame.stream, frame.epoch, frame.seq), None)
-        picture = decode(frame, held.packet.parts[0])
+        picture = open_picture(frame, held.packet.parts[0])
         if picture is None:
             return None
         if held.answer is None or (held.answer.missing and not held.answer.faces):
@@ -143,17 +144,12 @@ def time_of(message: Frame | Emotion) -> int:
     return message.captured_at if message.media_time is None else message.media_time
 
 
-def decode(frame: Frame, data: bytes | memoryview) -> Image | None:
-    """A picture as ``(H, W, 3) uint8`` BGR that may be changed; None where it is none."""
-    if frame.encoding == "raw":
-        rows = np.frombuffer(data, np.uint8).reshape(frame.height, frame.width, 3)
-        return rows.copy()
-    if not len(data):
-        return None
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+def open_picture(frame: Frame, data: bytes | memoryview) -> Image | None:
+    """A picture ``(H, W, 3) uint8`` BGR that may be changed; None where it is none."""
+    picture = decode(frame, data)
     if picture is None or picture.shape[:2] != (frame.height, frame.width):
         return None
-    return np.asarray(picture, dtype=np.uint8)
+    return picture.copy() if frame.encoding == "raw" else picture
 
 
 def encode(frame: Frame, picture: Image) -> bytes:

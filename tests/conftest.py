@@ -1,6 +1,7 @@
 """What all tests share: nothing may be left behind."""
 
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,3 +45,18 @@ def as_root() -> None:
     """Skip a test that needs root."""
     if os.geteuid() != 0:
         pytest.skip("needs root to mount a small file system")
+
+
+@pytest.fixture
+def small_disk(request: pytest.FixtureRequest, as_root: None, tmp_path: Path) -> Iterator[Path]:
+    """A disk of 500 kB, or of the size that an indirect parameter says."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = getattr(request, "param", "500k")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)

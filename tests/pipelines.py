@@ -45,6 +45,27 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*AFFECTLINE, *arguments], check=False, **options)
 
 
+@contextlib.contextmanager
+def listening(hub: HubSettings) -> Iterator[Listener]:
+    """An outsider's ear."""
+    listener = Listener(hub)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+@contextlib.contextmanager
+def process(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A command of ours in the background."""
+    with subprocess.Popen([*AFFECTLINE, *arguments], text=True, **options) as started:
+        try:
+            yield started
+        finally:
+            if started.poll() is None:
+                started.kill()
+
+
 class Pipeline:
     """``affectline up`` in the background.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.messages import Frame, Marker, Packet
+from common.pictures import decode
 from services.report.series import Session, Sighting
 
 NEAREST_S: Final = 2.0
@@ -52,15 +53,6 @@ def thumbnails(session: Session, packets: Iterable[Packet]) -> list[bytes | None
             if picture is not None:
                 cut[key] = cut_out(picture, wanted[key])
     return [cut.get((s.stream, s.epoch, s.seq)) if s else None for s in seen]
-
-
-def decode(frame: Frame, part: bytes | memoryview) -> NDArray[np.uint8] | None:
-    """A picture ``(H, W, 3) uint8`` in BGR; None where the JPEG file is damaged."""
-    data = np.frombuffer(part, np.uint8)
-    if frame.encoding == "raw":
-        return data.reshape(frame.height, frame.width, 3)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return None if picture is None else picture.astype(np.uint8, copy=False)
 
 
 def cut_out(picture: NDArray[np.uint8], box: tuple[int, int, int, int]) -> bytes:

@@ -18,6 +18,7 @@ from common.errors import AffectlineError
 from common.labels import LABELS
 from common.messages import Emotion, Frame, Marker, Packet, StreamStart
 from common.names import to_name
+from common.pictures import decode
 from common.runtime import Surroundings
 from services.sink.overlay import Image, Status, draw
 
@@ -121,25 +122,14 @@ class Overlay:
 
     def paint(self, packet: Packet, emotion: Emotion) -> Image | None:
         """Draw an answer onto its frame."""
-        picture = decode(packet)
+        frame = packet.message
+        picture = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
         if picture is None:
             return None
         times = self._shown[emotion.stream]
         rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
         latency = (emotion.published_at - emotion.captured_at) / 1e6
         return draw(picture, emotion, Status(rate, latency, self._skipped[emotion.stream]))
-
-
-def decode(packet: Packet) -> Image | None:
-    """A frame's picture as ``(H, W, 3) uint8`` BGR; None where it is none."""
-    frame = packet.message
-    if not isinstance(frame, Frame):
-        return None
-    data = np.frombuffer(packet.parts[0], np.uint8)
-    if frame.encoding == "raw":
-        return data.reshape(frame.height, frame.width, 3)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    return None if picture is None else np.asarray(picture, dtype=np.uint8)
 
 
 class Mp4(Overlay):
@@ -249,7 +239,8 @@ class Window(Overlay):
 
     def _snapshot(self, packet: Packet, emotion: Emotion) -> None:
         """Save the picture and each face, and print what the faces show."""
-        picture = decode(packet)
+        frame = packet.message
+        picture = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
         if picture is None:
             return
         folder = self._folder / "snapshots"

@@ -2,12 +2,9 @@
 
 import os
 import pty
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,28 +13,9 @@ from common.config import HubSettings
 from common.messages import Emotion, Marker, Packet
 from common.recording import SessionWriter
 from common.sockets import Listener
-from tests.pipelines import AFFECTLINE, free_port
+from tests.pipelines import free_port, listening, process
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@contextmanager
-def listening(hub: HubSettings) -> Iterator[Listener]:
-    listener = Listener(hub)
-    try:
-        yield listener
-    finally:
-        listener.close()
-
-
-@contextmanager
-def process(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen([*AFFECTLINE, *arguments], text=True, **options) as started:
-        try:
-            yield started
-        finally:
-            if started.poll() is None:
-                started.kill()
 
 
 def small_session(path: Path, markers: int, step_s: float) -> None:

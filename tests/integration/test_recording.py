@@ -5,11 +5,8 @@ import json
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +20,7 @@ from common.config import HubSettings
 from common.messages import Emotion, Frame, Packet, StreamStart
 from common.session_reading import Recorded, SessionReader
 from common.sockets import Listener
-from tests.pipelines import AFFECTLINE, Pipeline, free_port, run
+from tests.pipelines import Pipeline, free_port, listening, process, run
 
 pytestmark = pytest.mark.timeout(300)
 KILLS = 10
@@ -134,25 +131,6 @@ def emotions(session: Path) -> dict[int, Emotion]:
         if isinstance(message, Emotion):
             found[message.seq] = message.model_copy(update=STAGE_TIMES)
     return found
-
-
-@contextmanager
-def listening(hub: HubSettings) -> Iterator[Listener]:
-    listener = Listener(hub)
-    try:
-        yield listener
-    finally:
-        listener.close()
-
-
-@contextmanager
-def process(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen([*AFFECTLINE, *arguments], text=True, **options) as started:
-        try:
-            yield started
-        finally:
-            if started.poll() is None:
-                started.kill()
 
 
 class Talker(threading.Thread):

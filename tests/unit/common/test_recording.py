@@ -3,8 +3,7 @@
 import errno
 import json
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgpack
@@ -152,19 +151,6 @@ def test_framing(parts: list[bytes]) -> None:
 )
 def test_lengths_that_do_not_fit(data: bytes) -> None:
     assert unframe(LAYOUT, data) is None
-
-
-@pytest.fixture
-def small_disk(as_root: None, tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(disk)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting is not allowed here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def fill(writer: SessionWriter, make: Callable[[], Wire]) -> int:

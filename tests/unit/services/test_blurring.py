@@ -6,7 +6,14 @@ import pytest
 from numpy.typing import NDArray
 
 from common.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality, StreamEnd
-from services.blurring import LOOK_AHEAD, LOOK_AHEAD_NS, PATIENCE_NS, Blurring, decode, pixelate
+from services.blurring import (
+    LOOK_AHEAD,
+    LOOK_AHEAD_NS,
+    PATIENCE_NS,
+    Blurring,
+    open_picture,
+    pixelate,
+)
 
 SIZE = (160, 120)
 QUALITY = Quality(size=40, blur=1.0, brightness=0.5)
@@ -38,7 +45,7 @@ def pictures(blurring: Blurring, now: int, *, all_of_them: bool = False) -> list
     found = []
     for packet, _ in blurring.ready(now, all_of_them=all_of_them):
         if isinstance(packet.message, Frame):
-            picture = decode(packet.message, packet.parts[0])
+            picture = open_picture(packet.message, packet.parts[0])
             assert picture is not None
             found.append(picture)
     return found
@@ -76,7 +83,7 @@ def test_a_picture_waits_for_its_answer_and_some_later_ones() -> None:
         blurring.take(frame(seq), seq)
         blurring.take(emotion(seq, (50, 40, 40, 40)), seq)
     first, *_ = blurring.ready(10)
-    picture = decode(first[0].message, first[0].parts[0])  # type: ignore[arg-type]
+    picture = open_picture(first[0].message, first[0].parts[0])  # type: ignore[arg-type]
     assert picture is not None
     assert colours(picture[40:80, 50:90]) <= 25, "a face found later is blurred backwards"
     assert colours(picture) > 1000

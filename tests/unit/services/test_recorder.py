@@ -1,8 +1,6 @@
 """The recorder's stage: what it takes, when it ends, and what a full disk does."""
 
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,19 +87,6 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(AffectlineError, match=r"recording .*: cannot write"):
         recorder(tmp_path / "file" / "below")
-
-
-@pytest.fixture
-def small_disk(as_root: None, tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(disk)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting is not allowed here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_full_disk_ends_the_recording_in_one_line(small_disk: Path) -> None:
