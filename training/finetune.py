@@ -36,9 +36,9 @@ SETTLED: Final = 1024
 class Recipe:
     """What a run of the strong recipe is made of."""
 
-    epochs: int = 30
-    batch_size: int = 64
-    learning_rate: float = 0.01
+    epochs: int = 60
+    batch_size: int = 128
+    learning_rate: float = 0.05
     """Highest rate."""
     seed: int = 0
     image_size: int = 48
@@ -47,13 +47,18 @@ class Recipe:
     """Weight decay of kernels, as a gradient (L2)."""
     warm_epochs: int = 1
     """First epochs, in which only the head learns."""
-    low_epochs: int = 5
-    """Epochs after those in which VGG16's first two blocks learn too. They find edges and corners,
-    which they have learnt by then (Brock et al. 2017); a step without them costs a fifth less."""
-    whole_epochs: int = 2
-    """Last epochs, which see whole faces; those before see windows that cost a third less."""
+    low_epochs: int = 15
+    """Epochs after those in which VGG16's first two blocks learn too, at a rate that falls to
+    nothing. They find edges and corners, which they have learnt by then (Brock et al. 2017); a step
+    without them costs a quarter less."""
+    whole_epochs: int = 10
+    """Last epochs, which see whole faces, unmixed; those before see windows that cost a fifth
+    less."""
     window: float = 5 / 6
     """Side of a window, as a share of the picture's."""
+    mixing: float = 0.5
+    """Largest share that another face has in a picture and in what it should be taken for (Zhang et
+    al. 2018); most have much less."""
     dropout: float = 0.3
     """Share of the features that a step leaves out (Srivastava et al. 2014)."""
     smoothing: float = 0.1
@@ -65,9 +70,12 @@ class Recipe:
     mixed: bool = True
     """Compute in bfloat16; weights and sums stay float32."""
 
-    def side(self, epoch: int) -> int:
-        """Side of the pictures in an epoch, counted from 0."""
-        whole = epoch >= self.epochs - self.whole_epochs
+    def whole(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 0, sees whole faces."""
+        return epoch >= self.epochs - self.whole_epochs
+
+    def side(self, whole: bool) -> int:
+        """Side of the pictures in pixels."""
         return self.image_size if whole else round(self.image_size * self.window)
 
 
@@ -152,7 +160,7 @@ class Trainer:
         """Train for an epoch; yields loss and share of right answers after each step."""
         recipe, epoch = self.recipe, int(self.epoch.numpy())
         order = np.random.default_rng((recipe.seed, epoch)).permutation(self.count)
-        train = self._compiled(recipe.side(epoch), self._first(epoch))
+        train = self._compiled(recipe.whole(epoch), self._first(epoch))
         for index in range(self.steps_per_epoch):
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
             step = epoch * self.steps_per_epoch + index
@@ -165,13 +173,14 @@ class Trainer:
         self.average.settle(self._some)
         self.epoch.assign(epoch + 1)
 
-    def _schedule(self, step: int) -> tuple[Any, Any, Any]:
-        """The step's seed and the learning rates of backbone and head."""
+    def _schedule(self, step: int) -> tuple[Any, Any]:
+        """The step's seed and the learning rates ``(3,)`` of low blocks, backbone and head."""
         recipe, each = self.recipe, self.steps_per_epoch
-        steps, warm = recipe.epochs * each, recipe.warm_epochs * each
-        rates = (rate(step, steps, first, recipe.learning_rate) for first in (warm, 0))
-        seed = tf.constant([recipe.seed, step], tf.int32)
-        return seed, *(tf.constant(value, tf.float32) for value in rates)
+        whole, warm = recipe.epochs * each, recipe.warm_epochs * each
+        low = min(whole, warm + recipe.low_epochs * each)
+        spans = ((low, warm), (whole, warm), (whole, 0))
+        rates = [rate(step, steps, first, recipe.learning_rate) for steps, first in spans]
+        return tf.constant([recipe.seed, step], tf.int32), tf.constant(rates, tf.float32)
 
     def _bring_along(self, keep: Any) -> None:
         pairs = (self.average.trainable_variables, self.network.trainable_variables)
@@ -180,48 +189,55 @@ class Trainer:
 
     def _first(self, epoch: int) -> int:
         """Index of the first variable that learns in an epoch; all after it do."""
-        recipe, base = self.recipe, self.network.backbone
+        recipe = self.recipe
         if epoch < recipe.warm_epochs:
-            return len(base.trainable_variables)
-        if epoch < recipe.warm_epochs + recipe.low_epochs:
-            return 0
-        low = (layer for layer in base.layers if layer.name.startswith(LOW))
+            return len(self.network.backbone.trainable_variables)
+        return 0 if epoch < recipe.warm_epochs + recipe.low_epochs else self._low()
+
+    def _low(self) -> int:
+        """How many variables the first two blocks have."""
+        low = (layer for layer in self.network.backbone.layers if layer.name.startswith(LOW))
         return sum(len(layer.trainable_variables) for layer in low)
 
-    def _compiled(self, side: int, first: int) -> Any:
-        if (side, first) not in self._steps:
+    def _compiled(self, whole: bool, first: int) -> Any:
+        if (whole, first) not in self._steps:
 
             def step(*given: Any) -> Any:
-                found = self._strategy.run(self._learn, args=(*given, side, first))
+                found = self._strategy.run(self._learn, args=(*given, whole, first))
                 return [self._strategy.reduce("SUM", part, axis=None) for part in found]
 
-            self._steps[side, first] = tf.function(step)
-        return self._steps[side, first]
+            self._steps[whole, first] = tf.function(step)
+        return self._steps[whole, first]
 
-    def _learn(
-        self, rows: Any, seed: Any, base_rate: Any, head_rate: Any, side: int, first: int
-    ) -> tuple[Any, Any]:
+    def _learn(self, rows: Any, seed: Any, rates: Any, whole: bool, first: int) -> tuple[Any, Any]:
         """A replica's part of a step: learn from its share of the batch."""
         batch = tf.size(rows)
         mine = _share(batch)
-        draws = tf.random.stateless_uniform((batch, DRAWS), seed, -1.0, 1.0)[mine]
+        draws = tf.random.stateless_uniform((batch, DRAWS + 1), seed, -1.0, 1.0)
         mask = tf.random.stateless_uniform((batch, FEATURES), seed + 1)[mine]
-        rows = rows[mine]
         faces = tf.cast(tf.gather(self._pixels, rows), tf.float32)
-        pictures = to_input(augment(faces, draws, side))
-        wanted = tf.gather(self._targets, rows), tf.gather(self._votes, rows)
-        emotions = tf.gather(self._emotions, rows)
+        given = [
+            augment(faces, draws[:, :DRAWS], self.recipe.side(whole)),
+            *(tf.gather(told, rows) for told in (self._targets, self._votes)),
+        ]
+        if not whole:
+            share = self.recipe.mixing * tf.square((draws[:, DRAWS] + 1) / 2)
+            given = [_mix(each, share) for each in given]
+        pictures, wanted, votes_wanted = (each[mine] for each in given)
         base, head = self.network.backbone, self.network.head
         with tf.GradientTape() as tape:
-            features = self._drop(base(pictures, training=True), mask)
+            features = self._drop(base(to_input(pictures), training=True), mask)
             labels, votes = head(features, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(wanted[0], labels)
-            losses += tf.nn.softmax_cross_entropy_with_logits(wanted[1], votes)
+            losses = tf.nn.softmax_cross_entropy_with_logits(wanted, labels)
+            losses += tf.nn.softmax_cross_entropy_with_logits(votes_wanted, votes)
             loss = tf.reduce_sum(losses) / tf.cast(batch, tf.float32)
-        rates = [base_rate] * len(base.trainable_variables)
-        rates += [head_rate] * len(head.trainable_variables)
-        self._descend(tape, loss, rates, first)
-        right = tf.argmax(labels, axis=1, output_type=tf.int32) == emotions
+        low = self._low()
+        counts = low, len(base.trainable_variables) - low, len(head.trainable_variables)
+        each = [rates[part] for part, count in enumerate(counts) for _ in range(count)]
+        self._descend(tape, loss, each, first)
+        right = tf.argmax(labels, axis=1, output_type=tf.int32) == tf.gather(
+            self._emotions, rows[mine]
+        )
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / tf.cast(batch, tf.float32)
 
     def _descend(self, tape: Any, loss: Any, rates: list[Any], first: int) -> None:
@@ -249,6 +265,12 @@ class Trainer:
     def _drop(self, features: Any, mask: Any) -> Any:
         kept = tf.cast(mask >= self.recipe.dropout, tf.float32)
         return features * kept / (1 - self.recipe.dropout)
+
+
+def _mix(values: Any, share: Any) -> Any:
+    """Give each of ``(N, ...)`` a share ``(N,)`` of the one before it."""
+    share = tf.reshape(share, (-1, *[1] * (len(values.shape) - 1)))
+    return values + share * (tf.roll(values, 1, axis=0) - values)
 
 
 def _share(batch: Any) -> Any:

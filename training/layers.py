@@ -7,6 +7,10 @@ import tensorflow as tf
 
 EPSILON: Final = 1e-3
 """Added to variances, as Keras does."""
+TINY: Final = 9
+"""Places of a map up to which a convolution is had faster as one product of matrices: forward and back
+14 ms a batch instead of 48 for 512 channels on 2x2 places, 34 instead of 61 on 3x3, but 101 instead
+of 90 on 5x5 (batches of 128, two cores, bfloat16)."""
 SMALL: Final = 64
 """Places of a map up to which a convolution's slope is had faster from nine products of matrices
 than from TensorFlow's own: 0.33 ms a picture instead of 0.93 for 512 channels on 5x5 places, but
@@ -31,9 +35,48 @@ class Convolution(keras.layers.Layer):  # type: ignore[misc]
         """``(N, H, W, I)`` to ``(N, H, W, O)``."""
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), pictures.dtype)
         height, width = pictures.shape[1:3]
+        if height and width and height * width <= TINY:
+            return _convolve_tiny(pictures, kernel)
         if height and width and height * width <= SMALL:
             return _convolve_small(pictures, kernel)
         return tf.nn.conv2d(pictures, kernel, 1, "SAME")
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _convolve_tiny(pictures: Any, kernel: Any) -> Any:
+    height, width, channels = pictures.shape[1:]
+    padded = tf.pad(pictures, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    places = [(y, x) for y in range(3) for x in range(3)]
+    around = tf.concat([padded[:, y : y + height, x : x + width] for y, x in places], axis=-1)
+    around = tf.reshape(around, (-1, 9 * channels))
+    flat_kernel = tf.reshape(kernel, (9 * channels, -1))
+
+    def slopes(slope: Any) -> tuple[Any, Any]:
+        flat = tf.reshape(slope, (-1, kernel.shape[-1]))
+        entries = tf.matmul(flat, flat_kernel, transpose_b=True)
+        entries = tf.reshape(entries, (-1, height, width, 9, channels))
+        # What a place gave to its neighbours comes back to it from each of them.
+        back = [
+            tf.pad(
+                entries[:, _inside(y, height), _inside(x, width), 3 * y + x],
+                [[0, 0], _outside(y), _outside(x), [0, 0]],
+            )
+            for y, x in places
+        ]
+        kernel_slope = tf.matmul(around, flat, transpose_a=True)
+        return tf.add_n(back), tf.reshape(kernel_slope, kernel.shape)
+
+    return tf.reshape(tf.matmul(around, flat_kernel), (-1, height, width, kernel.shape[-1])), slopes
+
+
+def _inside(offset: int, size: int) -> slice:
+    """Places whose neighbour at ``offset - 1`` is on the map."""
+    return slice(max(0, 1 - offset), size - max(0, offset - 1))
+
+
+def _outside(offset: int) -> list[int]:
+    """How much that neighbour's part of the map leaves out at both ends."""
+    return [max(0, offset - 1), max(0, 1 - offset)]
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
