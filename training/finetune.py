@@ -47,13 +47,13 @@ class Recipe:
     """Weight decay of kernels, as a gradient (L2)."""
     warm_epochs: int = 1
     """First epochs, in which only the head learns."""
-    low_epochs: int = 15
-    """Epochs after those in which VGG16's first two blocks learn too, at a rate that falls to
-    nothing. They find edges and corners, which they have learnt by then (Brock et al. 2017); a step
-    without them costs a quarter less."""
-    whole_epochs: int = 10
-    """Last epochs, which see whole faces, unmixed; those before see windows that cost a fifth
-    less."""
+    low: float = 1 / 4
+    """Share of the epochs, after those, in which VGG16's first two blocks learn too, at a rate that
+    falls to nothing. They find edges and corners, which they have learnt by then (Brock et al.
+    2017); a step without them costs a quarter less."""
+    whole: float = 1 / 6
+    """Share of the epochs, the last, that see whole faces, unmixed; those before see windows that
+    cost a fifth less."""
     window: float = 5 / 6
     """Side of a window, as a share of the picture's."""
     mixing: float = 0.5
@@ -70,9 +70,14 @@ class Recipe:
     mixed: bool = True
     """Compute in bfloat16; weights and sums stay float32."""
 
-    def whole(self, epoch: int) -> bool:
+    @property
+    def low_epochs(self) -> int:
+        """How many epochs the first two blocks learn."""
+        return round(self.epochs * self.low)
+
+    def sees_whole(self, epoch: int) -> bool:
         """Whether an epoch, counted from 0, sees whole faces."""
-        return epoch >= self.epochs - self.whole_epochs
+        return epoch >= self.epochs - max(1, round(self.epochs * self.whole))
 
     def side(self, whole: bool) -> int:
         """Side of the pictures in pixels."""
@@ -160,7 +165,7 @@ class Trainer:
         """Train for an epoch; yields loss and share of right answers after each step."""
         recipe, epoch = self.recipe, int(self.epoch.numpy())
         order = np.random.default_rng((recipe.seed, epoch)).permutation(self.count)
-        train = self._compiled(recipe.whole(epoch), self._first(epoch))
+        train = self._compiled(recipe.sees_whole(epoch), self._first(epoch))
         for index in range(self.steps_per_epoch):
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
             step = epoch * self.steps_per_epoch + index

@@ -8,9 +8,9 @@ import tensorflow as tf
 EPSILON: Final = 1e-3
 """Added to variances, as Keras does."""
 TINY: Final = 9
-"""Places of a map up to which a convolution is had faster as one product of matrices: forward and back
-14 ms a batch instead of 48 for 512 channels on 2x2 places, 34 instead of 61 on 3x3, but 101 instead
-of 90 on 5x5 (batches of 128, two cores, bfloat16)."""
+"""Places of a map up to which a convolution is had faster as one product of matrices: forward and
+back 14 ms a batch instead of 48 for 512 channels on 2x2 places, 34 instead of 61 on 3x3, but 101
+instead of 90 on 5x5 (batches of 128, two cores, bfloat16)."""
 SMALL: Final = 64
 """Places of a map up to which a convolution's slope is had faster from nine products of matrices
 than from TensorFlow's own: 0.33 ms a picture instead of 0.93 for 512 channels on 5x5 places, but

@@ -135,7 +135,7 @@ material = Material(
     random.integers(0, 7, 16),
     random.dirichlet(np.ones(7), 16).astype(np.float32),
 )
-recipe = Recipe(epochs=3, batch_size=8, image_size=24, low_epochs=1, whole_epochs=1, mixed=False)
+recipe = Recipe(epochs=4, batch_size=8, image_size=24, mixed=False)
 trainer = Trainer(material, recipe, None, strategy)
 print(json.dumps([step for _ in range(2) for step in trainer.run_epoch()]))
 """

@@ -68,12 +68,12 @@ def fit(
     image_size: Annotated[
         int, typer.Option(min=32, max=512, help="Side in pixels of the faces the model will want.")
     ] = 48,
-    epochs: Annotated[int | None, typer.Option(min=1, show_default="strong 30, paper 500")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, show_default="strong 60, paper 500")] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, show_default="strong 64, paper 32")
+        int | None, typer.Option(min=1, show_default="strong 128, paper 32")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=1e-7, max=1.0, show_default="strong 0.01, paper 0.002")
+        float | None, typer.Option(min=1e-7, max=1.0, show_default="strong 0.05, paper 0.002")
     ] = None,
     preprocessing: Annotated[
         Pixels | None,

@@ -68,8 +68,9 @@ def test_the_rate_waits_rises_and_falls() -> None:
 
 
 def test_the_last_epochs_see_whole_faces() -> None:
-    recipe = Recipe(epochs=5, whole_epochs=2, image_size=96)
-    assert [recipe.side(recipe.whole(epoch)) for epoch in range(5)] == [80, 80, 80, 96, 96]
+    recipe = Recipe(epochs=5, whole=0.4, image_size=96)
+    assert [recipe.side(recipe.sees_whole(epoch)) for epoch in range(5)] == [80, 80, 80, 96, 96]
+    assert Recipe(epochs=1).sees_whole(0)
 
 
 @pytest.fixture(scope="module")
