@@ -6,6 +6,7 @@ then rows of seconds since it and the interval that ended then, also in seconds.
 """
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ EVEN: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
 }
 """Signal, unit, and what one unit of the file is in that unit, for each column."""
 INTERVALS: Final = "IBI.csv"
+FILES: Final = (*EVEN, INTERVALS)
 RATES: Final = (0.001, 100_000)
 """Samples a second that a file may have."""
 
@@ -39,62 +41,77 @@ class E4(Playback):
                 f"--folder {folder}: no such folder", "unpack the ZIP file of the session first"
             )
         tracks: list[Track] = []
-        for name in EVEN:
-            if (folder / name).is_file():
-                tracks += self._read_even(folder / name)
-        if (folder / INTERVALS).is_file():
-            tracks += self._read_intervals(folder / INTERVALS)
+        for name in FILES:
+            tracks += read_file(folder / name, self.counters)
         if not tracks:
             raise AffectlineError(
                 f"--folder {folder}: holds no measurements of an Empatica E4",
-                f"it should have some of {', '.join((*EVEN, INTERVALS))}",
+                f"it should have some of {', '.join(FILES)}",
             )
         return tracks
 
-    def _read_even(self, path: Path) -> list[Track]:
-        rows = _rows(path)
-        if len(rows) <= 2:  # the watch makes a file of two rows, or none, where it measured nothing
-            return []
-        start, rate = _number(rows[0], 0), _number(rows[1], 0)
-        if not (_is_time(start) and RATES[0] <= rate <= RATES[1]):
-            raise AffectlineError(
-                f"--folder: {path} begins with {rows[0][0]!r} and {rows[1][0]!r}",
-                "the first row is the start in Unix time, the second the samples a second; "
-                "export the session again, or take the file out",
-            )
-        times = even_times(round(start * NS), rate, len(rows) - 2)
-        tracks = []
-        for column, (signal, unit, factor) in enumerate(EVEN[path.name]):
-            values = np.array([self._value(row, column) for row in rows[2:]]) * factor
-            tracks.append(Track(signal, unit, times, values, rate))
-        return tracks
 
-    def _read_intervals(self, path: Path) -> list[Track]:
-        rows = _rows(path)
-        if len(rows) <= 1:
-            return []
-        start = _number(rows[0], 0)
-        if not _is_time(start):
-            raise AffectlineError(
-                f"--folder: {path} begins with {rows[0][0]!r}",
-                "the first row is the start in Unix time; export the session again, or take the "
-                "file out",
-            )
-        pairs = [(_number(row, 0), self._value(row, 1)) for row in rows[1:]]
-        known = [(start + at, value * 1000) for at, value in pairs if _is_time(start + at)]
-        self.counters["invalid"] += len(pairs) - len(known)
-        if not known:
-            return []
-        seconds, intervals = zip(*known, strict=True)
-        times = np.array([round(s * NS) for s in seconds], np.int64)
-        times, falls = ascending(times)
-        self.counters["reanchored"] += falls
-        return [Track("rr_interval", "ms", times, np.array(intervals))]
+def read_file(path: Path, counters: Counter[str]) -> list[Track]:
+    """Read one file of an export; nothing where it is missing or empty.
 
-    def _value(self, row: list[str], column: int) -> float:
-        value = _number(row, column)
-        self.counters["invalid"] += not math.isfinite(value)
-        return value
+    Args:
+        path: One of `FILES`.
+        counters: ``invalid`` counts cells that hold no number, ``reanchored`` times that fall.
+
+    Raises:
+        AffectlineError: It cannot be read, or does not begin as it should.
+    """
+    if not path.is_file():
+        return []
+    read = _read_intervals if path.name == INTERVALS else _read_even
+    return read(path, counters)
+
+
+def _read_even(path: Path, counters: Counter[str]) -> list[Track]:
+    rows = _rows(path)
+    if len(rows) <= 2:  # the watch makes a file of two rows, or none, where it measured nothing
+        return []
+    start, rate = _number(rows[0], 0), _number(rows[1], 0)
+    if not (_is_time(start) and RATES[0] <= rate <= RATES[1]):
+        raise AffectlineError(
+            f"--folder: {path} begins with {rows[0][0]!r} and {rows[1][0]!r}",
+            "the first row is the start in Unix time, the second the samples a second; "
+            "export the session again, or take the file out",
+        )
+    times = even_times(round(start * NS), rate, len(rows) - 2)
+    tracks = []
+    for column, (signal, unit, factor) in enumerate(EVEN[path.name]):
+        values = np.array([_value(row, column, counters) for row in rows[2:]]) * factor
+        tracks.append(Track(signal, unit, times, values, rate))
+    return tracks
+
+
+def _read_intervals(path: Path, counters: Counter[str]) -> list[Track]:
+    rows = _rows(path)
+    if len(rows) <= 1:
+        return []
+    start = _number(rows[0], 0)
+    if not _is_time(start):
+        raise AffectlineError(
+            f"--folder: {path} begins with {rows[0][0]!r}",
+            "the first row is the start in Unix time; export the session again, or take the "
+            "file out",
+        )
+    pairs = [(_number(row, 0), _value(row, 1, counters)) for row in rows[1:]]
+    known = [(start + at, value * 1000) for at, value in pairs if _is_time(start + at)]
+    counters["invalid"] += len(pairs) - len(known)
+    if not known:
+        return []
+    seconds, intervals = zip(*known, strict=True)
+    times, falls = ascending(np.array([round(s * NS) for s in seconds], np.int64))
+    counters["reanchored"] += falls
+    return [Track("rr_interval", "ms", times, np.array(intervals))]
+
+
+def _value(row: list[str], column: int, counters: Counter[str]) -> float:
+    value = _number(row, column)
+    counters["invalid"] += not math.isfinite(value)
+    return value
 
 
 def _rows(path: Path) -> list[list[str]]:

@@ -1,6 +1,7 @@
 """A person's heart and skin, from samples to deviations from rest."""
 
 import math
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +9,14 @@ from common.senses import Samples
 from services.fusion.baseline import Prior, Rest
 from services.fusion.heart import Beats, HeartSource, Rates, Wave
 from services.fusion.skin import SkinLevel, SkinResponses
-from services.fusion.waves import ELECTRO, PULSE, SLOWEST_RATE, BeatFinder, can_find_beats
+from services.fusion.waves import (
+    ELECTRO,
+    PULSE,
+    SLOWEST_RATE,
+    BeatFinder,
+    can_find_beats,
+    estimate_rate,
+)
 
 HEART_SIGNALS: Final = ("rr_interval", "ecg", "ppg", "heart_rate")
 """Best first: intervals between beats carry their own proof, a series of rates does not."""
@@ -25,6 +33,8 @@ STALE_S: Final = {"rr_interval": 120.0, "ecg": 60.0, "ppg": 60.0, "heart_rate": 
 """Seconds after which it says nothing any more."""
 SKIN_FRESH_S: Final = 5.0
 SKIN_STALE_S: Final = 30.0
+WORD_S: Final = 10.0
+"""A device's quality is that of its last seconds: one odd beat does not make the heart vanish."""
 
 
 @dataclass(frozen=True)
@@ -43,46 +53,90 @@ class Finding:
     """The same at rest."""
 
 
+class Device:
+    """How far a device, or its driver, has trusted its own samples lately."""
+
+    def __init__(self) -> None:
+        self._said: deque[tuple[float, float, int, str]] = deque()
+        """Time, quality, number of samples and reason of each message."""
+
+    def hear(self, samples: Samples, at_s: float) -> None:
+        """Note what a message says of itself."""
+        self._said.append((at_s, samples.quality, len(samples.values), samples.reason))
+        while self._said[0][0] < at_s - WORD_S:
+            self._said.popleft()
+
+    @property
+    def quality(self) -> float:
+        """Mean of the last samples' qualities; 1 before any."""
+        count = sum(n for _, _, n, _ in self._said)
+        return sum(quality * n for _, quality, n, _ in self._said) / count if count else 1.0
+
+    @property
+    def reason(self) -> str:
+        """The newest reason why that is not 1."""
+        return next((reason for *_, reason in reversed(self._said) if reason), "")
+
+
 class Heart:
     """Heart rate of one person from whatever sources there are."""
 
     def __init__(self) -> None:
-        self._sources: dict[str, HeartSource] = {}
         self._rests: dict[str, Rest] = {}
-        self._device: dict[str, tuple[float, str]] = {}
         self._refused = ""
+        self.forget_samples()
 
-    def hear(self, samples: Samples, times_s: list[float]) -> bool:
-        """Take in samples; False where they cannot be used."""
-        source = self._sources.get(samples.signal) or self._open(samples)
-        if source is None:
-            return False
+    def forget_samples(self) -> None:
+        """The clock was set: what was heard has no place in time any more; rest is kept."""
+        self._sources: dict[str, HeartSource] = {}
+        self._devices: defaultdict[str, Device] = defaultdict(Device)
+        self._stamps: defaultdict[str, list[float]] = defaultdict(list)
+        """By wave without a rate: the times of its first samples."""
+
+    def hear(self, samples: Samples, times_s: list[float]) -> None:
+        """Take in samples. Those that the device itself does not trust at all are left out."""
+        signal = samples.signal
+        self._devices[signal].hear(samples, times_s[-1])
+        source = self._sources.get(signal)
+        if source is None or not source.fits(samples.rate):
+            source = self._open(samples, times_s)
+        if source is None or not samples.quality:
+            return
         for at_s, value in zip(times_s, samples.values, strict=True):
             source.add(at_s, value)
-        self._device[samples.signal] = (samples.quality, samples.reason)
-        return True
 
-    def _open(self, samples: Samples) -> HeartSource | None:
-        signal, rate = samples.signal, samples.rate
-        source: HeartSource
+    def _open(self, samples: Samples, times_s: list[float]) -> HeartSource | None:
+        signal = samples.signal
+        source: HeartSource | None
         if signal == "rr_interval":
             source = Beats()
         elif signal == "heart_rate":
             source = Rates()
-        elif not can_find_beats():
-            self._refused = f"{signal}: needs SciPy (pip install 'affectline[signals]')"
-            return None
-        elif rate is not None and rate >= SLOWEST_RATE:
-            source = Wave(BeatFinder(ELECTRO if signal == "ecg" else PULSE, rate))
         else:
-            return None
-        self._sources[signal] = source
-        self._rests.setdefault(signal, Rest(HEART_PRIOR))
+            source = self._open_wave(samples, times_s)
+        if source is not None:
+            self._sources[signal] = source
+            self._rests.setdefault(signal, Rest(HEART_PRIOR))
         return source
 
-    def forget_samples(self) -> None:
-        """The clock was set: what was heard has no place in time any more; rest is kept."""
-        self._sources.clear()
+    def _open_wave(self, samples: Samples, times_s: list[float]) -> HeartSource | None:
+        """A wave's source; None while its rate is not known, or where nobody can read it."""
+        signal, rate = samples.signal, samples.rate
+        if not can_find_beats():
+            self._refused = f"{signal}: needs SciPy (pip install 'affectline[signals]')"
+            return None
+        if rate is None:
+            self._stamps[signal] += times_s
+            rate = estimate_rate(self._stamps[signal])
+            if rate is None:
+                return None
+            del self._stamps[signal]
+        if rate < SLOWEST_RATE:
+            self._refused = (
+                f"{signal}: {rate:g} samples a second; beats need {SLOWEST_RATE:g} at least"
+            )
+            return None
+        return Wave(BeatFinder(ELECTRO if signal == "ecg" else PULSE, rate))
 
     @property
     def rests(self) -> list[Rest]:
@@ -98,7 +152,7 @@ class Heart:
 
     def _trust(self, signal: str, now_s: float) -> float:
         age_s = now_s - self._sources[signal].newest_s
-        return self._device[signal][0] * freshness(age_s, FRESH_S[signal], STALE_S[signal])
+        return self._devices[signal].quality * freshness(age_s, FRESH_S[signal], STALE_S[signal])
 
     def look(self, now_s: float) -> Finding | str:
         """What the best source says, or why none says anything."""
@@ -106,15 +160,16 @@ class Heart:
         for signal in (s for s in HEART_SIGNALS if s in self._sources):
             source, rest = self._sources[signal], self._rests[signal]
             rate, trust = source.rate(now_s), self._trust(signal, now_s)
+            device = self._devices[signal].reason
             if rate is None or rest.mean is None or trust <= 0:
-                reason = self._device[signal][1] or f"{signal}: too few beats or out of date"
+                reason = device or f"{signal}: too few beats or out of date"
                 continue
             coverage = source.coverage(now_s)
             return Finding(
                 deviation=(math.log(rate) - rest.mean) / rest.spread,
                 trust=trust,
                 quality=trust * math.sqrt(coverage) * rest.maturity,
-                reason=explain(trust, coverage, rest.maturity, self._device[signal][1]),
+                reason=explain(trust, coverage, rest.maturity, device),
                 value=source.rate_now(now_s) or rate,
                 baseline=math.exp(rest.mean),
             )
@@ -131,40 +186,40 @@ class Skin:
 
     def __init__(self) -> None:
         self.rest = Rest(SKIN_PRIOR)
-        self._device = (1.0, "")
         self.forget_samples()
 
     def forget_samples(self) -> None:
         """As `Heart.forget_samples`."""
-        self._level, self.responses = SkinLevel(), SkinResponses()
+        self._level, self.responses, self._device = SkinLevel(), SkinResponses(), Device()
 
-    def hear(self, samples: Samples, times_s: list[float]) -> bool:
-        """Take in samples in uS."""
+    def hear(self, samples: Samples, times_s: list[float]) -> None:
+        """Take in samples in uS, as `Heart.hear`."""
+        self._device.hear(samples, times_s[-1])
+        if not samples.quality:
+            return
         for at_s, value in zip(times_s, samples.values, strict=True):
             self._level.add(at_s, value)
             self.responses.add(at_s, value)
-        self._device = (samples.quality, samples.reason)
-        return True
 
     def close_second(self) -> None:
         """Let the baseline learn."""
         level = self._level.close_second()
-        if level is not None and self._device[0] > 0:
+        if level is not None:
             self.rest.add(level)
 
     def look(self, now_s: float) -> Finding | str:
         """What the level says, or why it says nothing."""
         age_s = now_s - self._level.newest_s
-        trust = self._device[0] * freshness(age_s, SKIN_FRESH_S, SKIN_STALE_S)
+        trust = self._device.quality * freshness(age_s, SKIN_FRESH_S, SKIN_STALE_S)
         level, low = self._level.level, self.rest.low
         if level is None or low is None or trust <= 0:
             lost = "no contact or out of date" if self._level.invalid or level else ""
-            return self._device[1] or lost or "no skin signal"
+            return self._device.reason or lost or "no skin signal"
         return Finding(
             deviation=(level - low) / self.rest.spread,
             trust=trust,
             quality=trust * self.rest.maturity,
-            reason=explain(trust, 1.0, self.rest.maturity, self._device[1]),
+            reason=explain(trust, 1.0, self.rest.maturity, self._device.reason),
             value=math.exp(level),
             baseline=math.exp(low),
         )

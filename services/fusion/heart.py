@@ -31,6 +31,8 @@ ENOUGH_PAIRS: Final = 20
 """Ultra-short RMSSD holds from half a minute on (Munoz et al. 2015, PLoS ONE 10(9))."""
 NOW_WINDOW_S: Final = 10.0
 """For the figure shown to people."""
+SAME_RATE: Final = 0.02
+"""A wave whose rate changes by more is another one: a device was set up anew."""
 
 
 class HeartSource(Protocol):
@@ -41,6 +43,9 @@ class HeartSource(Protocol):
 
     def add(self, at_s: float, value: float) -> object:
         """Take in a value."""
+
+    def fits(self, sampling: float | None) -> bool:
+        """Whether it can go on with samples at that rate; None where their times tell."""
 
     def rate(self, now_s: float) -> float | None:
         """Beats a minute over one or two minutes; None where too little is known."""
@@ -79,6 +84,9 @@ class Beats:
         self._kept.append((at_s, value, follows))
         self._sum += value
         self.newest_s, self._follows = at_s, True
+        return True
+
+    def fits(self, sampling: float | None) -> bool:
         return True
 
     def _believable(self, value: float) -> bool:
@@ -136,7 +144,6 @@ class Rates:
         """Second, and the median of what was accepted in it."""
         self._now: list[float] = []
         self._second = -1
-        self._rejected_in_row = 0.0
         self.newest_s = -math.inf
         self.rejected = 0
 
@@ -150,6 +157,9 @@ class Rates:
             return False
         self._now.append(value)
         self.newest_s = at_s
+        return True
+
+    def fits(self, sampling: float | None) -> bool:
         return True
 
     def _close(self) -> None:
@@ -190,6 +200,9 @@ class Wave(Beats):
         super().__init__()
         self._finder = finder
         self._last_beat_s: float | None = None
+
+    def fits(self, sampling: float | None) -> bool:
+        return sampling is None or abs(sampling / self._finder.rate - 1) < SAME_RATE
 
     def add(self, at_s: float, value: float) -> bool:
         """Take in a sample of the wave; True where it completed an accepted interval."""

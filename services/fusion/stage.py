@@ -1,14 +1,16 @@
 """The fusion process' stage: sorts messages by person, publishes each person's state."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from common.clock import monotonic
 from common.config import Delivery, HubSettings
 from common.fusion_settings import DEFAULT_SUBJECT, FusionSettings
 from common.messages import Emotion, Marker, Packet, StreamDone
 from common.runtime import Stage, run_service
 from common.senses import Samples, State
-from services.fusion.state import Person
+from services.fusion.state import WAIT_S, Person
 
 CALIBRATE: Final = "calibrate"
 """Label of the marker that says: now this person is at rest."""
@@ -21,26 +23,39 @@ class Fusion(Stage):
 
     A `Marker` labelled ``calibrate`` starts a timed calibration; its ``extra`` may name
     ``seconds`` (60) and ``subject`` (everybody).
+
+    In live delivery states go on where nobody says anything any more: once a second, and less and
+    less sure.
+
+    Args:
+        settings: Whose signals are whose.
+        clock: Seconds for intervals.
     """
 
     subscriptions = ("bio/", "emotion/", "marker/", "stream/")
     measured = Emotion
 
-    def __init__(self, settings: FusionSettings) -> None:
-        self._settings = settings
+    tick_ms = 250
+
+    def __init__(self, settings: FusionSettings, clock: Callable[[], float] = monotonic) -> None:
+        self._settings, self._clock = settings, clock
         self._people: dict[str, Person] = {}
         self._sensed: set[str] = set()
         """Subjects that sensors have named."""
         self._seen: dict[str, tuple[int, int]] = {}
         """By stream: epoch and number of the last picture."""
-        self._waiting: Marker | None = None
-        """A calibration asked for before anybody was there."""
+        self._calibrations: dict[object, Marker] = {}
+        """By the subject named, None for everybody: the last one, for people who come later."""
+        self._heard: dict[str, float] = {}
+        """By subject: when something was last heard, by our own clock."""
 
     def process(self, packet: Packet) -> Iterator[Packet]:
         message = packet.message
         state = None
         if isinstance(message, Samples):
-            state = self._of_sensor(message).hear(message)
+            person = self._of_sensor(message)
+            self._heard[person.subject] = self._clock()
+            state = person.hear(message)
         elif isinstance(message, Emotion):
             state = self._look(message)
         elif isinstance(message, Marker) and message.label == CALIBRATE:
@@ -51,6 +66,15 @@ class Fusion(Stage):
         if state is not None:
             yield Packet(state)
 
+    def tick(self) -> Iterator[Packet]:
+        if self.around.delivery != "live":
+            return  # the same messages give the same states, however slowly they come
+        for subject, person in self._people.items():
+            silent_s = self._clock() - self._heard.get(subject, math.inf)
+            state = person.wait(silent_s) if silent_s >= WAIT_S else None
+            if state is not None:
+                yield Packet(state)
+
     def _of_sensor(self, samples: Samples) -> Person:
         subject = self._settings.subject or samples.subject
         if not self._sensed and subject not in self._people and DEFAULT_SUBJECT in self._people:
@@ -59,19 +83,20 @@ class Fusion(Stage):
             person.subject = subject
             self._people[subject] = person
         self._sensed.add(subject)
-        return self._person(subject)
+        return self._person(subject, samples.at)
 
-    def _of_stream(self, stream: str) -> Person:
+    def _of_stream(self, stream: str) -> str:
         named = self._settings.streams.get(stream) or self._settings.subject
         only = next(iter(self._sensed)) if len(self._sensed) == 1 else DEFAULT_SUBJECT
-        return self._person(named or only)
+        return named or only
 
-    def _person(self, subject: str) -> Person:
+    def _person(self, subject: str, at: int) -> Person:
         if subject not in self._people:
-            self._people[subject] = Person(subject, self._settings)
-            if self._waiting:
-                waiting, self._waiting = self._waiting, None
-                self._calibrate(waiting)
+            person = self._people[subject] = Person(subject, self._settings)
+            for wanted in (None, subject):
+                marker = self._calibrations.get(wanted)
+                if marker and at < marker.at + round(_seconds(marker) * 1e9):
+                    person.calibrate(marker.at, _seconds(marker))
         return self._people[subject]
 
     def _look(self, emotion: Emotion) -> State | None:
@@ -79,28 +104,33 @@ class Fusion(Stage):
             return None  # said again for somebody who missed it
         self._seen[emotion.stream] = emotion.epoch, emotion.seq
         seen = [face for face in emotion.faces if face.smoothed or face.probabilities]
-        if not seen:
+        subject = self._of_stream(emotion.stream)
+        if not seen and subject not in self._people:
             return None
+        person = self._person(subject, emotion.captured_at)
+        self._heard[subject] = self._clock()
         # Whoever sits before the camera fills most of its picture
-        face = max(seen, key=lambda face: face.box[2] * face.box[3])
-        distribution = face.smoothed or face.probabilities or ()
-        return self._of_stream(emotion.stream).see(distribution, emotion.captured_at)
+        face = max(seen, key=lambda face: face.box[2] * face.box[3], default=None)
+        distribution = (face.smoothed or face.probabilities) if face else None
+        return person.see(distribution, emotion.captured_at)
 
     def _calibrate(self, marker: Marker) -> None:
-        seconds = marker.extra.get("seconds", CALIBRATION_S)
         wanted = marker.extra.get("subject")
-        if not _is_number(seconds) or not 0 < float(str(seconds)) <= LONGEST_S:
+        if not 0 < _seconds(marker) <= LONGEST_S or not isinstance(wanted, str | None):
             self.around.counters["invalid"] += 1
             return
-        if not self._people:
-            self._waiting = marker
+        self._calibrations[wanted] = marker
         for subject, person in self._people.items():
             if wanted in (None, subject):
-                person.calibrate(marker.at, float(str(seconds)))
+                person.calibrate(marker.at, _seconds(marker))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _seconds(marker: Marker) -> float:
+    """How long a calibration shall last; NaN where that is no number."""
+    value = marker.extra.get("seconds", CALIBRATION_S)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return math.nan
+    return float(value)
 
 
 def run(settings: FusionSettings, hub: HubSettings, delivery: Delivery) -> int:

@@ -14,10 +14,13 @@ from services.fusion.face import Look, place
 from services.fusion.model import BODY, Evidence, Model
 
 SECOND: Final = 1_000_000_000
-SET_BACK_S: Final = 60.0
+SET_BACK_S: Final = 10.0
 """A signal that goes back in time by more had its clock set; by less, it was late."""
 LEAP_S: Final = 60.0
-"""Baselines do not run through a gap longer than this second by second."""
+"""Baselines do not run through a gap longer than this second by second. A signal that is as far
+ahead of the others and falls silent had a wrong clock: it is forgotten after as long."""
+WAIT_S: Final = 1.0
+"""Between states while nothing is heard."""
 FACE_PRIOR: Final = Prior(spread=0.25, seconds=300.0)
 """In units of the circumplex; a quarter is the step from neutral to a weak expression."""
 FACE_FRESH_S: Final = 1.0
@@ -55,6 +58,8 @@ class Person:
         self._seen: Seen | None = None
         self._origin_ns: int | None = None
         self._newest: dict[str, float] = {}
+        self._overtaken: tuple[str, float] | None = None
+        """Who was first heard far behind the newest signal since that one spoke, and when."""
         self._second = self._last_state_s = -math.inf
         self._calibrated_at_s: float | None = None
         self._mode: Literal["continuous", "calibrating", "calibrated"] = "continuous"
@@ -68,17 +73,32 @@ class Person:
         times_s = _times(samples, start_s)
         self._watch_clock(samples.signal, start_s)
         part = self._skin if samples.signal == SKIN_SIGNAL else self._heart
-        if not part.hear(samples, times_s):
-            return None
+        part.hear(samples, times_s)
         self._synthetic |= samples.synthetic
         return self._move_on(samples.signal, times_s[-1])
 
-    def see(self, distribution: Sequence[float], at_ns: int) -> State | None:
-        """Take in what the face shows, smoothed; return a state when it is time for one."""
+    def see(self, distribution: Sequence[float] | None, at_ns: int) -> State | None:
+        """Take in what the face shows, smoothed; return a state when it is time for one.
+
+        Args:
+            distribution: Over the seven emotions; None for a picture without a face.
+            at_ns: When the picture was taken.
+        """
         at_s = self._seconds(at_ns)
         self._watch_clock("face", at_s)
-        self._seen = Seen(at_s, place(distribution))
+        if distribution is not None:
+            self._seen = Seen(at_s, place(distribution))
         return self._move_on("face", at_s)
+
+    def wait(self, silent_s: float) -> State | None:
+        """The state after so many seconds without a word from anybody, at most one a second."""
+        if not self._newest:
+            return None
+        now_s = max(self._newest.values()) + silent_s
+        if now_s - self._last_state_s < WAIT_S:
+            return None
+        self._last_state_s = now_s
+        return self._state(now_s)
 
     def calibrate(self, at_ns: int, seconds: float) -> None:
         """From this moment the person is at rest for so long: forget other baselines."""
@@ -104,8 +124,25 @@ class Person:
             self._newest.clear()
             self._second = self._last_state_s = -math.inf
 
+    def _leave_behind(self, signal: str, at_s: float) -> None:
+        """Forget a signal that was far ahead and fell silent, lest its time hold up all others."""
+        first = max(self._newest, key=lambda name: self._newest[name])
+        if signal == first or self._newest[first] - at_s <= LEAP_S:
+            self._overtaken = None
+        elif self._overtaken is None:
+            self._overtaken = signal, at_s
+        elif self._overtaken[0] == signal and at_s - self._overtaken[1] > LEAP_S:
+            del self._newest[first]
+            self._overtaken = None
+            self._second = self._last_state_s = -math.inf
+            if first == "face":
+                self._seen = None
+            else:
+                (self._skin if first == SKIN_SIGNAL else self._heart).forget_samples()
+
     def _move_on(self, signal: str, at_s: float) -> State | None:
         self._newest[signal] = max(at_s, self._newest.get(signal, -math.inf))
+        self._leave_behind(signal, at_s)
         now_s = max(self._newest.values())
         if not now_s - self._second <= LEAP_S:
             self._second = math.floor(now_s)

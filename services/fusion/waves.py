@@ -20,11 +20,25 @@ SHORTEST_S: Final = 60.0 / 210.0
 """No beat follows another sooner."""
 SLOWEST_RATE: Final = 20.0
 """Samples a second that a wave needs at least."""
+RATE_S: Final = 3.0
+"""Time stamps of so many seconds tell the rate of a wave that does not say it."""
 
 
 def can_find_beats() -> bool:
     """Whether SciPy is there."""
     return find_spec("scipy") is not None
+
+
+def estimate_rate(times_s: list[float]) -> float | None:
+    """Samples a second of a wave by the stamps of its samples; None where they are too few.
+
+    Stamps are often rounded to milliseconds, and samples missing: the mean of the usual steps.
+    """
+    if len(times_s) < 3 or times_s[-1] - times_s[0] < RATE_S:
+        return None
+    steps = np.diff(times_s)
+    usual = steps[(steps > 0) & (steps < 1.9 * np.median(steps))]
+    return float(1 / usual.mean()) if len(usual) else None
 
 
 @dataclass(frozen=True)

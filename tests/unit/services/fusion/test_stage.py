@@ -1,5 +1,7 @@
 """The fusion stage: whose messages are whose, and calibration by marker."""
 
+from typing import Any
+
 import pytest
 
 from common.fusion_settings import FusionSettings
@@ -12,8 +14,8 @@ from tests.samples import EMOTION
 from tests.unit.services.fusion.test_state import FEAR, SECOND, START, rate, skin
 
 
-def stage(settings: FusionSettings | None = None) -> Fusion:
-    fusion = Fusion(settings or FusionSettings())
+def stage(settings: FusionSettings | None = None, **more: Any) -> Fusion:
+    fusion = Fusion(settings or FusionSettings(), **more)
     fusion.around = Surroundings("fusion")
     return fusion
 
@@ -130,5 +132,33 @@ def test_a_calibration_of_one_subject_leaves_the_others() -> None:
     assert states[-2].baseline == "calibrating"
 
 
-def test_an_empty_picture_says_nothing() -> None:
-    assert not feed(stage(), emotion(0).model_copy(update={"faces": ()}))
+def test_who_comes_later_is_calibrated_too_as_long_as_it_lasts() -> None:
+    fusion = stage()
+    feed(fusion, skin(0, 3.0), marker(1, seconds=30), marker(1, subject="p3", seconds=600))
+    late = [rate(at_s, 70) for at_s in (20, 100, 200)]
+    named = [m.model_copy(update={"subject": f"p{i + 1}"}) for i, m in enumerate(late)]
+    states = feed(fusion, *named)
+    assert [s.baseline for s in states] == ["calibrating", "none", "calibrating"]
+
+
+def test_an_empty_picture_of_nobody_says_nothing() -> None:
+    empty = emotion(0).model_copy(update={"faces": ()})
+    assert not feed(stage(), empty)
+    (_, state) = feed(
+        stage(), skin(0, 3.0), empty.model_copy(update={"captured_at": START + 9**11})
+    )
+    assert state.signals["face"].reason == "no face in sight"
+
+
+def test_states_go_on_in_silence_in_live_delivery() -> None:
+    clock = iter(range(100))
+    fusion = stage(clock=lambda: float(next(clock)))
+    fusion.around.delivery = "live"
+    (first,) = feed(fusion, skin(0, 3.0))
+    silent = [p.message for _ in range(40) for p in fusion.tick()]
+    assert len(silent) == 40
+    assert isinstance(silent[-1], State)
+    assert silent[-1].at - first.at == 40 * SECOND
+    assert silent[-1].quality == 0
+    fusion.around.delivery = "lossless"
+    assert not list(fusion.tick())

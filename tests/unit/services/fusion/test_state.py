@@ -167,9 +167,15 @@ def test_a_clock_set_back_is_survived() -> None:
 def test_signals_that_nobody_knows_are_left_alone() -> None:
     person = Person("driver", FusionSettings())
     strange = skin(0, 3.0).model_copy(update={"signal": "temperature"})
-    slow = skin(0, 3.0).model_copy(update={"signal": "ppg"})
     assert person.hear(strange) is None
-    assert person.hear(slow) is None
+
+
+def test_a_wave_that_is_too_slow_says_why_it_does_not_count() -> None:
+    person = Person("driver", FusionSettings())
+    state = person.hear(skin(0, 3.0).model_copy(update={"signal": "ppg"}))
+    assert state
+    assert state.nervousness is None
+    assert state.signals["heart"].reason == "ppg: 8 samples a second; beats need 20 at least"
 
 
 def test_synthetic_signals_are_told() -> None:
