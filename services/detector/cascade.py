@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.cropping import cut, upright
+from common.cropping import cut
+from services.detector.roll import upright
 
 _CASCADE: Final = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.config import Delivery, DetectorSettings, HubSettings
+from common.cropping import crop, quality
 from common.images import to_square
 from common.messages import Face, Faces, Frame, Packet, Quality, Resend, Scores
 from common.runtime import Stage, run_service
 from common.wire import Message
 from services.detector.answers import AnswerBook
-from services.detector.cropping import crop, quality
 from services.detector.tracking import FaceTracker, TrackedFace
 
 FULL_DECODE_WIDTH: Final = 960

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.detector.cropping import crop, cut, quality, upright
-from tests.unit.services.detector.people import man, scene
+from common.cropping import crop, cut, quality
 
 
 class Located(NamedTuple):
@@ -45,29 +44,6 @@ def test_a_rolled_head_is_turned_upright(angle: float) -> None:
     assert below < 10
 
 
-@pytest.mark.parametrize("roll", [-30, -20, -10, 0, 10, 20, 30])
-@pytest.mark.parametrize("wrong", [-12, 0, 12])
-@pytest.mark.parametrize("number", [0, 24])
-def test_roll_is_measured_about_a_guess(number: int, roll: int, wrong: int) -> None:
-    upright_man = upright(scene((man(number), 120, 20)), (192, 92), 58, 0)
-    rolled = scene((man(number, roll), 120, 20))
-    measured = upright(rolled, (192, 92), 58, upright_man + roll + wrong)
-    assert measured - upright_man == pytest.approx(roll, abs=2)
-
-
-def test_light_from_one_side_hardly_changes_the_roll() -> None:
-    picture = scene((man(0), 120, 20))
-    shade = np.linspace(0.2, 1, picture.shape[1])
-    lit = np.asarray(picture * shade, np.uint8)
-    plain, shaded = (upright(p, (192, 92), 58, 0) for p in (picture, lit))
-    assert shaded == pytest.approx(plain, abs=2)
-
-
-@pytest.mark.parametrize("value", [0, 255])
-def test_roll_of_nothing_stays_within_reach(value: int) -> None:
-    assert abs(upright(np.full((40, 40), value, np.uint8), (20, 20), 24, 5) - 5) <= 18
-
-
 def test_what_lies_outside_repeats_the_border() -> None:
     picture = np.full((50, 50), 200, np.uint8)
     face = crop(picture, Located((-20, -20, 40, 40), 15), margin=0.5)
@@ -90,6 +66,16 @@ def test_a_large_face_keeps_its_place_when_shrunk() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (7, 5)])
 def test_the_smallest_pictures_can_be_cut(shape: tuple[int, int]) -> None:
     assert cut(np.zeros(shape, np.uint8), (0.5, 0.5), 500, 33, 24).shape == (24, 24)
+
+
+@pytest.mark.parametrize("side", [40, 300])
+def test_colour_is_cut_like_gray(side: int) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (500, 600, 3), dtype=np.uint8)
+    face = cut(noise, (300, 250), side, 17, 60)
+    assert face.shape == (60, 60, 3)
+    for channel in range(3):
+        alone = cut(np.ascontiguousarray(noise[..., channel]), (300, 250), side, 17, 60)
+        assert np.abs(face[..., channel].astype(int) - alone).max() <= 1
 
 
 def test_quality_tells_brightness_and_blur() -> None:
