@@ -1,7 +1,7 @@
 """``affectline validate``: nervousness against people whose stress is known."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -49,11 +49,18 @@ def stress_predict(
     with _progress("people") as progress:
         result = dataset.validate(folder, progress)
     figures = result.summary()
-    if fit:
-        about = (
-            f"affectline validate stress-predict FOLDER --fit FILE: {len(result.courses)} people"
+    _tell(result.notes)
+    model = result.model
+    if fit and model is None:
+        raise AffectlineError(
+            f"--fit {fit}: nothing was fitted to one person", "it needs two people or more"
         )
-        _write(fit, lambda path: path.write_text(write_model(result.model, about), "utf-8"))
+    if fit and model:
+        fitted = write_model(
+            model,
+            f"affectline validate stress-predict FOLDER --fit FILE: {len(result.courses)} people",
+        )
+        _write(fit, lambda path: path.write_text(fitted, "utf-8"))
     if docs:
         _write(docs, lambda path: page.write_stress_predict(path, result))
     if as_json:
@@ -62,8 +69,13 @@ def stress_predict(
     table = Table("signals", "pooled AUC", "mean AUC", "lowest", "highest")
     for name, found in figures["sets"].items():
         each = [value for value in found["auc_by_subject"].values() if value is not None]
-        row = (found["auc_pooled"], found["auc_mean"], min(each), max(each))
-        table.add_row(name, *(f"{value:.3f}" for value in row))
+        row = (
+            found["auc_pooled"],
+            found["auc_mean"],
+            min(each, default=None),
+            max(each, default=None),
+        )
+        table.add_row(name, *(page.figure(value, 3) for value in row))
     Console().print(table)
 
 
@@ -93,6 +105,7 @@ def drivedb(
     with _progress("drives") as progress:
         result = dataset.validate(folder, skin, calibration_s, progress)
     figures = result.summary()
+    _tell(result.notes)
     if docs:
         _write(docs, lambda path: page.write_drivedb(path, result))
     if as_json:
@@ -101,7 +114,7 @@ def drivedb(
     table = Table("signals", "driving against rest", "city against highway")
     for name, found in figures["sets"].items():
         pooled = (found[key]["auc_pooled"] for key in ("rest_vs_driving", "city_vs_highway"))
-        table.add_row(name, *(f"{value:.3f}" for value in pooled))
+        table.add_row(name, *(page.figure(value, 3) for value in pooled))
     Console().print(table)
 
 
@@ -109,6 +122,12 @@ def _check(folder: Path, docs: Path | None) -> None:
     for name, path in (("FOLDER", folder), ("--docs", docs)):
         if path is not None and not path.is_dir():
             raise AffectlineError(f"{name} {path}: no such folder", "name a folder that exists")
+
+
+def _tell(notes: Iterable[str]) -> None:
+    """Say what could not be used, beside the figures."""
+    for note in notes:
+        typer.echo(f"affectline: {note}", err=True)
 
 
 def _write(path: Path, how: Callable[[Path], Any]) -> None:

@@ -3,47 +3,32 @@
 Nothing is fitted here: the coefficients come from other people, who sat at a desk.
 """
 
-import lzma
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
-from common.errors import AffectlineError
 from common.fusion_settings import FusionSettings
 from common.senses import Samples
+from services.biometrics.playback import Track, even_times
 from services.fusion.model import Model, judge, shipped
 from services.fusion.state import Person
+from services.validation.drives import Drive, SkinChannel, read
 from services.validation.fitting import SETS
-from services.validation.scoring import Vector, auc
-from services.validation.segments import SEGMENTS, choose_bounds, find_marks
+from services.validation.samples import as_messages
+from services.validation.scoring import Vector, auc, mean, plain
+from services.validation.segments import SEGMENTS
 
 SECOND: Final = 1_000_000_000
 SELDOM: Final = FusionSettings(rate=0.001, face_weight=0)
-COLUMNS: Final = ("time", "ecg", "emg", "foot", "hand", "heart_rate", "marker", "respiration")
-SkinChannel = Literal["hand", "foot"]
 CHANNEL: Final[SkinChannel] = "foot"
 """Chosen for what it is, without a look at labels: the hand holds the wheel, and its electrodes
 lose contact. `--skin hand` takes the other."""
 CALIBRATION_S: Final = 300.0
 """Each drive begins with fifteen minutes of rest: the first five are a timed calibration."""
-
-
-@dataclass(frozen=True)
-class Drive:
-    """One drive. Channels are evenly sampled."""
-
-    name: str
-    rate: float
-    heart_rate: Vector
-    """Beats a minute, with drop-outs and spikes as recorded."""
-    skin: dict[SkinChannel, Vector]
-    """uS."""
-    bounds: tuple[float, ...]
-    """Eight times in seconds, between which the seven segments lie."""
 
 
 @dataclass(frozen=True)
@@ -61,61 +46,38 @@ class Course:
     """When the timed calibration ended."""
 
 
-def read(folder: Path) -> list[Drive]:
-    """Read every drive of a folder.
-
-    Raises:
-        AffectlineError: None is there, or one is not as expected.
-    """
-    files = sorted((*folder.glob("drive*.csv.xz"), *folder.glob("drive*.csv")))
-    if not files:
-        raise AffectlineError(
-            f"FOLDER {folder}: no drive*.csv.xz or drive*.csv in it",
-            "it needs the drives of PhysioNet's drivedb as tables, see docs/validation.md",
-        )
-    return [_read_drive(path) for path in files]
-
-
-def _read_drive(path: Path) -> Drive:
-    try:
-        with lzma.open(path, "rt") if path.suffix == ".xz" else path.open() as file:
-            table = np.loadtxt(file, delimiter=",", skiprows=1, ndmin=2)
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise AffectlineError(f"{path}: cannot be read ({error})", "fetch it again") from error
-    except ValueError as error:
-        raise AffectlineError(f"{path}: no table of numbers ({error})", "fetch it again") from error
-    if table.shape[1] != len(COLUMNS) or len(table) < 1000:
-        raise AffectlineError(
-            f"{path}: {len(table)} rows of {table.shape[1]} columns",
-            f"a drive has the columns {', '.join(COLUMNS)}",
-        )
-    channel = {name: table[:, i] for i, name in enumerate(COLUMNS)}
-    rate = (len(table) - 1) / (channel["time"][-1] - channel["time"][0])
-    bounds = choose_bounds(find_marks(channel["marker"], rate), len(table) / rate)
-    if bounds is None:
-        raise AffectlineError(f"{path}: too few marker spikes for seven segments", "leave it out")
-    skin: dict[SkinChannel, Vector] = {"hand": channel["hand"], "foot": channel["foot"]}
-    name = path.name.split(".")[0]
-    return Drive(name, float(rate), channel["heart_rate"], skin, tuple(bounds))
-
-
 def messages(drive: Drive, channel: SkinChannel) -> Iterator[tuple[int, list[Samples]]]:
     """A drive as a live device would have sent it: the second, and what was measured in it."""
-    count = len(drive.heart_rate)
-    for second in range(math.ceil(count / drive.rate)):
-        start, end = math.ceil(second * drive.rate), math.ceil((second + 1) * drive.rate)
-        found = [
-            ("heart_rate", "/min", drive.heart_rate[start:end]),
-            ("skin_conductance", "uS", drive.skin[channel][start:end]),
-        ]
-        yield second + 1, [
-            Samples(
-                subject="driver", signal=signal, unit=unit, epoch=0, seq=second, rate=drive.rate,
-                at=round(start / drive.rate * SECOND), values=tuple(map(float, values)),
-            )
-            for signal, unit, values in found
-            if len(values)
-        ]  # fmt: skip
+    signals = [("heart_rate", "/min", drive.heart_rate), *_skin(drive, channel)]
+    found = [
+        (at_s, samples)
+        for signal, unit, values in signals
+        for at_s, samples in as_messages(
+            Track(signal, unit, even_times(0, drive.rate, len(values)), values, drive.rate)
+        )
+    ]
+    by_second: dict[int, list[Samples]] = {}
+    for at_s, samples in found:
+        by_second.setdefault(math.floor(at_s) + 1, []).append(samples)
+    for second in range(1, math.ceil(len(drive.heart_rate) / drive.rate) + 1):
+        yield second, sorted(by_second.get(second, []), key=lambda samples: samples.at)
+
+
+def _skin(drive: Drive, channel: SkinChannel) -> Iterator[tuple[str, str, Vector]]:
+    """The wanted skin conductance, or the other one where that was not measured."""
+    others = [drive.skin[channel], *drive.skin.values()]
+    for values in others:
+        if np.isfinite(values).any():
+            yield "skin_conductance", "uS", values
+            return
+
+
+def _lacks(drive: Drive, channel: SkinChannel) -> Iterator[str]:
+    """What the drive does not have, in words."""
+    if not np.isfinite(drive.heart_rate).any():
+        yield f"{drive.name}: no heart rate"
+    if not np.isfinite(drive.skin[channel]).any():
+        yield f"{drive.name}: no skin conductance of the {channel}"
 
 
 def follow(
@@ -166,6 +128,8 @@ class Result:
     courses: tuple[Course, ...]
     channel: SkinChannel
     calibration_s: float
+    notes: tuple[str, ...] = ()
+    """What could not be used."""
 
     def summary(self) -> dict[str, Any]:
         """The figures as plain values."""
@@ -175,6 +139,7 @@ class Result:
             "skin_channel": self.channel,
             "calibration_s": self.calibration_s,
             "seconds": sum(len(c.seconds) for c in self.courses),
+            "notes": list(self.notes),
             "bounds_s": {c.name: [round(b, 1) for b in c.bounds] for c in self.courses},
             "sets": {
                 name: {
@@ -184,7 +149,7 @@ class Result:
                     ),
                     "city_vs_highway": self._compare(name, ("city",), ("highway",)),
                     "mean": {
-                        kind: float(self._of(name, self.courses, (kind,)).mean())
+                        kind: plain(mean(self._of(name, self.courses, (kind,)).tolist()))
                         for kind in ("rest", "city", "highway")
                     },
                 }
@@ -216,11 +181,11 @@ class Result:
         *,
         after_calibration: bool = False,
     ) -> dict[str, Any]:
-        def separate(courses: tuple[Course, ...]) -> float:
+        def separate(courses: tuple[Course, ...]) -> float | None:
             above = self._of(signals, courses, more)
             below = self._of(signals, courses, less, late=after_calibration)
             labels = np.repeat([True, False], [len(above), len(below)])
-            return auc(labels, np.concatenate([above, below]))
+            return plain(auc(labels, np.concatenate([above, below])))
 
         return {
             "auc_pooled": separate(self.courses),
@@ -242,9 +207,11 @@ def validate(
         calibration_s: Length of the timed calibration at the start of each drive; 0 for none.
         progress: Called with the drives done and their number.
     """
-    drives = read(folder)
+    notes: list[str] = []
+    drives = read(folder, notes.append)
     courses = []
     for drive in drives:
+        notes += _lacks(drive, channel)
         courses.append(follow(drive, shipped(), channel, calibration_s))
         progress(len(courses), len(drives))
-    return Result(tuple(courses), channel, calibration_s)
+    return Result(tuple(courses), channel, calibration_s, tuple(notes))

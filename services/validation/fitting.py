@@ -1,11 +1,14 @@
 """Fits the fusion model's coefficients to people whose stress is known."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
+from common.errors import AffectlineError
 from services.fusion.model import BODY, FARTHEST, Evidence, Model, Term, judge
 from services.validation.scoring import Labels, Vector, balance, fit_logistic
 
@@ -26,24 +29,62 @@ class Course:
     labels: Labels
     """True in the seconds of stress."""
 
+    @cached_property
+    def deviations(self) -> Vector:
+        """``(N, signals)``, limited as the model limits them; NaN where a signal is missing."""
+        return self._table(lambda found: max(-FARTHEST, min(FARTHEST, found.deviation)), math.nan)
+
+    @cached_property
+    def trusts(self) -> Vector:
+        """``(N, signals)``, 0 to 1; 0 where a signal is missing."""
+        return self._table(lambda found: found.trust, 0.0)
+
+    def _table(self, figure: Callable[[Evidence], float], missing: float) -> Vector:
+        rows = [
+            [figure(moment[name]) if name in moment else missing for name in BODY]
+            for moment in self.evidence
+        ]
+        return np.array(rows, np.float64).reshape(-1, len(BODY))
+
 
 def fit(courses: Iterable[Course]) -> Model:
-    """Fit intercept and weights; everybody counts the same, and so do stress and rest."""
+    """Fit intercept and weights; everybody counts the same, and so do stress and rest.
+
+    Raises:
+        AffectlineError: All seconds are of one kind.
+    """
     people = list(courses)
-    usual = {name: _usual(people, name) for name in BODY}
-    features = np.concatenate([_features(person, usual) for person in people])
     labels = np.concatenate([person.labels for person in people])
+    if labels.all() or not labels.any():
+        raise AffectlineError(
+            f"nothing can be fitted to {', '.join(person.name for person in people)}: all of their "
+            f"{len(labels)} seconds are {'stress' if labels.any() else 'rest'}",
+            "labels.csv needs people with seconds of both kinds",
+        )
+    usual = _usual(people)
+    features = np.concatenate(
+        [p.trusts * np.nan_to_num(p.deviations) + (1 - p.trusts) * usual for p in people]
+    )
     weights = np.concatenate([balance(person.labels) for person in people])
     intercept, slopes = fit_logistic(features, labels, weights)
     # What a signal can tell is how far it moves the log-odds
     moves = np.abs(slopes) * features.std(axis=0)
+    shares = moves / moves.sum() if moves.sum() else np.full(len(BODY), 1 / len(BODY))
     return Model(
         intercept,
         {
-            name: Term(float(slopes[i]), usual[name], float(moves[i] / moves.sum()))
+            name: Term(float(slopes[i]), float(usual[i]), float(shares[i]))
             for i, name in enumerate(BODY)
         },
     )
+
+
+def _usual(people: list[Course]) -> Vector:
+    """Mean deviation of each signal where it is there; 0 for one that nobody has."""
+    deviations = np.concatenate([person.deviations for person in people])
+    known = ~np.isnan(deviations)
+    usual: Vector = np.nan_to_num(deviations).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+    return usual
 
 
 def score(course: Course, model: Model, signals: Iterable[str]) -> Vector:
@@ -55,18 +96,3 @@ def score(course: Course, model: Model, signals: Iterable[str]) -> Vector:
             for moment in course.evidence
         ]
     )
-
-
-def _usual(people: list[Course], signal: str) -> float:
-    found = [m[signal].deviation for p in people for m in p.evidence if signal in m]
-    return float(np.clip(found, -FARTHEST, FARTHEST).mean()) if found else 0.0
-
-
-def _features(person: Course, usual: Mapping[str, float]) -> Vector:
-    rows = np.empty((len(person.evidence), len(BODY)))
-    for i, moment in enumerate(person.evidence):
-        for k, name in enumerate(BODY):
-            found = moment.get(name, Evidence(0.0, 0.0))
-            deviation = max(-FARTHEST, min(FARTHEST, found.deviation))
-            rows[i, k] = found.trust * deviation + (1 - found.trust) * usual[name]
-    return rows

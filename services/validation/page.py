@@ -56,9 +56,9 @@ def _tell_stress_predict(figures: dict[str, Any]) -> str:
         [
             (
                 name,
-                f"**{s['auc_pooled']:.3f}**",
-                f"{s['auc_mean']:.3f}",
-                f"{s['balanced_accuracy_at_50']:.3f}",
+                f"**{figure(s['auc_pooled'], 3)}**",
+                figure(s["auc_mean"], 3),
+                figure(s["balanced_accuracy_at_50"], 3),
                 f"{s['coverage']:.1%}",
             )
             for name, s in sets.items()
@@ -68,7 +68,7 @@ def _tell_stress_predict(figures: dict[str, Any]) -> str:
     each = _table(
         ("person", *sets),
         [
-            (person, *(_figure(s["auc_by_subject"][person]) for s in sets.values()))
+            (person, *(figure(s["auc_by_subject"][person]) for s in sets.values()))
             for person in people
         ],
     )
@@ -76,7 +76,7 @@ def _tell_stress_predict(figures: dict[str, Any]) -> str:
 
 `affectline validate stress-predict FOLDER`: {figures["subjects"]} people, {figures["seconds"]:,}
 seconds, {figures["stress_seconds"]:,} of them under stress. Area under the ROC curve of nervousness
-in each second, judged by coefficients fitted to all other people:
+in each second, judged by coefficients fitted to {figures["fitted_to"]}:
 
 {main}
 
@@ -87,8 +87,9 @@ in each second, judged by coefficients fitted to all other people:
 {REFERENCES}"""
 
 
-def _figure(value: float | None) -> str:
-    return "none" if value is None else f"{value:.2f}"
+def figure(value: float | None, digits: int = 2) -> str:
+    """A figure for people, who may have to hear that there is none."""
+    return "none" if value is None else f"{value:.{digits}f}"
 
 
 def _tell_drivedb(figures: dict[str, Any]) -> str:
@@ -101,10 +102,10 @@ def _tell_drivedb(figures: dict[str, Any]) -> str:
             ("city_vs_highway", "city against highway"),
         ):
             each = s[key]["auc_by_drive"]
-            pooled = f"**{s[key]['auc_pooled']:.3f}**"
-            rows.append((name, words, pooled, *(f"{each[drive]:.2f}" for drive in drives)))
+            pooled = f"**{figure(s[key]['auc_pooled'], 3)}**"
+            rows.append((name, words, pooled, *(figure(each[drive]) for drive in drives)))
     means = [
-        (name, *(f"{s['mean'][kind]:.0f}" for kind in ("rest", "highway", "city")))
+        (name, *(figure(s["mean"][kind], 0) for kind in ("rest", "highway", "city")))
         for name, s in figures["sets"].items()
     ]
     return f"""## drivedb: drivers at rest, on the highway and in the city

@@ -1,5 +1,7 @@
 """Figures and fits that both datasets need, over numpy only."""
 
+import math
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -38,9 +40,25 @@ def roc(labels: Labels, scores: Vector, points: int = 101) -> list[tuple[float, 
 
 
 def accuracy(labels: Labels, scores: Vector, threshold: float) -> float:
-    """Balanced accuracy: mean of the shares of both kinds that are on their side."""
+    """Balanced accuracy: mean of the shares of both kinds that are on their side.
+
+    NaN where one of the two kinds is missing.
+    """
+    if labels.all() or not labels.any():
+        return float("nan")
     above = scores >= threshold
     return float((above[labels].mean() + (~above[~labels]).mean()) / 2)
+
+
+def mean(figures: Iterable[float]) -> float:
+    """Mean of the figures that are known; NaN where none is."""
+    known = [figure for figure in figures if not math.isnan(figure)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def plain(figure: float) -> float | None:
+    """A figure as JSON can say it: None where it is not known."""
+    return None if math.isnan(figure) else figure
 
 
 def balance(labels: Labels) -> Vector:

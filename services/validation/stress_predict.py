@@ -4,9 +4,11 @@ Wrist sensors (Empatica E4) of people who sat through a Stroop test, an intervie
 hyperventilation, with rest before, between and after.
 """
 
+import csv
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +18,19 @@ import numpy as np
 from common.errors import AffectlineError
 from common.fusion_settings import FusionSettings
 from common.senses import Samples
-from services.fusion.model import Model
+from services.biometrics.e4 import read_file
+from services.biometrics.playback import Track
+from services.fusion.model import Model, shipped
 from services.fusion.state import Person
 from services.validation.fitting import SETS, Course, fit, score
-from services.validation.scoring import Labels, Vector, accuracy, auc, roc
+from services.validation.samples import as_messages
+from services.validation.scoring import Labels, Vector, accuracy, auc, mean, plain, roc
 
 SECOND: Final = 1_000_000_000
 SELDOM: Final = FusionSettings(rate=0.001, face_weight=0)
 """The evidence is read every second; states are not needed."""
 EVEN_ODDS: Final = 50.0
+FILES: Final = ("EDA.csv", "HR.csv", "IBI.csv")
 
 
 @dataclass(frozen=True)
@@ -38,98 +44,101 @@ class Recording:
     labels: Labels
 
 
-def read(folder: Path) -> list[Recording]:
+def read(folder: Path, note: Callable[[str], None] = lambda text: None) -> list[Recording]:
     """Read every person of a folder laid out like Stress-Predict.
 
+    A person's folder is called by the number that stands for them in ``labels.csv``, as in ``S02``.
+    Files may be missing, and stop early: people are judged by what there is of them.
+
+    Args:
+        folder: With ``labels.csv`` and a folder for each person.
+        note: Told what could not be used.
+
     Raises:
-        AffectlineError: Nobody is there, or a file is missing or not as expected.
+        AffectlineError: Nobody is there.
     """
-    table = _numbers(folder / "labels.csv", skip=1, columns=3)
+    known = _read_labels(folder / "labels.csv", note)
     people = []
-    for place in sorted(folder.glob("S[0-9]*"), key=lambda p: _number(p.name)):
-        mine = table[table[:, 0] == _number(place.name)]
-        if place.is_dir() and len(mine):
-            order = np.argsort(mine[:, 1], kind="stable")
-            people.append(
-                Recording(place.name, tuple(_messages(place)), mine[order, 1], mine[order, 2] > 0.5)
-            )
-    if len(people) < 2:
+    for place in sorted(filter(Path.is_dir, folder.iterdir()), key=_place):
+        number = _number(place.name)
+        if number is None:
+            continue
+        if number not in known:
+            note(f"{place.name}: left out, labels.csv says nothing of {number}")
+            continue
+        samples = _read_person(place, note)
+        if samples:
+            seconds, labels = known.pop(number)
+            people.append(Recording(place.name, samples, seconds, labels))
+        else:
+            note(f"{place.name}: left out, no signal in {', '.join(FILES)}")
+    if not people:
         raise AffectlineError(
-            f"FOLDER {folder}: {len(people)} people with labels in it",
-            "it needs labels.csv and two or more folders like S02 with EDA.csv, HR.csv, IBI.csv",
+            f"FOLDER {folder}: nobody with labels and signals in it",
+            "it needs labels.csv and folders like S02 with EDA.csv, HR.csv, IBI.csv",
         )
     return people
 
 
-def _number(name: str) -> int:
-    digits = re.sub(r"\D", "", name)
-    return int(digits) if digits else -1
+def _place(path: Path) -> tuple[int, str]:
+    return _number(path.name) or 0, path.name
 
 
-def _numbers(path: Path, skip: int = 0, columns: int = 1) -> Vector:
+def _number(name: str) -> int | None:
+    """The number in a person's name, such as 2 in ``S02``."""
+    found = re.search(r"\d+", name)
+    return int(found[0]) if found else None
+
+
+def _read_labels(path: Path, note: Callable[[str], None]) -> dict[int, tuple[Vector, Labels]]:
+    """Labelled seconds by number of the person, in order of time."""
     try:
-        rows: Vector = np.loadtxt(path, delimiter=",", skiprows=skip, ndmin=2)
-    except OSError as error:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = list(csv.reader(file))[1:]
+    except (OSError, csv.Error) as error:
         raise AffectlineError(
-            f"{path}: cannot be read ({error.strerror or error})",
-            "name a folder laid out like Stress-Predict",
+            f"{path}: cannot be read ({error})", "name a folder laid out like Stress-Predict"
         ) from error
-    except ValueError as error:
+    found: dict[int, list[tuple[float, bool]]] = {}
+    wrong = 0
+    for row in rows:
+        try:
+            second, stress = float(row[1]), float(row[2])
+        except (ValueError, IndexError):
+            second = stress = math.nan
+        number = _number(row[0]) if row else None
+        if number is None or not (math.isfinite(second) and math.isfinite(stress)):
+            wrong += bool(row)
+            continue
+        found.setdefault(number, []).append((second, stress > 0.5))
+    if wrong:
+        note(f"{path.name}: {wrong} rows are not participant,unix_s,stress in numbers")
+    if not found:
         raise AffectlineError(
-            f"{path}: not a table of numbers ({error})", "see E4_FORMAT.txt"
-        ) from error
-    if rows.size and rows.shape[1] != columns:
-        raise AffectlineError(
-            f"{path}: {rows.shape[1]} columns, not {columns}", "see E4_FORMAT.txt"
+            f"{path}: no row of participant,unix_s,stress", "see docs/validation.md"
         )
-    return rows.reshape(-1, columns)
+    ordered = {number: sorted(pairs) for number, pairs in found.items()}
+    return {
+        number: (np.array([s for s, _ in pairs]), np.array([stress for _, stress in pairs]))
+        for number, pairs in ordered.items()
+    }
 
 
-def _messages(place: Path) -> Iterator[tuple[float, Samples]]:
+def _read_person(place: Path, note: Callable[[str], None]) -> tuple[tuple[float, Samples], ...]:
     """One person's samples as a live device would have sent them, a second at a time."""
-    found = [
-        *_even(place / "EDA.csv", "skin_conductance", "uS"),
-        *_even(place / "HR.csv", "heart_rate", "/min"),
-        *_beats(place / "IBI.csv"),
-    ]
-    return iter(sorted(found, key=lambda pair: pair[0]))
-
-
-def _even(path: Path, signal: str, unit: str) -> Iterator[tuple[float, Samples]]:
-    rows = _numbers(path)[:, 0]
-    if len(rows) < 3 or not 0 < rows[1] <= 1000:
-        raise AffectlineError(f"{path}: no start, rate and values", "see E4_FORMAT.txt")
-    start, rate, values = float(rows[0]), float(rows[1]), rows[2:]
-    step = max(1, round(rate))
-    for seq, i in enumerate(range(0, len(values), step)):
-        chunk = tuple(float(v) for v in values[i : i + step])
-        at = start + i / rate
-        yield (
-            at + (len(chunk) - 1) / rate,
-            Samples(
-                subject="person", signal=signal, unit=unit, epoch=0, seq=seq,
-                at=round(at * SECOND), rate=rate, values=chunk,
-            ),
-        )  # fmt: skip
-
-
-def _beats(path: Path) -> Iterator[tuple[float, Samples]]:
-    try:
-        first = path.read_text(encoding="utf-8").split(",", 1)[0]
-        start = float(first)
-    except (OSError, ValueError) as error:
-        raise AffectlineError(
-            f"{path}: no start time in its first row", "see E4_FORMAT.txt"
-        ) from error
-    for seq, (offset, interval) in enumerate(_numbers(path, skip=1, columns=2)):
-        at = start + float(offset)
-        yield (
-            at,
-            Samples(
-                subject="person", signal="rr_interval", unit="ms", epoch=0, seq=seq,
-                at=round(at * SECOND), offsets=(0,), values=(float(interval) * 1000,),
-            ),
-        )  # fmt: skip
+    found: list[tuple[float, Samples]] = []
+    for name in FILES:
+        tracks: list[Track] = []
+        try:
+            tracks = read_file(place / name, Counter())
+        except AffectlineError as error:
+            note(f"{place.name}: {name} left out, {error}")
+        else:
+            if not tracks:
+                note(f"{place.name}: {name} is missing or empty")
+        for track in tracks:
+            found += as_messages(track)
+    return tuple(sorted(found, key=lambda pair: pair[0]))
 
 
 def follow(recording: Recording) -> Course:
@@ -156,8 +165,10 @@ class Result:
     courses: tuple[Course, ...]
     scores: dict[str, dict[str, Vector]]
     """By set of signals and person: nervousness by a model that has not seen the person."""
-    model: Model
-    """Fitted on everybody."""
+    model: Model | None
+    """Fitted on everybody; None for one person, whom nothing was fitted to."""
+    notes: tuple[str, ...] = ()
+    """What could not be used."""
 
     def summary(self) -> dict[str, Any]:
         """The figures as plain values."""
@@ -166,12 +177,11 @@ class Result:
         for name, scores in self.scores.items():
             pooled = np.concatenate([scores[c.name] for c in self.courses])
             each = {c.name: auc(c.labels, scores[c.name]) for c in self.courses}
-            known = [value for value in each.values() if not math.isnan(value)]
             sets[name] = {
-                "auc_pooled": auc(labels, pooled),
-                "auc_mean": float(np.mean(known)),
-                "balanced_accuracy_at_50": accuracy(labels, pooled, EVEN_ODDS),
-                "auc_by_subject": {k: None if math.isnan(v) else v for k, v in each.items()},
+                "auc_pooled": plain(auc(labels, pooled)),
+                "auc_mean": plain(mean(each.values())),
+                "balanced_accuracy_at_50": plain(accuracy(labels, pooled, EVEN_ODDS)),
+                "auc_by_subject": {k: plain(v) for k, v in each.items()},
                 "coverage": float(np.mean([
                     any(s in moment for s in SETS[name])
                     for c in self.courses for moment in c.evidence
@@ -182,6 +192,8 @@ class Result:
             "subjects": len(self.courses),
             "seconds": len(labels),
             "stress_seconds": int(labels.sum()),
+            "fitted_to": "all other subjects" if self.model else "the people of the shipped model",
+            "notes": list(self.notes),
             "sets": sets,
         }
 
@@ -197,18 +209,25 @@ class Result:
 def validate(folder: Path, progress: Callable[[int, int], None] = lambda done, of: None) -> Result:
     """Validate on a folder, leaving one person out of each fit.
 
+    One person alone is judged by the coefficients that are shipped.
+
     Args:
         folder: Laid out like Stress-Predict.
         progress: Called with the people done and their number.
+
+    Raises:
+        AffectlineError: There is nobody to judge, or nobody to fit to.
     """
-    recordings = read(folder)
+    notes: list[str] = []
+    recordings = read(folder, notes.append)
     courses = []
     for recording in recordings:
         courses.append(follow(recording))
         progress(len(courses), len(recordings))
     scores: dict[str, dict[str, Vector]] = {name: {} for name in SETS}
     for left_out in courses:
-        model = fit(c for c in courses if c is not left_out)
+        others = [c for c in courses if c is not left_out]
+        model = fit(others) if others else shipped()
         for name, signals in SETS.items():
             scores[name][left_out.name] = score(left_out, model, signals)
-    return Result(tuple(courses), scores, fit(courses))
+    return Result(tuple(courses), scores, fit(courses) if len(courses) > 1 else None, tuple(notes))

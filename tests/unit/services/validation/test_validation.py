@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from common.errors import AffectlineError
 from services.commands.validate import validate
 from services.fusion.model import Evidence, shipped
 from services.validation import drivedb, stress_predict
+from services.validation.drives import Drive, read_drive
 from services.validation.fitting import Course, fit, score
 from services.validation.scoring import accuracy, auc, balance, fit_logistic, roc
 from services.validation.segments import TYPICAL_S, choose_bounds, find_marks
@@ -210,32 +210,15 @@ def test_both_sections_share_the_page(people: Path, tmp_path: Path) -> None:
     assert page.count("## Stress-Predict") == page.count("## drivedb") == 1
 
 
-def test_what_is_wrong_with_a_folder_is_said(people: Path, tmp_path: Path) -> None:
-    def complaint(*arguments: str) -> str:
-        result = CliRunner().invoke(validate, arguments)
-        assert isinstance(result.exception, AffectlineError)
-        return str(result.exception)
-
-    assert "FOLDER" in complaint("drivedb", str(tmp_path / "nowhere"))
-    assert "drive*.csv" in complaint("drivedb", str(tmp_path))
-    assert "labels.csv" in complaint("stress-predict", str(tmp_path))
-    (tmp_path / "drive01.csv").write_text("a\n1,2\n3,4\n")
-    assert "columns" in complaint("drivedb", str(tmp_path))
-    (people / "S03" / "HR.csv").write_text("hello\n")
-    assert "HR.csv" in complaint("stress-predict", str(people))
-    (people / "S03" / "HR.csv").unlink()
-    assert "HR.csv" in complaint("stress-predict", str(people))
-
-
 def test_a_real_driver_is_calmer_at_rest() -> None:
     path = SHARED / "biometrics" / "drivedb" / "drive08.csv.xz"
     if not path.exists():
         pytest.skip("../shared/data/biometrics/drivedb is not here")
-    drive = drivedb._read_drive(path)
+    drive = read_drive(path)
     assert len(drive.bounds) == 8
     assert 850 < drive.bounds[1] - drive.bounds[0] < 950
     end = int(1500 * drive.rate)
-    short = drivedb.Drive(
+    short = Drive(
         drive.name, drive.rate, drive.heart_rate[:end],
         {name: values[:end] for name, values in drive.skin.items()}, drive.bounds,
     )  # fmt: skip
