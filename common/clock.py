@@ -18,3 +18,5 @@ now_ns = _source()
 """Every timestamp of the pipeline comes from here; see `common.hub_time` for other hosts."""
 monotonic = time.monotonic
 """Seconds for intervals; never set back."""
+monotonic_ns = time.monotonic_ns
+"""The same in nanoseconds: what waiting is measured by."""

@@ -5,6 +5,9 @@ answer is here at t4. Where both ways took equally long the hub's clock is ahead
 ((t2 - t1) + (t3 - t4)) / 2, and whatever the ways took, that is wrong by at most half of the round
 trip. Of the last probes the one with the shortest round trip is believed; the others waited in some
 queue.
+
+Clocks may be set meanwhile. The round trip is taken from a clock that is never set, t1 being that
+long before t4, and answers that no longer fit to the newest one are forgotten.
 """
 
 import ipaddress
@@ -15,7 +18,7 @@ from typing import Final, NamedTuple
 
 import zmq
 
-from common.clock import monotonic, now_ns
+from common.clock import monotonic, monotonic_ns, now_ns
 from common.config import HubSettings
 from common.health import ClockOffset
 from common.sockets import connect, new_socket
@@ -45,6 +48,12 @@ def judge(t1: int, t2: int, t3: int, t4: int) -> Exchange:
     return Exchange(((t2 - t1) + (t3 - t4)) // 2, max(0, (t4 - t1) - (t3 - t2)) // 2)
 
 
+def contradict(one: Exchange, other: Exchange) -> bool:
+    """Whether no offset fits to both: a clock was set between them, or has drifted."""
+    apart = abs(one.offset_ns - other.offset_ns)
+    return apart > one.uncertainty_ns + other.uncertainty_ns + 1
+
+
 def is_here(hub: HubSettings) -> bool:
     """True where the hub is on this very machine, and its clock is ours."""
     try:
@@ -60,6 +69,7 @@ class HubTime:
         context: Where the socket for the probes belongs to.
         hub: Where the hub is. On this machine nothing is asked and nothing corrected.
         now: This machine's clock.
+        ticks: Nanoseconds that nobody sets.
     """
 
     def __init__(
@@ -67,8 +77,9 @@ class HubTime:
         context: zmq.Context[zmq.Socket[bytes]],
         hub: HubSettings,
         now: Callable[[], int] = now_ns,
+        ticks: Callable[[], int] = monotonic_ns,
     ) -> None:
-        self._clock = now
+        self._clock, self._ticks = now, ticks
         self._correction = 0
         self._exchanges: deque[Exchange] = deque(maxlen=KEPT)
         self._sent = 0
@@ -109,7 +120,7 @@ class HubTime:
         if monotonic() < self._next_probe:
             return
         try:
-            self.socket.send(PROBE.pack(self._clock()), zmq.DONTWAIT)
+            self.socket.send(PROBE.pack(self._ticks()), zmq.DONTWAIT)
             self._sent += 1
         except zmq.Again:  # the hub is not there
             pass
@@ -122,13 +133,16 @@ class HubTime:
                 answer = self.socket.recv(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            arrived = self._clock()
+            arrived, under_way = self._clock(), self._ticks()
             if len(answer) == ANSWER.size:
                 sent, got, answered = ANSWER.unpack(answer)
-                self._take(judge(sent, got, answered, arrived))
+                under_way -= sent
+                if 0 <= answered - got <= under_way:  # else the hub's clock was set in between
+                    self._take(judge(arrived - under_way, got, answered, arrived))
 
     def _take(self, exchange: Exchange) -> None:
-        self._exchanges.append(exchange)
+        fitting = [e for e in self._exchanges if not contradict(e, exchange)]
+        self._exchanges = deque([*fitting, exchange], maxlen=KEPT)
         best = self._best
         # An offset that may just as well be none is none: two hosts in step are left in step.
         self._correction = best.offset_ns if abs(best.offset_ns) > best.uncertainty_ns else 0

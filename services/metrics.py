@@ -1,14 +1,14 @@
 """Health messages as Prometheus sees them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from common.clock import now_ns
+from common.clock import monotonic
 from common.errors import AffectlineError
 from common.health import Health
 
@@ -19,15 +19,20 @@ FORGET_S: Final = 60.0
 
 
 class Metrics(Collector):
-    """The newest health message of every service, served as metrics."""
+    """The newest health message of every service, served as metrics.
 
-    def __init__(self) -> None:
-        self._newest: dict[str, Health] = {}
+    Args:
+        clock: Seconds that nobody sets: a dead service must not look alive after a clock was.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._newest: dict[str, tuple[float, Health]] = {}
         self._server: tuple[object, threading.Thread] | None = None
 
     def note(self, health: Health) -> None:
         """Take in what a service says of itself."""
-        self._newest[health.service] = health
+        self._newest[health.service] = self._clock(), health
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of every service heard of so far."""
@@ -46,8 +51,11 @@ class Metrics(Collector):
         clock = GaugeMetricFamily(
             "affectline_clock_offset_seconds", "The hub's clock less the host's", labels=["service"]
         )
-        for name, health in sorted(self._newest.items()):
-            silent_s = (now_ns() - health.at) / 1e9
+        uncertainty = GaugeMetricFamily(
+            "affectline_clock_uncertainty_seconds", "How far that may be wrong", labels=["service"]
+        )
+        for name, (heard, health) in sorted(self._newest.items()):
+            silent_s = self._clock() - heard
             if silent_s > FORGET_S:
                 continue
             ready.add_metric([name], float(health.state == "ready" and silent_s < SILENCE_S))
@@ -56,11 +64,12 @@ class Metrics(Collector):
                 messages.add_metric([name, counter], value)
             if health.clock:
                 clock.add_metric([name], health.clock.offset_ms / 1000)
+                uncertainty.add_metric([name], health.clock.uncertainty_ms / 1000)
             if health.latency:
                 for quantile in ("p50", "p95", "p99"):
                     seconds = getattr(health.latency, f"{quantile}_ms") / 1000
                     latency.add_metric([name, f"0.{quantile[1:]}"], seconds)
-        yield from (ready, age, messages, latency, clock)
+        yield from (ready, age, messages, latency, clock, uncertainty)
 
     def serve(self, host: str, port: int) -> None:
         """Answer scrapes at ``http://host:port/metrics`` from a thread.

@@ -8,7 +8,7 @@ comes back. Live delivery: the newest picture wins, and what cannot be sent is c
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
-from common.clock import monotonic
+from common.clock import monotonic, monotonic_ns
 from common.config import (
     CaptureSettings,
     Delivery,
@@ -84,12 +84,12 @@ class Capture(Stage):
             self._window.changed.notify_all()
         if not self._lossless:
             return ()
-        return self._resend(self._window.all(self.around.now()))
+        return self._resend(self._window.all(monotonic_ns()))
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         message = packet.message
         if isinstance(message, Emotion) and message.epoch == self._epoch:
-            return self._resend(self._window.answered(message.seq, self.around.now()))
+            return self._resend(self._window.answered(message.seq, monotonic_ns()))
         if (
             isinstance(message, StreamDone)
             and message.by == "sink"
@@ -110,7 +110,7 @@ class Capture(Stage):
                 self._started = True
                 yield self._start()
             yield self._publish(picture)
-        yield from self._resend(self._window.stuck(self.around.now()))
+        yield from self._resend(self._window.stuck(monotonic_ns()))
         if reader.ending and not self._window:
             self._end = self._end or self._make_end(reader.ending.reason, reader.ending.detail)
             if monotonic() - self._end_said >= END_REPEAT_S:
@@ -157,7 +157,7 @@ class Capture(Stage):
         self.around.observe(picture.captured_at)
         packet = Packet(frame, (picture.data,))
         if self._lossless:
-            self._window.add(frame.seq, packet, self.around.now())
+            self._window.add(frame.seq, packet, monotonic_ns())
         return packet
 
     def _start(self) -> Packet:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common.clock import monotonic_ns
 from common.config import Delivery, DetectorSettings, HubSettings
 from common.cropping import crop, quality
 from common.images import to_square
@@ -79,7 +80,7 @@ class Detector(Stage):
             yield from self._book.publish(self.around.now())
 
     def tick(self) -> Iterator[Packet]:
-        for question in list(self._book.overdue(self.around.now())):
+        for question in list(self._book.overdue(monotonic_ns())):
             self.around.counters["asked_again"] += 1
             yield question
         yield from self._book.publish(self.around.now())
@@ -110,7 +111,7 @@ class Detector(Stage):
             return
         faces = self._find(frame, picture)
         self.around.counters["faces"] += len(faces.parts) // 2
-        self._book.ask(faces, self.around.now())
+        self._book.ask(faces, monotonic_ns())
         if faces.parts:
             yield faces
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from common.clock import monotonic
+from common.clock import monotonic, monotonic_ns
 from common.config import Delivery, Display, HubSettings
 from common.messages import (
     Emotion,
@@ -79,7 +79,7 @@ class Sink(Stage):
             self._timeline.add_marker(message)
 
     def tick(self) -> Iterator[Packet]:
-        now = self.around.now()
+        now = monotonic_ns()
         for stream, order in self._orders.items():
             wanted = order.wanted(stream, now)
             if wanted:

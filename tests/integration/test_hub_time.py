@@ -79,6 +79,43 @@ def test_a_wrong_clock_is_put_right(hub: HubSettings, wrong_s: int) -> None:
     assert before - slack <= there <= after + slack
 
 
+@pytest.mark.parametrize("jump_s", [-3600, -2, 2])
+def test_a_clock_that_is_set_is_right_again_with_the_next_probe(
+    hub: HubSettings, jump_s: int
+) -> None:
+    wrong_ns = 0
+
+    def clock() -> int:
+        return time.time_ns() + wrong_ns
+
+    with answering(hub), asking(hub, now=clock) as hub_time:
+        hub_time.settle(30)
+        wrong_ns = jump_s * SECOND
+        deadline = time.monotonic() + 30
+        while abs(hub_time.now() - time.time_ns()) > SECOND and time.monotonic() < deadline:
+            assert hub_time.socket
+            hub_time.socket.poll(100)
+            hub_time.probe()
+        told = hub_time.offset
+        assert abs(hub_time.now() - time.time_ns()) < SECOND / 10
+    assert told
+    assert told.offset_ms == pytest.approx(-1000 * jump_s, abs=told.uncertainty_ms + 1e-3)
+
+
+def test_a_clock_set_while_a_probe_is_under_way_spoils_nothing(hub: HubSettings) -> None:
+    looks = iter(range(1000))
+
+    def restless() -> int:
+        return time.time_ns() - next(looks) * 7 * SECOND  # set back at every look
+
+    with answering(hub), asking(hub, now=restless) as hub_time:
+        hub_time.settle(30)
+        told, there = hub_time.offset, hub_time.now()
+    assert told
+    assert told.uncertainty_ms >= 0
+    assert abs(there - time.time_ns() + 7 * SECOND) < 2 * SECOND
+
+
 def test_clocks_in_step_are_left_alone(hub: HubSettings) -> None:
     with answering(hub), asking(hub) as hub_time:
         hub_time.settle(30)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config import HubSettings
-from common.hub_time import is_here, judge
+from common.hub_time import Exchange, contradict, is_here, judge
 
 LONG = st.integers(0, 10**9)
 
@@ -18,6 +18,20 @@ def test_the_offset_is_never_further_off_than_it_says(
     found = judge(left, got, answered, answered - ahead + back)
     assert abs(found.offset_ns - ahead) <= found.uncertainty_ns + 1
     assert found.uncertainty_ns == (there + back) // 2
+
+
+@given(st.integers(-(10**15), 10**15), st.lists(st.tuples(LONG, LONG), min_size=2, max_size=2))
+def test_probes_of_clocks_that_nobody_sets_never_contradict(
+    ahead: int, ways: list[tuple[int, int]]
+) -> None:
+    one, other = (judge(0, out + ahead, out + ahead, out + back) for out, back in ways)
+    assert not contradict(one, other)
+
+
+def test_a_clock_that_was_set_contradicts_what_was_known() -> None:
+    before = Exchange(offset_ns=0, uncertainty_ns=1000)
+    assert contradict(before, Exchange(offset_ns=3000, uncertainty_ns=1000))
+    assert not contradict(before, Exchange(offset_ns=2000, uncertainty_ns=1000))
 
 
 @pytest.mark.parametrize(
