@@ -80,7 +80,8 @@ class HubTime:
         ticks: Callable[[], int] = monotonic_ns,
     ) -> None:
         self._clock, self._ticks = now, ticks
-        self._correction = 0
+        self.correction = 0
+        """Nanoseconds to add to this machine's clock."""
         self._exchanges: deque[Exchange] = deque(maxlen=KEPT)
         self._sent = 0
         self._next_probe = 0.0
@@ -94,7 +95,7 @@ class HubTime:
 
     def now(self) -> int:
         """Nanoseconds since the Unix epoch, by the hub's clock as far as it is known."""
-        return self._clock() + self._correction
+        return self._clock() + self.correction
 
     @property
     def offset(self) -> ClockOffset | None:
@@ -105,7 +106,7 @@ class HubTime:
         return ClockOffset(
             offset_ms=best.offset_ns / 1e6,
             uncertainty_ms=best.uncertainty_ns / 1e6,
-            corrected_ms=self._correction / 1e6,
+            corrected_ms=self.correction / 1e6,
         )
 
     @property
@@ -145,7 +146,7 @@ class HubTime:
         self._exchanges = deque([*fitting, exchange], maxlen=KEPT)
         best = self._best
         # An offset that may just as well be none is none: two hosts in step are left in step.
-        self._correction = best.offset_ns if abs(best.offset_ns) > best.uncertainty_ns else 0
+        self.correction = best.offset_ns if abs(best.offset_ns) > best.uncertainty_ns else 0
 
     def settle(self, patience_s: float) -> None:
         """Wait until enough has been answered to begin with, or for so long."""
@@ -156,6 +157,19 @@ class HubTime:
             self.probe()
             if monotonic() >= deadline:
                 return
+
+
+def hub_is_ahead(hub: HubSettings, patience_s: float = 1.0) -> int:
+    """Nanoseconds to add to this machine's clock to have the hub's; 0 where nobody answers."""
+    if is_here(hub):
+        return 0
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        hub_time = HubTime(context, hub)
+        hub_time.settle(patience_s)
+        return hub_time.correction
+    finally:
+        context.destroy(linger=0)
 
 
 def answer_probes(socket: zmq.Socket[bytes]) -> None:

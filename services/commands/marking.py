@@ -8,6 +8,7 @@ from pydantic import JsonValue, ValidationError
 
 from common.clock import now_ns
 from common.errors import AffectlineError
+from common.hub_time import hub_is_ahead
 from common.messages import Marker, Packet
 from common.sockets import publish_once
 from services.options import ConfigFile, HubAddress, read_settings
@@ -29,10 +30,9 @@ def mark(
     """
     at = now_ns()
     where = read_settings(config_file, hub).hub
+    extra = read_fields(field or [])
     try:
-        marker = Marker(
-            session=session, at=at, label=label, source="command", extra=read_fields(field or [])
-        )
+        marker = Marker(session=session, at=at, label=label, source="command", extra=extra)
     except ValidationError as error:
         first = error.errors()[0]
         raise AffectlineError(
@@ -40,6 +40,7 @@ def mark(
             "a label is 1 to 1000 characters long; a session's name is letters, digits, '.', '_' "
             "and '-'",
         ) from error
+    marker = marker.model_copy(update={"at": at + hub_is_ahead(where)})
     if not publish_once(where, Packet(marker)):
         raise AffectlineError(
             f"no hub on {where.ingress}", "start affectline up first, or name the hub with --hub"
@@ -59,6 +60,7 @@ def read_fields(texts: list[str]) -> dict[str, JsonValue]:
             raise AffectlineError(f"--field {text}: not NAME=VALUE", "as in --field speed=63.5")
         try:
             fields[name] = json.loads(value)
+            json.dumps(fields[name], allow_nan=False)  # NaN and 1e999 stay texts: nobody reads them
         except ValueError:
             fields[name] = value
     return fields

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from common.clock import SKEW_VARIABLE, now_ns
 from common.config import HubSettings
 from common.health import Health
 from common.messages import Marker
@@ -32,7 +33,7 @@ def test_a_marker_keeps_its_free_fields(hub: HubSettings) -> None:
         assert listener.wait(timeout_s=60)
         done = mark(
             hub, "hard braking", "--field", "speed=63.5", "--field", "road=wet", "--field",
-            "who=[1, 2]", "--session", "s1",
+            "who=[1, 2]", "--field", "odd=NaN", "--session", "s1",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         heard: list[Marker] = []
@@ -44,7 +45,28 @@ def test_a_marker_keeps_its_free_fields(hub: HubSettings) -> None:
         listener.close()
     (marker,) = heard
     assert (marker.label, marker.session, marker.source) == ("hard braking", "s1", "command")
-    assert marker.extra == {"speed": 63.5, "road": "wet", "who": [1, 2]}
+    assert marker.extra == {"speed": 63.5, "road": "wet", "who": [1, 2], "odd": "NaN"}
+
+
+def test_a_marker_from_a_host_with_a_wrong_clock_is_in_hub_time(
+    hub: HubSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SKEW_VARIABLE, "3600000")
+    listener = Listener(hub, ("marker/", "health/"))
+    try:
+        assert listener.wait(timeout_s=60)
+        before = now_ns()
+        # Every address of this machine, which does not look like this machine
+        done = run("mark", "x", "--hub", f"0.0.0.0:{hub.port}")
+        assert done.returncode == 0, done.stderr
+        heard: list[Marker] = []
+        while not heard and listener.wait(timeout_s=30):
+            found = [packet.message for packet in listener.receive()]
+            heard += [message for message in found if isinstance(message, Marker)]
+    finally:
+        listener.close()
+    (marker,) = heard
+    assert before < marker.at < now_ns()
 
 
 @pytest.mark.parametrize(
