@@ -44,9 +44,10 @@ class CsvFile(Playback):
         needed = [*settings.columns, *([] if settings.rate else [settings.time_column])]
         for name in needed:
             if name not in header:
-                raise AffectlineError(
-                    f"--file {path}: no column {name!r}", f"its columns are {', '.join(header)}"
-                )
+                hint = f"its columns are {', '.join(header)}"
+                if len(header) == 1:
+                    hint += "; is there another --delimiter between them?"
+                raise AffectlineError(f"--file {path}: no column {name!r}", hint)
         times, kept = self._times(header, rows)
         if not len(times):
             raise AffectlineError(
@@ -60,7 +61,10 @@ class CsvFile(Playback):
         ]
         tracks = [track for track in tracks if len(track.times)]
         if not tracks:
-            raise AffectlineError(f"--file {path}: no number in any column", "see --column")
+            raise AffectlineError(
+                f"--file {path}: no number in {', '.join(settings.columns)}",
+                "name other columns with --column, or what is between them with --delimiter",
+            )
         return tracks
 
     def _times(self, header: list[str], rows: list[list[str]]) -> tuple[Times, list[list[str]]]:
@@ -68,7 +72,7 @@ class CsvFile(Playback):
         if self._settings.rate:
             return even_times(0, self._settings.rate, len(rows)), rows
         index, unit = header.index(self._settings.time_column), self._settings.time_unit
-        read = [(_time(row[index] if index < len(row) else "", unit), row) for row in rows]
+        read = [(_time(self._cell(row, index), unit), row) for row in rows]
         known = [(time, row) for time, row in read if time is not None]
         self.counters["invalid"] += len(read) - len(known)
         times, falls = ascending(np.array([time for time, _ in known], np.int64))
@@ -78,7 +82,7 @@ class CsvFile(Playback):
     def _values(self, index: int, rows: list[list[str]]) -> Values:
         values = np.full(len(rows), math.nan)
         for i, row in enumerate(rows):
-            cell = row[index].strip() if index < len(row) else ""
+            cell = self._cell(row, index)
             if not cell:
                 continue
             try:
@@ -86,6 +90,11 @@ class CsvFile(Playback):
             except ValueError:
                 self.counters["invalid"] += 1
         return values
+
+    def _cell(self, row: list[str], index: int) -> str:
+        """A cell, empty where the row is too short. Between other signs a comma is a point."""
+        cell = row[index].strip() if index < len(row) else ""
+        return cell if self._settings.delimiter == "," else cell.replace(",", ".")
 
     def _track(self, column: Column, times: Times, values: Values, path: Path) -> Track:
         rate = self._settings.rate
@@ -152,17 +161,13 @@ def _time(cell: str, unit: str) -> int | None:
     """A cell's time in ns; None where it holds none."""
     try:
         if unit == "iso":
-            moment = datetime.fromisoformat(cell.strip())
+            moment = datetime.fromisoformat(cell)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             time = round(moment.timestamp() * 1_000_000) * 1_000
         else:
             # Whole numbers stay exact: a float has no room for nanoseconds since 1970
-            text = cell.strip()
-            time = (
-                int(text) * TIME_NS[unit]
-                if text.isdecimal()
-                else round(float(text) * TIME_NS[unit])
-            )
+            whole = cell.isdecimal()
+            time = int(cell) * TIME_NS[unit] if whole else round(float(cell) * TIME_NS[unit])
     except (ValueError, OverflowError):
         return None
     return time if 0 <= time < LATEST_PLAYED else None

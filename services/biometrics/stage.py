@@ -1,9 +1,10 @@
 """The biometrics process' stage: what a driver reads, as messages in order."""
 
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, Literal
 
 from common.biometrics_settings import BiometricsSettings
 from common.clock import monotonic
@@ -163,8 +164,12 @@ class Biometrics(Stage):
         if not trouble and not feed.ended and silent_s > SILENCE_S:
             where = self._driver.device or self._settings.driver
             trouble = f"nothing from {where} for {silent_s:.0f} s"
-        self.around.state = "degraded" if trouble else "ready"
-        self.around.detail = trouble
+        state: Literal["ready", "degraded"] = "degraded" if trouble else "ready"
+        if state != self.around.state:
+            # Whoever has just put on a strap looks here first
+            said = trouble or f"hears {self._driver.device or self._settings.driver} again"
+            sys.stderr.write(f"affectline: {self.around.service}: {said}\n")
+        self.around.state, self.around.detail = state, trouble
 
 
 def run(

@@ -1,7 +1,7 @@
 """Commands for sensors, and for what listens like one: ``biometrics``, ``lsl-outlet``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
@@ -10,6 +10,9 @@ from common.biometrics_settings import BiometricsSettings, DriverName
 from common.config import PipelineSettings
 from common.errors import AffectlineError
 from services.options import ConfigFile, DeliveryMode, HubAddress, read_settings
+
+ONE_OF: Final = {"columns": "column", "parameters": "parameter"}
+"""Settings that the command line asks for one by one."""
 
 
 def biometrics(
@@ -130,7 +133,8 @@ def settle(given: dict[str, Any], settings: PipelineSettings) -> BiometricsSetti
         return BiometricsSettings.model_validate(start | given)
     except ValidationError as error:
         first = error.errors()[0]
-        where = f"--{str(first['loc'][0]).replace('_', '-')}" if first["loc"] else "--driver"
+        said = str(first["loc"][0]) if first["loc"] else "driver"
+        where = f"--{ONE_OF.get(said, said).replace('_', '-')}"
         value = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
         text = first["msg"].removeprefix("Value error, ")
         raise AffectlineError(

@@ -100,14 +100,20 @@ def test_other_signs_between_cells_and_a_byte_order_mark(tmp_path: Path) -> None
     assert samples(readings) == [(100, 60)]
 
 
+def test_a_comma_is_a_point_between_other_signs(tmp_path: Path) -> None:
+    _, readings = read(tmp_path, "time;hr\n100,25;60,5\n", delimiter=";")
+    assert samples(readings) == [(100.25, 60.5)]
+
+
 @pytest.mark.parametrize(
     ("text", "more", "words"),
     [
         ("", {}, "is empty"),
+        ("time;hr\n1;60\n", {}, "no column 'hr'.*is there another --delimiter between them"),
         ("time,pulse\n1,2\n", {}, r"no column 'hr'.*its columns are time, pulse"),
         ("t,hr\n1,60\n", {}, "no column 'time'"),
         ("time,hr\nnoon,60\n", {}, "no row with a time.*should hold numbers in s"),
-        ("time,hr\n1,high\n", {}, "no number in any column"),
+        ("time,hr\n1,high\n", {}, "no number in hr: name other columns"),
         ("time,hr\n1,1.1\n2,1.2\n", {}, r"heart_rate around 1.15 cannot be /min: it looks like Hz"),
         (
             "time,rr\n1,0.8\n2,0.9\n",

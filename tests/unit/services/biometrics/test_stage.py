@@ -85,7 +85,9 @@ def test_made_up_signals_say_so_in_every_message(bench: Callable[..., Bench]) ->
     assert [m.synthetic for m in b.said] == [True, True]
 
 
-def test_health_says_that_a_device_is_gone_and_back(bench: Callable[..., Bench]) -> None:
+def test_health_says_that_a_device_is_gone_and_back(
+    bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
+) -> None:
     steps: list[Step] = [
         "open",
         [beat(START)],
@@ -108,6 +110,10 @@ def test_health_says_that_a_device_is_gone_and_back(bench: Callable[..., Bench])
     b.tick()
     assert (around.state, around.detail) == ("ready", "")
     assert around.counters["lost"] == 1
+    assert capsys.readouterr().err == (
+        "affectline: biometrics/person-ble: out of reach; tried again in 0.5 s\n"
+        "affectline: biometrics/person-ble: hears scripted again\n"
+    )
 
 
 def test_live_delivery_keeps_what_the_hub_missed_in_order(bench: Callable[..., Bench]) -> None:
