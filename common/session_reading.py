@@ -21,6 +21,8 @@ from common.mcap_records import (
     RecordFile,
 )
 
+FILE: Final = "session.mcap"
+"""The recording in a session folder."""
 PROFILE: Final = "affectline"
 ABOUT: Final = "session"
 """Name of the metadata record that says what the session is; its one value is JSON."""
@@ -73,7 +75,7 @@ class SessionReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path / "session.mcap" if path.is_dir() else path
+        self.path = path / FILE if path.is_dir() else path
         try:
             self.file = RecordFile(self.path)
         except OSError as error:

@@ -25,6 +25,10 @@ class Waker:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the sockets."""
         self.receiver.close()
         self._sender.close()
 

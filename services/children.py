@@ -94,6 +94,12 @@ class Child:
             self.ready = self.ready or READY in beats
             self.last_words += words.decode(errors="replace")
 
+    def wait(self, patience_s: float) -> int | None:
+        """Wait for its end; the exit code, None where it lives on."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience_s)
+        return self.listen()
+
     def _bury(self) -> int:
         try:
             # The end of its link is the end of its life, or it is worth nothing without

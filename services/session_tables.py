@@ -12,9 +12,8 @@ from rich.table import Table
 from common import codec
 from common.errors import AffectlineError, InvalidMessage
 from common.mcap_records import CHUNK_HEAD
-from common.session_reading import SessionReader
+from common.session_reading import FILE, SessionReader
 from services.launcher import read_session
-from services.recorder import FILE
 
 
 def find(folder: Path) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common import colours
+from common.colours import to_bgr
 from common.labels import LABELS
 from common.messages import Emotion, FaceEmotion
 
@@ -13,12 +15,8 @@ Image = NDArray[np.uint8]
 
 SMALLEST_WIDTH: Final = 640
 """Narrower pictures are enlarged, so that the words on them can be read."""
-COLOURS: Final = {
-    "angry": (0, 94, 213), "disgust": (115, 158, 0), "fear": (167, 121, 204),
-    "happy": (66, 228, 240), "sad": (178, 114, 0), "surprise": (0, 159, 230),
-    "neutral": (200, 200, 200),
-}  # fmt: skip
-"""BGR. Okabe & Ito's palette, which colour-blind people can tell apart (2008)."""
+COLOURS: Final = {label: to_bgr(colour) for label, colour in colours.COLOURS.items()}
+"""BGR."""
 PLAIN: Final = (235, 235, 235)
 DARK: Final = (25, 25, 25)
 FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
