@@ -41,9 +41,9 @@ clean: ## Remove the environment and the caches
 	@touch $@
 
 .venv/runtime: .venv/pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[sample,report]'
+	$(BIN)/python -m pip install --quiet --editable '.[sample,report,dashboard]'
 	@touch $@
 
 .venv/dev: .venv/runtime pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[sample,sensors,signals,report,tables,training]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[sample,sensors,signals,report,dashboard,tables,training]' --group dev
 	@touch $@

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from common.artifact import DEFAULT_MODEL
 from common.biometrics_settings import BiometricsSettings
+from common.dashboard_settings import DashboardSettings
 from common.errors import AffectlineError
 from common.fusion_settings import FusionSettings
 from common.names import Name
@@ -16,7 +17,7 @@ from common.recording_settings import RecordingSettings
 
 Delivery = Literal["live", "lossless"]
 Pace = Literal["realtime", "fast"]
-Display = Literal["none", "window", "mp4"]
+Display = Literal["none", "window", "mp4", "browser"]
 Backend = Literal["litert", "tensorflow"]
 
 DEFAULT_PORT: Final = 5555
@@ -152,7 +153,8 @@ class SinkSettings(Settings):
 
     out: Path | None = None
     """Session folder; ``sessions/<time>-<stream>`` by default."""
-    display: Display = "none"
+    display: Display | None = None
+    """None: a page in the browser where a camera is watched and there is no screen, else none."""
 
 
 class TimedMarker(Settings):
@@ -182,6 +184,7 @@ class PipelineSettings(Settings):
     biometrics: tuple[BiometricsSettings, ...] = ()
     fusion: FusionSettings = FusionSettings()
     sink: SinkSettings = SinkSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     recording: RecordingSettings = RecordingSettings()
 
     @field_validator("sources")

@@ -4,7 +4,15 @@ import typer
 
 from services.commands.looking import doctor, schema, subscribe
 from services.commands.marking import mark
-from services.commands.processes import capture, classifier, detector, fusion, hub, sink
+from services.commands.processes import (
+    capture,
+    classifier,
+    dashboard,
+    detector,
+    fusion,
+    hub,
+    sink,
+)
 from services.commands.reporting import export, report
 from services.commands.sensing import biometrics, lsl_outlet
 from services.commands.sessions import check, info, record, replay, sessions
@@ -20,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    up, hub, capture, detector, classifier, sink, mark, subscribe, schema, doctor,
+    up, hub, capture, detector, classifier, sink, dashboard, mark, subscribe, schema, doctor,
     biometrics, fusion, lsl_outlet, record, replay, sessions, info, check, report, export,
 ):  # fmt: skip
     app.command()(command)

@@ -1,7 +1,9 @@
 """What `affectline up` shall start: names, defaults, and the processes of a pipeline."""
 
 import os
+import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ def plan(settings: PipelineSettings) -> list[Task]:
         *analysers(settings),
     ]
     tasks += [fusion(settings)] if settings.biometrics else []
+    tasks += dashboard(settings)
     capture = settings.capture.model_dump(mode="json")
     for source in settings.sources:
         what = {
@@ -44,12 +47,20 @@ def writers(settings: PipelineSettings, *, fused: bool) -> list[Task]:
     expected = [source.name for source in settings.sources]
     about = describe_run(settings)
     folder = {"folder": str(settings.sink.out), "expected": expected, "about": about}
-    tasks = [Task("sink", "sink", folder | {"display": settings.sink.display})]
+    shown = "none" if settings.sink.display in (None, "browser") else settings.sink.display
+    tasks = [Task("sink", "sink", folder | {"display": shown})]
     if settings.recording.record:
         closers = ("sink", "fusion") if fused else ("sink",)
         more = {"privacy": settings.recording.privacy, "closers": closers}
         tasks.append(Task("recorder", "recorder", folder | more))
     return tasks
+
+
+def dashboard(settings: PipelineSettings) -> list[Task]:
+    """The page in the browser, where it is wanted."""
+    if settings.sink.display != "browser":
+        return []
+    return [Task("dashboard", "dashboard", {"settings": settings.model_dump(mode="json")})]
 
 
 def analysers(settings: PipelineSettings) -> list[Task]:
@@ -132,7 +143,7 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
     sources = settings.sources or name_sources(["sample"])
     live = any(is_live(source.source) for source in sources)
     delivery: Delivery = settings.delivery or ("live" if live else "lossless")
-    watched = settings.sink.display == "window"
+    watched = settings.sink.display in ("window", "browser")
     pace: Pace = settings.pace or ("realtime" if watched or delivery == "live" else "fast")
     out = settings.sink.out
     if out is None:
@@ -152,6 +163,28 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
             "sink": settings.sink.model_copy(update={"out": out.absolute()}),
         }
     )
+
+
+def choose_display(settings: PipelineSettings, *, attended: bool) -> PipelineSettings:
+    """Fill in where the pictures are shown, where nobody said so (decision 7).
+
+    Args:
+        settings: With the sources that were named.
+        attended: A person has started it and may want to look.
+    """
+    if settings.sink.display is not None:
+        return settings
+    live = any(is_live(source.source) for source in settings.sources)
+    wanted = live and attended and not has_screen() and find_spec("nicegui") is not None
+    sink = settings.sink.model_copy(update={"display": "browser" if wanted else "none"})
+    return settings.model_copy(update={"sink": sink})
+
+
+def has_screen() -> bool:
+    """Whether a window could be opened here."""
+    if sys.platform != "linux":
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _holds_something(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from common.config import PipelineSettings, SourceSettings
 from common.errors import AffectlineError
 from common.session_reading import SessionReader
 from services.children import Task
-from services.planning import analysers, complete, fusion, writers
+from services.planning import analysers, complete, dashboard, fusion, writers
 from services.replay import ReplaySettings
 
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -88,5 +88,6 @@ def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Task
     if replay.reanalyse:
         tasks += [*analysers(settings), fusion(settings)]
     consumers = tuple(task.name for task in tasks if task.kind != "hub")
+    tasks += dashboard(settings)
     arguments = replay.model_copy(update={"consumers": consumers}).model_dump(mode="json")
     return [*tasks, Task("replay", "replay", arguments)]

@@ -17,6 +17,7 @@ from common.config import (
     Delivery,
     DetectorSettings,
     HubSettings,
+    PipelineSettings,
     SourceSettings,
 )
 from common.errors import explain_import
@@ -96,6 +97,12 @@ def _replay(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
     return replay.run(replay.ReplaySettings.model_validate(given), hub, delivery)
 
 
+def _dashboard(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services.dashboard import stage
+
+    return stage.run(PipelineSettings.model_validate(given["settings"]), hub, delivery)
+
+
 KINDS: Final[dict[str, Callable[[HubSettings, Delivery, Arguments], int]]] = {
     "hub": _hub,
     "capture": _capture,
@@ -106,6 +113,7 @@ KINDS: Final[dict[str, Callable[[HubSettings, Delivery, Arguments], int]]] = {
     "sink": _sink,
     "recorder": _recorder,
     "replay": _replay,
+    "dashboard": _dashboard,
 }
 
 

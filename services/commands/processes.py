@@ -115,6 +115,34 @@ def fusion(
     raise typer.Exit(stage.run(settings.fusion, settings.hub, mode))
 
 
+def dashboard(
+    host: Annotated[
+        str | None, typer.Option(help="Where the page is served.  [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Its port.  [default: 8080]")
+    ] = None,
+    config_file: ConfigFile = None,
+    hub: HubAddress = None,
+    delivery: DeliveryMode = None,
+) -> None:
+    """Serve the page in the browser: pictures, curves, recordings, replays.
+
+    Example: affectline dashboard --hub 192.168.1.20
+    """
+    from common.dashboard_settings import DEFAULT_DASHBOARD_PORT
+    from services.dashboard import stage
+
+    settings = read_settings(config_file, hub)
+    chosen = change(
+        settings.dashboard,
+        host=host,
+        port=port or settings.dashboard.port or DEFAULT_DASHBOARD_PORT,
+    )
+    settings = settings.model_copy(update={"dashboard": chosen})
+    raise typer.Exit(stage.run(settings, settings.hub, delivery or settings.delivery or "live"))
+
+
 def sink(
     out: Annotated[
         Path | None, typer.Option(help="The session folder.  [default: sessions/<time>]")
@@ -137,5 +165,7 @@ def sink(
     folder = out or settings.sink.out or Path("sessions") / time.strftime("%Y%m%d-%H%M%S")
     mode = delivery or settings.delivery or "live"
     about = describe_run(settings.model_copy(update={"delivery": mode}))
-    shown = display or settings.sink.display
+    shown = display or settings.sink.display or "none"
+    if shown == "browser":
+        shown = "none"  # a process of its own: affectline dashboard
     raise typer.Exit(stage.run(folder, (), shown, about, settings.hub, mode))

@@ -33,7 +33,11 @@ def up(
         Pace | None, typer.Option(help="Files: at their own rate, or as fast as they are consumed.")
     ] = None,
     display: Annotated[
-        config.Display | None, typer.Option(help="Show the overlay in a window, or write an MP4.")
+        config.Display | None,
+        typer.Option(
+            help="Show it in a window or in the browser, or write an MP4.  [default: browser for "
+            "cameras where there is no screen]"
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -82,7 +86,7 @@ def up(
         ),
         classifier=change(settings.classifier, instances=classifiers, model=model, backend=backend),
     )
-    settings = planning.complete(settings)
+    settings = planning.complete(planning.choose_display(settings, attended=not as_json))
     code = summary.run(settings, as_json=as_json)
     folder = settings.sink.out
     if settings.recording.report and folder and (folder / "session.mcap").exists():

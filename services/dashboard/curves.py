@@ -1,0 +1,132 @@
+"""The curves of the last minutes: what pages get when they come, and what is added as it comes."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
+
+from common.messages import Emotion, Marker
+from common.senses import Samples, State, sample_times
+from common.wire import Message
+from services.dashboard.pictures import rounded
+
+KEPT_MS: Final = 300_000
+STEP_MS: Final = 200
+"""Points of one curve are at least so far apart: nobody sees more in a curve of a minute."""
+BACK_MS: Final = 2_000
+"""A point so much earlier than the last one is another time: a film that begins again."""
+MARKERS_KEPT: Final = 200
+FROM_BEATS: Final = "/min, from beats"
+SIGNALS: Final = ("heart_rate", "skin_conductance")
+
+Point = list[float | None]
+"""Milliseconds since the Unix epoch, and one value or seven."""
+
+
+class Curve:
+    """One curve."""
+
+    def __init__(self, unit: str = "", *, synthetic: bool = False) -> None:
+        self.unit, self.synthetic = unit, synthetic
+        self.points: deque[Point] = deque()
+        self.fresh: list[Point] = []
+
+    def add(self, at_ms: float, values: list[float]) -> bool:
+        """Add a point, if it is time for one; False where time went back."""
+        last = self.points[-1][0] if self.points else None
+        if last is not None and at_ms < last - BACK_MS:
+            return False
+        if last is not None and at_ms < last + STEP_MS:
+            return True
+        point: Point = [round(at_ms), *values]
+        self.points.append(point)
+        self.fresh.append(point)
+        while self.points[-1][0] - self.points[0][0] > KEPT_MS:  # type: ignore[operator]
+            self.points.popleft()
+        return True
+
+    def about(self) -> dict[str, Any]:
+        """What the browser writes beside it."""
+        return {"unit": self.unit, "synthetic": self.synthetic}
+
+
+class Curves:
+    """All curves of one hub, and its markers."""
+
+    def __init__(self) -> None:
+        self._curves: dict[str, Curve] = {}
+        self._markers: deque[dict[str, Any]] = deque(maxlen=MARKERS_KEPT)
+        self._fresh_markers: list[dict[str, Any]] = []
+        self._is_reset = False
+
+    def take(self, message: Message) -> None:
+        """Take in a message, if it is one that a curve is made of."""
+        if isinstance(message, Marker):
+            self._mark(message)
+            return
+        for name, curve, at_ms, values in self._points(message):
+            if not self._curves.setdefault(name, curve).add(at_ms, values):
+                self.clear()
+                self._curves.setdefault(name, curve).add(at_ms, values)
+
+    def clear(self) -> None:
+        """Begin anew, here and on the pages."""
+        self._curves.clear()
+        self._markers.clear()
+        self._fresh_markers.clear()
+        self._is_reset = True
+
+    def fresh(self) -> dict[str, Any] | None:
+        """What has come since the last call, for pages that have all before; None: nothing."""
+        series = {name: c.about() | {"points": c.fresh} for name, c in self._curves.items()}
+        series = {name: about for name, about in series.items() if about["points"]}
+        for curve in self._curves.values():
+            curve.fresh = []
+        markers, self._fresh_markers = self._fresh_markers, []
+        is_reset, self._is_reset = self._is_reset, False
+        if not (series or markers or is_reset):
+            return None
+        return {"kind": "curves", "reset": is_reset, "series": series, "markers": markers}
+
+    def history(self) -> dict[str, Any]:
+        """For a page that has just come: everything but what `fresh` will still bring."""
+        series = {
+            name: curve.about() | {"points": list(curve.points)[: -len(curve.fresh) or None]}
+            for name, curve in self._curves.items()
+        }
+        markers = list(self._markers)[: -len(self._fresh_markers) or None]
+        return {"kind": "curves", "reset": True, "series": series, "markers": markers}
+
+    def _mark(self, marker: Marker) -> None:
+        told = {"at": marker.at / 1e6, "label": marker.label, "source": marker.source}
+        self._markers.append(told)
+        self._fresh_markers.append(told)
+
+    def _points(self, message: Message) -> Iterator[tuple[str, Curve, float, list[float]]]:
+        if isinstance(message, Emotion):
+            for face in message.faces:
+                if face.smoothed is not None:
+                    name = f"emotion/{message.stream}/{face.track}"
+                    values = rounded(face.smoothed) or []
+                    yield name, Curve("share"), message.captured_at / 1e6, values
+        elif isinstance(message, Samples) and message.signal in SIGNALS:
+            curve = Curve(message.unit, synthetic=message.synthetic)
+            name = f"{message.signal}/{message.subject}"
+            if name in self._curves:  # until now it was made of something else
+                self._curves[name].unit = message.unit
+            for at, value in zip(sample_times(message), message.values, strict=True):
+                yield name, curve, at / 1e6, [round(value, 3)]
+        elif isinstance(message, State):
+            yield from self._state(message)
+
+    def _state(self, state: State) -> Iterator[tuple[str, Curve, float, list[float]]]:
+        at_ms = state.at / 1e6
+        if state.nervousness is not None:
+            curve = Curve("0 to 100", synthetic=state.synthetic)
+            yield f"nervousness/{state.subject}", curve, at_ms, [round(state.nervousness, 1)]
+        heart = state.signals.get("heart")
+        # Devices that send beats or waves alone: what fusion makes of them
+        if heart and heart.value is not None and heart.unit == "/min":
+            told = self._curves.get(f"heart_rate/{state.subject}")
+            if told is None or told.unit == FROM_BEATS:
+                curve = Curve(FROM_BEATS, synthetic=state.synthetic)
+                yield f"heart_rate/{state.subject}", curve, at_ms, [round(heart.value, 1)]

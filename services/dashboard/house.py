@@ -1,0 +1,133 @@
+"""Everything that the pages are about, in one place: what is live, recorded and replayed."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Literal
+
+from common.clock import now_ns
+from common.config import Delivery, PipelineSettings
+from common.errors import AffectlineError
+from common.messages import Marker
+from services.dashboard.channel import Channel
+from services.dashboard.playback import Playback
+from services.dashboard.recordings import Recordings
+from services.dashboard.shelf import Shelf
+
+Feed = Literal["live", "replay"]
+TICK_S: Final = 0.2
+RECORDER_PATIENCE_S: Final = 0.5
+
+
+class House:
+    """What the pages show and do. Lives in the server's event loop.
+
+    Args:
+        settings: The pipeline's, as far as they are known here.
+        delivery: The pipeline's.
+        publish: Says something on the live bus.
+        now: The hub's time, in ns since the Unix epoch.
+    """
+
+    live: Channel
+    replay: Channel | None = None
+    playback: Playback | None = None
+
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        delivery: Delivery,
+        publish: Callable[[Marker], None],
+        now: Callable[[], int] = now_ns,
+    ) -> None:
+        self.settings = settings
+        self._publish, self._now = publish, now
+        self.shelf = Shelf(settings.dashboard.sessions, self._in_use)
+        self.recordings = Recordings(settings, delivery, self.shelf)
+
+    async def open(self) -> None:
+        """Begin to listen."""
+        self.live = Channel(self.settings.hub)
+        self._ticking = asyncio.create_task(self._tick())
+
+    async def close(self) -> None:
+        """End everything that was begun here."""
+        self._ticking.cancel()
+        await self.close_replay()
+        await self.live.close()
+        self.recordings.close(RECORDER_PATIENCE_S)
+        self.shelf.close()
+
+    def channel(self, feed: str) -> Channel | None:
+        """The hub that a page wants to listen to; None where there is none."""
+        return {"live": self.live, "replay": self.replay}.get(feed)
+
+    def mark(self, label: str) -> None:
+        """Set a marker, now.
+
+        Raises:
+            AffectlineError: It has no label, or too long a one.
+        """
+        label = label.strip() or "marker"
+        if len(label) > 1000:
+            raise AffectlineError("the marker's label is too long", "1000 characters at most")
+        session = self.recordings.current.name if self.recordings.current else "session"
+        self._publish(Marker(session=session, at=self._now(), label=label, source="page"))
+
+    async def open_replay(self, name: str) -> None:
+        """Replay a session; another one that was replayed ends.
+
+        Raises:
+            AffectlineError: It cannot be.
+        """
+        place = self.shelf.session(name)
+        await self.close_replay()
+        self.playback = await asyncio.to_thread(Playback, place, self.settings.hub)
+        self.replay = Channel(self.playback.hub)
+
+    async def close_replay(self) -> None:
+        """End the replay."""
+        playback, channel = self.playback, self.replay
+        self.playback = self.replay = None
+        if channel:
+            await channel.close()
+        if playback:
+            await asyncio.to_thread(playback.close)
+
+    async def seek(self, seconds: float, rate: float | None = None) -> None:
+        """Have the replay go on somewhere else, or at another rate."""
+        playback, channel = self.playback, self.replay
+        if playback and channel:
+            await asyncio.to_thread(playback.play_from, seconds, rate)
+            channel.clear()
+
+    async def pause(self) -> None:
+        """Pause the replay, or have it go on."""
+        playback, channel = self.playback, self.replay
+        if playback and channel:
+            if playback.progress.has_ended:
+                channel.clear()
+            await asyncio.to_thread(playback.pause)
+
+    def position(self) -> float:
+        """Where the replay is, in seconds; 0 where there is none."""
+        if self.playback is None or self.replay is None:
+            return 0.0
+        return self.playback.position(self.replay.ear.position_ns)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.recordings.tick()
+            if self.playback:
+                self.playback.tick()
+
+    def _in_use(self) -> dict[str, str]:
+        """Sessions that must not be deleted now, and why."""
+        found = {}
+        if self.settings.sink.out:
+            found[self.settings.sink.out.name] = "is being written by the pipeline"
+        if self.recordings.current:
+            found[self.recordings.current.name] = "is being recorded"
+        if self.playback:
+            found[self.playback.name] = "is being replayed"
+        return found

@@ -1,0 +1,90 @@
+"""What the server gives beside the pages: the live socket, snapshots, reports."""
+
+import io
+import json
+import zipfile
+from typing import Annotated, Final
+
+from fastapi import FastAPI, Query, WebSocket
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import FileResponse, PlainTextResponse, Response
+
+from common.errors import AffectlineError
+from common.messages import describe
+from services.dashboard.doors import REFUSED
+from services.dashboard.house import House
+from services.dashboard.pictures import Pair
+from services.dashboard.shelf import REPORT
+from services.dashboard.theme import STYLE_URL, WEB
+
+FRAMES_MAX: Final = 16
+REPORT_POLICY: Final = (
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline' "
+    "'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+)
+"""A report is a file that anybody may have put there: it gets no origin, no cookie, no network."""
+
+
+def add_routes(app: FastAPI, house: House) -> None:
+    """Have the server answer for them."""
+
+    @app.websocket("/feed/{feed}")
+    async def listen(socket: WebSocket, feed: str) -> None:
+        channel = house.channel(feed)
+        if channel is None:
+            await socket.close(REFUSED)
+        else:
+            await channel.audience.welcome(socket, channel.history)
+
+    @app.get("/snapshot")
+    async def snapshot(
+        feed: str, viewer: str, frame: Annotated[list[str], Query(max_length=FRAMES_MAX)]
+    ) -> Response:
+        channel = house.channel(feed)
+        who = channel.audience.viewers.get(viewer) if channel else None
+        found = [who.find(*identity) for text in frame if who and (identity := identify(text))]
+        pairs = [pair for pair in found if pair]
+        if not pairs:
+            return PlainTextResponse("This picture is not on the page any more.", 404)
+        return Response(
+            pack(pairs),
+            media_type="application/zip",
+            headers={
+                "content-disposition": 'attachment; filename="snapshot.zip"',
+                "cache-control": "no-store",
+            },
+        )
+
+    @app.get("/report/{name}")
+    async def report(name: str) -> Response:
+        try:
+            path = house.shelf.session(name) / REPORT
+        except AffectlineError as error:
+            return PlainTextResponse(str(error), 404)
+        if path.is_symlink() or not path.is_file():
+            return PlainTextResponse(f"There is no report on {name}.", 404)
+        headers = {"content-security-policy": REPORT_POLICY, "cache-control": "no-store"}
+        return FileResponse(path, media_type="text/html", headers=headers)
+
+    app.mount(STYLE_URL, StaticFiles(directory=WEB))
+
+
+def identify(text: str) -> tuple[str, int, int] | None:
+    """A frame's identity, from ``stream:epoch:seq``; None where it is none."""
+    parts = text.split(":")
+    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 20 for part in parts[1:]):
+        return None
+    return parts[0], int(parts[1]), int(parts[2])
+
+
+def pack(pairs: list[Pair]) -> bytes:
+    """A ZIP file with each picture as it was analysed, and everything that was said about it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:  # JPEG files do not shrink
+        for pair in pairs:
+            stem = f"{pair.stream}-{pair.emotion.seq:06d}"
+            picture = pair.jpeg()
+            if picture:
+                archive.writestr(f"{stem}.jpg", picture)
+            archive.writestr(f"{stem}.json", json.dumps(describe(pair.emotion), indent=2))
+    return file.getvalue()

@@ -1,0 +1,94 @@
+"""The dashboard process' stage: the web server beside the runtime's own loop.
+
+What it hears comes from the hub's outlet, as with any other tool, so that it can never hold the
+pipeline up; what is said on the page (markers) goes out over the bus.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from common.config import Delivery, HubSettings, PipelineSettings
+from common.errors import AffectlineError
+from common.messages import Marker, Packet
+from common.runtime import Stage, run_service
+
+MARKERS_KEPT: Final = 100
+"""Markers that wait for a hub that is away."""
+
+
+class Dashboard(Stage):
+    """Serves the page.
+
+    Args:
+        settings: The pipeline's, as far as they are known here.
+        delivery: The pipeline's.
+    """
+
+    tick_ms = 500
+    measured = None
+
+    def __init__(self, settings: PipelineSettings, delivery: Delivery) -> None:
+        self._settings, self._delivery = settings, delivery
+        self._said: deque[Marker] = deque(maxlen=MARKERS_KEPT)
+
+    def setup(self) -> None:
+        try:
+            from services.dashboard.house import House
+            from services.dashboard.server import Web
+        except ImportError as error:
+            raise AffectlineError(
+                f"the dashboard needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
+            ) from error
+        around = self.around
+        self._house = House(self._settings, self._delivery, self._say, lambda: around.now())
+        self._web = Web(self._settings.dashboard, self._house)
+        self._web.start()
+        self._tell()
+
+    def tick(self) -> Iterator[Packet]:
+        if self._web.failure or not self._web.is_alive():
+            raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
+        for _ in range(len(self._said)):  # one that is refused comes back
+            yield Packet(self._said.popleft())
+        live = getattr(self._house, "live", None)  # made when the server has started
+        if live:
+            self.around.counters["in"] = live.ear.heard
+            self.around.counters["viewers"] = len(live.audience.viewers)
+
+    def refused(self, packet: Packet) -> Iterable[Packet]:
+        if isinstance(packet.message, Marker):
+            self._said.appendleft(packet.message)
+        return ()
+
+    def cleanup(self) -> None:
+        if hasattr(self, "_web"):
+            self._web.stop()
+
+    def _say(self, marker: Marker) -> None:
+        """Called by the web server's thread."""
+        self._said.append(marker)
+        self.around.wake()
+
+    def _tell(self) -> None:
+        """Say once where the page is, and what opens it."""
+        from services.dashboard.server import token_path
+
+        token = self._web.token
+        lines = [f"dashboard: {self._web.url}"]
+        if token and token.is_new:
+            lines = [f"dashboard: {self._web.url}?token={token.text}"]
+        if token:
+            lines.append(f"its token is kept in {token_path(self._settings.dashboard)}")
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+
+
+def run(settings: PipelineSettings, hub: HubSettings, delivery: Delivery) -> int:
+    """Be the dashboard process; return the exit code.
+
+    Its own delivery is always live: nobody waits for it, and it for nobody.
+    """
+    settings = settings.model_copy(update={"hub": hub})
+    return run_service(Dashboard(settings, delivery), "dashboard", hub, "live")

@@ -1,0 +1,17 @@
+// Single keys, as long as nobody is typing or choosing.
+
+const TYPING = "input, textarea, select, [contenteditable], [role=dialog]";
+
+// Call actions[key] when that key is pressed; returns how to end it.
+export function onKeys(actions) {
+  const listener = (event) => {
+    if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.target instanceof Element && event.target.closest(TYPING)) return;
+    const action = actions[event.key.toLowerCase()];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  };
+  document.addEventListener("keydown", listener);
+  return () => document.removeEventListener("keydown", listener);
+}

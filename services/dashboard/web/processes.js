@@ -1,0 +1,56 @@
+// How every process and every sensor is.
+import { link } from "affectline-dashboard";
+
+export default {
+  template: `
+    <div class="af-processes">
+      <ul v-if="lost.length" class="af-lost" role="alert">
+        <li v-for="one in lost" :key="one.name"><strong>sensor lost</strong> {{ one.name }}:
+          {{ one.detail }}</li>
+      </ul>
+      <div v-if="sensors.length" class="af-scroll"><table>
+        <caption>Sensors</caption>
+        <tr><th>person</th><th>signal</th><th class="num">value</th><th class="num">quality</th>
+          <th>state</th></tr>
+        <tr v-for="one in sensors" :key="one.subject + one.signal"
+            :class="{ bad: one.word }">
+          <th>{{ one.subject }}</th><td>{{ one.signal.replaceAll("_", " ") }}</td>
+          <td class="num">{{ one.value }} {{ one.unit }}</td>
+          <td class="num">{{ Math.round(100 * one.quality) }} %</td>
+          <td>{{ one.word ? one.word + ": " + one.detail : one.synthetic ? "made up" : "ok" }}</td>
+        </tr></table></div>
+      <div v-if="services.length" class="af-scroll"><table>
+        <caption>Processes</caption>
+        <tr><th>process</th><th>state</th><th class="num">messages/s</th>
+          <th class="num">latency p50, p95</th><th class="num">skipped</th></tr>
+        <tr v-for="one in services" :key="one.name" :class="{ bad: one.state !== 'ready' }"
+            :data-service="one.name">
+          <th>{{ one.name }}</th>
+          <td>{{ one.state }}<span v-if="one.detail">: {{ one.detail }}</span></td>
+          <td class="num">{{ one.rate }}</td>
+          <td class="num">{{ one.p50 === null ? "" : one.p50 + ", " + one.p95 + " ms" }}</td>
+          <td class="num">{{ one.skipped }}</td>
+        </tr></table></div>
+      <p v-if="!services.length">Nothing is heard from any process.</p>
+    </div>`,
+  data() {
+    return { services: [], sensors: [], lost: [] };
+  },
+  mounted() {
+    this.endings = [
+      link.on("standing", (standing) => {
+        this.services = standing.services;
+        this.sensors = standing.sensors;
+        this.lost = standing.lost_sensors;
+      }),
+      link.on("gone", () => {
+        this.services = [];
+        this.sensors = [];
+        this.lost = [];
+      }),
+    ];
+  },
+  unmounted() {
+    this.endings.forEach((end) => end());
+  },
+};

@@ -1,0 +1,86 @@
+"""Curves: thinned out, told once, and told again to who comes late."""
+
+from common.messages import Emotion, Marker
+from common.senses import Samples, Share, State
+from services.dashboard.curves import BACK_MS, KEPT_MS, STEP_MS, Curves
+from tests.samples import EMOTION
+
+MS = 1_000_000
+
+
+def emotion(at_ms: int) -> Emotion:
+    return EMOTION.model_copy(update={"captured_at": at_ms * MS})
+
+
+def heart(at_ms: int, value: float) -> Samples:
+    return Samples(
+        subject="anna", signal="heart_rate", unit="/min", epoch=1, seq=0, at=at_ms * MS,
+        offsets=(0,), values=(value,),
+    )  # fmt: skip
+
+
+def state(at_ms: int, rate: float) -> State:
+    signals = {"heart": Share(value=rate, unit="/min", quality=1.0)}
+    return State(subject="anna", at=at_ms * MS, nervousness=12.34, signals=signals)
+
+
+def test_points_are_told_once_and_no_closer_than_anybody_can_see() -> None:
+    curves = Curves()
+    for at_ms in range(10_000, 12_000, 40):
+        curves.take(emotion(at_ms))
+    news = curves.fresh()
+    assert news is not None
+    points = news["series"]["emotion/drive/1"]["points"]
+    assert [point[0] for point in points] == list(range(10_000, 12_000, STEP_MS))
+    assert abs(sum(points[0][1:]) - 1) < 1e-3
+    assert curves.fresh() is None
+
+
+def test_a_late_page_gets_what_was_before_and_nothing_twice() -> None:
+    curves = Curves()
+    curves.take(heart(1_000, 60))
+    curves.fresh()
+    curves.take(heart(2_000, 61))
+    curves.take(Marker(session="s", at=2_500 * MS, label="<b>now</b>"))
+    before, news = curves.history(), curves.fresh()
+    assert news is not None
+    assert before["series"]["heart_rate/anna"]["points"] == [[1_000, 60]]
+    assert news["series"]["heart_rate/anna"]["points"] == [[2_000, 61]]
+    assert (before["markers"], len(news["markers"])) == ([], 1)
+    assert curves.history()["markers"][0]["label"] == "<b>now</b>"
+
+
+def test_only_the_last_minutes_are_kept() -> None:
+    curves = Curves()
+    for second in range(0, 2 * KEPT_MS // 1000):
+        curves.take(heart(second * 1000, 60))
+    curves.fresh()
+    points = curves.history()["series"]["heart_rate/anna"]["points"]
+    assert points[-1][0] - points[0][0] <= KEPT_MS
+
+
+def test_time_that_goes_back_begins_anew() -> None:
+    curves = Curves()
+    curves.take(heart(10_000, 60))
+    curves.take(emotion(10_000))
+    curves.fresh()
+    curves.take(heart(10_000 - BACK_MS - 1, 70))
+    news = curves.fresh()
+    assert news is not None
+    assert news["reset"]
+    assert list(news["series"]) == ["heart_rate/anna"]
+
+
+def test_the_heart_rate_is_what_the_device_says_or_what_fusion_makes_of_its_beats() -> None:
+    curves = Curves()
+    curves.take(state(1_000, 64.0))
+    news = curves.fresh()
+    assert news is not None
+    assert news["series"]["heart_rate/anna"]["unit"] == "/min, from beats"
+    assert news["series"]["nervousness/anna"]["points"] == [[1_000, 12.3]]
+    curves.take(heart(2_000, 61))
+    curves.take(state(3_000, 64.0))
+    news = curves.fresh()
+    assert news is not None
+    told = news["series"]["heart_rate/anna"]
+    assert (told["unit"], told["points"]) == ("/min", [[2_000, 61]])
