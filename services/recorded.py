@@ -1,7 +1,7 @@
 """A session file's messages, for tools that look at them."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common import codec
@@ -9,14 +9,20 @@ from common.errors import InvalidMessage
 from common.messages import Packet
 from common.session_reading import SessionReader
 
+Tell = Callable[[Path, str], None]
 
-def packets(path: Path) -> Iterator[Packet]:
+
+def complain(path: Path, problem: str) -> None:
+    """Tell what cannot be read in one line on standard error."""
+    sys.stderr.write(f"affectline: {path}: {problem}; the rest was read\n")
+
+
+def packets(path: Path, tell: Tell = complain) -> Iterator[Packet]:
     """Yield what a session file holds, in the order in which it was recorded.
-
-    What cannot be read is told in one line on standard error.
 
     Args:
         path: The file, or its session folder.
+        tell: Called at the end, with the path and in words, where something cannot be read.
 
     Raises:
         AffectlineError: It is no recording.
@@ -32,4 +38,4 @@ def packets(path: Path) -> Iterator[Packet]:
     if invalid:
         problems.append(f"{invalid} messages of another version or damaged")
     if problems:
-        sys.stderr.write(f"affectline: {path}: {'; '.join(problems[:3])}; the rest was read\n")
+        tell(path, "; ".join(problems[:3]))

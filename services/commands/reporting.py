@@ -8,7 +8,9 @@ import typer
 
 from common.errors import AffectlineError
 from common.messages import Packet
+from common.session_reading import SessionReader
 from services.report.events import AFTER_S, BEFORE_S, responses
+from services.whole_file import whole_file
 
 SessionFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A recording (.mcap), or its session folder.")
@@ -44,17 +46,24 @@ def report_on(
     quiet: bool = False,
 ) -> None:
     """Write the report on a recording, and say its first paragraph."""
-    from services.recorded import packets
+    from services.recorded import complain, packets
+    from services.report.chart import in_order
     from services.report.page import page
     from services.report.series import gather
     from services.report.thumbnails import thumbnails
-    from services.report.words import paragraphs
+    from services.report.words import paragraphs, where_from
 
-    session = gather(packets(file))
-    pictures = thumbnails(session, packets(file)) if session.markers else []
-    found = responses(session.markers, session.series.values(), before, after)
+    problems: list[str] = []
+    session = gather(packets(file, lambda _, problem: problems.append(problem)))
+    pictures = thumbnails(session, packets(file, lambda *_: None)) if session.markers else []
+    found = responses(session.markers, in_order(session.series.values()), before, after)
     words = paragraphs(session)
-    write(path, page(name(file), session, words, found, pictures))
+    for problem in problems:
+        complain(file, problem)
+        words.append(f"The recording is not whole: {problem}. This page is about the rest.")
+    with SessionReader(file) as reader:
+        note = where_from(session, reader.about)
+    write(path, page(name(file), session, words, found, pictures, note))
     if not quiet:
         typer.echo(f"{path}\n{words[0]}")
 
@@ -105,8 +114,8 @@ def export_to(to: Form, messages: Iterable[Packet], folder: Path, stem: str) -> 
         from services.report.series import gather
 
         made = xdf.streams(gather(messages))
-        folder.mkdir(parents=True, exist_ok=True)
-        xdf.write(made, folder / f"{stem}.xdf")
+        if made:
+            xdf.write(made, folder / f"{stem}.xdf")
         return [folder / f"{stem}.xdf"] if made else []
     from services.export.tables import tables, write_csv, write_parquet
 
@@ -132,13 +141,10 @@ def write(path: Path, text: str) -> None:
     Raises:
         AffectlineError: It cannot be written.
     """
-    partial = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with whole_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise AffectlineError(
             f"cannot write --out {path} ({error.strerror})", "make room, or name another"
         ) from error

@@ -1,22 +1,19 @@
 """A session as tables: CSV files for people and R, Parquet for pandas."""
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from common.errors import AffectlineError
-from common.labels import LABELS
-from common.messages import Emotion, FaceEmotion, Marker, Packet
+from common.messages import Emotion, Marker, Packet
 from common.senses import Samples, State, sample_times
+from services.rows import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
+from services.whole_file import whole_file
 
 Row = dict[str, Any]
 Table = dict[str, list[Any]]
 """Columns of equal length by name."""
-FACE: Final = (
-    "track", "x", "y", "w", "h", "angle", "size", "blur", "brightness", "label", "confidence",
-)  # fmt: skip
 
 
 def tables(packets: Iterable[Packet]) -> dict[str, Table]:
@@ -50,36 +47,13 @@ def _rows(packet: Packet) -> tuple[str, Iterator[Row]]:
     if isinstance(message, State):
         return "states", iter([_state_row(message)])
     if isinstance(message, Marker):
-        return "markers", iter([_marker_row(message)])
+        return "markers", iter([dict(zip(MARKER_COLUMNS, marker_row(message), strict=True))])
     return "", iter(())
 
 
 def _emotion_rows(emotion: Emotion) -> Iterator[Row]:
-    frame = {
-        "stream": emotion.stream, "epoch": emotion.epoch, "seq": emotion.seq,
-        "captured_at": emotion.captured_at, "media_time": emotion.media_time,
-        "detected_at": emotion.detected_at, "classified_at": emotion.classified_at,
-    }  # fmt: skip
-    if not emotion.faces:
-        yield frame | _face_cells(None) | {"missing": emotion.missing}
-    for face in emotion.faces:
-        yield frame | _face_cells(face) | {"missing": face.missing or emotion.missing}
-
-
-def _face_cells(face: FaceEmotion | None) -> Row:
-    values: Iterable[Any] = [None] * len(FACE)
-    if face:
-        seen = face.quality
-        values = (
-            face.track, *face.box, face.angle, seen.size, seen.blur, seen.brightness, face.label,
-            face.confidence,
-        )  # fmt: skip
-    cells = dict(zip(FACE, values, strict=True))
-    nothing = (None,) * len(LABELS)
-    now = (face and face.probabilities) or nothing
-    smoothed = (face and face.smoothed) or nothing
-    cells |= dict(zip(LABELS, now, strict=True))
-    return cells | {f"{k}_smoothed": v for k, v in zip(LABELS, smoothed, strict=True)}
+    for face in emotion.faces or (None,):
+        yield dict(zip(COLUMNS, emotion_row(emotion, face), strict=True))
 
 
 def _sample_rows(samples: Samples) -> Iterator[Row]:
@@ -101,13 +75,6 @@ def _state_row(state: State) -> Row:
         for part in ("value", "baseline", "contribution", "quality", "reason"):
             row[f"{name}_{part}"] = getattr(share, part)
     return row
-
-
-def _marker_row(marker: Marker) -> Row:
-    return {
-        "session": marker.session, "at": marker.at, "label": marker.label,
-        "source": marker.source, "extra": json.dumps(marker.extra) if marker.extra else None,
-    }  # fmt: skip
 
 
 def write_csv(made: dict[str, Table], folder: Path) -> list[Path]:
@@ -144,13 +111,10 @@ def write_parquet(made: dict[str, Table], folder: Path) -> list[Path]:
 def _write(
     made: dict[str, Table], folder: Path, ending: str, write: Callable[[Path, Table], None]
 ) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, table in made.items():
         path = folder / f"{name}.{ending}"
-        # Under another name first: half a file must never look like a whole one.
-        partial = path.with_suffix(".part")
-        write(partial, table)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            write(partial, table)
         paths.append(path)
     return paths

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from common.labels import LABELS
 from services.report.series import Series, Session
+from services.whole_file import whole_file
 
 FILE_HEADER: Final = 1
 STREAM_HEADER: Final = 2
 SAMPLES: Final = 3
+CLOCK_OFFSET: Final = 4
 STREAM_FOOTER: Final = 6
 PIECE: Final = 10_000
 """Samples in one chunk."""
@@ -67,13 +69,11 @@ def _seconds(series: Series) -> NDArray[np.float64]:
 
 def write(made: Iterable[Stream], path: Path) -> None:
     """Write an XDF file; half a file never has its name."""
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as stream:
+    with whole_file(path) as partial, partial.open("wb") as stream:
         stream.write(b"XDF:")
         _chunk(stream, FILE_HEADER, b'<?xml version="1.0"?><info><version>1.0</version></info>')
         for number, each in enumerate(made, start=1):
             _write_stream(stream, number, each)
-    partial.replace(path)
 
 
 def _write_stream(file: BinaryIO, number: int, stream: Stream) -> None:
@@ -92,6 +92,8 @@ def _write_stream(file: BinaryIO, number: int, stream: Stream) -> None:
                 content.append(stream.values[i].astype("<f8").tobytes())
         _chunk(file, SAMPLES, b"".join(content))
     first, last = (stream.times[0], stream.times[-1]) if count else (0.0, 0.0)
+    for at in (first - 1, last + 1):  # all went by one clock; pyxdf warns where nobody says so
+        _chunk(file, CLOCK_OFFSET, identity + struct.pack("<dd", at, 0.0))
     footer = (
         '<?xml version="1.0"?><info>'
         f"<first_timestamp>{first:.9f}</first_timestamp><last_timestamp>{last:.9f}</last_timestamp>"

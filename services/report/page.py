@@ -4,31 +4,13 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from string import Template
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from common.errors import AffectlineError
-from common.labels import LABELS
 from common.messages import Marker
+from services.report.chart import chart
 from services.report.events import Response
-from services.report.series import Series, Session
+from services.report.series import Session
 from services.report.words import clock
-
-COLOURS: Final = dict(
-    zip(
-        LABELS,
-        ("#d62728", "#8c564b", "#9467bd", "#f2b701", "#1f77b4", "#ff7f0e", "#9aa0a6"),
-        strict=True,
-    )
-)
-"""Red for anger, yellow for happiness, blue for sadness: as people paint them."""
-POINTS: Final = 4000
-"""Points of a curve that a page carries; more are thinned out, with every peak kept."""
-GAP_S: Final = 3.0
-"""Values further apart are not joined by a line."""
-ROW_PX: Final = 190
 
 PAGE: Final = Template("""<!doctype html>
 <html lang="en">
@@ -42,6 +24,7 @@ h1 { font-size: 1.1rem; font-weight: normal; color: #5a626c; overflow-wrap: anyw
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem }
 p { max-width: 46rem }
 .lead { font-size: 1.25rem; line-height: 1.4 }
+.note { font-size: .85rem; color: #5a626c }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { white-space: nowrap; text-align: right; padding: .25rem .7rem;
@@ -56,6 +39,7 @@ figcaption { font-size: .85rem; line-height: 1.3; overflow-wrap: anywhere }
 </style>
 <h1>$title</h1>
 $words
+<p class=note>$note</p>
 <h2>Over time</h2>
 <p>Drag over a stretch to look at it more closely, double-click to see everything again; a click in
 the legend hides a curve.</p>
@@ -75,6 +59,7 @@ def page(
     words: Sequence[str],
     responses: Iterable[Response],
     pictures: Sequence[bytes | None],
+    note: str = "",
 ) -> str:
     """The whole page.
 
@@ -84,6 +69,7 @@ def page(
         words: Paragraphs; the first says the most important.
         responses: A row for each marker and signal.
         pictures: A JPEG file for each marker, or None.
+        note: Where and how it was recorded.
 
     Raises:
         AffectlineError: plotly is not installed.
@@ -94,107 +80,10 @@ def page(
     return PAGE.substitute(
         title=escape(title),
         words=said,
+        note=escape(note),
         chart=chart(session),
         markers="\n".join(_markers(session, list(responses), pictures)),
     )
-
-
-def chart(session: Session) -> str:
-    """All curves under each other on one time axis, as a piece of HTML with plotly inside."""
-    try:
-        import plotly.graph_objects as go
-        from plotly.subplots import make_subplots
-    except ImportError as error:
-        raise AffectlineError(
-            "a report needs plotly, which is not installed", "pip install 'affectline[report]'"
-        ) from error
-    rows = list(_rows(session))
-    if not rows:
-        return "<p>Nothing that changes over time was recorded.</p>"
-    figure = make_subplots(
-        rows=len(rows), shared_xaxes=True, vertical_spacing=0.35 / (len(rows) + 4),
-        subplot_titles=[title for title, _ in rows],
-    )  # fmt: skip
-    for number, (_, curves) in enumerate(rows, start=1):
-        for series, style in curves:
-            times, values = thin(series)
-            figure.add_trace(
-                go.Scatter(x=_elapsed(times, session), y=values, name=series.name, **style),
-                row=number, col=1,
-            )  # fmt: skip
-    for index, marker in enumerate(session.markers):
-        at = _elapsed(np.array([marker.at]), session)[0]
-        figure.add_vline(at, line_dash="dot", line_color="#1c2024", line_width=1)
-        figure.add_annotation(
-            x=at, y=1, yref="paper", yshift=30 + 14 * (index % 2), showarrow=False,
-            text=escape(marker.label[:30]), font_size=11,
-        )  # fmt: skip
-    figure.update_xaxes(tickformat="%H:%M:%S", hoverformat="%H:%M:%S.%L")
-    figure.update_layout(
-        height=110 + ROW_PX * len(rows), template="plotly_white", hovermode="x unified",
-        margin={"l": 50, "r": 20, "t": 90, "b": 40},
-    )  # fmt: skip
-    html: str = figure.to_html(full_html=False, include_plotlyjs=True)
-    return html
-
-
-Curve = tuple[Series, dict[str, Any]]
-ORDER: Final = ("heart_rate", "skin_conductance", "arousal", "valence")
-LINE: Final = {"mode": "lines", "line": {"width": 1.4}}
-
-
-def _rows(session: Session) -> Iterator[tuple[str, list[Curve]]]:
-    """The pictures from top to bottom: title and curves."""
-    told = {
-        name: series for name, series in session.series.items() if name.endswith(" nervousness")
-    }
-    if told:
-        yield "Nervousness, 0 to 100", [(series, LINE) for series in told.values()]
-    for stream, shares in session.emotions.items():
-        yield (
-            f"Expression in {stream}: share of each emotion",
-            [
-                (series, {
-                    "mode": "lines", "stackgroup": stream, "line": {"width": 0},
-                    "fillcolor": COLOURS[label], "legendgroup": label,
-                })
-                for label, series in shares.items()
-            ],
-        )  # fmt: skip
-    for name, series in sorted(session.series.items(), key=lambda pair: _place(pair[0])):
-        if name not in told:
-            unit = f", {series.unit}" if series.unit else ""
-            bounds = ", -1 to 1" if name.endswith((" arousal", " valence")) else unit
-            yield f"{name.replace('_', ' ')}{bounds}", [(series, LINE)]
-
-
-def _place(name: str) -> int:
-    """What people look for first comes first."""
-    kind = name.split(" ", 1)[-1]
-    return ORDER.index(kind) if kind in ORDER else len(ORDER)
-
-
-def thin(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """At most ``POINTS`` or so points of a series; gaps get a value that is not a number.
-
-    Of each stretch the lowest and the highest value stay, so that no peak is lost.
-    """
-    times, values = series.times, series.values
-    stretch = np.concatenate([[0], np.cumsum(np.diff(times) > GAP_S * 1e9)])
-    if len(times) > POINTS:
-        size = -(-len(times) * 2 // POINTS)
-        parts = (slice(i, i + size) for i in range(0, len(times), size))
-        ends = [(p.start + values[p].argmin(), p.start + values[p].argmax()) for p in parts]
-        kept = np.unique(np.array(ends))
-        times, values, stretch = times[kept], values[kept], stretch[kept]
-    gaps = np.flatnonzero(np.diff(stretch)) + 1
-    return np.insert(times, gaps, times[gaps - 1] + 1), np.insert(values, gaps, np.nan)
-
-
-def _elapsed(times: NDArray[np.int64], session: Session) -> list[str]:
-    """Times since the beginning, as dates: plotly writes those as hours, minutes and seconds."""
-    since = (times - (session.first or 0)).astype("datetime64[ns]")
-    return [str(text) for text in np.datetime_as_string(since, unit="ms")]
 
 
 def _markers(

@@ -1,14 +1,16 @@
 """A session in a paragraph: how calm the person was, and how sure that is."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from common.labels import LABELS
 from common.messages import Marker
 from common.senses import State
+from services.report.events import AFTER_S
 from services.report.series import Session
 
 BANDS: Final = (
@@ -24,7 +26,7 @@ SURE: Final = (
     (0.25, "very unsure"), (0.5, "unsure"), (0.75, "fairly sure"), (1.01, "sure")
 )  # fmt: skip
 """Upper ends of the mean quality, and how sure the report is below them."""
-NEAR_S: Final = 15.0
+NEAR_S: Final = AFTER_S
 """A peak so soon after a marker is told together with it."""
 SHORT_S: Final = 30.0
 """A session shorter than this says little about anybody."""
@@ -63,10 +65,10 @@ def _how_calm(subject: str, states: list[State], session: Session) -> Iterator[s
         return
     values = np.array([value for _, value in told])
     middle, share = float(np.median(values)), float((values > HIGH).mean())
+    often = f"{share:.0%} of the time it was above" if share else "it was never above"
     yield (
         f"Over {span(session.seconds)}, {subject} was mostly {name_band(middle)}: half of the time "
-        f"nervousness was {middle:.0f} or less on a scale from 0 to 100, and {share:.0%} of the "
-        f"time it was above {HIGH:.0f}."
+        f"nervousness was {middle:.0f} or less on a scale from 0 to 100, and {often} {HIGH:.0f}."
     )
     top = int(values.argmax())
     at = told[top][0]
@@ -120,6 +122,18 @@ def _about_faces(session: Session) -> Iterator[str]:
             f"{first} ({means[first]:.0%} on average) and {second} ({means[second]:.0%}). An "
             "expression is not a feeling."
         )
+
+
+def where_from(session: Session, about: dict[str, Any]) -> str:
+    """When and how a session was recorded, as far as the recording says."""
+    begun = ""
+    if session.first is not None:
+        begun = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(session.first / 1e9))
+    parts = {
+        "Recorded": begun, "model": about.get("model"), "privacy": about.get("privacy"),
+        "delivery": about.get("delivery"), "Affectline": about.get("affectline"),
+    }  # fmt: skip
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
 
 
 def name_band(nervousness: float) -> str:

@@ -12,7 +12,6 @@ from typing import Final, Protocol
 import cv2
 import numpy as np
 
-from common.clock import monotonic
 from common.config import Display as Kind
 from common.errors import AffectlineError
 from common.labels import LABELS
@@ -97,7 +96,7 @@ class Overlay:
 
     def __init__(self) -> None:
         self._frames: dict[str, OrderedDict[tuple[int, int], Packet]] = {}
-        self._shown: dict[str, deque[float]] = {}
+        self._published: dict[str, deque[int]] = {}
         self._skipped: dict[str, int] = {}
 
     def keep(self, packet: Packet) -> None:
@@ -111,9 +110,12 @@ class Overlay:
 
     def match(self, emotion: Emotion) -> Packet | None:
         """The frame that an answer is about, if it is still there."""
-        times = self._shown.setdefault(emotion.stream, deque())
-        times.append(monotonic())
-        while times[-1] - times[0] > RATE_OVER_S:
+        # By the answers' own times: those of a recording tell the rate that it had
+        times = self._published.setdefault(emotion.stream, deque())
+        if times and emotion.published_at < times[-1]:
+            times.clear()
+        times.append(emotion.published_at)
+        while times[-1] - times[0] > RATE_OVER_S * 1e9:
             times.popleft()
         missed = bool(emotion.missing) or any(face.missing for face in emotion.faces)
         self._skipped[emotion.stream] = self._skipped.get(emotion.stream, 0) + missed
@@ -126,8 +128,8 @@ class Overlay:
         picture = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
         if picture is None:
             return None
-        times = self._shown[emotion.stream]
-        rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+        times = self._published[emotion.stream]
+        rate = (len(times) - 1) * 1e9 / max(1, times[-1] - times[0])
         latency = (emotion.published_at - emotion.captured_at) / 1e6
         return draw(picture, emotion, Status(rate, latency, self._skipped[emotion.stream]))
 

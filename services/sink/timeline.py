@@ -19,15 +19,14 @@ from pydantic import ValidationError
 from common.errors import AffectlineError
 from common.labels import LABELS
 from common.messages import Emotion, Marker
+from services.rows import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
 from services.sink.summary import StreamSummary
 
-COLUMNS: Final = (
-    "stream", "epoch", "seq", "captured_at", "media_time", "detected_at", "classified_at",
-    "track", "x", "y", "w", "h", "angle", "size", "blur", "brightness", "label", "confidence",
-    *LABELS, *(f"{label}_smoothed" for label in LABELS), "missing",
-)  # fmt: skip
-MARKER_COLUMNS: Final = ("session", "at", "label", "source", "extra")
-DIGITS: Final = 6
+DIGITS: Final = {
+    "angle": 2, "blur": 2, "brightness": 4, **dict.fromkeys(LABELS, 6),
+    **dict.fromkeys((f"{label}_smoothed" for label in LABELS), 6),
+}  # fmt: skip
+"""Decimals of the columns that are rounded."""
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
@@ -110,22 +109,12 @@ class Timeline:
         if (emotion.stream, emotion.epoch, emotion.seq) in self._already:
             return
         for face in emotion.faces:
-            quality = face.quality
-            self._writer.writerow((
-                emotion.stream, emotion.epoch, emotion.seq, emotion.captured_at,
-                emotion.media_time, emotion.detected_at, emotion.classified_at,
-                face.track, *face.box, round(face.angle, 2), quality.size,
-                round(quality.blur, 2), round(quality.brightness, 4), face.label,
-                face.confidence, *_numbers(face.probabilities), *_numbers(face.smoothed),
-                face.missing,
-            ))  # fmt: skip
+            cells = zip(COLUMNS, emotion_row(emotion, face), strict=True)
+            self._writer.writerow([_rounded(column, value) for column, value in cells])
 
     def add_marker(self, marker: Marker) -> None:
         """Add a row for a marker."""
-        extra = json.dumps(marker.extra, ensure_ascii=False) if marker.extra else ""
-        self._marker_writer.writerow(
-            (marker.session, marker.at, marker.label, marker.source, extra)
-        )
+        self._marker_writer.writerow(marker_row(marker))
 
     def flush(self) -> None:
         """Hand all rows to the operating system.
@@ -186,10 +175,8 @@ def _write_all(file: io.FileIO, data: bytes) -> None:
         view = view[file.write(view) or 0 :]
 
 
-def _numbers(distribution: tuple[float, ...] | None) -> tuple[float | None, ...]:
-    if distribution is None:
-        return (None,) * len(LABELS)
-    return tuple(round(p, DIGITS) for p in distribution)
+def _rounded(column: str, value: Any) -> Any:
+    return value if value is None or column not in DIGITS else round(value, DIGITS[column])
 
 
 def _for_people(summary: StreamSummary) -> dict[str, Any]:

@@ -5,13 +5,16 @@ import cv2
 import numpy as np
 import pytest
 
+from common.errors import AffectlineError
 from common.labels import LABELS
-from common.messages import Marker, Packet, StreamStart
+from common.messages import Emotion, Marker, Packet, StreamStart
 from common.senses import Samples, State
 from services.export import xdf
 from services.export.film import write_films
 from services.export.tables import tables, write_csv, write_parquet
 from services.report.series import gather
+from services.sink import display
+from services.sink.display import Overlay
 from tests.unit.services.report.test_page import SECOND, START, frame, recording
 
 
@@ -56,13 +59,13 @@ def test_parquet_reads_back_as_the_same_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_xdf_opens_in_pyxdf(tmp_path: Path) -> None:
+def test_xdf_opens_in_pyxdf(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
     session = gather(recording())
     xdf.write(xdf.streams(session), tmp_path / "s.xdf")
-    streams, header = pyxdf.load_xdf(
-        tmp_path / "s.xdf", synchronize_clocks=False, dejitter_timestamps=False
-    )
+    with caplog.at_level("WARNING", logger="pyxdf"):
+        streams, header = pyxdf.load_xdf(tmp_path / "s.xdf")
+    assert not caplog.records
     assert header["info"]["version"] == ["1.0"]
     by_name = {stream["info"]["name"][0]: stream for stream in streams}
     assert set(by_name) == {"anna heart_rate", "anna nervousness", "drive emotion", "markers"}
@@ -102,6 +105,36 @@ def test_a_film_has_every_picture_with_its_overlay(tmp_path: Path) -> None:
     # Narrow pictures are enlarged, and a face has its bars beside it.
     assert pictures[0].shape == (480, 640, 3)
     assert np.abs(pictures[1].astype(int) - pictures[0]).max() > 100
+
+
+def test_a_film_is_written_again_in_its_place(tmp_path: Path) -> None:
+    messages = [packet for index in range(6) for packet in frame(index)]
+    for _ in range(2):
+        assert write_films(messages, tmp_path) == [tmp_path / "drive.mp4"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "drive.mp4"]
+
+
+@pytest.mark.parametrize("small_disk", ["8k"], indirect=True)
+def test_a_film_that_has_no_room_is_one_line(small_disk: Path) -> None:
+    messages = [packet for index in range(60) for packet in frame(index)]
+    with pytest.raises(AffectlineError, match=r"cannot write to --out .*drive.mp4 was cut off"):
+        write_films(messages, small_disk)
+    assert list(small_disk.iterdir()) == []
+
+
+def test_the_overlay_tells_the_rate_of_the_recording() -> None:
+    overlay, rates = Overlay(), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(display, "draw", lambda _, __, status: rates.append(status.rate))
+        for index in range(6):
+            picture, answer = frame(index)
+            assert isinstance(answer.message, Emotion)
+            said = answer.message.model_copy(update={"published_at": START + index * SECOND // 25})
+            overlay.keep(picture)
+            matched = overlay.match(said)
+            assert matched is not None
+            overlay.paint(matched, said)
+    assert rates == [0.0, *[pytest.approx(25.0)] * 5]
 
 
 def test_a_session_without_pictures_has_no_film(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
+import time
+
 import numpy as np
 import pytest
 
 from common.labels import LABELS
 from common.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
 from common.senses import Samples, Share, State, sample_times
+from services.report.chart import POINTS, chart, thin, thin_together
 from services.report.events import responses
-from services.report.page import POINTS, page, thin
+from services.report.page import page
 from services.report.series import Series, Session, gather
 from services.report.thumbnails import thumbnails
-from services.report.words import paragraphs
+from services.report.words import paragraphs, where_from
 
 cv2 = pytest.importorskip("cv2")
 START = 1_795_445_587_000_000_000
@@ -81,6 +84,7 @@ def test_the_first_paragraph_says_how_calm_and_how_sure() -> None:
     assert "running baseline" in first
     bad = paragraphs(gather(recording(quality=0.2)))[0]
     assert "very unsure" in bad
+    assert "and it was never above 60." in paragraphs(gather(recording(nervous=50.0)))[0]
 
 
 def test_without_states_it_says_that_nothing_can_be_said() -> None:
@@ -123,6 +127,50 @@ def test_the_page_needs_no_network_and_shows_everything() -> None:
     assert "data:image/jpeg;base64," in body
     assert "<td>anna heart rate<td>66 /min" in body
     assert "km/h 63.5" in body
+
+
+def test_a_page_says_when_and_how_it_was_recorded() -> None:
+    session = gather(recording())
+    about = {"model": "vgg16-48@1", "privacy": "everything", "settings": {}}
+    note = where_from(session, about)
+    day = time.strftime("%Y-%m-%d", time.localtime(START / 1e9))
+    assert note.startswith(f"Recorded {day} ")
+    assert note.endswith(", model vgg16-48@1, privacy everything")
+    assert f"<p class=note>{note}</p>" in page("a", session, ["x"], [], [None], note)
+    assert where_from(Session(), {}) == ""
+
+
+def test_hundreds_of_markers_are_drawn_at_once() -> None:
+    session = gather(recording())
+    session.markers = [
+        Marker(session="s", at=START + i * SECOND // 10, label=f"event {i}") for i in range(500)
+    ]
+    html = chart(session)
+    assert html.count('"dash":"dot"') == 500
+    assert "event 7" not in html, "so many names would lie on each other"
+
+
+def test_what_has_bounds_is_drawn_between_them_and_named_once() -> None:
+    html = chart(gather(recording()))
+    for bounds in ("[0,100]", "[0,1]"):
+        assert f'"range":{bounds}' in html
+    assert html.index("Nervousness, 0 to 100") < html.index("anna heart rate")
+    assert html.count('"showlegend":true') == len(LABELS), "a title names a row's only curve"
+
+
+def test_a_stack_stays_whole_when_it_is_thinned() -> None:
+    count = 5 * POINTS
+    times = START + np.arange(count) * (SECOND // 30)
+    times[count // 2 + 3 :] += 60 * SECOND
+    parts = np.random.default_rng(1).dirichlet(np.ones(7), count)
+    stack = [Series(label, "", times, parts[:, i]) for i, label in enumerate(LABELS)]
+    thinned, values = thin_together(stack)
+    assert values.shape == (7, len(thinned))
+    assert len(thinned) <= POINTS + 3
+    assert (np.diff(thinned) > 0).all()
+    whole = values.sum(axis=0)
+    assert np.flatnonzero(whole < 0.5).size == 2, "nothing on both sides of the gap"
+    assert whole[whole > 0.5] == pytest.approx(1.0)
 
 
 def test_an_empty_session_is_a_page_too() -> None:

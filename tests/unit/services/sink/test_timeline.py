@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import AffectlineError
+from services.rows import COLUMNS
 from services.sink.summary import StreamSummary
-from services.sink.timeline import COLUMNS, Timeline
+from services.sink.timeline import Timeline
 from tests.samples import EMOTION, EPOCH, HAPPY, PACKETS
 
 
