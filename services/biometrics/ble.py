@@ -78,6 +78,8 @@ class Strap(Driver):
             self._wait_for(self._connect(), OPEN_S)
         except self._bluetooth.errors as error:
             what = str(error) or type(error).__name__
+            if isinstance(error, FileNotFoundError | ConnectionError):  # the way to the service
+                what = "this computer's Bluetooth does not answer: is it there and switched on?"
             raise DeviceGone(f"Bluetooth: {self._what()}: {what}") from error
 
     def read(self) -> list[Reading]:

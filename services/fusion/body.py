@@ -224,6 +224,21 @@ class Skin:
             baseline=math.exp(low),
         )
 
+    def tell_responses(self, now_s: float) -> dict[str, tuple[float, str]]:
+        """By name, figure and unit: responses a minute, and how the newest one went.
+
+        ``skin_response_onset`` is how long ago it began, ``skin_response_recovery`` how long after
+        its peak half of it was gone.
+        """
+        told = {"skin_responses": (self.responses.rate(now_s), "/min")}
+        if self.responses.found:
+            newest = self.responses.found[-1]
+            told["skin_response_onset"] = (now_s - newest.onset_s, "s")
+            told["skin_response_amplitude"] = (newest.amplitude_us, "uS")
+            if newest.half_recovery_s is not None:
+                told["skin_response_recovery"] = (newest.half_recovery_s - newest.peak_s, "s")
+        return told
+
 
 def freshness(age_s: float, fresh_s: float, stale_s: float) -> float:
     """1 up to ``fresh_s``, then falling to 0 at ``stale_s``."""

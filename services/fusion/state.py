@@ -252,9 +252,9 @@ class Person:
             quality = shares["heart"].quality
             details["heart_variability"] = Share(value=rmssd, unit="ms", quality=quality)
         if shares["skin"].quality > 0:
-            rate = self._skin.responses.rate(now_s)
             quality = shares["skin"].quality
-            details["skin_responses"] = Share(value=rate, unit="/min", quality=quality)
+            for name, (value, unit) in self._skin.tell_responses(now_s).items():
+                details[name] = Share(value=value, unit=unit, quality=quality)
         return details
 
     def _quality(self, shares: dict[str, Share], body: bool) -> float:

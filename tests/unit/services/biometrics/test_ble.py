@@ -132,6 +132,7 @@ def test_what_came_before_the_loss_is_read_first() -> None:
         (Air([LAMP]), "any heart-rate strap was not found"),
         (Air([STRAP], refuse=BleakError("le-connection-abort")), "le-connection-abort"),
         (Air([STRAP], refuse=TimeoutError()), "did not answer in time"),
+        (Air([STRAP], refuse=FileNotFoundError(2, "No such file")), "Bluetooth does not answer"),
     ],
 )
 def test_a_strap_that_cannot_be_reached_is_gone(air: Air, words: str) -> None:

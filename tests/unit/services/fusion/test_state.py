@@ -68,6 +68,22 @@ def test_stress_raises_nervousness_and_says_why() -> None:
     assert stressed.quality > 0.9
 
 
+def test_the_newest_response_of_the_skin_is_told_when_it_is_over() -> None:
+    person, states = Person("driver", FusionSettings()), []
+    for i in range(200):  # half a second each
+        since_s = i / 2 - 60
+        up, down = min(max(since_s / 2, 0), 1), math.exp(-max(since_s - 2, 0) * math.log(2) / 4)
+        state = person.hear(skin(i / 2, 3 + 0.5 * up * down))
+        states += [state] if state else []
+    assert "skin_response_amplitude" not in states[119].signals
+    last, risen = states[-1].signals, states[130].signals
+    assert last["skin_responses"].value == 1
+    assert last["skin_response_amplitude"].value == pytest.approx(0.5, rel=0.15)
+    assert last["skin_response_onset"].value == pytest.approx(40, abs=1)
+    assert last["skin_response_recovery"].value == pytest.approx(4, abs=0.7)
+    assert "skin_response_recovery" not in risen
+
+
 def test_states_depend_on_the_past_alone_and_repeat() -> None:
     messages = drive(200, stress_from=100)
     whole = run(messages)
