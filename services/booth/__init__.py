@@ -1,0 +1,1 @@
+"""The booth: people show the seven emotions, and their faces become a data set."""
