@@ -44,6 +44,10 @@ class Clock:
     """Wait so many seconds; True at once when the process shall stop."""
 
 
+BUTTON: Final = "button press"
+"""What is no signal: a button on the device. Each press goes out as a `Marker`."""
+
+
 class DeviceGone(Exception):  # noqa: N818 - it names what happened
     """The device is not there (any more); it may come back. In words for the user."""
 

@@ -2,7 +2,8 @@
 
 The format is described in the export's own ``info.txt``. Most files begin with a row of start
 times (Unix, UTC) and a row of sample rates in Hz, a column each; ``IBI.csv`` has the start time,
-then rows of seconds since it and the interval that ended then, also in seconds.
+then rows of seconds since it and the interval that ended then, also in seconds. ``tags.csv``
+has the Unix time of each press of the watch's button.
 """
 
 import math
@@ -13,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from common.errors import AffectlineError
+from services.biometrics.driver import BUTTON
 from services.biometrics.playback import LATEST_PLAYED, Playback, Track, ascending, even_times
 from services.biometrics.readings import NS
 
@@ -26,6 +28,7 @@ EVEN: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
 """Signal, unit, and what one unit of the file is in that unit, for each column."""
 INTERVALS: Final = "IBI.csv"
 FILES: Final = (*EVEN, INTERVALS)
+TAGS: Final = "tags.csv"
 RATES: Final = (0.001, 100_000)
 """Samples a second that a file may have."""
 
@@ -48,7 +51,7 @@ class E4(Playback):
                 f"--folder {folder}: holds no measurements of an Empatica E4",
                 f"it should have some of {', '.join(FILES)}",
             )
-        return tracks
+        return [*tracks, *_read_tags(folder / TAGS, tracks, self.counters)]
 
 
 def read_file(path: Path, counters: Counter[str]) -> list[Track]:
@@ -106,6 +109,17 @@ def _read_intervals(path: Path, counters: Counter[str]) -> list[Track]:
     times, falls = ascending(np.array([round(s * NS) for s in seconds], np.int64))
     counters["reanchored"] += falls
     return [Track("rr_interval", "ms", times, np.array(intervals))]
+
+
+def _read_tags(path: Path, beside: list[Track], counters: Counter[str]) -> list[Track]:
+    """Presses of the button while something was measured; others count as ``invalid``."""
+    rows = [row for row in (_rows(path) if path.is_file() else []) if any(row)]
+    first = min(int(track.times[0]) for track in beside)
+    last = max(int(track.times[-1]) for track in beside)
+    read = [round(at * NS) for row in rows if _is_time(at := _number(row, 0))]
+    times = np.array(sorted(at for at in read if first <= at <= last), np.int64)
+    counters["invalid"] += len(rows) - len(times)
+    return [Track(BUTTON, "1", times, np.ones(len(times)))] if len(times) else []
 
 
 def _value(row: list[str], column: int, counters: Counter[str]) -> float:

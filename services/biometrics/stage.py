@@ -6,16 +6,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal
 
+from pydantic import JsonValue
+
 from common.biometrics_settings import BiometricsSettings
 from common.clock import monotonic
 from common.config import Delivery, HubSettings
-from common.messages import Packet
+from common.messages import Marker, Packet
 from common.runtime import Stage, run_service
 from common.senses import Samples
-from services.biometrics.driver import Clock, Driver, Reading
+from services.biometrics.driver import BUTTON, Clock, Driver, Reading
 from services.biometrics.feed import Feed
 from services.biometrics.open import make_driver
-from services.biometrics.readings import Ascending, clean
+from services.biometrics.readings import Ascending, clean, time_of
 
 MAX_WAITING: Final = 4096
 """Live delivery: messages kept while the hub is away, some minutes of a strap's; then the oldest
@@ -123,11 +125,25 @@ class Biometrics(Stage):
 
     def _pack(self, readings: list[Reading]) -> None:
         for raw in readings:
+            if raw.signal == BUTTON:
+                self._waiting += [Packet(self._press(raw, i)) for i in range(len(raw.values))]
+                continue
             for reading in clean(raw, self._driver.counters):
                 order = self._order.setdefault(reading.signal, Ascending())
                 placed = order.take(reading, self._driver.counters)
                 if placed:
                     self._waiting.append(Packet(self._samples(placed)))
+
+    def _press(self, reading: Reading, i: int) -> Marker:
+        """Somebody has pressed the device's button: something happened."""
+        extra: dict[str, JsonValue] = {"subject": self._settings.subject}
+        return Marker(
+            session="session",
+            at=time_of(reading, i),
+            label="button",
+            source=self._driver.device[:200],
+            extra=extra,
+        )
 
     def _samples(self, reading: Reading) -> Samples:
         seq = self._next_seq[reading.signal]

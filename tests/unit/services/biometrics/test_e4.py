@@ -1,12 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
 from common.errors import AffectlineError
-from services.biometrics.driver import Reading
+from services.biometrics.driver import BUTTON, Reading
 from services.biometrics.e4 import E4
 from services.biometrics.readings import time_of
 from tests.conftest import SHARED
@@ -39,7 +40,9 @@ def values(readings: list[Reading]) -> list[float]:
 
 def test_a_real_export_is_read_whole(s02: Path) -> None:
     driver, signals = read(s02, keep_times=True)
-    assert set(signals) == {"skin_conductance", "heart_rate", "rr_interval"}
+    assert set(signals) == {"skin_conductance", "heart_rate", "rr_interval", BUTTON}
+    presses = [time_of(r, i) / S for r in signals[BUTTON] for i in range(len(r.values))]
+    assert presses == np.loadtxt(s02 / "tags.csv").tolist()
     skin, rate, beats = (signals[k] for k in ("skin_conductance", "heart_rate", "rr_interval"))
     assert len(values(skin)) == 14264 - 2
     assert len(values(rate)) == 3557 - 2
@@ -52,6 +55,14 @@ def test_a_real_export_is_read_whole(s02: Path) -> None:
     assert (skin[0].rate, skin[0].unit, beats[0].rate) == (4.0, "uS", None)
     assert driver.device == "Empatica E4 export S02"
     assert not +driver.counters
+
+
+def test_presses_outside_of_the_session_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "HR.csv").write_text(f"{BEGIN}\n1\n" + "60\n" * 10)
+    (tmp_path / "tags.csv").write_text(f"{BEGIN + 3}.5\n{BEGIN - 99}\nlater\n\n")
+    driver, signals = read(tmp_path, keep_times=True)
+    assert [r.at for r in signals[BUTTON]] == [BEGIN * S + 3_500_000_000]
+    assert driver.counters["invalid"] == 2
 
 
 def test_without_recorded_times_the_first_sample_is_now(s02: Path) -> None:

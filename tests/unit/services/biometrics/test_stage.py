@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from common.errors import AffectlineError
-from common.messages import Packet
+from common.messages import Marker, Packet
 from common.runtime import Surroundings
 from common.senses import Samples
-from services.biometrics.driver import DeviceGone, Driver, Reading
+from common.wire import Message
+from services.biometrics.driver import BUTTON, DeviceGone, Driver, Reading
 from services.biometrics.stage import MAX_WAITING, Biometrics
 from tests.unit.services.biometrics.fakes import START, Script, Step, beat, settings
 
@@ -75,6 +76,21 @@ def test_readings_become_numbered_messages(bench: Callable[..., Bench]) -> None:
     assert (first.subject, first.device, first.synthetic) == ("person", "scripted", False)
     assert first.epoch == START // 1_000_000
     assert b.stage.around.counters["samples"] == 3
+
+
+def test_a_press_of_the_devices_button_is_a_marker(bench: Callable[..., Bench]) -> None:
+    press = Reading(BUTTON, "1", START, (1.0, 1.0), offsets=(0, 5))
+    b = bench(Script(["open", [press, beat(START)]]))
+    said: list[Message] = []
+    while not b.stage.done:
+        b.woken.clear()
+        said += [packet.message for packet in b.stage.tick()]
+        assert b.stage.done or b.woken.wait(10)
+    first, second, _ = said
+    assert isinstance(first, Marker)
+    assert isinstance(second, Marker)
+    assert (first.label, first.at, second.at) == ("button", START, START + 5)
+    assert (first.source, first.extra) == ("scripted", {"subject": "person"})
 
 
 def test_made_up_signals_say_so_in_every_message(bench: Callable[..., Bench]) -> None:
