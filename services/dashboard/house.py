@@ -61,6 +61,12 @@ class House:
         """The hub that a page wants to listen to; None where there is none."""
         return {"live": self.live, "replay": self.replay}.get(feed)
 
+    def send_away(self) -> None:
+        """End all live sockets."""
+        self.live.audience.close()
+        if self.replay:
+            self.replay.audience.close()
+
     def mark(self, label: str) -> None:
         """Set a marker, now.
 

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 from fastapi import FastAPI, Query, WebSocket
 from fastapi.staticfiles import StaticFiles
@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from common.errors import AffectlineError
 from common.messages import describe
+from services.dashboard.channel import Channel
 from services.dashboard.doors import REFUSED
 from services.dashboard.house import House
 from services.dashboard.pictures import Pair
@@ -25,16 +26,38 @@ REPORT_POLICY: Final = (
 """A report is a file that anybody may have put there: it gets no origin, no cookie, no network."""
 
 
-def add_routes(app: FastAPI, house: House) -> None:
-    """Have the server answer for them."""
+class Premises(Protocol):
+    """What pages are about. Lives in the server's event loop."""
+
+    async def open(self) -> None:
+        """Begin to listen."""
+
+    async def close(self) -> None:
+        """End everything that was begun here."""
+
+    def channel(self, feed: str) -> Channel | None:
+        """The hub that a page wants to listen to; None where there is none."""
+
+    def send_away(self) -> None:
+        """End all live sockets."""
+
+
+def add_feed(app: FastAPI, premises: Premises) -> None:
+    """Have the server give what all pages need: the live socket, and how they look."""
 
     @app.websocket("/feed/{feed}")
     async def listen(socket: WebSocket, feed: str) -> None:
-        channel = house.channel(feed)
+        channel = premises.channel(feed)
         if channel is None:
             await socket.close(REFUSED)
         else:
             await channel.audience.welcome(socket, channel.history)
+
+    app.mount(STYLE_URL, StaticFiles(directory=WEB))
+
+
+def add_routes(app: FastAPI, house: House) -> None:
+    """Have the server give snapshots and reports."""
 
     @app.get("/snapshot")
     async def snapshot(
@@ -65,8 +88,6 @@ def add_routes(app: FastAPI, house: House) -> None:
             return PlainTextResponse(f"There is no report on {name}.", 404)
         headers = {"content-security-policy": REPORT_POLICY, "cache-control": "no-store"}
         return FileResponse(path, media_type="text/html", headers=headers)
-
-    app.mount(STYLE_URL, StaticFiles(directory=WEB))
 
 
 def identify(text: str) -> tuple[str, int, int] | None:

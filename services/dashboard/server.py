@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -14,10 +14,9 @@ from nicegui import ui
 
 from common.dashboard_settings import DEFAULT_DASHBOARD_PORT, DashboardSettings
 from common.errors import AffectlineError
-from services.dashboard import theme, watch
+from services.dashboard import theme
 from services.dashboard.doors import Doors, is_loopback
-from services.dashboard.house import House
-from services.dashboard.routes import add_routes
+from services.dashboard.routes import Premises, add_feed
 from services.dashboard.token import FILE, Token, obtain
 
 PORTS_TRIED: Final = 20
@@ -31,15 +30,18 @@ class Web(threading.Thread):
 
     Args:
         settings: Where, and for whom.
-        house: What the pages are about.
+        premises: What the pages are about.
+        add_pages: Adds them, and what only they need.
 
     Raises:
         AffectlineError: The address cannot be listened on.
     """
 
-    def __init__(self, settings: DashboardSettings, house: House) -> None:
+    def __init__(
+        self, settings: DashboardSettings, premises: Premises, add_pages: Callable[[FastAPI], None]
+    ) -> None:
         super().__init__(name="web", daemon=True)
-        self._house = house
+        self._premises, self._add_pages = premises, add_pages
         self.token = _token(settings)
         self._socket = listen_on(settings)
         self.port: int = self._socket.getsockname()[1]
@@ -71,11 +73,11 @@ class Web(threading.Thread):
     def _make_app(self, settings: DashboardSettings) -> FastAPI:
         @asynccontextmanager
         async def life(_: FastAPI) -> AsyncIterator[None]:
-            await self._house.open()
+            await self._premises.open()
             farewell = asyncio.create_task(self._send_away())
             yield
             farewell.cancel()
-            await self._house.close()
+            await self._premises.close()
 
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
         app.add_middleware(
@@ -85,9 +87,9 @@ class Web(threading.Thread):
             token=self.token.text if self.token else None,
             names=settings.names,
         )
-        add_routes(app, self._house)
+        add_feed(app, self._premises)
         theme.set_up()
-        watch.add_page(self._house)
+        self._add_pages(app)
         ui.run_with(
             app, title="Affectline", favicon=theme.ICON, dark=None, language="en-US",
             tailwind=False, reconnect_timeout=RECONNECT_S, show_welcome_message=False,
@@ -98,9 +100,7 @@ class Web(threading.Thread):
         """End the live sockets as soon as the server is to stop: it waits for them otherwise."""
         while not self._server.should_exit:
             await asyncio.sleep(0.1)
-        self._house.live.audience.close()
-        if self._house.replay:
-            self._house.replay.audience.close()
+        self._premises.send_away()
 
 
 def _token(settings: DashboardSettings) -> Token | None:

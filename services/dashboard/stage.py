@@ -37,13 +37,14 @@ class Dashboard(Stage):
         try:
             from services.dashboard.house import House
             from services.dashboard.server import Web
+            from services.dashboard.watch import add_to
         except ImportError as error:
             raise AffectlineError(
                 f"the dashboard needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
             ) from error
         around = self.around
         self._house = House(self._settings, self._delivery, self._say, lambda: around.now())
-        self._web = Web(self._settings.dashboard, self._house)
+        self._web = Web(self._settings.dashboard, self._house, add_to(self._house))
         self._web.start()
         self._tell()
 

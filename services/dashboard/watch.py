@@ -1,7 +1,9 @@
 """The page to watch: pictures, curves, processes, recording, sessions and their replay."""
 
+from collections.abc import Callable
 from typing import Final
 
+from fastapi import FastAPI
 from nicegui import ui
 
 from common.errors import AffectlineError
@@ -9,17 +11,23 @@ from services.dashboard import theme
 from services.dashboard.house import House
 from services.dashboard.recording_dialog import RecordingControl
 from services.dashboard.replay_bar import ReplayBar
+from services.dashboard.routes import add_routes
 from services.dashboard.sessions_list import SessionsList
 
 REFRESH_S: Final = 0.5
 
 
-def add_page(house: House) -> None:
-    """Have the server show it at ``/``."""
+def add_to(house: House) -> Callable[[FastAPI], None]:
+    """What has a server show it at ``/``, with its snapshots and reports."""
 
-    @ui.page("/", title="Affectline")
-    def watch() -> None:
-        WatchPage(house)
+    def add(app: FastAPI) -> None:
+        add_routes(app, house)
+
+        @ui.page("/", title="Affectline")
+        def watch() -> None:
+            WatchPage(house)
+
+    return add
 
 
 class WatchPage:
