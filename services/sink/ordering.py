@@ -6,8 +6,13 @@ from typing import Final
 from common.messages import Emotion, Resend, StreamEnd
 
 ASK_AGAIN_NS: Final = 300_000_000
-PATIENCE_NS: Final = {"live": 1_000_000_000, "lossless": 10_000_000_000}
-"""How long a missing answer is waited for before it counts as lost."""
+PATIENCE_NS: Final = {
+    "live": 1_000_000_000, "lossless": 10_000_000_000, "replay": 2_000_000_000,
+}  # fmt: skip
+"""How long a missing answer is waited for before it counts as lost. A replay has no answer that was
+not recorded."""
+KEPT: Final = 256
+"""Answers that a detector keeps: one that is missing before so many others will not come."""
 
 
 class StreamOrder:
@@ -24,7 +29,7 @@ class StreamOrder:
         self.lost = 0
         self.repeated = 0
         self.end: StreamEnd | None = None
-        self._patience = PATIENCE_NS[delivery]
+        self.patience_ns = PATIENCE_NS[delivery]
         self._waiting: dict[int, Emotion] = {}
         self._gap_since = self._asked_at = 0
 
@@ -68,7 +73,8 @@ class StreamOrder:
 
     def give_up(self, now: int) -> Iterator[Emotion]:
         """Yield what waits behind a gap that nobody has filled in time."""
-        if self._gap_since and now - self._gap_since > self._patience:
+        waited = self._gap_since and now - self._gap_since > self.patience_ns
+        if waited or len(self._waiting) >= KEPT:
             upto = self._end_of_gap() + 1
             self.lost += upto - self.next_seq
             self.next_seq, self._gap_since = upto, 0

@@ -16,7 +16,7 @@ from common.messages import (
     StreamStart,
 )
 from common.runtime import Stage, run_service
-from services.sink.ordering import StreamOrder
+from services.sink.ordering import PATIENCE_NS, StreamOrder
 from services.sink.summary import StreamSummary
 from services.sink.timeline import Timeline
 
@@ -68,6 +68,8 @@ class Sink(Stage):
             self._write(order.take(message))
         elif isinstance(message, StreamStart):
             self._summary(message.stream).begin(message)
+            if message.replay:
+                self._order(message.stream).patience_ns = PATIENCE_NS["replay"]
             if self._display:
                 self._display.begin(message)
         elif isinstance(message, StreamEnd):

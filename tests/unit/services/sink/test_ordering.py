@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.messages import Emotion, StreamEnd
-from services.sink.ordering import ASK_AGAIN_NS, PATIENCE_NS, StreamOrder
+from services.sink.ordering import ASK_AGAIN_NS, KEPT, PATIENCE_NS, StreamOrder
 from tests.samples import EMOTION, EPOCH
 
 
@@ -50,7 +50,7 @@ def test_a_gap_is_asked_for_now_and_then() -> None:
     assert order.wanted("drive", now=2 * ASK_AGAIN_NS) is not None
 
 
-@pytest.mark.parametrize("delivery", ["live", "lossless"])
+@pytest.mark.parametrize("delivery", ["live", "lossless", "replay"])
 def test_a_gap_that_stays_is_given_up_and_counted(delivery: str) -> None:
     order = StreamOrder(delivery)
     seqs(order.take(emotion(0)))
@@ -59,6 +59,17 @@ def test_a_gap_that_stays_is_given_up_and_counted(delivery: str) -> None:
     assert seqs(order.give_up(PATIENCE_NS[delivery])) == []
     assert seqs(order.give_up(PATIENCE_NS[delivery] + 2)) == [3]
     assert order.lost == 2
+
+
+def test_a_gap_before_more_than_anybody_keeps_is_given_up_at_once() -> None:
+    order = StreamOrder("lossless")
+    seqs(order.take(emotion(0)))
+    for seq in range(2, KEPT + 1):
+        seqs(order.take(emotion(seq)))
+        assert seqs(order.give_up(1)) == []
+    seqs(order.take(emotion(KEPT + 1)))
+    assert seqs(order.give_up(1)) == list(range(2, KEPT + 2))
+    assert order.lost == 1
 
 
 def test_the_end_waits_for_every_answer_up_to_the_last() -> None:
