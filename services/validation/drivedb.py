@@ -25,8 +25,8 @@ from services.validation.segments import SEGMENTS
 SECOND: Final = 1_000_000_000
 SELDOM: Final = FusionSettings(rate=0.001, face_weight=0)
 CHANNEL: Final[SkinChannel] = "foot"
-"""Chosen for what it is, without a look at labels: the hand holds the wheel, and its electrodes
-lose contact. `--skin hand` takes the other."""
+"""Preferred because the hand holds the wheel, and its electrodes lose contact; but after seeing the
+figures of both, see docs/validation.md. `--skin hand` takes the other."""
 CALIBRATION_S: Final = 300.0
 """Each drive begins with fifteen minutes of rest: the first five are a timed calibration."""
 
