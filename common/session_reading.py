@@ -154,6 +154,18 @@ class SessionReader:
                 counts[recorded.topic] = counts.get(recorded.topic, 0) + 1
         return dict(sorted(counts.items()))
 
+    def span(self) -> tuple[int, int]:
+        """Arrival of the first and the last message in ns; from the heads of the chunks alone."""
+        statistics = self.file.statistics
+        if statistics and not self.file.end_problems:
+            return statistics.message_start_time, statistics.message_end_time
+        heads = [
+            CHUNK_HEAD.unpack(self.file.read_at(record.at + 9, CHUNK_HEAD.size))
+            for record in self.file.records()
+            if record.opcode == Opcode.CHUNK
+        ]
+        return min((h[0] for h in heads), default=0), max((h[1] for h in heads), default=0)
+
     def _open_chunk(self, record: Record, since: int) -> tuple[bytes, bool]:
         """A chunk's messages as far as they can be trusted; whether it had to be dropped."""
         head = self.file.read_at(record.at + 9, CHUNK_HEAD.size)

@@ -158,10 +158,11 @@ class Launcher:
     def _on_death(self, child: Child, code: int) -> None:
         name, kind = child.task.name, child.task.kind
         del self._children[name]
-        if self._stop_by is not None or (code == 0 and kind in (*SOURCES, *WRITERS)):
-            self._go_on_without(kind)
-        elif code == EXIT_GIVEN_UP:
+        stopping = self._stop_by is not None
+        if code == EXIT_GIVEN_UP and (kind in WRITERS or not stopping):
             self._fail(AffectlineError(f"{name}: {child.last_words}", ""))
+        elif stopping or (code == 0 and kind in (*SOURCES, *WRITERS)):
+            self._go_on_without(kind)
         elif kind != "replay" and child.may_restart():
             self._restart(child)
         else:
@@ -177,6 +178,9 @@ class Launcher:
                 self._stop_all()
         elif kind in WRITERS:
             self._begin_stopping(FINISH_S if writing else 0.0)
+        elif kind == "replay" and writing:
+            # Writers wait for the ends of streams; without a stream there is none
+            self._begin_stopping(FINISH_S if self._settings.sources else FLUSH_S)
         elif not writing and not left & set(SOURCES):
             self._begin_stopping(0.0)
 

@@ -103,14 +103,26 @@ class Recorder(Stage):
             raise self._cannot_write(self._syncing.failure)
         return ()
 
+    def stop(self) -> Iterable[Packet]:
+        self._write_blurred(all_of_them=True)
+        self._finish()
+        return ()
+
     def cleanup(self) -> None:
         if self._syncing:
             self._syncing.stop()
-        if self._writer:
-            with suppress(OSError, AffectlineError):  # told already, and the rest can be read
-                self._write_blurred(all_of_them=True)
-            with suppress(OSError):
-                self._writer.finish()
+        with suppress(AffectlineError):  # told already, and the rest can be read
+            self._write_blurred(all_of_them=True)
+        with suppress(AffectlineError):
+            self._finish()
+
+    def _finish(self) -> None:
+        writer, self._writer = self._writer, None
+        try:
+            if writer:
+                writer.finish()
+        except OSError as error:
+            raise self._cannot_write(error) from error
 
     @property
     def done(self) -> bool:

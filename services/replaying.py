@@ -8,7 +8,7 @@ from common.errors import AffectlineError
 from common.session_reading import SessionReader
 from services.children import Task
 from services.planning import analysers, complete, dashboard, fusion, writers
-from services.replay import ReplaySettings
+from services.replay import RAW, ReplaySettings
 
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -51,9 +51,13 @@ def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSetti
     streams = find_streams(replay)
     sources = tuple(SourceSettings(name=name, source=str(replay.file)) for name in streams)
     settings = settings.model_copy(update={"sources": sources, "delivery": "lossless"})
-    if settings.sink.out is None and not settings.recording.record:
+    needs_folder = settings.recording.record or settings.sink.display in ("window", "mp4")
+    if settings.sink.out is None and not needs_folder:
         return settings
-    return complete(settings)
+    # A recording of signals alone has no stream that could name the folder
+    named = sources or (SourceSettings(name="replay", source=str(replay.file)),)
+    settings = complete(settings.model_copy(update={"sources": named}))
+    return settings.model_copy(update={"sources": sources})
 
 
 def find_streams(replay: ReplaySettings) -> list[str]:
@@ -65,6 +69,14 @@ def find_streams(replay: ReplaySettings) -> list[str]:
     with SessionReader(replay.file) as reader:
         privacy = reader.about.get("privacy", "everything")
         topics = [topic for topic in reader.topics() if topic.startswith(replay.topics or ("",))]
+        first, last = reader.span()
+    if replay.reanalyse:
+        topics = [topic for topic in topics if topic.startswith(RAW)]
+    if replay.begin_s * 1e9 > last - first:
+        raise AffectlineError(
+            f"--from {replay.begin_s:g}s: the recording ends after {(last - first) / 1e9:.1f} s",
+            "begin earlier",
+        )
     if not topics:
         raise AffectlineError(
             f"FILE {replay.file}: holds no message to replay",

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mcap.opcode import Opcode
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from common import codec
 from common.errors import AffectlineError, InvalidMessage
-from common.mcap_records import CHUNK_HEAD
 from common.session_reading import FILE, SessionReader
 from services.launcher import read_session
 
@@ -48,7 +47,7 @@ def _describe_folder(place: Path) -> dict[str, Any]:
         found["bytes"] = (place / FILE).stat().st_size
         try:
             with SessionReader(place) as reader:
-                first, last = span(reader)
+                first, last = reader.span()
                 found["recording"] = reader.about.get("privacy", "")
                 found["problem"] = "" if reader.file.footer else "not finished"
                 found["seconds"] = (last - first) / 1e9
@@ -58,21 +57,6 @@ def _describe_folder(place: Path) -> dict[str, Any]:
     return found
 
 
-def span(reader: SessionReader) -> tuple[int, int]:
-    """Arrival of the first and the last message in ns; from the heads of the chunks alone."""
-    statistics = reader.file.statistics
-    if statistics and not reader.file.end_problems:
-        return statistics.message_start_time, statistics.message_end_time
-    firsts, lasts = [], []
-    for record in reader.file.records():
-        if record.opcode == Opcode.CHUNK:
-            head = reader.file.read_at(record.at + 9, CHUNK_HEAD.size)
-            first, last = CHUNK_HEAD.unpack(head)[:2]
-            firsts.append(first)
-            lasts.append(last)
-    return min(firsts, default=0), max(lasts, default=0)
-
-
 def describe(path: Path) -> dict[str, Any]:
     """What a recording holds.
 
@@ -80,7 +64,7 @@ def describe(path: Path) -> dict[str, Any]:
         AffectlineError: It cannot be read.
     """
     with SessionReader(path) as reader:
-        first, last = span(reader)
+        first, last = reader.span()
         about = reader.about
         return {
             "file": str(reader.path),
@@ -131,12 +115,20 @@ def verify(path: Path) -> dict[str, Any]:
 
 def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
     """Print the sessions as a table."""
-    table = Table("session", "begun", "length", "streams", "frames", "recorded", "size", "")
+    names = ("begun", "length", "streams", "recorded", "size", "")
+    # A name is never cut: it is what other commands are told
+    session = Column("session", no_wrap=True, min_width=_longest(found))
+    table = Table(
+        session,
+        *(Column(name, overflow="fold") for name in names),
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
     for row in found:
         table.add_row(
-            Path(row["session"]).name, row["begun"].replace("T", " ")[:19],
+            Path(row["session"]).name, row["begun"].replace("T", " ")[:16],
             "" if row["seconds"] is None else _length(row["seconds"]), ", ".join(row["streams"]),
-            "" if row["frames"] is None else str(row["frames"]), row["recording"] or "",
+            row["recording"] or "",
             "" if row["bytes"] is None else _size(row["bytes"]), row["problem"],
         )  # fmt: skip
     console = Console()
@@ -146,7 +138,8 @@ def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
 def print_info(described: dict[str, Any]) -> None:
     """Print what a recording holds."""
     console = Console()
-    table = Table(title=described["file"], show_header=False, title_justify="left")
+    console.print(described["file"], soft_wrap=True, highlight=False, markup=False)
+    table = Table(show_header=False)
     for name in ("begun", "privacy", "model", "delivery", "affectline"):
         table.add_row(name, str(described[name] or ""))
     table.add_row("length", _length(described["seconds"]))
@@ -172,6 +165,10 @@ def print_check(result: dict[str, Any]) -> None:
         )
     for problem in result["problems"]:
         console.print(f"  {problem}")
+
+
+def _longest(found: list[dict[str, Any]]) -> int:
+    return max((len(Path(row["session"]).name) for row in found), default=0)
 
 
 def _when(ns: int) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from common import config
 from services.options import (
     BackendName,
     ConfigFile,
@@ -71,7 +72,7 @@ def replay(
         bool, typer.Option("--record", help="Record the replay as well, into --out.")
     ] = False,
     privacy: PrivacyMode = None,
-    display: Annotated[str | None, typer.Option(help="As for up; needs --out.")] = None,
+    display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
     model: Model = None,
     backend: BackendName = None,
     config_file: ConfigFile = None,

@@ -12,8 +12,9 @@ from common import codec
 from common.config import HubSettings
 from common.messages import Emotion, Marker, Packet
 from common.recording import SessionWriter
+from common.session_reading import SessionReader
 from common.sockets import Listener
-from tests.pipelines import free_port, listening, process
+from tests.pipelines import free_port, listening, process, run
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -52,6 +53,20 @@ def test_times_and_the_part_that_is_asked_for(tmp_path: Path) -> None:
         took = time.monotonic() - begun
         assert it.wait(timeout=30) == 0
     assert took == pytest.approx(1.0, abs=0.6), "two seconds at twice the rate"
+
+
+def test_a_recording_without_a_stream_ends_as_well(tmp_path: Path) -> None:
+    small_session(tmp_path / "s.mcap", 5, 0.2)
+    out = tmp_path / "again"
+    done = run(
+        "replay", str(tmp_path / "s.mcap"), "--rate", "max", "--record", "--out", str(out),
+        "--port", str(free_port()),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len((out / "markers.csv").read_text().splitlines()) == 6
+    with SessionReader(out) as reader:
+        assert reader.topics()["marker/s"] == 5
+        assert reader.file.footer
 
 
 def test_pause_step_and_quit_by_key(tmp_path: Path) -> None:

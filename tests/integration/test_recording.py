@@ -40,7 +40,7 @@ def read(session: Path) -> list[Recorded]:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of the sample clip beside a made-up heart and skin."""
     folder = tmp_path_factory.mktemp("recorded")
-    out = folder / "sessions" / "session"
+    out = folder / "sessions" / "20261125-101112-a-longer-name"
     settings = folder / "settings.yaml"
     settings.write_text("biometrics: [{driver: synthetic, subject: driver}]\npace: realtime\n")
     done = run(
@@ -66,6 +66,8 @@ def test_a_lossless_session_is_recorded_whole(recorded: Path) -> None:
 def test_sessions_are_listed_described_and_checked(recorded: Path, tmp_path: Path) -> None:
     (row,) = json.loads(run("sessions", str(recorded.parent), "--json").stdout)
     assert (row["streams"], row["frames"], row["recording"]) == (["sample"], 120, "everything")
+    narrow = run("sessions", str(recorded.parent), env=os.environ | {"COLUMNS": "60"}).stdout
+    assert f" {recorded.name} " in narrow
     about = json.loads(run("info", str(recorded), "--json").stdout)
     assert about["topics"]["emotion/sample"] >= 120
     assert about["model"].startswith("vgg16")
@@ -162,10 +164,10 @@ def test_a_killed_recorder_loses_less_than_a_second(tmp_path: Path) -> None:
     address = f"127.0.0.1:{hub.port}"
     talker = Talker(hub)
     lost_s = []
+    seen = 0
     with process("hub", "--hub", address), listening(hub) as listener:
         talker.start()
         for _ in range(KILLS):
-            seen = 0
             with process("record", "--hub", address, "--out", str(tmp_path)) as recorder:
                 wait_for_health(listener, "recorder")
                 time.sleep(chance.uniform(0.0, 1.0))  # the moment of the kill is what is tried

@@ -100,6 +100,20 @@ def test_a_full_disk_ends_the_recording_in_one_line(small_disk: Path) -> None:
         assert reader.findings.sound
 
 
+def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
+    stage = recorder(small_disk)
+    stage._next_flush = float("inf")
+    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=9, height=9)
+    for _ in range(80):
+        stage.process(Packet(message, (os.urandom(9000),)))
+    with pytest.raises(AffectlineError, match="No space left on device"):
+        stage.stop()
+    stage.cleanup()
+    with SessionReader(small_disk) as reader:
+        assert list(reader.messages()) == []
+        assert reader.findings.sound, "the file has its end all the same"
+
+
 def take_until_it_gives_up(stage: Recorder, packet: Packet) -> None:
     for _ in range(200):
         stage._next_flush = 0.0

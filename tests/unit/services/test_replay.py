@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from common import codec
+from common.config import PipelineSettings
 from common.errors import AffectlineError
 from common.health import Health
 from common.messages import (
@@ -23,7 +24,7 @@ from common.runtime import Surroundings
 from common.wire import Message
 from services.keys import STEP
 from services.replay import Player, ReplaySettings
-from services.replaying import parse_rate, parse_time
+from services.replaying import parse_rate, parse_time, plan_replay, prepare
 from services.window import SIZE
 
 FRAMES = 40
@@ -69,13 +70,19 @@ def ticks(stage: Player, count: int = 1) -> list[Message]:
     return [packet.message for _ in range(count) for packet in stage.tick()]
 
 
+def until(stage: Player, kind: type[Message], count: int = 1) -> list[Message]:
+    """What is said up to the first or a later message of a kind; a tick lasts 20 ms."""
+    said: list[Message] = []
+    while sum(isinstance(message, kind) for message in said) < count:
+        said += ticks(stage)
+    return said
+
+
 def test_everything_is_published_and_a_stream_without_end_is_ended(
     session: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = player(session, monkeypatch)
-    said: list[Message] = []
-    while not said or not isinstance(said[-1], Health):
-        said += ticks(stage)
+    said = until(stage, Health)
     stage.cleanup()
     assert isinstance(said[0], StreamStart)
     assert said[0].replay
@@ -127,7 +134,7 @@ def test_with_a_sink_it_ends_when_the_sink_has_it_all(
     session: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = player(session, monkeypatch, consumers=("sink",))
-    said = ticks(stage, 4)
+    said = until(stage, StreamEnd)
     assert isinstance(said[-1], StreamEnd)
     done = StreamDone(stream="s", epoch=1, last_seq=FRAMES - 1, done_at=0)
     stage.process(Packet(done))
@@ -139,7 +146,7 @@ def test_a_loop_begins_a_new_epoch_and_has_no_end(
     session: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = player(session, monkeypatch, loop=True)
-    said = ticks(stage, 3)
+    said = until(stage, StreamStart, 2)
     stage.cleanup()
     assert StreamEnd not in {type(m) for m in said}
     epochs = [m.epoch for m in said if isinstance(m, StreamStart)]
@@ -148,7 +155,7 @@ def test_a_loop_begins_a_new_epoch_and_has_no_end(
 
 def test_topics_and_beginning(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = player(session, monkeypatch, topics=("emotion/", "stream/"), begin_s=0.5)
-    said = ticks(stage, 3)
+    said = until(stage, Health)
     stage.cleanup()
     assert {type(m) for m in said} == {StreamStart, Emotion, StreamEnd, Health}
     seqs = [m.seq for m in said if isinstance(m, Emotion)]
@@ -166,6 +173,29 @@ def test_pause_and_step(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage._on_key(STEP, None)
     assert [type(m) for m in ticks(stage, 3)] == [Scores, Emotion, Frame] * 2
     stage.cleanup()
+
+
+def test_a_beginning_behind_the_end_is_refused(session: Path) -> None:
+    with pytest.raises(AffectlineError, match=r"--from 30s: the recording ends after 1.0 s"):
+        prepare(PipelineSettings(), ReplaySettings(file=session, begin_s=30))
+
+
+def test_a_reanalysis_of_what_it_does_not_feed_in_is_refused(session: Path) -> None:
+    with pytest.raises(AffectlineError, match="no message to replay"):
+        prepare(
+            PipelineSettings(),
+            ReplaySettings(file=session, topics=("emotion/",), reanalyse=True),
+        )
+
+
+def test_what_is_to_be_shown_or_recorded_has_a_folder(session: Path) -> None:
+    replay = ReplaySettings(file=session)
+    assert prepare(PipelineSettings(), replay).sink.out is None
+    for given in ({"sink": {"display": "mp4"}}, {"recording": {"record": True}}):
+        settings = prepare(PipelineSettings.model_validate(given), replay)
+        assert settings.sink.out is not None
+        assert settings.sink.out.name.endswith("-s")
+        assert {"sink", "hub", "replay"} <= {t.kind for t in plan_replay(settings, replay)}
 
 
 @pytest.mark.parametrize(
