@@ -25,20 +25,27 @@ def plan(settings: PipelineSettings) -> list[Task]:
     ]
     tasks += [fusion(settings)] if settings.biometrics else []
     tasks += dashboard(settings)
+    tasks += captures(settings, consumers(settings))
+    listeners = ("fusion", *(("recorder",) if settings.recording.record else ()))
+    for sensor in settings.biometrics:
+        given = {"settings": sensor.model_dump(mode="json"), "consumers": listeners}
+        tasks.append(Task(sensor.service, "biometrics", given))
+    return tasks
+
+
+def captures(settings: PipelineSettings, consumers: tuple[str, ...]) -> list[Task]:
+    """The processes that take pictures."""
     capture = settings.capture.model_dump(mode="json")
+    tasks = []
     for source in settings.sources:
         what = {
             "source": source.model_dump(),
             "settings": capture,
             "pace": settings.pace,
             "epoch": now_ns() // 1_000_000,
-            "consumers": consumers(settings),
+            "consumers": consumers,
         }
         tasks.append(Task(f"capture/{source.name}", "capture", what))
-    listeners = ("fusion", *(("recorder",) if settings.recording.record else ()))
-    for sensor in settings.biometrics:
-        given = {"settings": sensor.model_dump(mode="json"), "consumers": listeners}
-        tasks.append(Task(sensor.service, "biometrics", given))
     return tasks
 
 

@@ -20,6 +20,7 @@ from common.config import (
     PipelineSettings,
     SourceSettings,
 )
+from common.dashboard_settings import DashboardSettings
 from common.errors import explain_import
 from common.fusion_settings import FusionSettings
 from common.link import EXIT_GIVEN_UP, Link
@@ -103,6 +104,13 @@ def _dashboard(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
     return stage.run(PipelineSettings.model_validate(given["settings"]), hub, delivery)
 
 
+def _booth(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
+    from services.booth import stage
+
+    page = DashboardSettings.model_validate(given["page"])
+    return stage.run(page, Path(given["folder"]), hub)
+
+
 KINDS: Final[dict[str, Callable[[HubSettings, Delivery, Arguments], int]]] = {
     "hub": _hub,
     "capture": _capture,
@@ -114,6 +122,7 @@ KINDS: Final[dict[str, Callable[[HubSettings, Delivery, Arguments], int]]] = {
     "recorder": _recorder,
     "replay": _replay,
     "dashboard": _dashboard,
+    "booth": _booth,
 }
 
 

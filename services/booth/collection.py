@@ -125,9 +125,7 @@ class Collection:
                 room for it; then everything is as it was.
         """
         with self._mutex:
-            consent = self.consent(person)
-            if consent is None or not consent.covers(self.form):
-                raise AffectlineError(f"{person} has not agreed to be collected", "ask first")
+            self._require_consent(person)
             take = make_take(person, check_label(label), shot)
             if any(known.file == take.file for known in self._takes):
                 raise AffectlineError("this very picture is there already", "wait for the next one")
@@ -146,15 +144,16 @@ class Collection:
     def refuse(self, person: str, label: str, at_ns: int, refused: Refused) -> None:
         """Note that a picture was not good enough."""
         with self._mutex:
+            self._require_consent(person)
             self._note(refused_row(person, check_label(label), at_ns, refused))
 
-    def keep(self, file: str) -> Take:
-        """Somebody has looked at a take, and keeps it."""
-        return self._change(file, status="kept")
+    def keep(self, *chosen: str) -> None:
+        """Somebody has looked at these takes, and keeps them."""
+        self._change(chosen, status="kept")
 
-    def relabel(self, file: str, label: str) -> Take:
+    def relabel(self, file: str, label: str) -> None:
         """Somebody has looked at a take, and says that it shows something else."""
-        return self._change(file, label=check_label(label), status="kept")
+        self._change((file,), label=check_label(label), status="kept")
 
     def delete(self, file: str) -> None:
         """Delete a take: both of its pictures, and its row."""
@@ -189,15 +188,22 @@ class Collection:
         self.find(file)
         return files.below(self.folder, file)
 
-    def _change(self, file: str, **values: str) -> Take:
+    def _require_consent(self, person: str) -> None:
+        consent = self.consent(person)
+        if consent is None or not consent.covers(self.form):
+            raise AffectlineError(f"{person} has not agreed to be collected", "ask first")
+
+    def _change(self, chosen: Sequence[str], **values: str) -> None:
         with self._mutex:
-            old = self.find(file)
-            new = Take.model_validate(old.model_dump() | values)
+            old = {self.find(file).file for file in chosen}
+            takes = [
+                Take.model_validate(take.model_dump() | values) if take.file in old else take
+                for take in self._takes
+            ]
             try:
-                self._list([new if take is old else take for take in self._takes])
+                self._list(takes)
             except OSError as error:
                 raise files.cannot(f"{files.MANIFEST} could not be written", error) from error
-            return new
 
     def _delete(self, take: Take) -> None:
         try:
