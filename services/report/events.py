@@ -1,7 +1,7 @@
 """What each signal did around each marker."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -33,9 +33,9 @@ class Response:
         at: The marker's time, nanoseconds since the Unix epoch.
         signal: Name of the signal.
         unit: Its unit.
-        baseline: Mean of the seconds before.
+        baseline: Mean of the seconds before; None: too little was measured in them.
         onset_s: Seconds from the marker until the signal leaves its baseline; None: it does not.
-        peak: Value furthest from the baseline in the seconds after.
+        peak: Value furthest from the baseline in the seconds after; None: too little was measured.
         peak_s: Seconds from the marker to the peak.
         recovery_s: Seconds from the peak until half of the response is gone; None: not within the
             window.
@@ -45,11 +45,11 @@ class Response:
     at: int
     signal: str
     unit: str
-    baseline: float
-    onset_s: float | None
-    peak: float
-    peak_s: float
-    recovery_s: float | None
+    baseline: float | None = None
+    onset_s: float | None = None
+    peak: float | None = None
+    peak_s: float | None = None
+    recovery_s: float | None = None
 
 
 def responses(
@@ -58,36 +58,34 @@ def responses(
     before_s: float = BEFORE_S,
     after_s: float = AFTER_S,
 ) -> Iterator[Response]:
-    """A row for every marker and every signal that has values on both sides of it."""
+    """A row for every marker and every signal, measured around it or not."""
     signals = list(series)
     for marker in markers:
         for signal in signals:
-            found = respond(marker, signal, before_s, after_s)
-            if found:
-                yield found
+            yield respond(marker, signal, before_s, after_s)
 
 
-def respond(marker: Marker, signal: Series, before_s: float, after_s: float) -> Response | None:
-    """What one signal did around one marker; None where too little was measured."""
+def respond(marker: Marker, signal: Series, before_s: float, after_s: float) -> Response:
+    """What one signal did around one marker."""
+    row = Response(marker.label, marker.at, signal.name, signal.unit)
     seconds = (signal.times - marker.at) / 1e9
     before = signal.values[(seconds >= -before_s) & (seconds < 0)]
     inside = (seconds >= 0) & (seconds <= after_s)
     after, moments = signal.values[inside], seconds[inside]
-    if len(before) < FEWEST or len(after) < FEWEST:
-        return None
+    if len(before) < FEWEST:
+        return row
     baseline = float(before.mean())
+    row = replace(row, baseline=baseline)
+    if len(after) < FEWEST:
+        return row
     away = np.abs(after - baseline)
     top = int(away.argmax())
     least = max(DEVIATIONS * float(before.std()), LEAST * float(away[top]))
     onset = np.flatnonzero(away[: top + 1] > least)
     recovered = np.flatnonzero(away[top:] <= (1 - RECOVERED) * away[top])
     responded = bool(onset.size)
-    return Response(
-        marker=marker.label,
-        at=marker.at,
-        signal=signal.name,
-        unit=signal.unit,
-        baseline=baseline,
+    return replace(
+        row,
         onset_s=float(moments[onset[0]]) if responded else None,
         peak=float(after[top]),
         peak_s=float(moments[top]),

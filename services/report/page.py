@@ -120,13 +120,17 @@ def _row(response: Response) -> str:
     cells = [
         f"<td>{escape(response.marker)}",
         f"<td>{escape(response.signal.replace('_', ' '))}",
-        f"<td>{response.baseline:.4g}{unit}",
+        _figure(response.baseline, unit),
         _seconds(response.onset_s),
-        f"<td>{response.peak:.4g}{unit}",
+        _figure(response.peak, unit),
         _seconds(response.peak_s),
         _seconds(response.recovery_s),
     ]
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "<td class=none>not measured" if value is None else f"<td>{value:.4g}{unit}"
 
 
 def _seconds(value: float | None) -> str:

@@ -3,6 +3,7 @@ import pytest
 
 from common.messages import Marker
 from services.report.events import responses
+from services.report.page import _row
 from services.report.series import Series
 
 AT = 1_795_445_587_000_000_000
@@ -52,10 +53,17 @@ def test_a_response_that_lasts_has_no_recovery() -> None:
     assert found.recovery_s is None
 
 
-@pytest.mark.parametrize("span", [(-20, -1), (1, 20), (50, 60)])
-def test_signals_without_values_on_both_sides_have_no_row(span: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("span", "baseline"), [((-20, -1), -5.75), ((1, 20), None), ((50, 60), None), ((-1, 0), None)]
+)
+def test_signals_that_were_not_measured_on_both_sides_have_an_empty_row(
+    span: tuple[int, int], baseline: float | None
+) -> None:
     seconds = np.arange(*span, 0.5)
-    assert not list(responses([MARKER], [series(seconds, seconds)]))
+    (row,) = responses([MARKER], [series(seconds, seconds)])
+    assert (row.marker, row.signal, row.baseline) == ("hard braking", "skin", baseline)
+    assert [row.onset_s, row.peak, row.peak_s, row.recovery_s] == [None] * 4
+    assert "<td class=none>not measured" in _row(row)
 
 
 def test_every_marker_has_a_row_for_every_signal() -> None:
