@@ -61,6 +61,8 @@ class Stage:
     """Prefixes of the bus topics that it wants."""
     pulls_work: ClassVar[bool] = False
     """It takes `Faces` from the work queue."""
+    has_crops_judged: ClassVar[bool] = True
+    """Its `Faces` go to the classifiers; those of a replay were judged long ago."""
     newest_only: ClassVar[type[Message] | None] = None
     """In live delivery only a stream's newest of these is processed, others are `superseded`."""
     stream: str | None = None
@@ -230,7 +232,7 @@ class Service:
 
     def _send(self, packet: Packet) -> bool:
         while True:
-            if isinstance(packet.message, Faces):
+            if isinstance(packet.message, Faces) and self.stage.has_crops_judged:
                 sent = self.pusher.send(packet, wait=self._lossless)
             else:
                 sent = self.publisher.send(packet, wait=self._lossless)

@@ -4,7 +4,7 @@ Three roads, each a thread of its own so that one being blocked never blocks ano
 
 * the bus, publishers to consumers: the pipeline's own (back-pressure in lossless delivery), and
   the outlet for everybody else, which always drops for the slow;
-* the work queue, detectors to classifiers, with a copy to the outlet;
+* the work queue, detectors to classifiers, with a copy for outside tools and a recorder;
 * Prometheus' scrapes, answered from the health messages that pass by.
 """
 
@@ -57,7 +57,8 @@ class Bus:
         self.outlet = new_socket(context, zmq.XPUB)
         self.outlet.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
         self.crops_wanted = threading.Event()
-        self._prefixes: set[bytes] = set()
+        self._wanted: set[tuple[str, bytes]] = set()
+        """By whom, and beginning of the topics."""
         self.tap = new_socket(context, zmq.PULL)
         self.tap.setsockopt(zmq.RCVHWM, OUTSIDER_HWM)
         bind(self.ingress, hub.ingress)
@@ -73,10 +74,10 @@ class Bus:
         """All that the loop waits for."""
         return self.ingress, self.consumers, self.outlet, self.tap, self.clock
 
-    def forward_message(self) -> Parts | None:
-        """Take one message to the outlet; return it for the consumers."""
+    def forward_message(self, road: zmq.Socket[bytes]) -> Parts | None:
+        """Take one message from a road to the outlet; return it for the consumers."""
         try:
-            parts = self.ingress.recv_multipart(zmq.DONTWAIT)
+            parts = road.recv_multipart(zmq.DONTWAIT)
         except zmq.Again:
             return None
         self.counters["in"] += 1
@@ -101,31 +102,26 @@ class Bus:
                 return
             if note[:1] in (b"\x00", b"\x01") and note[1:].startswith(READY.encode()):
                 self.ingress.send(note)
+            self._note("consumer", note)
 
     def note_outsiders(self) -> None:
-        """Note whether anybody outside wants what goes through the work queue."""
+        """Note what outside tools want."""
         while True:
             try:
-                note = self.outlet.recv(zmq.DONTWAIT)
+                self._note("outsider", self.outlet.recv(zmq.DONTWAIT))
             except zmq.Again:
-                break
-            if note[:1] == b"\x01":
-                self._prefixes.add(note[1:])
-            elif note[:1] == b"\x00":
-                self._prefixes.discard(note[1:])
-        if any(CROPS.startswith(p) or p.startswith(CROPS) for p in self._prefixes):
+                return
+
+    def _note(self, who: str, note: bytes) -> None:
+        """Note whether anybody wants what goes through the work queue."""
+        if note[:1] == b"\x01":
+            self._wanted.add((who, note[1:]))
+        elif note[:1] == b"\x00":
+            self._wanted.discard((who, note[1:]))
+        if any(CROPS.startswith(p) or p.startswith(CROPS) for _, p in self._wanted):
             self.crops_wanted.set()
         else:
             self.crops_wanted.clear()
-
-    def forward_tap(self) -> None:
-        """Show outsiders what goes through the work queue."""
-        while True:
-            try:
-                parts = self.tap.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            self.outlet.send_multipart(parts, zmq.DONTWAIT)
 
 
 class WorkQueue(threading.Thread):
@@ -152,10 +148,10 @@ class WorkQueue(threading.Thread):
         try:
             while True:
                 parts = self.entrance.recv_multipart()
-                self.exit.send_multipart(parts)
-                if self._crops_wanted.is_set():
+                if self._crops_wanted.is_set():  # before their answer, as everybody shall see them
                     with contextlib.suppress(zmq.Again):  # outsiders never hold the pipeline up
                         self.tap.send_multipart(parts, zmq.DONTWAIT)
+                self.exit.send_multipart(parts)
         except zmq.ContextTerminated:
             for socket in (self.entrance, self.exit, self.tap):
                 socket.close(linger=0)
@@ -216,14 +212,14 @@ class Hub:
             if bus.clock in ready:
                 answer_probes(bus.clock)
             if bus.tap in ready:
-                bus.forward_tap()
+                self._forward_some(bus.tap)
             if self.pending or bus.ingress in ready:
-                self._forward_some()
+                self._forward_some(bus.ingress)
             self._beat()
 
-    def _forward_some(self) -> None:
+    def _forward_some(self, road: zmq.Socket[bytes]) -> None:
         for _ in range(64):
-            parts = self.pending or self.bus.forward_message()
+            parts = self.pending or self.bus.forward_message(road)
             if parts is None:
                 return
             if not self.bus.deliver(parts):

@@ -65,6 +65,7 @@ class Player(Stage):
     """Publishes a recording."""
 
     measured = None
+    has_crops_judged = False
 
     def __init__(self, settings: ReplaySettings) -> None:
         answers = ("emotion/",) if settings.reanalyse else ()

@@ -53,7 +53,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_lossless_session_is_recorded_whole(recorded: Path) -> None:
     messages = read(recorded)
-    for kind in ("Frame", "Emotion"):
+    for kind in ("Frame", "Faces", "Emotion"):
         seqs = [msgpack.unpackb(m.parts[1])["seq"] for m in messages if m.kind == kind]
         assert sorted(set(seqs)) == list(range(120)), kind
     kinds = {m.kind for m in messages}
@@ -231,6 +231,7 @@ def test_privacy(privacy: str, tmp_path: Path) -> None:
     topics = json.loads(run("info", str(out), "--json").stdout)["topics"]
     assert topics["emotion/sample"] >= 120
     assert ("frame/sample" in topics) == (privacy == "blurred")
+    assert "faces/sample" not in topics
     refused = run("replay", str(out), "--reanalyse")
     assert refused.returncode == 1
     assert privacy in refused.stderr
