@@ -100,7 +100,7 @@ def open_folder(folder: Path) -> int:
         AffectlineError: It holds something else, is used by another booth, or cannot be used.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # faces are not for everybody
         held = {entry.name for entry in folder.iterdir()}
         held = {name for name in held if name[0] != "." and name != OWN_TEXT}
         if held and MANIFEST not in held:

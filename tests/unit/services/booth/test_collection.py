@@ -1,5 +1,6 @@
 import csv
 import json
+import stat
 from pathlib import Path
 
 import cv2
@@ -191,6 +192,12 @@ def test_of_a_deleted_person_nothing_remains(folder: Path) -> None:
     assert {row["person"] for row in rows(folder)} == {"ben"}
     assert len(list(folder.rglob("*.png"))) == 6
     assert (folder / "people/ben/consent.json").read_bytes() == before
+
+
+def test_faces_are_not_for_everybody_on_the_machine(folder: Path) -> None:
+    fill(folder, "anna", takes=0)
+    for path in (folder, folder / "people", folder / "people" / "anna"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
 def test_a_folder_has_one_booth(folder: Path) -> None:
