@@ -16,11 +16,17 @@ COPY pyproject.toml ./
 RUN python -m venv --without-pip /opt/affectline \
     && python -c 'import tomllib; \
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-print(*project["dependencies"], sep="\n", file=open("runtime.txt", "w")); \
-print(*project["optional-dependencies"]["sample"], sep="\n", file=open("sample.txt", "w"))' \
+extras = project["optional-dependencies"]; \
+print(*project["dependencies"], *extras["dashboard"], sep="\n", file=open("runtime.txt", "w")); \
+print(*extras["sample"], sep="\n", file=open("sample.txt", "w"))' \
     && pip install --requirement runtime.txt \
     && pip install --no-deps --requirement sample.txt \
     && find /opt/affectline/lib -type d -name tests -prune -exec rm -r {} +
+
+# NiceGUI brings scripts for everything that a page may want; ours want its ECharts and nothing else.
+RUN cd /opt/affectline/lib/python3.*/site-packages \
+    && find nicegui/elements -path '*/dist/*' -not -path '*/echart/*' -type f -delete \
+    && rm -r nicegui/static/sass.dart.js docutils
 
 COPY README.md LICENSE ./
 COPY common common

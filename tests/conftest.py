@@ -19,7 +19,7 @@ def nothing_is_left_behind() -> Iterator[None]:
     own = psutil.Process()
     before = {child.pid for child in own.children(recursive=True)}
     yield
-    children = [child for child in own.children(recursive=True) if child.pid not in before]
+    children = [child for child in own.children(recursive=True) if _is_new(child, own, before)]
     _, alive = psutil.wait_procs(children, timeout=2)
     names = [" ".join(child.cmdline())[:200] for child in alive if child.is_running()]
     for child in alive:
@@ -29,6 +29,21 @@ def nothing_is_left_behind() -> Iterator[None]:
     assert not names, f"processes left behind: {names}"
     assert not left, f"threads left behind: {left}"
     assert not listening, f"sockets left behind: {listening}"
+
+
+def _is_new(child: psutil.Process, own: psutil.Process, before: set[int]) -> bool:
+    """Whether a test has started it: not what an older child, such as a browser, has started."""
+    try:
+        while child.pid != own.pid:
+            if child.pid in before:
+                return False
+            parent = child.parent()
+            if parent is None:
+                return True
+            child = parent
+    except psutil.Error:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,7 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT: Final = Path(__file__).parents[2]
 SERVICES: Final = (
-    "hub", "capture", "detector", "classifier", "biometrics", "fusion", "recorder", "sink",
+    "hub", "capture", "detector", "classifier", "biometrics", "fusion", "recorder", "dashboard",
+    "sink",
 )  # fmt: skip
 LIMIT_BYTES: Final = 450_000_000
 """What the image may add to its base."""
@@ -77,12 +79,13 @@ class Stack:
 
     def __init__(self) -> None:
         self.project = f"affectline-test-{uuid4().hex[:8]}"
-        self.ingress, self.outlet, self.metrics = free_ports(3)
+        self.ingress, self.outlet, self.metrics, self.dashboard = free_ports(4)
         self._env = {
             "AFFECTLINE_IMAGE": self.project,
             "AFFECTLINE_PORT": str(self.ingress),
             "AFFECTLINE_OUTLET_PORT": str(self.outlet),
             "AFFECTLINE_METRICS_PORT": str(self.metrics),
+            "AFFECTLINE_DASHBOARD_PORT": str(self.dashboard),
         }
 
     def compose(self, *arguments: str, timeout_s: float = 120) -> str:
@@ -193,6 +196,7 @@ def test_nothing_is_published_beyond_this_machine(stack: Stack) -> None:
         ("hub", "5555/tcp", "127.0.0.1", stack.ingress),
         ("hub", "5556/tcp", "127.0.0.1", stack.outlet),
         ("hub", "5560/tcp", "127.0.0.1", stack.metrics),
+        ("dashboard", "8080/tcp", "127.0.0.1", stack.dashboard),
     }
 
 
@@ -214,6 +218,19 @@ def test_metrics_tell_of_every_service(stack: Stack) -> None:
         return sorted(ready) == sorted(SERVICES)
 
     wait_until("every service is ready in the metrics", all_are_ready)
+
+
+def test_the_page_asks_for_its_token(stack: Stack) -> None:
+    url = f"http://127.0.0.1:{stack.dashboard}/"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(url)
+    token = re.search(r"\?token=(\S+)", stack.compose("logs", "--no-color", "dashboard"))
+    assert token, "it was printed once"
+    kept = stack.shell("dashboard", "stat -c %a sessions/.dashboard-token; cat sessions/.d*")
+    assert kept.split() == ["600", token[1]]
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with opener.open(f"{url}?token={token[1]}") as answer:
+        assert "affectline-dashboard" in answer.read().decode()
 
 
 def test_a_marker_from_the_host_reaches_the_session_on_the_volume(stack: Stack) -> None:
@@ -278,6 +295,8 @@ def test_ports_are_the_usual_ones_by_default() -> None:
     services = described("docker-compose.yml")
     ports = [(port["host_ip"], port["published"]) for port in services["hub"]["ports"]]
     assert ports == [("127.0.0.1", "5555"), ("127.0.0.1", "5556"), ("127.0.0.1", "5560")]
+    (page,) = services["dashboard"]["ports"]
+    assert (page["host_ip"], page["published"]) == ("127.0.0.1", "8080")
 
 
 def test_only_the_override_wants_a_camera() -> None:

@@ -1,0 +1,161 @@
+"""A hub with a dashboard and nobody else: tests say on the bus what they want to be seen."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import httpx
+import numpy as np
+import yaml
+import zmq
+
+from common.clock import now_ns
+from common.config import HubSettings
+from common.health import Health
+from common.messages import Emotion, FaceEmotion, Frame, Packet, Quality, StreamStart
+from common.sockets import Publisher
+from common.wire import Message
+from tests.browsers import free_web_port
+from tests.pipelines import free_port, process
+
+HAPPY: Final = (0.02, 0.0, 0.01, 0.9, 0.02, 0.03, 0.02)
+EPOCH: Final = 1_795_445_587_179
+
+
+class Speaker:
+    """A voice on the bus, for several threads."""
+
+    def __init__(self, hub: HubSettings) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._publisher = Publisher(self._context, hub.ingress)
+        self._lock = threading.Lock()
+
+    def send(self, packet: Packet, patience_s: float = 10.0) -> bool:
+        """Publish; False where no hub answered in time."""
+        deadline = time.monotonic() + patience_s
+        with self._lock:
+            while time.monotonic() < deadline:
+                self._publisher.listen()
+                if self._publisher.send(packet, wait=True):
+                    return True
+        return False
+
+    def close(self) -> None:
+        """Say nothing more."""
+        self._context.destroy(linger=0)
+
+
+class Board:
+    """Where hub and dashboard are, and how to speak there.
+
+    Args:
+        folder: For the sessions.
+        settings: More settings of the dashboard.
+    """
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.hub = HubSettings(port=free_port())
+        self.port = free_web_port()
+        self.sessions = folder / "sessions"
+        self.url = f"http://127.0.0.1:{self.port}/"
+        folder.mkdir(exist_ok=True)
+        self.settings_file = folder / "board.yaml"
+        dashboard = {"port": self.port, "sessions": str(self.sessions), **settings}
+        content = {"hub": {"port": self.hub.port}, "delivery": "live", "dashboard": dashboard}
+        self.settings_file.write_text(yaml.safe_dump(content))
+        self.seq = 0
+
+    @contextlib.contextmanager
+    def hub_running(self) -> Iterator[None]:
+        """The hub."""
+        with process("hub", "--config", str(self.settings_file)) as hub:
+            self._speaker = Speaker(self.hub)
+            yield
+            self._speaker.close()
+            hub.terminate()
+            hub.wait(timeout=10)
+
+    @contextlib.contextmanager
+    def serving(self, **options: Any) -> Iterator[Any]:
+        """The dashboard; its process is yielded when it answers."""
+        with process("dashboard", "--config", str(self.settings_file), **options) as dashboard:
+            self.wait_until_it_answers()
+            yield dashboard
+            dashboard.terminate()
+            dashboard.wait(timeout=10)
+
+    def wait_until_it_answers(self, timeout_s: float = 60) -> None:
+        """Wait for the web server."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"{self.url}style/style.css", timeout=5)
+                return
+        raise AssertionError(f"nobody answers at {self.url}")
+
+    def say(self, *messages: Message, parts: tuple[bytes, ...] = ()) -> None:
+        """Say something on the bus."""
+        for message in messages:
+            assert self._speaker.send(Packet(message, parts)), "the hub is not there"
+
+    def start(self, stream: str = "cam") -> None:
+        """Begin a stream."""
+        self.say(
+            StreamStart(stream=stream, epoch=EPOCH, started_at=now_ns(), source="0", live=True)
+        )
+
+    def show(
+        self, stream: str = "cam", *, faces: int = 1, size: tuple[int, int] = (640, 360)
+    ) -> None:
+        """A picture and its answer."""
+        self.seq += 1
+        width, height = size
+        same: dict[str, Any] = {
+            "stream": stream, "epoch": EPOCH, "seq": self.seq, "captured_at": now_ns(),
+            "width": width, "height": height,
+        }  # fmt: skip
+        self.say(Frame(**same), parts=(jpeg(self.seq, size),))
+        seen = tuple(
+            FaceEmotion(
+                track=i + 1, box=(100 + 200 * i, 80, 120, 120), quality=GOOD, probabilities=HAPPY,
+                smoothed=HAPPY, label="happy", confidence=0.9,
+            )
+            for i in range(faces)
+        )  # fmt: skip
+        self.say(Emotion(**same, published_at=now_ns(), faces=seen))
+
+    @contextlib.contextmanager
+    def showing(self, act: Callable[[], None] | None = None) -> Iterator[None]:
+        """Pictures, one after the other, as long as this lasts."""
+        ended = threading.Event()
+
+        def run() -> None:
+            while not ended.wait(0.05):
+                (act or self.show)()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+GOOD: Final = Quality(size=120, blur=500.0, brightness=0.5)
+
+
+def jpeg(number: int, size: tuple[int, int]) -> bytes:
+    """A picture whose brightness tells its number."""
+    image = np.full((size[1], size[0], 3), 60 + number * 7 % 120, np.uint8)
+    return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+def health(service: str, state: str = "ready", detail: str = "") -> Health:
+    """A process' word about itself."""
+    about = {"service": service, "pid": 1, "at": now_ns(), "state": state, "detail": detail}
+    return Health.model_validate(about)

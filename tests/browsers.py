@@ -1,0 +1,66 @@
+"""Debian's Chromium for tests, and the pages that it looks at."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[1]
+CHROMIUM: Final = "/usr/bin/chromium"
+ARGUMENTS: Final = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+SCREENSHOTS: Final = "AFFECTLINE_SCREENSHOTS"
+"""Environment variable: where to write the pictures of the pages, such as ``docs``."""
+PATIENCE_MS: Final = 30_000
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser; the test is skipped where there is none."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not shutil.which(CHROMIUM):
+        pytest.skip("no Chromium here: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def open_page(browser: Any, url: str, **options: Any) -> Iterator[Any]:
+    """A page in a profile of its own; whatever goes wrong in it fails the test."""
+    options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto(url)
+    try:
+        yield page
+        assert page.problems == []
+    finally:
+        context.close()
+
+
+def screenshot(page: Any, name: str, **options: Any) -> None:
+    """Keep a picture of a page, where somebody has asked for them."""
+    folder = os.environ.get(SCREENSHOTS)
+    if folder:
+        page.screenshot(path=ROOT / folder / f"{name}.png", animations="disabled", **options)
+
+
+def free_web_port() -> int:
+    """A port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
