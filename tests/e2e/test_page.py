@@ -1,0 +1,174 @@
+"""The page in a real browser, and what it says of things that go wrong: said by us on a bus."""
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from common.clock import now_ns
+from common.messages import Marker
+from common.senses import Samples
+from tests.boards import Board, health
+from tests.browsers import chromium, open_page, screenshot
+
+pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+EVIL = '<img src=x onerror="window.hacked=1">'
+SEQ = "() => Number(document.querySelector('canvas').dataset.seq)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    board = Board(tmp_path_factory.mktemp("board"))
+    with board.hub_running(), board.serving():
+        yield board
+
+
+def word(page: Any, stream: str = "cam") -> Any:
+    return page.locator(f"[data-stream={stream}] .af-word")
+
+
+def moves(page: Any) -> None:
+    """Wait until another picture is shown than now."""
+    page.wait_for_selector("canvas[data-seq]")
+    now = page.evaluate(SEQ)
+    page.wait_for_function(f"({SEQ})() > {now}")
+
+
+def test_words_for_everything_that_is_missing(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        page.get_by_text("no stream has begun yet").wait_for()
+        screenshot(page, "dashboard-empty")
+        board.start()
+        word(page).get_by_text("waiting").wait_for()
+        with board.showing():
+            moves(page)
+            word(page).wait_for(state="detached")
+        board.say(health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"))
+        word(page).get_by_text("no camera").wait_for()
+        word(page).get_by_text("trying again in 2 s").wait_for()
+        board.say(health("capture/cam"))
+        with board.showing(lambda: board.show(faces=0)):
+            word(page).get_by_text("no face").wait_for()
+
+
+def test_a_lost_sensor_is_seen(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        board.say(
+            Samples(
+                subject="anna", signal="heart_rate", unit="/min", epoch=1, seq=0, at=now_ns(),
+                offsets=(0,), values=(62.0,), quality=0.0, reason="no skin contact",
+            ),
+            health("biometrics/anna-ble", "degraded", "strap does not answer"),
+        )  # fmt: skip
+        page.get_by_text("sensor lost: no skin contact").wait_for()
+        lost = page.get_by_role("alert").filter(has_text="biometrics/anna-ble")
+        assert "strap does not answer" in lost.inner_text()
+
+
+def test_nothing_that_anybody_typed_is_markup(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show()
+        page.wait_for_selector("canvas[data-seq]")
+        board.say(
+            Marker(session="s", at=now_ns(), label=EVIL, source=EVIL),
+            health("capture/cam", "degraded", EVIL),
+            health("detector/cam", "degraded", EVIL),
+        )
+        page.get_by_role("list", name="Markers").get_by_text(EVIL).wait_for()
+        word(page).get_by_text(EVIL).wait_for()
+        page.get_by_role("row", name="detector/cam").get_by_text(EVIL).wait_for()
+        page.get_by_role("button", name="Record").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Name of the session").fill(EVIL)
+        dialog.get_by_label("Consent").fill(EVIL)
+        dialog.get_by_role("button", name="Start recording").click()
+        dialog.get_by_text("is no name for a session").wait_for()
+        for name in ("../outside", ".hidden", "a/b"):
+            dialog.get_by_label("Name of the session").fill(name)
+            dialog.get_by_role("button", name="Start recording").click()
+            dialog.get_by_text(f"'{name}' is no name for a session").wait_for()
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("img[src=x]").count() == 0
+    assert sorted(p.name for p in board.sessions.parent.iterdir()) == ["board.yaml"]
+
+
+def test_a_page_that_stalls_costs_nothing_but_its_own_picture(browser: Any, board: Board) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(open_page(browser, board.url))
+        stalled = stack.enter_context(open_page(browser, board.url))
+        stack.enter_context(board.showing())
+        moves(one)
+        moves(stalled)
+        debugger = stalled.context.new_cdp_session(stalled)
+        debugger.send("Debugger.enable")
+        debugger.send("Debugger.pause")
+        for _ in range(3):
+            moves(one)
+        debugger.send("Debugger.disable")
+        moves(stalled)
+
+
+def test_a_page_finds_its_server_again(browser: Any, board: Board) -> None:
+    board_2 = Board(board.sessions.parent / "again")
+    with ExitStack() as stack:
+        stack.enter_context(board_2.hub_running())
+        dashboard = stack.enter_context(board_2.serving(stdout=subprocess.DEVNULL))
+        board_2.start()
+        stack.enter_context(board_2.showing())
+        page = stack.enter_context(open_page(browser, board_2.url))
+        moves(page)
+        dashboard.send_signal(signal.SIGKILL)
+        page.get_by_text("The server is gone. Trying to reconnect.").wait_for()
+        screenshot(page, "dashboard-reconnecting")
+        stack.enter_context(board_2.serving(stdout=subprocess.DEVNULL))
+        page.get_by_text("The server is gone. Trying to reconnect.").wait_for(state="detached")
+        moves(page)
+
+
+def test_every_control_is_reached_by_keyboard_and_seen_to_be(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        page.get_by_text("Snapshot (K)").wait_for()
+        reached, outlines = [], []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            about = page.evaluate(
+                "() => { const e = document.activeElement, f = e.closest('.q-field__control') ?? e;"
+                "return [e.innerText || e.ariaLabel || e.tagName, getComputedStyle(f).outlineStyle,"
+                "getComputedStyle(f).outlineWidth] }"
+            )
+            reached.append(re.sub(r"\s+", " ", about[0]))
+            outlines.append((about[1], about[2]))
+            if "Record" in reached[-1]:
+                break
+        wanted = ("Snapshot (K)", "Label of the next marker", "Mark (M)", "Record")
+        assert all(any(name in text for text in reached) for name in wanted), reached
+        assert all(style == "solid" and width == "3px" for style, width in outlines), outlines
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog").get_by_label("Name of the session").wait_for()
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="hidden")
+
+
+def test_nothing_is_wider_than_a_phone(browser: Any, board: Board) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+    with open_page(browser, board.url, **phone) as page:
+        board.start()
+        with board.showing():
+            moves(page)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper == "rgb(20, 23, 26)"
