@@ -35,6 +35,8 @@ class StreamSummary(BaseModel):
     """Frames of which no answer ever came."""
     first_captured_at: int | None = None
     last_captured_at: int | None = None
+    models: list[str] = []
+    """Ids of the models that judged the faces, in the order of their first answers."""
     labels: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
     """Faces by their most probable emotion."""
     latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
@@ -56,6 +58,8 @@ class StreamSummary(BaseModel):
             self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
         self.frames_with_face += bool(emotion.faces)
         self.faces += len(emotion.faces)
+        if emotion.model and emotion.model not in self.models:
+            self.models = [*self.models, emotion.model]
         for face in emotion.faces:
             if face.track not in self.recent_tracks:
                 self.tracks += 1
