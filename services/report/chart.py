@@ -7,18 +7,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from common.colours import COLOURS
 from common.errors import AffectlineError
-from common.labels import LABELS
 from services.report.series import Series, Session
 
-COLOURS: Final = dict(
-    zip(
-        LABELS,
-        ("#d62728", "#8c564b", "#9467bd", "#f2b701", "#1f77b4", "#ff7f0e", "#9aa0a6"),
-        strict=True,
-    )
-)
-"""Red for anger, yellow for happiness, blue for sadness: as people paint them."""
 POINTS: Final = 4000
 """Points of a curve that a page carries; more are thinned out, with every peak kept."""
 GAP_S: Final = 3.0
