@@ -2,6 +2,7 @@
 
 import typer
 
+from services.commands.collecting import collect
 from services.commands.looking import doctor, schema, subscribe
 from services.commands.marking import mark
 from services.commands.processes import (
@@ -28,8 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    up, hub, capture, detector, classifier, sink, dashboard, mark, subscribe, schema, doctor,
-    biometrics, fusion, lsl_outlet, record, replay, sessions, info, check, report, export,
+    up, hub, capture, detector, classifier, sink, dashboard, collect, mark, subscribe, schema,
+    doctor, biometrics, fusion, lsl_outlet, record, replay, sessions, info, check, report, export,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(validate, name="validate")

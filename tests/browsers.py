@@ -56,7 +56,9 @@ def screenshot(page: Any, name: str, **options: Any) -> None:
     """Keep a picture of a page, where somebody has asked for them."""
     folder = os.environ.get(SCREENSHOTS)
     if folder:
-        page.screenshot(path=ROOT / folder / f"{name}.png", animations="disabled", **options)
+        # Not by path: Playwright would write with a thread that stays
+        picture = page.screenshot(animations="disabled", **options)
+        (ROOT / folder / f"{name}.png").write_bytes(picture)
 
 
 def free_web_port() -> int:

@@ -31,7 +31,7 @@ class HandingOver:
     def __init__(self, booth: Booth, gone: Callable[[str], None]) -> None:
         self._collection, self._gone = booth.collection, gone
         self._doomed = ""
-        with ui.element("div").classes("af-wide") as self._whole:
+        with ui.element("div").classes("af-wide bo-parts") as self._whole:
             with theme.card("Takes"):
                 self._table = ui.element("div").classes("af-scroll")
             with theme.card("Export"):

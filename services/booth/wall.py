@@ -100,10 +100,11 @@ class Wall:
     def _hang(self, take: Take) -> None:
         frame = ui.element("figure").classes(f"bo-take {take.status}")
         with frame.props(f'data-take="{take.id}" data-status="{take.status}"'):
-            what = f"{take.label} of {take.person}, {take.time[:19]}"
+            when = f"{take.time[:19].replace('T', ' ')} UTC"
+            what = f"{take.label} of {take.person}, {when}"
             image = ui.element("img").props('loading="lazy"')
             image.props(f'src="{picture_url(take.file)}" alt="{what}"')
-            ui.label(f"{take.person}, {take.time[:19].replace('T', ' ')}").classes("bo-about")
+            ui.label(f"{take.person}, {when}").classes("bo-about")
             ui.label(describe(take)).classes("bo-about")
             label = ui.select(list(LABELS), value=take.label, label="Emotion")
             label.props(f'outlined dense aria-label="Emotion: {what}"')
