@@ -165,9 +165,11 @@ class Person:
         if self._seen and now_s - self._seen.at_s <= FACE_FRESH_S:
             self._face.add(self._seen.look.tension)
 
-    def evidence(self) -> dict[str, Evidence]:
-        """What the signals say at the newest moment; missing ones are left out."""
-        now_s = max(self._newest.values(), default=0.0)
+    def evidence(self, at_ns: int) -> dict[str, Evidence]:
+        """What the signals say at a moment, or at the newest one; missing ones are left out."""
+        if not self._newest:
+            return {}
+        now_s = max(self._seconds(at_ns), *self._newest.values())
         return self._evidence(now_s, self._looks(now_s))
 
     def _looks(self, now_s: float) -> dict[str, Finding | str]:

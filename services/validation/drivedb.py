@@ -104,7 +104,7 @@ def follow(
         segment = np.searchsorted(drive.bounds, second, "right") - 1
         if not 0 <= segment < len(SEGMENTS):
             continue
-        evidence = person.evidence()
+        evidence = person.evidence(second * SECOND)
         seconds.append(float(second))
         segments.append(SEGMENTS[segment])
         for name, signals in SETS.items():

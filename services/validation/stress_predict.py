@@ -154,7 +154,7 @@ def follow(recording: Recording) -> Course:
         while pending is not None and pending[0] <= second:
             person.hear(pending[1])
             pending = next(messages, None)
-        evidence.append(person.evidence())
+        evidence.append(person.evidence(round(second * SECOND)))
     return Course(recording.name, tuple(evidence), recording.labels)
 
 

@@ -73,6 +73,15 @@ def test_a_person_is_judged_by_the_files_that_are_there(
     assert not said or f"affectline: S03: {file} {said}" in stderr
 
 
+def test_what_has_stopped_says_nothing_about_later_seconds(people: Path) -> None:
+    for file in stress_predict.FILES:
+        keep(150)(people / "S03" / file)
+    (person,) = (p for p in stress_predict.read(people) if p.name == "S03")
+    course = stress_predict.follow(person)
+    assert set(course.evidence[30]) == {"heart", "skin"}
+    assert course.evidence[-1] == {}
+
+
 def test_who_has_no_signal_or_no_label_is_left_out_and_said(people: Path) -> None:
     for file in stress_predict.FILES:
         (people / "S03" / file).write_text("")
