@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Any, Final
 
+from common.clock import monotonic
 from common.config import HubSettings
 from common.messages import Emotion, Frame, Packet
 from common.sockets import Listener
@@ -19,6 +20,8 @@ PREFIXES: Final = ("frame/", "emotion/", "stream/", "bio/", "state/", "marker/",
 PULSE_S: Final = 0.25
 """How often curves are brought up to date."""
 STANDING_PULSES: Final = 4
+PATIENCE_S: Final = 1.0
+"""How long to wait for the pictures of all streams, from the first answer on."""
 
 
 class Ear(threading.Thread):
@@ -28,20 +31,29 @@ class Ear(threading.Thread):
         hub: Where.
         loop: The server's event loop.
         audience: Gets the pictures.
+        is_replay: It is a recording that is heard there.
     """
 
     def __init__(
-        self, hub: HubSettings, loop: asyncio.AbstractEventLoop, audience: Audience
+        self,
+        hub: HubSettings,
+        loop: asyncio.AbstractEventLoop,
+        audience: Audience,
+        *,
+        is_replay: bool,
     ) -> None:
         super().__init__(name="ear", daemon=True)
         self._hub, self._loop, self._audience = hub, loop, audience
         self._waker = Waker()
         self._lock = threading.Lock()
-        self._pairing, self._curves, self._standing = Pairing(), Curves(), Standing()
+        self._pairing, self._curves = Pairing(), Curves()
+        self._standing = Standing(is_replay=is_replay)
         self.heard = 0
         """Messages so far."""
         self.position_ns = 0
         """Time of the newest picture."""
+        self.first_answer: float | None = None
+        """When, by our clock, the first answer came."""
 
     def run(self) -> None:
         listener = Listener(self._hub, PREFIXES)
@@ -79,10 +91,15 @@ class Ear(threading.Thread):
         with self._lock:
             return self._standing.tell()
 
+    def streams(self) -> set[str]:
+        """The streams that there are."""
+        with self._lock:
+            return set(self._standing.streams)
+
     def clear(self) -> None:
         """Another time begins."""
         with self._lock:
-            self.position_ns = 0
+            self.position_ns, self.first_answer = 0, None
             self._pairing.clear()
             self._curves.clear()
             self._standing.clear()
@@ -97,6 +114,7 @@ class Ear(threading.Thread):
         self._curves.take(message)
         if isinstance(message, Emotion):
             self.position_ns = message.captured_at
+            self.first_answer = self.first_answer or monotonic()
             return self._pairing.match(message)
         return None
 
@@ -108,15 +126,21 @@ class Ear(threading.Thread):
 class Channel:
     """A hub's ear and its audience, with the pulse that tells the news."""
 
-    def __init__(self, hub: HubSettings) -> None:
+    def __init__(self, hub: HubSettings, *, is_replay: bool = False) -> None:
         self.audience = Audience()
-        self.ear = Ear(hub, asyncio.get_running_loop(), self.audience)
+        self.ear = Ear(hub, asyncio.get_running_loop(), self.audience, is_replay=is_replay)
         self.ear.start()
         self._pulse = asyncio.create_task(self._beat())
 
     def history(self) -> list[str]:
         """What a page has to know that has just come."""
         return [json.dumps(news) for news in (self.ear.history(), self.ear.standing())]
+
+    def shows_all(self) -> bool:
+        """Whether there is a picture of every stream; where there are none, not for ever."""
+        first = self.ear.first_answer
+        late = first is not None and monotonic() - first > PATIENCE_S
+        return late or (first is not None and self.ear.streams() <= self.audience.streams())
 
     def clear(self) -> None:
         """Another time begins."""

@@ -15,6 +15,8 @@ from services.dashboard.shelf import Shelf
 
 Feed = Literal["live", "replay"]
 TICK_S: Final = 0.2
+SETTLE_S: Final = 0.1
+"""After this nothing of a player that has ended is under way any more."""
 RECORDER_PATIENCE_S: Final = 0.5
 
 
@@ -88,7 +90,7 @@ class House:
         place = self.shelf.session(name)
         await self.close_replay()
         self.playback = await asyncio.to_thread(Playback, place, self.settings.hub)
-        self.replay = Channel(self.playback.hub)
+        self.replay = Channel(self.playback.hub, is_replay=True)
 
     async def close_replay(self) -> None:
         """End the replay."""
@@ -104,6 +106,7 @@ class House:
         playback, channel = self.playback, self.replay
         if playback and channel:
             await asyncio.to_thread(playback.play_from, seconds, rate)
+            await asyncio.sleep(SETTLE_S)
             channel.clear()
 
     async def pause(self) -> None:
@@ -124,8 +127,8 @@ class House:
         while True:
             await asyncio.sleep(TICK_S)
             self.recordings.tick()
-            if self.playback:
-                self.playback.tick()
+            if self.playback and self.replay:
+                self.playback.tick(is_shown=self.replay.shows_all())
 
     def _in_use(self) -> dict[str, str]:
         """Sessions that must not be deleted now, and why."""

@@ -8,7 +8,7 @@ from common.config import HubSettings
 from common.errors import AffectlineError
 from common.sockets import taken_ports
 from services.children import Child, Task
-from services.keys import PAUSE, STEP
+from services.keys import PAUSE
 from services.session_tables import describe
 
 RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -52,7 +52,7 @@ class Playback:
         self.problem = ""
         self._hub_child = Child(Task("hub", "hub"), self.hub, "lossless", None)
         self._player: Child | None = None
-        self._when_ready: int | None = None
+        self._pause_at_picture = False
         self.play_from(0.0)
 
     def position(self, at_ns: int) -> float:
@@ -80,8 +80,7 @@ class Playback:
         self._end_player()
         what = {"file": str(self._place), "rate": self.progress.rate, "begin_s": begin_s}
         self._player = Child(Task("replay", "replay", what), self.hub, "lossless", None)
-        # It may only be steered when it has set up its ears
-        self._when_ready = STEP if progress.is_paused else None
+        self._pause_at_picture = progress.is_paused
 
     def pause(self) -> None:
         """Pause, or go on; a replay that has ended begins again."""
@@ -91,21 +90,27 @@ class Playback:
             return
         self.progress.is_paused = not self.progress.is_paused
         if self._player and self._player.ready:
-            self._player.send_signal(PAUSE)
-        else:
-            self._when_ready = STEP if self.progress.is_paused else None
+            if not self._pause_at_picture:
+                self._player.send_signal(PAUSE)
+            self._pause_at_picture = False
+        else:  # it may only be steered when it has set up its ears
+            self._pause_at_picture = self.progress.is_paused
 
-    def tick(self) -> None:
-        """Notice how the processes are."""
+    def tick(self, *, is_shown: bool) -> None:
+        """Notice how the processes are.
+
+        Args:
+            is_shown: There is a picture of every stream.
+        """
         if self._player:
             code = self._player.listen()
             if code is not None:
                 self.progress.has_ended = True
                 self.problem = "" if code == 0 else self._player.last_words or "the player died"
                 self._player = None
-            elif self._player.ready and self._when_ready is not None:
-                self._player.send_signal(self._when_ready)
-                self._when_ready = None
+            elif self._player.ready and self._pause_at_picture and is_shown:
+                self._player.send_signal(PAUSE)
+                self._pause_at_picture = False
         if self._hub_child.listen() is not None:
             self.problem = self._hub_child.last_words or "the replay's hub died"
             self.progress.has_ended = True

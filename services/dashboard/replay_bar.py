@@ -1,12 +1,15 @@
 """Steering a replay: pause, seek, rate, and back to the live pictures."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from nicegui import ui
 
 from services.dashboard.house import House
 from services.dashboard.playback import RATES
+
+STEP_S: Final = 0.5
+"""What an arrow key moves."""
 
 
 class ReplayBar:
@@ -24,9 +27,11 @@ class ReplayBar:
             self._bar.props('aria-label="Replay"')
             self._pause = ui.button("Pause (P)", icon="pause", on_click=house.pause)
             self._pause.props("outline no-caps")
-            self._slider = ui.slider(min=0, max=1, step=0.1, value=0)
+            # The browser's own: its keys are Home, End, arrows and pages
+            self._slider = ui.element("input").props(f"type=range min=0 max=1 step={STEP_S}")
             self._slider.props('aria-label="Position in the recording, seconds"')
-            self._slider.on("pan", self._hold).on("change", self._seek)
+            self._slider.on("input", self._hold, js_handler="() => emit()")
+            self._slider.on("change", self._seek, js_handler="(event) => emit(event.target.value)")
             self._clock = ui.label().props('role="status"')
             rates = {rate: f"{rate:g} times" for rate in RATES}
             self._rate = ui.select(rates, value=1.0, label="Rate").props("dense outlined")
@@ -42,9 +47,11 @@ class ReplayBar:
         if playback is None or not shown:
             return
         progress, position = playback.progress, self._house.position()
-        self._slider.props["max"] = round(playback.seconds, 1)
         if not self._is_held:
-            self._slider.value = round(position, 1)
+            place = {"max": round(playback.seconds, 1), "value": round(position, 1)}
+            if place.items() - self._slider.props.items():
+                self._slider.props.update(place)
+                self._slider.update()
         goes_on = progress.is_paused or progress.has_ended
         self._pause.set_text(
             "Again (P)" if progress.has_ended else "Go on (P)" if goes_on else "Pause (P)"
@@ -54,9 +61,9 @@ class ReplayBar:
         self._rate.value = progress.rate
         self._problem.set_text(playback.problem)
 
-    def _hold(self, event: Any) -> None:
+    def _hold(self) -> None:
         """While the slider is being moved it does not follow the replay."""
-        self._is_held = event.args != "end"
+        self._is_held = True
 
     async def _seek(self, event: Any) -> None:
         self._is_held = False

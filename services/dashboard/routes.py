@@ -73,7 +73,7 @@ def add_routes(app: FastAPI, house: House) -> None:
             pack(pairs),
             media_type="application/zip",
             headers={
-                "content-disposition": 'attachment; filename="snapshot.zip"',
+                "content-disposition": "attachment",  # the page gives it its name
                 "cache-control": "no-store",
             },
         )

@@ -64,10 +64,11 @@ class Standing:
 
     Args:
         clock: Seconds.
+        is_replay: What is heard is a recording: it may be paused or slow, and silence says nothing.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = monotonic, *, is_replay: bool = False) -> None:
+        self._clock, self._is_replay = clock, is_replay
         self._heard: float | None = None
         self.streams: dict[str, Stream] = {}
         self._services: dict[str, Service] = {}
@@ -84,6 +85,7 @@ class Standing:
             stream.answered, stream.last_seq = now, message.seq
         elif isinstance(message, StreamStart):
             self.streams[message.stream] = Stream(start=message)
+            self._is_replay = self._is_replay or message.replay
         elif isinstance(message, StreamEnd):
             self._stream(message.stream).end = message
         elif isinstance(message, Samples):
@@ -146,11 +148,6 @@ class Standing:
         if stream.answered is None or now - stream.answered > NO_PICTURE_S:
             return "waiting", "for the first answer"
         return "", ""
-
-    @property
-    def _is_replay(self) -> bool:
-        """A replay may be paused or slow: its silences say nothing."""
-        return any(stream.start and stream.start.replay for stream in self.streams.values())
 
     def _tell_sensor(self, sensor: Sensor, now: float) -> dict[str, Any]:
         samples = sensor.samples

@@ -147,6 +147,10 @@ class Audience:
             for viewer in self.viewers.values():
                 viewer.tell(text)
 
+    def streams(self) -> set[str]:
+        """Those of which there is a picture."""
+        return set(self._last)
+
     def forget(self) -> None:
         """Another time begins: the last pictures are not of it."""
         self._last.clear()

@@ -192,7 +192,10 @@ def test_a_truncated_film_is_processed_and_reported(tmp_path: Path) -> None:
         (["--backend", "tensorflow"], "has no saved_model file"),
         (["--source", "x" * 5000], "--source "),
         (["--source", "x="], "--source x=: not a source"),
-        (["--source", "rtsp://me:secret@127.0.0.1:9/x"], "--source rtsp://127.0.0.1:9/x: nothing"),
+        (
+            ["--source", "rtsp://me:secret@127.0.0.1:9/x", "--display", "none"],
+            "--source rtsp://127.0.0.1:9/x: nothing",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

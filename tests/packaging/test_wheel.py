@@ -58,3 +58,14 @@ def test_the_wheel_brings_the_model(fresh: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("vgg16-48@")
     assert int(done.stdout.split()[1]) > 10_000_000
+
+
+def test_the_wheel_brings_the_pages(fresh: Path, tmp_path: Path) -> None:
+    code = (
+        "from services.dashboard import server, watch; from services.dashboard.theme import WEB; "
+        "print(sorted(p.name for p in WEB.iterdir() if p.is_file()))"
+    )
+    done = call(fresh / "python", "-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("index.js", "live.js", "curves.js", "processes.js", "link.js", "style.css"):
+        assert repr(name) in done.stdout

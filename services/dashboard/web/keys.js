@@ -1,6 +1,6 @@
 // Single keys, as long as nobody is typing or choosing.
 
-const TYPING = "input, textarea, select, [contenteditable], [role=dialog]";
+const TYPING = "input:not([type=range]), textarea, select, [contenteditable], [role=dialog]";
 
 // Call actions[key] when that key is pressed; returns how to end it.
 export function onKeys(actions) {

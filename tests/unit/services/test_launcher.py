@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from common.config import PipelineSettings, SinkSettings, load
+from common.config import Display, PipelineSettings, SinkSettings, load
 from common.errors import AffectlineError
-from services.planning import complete, fusion, name_sources, plan
+from services.planning import choose_display, complete, fusion, name_sources, plan
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
@@ -131,3 +131,43 @@ def test_the_one_person_with_sensors_is_whom_the_faces_belong_to() -> None:
     assert subject("anna") == "anna"
     assert subject("anna", "bert") is None
     assert subject() is None
+
+
+@pytest.mark.parametrize(
+    ("source", "screen", "attended", "asked", "display"),
+    [
+        ("0", "", True, None, "browser"),
+        ("0", ":0", True, None, "none"),
+        ("0", "", False, None, "none"),  # --json: a script reads what comes of it
+        ("drive.mp4", "", True, None, "none"),  # as fast as it goes: nobody could look
+        ("0", "", True, "none", "none"),
+        ("drive.mp4", "", False, "browser", "browser"),
+        ("0", ":0", True, "window", "window"),
+    ],
+)
+def test_the_page_opens_by_itself_where_somebody_watches_a_camera_without_a_screen(
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    screen: str,
+    attended: bool,
+    asked: Display | None,
+    display: Display,
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DISPLAY", screen)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("services.planning.find_spec", lambda _: True)
+    sink = SinkSettings(display=asked)
+    settings = PipelineSettings(sources=name_sources([source]), sink=sink)
+    assert choose_display(settings, attended=attended).sink.display == display
+
+
+def test_a_page_is_a_process_of_its_own_and_the_sink_shows_nothing() -> None:
+    sink = SinkSettings(display="browser")
+    settings = complete(PipelineSettings(sources=name_sources(["a.mp4"]), sink=sink))
+    assert (settings.delivery, settings.pace) == ("lossless", "realtime")
+    tasks = {task.kind: task for task in plan(settings)}
+    assert tasks["sink"].arguments["display"] == "none"
+    assert "dashboard" in tasks
+    capture = tasks["capture"].arguments["consumers"]
+    assert "dashboard" not in capture, "nobody waits for it"
