@@ -1,0 +1,112 @@
+"""Recording and replay as the page does them, with real processes and without a browser."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common import codec
+from common.config import HubSettings, PipelineSettings
+from common.dashboard_settings import DashboardSettings
+from common.errors import AffectlineError
+from common.messages import Packet, StreamStart
+from common.recording import SessionWriter
+from tests.pipelines import free_port
+from tests.samples import AT, EMOTION, EPOCH, FRAME
+
+pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
+
+from services.dashboard.house import House
+
+pytestmark = pytest.mark.slow
+FRAMES, RATE = 200, 20
+STEP_NS = 1_000_000_000 // RATE
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A house with one session of ten seconds; the picture's number is its place in it."""
+    place = tmp_path / "sessions" / "drive"
+    place.mkdir(parents=True)
+    writer = SessionWriter(place / "session.mcap", {"privacy": "everything"})
+    begin = StreamStart(stream="drive", epoch=EPOCH, started_at=AT, source="0", live=True)
+    writer.add("StreamStart", codec.encode(Packet(begin)), AT, AT)
+    for seq in range(FRAMES):
+        at = AT + seq * STEP_NS
+        same = {"seq": seq, "captured_at": at}
+        frame = Packet(FRAME.model_copy(update=same), (b"\xff\xd8\xff\xd9",))
+        writer.add("Frame", codec.encode(frame), at, at)
+        emotion = Packet(EMOTION.model_copy(update=same))
+        writer.add("Emotion", codec.encode(emotion), at + 5_000_000, at)
+    writer.finish()
+    dashboard = DashboardSettings(sessions=tmp_path / "sessions")
+    settings = PipelineSettings(hub=HubSettings(port=free_port()), dashboard=dashboard)
+    return House(settings, "live", lambda _: None)
+
+
+def position(house: House) -> float:
+    """Where the last picture that was shown belongs, in seconds; -1 where there is none."""
+    channel = house.replay
+    shown = channel.audience._last.get("drive") if channel else None
+    return shown.pair.emotion.seq / RATE if shown else -1.0
+
+
+async def until(condition: Callable[[], bool], patience_s: float = 60) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "in vain"
+        await asyncio.sleep(0.05)
+
+
+def test_a_session_is_replayed_paused_and_sought(house: House) -> None:
+    async def play() -> None:
+        await house.open()
+        try:
+            await house.open_replay("drive")
+            await until(lambda: position(house) > 0.5)
+            await house.pause()
+            await asyncio.sleep(0.5)
+            there = position(house)
+            await asyncio.sleep(1)
+            assert position(house) == there, "paused"
+            await house.seek(8.0)
+            await until(lambda: position(house) >= 8.0)
+            await asyncio.sleep(0.5)
+            there = position(house)
+            await asyncio.sleep(1)
+            assert position(house) == there < 9.5, "still paused, elsewhere"
+            await house.seek(2.0)
+            await until(lambda: 2.0 <= position(house) < 4.0)
+            await house.pause()
+            await house.seek(house.position(), 4.0)
+            assert house.playback is not None
+            playback = house.playback
+            await until(lambda: playback.progress.has_ended)
+            assert position(house) == (FRAMES - 1) / RATE
+            assert playback.problem == ""
+            await house.pause()  # again, from the beginning
+            await until(lambda: 0 <= position(house) < 3)
+        finally:
+            await house.close()
+
+    asyncio.run(play())
+
+
+def test_what_is_replayed_is_not_deleted_and_what_is_not_there_is_not_replayed(
+    house: House,
+) -> None:
+    async def play() -> None:
+        await house.open()
+        try:
+            await house.open_replay("drive")
+            with pytest.raises(AffectlineError, match="is being replayed"):
+                house.shelf.delete("drive")
+            for name in ("none", "../drive"):
+                with pytest.raises(AffectlineError):
+                    await house.open_replay(name)
+        finally:
+            await house.close()
+
+    asyncio.run(play())
