@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.benchmarks import page
 from tests.benchmarks.environment import ROOT, ensure
-from tests.benchmarks.measure import STEPS, measure
+from tests.benchmarks.measure import STEPS, measure, measure_viewing
 from tests.benchmarks.results import Results
 from tests.benchmarks.targets import judge
 
@@ -17,11 +17,17 @@ DOCS: Final = ROOT / "docs"
 
 
 def main() -> None:
-    """Measure everything; with ``--page`` only write the page again from the last numbers."""
+    """Measure everything; with ``--page`` only write the page again from the last numbers.
+
+    ``--viewing`` measures nothing but the pages in the browser, and keeps the other numbers.
+    """
     console = Console()
     numbers = DOCS / "benchmarks.json"
-    if "--page" in sys.argv[1:]:
+    if "--page" in sys.argv[1:] or "--viewing" in sys.argv[1:]:
         results = Results.model_validate_json(numbers.read_text(encoding="utf-8"))
+        if "--viewing" in sys.argv[1:]:
+            results.viewing = measure_viewing(console.print)
+            numbers.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
     else:
         ensure(console)
         results = _measure(console)

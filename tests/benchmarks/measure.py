@@ -1,14 +1,16 @@
 """The measurements, each made of a few runs."""
 
+import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import psutil
 
-from tests.benchmarks import micro
+from tests.benchmarks import micro, viewing
 from tests.benchmarks.clips import WEIGHTS, Clip, at_live_rate, choose
 from tests.benchmarks.environment import Quiet, describe, run_baseline
 from tests.benchmarks.pipeline import MB, Observer, Recording, looked_at, stages
@@ -20,8 +22,10 @@ from tests.benchmarks.results import (
     Results,
     Spread,
     Throughput,
+    Viewing,
 )
 from tests.benchmarks.targets import DISTURBED_CORES, P99_MS, RATE, STREAMS
+from tests.browsers import CHROMIUM
 
 ROUNDS: Final = 3
 SPARE_ROUNDS: Final = 1
@@ -35,7 +39,9 @@ PATIENCE_S: Final = 60.0
 """How long to wait in all for other work on the machine to pause."""
 Step = Callable[[str], None]
 """Told what begins."""
-STEPS: Final = 1 + (ROUNDS + SPARE_ROUNDS) * (2 + len(INSTANCES)) + 1 + len(INSTANCES) + STARTS + 1
+STEPS: Final = (
+    (ROUNDS + SPARE_ROUNDS) * (2 + len(INSTANCES)) + len(INSTANCES) + STARTS + 3 + viewing.STEPS
+)
 
 
 class Round(NamedTuple):
@@ -162,6 +168,13 @@ class Session:
             cpu_ms={kind: ms * share for kind, ms in per_answer.items()},
         )
 
+    def viewing(self) -> list[Viewing]:
+        """Pages in a browser; nothing where there is none."""
+        if not shutil.which(CHROMIUM) or find_spec("playwright") is None:
+            return []
+        clip = at_live_rate(self.clip, self._folder / "viewing.mp4")
+        return viewing.measure(clip.path, self._folder, self._say, self._quiet)
+
     def first_emotion(self) -> FirstEmotion:
         """Time from the command to its first emotion, several times."""
         heard, reported = [], []
@@ -173,6 +186,12 @@ class Session:
         return FirstEmotion(heard=Spread.of(heard), reported=Spread.of(reported))
 
 
+def measure_viewing(step: Step) -> list[Viewing]:
+    """Measure the pages alone."""
+    with tempfile.TemporaryDirectory(prefix="affectline-bench-") as folder:
+        return Session(Path(folder), step).viewing()
+
+
 def measure(step: Step, clock: Callable[[], float]) -> Results:
     """Measure everything."""
     begun, machine, before = clock(), describe(), psutil.cpu_times()
@@ -182,6 +201,7 @@ def measure(step: Step, clock: Callable[[], float]) -> Results:
         paper, fer, ours = session.throughput()
         live = session.live()
         first = session.first_emotion()
+        pages = session.viewing()
         step("small operations")
         small = micro.measure(session.clip.path)
     clip, after = session.clip, psutil.cpu_times()
@@ -190,7 +210,7 @@ def measure(step: Step, clock: Callable[[], float]) -> Results:
     return Results(
         machine=machine, clip=clip.path.name, size=clip.size, clip_frames=clip.frames,
         paper=paper, fer=fer, ours=ours, live=live, memory=memory, first=first, micro=small,
-        took_s=clock() - begun,
+        took_s=clock() - begun, viewing=pages,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.benchmarks import chart
-from tests.benchmarks.results import Baseline, Results, Spread, Throughput
+from tests.benchmarks.results import Baseline, Results, Spread, Throughput, Viewing
 from tests.benchmarks.targets import (
     DISTURBED_CORES,
     EXPECTED_MODEL_MS,
@@ -21,7 +21,8 @@ def write(results: Results) -> str:
     """The page, as Markdown."""
     parts = [
         _head(results), _targets(results), _throughput(results), _costs(results), _model(results),
-        _live(results), _memory(results), _first(results), _micro(results), _machine(results),
+        _live(results), _memory(results), _first(results), *_viewing(results), _micro(results),
+        _machine(results),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -238,6 +239,44 @@ def _first(results: Results) -> str:
         f"imports are done). (a) has its first answer after {_spread(results.paper.first_s)} s, "
         f"(b) after {_spread(results.fer.first_s)} s."
     )
+
+
+def _viewing(results: Results) -> Iterable[str]:
+    """The page in the browser; nothing where there was none."""
+    if not results.viewing:
+        return
+    rows = [
+        (
+            _pages(one),
+            f"{one.server_percent:.1f} %" if one.dashboard else "",
+            ", ".join(f"{rate:.1f}" for rate in one.shown),
+            f"{one.rate:.1f}",
+            f"{one.judged:.0%}",
+            f"{one.p50:.1f}",
+            f"{one.p95:.1f}",
+            f"{one.cores:.2f}",
+        )
+        for one in results.viewing
+    ]
+    head = (
+        "pages | server, of a core: | pictures/s shown: | frames/s answered: | judged: | p50: "
+        "| p95: | cores busy:"
+    )
+    yield (
+        "## The page\n\n"
+        "The clip, live at 640x360 and 25 frames/s, with made-up heart and skin. Server: CPU time "
+        "of the dashboard's process. p50 and p95: ms from `captured_at` to `published_at`. Sockets "
+        "say and hear what pages do, as if those were on another machine. Pages are in a Chromium "
+        "on this one, which draws without a graphics card and competes for the same cores, though "
+        "at the lowest priority. The last column includes it.\n\n" + _table(head, rows)
+    )
+
+
+def _pages(one: Viewing) -> str:
+    if not one.dashboard:
+        return "no dashboard"
+    what = "pages" if one.drawn else "sockets"
+    return f"{what}: {one.pages}" + (f", {one.stalled} of them stalled" if one.stalled else "")
 
 
 def _micro(results: Results) -> str:

@@ -107,6 +107,31 @@ class Live(BaseModel):
         return 100 * self.skipped / self.offered
 
 
+class Viewing(BaseModel):
+    """The pipeline with so many pages open in a browser."""
+
+    dashboard: bool
+    """There is a server for pages."""
+    pages: int
+    stalled: int
+    """Those of them whose script was stopped."""
+    drawn: bool = True
+    """By a browser on this machine; else only their sockets are there, as of pages elsewhere."""
+    server_percent: float
+    """CPU time of the server's process, in percent of one core."""
+    rate: float
+    """Frames answered in a second."""
+    judged: float
+    """Part of them that a classifier looked at."""
+    p50: float
+    p95: float
+    """Milliseconds from captured to published, of those."""
+    shown: list[float]
+    """Pictures a second that each page showed, without the stalled ones."""
+    cores: float
+    """Cores that were busy, with whatever: the browser is on the same machine."""
+
+
 class Memory(BaseModel):
     """Memory in MB at the moment when all processes together had most."""
 
@@ -149,6 +174,8 @@ class Results(BaseModel):
     first: FirstEmotion
     micro: list[Micro]
     took_s: float
+    viewing: list[Viewing] = []
+    """Without a dashboard, then with 0 and more pages; empty where there is no browser."""
 
     @property
     def best(self) -> Throughput:

@@ -13,6 +13,7 @@ STREAMS: Final = 4
 RATE: Final = 30
 MEMORY_MB: Final = 600.0
 FIRST_S: Final = 3.0
+FIRST_VIEWER_PERCENT: Final = 25.0
 DISTURBED_CORES: Final = 0.25
 """Other work than this on the machine makes a measurement worth little."""
 EXPECTED_MODEL_MS: Final = 2.3
@@ -65,6 +66,7 @@ def judge(results: Results) -> list[Target]:
         _streams(results, many),
         _memory(results),
         _first(results),
+        *_viewing(results),
     ]
 
 
@@ -182,6 +184,25 @@ def _first(results: Results) -> Target:
         f"{len(results.memory.processes)} interpreters start on {results.machine.cores} cores and "
         "import what they need.",
     )
+
+
+def _viewing(results: Results) -> list[Target]:
+    """The page's; none where there was no browser."""
+    first = next((one for one in results.viewing if one.pages == 1), None)
+    if first is None:
+        return []
+    percent = first.server_percent
+    return [
+        Target(
+            "CPU time of the page's server, one viewer of 640x360 at 25 frames/s",
+            f"at most {FIRST_VIEWER_PERCENT:.0f} % of a core",
+            f"{percent:.1f} %",
+            percent <= FIRST_VIEWER_PERCENT,
+            f"{abs(percent - FIRST_VIEWER_PERCENT):.1f} percentage points "
+            + ("over" if percent > FIRST_VIEWER_PERCENT else "under"),
+            f"{first.rate:.1f} frames a second were answered.",
+        )
+    ]
 
 
 def _short(value: float, wanted: float) -> str:

@@ -32,7 +32,7 @@ FACES: Final = f"""() => [...document.querySelectorAll('{WOMAN} .af-face')].map(
 }}))"""
 PLACE: Final = "Number(document.querySelector('.af-replay input[type=range]').value)"
 PHONE: Final = {
-    "viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "dark",
+    "viewport": {"width": 390, "height": 844}, "color_scheme": "dark",
 }  # fmt: skip
 
 
