@@ -87,9 +87,12 @@ class Shelf:
         """
         place = self.session(name)
         reason = self._in_use().get(name)
-        newest = max((p.lstat().st_mtime for p in place.rglob("*")), default=0.0)
+        files = (p for p in place.rglob("*") if p.name != REPORT)
+        newest = max((p.lstat().st_mtime for p in files), default=0.0)
         if reason is None and time.time() - newest < IN_USE_S:
             reason = "is still being written"
+        if reason is None and self.report_state(name) == "being made":
+            reason = "is being reported on"
         if reason:
             raise AffectlineError(f"session {name} {reason}", "wait until it is over")
         try:

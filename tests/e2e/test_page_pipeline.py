@@ -23,7 +23,7 @@ pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboar
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 WOMAN, EMPTY = "[data-stream=woman]", "[data-stream=empty]"
-SEQ: Final = f"() => Number(document.querySelector('{WOMAN} canvas')?.dataset.seq)"
+SEQ: Final = f"() => Number(document.querySelector('{WOMAN} canvas')?.dataset.seq ?? -1)"
 PIXELS: Final = f"() => document.querySelector('{WOMAN} canvas').toDataURL('image/jpeg')"
 FACES: Final = f"""() => [...document.querySelectorAll('{WOMAN} .af-face')].map((face) => ({{
   said: face.querySelector('h3').innerText,

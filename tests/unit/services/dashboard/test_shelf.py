@@ -73,7 +73,7 @@ def test_sessions_are_listed_with_their_consent(tmp_path: Path) -> None:
 
 def test_only_what_nobody_uses_is_deleted(tmp_path: Path) -> None:
     make(tmp_path, "new", age_s=IN_USE_S - 4)
-    make(tmp_path, "old")
+    (make(tmp_path, "old") / "report.html").write_text("made just now, and nobody's loss")
     make(tmp_path, "busy")
     shelf = Shelf(tmp_path, lambda: {"busy": "is being replayed"})
     with pytest.raises(AffectlineError, match="is still being written"):
