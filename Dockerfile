@@ -23,10 +23,12 @@ print(*extras["sample"], sep="\n", file=open("sample.txt", "w"))' \
     && pip install --no-deps --requirement sample.txt \
     && find /opt/affectline/lib -type d -name tests -prune -exec rm -r {} +
 
-# NiceGUI brings scripts for everything that a page may want; ours want its ECharts and nothing else.
+# NiceGUI brings scripts for everything that a page may want, and packages for reloading and for a
+# relay on the internet; our pages want its ECharts. zstandard's second backend is for PyPy.
 RUN cd /opt/affectline/lib/python3.*/site-packages \
     && find nicegui/elements -path '*/dist/*' -not -path '*/echart/*' -type f -delete \
-    && rm -r nicegui/static/sass.dart.js docutils
+    && rm -r nicegui/static/sass.dart.js docutils uvloop watchfiles zstandard/_cffi.*.so \
+        aiohttp multidict yarl propcache frozenlist
 
 COPY README.md LICENSE ./
 COPY common common
