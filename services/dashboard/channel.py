@@ -91,11 +91,6 @@ class Ear(threading.Thread):
         with self._lock:
             return self._standing.tell()
 
-    def streams(self) -> set[str]:
-        """The streams that there are."""
-        with self._lock:
-            return set(self._standing.streams)
-
     def clear(self) -> None:
         """Another time begins."""
         with self._lock:
@@ -136,11 +131,12 @@ class Channel:
         """What a page has to know that has just come."""
         return [json.dumps(news) for news in (self.ear.history(), self.ear.standing())]
 
-    def shows_all(self) -> bool:
+    def shows_all(self, streams: set[str]) -> bool:
         """Whether there is a picture of every stream; where there are none, not for ever."""
         first = self.ear.first_answer
-        late = first is not None and monotonic() - first > PATIENCE_S
-        return late or (first is not None and self.ear.streams() <= self.audience.streams())
+        if first is None:
+            return False
+        return streams <= self.audience.streams() or monotonic() - first > PATIENCE_S
 
     def clear(self) -> None:
         """Another time begins."""

@@ -128,7 +128,7 @@ class House:
             await asyncio.sleep(TICK_S)
             self.recordings.tick()
             if self.playback and self.replay:
-                self.playback.tick(is_shown=self.replay.shows_all())
+                self.playback.tick(is_shown=self.replay.shows_all(self.playback.streams))
 
     def _in_use(self) -> dict[str, str]:
         """Sessions that must not be deleted now, and why."""

@@ -14,8 +14,8 @@ from services.session_tables import describe
 RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 FIRST_PORT_ON: Final = 100
 """The first port tried is so many above the live hub's."""
-PORTS: Final = 7
 TRIES: Final = 200
+ANSWERS: Final = "emotion/"
 
 
 @dataclass
@@ -45,6 +45,12 @@ class Playback:
         if not described["topics"]:
             raise AffectlineError(f"session {place.name} holds no message", "choose another one")
         self.name, self._place = place.name, place
+        self.streams = {
+            topic.removeprefix(ANSWERS)
+            for topic in described["topics"]
+            if topic.startswith(ANSWERS)
+        }
+        """Those of which there are answers."""
         self.first_ns: int = described["first"]
         self.seconds: float = described["seconds"]
         self.hub = free_hub(near)
@@ -138,10 +144,11 @@ def free_hub(near: HubSettings) -> HubSettings:
         AffectlineError: There are none near by.
     """
     first = near.port + FIRST_PORT_ON
-    for port in range(first, min(first + TRIES * PORTS, 65529), PORTS):
+    count = len(near.ports)
+    for port in range(first, min(first + TRIES * count, 65529), count):
         hub = HubSettings(port=port)
         if not taken_ports(hub):
             return hub
     raise AffectlineError(
-        f"no {PORTS} free ports in a row above {first}", "end another replay first"
+        f"no {count} free ports in a row above {first}", "end another replay first"
     )
