@@ -1,7 +1,6 @@
 """What `affectline up` shall start: names, defaults, and the processes of a pipeline."""
 
 import os
-import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ from common.clock import now_ns
 from common.config import Delivery, Pace, PipelineSettings, SourceSettings, is_live, redact
 from common.errors import AffectlineError
 from common.names import to_name
+from common.screen import has_screen
 from services.children import Task
 
 
@@ -185,13 +185,6 @@ def choose_display(settings: PipelineSettings, *, attended: bool) -> PipelineSet
     wanted = live and attended and not has_screen() and find_spec("nicegui") is not None
     sink = settings.sink.model_copy(update={"display": "browser" if wanted else "none"})
     return settings.model_copy(update={"sink": sink})
-
-
-def has_screen() -> bool:
-    """Whether a window could be opened here."""
-    if sys.platform != "linux":
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _holds_something(folder: Path) -> bool:

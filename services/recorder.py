@@ -23,10 +23,10 @@ from common.messages import MESSAGES, Packet, StreamDone
 from common.recording import SessionWriter
 from common.recording_settings import Privacy
 from common.runtime import Stage, run_service
+from common.session_reading import FILE
 from common.wire import Message
 from services.blurring import Blurring
 
-FILE: Final = "session.mcap"
 FLUSH_S: Final = 0.25
 SYNC_S: Final = 1.0
 """How often the operating system is asked to have it all on the disk: against power failures."""

@@ -5,6 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def part_of(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.part")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a name to write under, beside the file; half a file never has its own name.
@@ -16,7 +21,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         OSError: There is no room, or the like; what was there before is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
+    partial = part_of(path)
     try:
         yield partial
         partial.replace(path)

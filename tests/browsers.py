@@ -47,7 +47,7 @@ def open_page(browser: Any, url: str, **options: Any) -> Iterator[Any]:
     page.goto(url)
     try:
         yield page
-        assert page.problems == []
+        assert page.problems == [], page.problems
     finally:
         context.close()
 

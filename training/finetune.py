@@ -238,11 +238,10 @@ class Trainer:
             loss = tf.reduce_sum(losses) / tf.cast(batch, tf.float32)
         low = self._low()
         counts = low, len(base.trainable_variables) - low, len(head.trainable_variables)
-        each = [rates[part] for part, count in enumerate(counts) for _ in range(count)]
-        self._descend(tape, loss, each, first)
-        right = tf.argmax(labels, axis=1, output_type=tf.int32) == tf.gather(
-            self._emotions, rows[mine]
-        )
+        of_each = [rates[part] for part, count in enumerate(counts) for _ in range(count)]
+        self._descend(tape, loss, of_each, first)
+        emotions = tf.gather(self._emotions, rows[mine])
+        right = tf.argmax(labels, axis=1, output_type=tf.int32) == emotions
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / tf.cast(batch, tf.float32)
 
     def _descend(self, tape: Any, loss: Any, rates: list[Any], first: int) -> None:

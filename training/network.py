@@ -1,4 +1,4 @@
-"""The network of the strong recipe: VGG16's thirteen convolutions with two poolings fewer."""
+"""The network of the strong recipe: VGG16's thirteen convolutions with one pooling fewer."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,8 +23,8 @@ SCORED: Final = 256
 class Network:
     """A backbone and a head with two last layers.
 
-    At 48x48 VGG16 ends in a map of 1x1. Without the poolings after blocks 4 and 5 it ends in one
-    of 6x6, which is averaged; nothing else about the convolutions changes, so the ImageNet
+    At 48x48 VGG16 ends in a map of 1x1. Without the pooling after block 5 it ends in one of 3x3,
+    which is averaged; nothing else about the convolutions changes, so the ImageNet
     weights fit, and any picture of 16x16 or more will do. While it learns, a batch normalisation
     follows each layer; what is served has them folded into the layers (see ``serve``).
 

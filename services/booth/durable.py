@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from services.whole_file import part_of
+
 
 def create(path: Path, data: bytes) -> None:
     """Write a new file."""
@@ -30,11 +32,6 @@ def replace(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
         raise
     sync(path.parent)
-
-
-def part_of(path: Path) -> Path:
-    """Where a file is written before it takes its place."""
-    return path.with_name(f".{path.name}.part")
 
 
 def rename(path: Path, to: Path) -> None:

@@ -19,6 +19,7 @@ from common.labels import LABELS
 from services.booth import durable, files
 from services.booth.collection import Collection
 from services.booth.takes import Take, iso
+from services.whole_file import part_of
 
 Form = Literal["folder", "fer2013"]
 USAGES: Final = ("Training", "PublicTest", "PrivateTest")
@@ -62,7 +63,7 @@ def export(collection: Collection, form: Form, *, only_kept: bool) -> Export:
     usages, division = divide(takes)
     folder = files.below(collection.folder, files.EXPORTS)
     place = next(p for n in range(1, 10_000) if not (p := folder / _name(form, n)).exists())
-    part = folder / f".{place.name}.part"
+    part = part_of(place)
     try:
         part.mkdir(parents=True)
         # First, so that whoever deletes a person knows whose pictures these are

@@ -22,6 +22,7 @@ from common.names import Name
 from services.booth import durable
 from services.booth.consent import OWN_TEXT, RECORD
 from services.booth.takes import Take, write_table
+from services.whole_file import part_of
 
 MANIFEST: Final = "manifest.csv"
 LEFT_OUT: Final = "left_out.csv"
@@ -145,8 +146,8 @@ def exports_with(folder: Path, person: str) -> Iterable[Path]:
 def remove_parts(folder: Path) -> None:
     """Remove what was being written when the booth died."""
     for name in (MANIFEST, LEFT_OUT, INTENT):
-        durable.part_of(folder / name).unlink(missing_ok=True)
-    for consent in (folder / PEOPLE).glob(f"*/{durable.part_of(Path(RECORD))}"):
+        part_of(folder / name).unlink(missing_ok=True)
+    for consent in (folder / PEOPLE).glob(f"*/{part_of(Path(RECORD))}"):
         consent.unlink()
     for export in (folder / EXPORTS).glob(".*.part"):
         durable.remove_folder(export)

@@ -3,7 +3,6 @@
 What it sees comes from the hub's outlet, as with any other tool.
 """
 
-import os
 import sys
 import webbrowser
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from common.dashboard_settings import DashboardSettings
 from common.errors import AffectlineError
 from common.messages import Packet
 from common.runtime import Stage, run_service
+from common.screen import has_screen
 from services.booth.collection import Collection
 
 
@@ -70,8 +70,7 @@ class BoothStage(Stage):
         lines += [f"takes go to {self._folder}; end with Ctrl-C"]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
-        has_screen = sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
-        if has_screen and sys.stdout.isatty():
+        if has_screen() and sys.stdout.isatty():
             webbrowser.open(opened)
 
 

@@ -69,6 +69,7 @@ def up(
 
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
+    from common.session_reading import FILE
     from services import planning, summary
 
     settings = read_settings(config_file)
@@ -89,7 +90,7 @@ def up(
     settings = planning.complete(planning.choose_display(settings, attended=not as_json))
     code = summary.run(settings, as_json=as_json)
     folder = settings.sink.out
-    if settings.recording.report and folder and (folder / "session.mcap").exists():
+    if settings.recording.report and folder and (folder / FILE).exists():
         from services.commands.reporting import report_on
 
         report_on(folder, folder / "report.html", quiet=as_json)

@@ -1,5 +1,5 @@
 // The camera's picture as a mirror, with an outline round the face and a countdown over it.
-import { link, onKeys } from "affectline-dashboard";
+import { decode, link, onKeys } from "affectline-dashboard";
 
 const NO_FACE_MS = 500; // a face that is missed in a few pictures is no news
 const FROZEN_MS = 5000; // how long an answer to a shot is waited for
@@ -107,12 +107,8 @@ export default {
       this.release?.();
     },
     async receive(about) {
-      const jpeg = about.jpeg;
-      delete about.jpeg;
       try {
-        const blob = new Blob([jpeg], { type: "image/jpeg" });
-        const image = jpeg.length ? await createImageBitmap(blob) : null;
-        await new Promise(requestAnimationFrame);
+        const image = await decode(about);
         await this.thawed;
         if (image && this.$refs.canvas) this.show(about, image);
         image?.close();

@@ -1,5 +1,5 @@
 // The pictures with their boxes, each face's seven bars, and words where there is no picture.
-import { draw, drawBlank, link, onKeys } from "affectline-dashboard";
+import { decode, draw, drawBlank, link, onKeys } from "affectline-dashboard";
 
 const NO_FACE_MS = 500; // a face that is missed in a few pictures is no news
 
@@ -115,13 +115,8 @@ export default {
       }
     },
     async receive(about) {
-      const jpeg = about.jpeg;
-      delete about.jpeg;
       try {
-        const blob = new Blob([jpeg], { type: "image/jpeg" });
-        const image = jpeg.length ? await createImageBitmap(blob) : null;
-        await new Promise(requestAnimationFrame);
-        await this.show(about, image);
+        await this.show(about, await decode(about));
       } finally {
         link.shown(about.stream);
       }

@@ -3,6 +3,17 @@
 const PLAIN = "#ebebeb";
 const DARK = "#191919";
 
+// Take a message's picture out of it and decode it, in time for the next repaint; null where a
+// recording has none.
+export async function decode(about) {
+  const jpeg = about.jpeg;
+  delete about.jpeg;
+  const blob = new Blob([jpeg], { type: "image/jpeg" });
+  const image = jpeg.length ? await createImageBitmap(blob) : null;
+  await new Promise(requestAnimationFrame);
+  return image;
+}
+
 // Draw a decoded picture with its boxes onto a canvas.
 export function draw(canvas, image, about, colours) {
   const context = fit(canvas, about.size);

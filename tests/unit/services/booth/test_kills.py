@@ -12,6 +12,7 @@ from common.errors import AffectlineError
 from services.booth import durable
 from services.booth.collection import Collection
 from services.booth.gates import Refused
+from services.whole_file import part_of
 from tests.unit.services.booth.faces import AT, shot
 from tests.unit.services.booth.test_collection import fill, rows
 from training import dataset
@@ -49,7 +50,7 @@ class Reaper:
         if name == "create":
             path.write_bytes(data[: len(data) // 2])
         elif name == "replace":
-            durable.part_of(path).write_bytes(data[: len(data) // 2])
+            part_of(path).write_bytes(data[: len(data) // 2])
         elif name == "remove_folder" and path.is_dir():
             next(path.iterdir()).unlink()
 
