@@ -43,7 +43,7 @@ def open_page(browser: Any, url: str, **options: Any) -> Iterator[Any]:
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("pageerror", lambda error: page.problems.append(error.stack or str(error)))
     page.goto(url)
     try:
         yield page

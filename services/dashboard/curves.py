@@ -1,7 +1,7 @@
 """The curves of the last minutes: what pages get when they come, and what is added as it comes."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from common.messages import Emotion, Marker
@@ -77,8 +77,7 @@ class Curves:
 
     def fresh(self) -> dict[str, Any] | None:
         """What has come since the last call, for pages that have all before; None: nothing."""
-        series = {name: c.about() | {"points": c.fresh} for name, c in self._curves.items()}
-        series = {name: about for name, about in series.items() if about["points"]}
+        series = self._series(lambda curve: curve.fresh)
         for curve in self._curves.values():
             curve.fresh = []
         markers, self._fresh_markers = self._fresh_markers, []
@@ -89,12 +88,16 @@ class Curves:
 
     def history(self) -> dict[str, Any]:
         """For a page that has just come: everything but what `fresh` will still bring."""
-        series = {
-            name: curve.about() | {"points": list(curve.points)[: -len(curve.fresh) or None]}
-            for name, curve in self._curves.items()
-        }
+        series = self._series(lambda curve: list(curve.points)[: -len(curve.fresh) or None])
         markers = list(self._markers)[: -len(self._fresh_markers) or None]
         return {"kind": "curves", "reset": True, "series": series, "markers": markers}
+
+    def _series(self, points: Callable[[Curve], list[Point]]) -> dict[str, Any]:
+        """Those curves that have such points, with what is written beside them."""
+        found = {name: (curve, points(curve)) for name, curve in self._curves.items()}
+        return {
+            name: curve.about() | {"points": some} for name, (curve, some) in found.items() if some
+        }
 
     def _mark(self, marker: Marker) -> None:
         told = {"at": marker.at / 1e6, "label": marker.label, "source": marker.source}

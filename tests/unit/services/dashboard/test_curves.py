@@ -50,6 +50,15 @@ def test_a_late_page_gets_what_was_before_and_nothing_twice() -> None:
     assert curves.history()["markers"][0]["label"] == "<b>now</b>"
 
 
+def test_a_curve_that_has_only_begun_is_no_history_yet() -> None:
+    curves = Curves()
+    curves.take(heart(1_000, 60))
+    assert curves.history()["series"] == {}, "a page cannot draw a curve without a point"
+    news = curves.fresh()
+    assert news is not None
+    assert news["series"]["heart_rate/anna"]["points"] == [[1_000, 60]]
+
+
 def test_only_the_last_minutes_are_kept() -> None:
     curves = Curves()
     for second in range(0, 2 * KEPT_MS // 1000):
