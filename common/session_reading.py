@@ -119,13 +119,10 @@ class SessionReader:
                 break
         self.file.problems, self.file.lost_bytes = noted
 
-    def messages(self, since: int = 0) -> Iterator[Recorded]:
+    def messages(self) -> Iterator[Recorded]:
         """Yield all messages that can be read, in the order of their arrival.
 
         `findings` tells afterwards what was wrong.
-
-        Args:
-            since: Leave out what arrived before, in ns since the Unix epoch.
         """
         file, found = self.file, Findings(finished=self.file.footer is not None)
         self.findings = found
@@ -133,8 +130,8 @@ class SessionReader:
         dropped = False
         for record in file.records():
             if record.opcode == Opcode.CHUNK:
-                content, dropped = self._open_chunk(record, since)
-                yield from self._unpack(content, since)
+                content, dropped = self._open_chunk(record)
+                yield from self._unpack(content)
             elif record.opcode == Opcode.MESSAGE_INDEX:
                 found.lost_messages += (record.length - 6) // 16 * dropped
         if not found.finished:
@@ -166,11 +163,8 @@ class SessionReader:
         ]
         return min((h[0] for h in heads), default=0), max((h[1] for h in heads), default=0)
 
-    def _open_chunk(self, record: Record, since: int) -> tuple[bytes, bool]:
+    def _open_chunk(self, record: Record) -> tuple[bytes, bool]:
         """A chunk's messages as far as they can be trusted; whether it had to be dropped."""
-        head = self.file.read_at(record.at + 9, CHUNK_HEAD.size)
-        if since and len(head) == CHUNK_HEAD.size and CHUNK_HEAD.unpack(head)[1] < since:
-            return b"", False
         content, sound = self.file.content(record)
         if sound:
             return content, False
@@ -180,7 +174,7 @@ class SessionReader:
         self.file.lose(record.at, record.end, "damaged chunk: ")
         return b"", True
 
-    def _unpack(self, content: bytes, since: int) -> Iterator[Recorded]:
+    def _unpack(self, content: bytes) -> Iterator[Recorded]:
         at = 0
         while at + 9 <= len(content):
             opcode, length = struct.unpack_from("<BQ", content, at)
@@ -191,7 +185,7 @@ class SessionReader:
                 taken = self._take(content, at + 9, end)
                 if taken is None:
                     self.findings.lost_messages += 1
-                elif taken.log_time >= since:
+                else:
                     self.findings.messages += 1
                     yield taken
             elif opcode in PARSERS:

@@ -44,6 +44,9 @@ class Held:
 
     packet: Packet
     arrived: int
+    """Time of day, for the file."""
+    since: int
+    """The same moment by the clock that waiting is measured by."""
     answer: Emotion | None = None
     waits: bool = False
     """It is a picture that is still to be pixelated."""
@@ -66,10 +69,16 @@ class Blurring:
         self.wholly = 0
         """Pictures that had to be pixelated wholly."""
 
-    def take(self, packet: Packet, now: int) -> None:
-        """Take in a message."""
+    def take(self, packet: Packet, arrived: int, now: int) -> None:
+        """Take in a message.
+
+        Args:
+            packet: The message.
+            arrived: The time of day in ns, as the file will have it.
+            now: The same moment in ns by a clock that nobody sets.
+        """
         message = packet.message
-        held = Held(packet, now, waits=isinstance(message, Frame))
+        held = Held(packet, arrived, now, waits=isinstance(message, Frame))
         self._queue.append(held)
         if isinstance(message, Frame):
             key = (message.stream, message.epoch, message.seq)
@@ -96,7 +105,7 @@ class Blurring:
         """Yield what may be written, and when it arrived.
 
         Args:
-            now: The time.
+            now: The time in ns by the clock that nobody sets.
             all_of_them: Wait for nothing any more.
         """
         while self._queue:
@@ -109,7 +118,7 @@ class Blurring:
                 yield packet, held.arrived
 
     def _may_go(self, held: Held, now: int) -> bool:
-        age = now - held.arrived
+        age = now - held.since
         if held.answer is None:
             return age > self._patience
         return held.later >= LOOK_AHEAD or age > LOOK_AHEAD_NS

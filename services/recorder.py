@@ -16,7 +16,7 @@ from typing import Any, Final
 import cv2
 
 from common import artifact, codec
-from common.clock import monotonic
+from common.clock import monotonic, monotonic_ns
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError
 from common.messages import MESSAGES, Packet, StreamDone
@@ -89,7 +89,7 @@ class Recorder(Stage):
     def process(self, packet: Packet) -> Iterable[Packet]:
         now = self.around.now()
         if self._blurring:
-            self._blurring.take(packet, now)
+            self._blurring.take(packet, now, monotonic_ns())
         else:
             self._add(packet, now)
         if isinstance(packet.message, StreamDone):
@@ -141,7 +141,7 @@ class Recorder(Stage):
 
     def _write_blurred(self, *, all_of_them: bool = False) -> None:
         if self._blurring:
-            ready = self._blurring.ready(self.around.now(), all_of_them=all_of_them)
+            ready = self._blurring.ready(monotonic_ns(), all_of_them=all_of_them)
             for packet, arrived in ready:
                 self._add(packet, arrived)
             self.around.counters["blurred_wholly"] = self._blurring.wholly

@@ -38,6 +38,9 @@ second), so they hear a replay from its beginning."""
 BATCH_S: Final = 0.02
 """Time for which messages are published without listening in between."""
 LONGEST_WAIT_MS: Final = 50
+BACK_NS: Final = 1_000_000_000
+GAP_NS: Final = 60_000_000_000
+"""Between these two steps from one arrival to the next are time that passed."""
 AT_END: Final = "at the end"
 RAW: Final = ("frame/", "bio/", "marker/", "stream/")
 """What a reanalysis feeds in."""
@@ -83,8 +86,6 @@ class Player(Stage):
         self._reader = SessionReader(self._settings.file)
         pictures = self._reader.about.get("privacy") != "features"
         self._step_kind = Frame if pictures else Emotion
-        first = next(self._reader.messages(), None)
-        self._first_at = first.log_time if first else 0
         self._rewind()
         signal.signal(PAUSE, self._on_key)
         signal.signal(STEP, self._on_key)
@@ -97,24 +98,23 @@ class Player(Stage):
 
     def _rewind(self) -> None:
         """To the beginning, or where the user wants to begin."""
-        self._begin_at = self._first_at + round(self._settings.begin_s * 1e9)
         self._recorded = self._wanted()
         self._next = next(self._recorded, None)
         self._clock_at: float | None = None
-        """When, by our clock, the moment `_begin_at` is or would have been."""
+        """When, by our clock, the moment `begin_s` is or would have been."""
 
-    def _wanted(self) -> Iterator[Recorded]:
-        """What is to be published; of what was before, only how the streams began."""
+    def _wanted(self) -> Iterator[tuple[float, Recorded]]:
+        """What is to be published, with its second; of what was before, only how streams began."""
         settings = self._settings
         prefixes = settings.topics or ("",)
-        for recorded in self._reader.messages():
-            begun = recorded.log_time >= self._begin_at or recorded.kind == "StreamStart"
+        for second, recorded in with_seconds(self._reader.messages()):
+            begun = second >= settings.begin_s or recorded.kind == "StreamStart"
             raw = not settings.reanalyse or recorded.topic.startswith(RAW)
             if begun and raw and recorded.topic.startswith(prefixes):
-                yield recorded
+                yield second, recorded
 
     def newly_ready(self, services: set[str]) -> Iterable[Packet]:
-        return [p for stream in self._streams.values() for p in stream.again(self.around.now())]
+        return [p for stream in self._streams.values() for p in stream.again()]
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         message = packet.message
@@ -124,7 +124,7 @@ class Player(Stage):
         elif isinstance(message, (Emotion, StreamDone)):
             stream = self._streams.get(message.stream)
             if stream:
-                return stream.hear(message, self.around.now())
+                return stream.hear(message)
         return ()
 
     def tick(self) -> Iterator[Packet]:
@@ -132,13 +132,14 @@ class Player(Stage):
         if not self._may_begin():
             return
         for stream in self._streams.values():
-            yield from stream.due(self.around.now())
+            yield from stream.due()
         deadline = monotonic() + BATCH_S
-        while self._next and monotonic() < deadline and self._is_time(self._next):
-            if not self._has_room(self._next):
+        while self._next and monotonic() < deadline and self._is_time(self._next[0]):
+            _, recorded = self._next
+            if not self._has_room(recorded):
                 self.tick_ms = 5
                 break
-            recorded, self._next = self._next, next(self._recorded, None)
+            self._next = next(self._recorded, None)
             yield from self._publish(recorded)
         if self._next is None:
             yield from self._end()
@@ -165,9 +166,9 @@ class Player(Stage):
         self._start_at = self._start_at or monotonic() + SETTLE_S
         return monotonic() >= self._start_at
 
-    def _is_time(self, recorded: Recorded) -> bool:
+    def _is_time(self, second: float) -> bool:
         now = monotonic()
-        passed = max(0, recorded.log_time - self._begin_at) / 1e9
+        passed = max(0.0, second - self._settings.begin_s)
         rate = self._settings.rate
         if self._paused:
             if self._steps:
@@ -207,7 +208,7 @@ class Player(Stage):
                 message.stream,
                 ReplayStream(reanalyse=self._settings.reanalyse, has_sink=self._has_sink),
             )
-            yield from stream.take(packet, self.around.now(), endless=self._settings.loop)
+            yield from stream.take(packet, endless=self._settings.loop)
         else:
             yield packet
 
@@ -242,6 +243,24 @@ class Player(Stage):
         for stream in self._streams.values():
             ends = list(stream.end(self.around.now()))
             yield from ends if wanted else ()
+
+
+def with_seconds(messages: Iterable[Recorded]) -> Iterator[tuple[float, Recorded]]:
+    """Messages with the seconds since the first, which never fall.
+
+    A clock that was set while it was recorded, or a computer that slept, makes the times of arrival
+    jump; health is recorded every second, so such a jump cannot be time in which nothing happened.
+    It counts for nothing.
+    """
+    base = latest = 0
+    passed = 0.0
+    for index, recorded in enumerate(messages):
+        step = recorded.log_time - latest
+        if index == 0 or not -BACK_NS < step < GAP_NS:
+            base += step
+        latest = recorded.log_time
+        passed = max(passed, (latest - base) / 1e9)
+        yield passed, recorded
 
 
 def run(settings: ReplaySettings, hub: HubSettings, delivery: Delivery) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from common.clock import monotonic
+from common.clock import monotonic, monotonic_ns
 from common.messages import Emotion, Frame, Packet, StreamDone, StreamEnd, StreamMessage
 from services.window import Window
 
@@ -43,12 +43,11 @@ class ReplayStream:
         """Nothing more is to be said or heard."""
         return self._ending is not None and (self._is_done or not self._has_sink)
 
-    def take(self, packet: Packet, now: int, *, endless: bool) -> Iterator[Packet]:
+    def take(self, packet: Packet, *, endless: bool) -> Iterator[Packet]:
         """Publish a recorded message of this stream.
 
         Args:
             packet: The message.
-            now: The time.
             endless: The stream shall not end: it will begin again.
         """
         message = packet.message
@@ -70,10 +69,10 @@ class ReplayStream:
         elif isinstance(message, (Frame, Emotion)) and message.epoch == self._epoch:
             self._last_seq = max(self._last_seq, message.seq)
         if self._reanalyse and isinstance(message, Frame):
-            self._window.add(message.seq, packet, now)
+            self._window.add(message.seq, packet, monotonic_ns())
         yield packet
 
-    def hear(self, message: Emotion | StreamDone, now: int) -> Iterable[Packet]:
+    def hear(self, message: Emotion | StreamDone) -> Iterable[Packet]:
         """Take in an answer; yield what got lost before it."""
         if message.epoch != self._epoch:
             return ()
@@ -83,15 +82,17 @@ class ReplayStream:
             ending = self._ending
             self._is_done = ending is not None and message.last_seq >= ending.last_seq
             return ()
-        return self._window.answered(message.seq, now) if self._reanalyse else ()
+        if not self._reanalyse:
+            return ()
+        return self._window.answered(message.seq, monotonic_ns())
 
-    def again(self, now: int) -> list[Packet]:
+    def again(self) -> list[Packet]:
         """What a consumer that has come back must get again."""
-        return self._window.all(now)
+        return self._window.all(monotonic_ns())
 
-    def due(self, now: int) -> Iterator[Packet]:
+    def due(self) -> Iterator[Packet]:
         """What must be said again, because nobody has answered."""
-        yield from self._window.stuck(now)
+        yield from self._window.stuck(monotonic_ns())
         waits = self._ending and self._has_sink and not self._is_done
         if waits and self._ending and monotonic() - self._end_said >= END_REPEAT_S:
             self._end_said = monotonic()

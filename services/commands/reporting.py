@@ -1,6 +1,6 @@
 """``affectline report`` and ``affectline export``."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -89,7 +89,7 @@ def export(
 
     folder = out or folder_of(file) / "export"
     try:
-        written = export_to(to, packets(file), folder, name(file))
+        written = export_to(to, lambda: packets(file), folder, name(file))
     except OSError as error:
         raise AffectlineError(
             f"cannot write to --out {folder} ({error.strerror})", "make room, or name another"
@@ -103,23 +103,30 @@ def export(
         typer.echo(str(path))
 
 
-def export_to(to: Form, messages: Iterable[Packet], folder: Path, stem: str) -> list[Path]:
-    """Write a session's messages in one format; returns the files."""
+def export_to(
+    to: Form, read: Callable[[], Iterable[Packet]], folder: Path, stem: str
+) -> list[Path]:
+    """Write what ``read`` yields, each time anew, in one format; returns the files."""
+    from services.report.series import gather
+
     if to == "mp4":
         from services.export.film import write_films
 
-        return write_films(messages, folder)
+        return write_films(read(), folder)
     if to == "xdf":
         from services.export import xdf
-        from services.report.series import gather
 
-        made = xdf.streams(gather(messages))
-        if made:
-            xdf.write(made, folder / f"{stem}.xdf")
-        return [folder / f"{stem}.xdf"] if made else []
-    from services.export.tables import tables, write_csv, write_parquet
+        streams = xdf.streams(gather(read()))
+        if streams:
+            xdf.write(streams, folder / f"{stem}.xdf")
+        return [folder / f"{stem}.xdf"] if streams else []
+    from services.export.tables import as_table, tables, write_csv, write_parquet
 
-    return (write_csv if to == "csv" else write_parquet)(tables(messages), folder)
+    made = tables(read())
+    if "markers" in made:
+        session = gather(read())
+        made |= as_table("responses", responses(session.markers, session.series.values()))
+    return (write_csv if to == "csv" else write_parquet)(made, folder)
 
 
 def folder_of(file: Path) -> Path:

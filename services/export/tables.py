@@ -2,12 +2,14 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from common.errors import AffectlineError
 from common.messages import Emotion, Marker, Packet
 from common.senses import Samples, State, sample_times
+from services.report.events import Response
 from services.rows import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
 from services.whole_file import whole_file
 
@@ -36,6 +38,12 @@ def tables(packets: Iterable[Packet]) -> dict[str, Table]:
             for column in table.keys() - row.keys():
                 table[column].append(None)
     return made
+
+
+def as_table(name: str, responses: Iterable[Response]) -> dict[str, Table]:
+    """What each signal did around each marker, as one table; none where there is nothing."""
+    rows = [asdict(response) for response in responses]
+    return {name: {key: [row[key] for row in rows] for key in rows[0]}} if rows else {}
 
 
 def _rows(packet: Packet) -> tuple[str, Iterator[Row]]:

@@ -82,12 +82,6 @@ def test_mcap_s_own_reader_reads_it(tmp_path: Path) -> None:
         assert len(list(StreamReader(file, validate_crcs=True).records)) > len(sent)
 
 
-def test_a_part_of_the_time_can_be_read_alone(tmp_path: Path) -> None:
-    write(tmp_path / "session.mcap", 5)
-    with SessionReader(tmp_path) as reader:
-        assert min(m.log_time for m in reader.messages(since=3002)) == 3002
-
-
 def test_a_recorder_that_died_is_followed_by_one_that_goes_on_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "session.mcap"
     sent = write(path, 2, finish=False)

@@ -74,14 +74,14 @@ def test_boxes_beyond_the_picture(box: tuple[int, int, int, int]) -> None:
 
 def test_a_picture_waits_for_its_answer_and_some_later_ones() -> None:
     blurring = Blurring("lossless")
-    blurring.take(frame(0), 0)
-    blurring.take(Packet(Marker(session="s", at=0, label="x")), 0)
+    blurring.take(frame(0), 0, 0)
+    blurring.take(Packet(Marker(session="s", at=0, label="x")), 0, 0)
     assert list(blurring.ready(1)) == []
-    blurring.take(emotion(0), 2)
+    blurring.take(emotion(0), 2, 2)
     assert list(blurring.ready(3)) == [], "its face may be found only in a later picture"
     for seq in range(1, LOOK_AHEAD + 1):
-        blurring.take(frame(seq), seq)
-        blurring.take(emotion(seq, (50, 40, 40, 40)), seq)
+        blurring.take(frame(seq), seq, seq)
+        blurring.take(emotion(seq, (50, 40, 40, 40)), seq, seq)
     first, *_ = blurring.ready(10)
     picture = open_picture(first[0].message, first[0].parts[0])  # type: ignore[arg-type]
     assert picture is not None
@@ -92,8 +92,8 @@ def test_a_picture_waits_for_its_answer_and_some_later_ones() -> None:
 def test_a_face_that_is_lost_for_a_moment_stays_blurred() -> None:
     blurring = Blurring("lossless")
     for seq in range(40):
-        blurring.take(frame(seq), 0)
-        blurring.take(emotion(seq, *(((50, 40, 40, 40),) if seq < 5 else ())), 0)
+        blurring.take(frame(seq), 0, 0)
+        blurring.take(emotion(seq, *(((50, 40, 40, 40),) if seq < 5 else ())), 0, 0)
     found = pictures(blurring, 0, all_of_them=True)
     blurred = [colours(picture[40:80, 50:90]) <= 25 for picture in found]
     assert blurred == [True] * 30 + [False] * 10, "for a second"
@@ -102,7 +102,7 @@ def test_a_face_that_is_lost_for_a_moment_stays_blurred() -> None:
 @pytest.mark.parametrize("delivery", ["live", "lossless"])
 def test_without_an_answer_all_of_it_is_blurred(delivery: str) -> None:
     blurring = Blurring(delivery)
-    blurring.take(frame(0), 0)
+    blurring.take(frame(0), 0, 0)
     assert pictures(blurring, PATIENCE_NS[delivery]) == []
     (picture,) = pictures(blurring, PATIENCE_NS[delivery] + 1)
     assert colours(picture) <= 144
@@ -111,24 +111,35 @@ def test_without_an_answer_all_of_it_is_blurred(delivery: str) -> None:
 
 def test_a_picture_that_was_skipped_is_blurred_wholly() -> None:
     blurring = Blurring("live")
-    blurring.take(frame(0), 0)
-    blurring.take(emotion(0, missing=True), 0)
+    blurring.take(frame(0), 0, 0)
+    blurring.take(emotion(0, missing=True), 0, 0)
     (picture,) = pictures(blurring, LOOK_AHEAD_NS + 1)
     assert colours(picture) <= 144
 
 
 def test_the_order_stays_and_a_stream_s_end_waits_for_nothing() -> None:
     blurring = Blurring("lossless")
-    blurring.take(frame(0), 1)
-    blurring.take(emotion(0), 2)
-    blurring.take(Packet(StreamEnd(stream="s", epoch=1, ended_at=0, last_seq=0, reason="end")), 3)
+    blurring.take(frame(0), 1, 1)
+    blurring.take(emotion(0), 2, 2)
+    blurring.take(
+        Packet(StreamEnd(stream="s", epoch=1, ended_at=0, last_seq=0, reason="end")), 3, 3
+    )
     kinds = [(type(p.message).__name__, arrived) for p, arrived in blurring.ready(4)]
     assert kinds == [("Frame", 1), ("Emotion", 2), ("StreamEnd", 3)]
+
+
+def test_a_clock_that_is_set_changes_neither_waiting_nor_what_is_written() -> None:
+    blurring = Blurring("live")
+    blurring.take(frame(0), 3600 * 10**9, 0)
+    blurring.take(frame(1), 5, 1)
+    assert list(blurring.ready(PATIENCE_NS["live"])) == []
+    ready = blurring.ready(PATIENCE_NS["live"] + 2)
+    assert [arrived for _, arrived in ready] == [3600 * 10**9, 5]
 
 
 def test_jpeg_files_stay_jpeg_files_and_broken_ones_are_left_out() -> None:
     message = frame(0).message.model_copy(update={"encoding": "jpeg"})
     for data, count in ((cv2.imencode(".jpg", noise())[1].tobytes(), 1), (b"\xff\xd8nothing", 0)):
         blurring = Blurring("lossless")
-        blurring.take(Packet(message, (data,)), 0)
+        blurring.take(Packet(message, (data,)), 0, 0)
         assert len(pictures(blurring, 0, all_of_them=True)) == count

@@ -21,9 +21,10 @@ from common.messages import (
 )
 from common.recording import SessionWriter
 from common.runtime import Surroundings
+from common.session_reading import Recorded
 from common.wire import Message
 from services.keys import STEP
-from services.replay import Player, ReplaySettings
+from services.replay import Player, ReplaySettings, with_seconds
 from services.replaying import parse_rate, parse_time, plan_replay, prepare
 from services.window import SIZE
 
@@ -161,6 +162,22 @@ def test_topics_and_beginning(session: Path, monkeypatch: pytest.MonkeyPatch) ->
     seqs = [m.seq for m in said if isinstance(m, Emotion)]
     assert seqs == list(range(seqs[0], FRAMES))
     assert 18 <= seqs[0] <= 22
+
+
+HOUR = 3600 * 10**9
+
+
+@pytest.mark.parametrize("set_by", [-HOUR, -2 * 10**9, HOUR])
+def test_a_clock_that_was_set_neither_hurries_nor_holds_up_a_replay(set_by: int) -> None:
+    times = [at + set_by * (at > 5 * 10**9) + HOUR for at in range(0, 10**10, 10**9)]
+    messages = [Recorded(at, at, "Marker", (b"marker/s",)) for at in times]
+    seconds = [second for second, _ in with_seconds(messages)]
+    assert seconds == [0, 1, 2, 3, 4, 5, 5, 6, 7, 8], "the step itself cannot be known"
+
+
+def test_what_was_written_a_little_late_holds_up_nothing() -> None:
+    messages = [Recorded(at, 0, "Marker", (b"marker/s",)) for at in (10**9, 9 * 10**8, 2 * 10**9)]
+    assert [second for second, _ in with_seconds(messages)] == [0, 0, 1]
 
 
 def test_pause_and_step(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:

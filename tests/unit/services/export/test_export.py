@@ -5,10 +5,13 @@ import cv2
 import numpy as np
 import pytest
 
+from common import codec
 from common.errors import AffectlineError
 from common.labels import LABELS
 from common.messages import Emotion, Marker, Packet, StreamStart
+from common.recording import SessionWriter
 from common.senses import Samples, State
+from services.commands.reporting import export
 from services.export import xdf
 from services.export.film import write_films
 from services.export.tables import tables, write_csv, write_parquet
@@ -38,6 +41,22 @@ def test_every_message_has_its_rows(tmp_path: Path) -> None:
     assert int(samples[1]["at"]) - int(samples[0]["at"]) == SECOND // 4
     assert rows(tmp_path / "made" / "states.csv")[59]["heart_value"] == "92.0"
     assert rows(tmp_path / "made" / "markers.csv")[0]["label"] == "<hard> braking"
+
+
+def test_every_marker_has_a_row_for_each_signal(tmp_path: Path) -> None:
+    session = tmp_path / "drive"
+    session.mkdir()
+    writer = SessionWriter(session / "session.mcap", {})
+    for packet in recording():
+        writer.add(type(packet.message).__name__, codec.encode(packet), START, START)
+    writer.finish()
+    export(session, "csv", tmp_path / "made")
+    found = rows(tmp_path / "made" / "responses.csv")
+    assert {row["marker"] for row in found} == {"<hard> braking"}
+    assert {row["signal"] for row in found} == {"anna heart_rate", "anna nervousness"}
+    heart = next(row for row in found if row["signal"] == "anna heart_rate")
+    assert float(heart["baseline"]) < float(heart["peak"])
+    assert float(heart["peak_s"]) >= float(heart["onset_s"]) >= 0
 
 
 def test_a_signal_that_comes_late_has_empty_cells_before() -> None:
