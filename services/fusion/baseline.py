@@ -15,6 +15,10 @@ LOW_SMOOTHING_S: Final = 10.0
 MATURE_S: Final = 120.0
 """Seconds after which a baseline is trusted in full; short-term heart measures are taken over two
 to five minutes (Task Force of the European Society of Cardiology 1996)."""
+CALIBRATED_S: Final = 60.0
+"""The same for a calibration, in which the person is known to rest: at rest half a minute of beats
+tells what five minutes do (Baek et al. 2015, https://doi.org/10.1089/tmj.2014.0104); and what
+fusion calibrates for unless told otherwise."""
 
 
 class Smoother:
@@ -103,5 +107,5 @@ class Rest:
 
     @property
     def maturity(self) -> float:
-        """0 at the start, 1 from `MATURE_S` on."""
-        return min(1.0, self.seconds / MATURE_S)
+        """0 at the start, 1 from `MATURE_S` on, or after a calibration of `CALIBRATED_S`."""
+        return min(1.0, self.seconds / (CALIBRATED_S if self.held else MATURE_S))

@@ -49,6 +49,15 @@ def test_the_spread_moves_from_prior_to_person() -> None:
     assert rest.maturity == 1
 
 
+def test_a_calibrated_baseline_is_trusted_sooner() -> None:
+    rest = Rest(Prior(spread=0.3, seconds=60))
+    for _ in range(60):
+        rest.add(1.0)
+    assert rest.maturity == pytest.approx(0.5), "it may have been anything"
+    rest.hold()
+    assert rest.maturity == 1, "it was rest"
+
+
 def test_the_low_creeps_after_an_odd_minute() -> None:
     rest = Rest(Prior(0.3, 60))
     for _ in range(60):
