@@ -1,5 +1,6 @@
 """From faces in front of a camera to a model that was trained on them, by the commands of users."""
 
+import csv
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from common import artifact
 from common.artifact import DEFAULT_MODEL
-from common.messages import Emotion, Frame
+from common.messages import Emotion, Frame, StreamDone
 from services.booth.booth import judge
 from services.booth.collection import Collection
 from services.booth.exporting import TWO, export
@@ -31,10 +32,14 @@ def collect(folder: Path, clips: Path, tmp_path: Path) -> None:
     """Take faces from what the real pipeline says; each is labelled as it was judged there."""
     sources = [f"--source={person}={clips / clip}" for person, (clip, _) in CLIPS.items()]
     pairing = Pairing()
+    done: set[str] = set()
     with (
         Collection(folder) as collection,
         Pipeline(
-            tmp_path / "session", *sources, "--pace", "realtime", prefixes=("frame/", "emotion/")
+            tmp_path / "session",
+            *sources,
+            *("--pace", "realtime"),
+            prefixes=("frame/", "emotion/", "stream/"),
         ) as pipeline,
     ):
         for person in CLIPS:
@@ -50,7 +55,9 @@ def collect(folder: Path, clips: Path, tmp_path: Path) -> None:
                 label = message.faces[0].label if message.faces else None
                 if isinstance(found, Shot) and label:
                     collection.add(message.stream, label, found)
-            if pipeline.process.poll() is not None:
+            elif isinstance(message, StreamDone) and message.by == "sink":
+                done.add(message.stream)
+            if done == CLIPS.keys():
                 break
         pipeline.finish()
 
@@ -78,8 +85,8 @@ def test_faces_are_larger_than_any_crop_on_the_wire(exported: Path) -> None:
         assert picture.shape[2] == 3
 
 
-def test_a_model_is_trained_exported_and_evaluated_on_them(
-    tmp_path: Path, train: Train, exported: Path
+def test_a_model_is_trained_exported_evaluated_and_served(
+    tmp_path: Path, train: Train, exported: Path, clips: Path
 ) -> None:
     run, model = tmp_path / "run", tmp_path / "model"
     for command in (
@@ -100,6 +107,13 @@ def test_a_model_is_trained_exported_and_evaluated_on_them(
     told = train("evaluate", "--artifact", model, "--data", exported, "--json")
     assert told.returncode == 0, told.stderr
     assert 0 <= json.loads(told.stdout)["accuracy"] <= 1
+    # The services are told nothing but where the model is: its manifest says what it wants
+    source = ("--source", str(clips / "smiling_man.mp4"), "--model", str(model))
+    with Pipeline(tmp_path / "session", *source) as pipeline:
+        stream = pipeline.finish()["streams"]["smiling_man"]
+    rows = list(csv.DictReader((tmp_path / "session" / "emotions.csv").open()))
+    assert len(rows) == len([row for row in rows if row["label"]]) == 72
+    assert stream["models"] == [made.model_id]
 
 
 def test_the_file_like_fer2013_is_read_as_well(train: Train, exported: Path) -> None:
