@@ -4,14 +4,16 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from rich.progress import Progress
 
+from common.artifact import load
 from common.errors import AffectlineError
 
 tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
 from training import strong  # noqa: E402
 from training.augment import DRAWS, augment  # noqa: E402
-from training.finetune import Recipe, Trainer, rate  # noqa: E402
+from training.finetune import Material, Recipe, Trainer, rate  # noqa: E402
 from training.layers import Convolution, Normalisation  # noqa: E402
 from training.model import load_vgg16  # noqa: E402
 from training.network import Network, batches, serve  # noqa: E402
@@ -71,6 +73,27 @@ def test_the_last_epochs_see_whole_faces() -> None:
     recipe = Recipe(epochs=5, whole=0.4, image_size=96)
     assert [recipe.side(recipe.sees_whole(epoch)) for epoch in range(5)] == [80, 80, 80, 96, 96]
     assert Recipe(epochs=1).sees_whole(0)
+
+
+def test_teachers_see_faces_and_their_mirror_images() -> None:
+    seen = faces(3)[..., 0].astype(np.uint8)
+    teachers = [load(), load()]
+    with Progress(disable=True) as progress:
+        told = strong.ask(teachers, seen, progress)
+        mirrored = strong.ask(teachers[:1], seen[:, :, ::-1], progress)
+    assert told.shape == (3, 7)
+    assert told.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert told == pytest.approx(mirrored, abs=1e-6)
+
+
+def test_half_of_a_target_is_what_the_teachers_say() -> None:
+    answers = np.full((2, 7), 1 / 7, np.float32)
+    pixels = faces(2, 32)[..., 0].astype(np.uint8)
+    material = Material(pixels, np.array([3, 4]), np.zeros((2, 7), np.float32), answers)
+    recipe = Recipe(epochs=1, batch_size=2, image_size=32, smoothing=0.0, mixed=False)
+    targets = Trainer(material, recipe, None)._targets.numpy()
+    assert targets[0, 3] == targets[1, 4] == pytest.approx(0.5 + 0.5 / 7)
+    assert targets.sum(axis=1) == pytest.approx(1)
 
 
 @pytest.fixture(scope="module")
