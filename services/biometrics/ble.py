@@ -98,12 +98,14 @@ class Strap(Driver):
         self._loop = self._client = None
         if loop is None:
             return
-        with contextlib.suppress(TimeoutError, *self._bluetooth.errors):
-            asyncio.run_coroutine_threadsafe(_wind_up(client), loop).result(CLOSE_S)
-        loop.call_soon_threadsafe(loop.stop)
-        self._thread.join(CLOSE_S)
-        if not self._thread.is_alive():
-            loop.close()
+        try:
+            with contextlib.suppress(TimeoutError, *self._bluetooth.errors):
+                asyncio.run_coroutine_threadsafe(_wind_up(client), loop).result(CLOSE_S)
+        finally:  # bleak may raise what it likes; its thread must end
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join(CLOSE_S)
+            if not self._thread.is_alive():
+                loop.close()
 
     def _wait_for(self, work: Coroutine[Any, Any, None], patience_s: float) -> None:
         """Wait for work in bleak's thread, but not longer than the process shall live."""
@@ -113,7 +115,7 @@ class Strap(Driver):
         while True:
             with contextlib.suppress(TimeoutError):
                 return future.result(WAIT_S)
-            if future.done():  # its own time-out, not ours
+            if future.done() and future.exception():  # its own time-out, not ours
                 raise DeviceGone(f"Bluetooth: {self._what()} did not answer in time")
             if self._clock.wait(0) or self._clock.monotonic() > give_up:
                 future.cancel()

@@ -44,7 +44,7 @@ class Feed(threading.Thread):
         except AffectlineError as error:
             self.failure = error
         finally:
-            self._driver.close()
+            self._close()
             self._wake()
 
     def step(self) -> float:
@@ -82,12 +82,18 @@ class Feed(threading.Thread):
         if self._is_open:
             self._driver.counters["lost"] += 1
         self._is_open = False
-        self._driver.close()
+        self._close()
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         self.trouble = f"{reason}; tried again in {pause_s:g} s"
         self._wake()
         return pause_s
+
+    def _close(self) -> None:
+        try:
+            self._driver.close()
+        except Exception:  # what is gone may not even let itself be closed: it is opened anew
+            self._driver.counters["failures"] += 1
 
     def _put(self, readings: list[Reading]) -> None:
         while not self._stopping.is_set():

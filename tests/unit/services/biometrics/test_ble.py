@@ -174,6 +174,25 @@ def test_a_strap_that_comes_back_is_heard_again() -> None:
     driver.close()
 
 
+def test_a_strap_that_bleak_cannot_let_go_of_is_heard_again() -> None:
+    class Clings(Client):
+        async def disconnect(self) -> None:
+            raise AssertionError("no bus")
+
+    air = Air([STRAP])
+    bluetooth = Bluetooth(air, lambda *a, **k: Clings(air, *a, **k), (BleakError, OSError))
+    driver = Strap(settings("ble"), FakeTime().clock, bluetooth)
+    feed = Feed(driver, threading.Event(), lambda: None)
+    assert feed.step() == 0
+    air.clients[0].lose()
+    assert feed.step() == 0.5
+    assert not [t for t in threading.enumerate() if t.name == "bleak"]
+    assert (feed.step(), feed.trouble) == (0, "")
+    assert driver.counters["failures"] == 1
+    with pytest.raises(AssertionError, match="no bus"):
+        driver.close()
+
+
 def test_every_length_of_payload_is_survived() -> None:
     payloads = tuple(bytes([0xFF] * n) for n in range(31))
     driver = strap(Air([STRAP], payloads=payloads))

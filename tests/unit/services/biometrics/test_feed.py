@@ -37,6 +37,20 @@ def test_whatever_a_library_raises_is_said_and_tried_again() -> None:
     assert driver.counters["failures"] == 1
 
 
+def test_a_device_that_cannot_be_closed_is_opened_again_all_the_same() -> None:
+    class Stuck(Script):
+        def close(self) -> None:
+            super().close()
+            raise AssertionError("the bus is gone")
+
+    driver = Stuck(["open", [beat(START)], GONE, "open", [beat(START)]])
+    feed = make(driver)
+    assert [feed.step() for _ in range(2)] == [0, 0.5]
+    assert feed.trouble.startswith("the strap was taken off")
+    assert (feed.step(), feed.trouble) == (0, "")
+    assert driver.counters["failures"] == 1
+
+
 def test_a_driver_waits_for_a_stage_that_does_not_take() -> None:
     script: list[Step] = ["open"]
     script += [[beat(START + i)] for i in range(BATCHES + 20)]
