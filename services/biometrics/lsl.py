@@ -21,6 +21,8 @@ SILENT_S: Final = 10.0
 UNEVEN_SILENT_S: Final = 60.0
 """A stream that says nothing for so long is looked for again: a network that is gone without a
 word shows in no other way."""
+OWN: Final = "affectline-"
+"""How the names of our own outlets begin (`services.lsl_outlet`)."""
 KNOWN: Final = {
     "heart_rate": "heartrate|hr|bpm|pulse",
     "rr_interval": "rrinterval|rr|rri|ibi|ppi",
@@ -125,6 +127,8 @@ class Inlet(Driver):
     def _find(self) -> Any:
         wanted = self._settings.name, self._settings.stream_type
         found = self._lsl.resolve_streams(SEARCH_S, *wanted)
+        if wanted == (None, None):  # what affectline lsl-outlet says is no sensor
+            found = [one for one in found if not one.name.startswith(OWN)]
         if not found:
             words = " of type ".join(filter(None, (wanted[0] or "a stream", wanted[1])))
             raise DeviceGone(f"LSL: {words} was not found")

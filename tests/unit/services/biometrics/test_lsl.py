@@ -157,6 +157,11 @@ def test_which_stream_must_be_clear() -> None:
         Inlet(settings("lsl", name="C"), time.clock, two).open()
     with pytest.raises(DeviceGone, match="LSL: a stream was not found"):
         Inlet(PLAIN, time.clock, Network(time, names=())).open()
+    beside_ours = Network(time, names=("affectline-markers", "A", "affectline-state-anna"))
+    found = Inlet(PLAIN, time.clock, beside_ours)
+    found.open()
+    assert found.device == "LSL A (EDA) at host"
+    Inlet(settings("lsl", name="affectline-state-anna"), time.clock, beside_ours).open()
     two.dtype = "string"
     with pytest.raises(AffectlineError, match="one of texts, not of numbers"):
         Inlet(settings("lsl", name="A"), time.clock, two).open()
