@@ -20,7 +20,6 @@ from common.errors import InvalidMessage
 from common.health import Health, make_health
 from common.messages import (
     Emotion,
-    Frame,
     Packet,
     StreamDone,
     StreamMessage,
@@ -44,6 +43,8 @@ GAP_NS: Final = 60_000_000_000
 AT_END: Final = "at the end"
 RAW: Final = ("frame/", "bio/", "marker/", "stream/")
 """What a reanalysis feeds in."""
+STEPS: Final = ("frame/", "emotion/", "")
+"""What a step goes on by: the first of these that is replayed at all."""
 
 
 class ReplaySettings(BaseModel):
@@ -84,8 +85,8 @@ class Player(Stage):
 
     def setup(self) -> None:
         self._reader = SessionReader(self._settings.file)
-        pictures = self._reader.about.get("privacy") != "features"
-        self._step_kind = Frame if pictures else Emotion
+        topics = [topic for topic in self._reader.topics() if self._is_wanted(topic)]
+        self._step = next(s for s in STEPS if not s or any(t.startswith(s) for t in topics))
         self._rewind()
         signal.signal(PAUSE, self._on_key)
         signal.signal(STEP, self._on_key)
@@ -105,13 +106,14 @@ class Player(Stage):
 
     def _wanted(self) -> Iterator[tuple[float, Recorded]]:
         """What is to be published, with its second; of what was before, only how streams began."""
-        settings = self._settings
-        prefixes = settings.topics or ("",)
         for second, recorded in with_seconds(self._reader.messages()):
-            begun = second >= settings.begin_s or recorded.kind == "StreamStart"
-            raw = not settings.reanalyse or recorded.topic.startswith(RAW)
-            if begun and raw and recorded.topic.startswith(prefixes):
+            begun = second >= self._settings.begin_s or recorded.kind == "StreamStart"
+            if begun and self._is_wanted(recorded.topic):
                 yield second, recorded
+
+    def _is_wanted(self, topic: str) -> bool:
+        raw = not self._settings.reanalyse or topic.startswith(RAW)
+        return raw and topic.startswith(self._settings.topics or ("",))
 
     def newly_ready(self, services: set[str]) -> Iterable[Packet]:
         return [p for stream in self._streams.values() for p in stream.again()]
@@ -188,11 +190,12 @@ class Player(Stage):
         return wait_s <= 0
 
     def _has_room(self, recorded: Recorded) -> bool:
-        """Reanalysis: whether this may go out before what is under way is answered."""
-        under_way = sum(stream.under_way for stream in self._streams.values())
-        if recorded.kind == "Frame":
-            return under_way < SIZE
-        return under_way == 0
+        """Reanalysis: whether this may go out before what is under way is answered.
+
+        Two detectors answer in any order, so pictures of another stream wait as well.
+        """
+        busy = {f"frame/{name}": s.under_way for name, s in self._streams.items() if s.under_way}
+        return not busy or (busy.keys() == {recorded.topic} and busy[recorded.topic] < SIZE)
 
     def _publish(self, recorded: Recorded) -> Iterator[Packet]:
         try:
@@ -201,7 +204,7 @@ class Player(Stage):
             self.around.counters["unreadable"] += 1
             return
         message = packet.message
-        self._steps = max(0, self._steps - isinstance(message, self._step_kind))
+        self._steps = max(0, self._steps - recorded.topic.startswith(self._step))
         if isinstance(message, StreamMessage):
             packet = self._of_this_round(packet, message)
             stream = self._streams.setdefault(

@@ -192,6 +192,47 @@ def test_pause_and_step(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.cleanup()
 
 
+@pytest.mark.parametrize(
+    ("topics", "steps"),
+    [
+        (("emotion/", "scores/"), [Scores, Emotion, Scores, Emotion]),
+        (("marker/", "stream/"), [StreamStart, Marker, StreamEnd, Health]),
+    ],
+)
+def test_a_step_without_pictures_is_an_answer_or_a_message(
+    topics: tuple[str, ...],
+    steps: list[type[Message]],
+    session: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = player(session, monkeypatch, topics=topics)
+    said: list[Message] = []
+    for _ in range(2):
+        stage._on_key(STEP, None)
+        said += ticks(stage, 3)
+    stage.cleanup()
+    assert [type(m) for m in said] == steps
+
+
+def test_pictures_of_two_streams_are_judged_in_the_order_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
+    for i, (stream, seq) in enumerate([("a", 0), ("a", 1), ("b", 0), ("a", 2)]):
+        picture = Packet(frame(seq).model_copy(update={"stream": stream}), (b"picture",))
+        writer.add("Frame", codec.encode(picture), i, i)
+    writer.finish()
+    stage = player(tmp_path / "s.mcap", monkeypatch, reanalyse=True)
+    said: list[Frame] = []
+    for expected in (["a0", "a1"], [], ["b0"], ["a2"]):
+        new = [message for message in ticks(stage, 2) if isinstance(message, Frame)]
+        assert [f"{one.stream}{one.seq}" for one in new] == expected
+        said += new
+        first = said.pop(0)
+        stage.process(Packet(answer(first.seq).model_copy(update={"stream": first.stream})))
+    stage.cleanup()
+
+
 def test_a_beginning_behind_the_end_is_refused(session: Path) -> None:
     with pytest.raises(AffectlineError, match=r"--from 30s: the recording ends after 1.0 s"):
         prepare(PipelineSettings(), ReplaySettings(file=session, begin_s=30))
