@@ -23,7 +23,7 @@ DRAWS: Final = 16
 """Random numbers that a face takes."""
 
 
-def augment(faces: Any, draws: Any, size: int) -> Any:
+def augment(faces: Any, draws: Any, size: int, strength: float = 1.0) -> Any:
     """Move, turn, flip, relight, blur or sharpen, and partly hide faces.
 
     All chance comes from ``draws``: the same draws give the same pictures, however the work is
@@ -33,26 +33,29 @@ def augment(faces: Any, draws: Any, size: int) -> Any:
         faces: ``(N, H, W, 1) float32``, 0 to 255.
         draws: Random numbers, ``(N, 16) float32``, evenly from -1 to 1.
         size: Side of the result in pixels. Smaller than the faces, it cuts a random window.
+        strength: How far the changes go, 0 to 1; all faces are mirrored half of the time.
 
     Returns:
         ``(N, size, size, 1) float32``, 0 to 255.
     """
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=faces,
-        transforms=_transforms(draws[:, :6], tf.shape(faces)[1], size),
+        transforms=_transforms(draws[:, :6], tf.shape(faces)[1], size, strength),
         output_shape=tf.constant([size, size]),
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )
-    return _hide(_relight(moved, draws[:, 6:9]), draws[:, 9:16], size)
+    relit = moved + strength * (_relight(moved, draws[:, 6:9]) - moved)
+    return _hide(relit, draws[:, 9:16], size, ERASED * strength)
 
 
-def _transforms(draws: Any, height: Any, size: int) -> Any:
+def _transforms(draws: Any, height: Any, size: int, strength: float) -> Any:
     """Projective transforms ``(N, 8)`` from places in the result to places in the face."""
+    flip = tf.sign(draws[:, 2])
+    draws *= strength
     scale = tf.exp(ZOOM * draws[:, 0])
     angle = ROTATION * draws[:, 1]
-    flip = tf.sign(draws[:, 2])
     shear = SHEAR * draws[:, 3]
     grid = tf.cast(height, tf.float32) / 48.0
     a0, a1 = scale * flip * tf.cos(angle), scale * (shear - tf.sin(angle))
@@ -74,13 +77,13 @@ def _relight(faces: Any, draws: Any) -> Any:
     return tf.clip_by_value(faces, 0.0, 255.0)
 
 
-def _hide(faces: Any, draws: Any, size: int) -> Any:
+def _hide(faces: Any, draws: Any, size: int, chance: float) -> Any:
     """Paint a rectangle of a tenth to four tenths of the side, in one random gray."""
     share = (draws + 1) / 2
     places = (tf.range(size, dtype=tf.float32) + 0.5) / size
     down = tf.abs(places - share[:, 0:1]) < 0.05 + 0.15 * share[:, 1:2]
     across = tf.abs(places - share[:, 2:3]) < 0.05 + 0.15 * share[:, 3:4]
-    chosen = (share[:, 4] < ERASED)[:, tf.newaxis, tf.newaxis]
+    chosen = (share[:, 4] < chance)[:, tf.newaxis, tf.newaxis]
     hidden = down[:, :, tf.newaxis] & across[:, tf.newaxis, :] & chosen
     gray = 255.0 * share[:, 5, tf.newaxis, tf.newaxis, tf.newaxis]
     return tf.where(hidden[..., tf.newaxis], gray, faces)

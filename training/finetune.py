@@ -59,6 +59,8 @@ class Recipe:
     mixing: float = 0.5
     """Largest share that another face has in a picture and in what it should be taken for (Zhang et
     al. 2018); most have much less."""
+    changes: float = 1.0
+    """How far faces are changed, 0 to 1 (see ``training.augment``)."""
     dropout: float = 0.3
     """Share of the features that a step leaves out (Srivastava et al. 2014)."""
     smoothing: float = 0.1
@@ -100,7 +102,16 @@ class Material:
     """What teachers say of them, probabilities ``(N, 7)``."""
 
 
-GOING_ON: Final = {"epochs": 50, "learning_rate": 0.02, "low": 0.0, "whole": 0.4, "mixing": 0.0}
+GOING_ON: Final = {
+    "epochs": 40,
+    "learning_rate": 0.02,
+    "low": 0.0,
+    "whole": 0.4,
+    "mixing": 0.0,
+    "changes": 0.5,
+    "dropout": 0.2,
+    "votes_trust": 0.25,
+}
 """What is other when a run starts from a trained model: a lower rate, no mixed faces, edges and
 corners left as they are."""
 
@@ -232,7 +243,7 @@ class Trainer:
         mask = tf.random.stateless_uniform((batch, FEATURES), seed + 1)[mine]
         faces = tf.cast(tf.gather(self._pixels, rows), tf.float32)
         given = [
-            augment(faces, draws[:, :DRAWS], self.recipe.side(whole)),
+            augment(faces, draws[:, :DRAWS], self.recipe.side(whole), self.recipe.changes),
             *(tf.gather(told, rows) for told in (self._targets, self._votes)),
         ]
         if not whole:

@@ -16,6 +16,7 @@ from common.labels import LABELS
 from training import pictures
 from training.evaluate import Answers, predictions
 from training.splits import Split
+from training.twins import in_words
 
 KIND: Final = "affectline-train evaluate"
 """Marks ``report.json`` as ours."""
@@ -268,6 +269,7 @@ def _headline(figures: dict[str, Any]) -> str:
         f"reaches {figures['accuracy']:.1%}. Log loss is {figures['log_loss']:.2f} nats; knowing "
         f"nothing is {math.log(len(LABELS)):.2f}.</p>"
     )
+    text += f"<p>{in_words(figures)}</p>"
     if (votes := figures.get("ferplus")) and votes["rows"]:
         low, high = votes["interval"]
         text += (

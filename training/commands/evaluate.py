@@ -11,6 +11,7 @@ from common.artifact import DEFAULT_MODEL, load
 from common.labels import LABELS
 from training.console import bars, output, read
 from training.splits import Split
+from training.twins import have_twins, in_words
 
 
 def evaluate(
@@ -88,6 +89,11 @@ def measure(
         "split": split.value if split else None,
         **metrics.report(probabilities, faces.emotions),
     }
+    if split is not None and split is not Split.TRAINING:
+        known = everything.pixels[everything.rows(Split.TRAINING)]
+        if len(known):
+            alone = ~have_twins(faces.pixels, known)
+            figures["without_twins"] = metrics.against(probabilities[alone], faces.emotions[alone])
     if votes is not None:
         from training.ferplus import majority
 
@@ -113,6 +119,8 @@ def show(figures: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if told := in_words(figures):
+        output.print(told, highlight=False, soft_wrap=True)
     if (people := figures.get("ferplus")) and people["rows"]:
         low, high = people["interval"]
         output.print(
