@@ -38,17 +38,17 @@ def _describe_folder(place: Path) -> dict[str, Any]:
     }  # fmt: skip
     try:
         session = read_session(place)
-        found["begun"] = session["begun"]
-        found["streams"] = list(session["streams"])
-        found["frames"] = sum(stream["frames"] for stream in session["streams"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        frames = sum(stream["frames"] for stream in session["streams"].values())
+        streams = list(session["streams"])
+        found |= {"begun": str(session["begun"]), "streams": streams, "frames": frames}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         found["problem"] = "no readable session.json" if (place / "session.json").exists() else ""
     if (place / FILE).exists():
         found["bytes"] = (place / FILE).stat().st_size
         try:
             with SessionReader(place) as reader:
                 first, last = reader.span()
-                found["recording"] = reader.about.get("privacy", "")
+                found["recording"] = str(reader.about.get("privacy", ""))
                 found["problem"] = "" if reader.file.footer else "not finished"
                 found["seconds"] = (last - first) / 1e9
                 found["begun"] = found["begun"] or _when(first)
@@ -131,14 +131,14 @@ def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
             row["recording"] or "",
             "" if row["bytes"] is None else _size(row["bytes"]), row["problem"],
         )  # fmt: skip
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names are shown as they are
     console.print(table if found else f"no sessions in {folder}")
 
 
 def print_info(described: dict[str, Any]) -> None:
     """Print what a recording holds."""
-    console = Console()
-    console.print(described["file"], soft_wrap=True, highlight=False, markup=False)
+    console = Console(markup=False, emoji=False)
+    console.print(described["file"], soft_wrap=True, highlight=False)
     table = Table(show_header=False)
     for name in ("begun", "privacy", "model", "delivery", "affectline"):
         table.add_row(name, str(described[name] or ""))
@@ -156,7 +156,7 @@ def print_info(described: dict[str, Any]) -> None:
 
 def print_check(result: dict[str, Any]) -> None:
     """Print whether a recording is whole."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     state = "whole" if result["sound"] else "not whole"
     console.print(f"{result['file']}: {state}, {result['messages']} messages can be read")
     if result["lost_messages"] or result["lost_bytes"]:
