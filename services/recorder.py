@@ -20,10 +20,10 @@ from common.clock import monotonic, monotonic_ns
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError
 from common.messages import MESSAGES, Packet, StreamDone
-from common.recording import SessionWriter
+from common.recording import SessionWriter, is_empty
 from common.recording_settings import Privacy
 from common.runtime import Stage, run_service
-from common.session_reading import FILE
+from common.session_reading import FILE, SessionReader
 from common.wire import Message
 from services.blurring import Blurring
 
@@ -81,10 +81,27 @@ class Recorder(Stage):
         about = {"affectline": version("affectline"), "privacy": self._privacy, **self._about}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._check_what_is_there()
             self._writer = SessionWriter(self._path, about)
             self._syncing = Syncing(self._writer.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
+
+    def _check_what_is_there(self) -> None:
+        """Go on with a file only as it was begun: it says what its pictures are, once.
+
+        Raises:
+            AffectlineError: It was recorded with another privacy.
+        """
+        if not self._path.exists() or is_empty(self._path):
+            return
+        with SessionReader(self._path) as reader:
+            before = reader.about.get("privacy", self._privacy)
+        if before != self._privacy:
+            raise AffectlineError(
+                f"--privacy {self._privacy}: {self._path} was begun with {before}",
+                f"record into another folder with --out, or go on with --privacy {before}",
+            )
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         now = self.around.now()

@@ -83,6 +83,20 @@ def test_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "session.mcap").read_bytes().startswith(b"my diary")
 
 
+def test_a_recording_is_gone_on_with_as_it_was_begun(tmp_path: Path) -> None:
+    for _ in range(2):
+        stage = recorder(tmp_path, "features")
+        stage.process(PACKETS["Marker"])
+        stage.cleanup()
+    with pytest.raises(
+        AffectlineError, match=r"--privacy everything: .*session.mcap was begun with features"
+    ):
+        recorder(tmp_path, "everything")
+    with SessionReader(tmp_path) as reader:
+        assert len(list(reader.messages())) == 2
+        assert reader.findings.sound
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(AffectlineError, match=r"recording .*: cannot write"):
