@@ -11,7 +11,7 @@ import pytest
 
 from common.clock import now_ns
 from common.messages import Marker
-from common.senses import Samples
+from common.senses import Samples, State
 from tests.boards import Board, health
 from tests.browsers import chromium, open_page, screenshot
 
@@ -19,6 +19,15 @@ pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboar
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 EVIL = '<img src=x onerror="window.hacked=1">'
+TEN_S = 10_000_000_000
+PLACES = """async () => {
+  const { echarts } = await import('nicegui-echart');
+  const chart = echarts.getInstanceByDom(document.querySelector('.af-chart'));
+  return chart.getOption().series.filter((one) => one.markLine).map((one) =>
+    one.markLine.data.map((line) =>
+      chart.convertToPixel({ xAxisIndex: one.xAxisIndex }, line.xAxis)));
+}"""
+"""Where each marker is on each row of the curves, in pixels from the left."""
 SEQ = "() => Number(document.querySelector('canvas').dataset.seq)"
 
 
@@ -75,6 +84,27 @@ def test_a_lost_sensor_is_seen(browser: Any, board: Board) -> None:
         page.get_by_text("sensor lost: no skin contact").wait_for()
         lost = page.get_by_role("alert").filter(has_text="biometrics/anna-ble")
         assert "strap does not answer" in lost.inner_text()
+
+
+def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show()
+        at = (now_ns() // TEN_S + 1) * TEN_S  # the label of this time is at the very edge
+        same: dict[str, Any] = {"subject": "ben", "at": at}
+        board.say(
+            Samples(
+                **same, signal="heart_rate", unit="/min", epoch=1, seq=0, offsets=(0,), values=(62,)
+            ),
+            State(**same, nervousness=12.0),
+            Marker(session="s", at=at - TEN_S, label="brake"),
+        )
+        page.get_by_role("list", name="Markers").get_by_text("brake").wait_for()
+        page.wait_for_function("document.querySelector('.af-chart').dataset.rows >= 3")
+        rows = page.evaluate(PLACES)
+        assert len(rows) >= 3
+        assert rows[0]
+        assert all(row == pytest.approx(rows[0], abs=0.1) for row in rows), rows
 
 
 def test_nothing_that_anybody_typed_is_markup(browser: Any, board: Board) -> None:

@@ -59,7 +59,9 @@ export function option({ rows }, { begin, end, markers, ink, faint }) {
       left: 4, top: row.top - 24,
       textStyle: { color: ink, fontSize: 13, fontWeight: "normal" },
     })),
-    grid: rows.map((row) => ({ left: 46, right: 12, top: row.top, height: row.height })),
+    // Without outer bounds: ECharts would make the row with the labels narrower than the others
+    grid: rows.map((row) => (
+      { left: 46, right: 30, top: row.top, height: row.height, outerBoundsMode: "none" })),
     xAxis: rows.map((_, i) => ({
       type: "time", gridIndex: i, min: begin, max: end,
       axisLabel: { show: i === last, color: ink, hideOverlap: true },
