@@ -8,6 +8,7 @@ from common.messages import Emotion, Marker
 from common.senses import Samples, State, sample_times
 from common.wire import Message
 from services.dashboard.pictures import rounded
+from services.dashboard.standing import TRUSTED
 
 KEPT_MS: Final = 300_000
 STEP_MS: Final = 200
@@ -112,6 +113,8 @@ class Curves:
                     values = rounded(face.smoothed) or []
                     yield name, Curve("share"), message.captured_at / 1e6, values
         elif isinstance(message, Samples) and message.signal in SIGNALS:
+            if message.quality < TRUSTED:  # a gap: "sensor lost" stands beside it
+                return
             curve = Curve(message.unit, synthetic=message.synthetic)
             name = f"{message.signal}/{message.subject}"
             if name in self._curves:  # until now it was made of something else
@@ -128,7 +131,9 @@ class Curves:
             yield f"nervousness/{state.subject}", curve, at_ms, [round(state.nervousness, 1)]
         heart = state.signals.get("heart")
         # Devices that send beats or waves alone: what fusion makes of them
-        if heart and heart.value is not None and heart.unit == "/min":
+        if heart is None or heart.quality < TRUSTED:
+            return
+        if heart.value is not None and heart.unit == "/min":
             told = self._curves.get(f"heart_rate/{state.subject}")
             if told is None or told.unit == FROM_BEATS:
                 curve = Curve(FROM_BEATS, synthetic=state.synthetic)

@@ -12,15 +12,15 @@ def emotion(at_ms: int) -> Emotion:
     return EMOTION.model_copy(update={"captured_at": at_ms * MS})
 
 
-def heart(at_ms: int, value: float) -> Samples:
+def heart(at_ms: int, value: float, quality: float = 1.0) -> Samples:
     return Samples(
         subject="anna", signal="heart_rate", unit="/min", epoch=1, seq=0, at=at_ms * MS,
-        offsets=(0,), values=(value,),
+        offsets=(0,), values=(value,), quality=quality,
     )  # fmt: skip
 
 
-def state(at_ms: int, rate: float) -> State:
-    signals = {"heart": Share(value=rate, unit="/min", quality=1.0)}
+def state(at_ms: int, rate: float, quality: float = 1.0) -> State:
+    signals = {"heart": Share(value=rate, unit="/min", quality=quality)}
     return State(subject="anna", at=at_ms * MS, nervousness=12.34, signals=signals)
 
 
@@ -93,3 +93,13 @@ def test_the_heart_rate_is_what_the_device_says_or_what_fusion_makes_of_its_beat
     assert news is not None
     told = news["series"]["heart_rate/anna"]
     assert (told["unit"], told["points"]) == ("/min", [[2_000, 61]])
+
+
+def test_what_a_lost_sensor_says_is_no_curve() -> None:
+    curves = Curves()
+    curves.take(heart(1_000, 250, quality=0.0))
+    curves.take(state(1_000, 64.0, quality=0.0))
+    curves.take(heart(2_000, 61))
+    news = curves.fresh()
+    assert news is not None
+    assert news["series"]["heart_rate/anna"]["points"] == [[2_000, 61]]
