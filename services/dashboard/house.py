@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Literal
 
-from common.clock import now_ns
+from common.clock import monotonic, now_ns
 from common.config import Delivery, PipelineSettings
 from common.errors import AffectlineError
 from common.messages import Marker
@@ -18,6 +18,8 @@ TICK_S: Final = 0.2
 SETTLE_S: Final = 0.1
 """After this nothing of a player that has ended is under way any more."""
 RECORDER_PATIENCE_S: Final = 0.5
+UNWATCHED_S: Final = 15.0
+"""A replay that nobody has watched for so long ends; a page finds its server again in ten."""
 
 
 class House:
@@ -43,6 +45,11 @@ class House:
     ) -> None:
         self.settings = settings
         self._publish, self._now = publish, now
+        self._steering = asyncio.Lock()
+        """Held by whoever opens, moves or ends the replay: several pages may want to at once."""
+        self._seeks = 0
+        self._watched: float | None = None
+        """When somebody last watched the replay; None: nobody has come yet."""
         self.shelf = Shelf(settings.dashboard.sessions, self._in_use)
         self.recordings = Recordings(settings, delivery, self.shelf)
 
@@ -88,12 +95,18 @@ class House:
             AffectlineError: It cannot be.
         """
         place = self.shelf.session(name)
-        await self.close_replay()
-        self.playback = await asyncio.to_thread(Playback, place, self.settings.hub)
-        self.replay = Channel(self.playback.hub, is_replay=True)
+        async with self._steering:
+            await self._end_replay()
+            self._watched = None
+            self.playback = await asyncio.to_thread(Playback, place, self.settings.hub)
+            self.replay = Channel(self.playback.hub, is_replay=True)
 
     async def close_replay(self) -> None:
         """End the replay."""
+        async with self._steering:
+            await self._end_replay()
+
+    async def _end_replay(self) -> None:
         playback, channel = self.playback, self.replay
         self.playback = self.replay = None
         if channel:
@@ -102,20 +115,28 @@ class House:
             await asyncio.to_thread(playback.close)
 
     async def seek(self, seconds: float, rate: float | None = None) -> None:
-        """Have the replay go on somewhere else, or at another rate."""
-        playback, channel = self.playback, self.replay
-        if playback and channel:
-            await asyncio.to_thread(playback.play_from, seconds, rate)
-            await asyncio.sleep(SETTLE_S)
-            channel.clear()
+        """Have the replay go on somewhere else, or at another rate.
+
+        A key that is held down asks for many places in a row: those that were asked for in vain
+        meanwhile are passed over.
+        """
+        self._seeks += 1
+        number = self._seeks
+        async with self._steering:
+            playback, channel = self.playback, self.replay
+            if playback and channel and (rate or number == self._seeks):
+                await asyncio.to_thread(playback.play_from, seconds, rate)
+                await asyncio.sleep(SETTLE_S)
+                channel.clear()
 
     async def pause(self) -> None:
         """Pause the replay, or have it go on."""
-        playback, channel = self.playback, self.replay
-        if playback and channel:
-            if playback.progress.has_ended:
-                channel.clear()
-            await asyncio.to_thread(playback.pause)
+        async with self._steering:
+            playback, channel = self.playback, self.replay
+            if playback and channel:
+                if playback.progress.has_ended:
+                    channel.clear()
+                await asyncio.to_thread(playback.pause)
 
     def position(self) -> float:
         """Where the replay is, in seconds; 0 where there is none."""
@@ -127,8 +148,16 @@ class House:
         while True:
             await asyncio.sleep(TICK_S)
             self.recordings.tick()
-            if self.playback and self.replay:
+            if self.playback and self.replay and not self._steering.locked():
                 self.playback.tick(is_shown=self.replay.shows_all(self.playback.streams))
+                if self._is_left_alone(self.replay):
+                    await self.close_replay()
+
+    def _is_left_alone(self, replay: Channel) -> bool:
+        """Whether all pages that watched the replay were closed: they do not say so."""
+        if replay.audience.viewers:
+            self._watched = monotonic()
+        return self._watched is not None and monotonic() - self._watched > UNWATCHED_S
 
     def _in_use(self) -> dict[str, str]:
         """Sessions that must not be deleted now, and why."""
