@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from common.biometrics_settings import SIGNALS
 from common.clock import monotonic
 from common.config import Delivery, HubSettings
 from common.fusion_settings import DEFAULT_SUBJECT, FusionSettings
@@ -16,6 +17,8 @@ CALIBRATE: Final = "calibrate"
 """Label of the marker that says: now this person is at rest."""
 CALIBRATION_S: Final = 60.0
 LONGEST_S: Final = 3600.0
+FIGURES: Final = ("heart_rate", "rr_interval", "skin_conductance")
+"""Signals whose figures say something only together with their unit."""
 
 
 class Fusion(Stage):
@@ -53,9 +56,7 @@ class Fusion(Stage):
         message = packet.message
         state = None
         if isinstance(message, Samples):
-            person = self._of_sensor(message)
-            self._heard[person.subject] = self._clock()
-            state = person.hear(message)
+            state = self._feel(message)
         elif isinstance(message, Emotion):
             state = self._look(message)
         elif isinstance(message, Marker) and message.label == CALIBRATE:
@@ -74,6 +75,15 @@ class Fusion(Stage):
             state = person.wait(silent_s) if silent_s >= WAIT_S else None
             if state is not None:
                 yield Packet(state)
+
+    def _feel(self, said: Samples) -> State | None:
+        samples = in_usual_unit(said)
+        if samples is None:
+            self.around.counters["invalid"] += 1
+            return None
+        person = self._of_sensor(samples)
+        self._heard[person.subject] = self._clock()
+        return person.hear(samples)
 
     def _of_sensor(self, samples: Samples) -> Person:
         subject = self._settings.subject or samples.subject
@@ -123,6 +133,21 @@ class Fusion(Stage):
         for subject, person in self._people.items():
             if wanted in (None, subject):
                 person.calibrate(marker.at, _seconds(marker))
+
+
+def in_usual_unit(samples: Samples) -> Samples | None:
+    """Samples whose figures count, in the unit that our own drivers use; None for an unknown unit.
+
+    Of waves the shape counts, whatever their unit.
+    """
+    usual = SIGNALS.get(samples.signal)
+    if usual is None or samples.signal not in FIGURES or samples.unit == usual.unit:
+        return samples
+    if samples.unit not in usual.others:
+        return None
+    factor, summand = usual.others[samples.unit]
+    values = tuple(value * factor + summand for value in samples.values)
+    return samples.model_copy(update={"unit": usual.unit, "values": values})
 
 
 def _seconds(marker: Marker) -> float:

@@ -83,6 +83,21 @@ def test_settings_say_whose_stream_is_whose() -> None:
     assert {state.subject for state in states} == {"anna"}
 
 
+def test_other_tools_may_use_other_units() -> None:
+    usual = feed(stage(), *(skin(second, 3.0) for second in range(20)))
+    message = skin(0, 3.0)
+    nano = {"unit": "nS"}
+    others = feed(stage(), *(skin(i, 3000.0).model_copy(update=nano) for i in range(20)))
+    assert others[-1].signals["skin"].value == pytest.approx(3.0)
+    assert [state.quality for state in others] == [state.quality for state in usual]
+    fusion = stage()
+    assert not feed(fusion, message.model_copy(update={"unit": "ohm"}))
+    assert fusion.around.counters["invalid"] == 1
+    warm = message.model_copy(update={"signal": "temperature", "unit": "[degRe]"})
+    assert not feed(fusion, warm)
+    assert fusion.around.counters["invalid"] == 1
+
+
 def test_two_subjects_do_not_mix() -> None:
     fusion = stage()
     other = rate(1, 70).model_copy(update={"subject": "passenger"})
