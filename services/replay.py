@@ -77,7 +77,10 @@ class Player(Stage):
         self._settings = settings
         self._has_sink = "sink" in settings.consumers
         self._streams: dict[str, ReplayStream] = {}
-        self._round = 0
+        self._epochs: dict[str, tuple[int, int]] = {}
+        """By stream: the first epoch of the recording, and the newest one said."""
+        self._later: dict[str, int] = {}
+        """By stream: what this round's epochs are above those of the recording."""
         self._start_at: float | None = None
         self._paused = False
         self._steps = 0
@@ -220,8 +223,12 @@ class Player(Stage):
         changes: dict[str, object] = {}
         if isinstance(message, StreamStart):
             changes["replay"] = True
-        if self._round:
-            changes["epoch"] = message.epoch + self._round
+        later = self._later.get(message.stream, 0)
+        epoch = message.epoch + later
+        first, newest = self._epochs.get(message.stream, (message.epoch, epoch))
+        self._epochs[message.stream] = first, max(newest, epoch)
+        if later:
+            changes["epoch"] = epoch
         return Packet(message.model_copy(update=changes), packet.parts) if changes else packet
 
     def _end(self) -> Iterator[Packet]:
@@ -229,7 +236,8 @@ class Player(Stage):
             self.tick_ms = 5
             return
         if self._settings.loop:
-            self._round += 1
+            # Behind all of the last round's: a camera may have begun several epochs in it
+            self._later = {name: end + 1 - first for name, (first, end) in self._epochs.items()}
             self._rewind()
             return
         yield from self._end_streams()

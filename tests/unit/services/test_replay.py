@@ -154,6 +154,20 @@ def test_a_loop_begins_a_new_epoch_and_has_no_end(
     assert epochs[:2] == [1, 2]
 
 
+def test_a_loop_begins_behind_every_epoch_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
+    for epoch in (5, 9):
+        start = StreamStart(stream="s", epoch=epoch, started_at=epoch, source="0", live=True)
+        writer.add("StreamStart", codec.encode(Packet(start)), epoch, epoch)
+    writer.finish()
+    stage = player(tmp_path / "s.mcap", monkeypatch, loop=True)
+    said = until(stage, StreamStart, 6)
+    stage.cleanup()
+    assert [m.epoch for m in said if isinstance(m, StreamStart)][:6] == [5, 9, 10, 14, 15, 19]
+
+
 def test_topics_and_beginning(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = player(session, monkeypatch, topics=("emotion/", "stream/"), begin_s=0.5)
     said = until(stage, Health)
