@@ -8,7 +8,7 @@ from common.biometrics_settings import SIGNALS
 from common.clock import monotonic
 from common.config import Delivery, HubSettings
 from common.fusion_settings import DEFAULT_SUBJECT, FusionSettings
-from common.messages import Emotion, Marker, Packet, StreamDone
+from common.messages import Emotion, Marker, Packet, StreamDone, StreamStart
 from common.runtime import Stage, run_service
 from common.senses import Samples, State
 from services.fusion.state import WAIT_S, Person
@@ -47,6 +47,8 @@ class Fusion(Stage):
         """Subjects that sensors have named."""
         self._seen: dict[str, tuple[int, int]] = {}
         """By stream: epoch and number of the last picture."""
+        self._begun: dict[str, StreamStart] = {}
+        """By stream."""
         self._calibrations: dict[object, Marker] = {}
         """By the subject named, None for everybody: the last one, for people who come later."""
         self._heard: dict[str, float] = {}
@@ -61,6 +63,8 @@ class Fusion(Stage):
             state = self._look(message)
         elif isinstance(message, Marker) and message.label == CALIBRATE:
             self._calibrate(message)
+        elif isinstance(message, StreamStart):
+            self._begin(message)
         elif isinstance(message, StreamDone) and message.by == "sink":
             done = {"by": "fusion", "done_at": self.around.now()}
             yield Packet(message.model_copy(update=done))
@@ -75,6 +79,15 @@ class Fusion(Stage):
             state = person.wait(silent_s) if silent_s >= WAIT_S else None
             if state is not None:
                 yield Packet(state)
+
+    def _begin(self, start: StreamStart) -> None:
+        """A replay that has begun again goes back in time, with everybody in it."""
+        before = self._begun.get(start.stream)
+        self._begun[start.stream] = start
+        again = before and start.epoch > before.epoch and start.started_at <= before.started_at
+        if again and start.replay:
+            for person in self._people.values():
+                person.go_back()
 
     def _feel(self, said: Samples) -> State | None:
         samples = in_usual_unit(said)

@@ -118,11 +118,15 @@ class Person:
 
     def _watch_clock(self, signal: str, at_s: float) -> None:
         if at_s < self._newest.get(signal, -math.inf) - SET_BACK_S:
-            self._heart.forget_samples()
-            self._skin.forget_samples()
-            self._seen = None
-            self._newest.clear()
-            self._second = self._last_state_s = -math.inf
+            self.go_back()
+
+    def go_back(self) -> None:
+        """What comes now is earlier than what was heard: begin anew, with the baselines."""
+        self._heart.forget_samples()
+        self._skin.forget_samples()
+        self._seen = None
+        self._newest.clear()
+        self._second = self._last_state_s = -math.inf
 
     def _leave_behind(self, signal: str, at_s: float) -> None:
         """Forget a signal that was far ahead and fell silent, lest its time hold up all others."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from common.fusion_settings import FusionSettings
-from common.messages import Emotion, Marker, Packet, StreamDone
+from common.messages import Emotion, Marker, Packet, StreamDone, StreamStart
 from common.runtime import Surroundings
 from common.senses import State
 from common.wire import Message
@@ -96,6 +96,31 @@ def test_other_tools_may_use_other_units() -> None:
     warm = message.model_copy(update={"signal": "temperature", "unit": "[degRe]"})
     assert not feed(fusion, warm)
     assert fusion.around.counters["invalid"] == 1
+
+
+def test_a_replay_that_begins_again_has_its_states_again() -> None:
+    fusion = stage()
+    start = StreamStart(
+        stream="front", epoch=7, started_at=START, source="0", live=True, replay=True
+    )
+    rounds = []
+    for i in range(3):
+        again = start.model_copy(update={"epoch": 7 + i})
+        faces = [emotion(j / 10).model_copy(update={"epoch": 7 + i}) for j in range(40)]
+        signals = [skin(j / 2, 3.0) for j in range(8)]
+        rounds.append(feed(fusion, again, *signals, *faces))
+    assert [len(states) for states in rounds] == [len(rounds[0])] * 3
+    assert [state.at for state in rounds[2]] == [state.at for state in rounds[0]]
+
+
+def test_a_camera_that_begins_again_goes_on_in_time() -> None:
+    fusion = stage()
+    start = StreamStart(stream="front", epoch=7, started_at=START, source="0", live=True)
+    feed(fusion, start, *(skin(second, 3.0) for second in range(5)))
+    later = {"epoch": 8, "started_at": START + 5 * SECOND, "replay": True}
+    (state,) = feed(fusion, start.model_copy(update=later), skin(5, 3.0))
+    assert state.at == START + round(5.375 * SECOND)
+    assert state.signals["skin"].value == pytest.approx(3.0)
 
 
 def test_two_subjects_do_not_mix() -> None:
