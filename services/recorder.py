@@ -235,8 +235,9 @@ def run(
     hub: HubSettings,
     delivery: Delivery,
     closers: tuple[str, ...] = ("sink",),
+    name: str = "recorder",
 ) -> int:
-    """Be the recorder process; return the exit code."""
+    """Be the recorder process, called so on the bus; return the exit code."""
     about = {**about, "model": model_id(Path(about["settings"]["classifier"]["model"]))}
     recorder = Recorder(folder, privacy, expected, about, closers)
-    return run_service(recorder, "recorder", hub, delivery)
+    return run_service(recorder, name, hub, delivery)

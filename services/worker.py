@@ -88,7 +88,7 @@ def _recorder(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
 
     return recorder.run(
         Path(given["folder"]), given["privacy"], tuple(given["expected"]), given["about"],
-        hub, delivery, tuple(given["closers"]),
+        hub, delivery, tuple(given["closers"]), given.get("name", "recorder"),
     )  # fmt: skip
 
 

@@ -66,11 +66,12 @@ class Recordings:
         if place.exists():
             raise AffectlineError(f"there is a session {name} already", "choose another name")
         about = describe_run(self._settings) | {"name": name, "consent": consent.strip()}
+        service = f"recorder/{name}"  # the pipeline may have a recorder of its own
         what = {
             "folder": str(place), "privacy": privacy, "expected": (), "about": about,
-            "closers": ("sink",),
+            "closers": ("sink",), "name": service,
         }  # fmt: skip
-        task = Task("recorder", "recorder", what)
+        task = Task(service, "recorder", what)
         child = Child(task, self._settings.hub, self._delivery, None)
         self.problem = ""
         self.current = Recording(name, privacy, monotonic(), child)

@@ -175,6 +175,7 @@ def test_record_stop_replay_report_delete(browser: Any, lab: Lab) -> None:
         screenshot(page, "dashboard-record")
         dialog.get_by_role("button", name="Start recording").click()
         page.get_by_text(re.compile(r"recording drive, (0:0[6-9]|0:[1-5]|[1-9])")).wait_for()
+        page.get_by_role("row", name="recorder/drive").get_by_text("ready").wait_for()
         page.get_by_role("button", name="Stop recording").click()
         row = page.locator("[data-session=drive]")
         row.get_by_text("consent: Anna agreed <b>in writing</b>, today").wait_for()
