@@ -11,7 +11,7 @@ from common.images import Preprocessing
 from training.checkpoint import Mark
 from training.curves import Curve, draw
 from training.reproduce import Line, Tables, Trial
-from training.results_text import HEAD, LENGTHS_NOTE, SEEDS_HEAD, WHY_NOTE
+from training.results_text import DRIFT_HEAD, HEAD, LENGTHS_NOTE, SEEDS_HEAD, WHY_NOTE
 
 PAGE: Final = "results.md"
 PICTURES: Final = "results"
@@ -105,7 +105,25 @@ def _tables(page: Page, pictures: Mapping[str, str]) -> list[str]:
             parts.append(f"| {line.label} | {known} | {' | '.join(cells)} |\n")
         picture = pictures.get(title)
         parts.append(f"\n![Accuracy against epochs]({PICTURES}/{picture})\n" if picture else "")
+        parts += _drift(page) if lines is page.tables.lengths else []
     return parts
+
+
+def _drift(page: Page) -> list[str]:
+    """Where the longest training is on the whole, beside where its last epochs happen to be."""
+    lines = page.tables.lengths
+    longest = lines[-1].trial(page.tables.preprocessings[0], page.tables.seeds[0])
+    marks = page.curves.get(longest.name, ())
+    rows = []
+    for line in lines:
+        found = [100 * m.test_accuracy for m in marks if line.epochs * 0.9 < m.epoch <= line.epochs]
+        if found and marks[-1].epoch >= line.epochs:
+            middle, away = mean(found), 100 * off(mean(found) / 100)
+            spread = f"{min(found):.1f} to {max(found):.1f}"
+            rows.append(
+                f"| {line.label} | {found[-1]:.2f} | {middle:.1f} | {spread} | {away:+.1f} |\n"
+            )
+    return [DRIFT_HEAD.format(kind=PIXELS[page.tables.preprocessings[0]]), *rows] if rows else []
 
 
 def _settings(lines: Sequence[Line]) -> str:

@@ -35,6 +35,15 @@ All lines of this table are one training that was looked at on its way: the lear
 constant, and the order of the rows in an epoch depends on the seed and the epoch alone, so that a
 training of 10,000 epochs passes through the very weights of one of 500. A test sees to that.
 """
+DRIFT_HEAD: Final = """
+Why the longest training ends further below the range than the others: the rate is constant and
+nothing holds the head's weights back, so it never comes to rest. From one epoch to the next the
+test accuracy moves by more than half a point, and on the whole it sinks, while the training rows
+stay where they are. Pixels {kind}:
+
+| epochs | last epoch | mean of the last tenth | lowest to highest | the mean from the range |
+| --- | --- | --- | --- | --- |
+"""
 WHY_NOTE: Final = """
 Each of these changes one thing in the training at batch size {size}, {epochs} epochs, seed {seed}.
 The best epoch is chosen by the test rows, which is not allowed in a comparison: it is here only to

@@ -234,6 +234,18 @@ def test_the_page_shows_what_was_run_and_what_was_not(tmp_path: Path) -> None:
             assert (tmp_path / name).read_text().startswith("<?xml")
 
 
+def test_the_page_tells_a_last_epoch_from_where_the_training_is(tmp_path: Path) -> None:
+    lines = (Line("20", 20, 16), Line("40", 40, 16))
+    tables = replace(SMALL, lengths=lines)
+    marks = tuple(Mark(i, 1.0, 0.997, 3.0, 0.44 + 0.01 * (i % 2)) for i in range(1, 41))
+    name = lines[-1].trial("unit").name
+    text = results.write(results.Page(tables, {name: marks}, 40, 10), tmp_path).read_text()
+    assert "| 20 | 44.00 | 44.5 | 44.0 to 45.0 | -1.6 |" in text
+    assert "| 40 | 44.00 | 44.5 | 44.0 to 45.0 | -1.6 |" in text
+    text = results.write(results.Page(tables, {name: marks[:30]}, 40, 10), tmp_path).read_text()
+    assert "| 40 | 44" not in text, "it is not there yet"
+
+
 def test_the_same_figures_make_the_same_files(tmp_path: Path) -> None:
     curve = (Mark(1, 1.5, 0.4, 1.6, 0.40), Mark(2, 1.0, 0.5, 3.0, 0.45))
     page = results.Page(SMALL, {SMALL.sizes[0].trial("unit").name: curve}, 40, 10)
