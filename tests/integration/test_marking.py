@@ -1,7 +1,9 @@
 """Markers said from a command line."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from common.config import HubSettings
 from common.health import Health
 from common.messages import Marker
 from common.sockets import Listener
+from tests.integration.test_documented_subscribers import program
 from tests.pipelines import AFFECTLINE, free_port, run
 
 
@@ -46,6 +49,27 @@ def test_a_marker_keeps_its_free_fields(hub: HubSettings) -> None:
     (marker,) = heard
     assert (marker.label, marker.session, marker.source) == ("hard braking", "s1", "command")
     assert marker.extra == {"speed": 63.5, "road": "wet", "who": [1, 2], "odd": "NaN"}
+
+
+def test_the_documented_publisher_sets_a_marker(hub: HubSettings, tmp_path: Path) -> None:
+    (tmp_path / "publisher.py").write_text(program("marker"))
+    listener = Listener(hub, ("marker/", "health/"))
+    try:
+        assert listener.wait(timeout_s=60)
+        before = now_ns()
+        subprocess.run(
+            [sys.executable, str(tmp_path / "publisher.py"), hub.ingress], check=True, timeout=60
+        )
+        heard: list[Marker] = []
+        while not heard and listener.wait(timeout_s=30):
+            found = [packet.message for packet in listener.receive()]
+            heard += [message for message in found if isinstance(message, Marker)]
+    finally:
+        listener.close()
+    (marker,) = heard
+    assert (marker.label, marker.session, marker.source) == ("hard braking", "drive", "my tool")
+    assert marker.extra == {"speed": 63.5, "road": ["wet"]}
+    assert before < marker.at < now_ns()
 
 
 def test_a_marker_from_a_host_with_a_wrong_clock_is_in_hub_time(
