@@ -9,11 +9,13 @@ MCAP's own writer cannot take up a file, and writes channels only once; here eve
 those that its messages refer to, so that each can be read without the others.
 """
 
+import fcntl
 import json
 import os
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +33,7 @@ from mcap.records import (
     Schema,
 )
 
+from common.errors import AffectlineError
 from common.framing import KIND, LAYOUT, frame
 from common.mcap_end import Index, end_records, taken
 from common.mcap_records import MAGIC
@@ -53,7 +56,7 @@ class SessionWriter:
 
     Raises:
         OSError: It cannot be written.
-        AffectlineError: It is there, and no recording.
+        AffectlineError: It is there, and no recording, or is being recorded into.
     """
 
     _first: int
@@ -70,10 +73,15 @@ class SessionWriter:
         self._crc: int | None = 0
         """Of all that was written; None where the file was taken up, and nobody knows."""
         self._end = 0
-        if path.exists() and not is_empty(path):
-            self._index = Index.of(path)
-            self._end, self._crc = self._index.end, None
         self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
+        try:
+            take_alone(self._file)
+            if not is_empty(path):
+                self._index = Index.of(path)
+                self._end, self._crc = self._index.end, None
+        except (AffectlineError, OSError):
+            self._file.close()
+            raise
         self._file.truncate(self._end)
         self._file.seek(self._end)
         self._new_chunk()
@@ -220,6 +228,23 @@ class SessionWriter:
         self._end += len(data)
         if self._crc is not None:
             self._crc = zlib.crc32(data, self._crc)
+
+
+def take_alone(file: FileIO) -> None:
+    """See to it that nobody else writes into a file, until it is closed or the process ends.
+
+    Raises:
+        AffectlineError: Somebody does.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise AffectlineError(
+            f"recording {file.name}: somebody else is recording into it",
+            "name another folder with --out, or stop the other one",
+        ) from error
+    except OSError:  # a file system without locks
+        return
 
 
 def is_empty(path: Path) -> bool:

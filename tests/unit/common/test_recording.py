@@ -107,6 +107,17 @@ def test_a_finished_recording_can_be_gone_on_with(tmp_path: Path) -> None:
     assert read(tmp_path / "session.mcap") == sent
 
 
+def test_two_do_not_record_into_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.mcap"
+    first = SessionWriter(path, {})
+    first.add("Marker", dict(ALL)["Marker"], 1, 1)
+    with pytest.raises(AffectlineError, match=r"s\.mcap: somebody else is recording into it"):
+        SessionWriter(path, {})
+    first.finish()
+    assert read(path) == [dict(ALL)["Marker"]]
+    SessionWriter(path, {}).finish()
+
+
 def test_an_empty_file_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "session.mcap").write_bytes(b"\x89MC")
     assert write(tmp_path / "session.mcap", 1) == read(tmp_path / "session.mcap")
