@@ -55,6 +55,8 @@ class Launcher:
         self._settings, self._quiet, self._watch = settings, quiet, watch
         self._tasks = plan(settings) if tasks is None else tasks
         self._keys = keys
+        self._pressed = ""
+        """What the player has not been told yet."""
         self._waker = Waker()
         self._children: dict[str, Child] = {}
         self._reached: dict[str, tuple[int, int]] = {}
@@ -112,13 +114,16 @@ class Launcher:
             self._press(self._keys.read())
 
     def _press(self, keys: str) -> None:
-        """Do what the user's keys say."""
+        """Do what the user's keys say, when the player can hear: until then they would kill it."""
+        if QUIT in keys:
+            self._begin_stopping(FLUSH_S)
+        self._pressed += keys
         player = self._children.get("replay")
-        for key in keys:
-            if key == QUIT:
-                self._begin_stopping(FLUSH_S)
-            elif key in SIGNALS and player:
-                player.send_signal(SIGNALS[key])
+        if player and player.ready:
+            for key in self._pressed:
+                if key in SIGNALS:
+                    player.send_signal(SIGNALS[key])
+            self._pressed = ""
 
     def _note(self, packet: Packet) -> None:
         message = packet.message

@@ -1,12 +1,16 @@
 """Names, defaults and plans."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
 
 from common.config import Display, PipelineSettings, SinkSettings, load
 from common.errors import AffectlineError
+from services.children import Child
+from services.keys import PAUSE, STEP
+from services.launcher import Launcher
 from services.planning import choose_display, complete, fusion, name_sources, plan
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -171,3 +175,24 @@ def test_a_page_is_a_process_of_its_own_and_the_sink_shows_nothing() -> None:
     assert "dashboard" in tasks
     capture = tasks["capture"].arguments["consumers"]
     assert "dashboard" not in capture, "nobody waits for it"
+
+
+def test_keys_wait_for_a_player_that_is_still_starting() -> None:
+    class Player:
+        def __init__(self) -> None:
+            self.ready = False
+            self.told: list[int] = []
+
+        def send_signal(self, number: int) -> None:
+            assert self.ready, "it would die of it"
+            self.told.append(number)
+
+    player = Player()
+    launcher = Launcher(PipelineSettings(), quiet=True, tasks=[])
+    launcher._children["replay"] = cast(Child, player)
+    launcher._press(" x")
+    player.ready = True
+    launcher._press("")
+    launcher._press(".")
+    launcher._waker.close()
+    assert player.told == [PAUSE, STEP]
