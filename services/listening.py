@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from common.config import HubSettings
-from common.health import Health
+from common.health import ClockOffset, Health
 from common.messages import (
     Emotion,
     Faces,
@@ -19,6 +19,7 @@ from common.messages import (
     StreamStart,
     describe,
 )
+from common.senses import Samples, State
 from common.sockets import Listener
 from common.wire import Message
 
@@ -52,7 +53,7 @@ def show(packet: Packet, form: str) -> None:
         sys.stdout.flush()
     else:
         row = f"{time.strftime('%H:%M:%S')}  {message.topic:<24}  {tell(message)}"
-        Console(soft_wrap=True, highlight=False, markup=False).print(row)
+        Console(soft_wrap=True, highlight=False, markup=False, emoji=False).print(row)
 
 
 def tell(message: Message) -> str:
@@ -72,11 +73,44 @@ def tell(message: Message) -> str:
     if isinstance(message, Health):
         counts = " ".join(f"{name} {n}" for name, n in message.counters.items() if n)
         p50 = f"  {message.latency.p50_ms:.1f} ms" if message.latency else ""
-        return f"{message.state}{p50}  {counts}  {message.detail}".rstrip()
+        clock = f"  {_clock(message.clock)}" if message.clock else ""
+        return f"{message.state}{p50}{clock}  {counts}  {message.detail}".rstrip()
     if isinstance(message, StreamStart):
         return f"start of {message.source}"
     if isinstance(message, StreamEnd):
         return f"{message.reason} after frame {message.last_seq}  {message.detail}".rstrip()
     if isinstance(message, Marker):
-        return message.label
+        return "  ".join([message.label, *(f"{k}={v}" for k, v in message.extra.items())])
+    if isinstance(message, Samples):
+        return _samples(message)
+    if isinstance(message, State):
+        return _state(message)
     return type(message).__name__
+
+
+def _clock(clock: ClockOffset) -> str:
+    return f"clock {clock.offset_ms:+.1f} ± {clock.uncertainty_ms:.1f} ms"
+
+
+def _samples(samples: Samples) -> str:
+    count = len(samples.values)
+    parts = [f"{samples.values[-1]:.4g} {samples.unit}"]
+    parts += [f"the last of {count}"] if count > 1 else []
+    parts += [f"quality {samples.quality:.0%} {samples.reason}"] if samples.quality < 1 else []
+    parts += ["synthetic"] if samples.synthetic else []
+    return "  ".join(parts)
+
+
+def _state(state: State) -> str:
+    """The figures, and what each signal adds to nervousness."""
+    nervous = "unknown" if state.nervousness is None else f"{state.nervousness:.0f}"
+    added = [
+        f"{name} {share.contribution:+.0f}"
+        for name, share in state.signals.items()
+        if share.contribution
+    ]
+    parts = [f"nervousness {nervous}", *([f"({', '.join(added)})"] if added else [])]
+    for name, value in (("arousal", state.arousal), ("valence", state.valence)):
+        parts += [f"{name} {value:+.2f}"] if value is not None else []
+    parts += [f"quality {state.quality:.0%}", *(["synthetic"] if state.synthetic else [])]
+    return "  ".join(parts)
