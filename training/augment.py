@@ -53,7 +53,7 @@ def augment(faces: Any, draws: Any, size: int, strength: float = 1.0) -> Any:
 def _transforms(draws: Any, height: Any, size: int, strength: float) -> Any:
     """Projective transforms ``(N, 8)`` from places in the result to places in the face."""
     flip = tf.sign(draws[:, 2])
-    draws *= strength
+    draws = draws * strength
     scale = tf.exp(ZOOM * draws[:, 0])
     angle = ROTATION * draws[:, 1]
     shear = SHEAR * draws[:, 3]

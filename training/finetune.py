@@ -67,8 +67,6 @@ class Recipe:
     """Share of a label that is spread over all seven (Szegedy et al. 2016)."""
     votes_trust: float = 0.5
     """Share of a label's target that FER+'s votes have (see ``training.targets``)."""
-    teachers_trust: float = 0.5
-    """Share of a label's target that the answers of teachers have, where there are any."""
     averaging: float = 0.999
     """Share of the running average of the weights that a step keeps (Polyak & Juditsky 1992)."""
     mixed: bool = True
@@ -98,8 +96,6 @@ class Material:
     """``(N,)``, indices into ``LABELS``."""
     votes: NDArray[np.float32]
     """FER+ votes as shares ``(N, 7)``; a row of zeros has none."""
-    answers: NDArray[np.float32] | None = None
-    """What teachers say of them, probabilities ``(N, 7)``."""
 
 
 GOING_ON: Final = {
@@ -170,10 +166,9 @@ class Trainer:
         self._pixels = tf.constant(material.pixels[..., np.newaxis])
         self._emotions = tf.constant(material.emotions.astype(np.int32))
         self._votes = tf.constant(material.votes)
-        targets = soften(material.emotions, material.votes, recipe.smoothing, recipe.votes_trust)
-        if material.answers is not None:
-            targets += np.float32(recipe.teachers_trust) * (material.answers - targets)
-        self._targets = tf.constant(targets)
+        self._targets = tf.constant(
+            soften(material.emotions, material.votes, recipe.smoothing, recipe.votes_trust)
+        )
         self._steps: dict[tuple[int, int], Any] = {}
         self._follow = tf.function(self._bring_along)
 

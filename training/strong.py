@@ -3,7 +3,7 @@
 import csv
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
@@ -17,7 +17,6 @@ from rich.progress import Progress, TaskID
 from common.artifact import Artifact
 from common.errors import AffectlineError
 from training.dataset import Faces
-from training.evaluate import open_served, to_probabilities
 from training.features import run_model
 from training.finetune import MOMENTUM, Material, Recipe, Trainer
 from training.metrics import accuracy, log_loss
@@ -59,7 +58,6 @@ def fit(
     progress: Progress,
     strategy: Any = None,
     start: Artifact | None = None,
-    teachers: Sequence[Artifact] = (),
 ) -> dict[str, Any] | None:
     """Train, save and measure; a run folder with checkpoints is gone on with.
 
@@ -71,7 +69,6 @@ def fit(
         progress: Where a bar is shown.
         strategy: A ``tf.distribute`` strategy; its first worker writes the run folder.
         start: A model whose convolutions to go on from, instead of ImageNet's.
-        teachers: Models whose answers are learnt beside the labels.
 
     Returns:
         What ``run.json`` holds; ``None`` on all workers but the first.
@@ -84,7 +81,7 @@ def fit(
     started = time.perf_counter()
     tf.config.experimental.enable_op_determinism()
     begin: Any = convolutions(start) if start else weights or "imagenet"
-    trainer = Trainer(gather(faces, teachers, progress), recipe, begin, strategy)
+    trainer = Trainer(gather(faces), recipe, begin, strategy)
     first = strategy is None or place() == 0
     with checkpoints(trainer, folder, first) as keep:
         train(trainer, faces, folder if first else None, keep, progress)
@@ -99,8 +96,6 @@ def fit(
     about = {**ABOUT, "settings": {**asdict(recipe), "votes_weight": votes}}
     if start:
         about["started_from"] = start.model_id
-    if teachers:
-        about["teachers"] = [teacher.model_id for teacher in teachers]
     seconds = time.perf_counter() - started
     return finish(folder, model, logits, faces, about, weights, seconds)
 
@@ -113,27 +108,13 @@ ABOUT: Final = {
 }
 
 
-def gather(faces: Faces, teachers: Sequence[Artifact], progress: Progress) -> Material:
+def gather(faces: Faces) -> Material:
     """The training rows; where there are votes, those that nobody could tell are left out."""
     chosen = faces.rows(Split.TRAINING)
-    voted = faces.votes.any(axis=1)
-    if voted.any():
-        chosen &= voted
-    pixels = faces.pixels[chosen]
-    told = ask(teachers, pixels, progress) if teachers else None
-    return Material(pixels, faces.emotions[chosen], faces.votes[chosen], told)
-
-
-def ask(
-    teachers: Sequence[Artifact], pixels: NDArray[np.uint8], progress: Progress
-) -> NDArray[np.float32]:
-    """Mean answer ``(N, 7)`` of some models to faces ``(N, S, S)`` and to their mirror images."""
-    answers = [
-        to_probabilities(open_served(teacher).run(view, progress), teacher.manifest)
-        for teacher in teachers
-        for view in (pixels, pixels[:, :, ::-1])
-    ]
-    return np.asarray(np.mean(answers, axis=0), dtype=np.float32)
+    told = faces.votes.any(axis=1)
+    if told.any():
+        chosen &= told
+    return Material(faces.pixels[chosen], faces.emotions[chosen], faces.votes[chosen])
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -65,17 +65,11 @@ def fit(
             "such as common/models/vgg16-48."
         ),
     ] = None,
-    teacher: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="strong: artifact whose answers are learnt beside the labels; may be repeated."
-        ),
-    ] = None,
     image_size: Annotated[
         int, typer.Option(min=32, max=512, help="Side in pixels of the faces the model will want.")
     ] = 48,
     epochs: Annotated[
-        int | None, typer.Option(min=1, show_default="strong 60, with --start 50, paper 500")
+        int | None, typer.Option(min=1, show_default="strong 60, with --start 40, paper 500")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="strong 128, paper 32")
@@ -124,9 +118,8 @@ def fit(
     }
     chosen = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
     strong = recipe is RecipeName.STRONG
-    check_choices(strong, votes, start, teacher, preprocessing, strategy, resume, out)
+    check_choices(strong, votes, start, preprocessing, strategy, resume, out)
     model = artifact.load(start) if start else None
-    teachers = [artifact.load(each) for each in teacher or ()]
     if strong:
         chosen["image_size"] = image_size
     elif preprocessing:
@@ -137,14 +130,11 @@ def fit(
         asked = {"recipe": recipe.value, **chosen, "data": faces.sha256}
         if model:
             asked["start"] = model.model_id
-        if teachers:
-            asked["teachers"] = [each.model_id for each in teachers]
         worker = strategy is StrategyName.MULTI_WORKER
         if not worker or place() == 0:
             runs.open_run_folder(folder, asked, resume)
         if strong:
-            known = Known(backbone_weights, model, teachers)
-            run = train_strong(faces, known, chosen, folder, progress, worker)
+            run = train_strong(faces, backbone_weights, model, chosen, folder, progress, worker)
         else:
             run = train_paper(faces, backbone_weights, chosen, folder, progress)
     if run is not None:
@@ -156,7 +146,6 @@ def check_choices(
     strong: bool,
     votes: Path | None,
     start: Path | None,
-    teacher: list[Path] | None,
     preprocessing: Pixels | None,
     strategy: StrategyName,
     resume: bool,
@@ -170,7 +159,6 @@ def check_choices(
     unheard = {
         "--votes": votes is not None,
         "--start": start is not None,
-        "--teacher": bool(teacher),
         "--strategy multi-worker": strategy is StrategyName.MULTI_WORKER,
         "--resume": resume,
     }
@@ -201,18 +189,10 @@ def train_paper(
     return train.fit(faces, weights, settings, folder, progress, runs.cache_folder())
 
 
-class Known(NamedTuple):
-    """What a strong run begins with."""
-
-    weights: Path | None
-    """File of VGG16's ImageNet weights."""
-    start: artifact.Artifact | None
-    teachers: list[artifact.Artifact]
-
-
 def train_strong(
     faces: "Faces",
-    known: Known,
+    weights: Path | None,
+    start: "artifact.Artifact | None",
     chosen: dict[str, Any],
     folder: Path,
     progress: "Progress",
@@ -224,6 +204,5 @@ def train_strong(
         strategy = join() if worker else None
         from training import strong
         from training.finetune import GOING_ON, Recipe
-    recipe = Recipe(**(GOING_ON | chosen if known.start else chosen))
-    weights, start, teachers = known
-    return strong.fit(faces, weights, recipe, folder, progress, strategy, start, teachers)
+    recipe = Recipe(**(GOING_ON | chosen if start else chosen))
+    return strong.fit(faces, weights, recipe, folder, progress, strategy, start)

@@ -44,11 +44,7 @@ def test_help_has_an_example(
             ["fit", "--data", "none.csv", "--recipe", "paper", "--votes", "v.csv"],
             "--votes is not for --recipe paper",
         ),
-        (
-            ["fit", "--data", "none.csv", "--recipe", "paper", "--teacher", "model"],
-            "--teacher is not for --recipe paper",
-        ),
-        (["fit", "--data", "none.csv", "--teacher", "nowhere"], "no model at nowhere"),
+        (["fit", "--data", "none.csv", "--start", "nowhere"], "no model at nowhere"),
         (
             ["fit", "--data", "none.csv", "--preprocessing", "raw"],
             "--preprocessing raw is not for --recipe strong",

@@ -4,16 +4,14 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from rich.progress import Progress
 
-from common.artifact import load
 from common.errors import AffectlineError
 
 tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
 from training import strong  # noqa: E402
 from training.augment import DRAWS, augment  # noqa: E402
-from training.finetune import Material, Recipe, Trainer, rate  # noqa: E402
+from training.finetune import Recipe, Trainer, rate  # noqa: E402
 from training.layers import Convolution, Normalisation  # noqa: E402
 from training.model import load_vgg16  # noqa: E402
 from training.network import Network, batches, serve  # noqa: E402
@@ -75,25 +73,14 @@ def test_the_last_epochs_see_whole_faces() -> None:
     assert Recipe(epochs=1).sees_whole(0)
 
 
-def test_teachers_see_faces_and_their_mirror_images() -> None:
-    seen = faces(3)[..., 0].astype(np.uint8)
-    teachers = [load(), load()]
-    with Progress(disable=True) as progress:
-        told = strong.ask(teachers, seen, progress)
-        mirrored = strong.ask(teachers[:1], seen[:, :, ::-1], progress)
-    assert told.shape == (3, 7)
-    assert told.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert told == pytest.approx(mirrored, abs=1e-6)
-
-
-def test_half_of_a_target_is_what_the_teachers_say() -> None:
-    answers = np.full((2, 7), 1 / 7, np.float32)
-    pixels = faces(2, 32)[..., 0].astype(np.uint8)
-    material = Material(pixels, np.array([3, 4]), np.zeros((2, 7), np.float32), answers)
-    recipe = Recipe(epochs=1, batch_size=2, image_size=32, smoothing=0.0, mixed=False)
-    targets = Trainer(material, recipe, None)._targets.numpy()
-    assert targets[0, 3] == targets[1, 4] == pytest.approx(0.5 + 0.5 / 7)
-    assert targets.sum(axis=1) == pytest.approx(1)
+def test_changes_of_no_strength_only_mirror() -> None:
+    given = faces(8)
+    draws = np.random.default_rng(1).uniform(-1, 1, (8, DRAWS)).astype(np.float32)
+    made = augment(given, draws, 48, 0.0).numpy()
+    for face, changed, draw in zip(given, made, draws, strict=True):
+        assert changed == pytest.approx(face if draw[2] > 0 else face[:, ::-1], abs=1e-2)
+    half, whole = (augment(given, draws, 48, strength).numpy() for strength in (0.1, 1.0))
+    assert np.abs(half - made).mean() < np.abs(whole - made).mean()
 
 
 @pytest.fixture(scope="module")
