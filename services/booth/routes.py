@@ -4,11 +4,11 @@ import re
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from fastapi import FastAPI
 from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
 from common.errors import AffectlineError
 from services.booth import files
@@ -17,6 +17,7 @@ from services.booth.collection import Collection
 
 EXPORT: Final = re.compile(r"[0-9]{8}-[0-9]{6}-(folder|fer2013)(-[0-9]+)?", re.ASCII)
 PRIVATE: Final = {"cache-control": "no-store"}
+CHUNK: Final = 1 << 20
 
 
 def add_routes(app: FastAPI, booth: Booth) -> None:
@@ -39,12 +40,11 @@ def add_routes(app: FastAPI, booth: Booth) -> None:
         if place is None:
             return PlainTextResponse("There is no such export.", 404)
         packed = pack(place)
-        return FileResponse(
-            packed,
+        return StreamingResponse(
+            iter(lambda: packed.read(CHUNK), b""),
             media_type="application/zip",
-            filename=f"{name}.zip",
-            headers=PRIVATE,
-            background=BackgroundTask(packed.unlink, missing_ok=True),
+            headers=PRIVATE | {"content-disposition": f'attachment; filename="{name}.zip"'},
+            background=BackgroundTask(packed.close),
         )
 
 
@@ -56,11 +56,12 @@ def find_export(collection: Collection, name: str) -> Path | None:
     return place if place.is_dir() and not place.is_symlink() else None
 
 
-def pack(place: Path) -> Path:
-    """A folder as a ZIP file, in the system's folder for what is not to stay."""
-    with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(place.rglob("*")):
-                if path.is_file() and not path.is_symlink():
-                    archive.write(path, f"{place.name}/{path.relative_to(place)}")
-        return Path(file.name)
+def pack(place: Path) -> IO[bytes]:
+    """A folder as a ZIP file that has no name on the disk: no face stays there, come what may."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(place.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                archive.write(path, f"{place.name}/{path.relative_to(place)}")
+    file.seek(0)
+    return file

@@ -1,4 +1,5 @@
 import io
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from common.config import HubSettings
 from services.booth.booth import Booth
 from services.booth.collection import Collection
 from services.booth.exporting import export
-from services.booth.routes import add_routes
+from services.booth.routes import add_routes, pack
 from tests.unit.services.booth.test_collection import fill
 
 
@@ -64,10 +65,22 @@ def test_an_export_is_downloaded_as_a_whole(browser: TestClient, collection: Col
     made = export(collection, "folder", only_kept=False)
     answer = browser.get(f"/export/{made.place.name}.zip")
     assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == f'attachment; filename="{made.place.name}.zip"'
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         names = archive.namelist()
         assert len([name for name in names if name.endswith(".png")]) == 6
         assert {name.split("/")[0] for name in names} == {made.place.name}
+
+
+def test_no_copy_of_a_face_is_left_by_a_download_that_is_cut_off(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "tmp"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    with pack(export(collection, "folder", only_kept=False).place) as packed:
+        assert list(elsewhere.iterdir()) == []
+        assert packed.read(2) == b"PK"
 
 
 def test_a_link_in_the_place_of_an_export_is_not_followed(
