@@ -1,5 +1,6 @@
 """Boards that BrainFlow knows: EEG and ECG amplifiers, Muse, EmotiBit and many others."""
 
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -103,7 +104,9 @@ class Board(Driver):
     def _readings(self, preset: int, data: Values) -> list[Reading]:
         about = self._presets[preset]
         stamps = data[about["timestamp_channel"]]
-        at = self._clocks[preset].place(round(float(stamps[-1]) * NS), data.shape[1])
+        # BrainFlow stamps by this computer's clock, which may be another than the hub's
+        last = round(float(stamps[-1]) * NS) + self._clock.now() - time.time_ns()
+        at = self._clocks[preset].place(last, data.shape[1])
         found = []
         for row in self._rows:
             if row.preset == preset:

@@ -57,10 +57,14 @@ class Biometrics(Stage):
     def setup(self) -> None:
         self._epoch = self.around.now() // 1_000_000
         self._lossless = self.around.delivery == "lossless"
-        clock = Clock(self.around.now, monotonic, self._stopping.wait)
+        clock = Clock(self._now, monotonic, self._stopping.wait)
         self._driver = self._make(self._settings, clock)
         self._feed = Feed(self._driver, self._stopping, self.around.wake)
         self._heard = monotonic()
+
+    def _now(self) -> int:
+        """The hub's time, which is known only after `setup`."""
+        return self.around.now()
 
     def tick(self) -> Iterator[Packet]:
         feed = self._feed

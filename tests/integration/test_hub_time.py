@@ -17,8 +17,9 @@ import zmq
 from common.clock import SKEW_VARIABLE
 from common.config import HubSettings
 from common.hub_time import HubTime, answer_probes
+from common.senses import Samples
 from common.sockets import bind, new_socket
-from tests.pipelines import AFFECTLINE, free_port
+from tests.pipelines import AFFECTLINE, free_port, listening, process
 
 SECOND = 1_000_000_000
 HOSTS = ("affectline-a", "affectline-b")
@@ -142,6 +143,27 @@ def test_rubbish_on_the_clock_s_port_is_not_answered(hub: HubSettings) -> None:
         assert hub_time.offset
         assert not tool.poll(0)
         context.destroy(linger=0)
+
+
+@pytest.mark.parametrize("driver", ["synthetic", "brainflow"])
+def test_a_sensor_on_a_host_with_a_wrong_clock_stamps_in_hub_time(
+    hub: HubSettings, driver: str
+) -> None:
+    # Every address of this machine, which does not look like this machine
+    address = f"0.0.0.0:{hub.port}"
+    wrong = os.environ | {SKEW_VARIABLE: "3600000"}
+    heard: list[Samples] = []
+    with (
+        listening(HubSettings(port=hub.port)) as listener,
+        process("hub", "--hub", address),
+        process("biometrics", "--driver", driver, "--hub", address, env=wrong),
+    ):
+        deadline = time.monotonic() + 90
+        while not heard and time.monotonic() < deadline:
+            listener.wait(timeout_s=0.1)
+            found = [packet.message for packet in listener.receive()]
+            heard += [message for message in found if isinstance(message, Samples)]
+    assert abs(heard[0].at - time.time_ns()) < 60 * SECOND
 
 
 def ip(*words: str) -> None:

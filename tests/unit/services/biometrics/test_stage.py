@@ -3,12 +3,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from common.biometrics_settings import BiometricsSettings
 from common.errors import AffectlineError
 from common.messages import Marker, Packet
 from common.runtime import Surroundings
 from common.senses import Samples
 from common.wire import Message
-from services.biometrics.driver import BUTTON, DeviceGone, Driver, Reading
+from services.biometrics.driver import BUTTON, Clock, DeviceGone, Driver, Reading
 from services.biometrics.stage import MAX_WAITING, Biometrics
 from tests.unit.services.biometrics.fakes import START, Script, Step, beat, settings
 
@@ -76,6 +77,21 @@ def test_readings_become_numbered_messages(bench: Callable[..., Bench]) -> None:
     assert (first.subject, first.device, first.synthetic) == ("person", "scripted", False)
     assert first.epoch == START // 1_000_000
     assert b.stage.around.counters["samples"] == 3
+
+
+def test_drivers_go_by_the_hubs_time_once_it_is_known() -> None:
+    clocks: list[Clock] = []
+
+    def make(_: BiometricsSettings, clock: Clock) -> Driver:
+        clocks.append(clock)
+        return Script([])
+
+    stage = Biometrics(settings("ble"), (), make)
+    stage.around = Surroundings("biometrics/person-ble", now=lambda: START)
+    stage.setup()
+    stage.around.now = lambda: START + 37  # as the runtime does when the hub has answered
+    assert clocks[0].now() == START + 37
+    stage.cleanup()
 
 
 def test_a_press_of_the_devices_button_is_a_marker(bench: Callable[..., Bench]) -> None:
