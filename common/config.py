@@ -102,6 +102,9 @@ class CaptureSettings(Settings):
 
     encoding: Literal["jpeg", "raw"] = "jpeg"
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 90
+    camera_width: Annotated[int, Field(ge=16, le=7680)] | None = None
+    """Width that a camera is asked for, at 16:9; it takes the nearest that it has. None leaves it
+    at its own, which mostly is 640."""
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
     """Scale pictures to this width before publishing; None leaves them as they are."""
     rate: Annotated[float, Field(gt=0, le=1000)] | None = None

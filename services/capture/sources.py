@@ -87,8 +87,8 @@ class Video:
     def __init__(self, source: str, settings: CaptureSettings) -> None:
         self._source = source
         self._reader = _open_reader(source)
-        if source.isdecimal() and settings.rate:
-            self._reader.set(cv2.CAP_PROP_FPS, settings.rate)
+        if source.isdecimal():
+            _ask(self._reader, settings)
         if not self._reader.isOpened():
             self._reader.release()
             raise _cannot_open(source)
@@ -153,6 +153,18 @@ def _open_reader(source: str) -> cv2.VideoCapture:
         return cv2.VideoCapture(source, cv2.CAP_FFMPEG, limits)
     # An absolute path: FFmpeg would take "a:b.mp4" for a protocol
     return cv2.VideoCapture(str(Path(source).absolute()), cv2.CAP_FFMPEG)
+
+
+def _ask(camera: cv2.VideoCapture, settings: CaptureSettings) -> None:
+    """Ask a camera for its size and rate; it takes the nearest that it has."""
+    if settings.camera_width:
+        # USB cameras give large pictures at full rate as JPEG only. V4L2 takes format, size and
+        # rate in this order, and a size when it knows both sides.
+        camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        camera.set(cv2.CAP_PROP_FRAME_WIDTH, settings.camera_width)
+        camera.set(cv2.CAP_PROP_FRAME_HEIGHT, round(settings.camera_width * 9 / 16))
+    if settings.rate:
+        camera.set(cv2.CAP_PROP_FPS, settings.rate)
 
 
 def _missing(path: Path) -> int:

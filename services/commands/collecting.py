@@ -9,8 +9,9 @@ from common.config import HubSettings, PipelineSettings
 from services.children import Task
 from services.options import ConfigFile, change, read_settings
 
-JPEG_QUALITY: Final = 95
-"""Faces are kept: they are worth more bytes on their way than those that are only looked at."""
+LARGE: Final = {"jpeg_quality": 95, "camera_width": 1280}
+"""Settings of the capture, unless a file has them. Faces are kept: they are worth more pixels and
+more bytes on their way than those that are only looked at."""
 
 
 def collect(
@@ -38,8 +39,9 @@ def collect(
     settings = read_settings(config_file)
     named = name_sources([source])[0].model_copy(update={"loop": True})
     capture = settings.capture
-    if "jpeg_quality" not in capture.model_fields_set:
-        capture = change(capture, jpeg_quality=JPEG_QUALITY)
+    for name, value in LARGE.items():
+        if name not in capture.model_fields_set:
+            capture = change(capture, **{name: value})
     settings = change(
         settings,
         hub=choose_hub(settings.hub),

@@ -9,7 +9,7 @@ import pytest
 from common.config import CaptureSettings, is_live
 from common.errors import AffectlineError
 from services.capture.containers import missing_bytes
-from services.capture.sources import Ending, Picture, Source, open_source
+from services.capture.sources import Ending, Picture, Source, _ask, open_source
 from services.sample import find_sample
 from tests.films import cut, film, index_first, picture, turn
 
@@ -124,6 +124,32 @@ def test_what_is_no_source_is_one_clear_line(make, says: str, tmp_path: Path) ->
 def test_a_camera_that_is_not_there() -> None:
     with pytest.raises(AffectlineError, match="--source 63: camera 63 cannot be opened"):
         open_source("63", SETTINGS)
+
+
+class AskedCamera:
+    """Stands in for a camera, of which there is none here; keeps what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float]] = []
+
+    def set(self, what: int, value: float) -> bool:
+        self.asked.append((what, value))
+        return True
+
+
+def test_a_camera_is_asked_for_its_format_then_its_size_then_its_rate() -> None:
+    camera = AskedCamera()
+    _ask(camera, CaptureSettings(camera_width=1280, rate=30))  # type: ignore[arg-type]
+    assert [what for what, _ in camera.asked] == [
+        cv2.CAP_PROP_FOURCC,
+        cv2.CAP_PROP_FRAME_WIDTH,
+        cv2.CAP_PROP_FRAME_HEIGHT,
+        cv2.CAP_PROP_FPS,
+    ]
+    assert [value for _, value in camera.asked[1:]] == [1280, 720, 30]
+    camera = AskedCamera()
+    _ask(camera, CaptureSettings())  # type: ignore[arg-type]
+    assert camera.asked == [], "what it gives by itself"
 
 
 def test_an_address_where_nobody_answers() -> None:
