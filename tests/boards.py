@@ -65,7 +65,10 @@ class Board:
         folder.mkdir(exist_ok=True)
         self.settings_file = folder / "board.yaml"
         dashboard = {"port": self.port, "sessions": str(self.sessions), **settings}
-        content = {"hub": {"port": self.hub.port}, "delivery": "live", "dashboard": dashboard}
+        content = {
+            "hub": {"port": self.hub.port}, "delivery": "live", "dashboard": dashboard,
+            "recording": {"privacy": "blurred"},
+        }  # fmt: skip
         self.settings_file.write_text(yaml.safe_dump(content))
         self.seq = 0
 

@@ -38,7 +38,8 @@ class RecordingControl:
         self._name = ui.input("Name of the session").props("outlined maxlength=64 autofocus")
         self._consent = ui.textarea("Consent: who agreed to be recorded, when and how")
         self._consent.props("outlined maxlength=4000 rows=3")
-        self._privacy = ui.select(PRIVACY, value="everything", label="What is kept")
+        usual = self._house.settings.recording.privacy
+        self._privacy = ui.select(PRIVACY, value=usual, label="What is kept")
         self._privacy.props("outlined")
         self._problem = ui.label().classes("af-recording").props('role="alert"')
         with ui.row():
