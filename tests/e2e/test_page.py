@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -19,6 +20,8 @@ pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboar
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 EVIL = '<img src=x onerror="window.hacked=1">'
+STALE = "[data-stream=cam].af-stale"
+"""A picture that is not one of now is gray."""
 TEN_S = 10_000_000_000
 PLACES = """async () => {
   const { echarts } = await import('nicegui-echart');
@@ -28,7 +31,7 @@ PLACES = """async () => {
       chart.convertToPixel({ xAxisIndex: one.xAxisIndex }, line.xAxis)));
 }"""
 """Where each marker is on each row of the curves, in pixels from the left."""
-SEQ = "() => Number(document.querySelector('canvas').dataset.seq)"
+SEQ = "() => Number(document.querySelector('canvas')?.dataset.seq ?? -1)"
 
 
 @pytest.fixture(scope="module")
@@ -67,23 +70,69 @@ def test_words_for_everything_that_is_missing(browser: Any, board: Board) -> Non
         board.say(health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"))
         word(page).get_by_text("no camera").wait_for()
         word(page).get_by_text("trying again in 2 s").wait_for()
+        page.wait_for_selector(STALE)
         board.say(health("capture/cam"))
         with board.showing(lambda: board.show(faces=0)):
             word(page).get_by_text("no face").wait_for()
+            assert page.locator(STALE).count() == 0
 
 
-def test_a_lost_sensor_is_seen(browser: Any, board: Board) -> None:
-    with open_page(browser, board.url) as page:
+def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
+    def heart(**changes: Any) -> Samples:
+        about = {"subject": "anna", "signal": "heart_rate", "unit": "/min", "epoch": 1, "seq": 0}
+        beat = {"at": now_ns(), "offsets": (0,), "values": (62.0,)}
+        return Samples.model_validate(about | beat | changes)
+
+    def be_well() -> None:
+        board.show()
+        board.say(heart())
+
+    def complain() -> None:
         board.say(
-            Samples(
-                subject="anna", signal="heart_rate", unit="/min", epoch=1, seq=0, at=now_ns(),
-                offsets=(0,), values=(62.0,), quality=0.0, reason="no skin contact",
-            ),
+            health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"),
             health("biometrics/anna-ble", "degraded", "strap does not answer"),
-        )  # fmt: skip
-        page.get_by_text("sensor lost: no skin contact").wait_for()
-        lost = page.get_by_role("alert").filter(has_text="biometrics/anna-ble")
-        assert "strap does not answer" in lost.inner_text()
+            heart(values=(250.0,), quality=0.0, reason="no skin contact"),
+        )
+
+    with open_page(browser, board.url) as page:
+        board.start()
+        with board.showing(be_well):
+            for _ in range(3):
+                moves(page)
+        with board.showing(complain):
+            page.get_by_text("sensor lost: no skin contact").wait_for()
+            lost = page.get_by_role("alert")  # beside the curves
+            lost.get_by_text("heart rate of anna, no skin contact").wait_for()
+            lost.get_by_text("biometrics/anna-ble, strap does not answer").wait_for()
+            word(page).get_by_text("no camera").wait_for()
+            screenshot(page, "dashboard-lost", full_page=True)
+        board.say(health("capture/cam"))
+
+
+def test_a_snapshot_is_of_the_picture_on_the_screen_and_says_when_it_fails(
+    browser: Any, board: Board
+) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show()
+        seq = board.seq
+        page.wait_for_function(f"({SEQ})() === {seq}")
+
+        def be_late(route: Any) -> None:
+            for _ in range(8):
+                board.show()
+            route.continue_()
+
+        page.route("**/snapshot?*", be_late)
+        with page.expect_download() as download:
+            page.keyboard.press("k")
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert sorted(archive.namelist()) == [f"cam-{seq:06d}.jpg", f"cam-{seq:06d}.json"]
+        page.get_by_text("downloaded as snapshot-").wait_for()
+        page.wait_for_function(f"({SEQ})() === {board.seq}")
+        page.route("**/snapshot?*", lambda route: route.abort())
+        page.keyboard.press("k")
+        page.get_by_text("not downloaded").wait_for()
 
 
 def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: Board) -> None:
@@ -188,6 +237,7 @@ def test_every_control_is_reached_by_keyboard_and_seen_to_be(browser: Any, board
         assert all(style == "solid" and width == "3px" for style, width in outlines), outlines
         page.keyboard.press("Enter")
         page.get_by_role("dialog").get_by_label("Name of the session").wait_for()
+        page.get_by_role("dialog").get_by_text("faces pixelated").wait_for()  # as in the settings
         page.keyboard.press("Escape")
         page.get_by_role("dialog").wait_for(state="hidden")
 

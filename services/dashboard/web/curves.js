@@ -14,6 +14,9 @@ export default {
         <label>Span <select v-model="span">
           <option v-for="name in spans" :key="name">{{ name }}</option></select></label>
       </div>
+      <ul v-if="lost.length" class="af-lost" role="alert">
+        <li v-for="one in lost" :key="one.name">sensor lost: {{ one.name }}, {{ one.detail }}</li>
+      </ul>
       <p v-if="!height">Curves appear with the first face or signal.</p>
       <div ref="chart" class="af-chart" :style="{ height: height + 'px' }" role="img"
         :aria-label="spoken" :data-rows="rows.length" :data-markers="shownMarkers"></div>
@@ -23,7 +26,7 @@ export default {
     </div>`,
   props: { labels: Array, colours: Object },
   data() {
-    return { span: "1 min", height: 0, rows: [], named: [], shownMarkers: 0 };
+    return { span: "1 min", height: 0, rows: [], named: [], shownMarkers: 0, lost: [] };
   },
   computed: {
     spans: () => Object.keys(SPANS),
@@ -49,10 +52,14 @@ export default {
     this.resizing.observe(this.$refs.chart);
     this.scheme.addEventListener("change", this.repaint);
     document.addEventListener("visibilitychange", this.repaint);
-    this.ending = link.on("curves", (news) => this.add(news));
+    this.endings = [
+      link.on("curves", (news) => this.add(news)),
+      link.on("standing", (standing) => this.lose(standing)),
+      link.on("gone", () => { this.lost = []; }),
+    ];
   },
   unmounted() {
-    this.ending();
+    this.endings.forEach((end) => end());
     this.resizing.disconnect();
     this.scheme.removeEventListener("change", this.repaint);
     document.removeEventListener("visibilitychange", this.repaint);
@@ -72,6 +79,12 @@ export default {
       this.markers.push(...markers);
       this.named = this.markers.slice(-5).reverse();
       this.paint();
+    },
+    // Say beside the curves which of them have no sensor any more.
+    lose({ sensors, lost_sensors: processes }) {
+      const signals = sensors.filter(({ word }) => word).map(({ subject, signal, detail }) => (
+        { name: `${signal.replaceAll("_", " ")} of ${subject}`, detail }));
+      this.lost = [...processes, ...signals];
     },
     async paint() {
       if (document.hidden) return;

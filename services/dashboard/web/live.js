@@ -2,6 +2,8 @@
 import { decode, draw, drawBlank, link, onKeys } from "affectline-dashboard";
 
 const NO_FACE_MS = 500; // a face that is missed in a few pictures is no news
+const SNAPSHOT_MS = 5000; // how long a snapshot is waited for
+const KEPT_MS = 60_000; // how long the browser may take to begin with a file
 
 export default {
   template: `
@@ -9,7 +11,7 @@ export default {
       <p v-if="banner" class="af-banner" role="alert">{{ banner }}</p>
       <p v-if="!banner && !names.length" class="af-empty" role="status">{{ empty }}</p>
       <section v-for="name in names" :key="name" class="af-stream" :data-stream="name"
-          :aria-label="'Stream ' + name">
+          :class="{ 'af-stale': banner || streams[name].word }" :aria-label="'Stream ' + name">
         <h2>{{ name }} <small>{{ facts(streams[name]) }}</small></h2>
         <div class="af-picture">
           <canvas :ref="(el) => canvases[name] = el" width="640" height="360" role="img"
@@ -38,7 +40,7 @@ export default {
         </div>
       </section>
       <section v-if="snapshot" class="af-snapshot" aria-label="Last snapshot" role="status">
-        <h2>Snapshot <small>{{ snapshot.when }}, downloaded as {{ snapshot.file }}</small></h2>
+        <h2>Snapshot <small>{{ snapshot.when }}, {{ snapshot.told }}</small></h2>
         <div v-for="one in snapshot.streams" :key="one.name" class="af-shot">
           <img :src="one.image" :alt="'Picture of ' + one.name">
           <table v-if="one.faces.length">
@@ -115,10 +117,15 @@ export default {
       }
     },
     async receive(about) {
+      const viewer = link.viewer;
+      const isOurs = () => viewer === link.viewer; // not of a feed that was left meanwhile
       try {
-        await this.show(about, await decode(about));
+        const image = await decode(about);
+        await this.held;
+        if (isOurs()) await this.show(about, image);
+        else image?.close();
       } finally {
-        link.shown(about.stream);
+        if (isOurs()) link.shown(about.stream);
       }
     },
     async show(about, image) {
@@ -156,7 +163,7 @@ export default {
       return `${Math.round(100 * share)} %`;
     },
     // Download what is on the screen, picture and numbers, and show the numbers here.
-    shoot() {
+    async shoot() {
       const shown = this.names.filter((name) => this.streams[name].about);
       if (!shown.length || !link.viewer) return;
       const query = new URLSearchParams({ viewer: link.viewer, feed: this.feed });
@@ -165,14 +172,8 @@ export default {
         query.append("frame", `${name}:${epoch}:${seq}`);
       }
       const now = new Date();
-      const stamp = now.toISOString().replace(/[-:]/g, "").slice(0, 15);
-      const file = `snapshot-${stamp}.zip`;
-      const anchor = document.createElement("a");
-      anchor.href = `/snapshot?${query}`;
-      anchor.download = file;
-      anchor.click();
       this.snapshot = {
-        file,
+        told: "on its way",
         when: now.toLocaleTimeString(),
         streams: shown.map((name) => ({
           name,
@@ -181,6 +182,29 @@ export default {
           image: this.canvases[name].toDataURL("image/jpeg"),
         })),
       };
+      const snapshot = this.snapshot;
+      // Nothing else is shown meanwhile. As no other picture is acknowledged, the server still has
+      // the one on the screen.
+      const answer = fetch(`/snapshot?${query}`, { signal: AbortSignal.timeout(SNAPSHOT_MS) });
+      this.held = answer.catch(() => null);
+      try {
+        const response = await answer;
+        if (!response.ok) throw new Error(await response.text());
+        const stamp = now.toISOString().replace(/[-:]/g, "").slice(0, 15);
+        const file = `snapshot-${stamp}.zip`;
+        save(await response.blob(), file);
+        snapshot.told = `downloaded as ${file}`;
+      } catch (error) {
+        snapshot.told = `not downloaded: ${error.message}`;
+      }
     },
   },
 };
+
+function save(blob, file) {
+  const anchor = document.createElement("a");
+  anchor.href = URL.createObjectURL(blob);
+  anchor.download = file;
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(anchor.href), KEPT_MS);
+}

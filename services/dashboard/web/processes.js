@@ -4,10 +4,6 @@ import { link } from "affectline-dashboard";
 export default {
   template: `
     <div class="af-processes">
-      <ul v-if="lost.length" class="af-lost" role="alert">
-        <li v-for="one in lost" :key="one.name"><strong>sensor lost</strong> {{ one.name }}:
-          {{ one.detail }}</li>
-      </ul>
       <div v-if="sensors.length" class="af-scroll"><table>
         <caption>Sensors</caption>
         <tr><th>person</th><th>signal</th><th class="num">value</th><th class="num">quality</th>
@@ -34,19 +30,17 @@ export default {
       <p v-if="!services.length">Nothing is heard from any process.</p>
     </div>`,
   data() {
-    return { services: [], sensors: [], lost: [] };
+    return { services: [], sensors: [] };
   },
   mounted() {
     this.endings = [
       link.on("standing", (standing) => {
         this.services = standing.services;
         this.sensors = standing.sensors;
-        this.lost = standing.lost_sensors;
       }),
       link.on("gone", () => {
         this.services = [];
         this.sensors = [];
-        this.lost = [];
       }),
     ];
   },
