@@ -24,13 +24,13 @@ class Collecting:
     """
 
     def __init__(self, folder: Path, source: Path, host: str = "127.0.0.1") -> None:
-        self.faces = folder / "faces"
+        self._folder, self.faces = folder, folder / "faces"
         self.port = free_web_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._settings = folder / "booth.yaml"
         self._settings.write_text(f"hub: {{port: {free_port()}}}\n")
         self._options = (
-            "--source", str(source), "--out", str(self.faces), "--host", host,
+            "--source", str(source.absolute()), "--out", "faces", "--host", host,
             "--port", str(self.port), "--config", str(self._settings),
         )  # fmt: skip
         self.said = ""
@@ -38,7 +38,7 @@ class Collecting:
     @contextmanager
     def running(self) -> Iterator[None]:
         """The whole of it; ends as by Ctrl-C."""
-        with process("collect", *self._options, stdout=subprocess.PIPE) as booth:
+        with process("collect", *self._options, stdout=subprocess.PIPE, cwd=self._folder) as booth:
             assert booth.stdout
             while "takes go to" not in self.said:
                 line = booth.stdout.readline()

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from nicegui import run, ui
@@ -109,7 +110,7 @@ class HandingOver:
         self._made.clear()
         with self._made:
             ui.label(f"{made.takes} takes, divided {made.division}.")
-            ui.label(f"In {made.place}")
+            ui.label(f"In {from_here(made.place)}")
             ui.link("Download", f"/export/{made.place.name}.zip").props("download")
 
     def _ask(self, person: str) -> None:
@@ -131,6 +132,12 @@ class HandingOver:
         self._made.clear()
         ui.notify("Everything about this person is deleted.", type="positive")
         self._gone(self._doomed)
+
+
+def from_here(place: Path) -> Path:
+    """A path as one would type it where the booth was started."""
+    here = Path.cwd()
+    return place.relative_to(here) if place.is_relative_to(here) else place
 
 
 def row(*cells: object, head: bool = False) -> None:
