@@ -3,12 +3,15 @@
 import os
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from common.names import ServiceName
 from common.wire import Count, Message, Nanoseconds
+
+AT_END: Final = "at the end"
+"""`Health.detail` of a player that has said everything."""
 
 
 class Latency(BaseModel):
@@ -54,6 +57,20 @@ class Health(Message):
     @property
     def topic(self) -> str:
         return f"{self.topic_prefix}/{self.service}"
+
+
+def ends_replay(message: Message, since: int) -> bool:
+    """Whether this is a player's last word: everything of the recording was before.
+
+    Args:
+        message: Any.
+        since: Nanoseconds since the Unix epoch; an earlier last word is part of the recording.
+    """
+    return (
+        isinstance(message, Health)
+        and (message.service, message.detail) == ("replay", AT_END)
+        and message.at >= since
+    )
 
 
 def make_health(

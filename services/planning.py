@@ -49,15 +49,22 @@ def captures(settings: PipelineSettings, consumers: tuple[str, ...]) -> list[Tas
     return tasks
 
 
-def writers(settings: PipelineSettings, *, fused: bool) -> list[Task]:
-    """The processes that write into the session folder; ``fused``: there are states to wait for."""
-    expected = [source.name for source in settings.sources]
+def writers(settings: PipelineSettings, *, fused: bool, replayed: bool = False) -> list[Task]:
+    """The processes that write into the session folder.
+
+    Args:
+        settings: Complete.
+        fused: There are states to wait for.
+        replayed: It is a player's last word that ends the session, not the streams' ends: in a
+            recording signals may go on behind those, and streams begin again.
+    """
+    expected = [] if replayed else [source.name for source in settings.sources]
     about = describe_run(settings)
     folder = {"folder": str(settings.sink.out), "expected": expected, "about": about}
     shown = "none" if settings.sink.display in (None, "browser") else settings.sink.display
-    tasks = [Task("sink", "sink", folder | {"display": shown})]
+    tasks = [Task("sink", "sink", folder | {"display": shown, "replayed": replayed})]
     if settings.recording.record:
-        closers = ("sink", "fusion") if fused else ("sink",)
+        closers = ("replay",) if replayed else ("sink", "fusion") if fused else ("sink",)
         more = {"privacy": settings.recording.privacy, "closers": closers}
         tasks.append(Task("recorder", "recorder", folder | more))
     return tasks

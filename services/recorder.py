@@ -19,6 +19,7 @@ from common import artifact, codec
 from common.clock import monotonic, monotonic_ns
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError
+from common.health import ends_replay
 from common.messages import MESSAGES, Packet, StreamDone
 from common.recording import SessionWriter, is_empty
 from common.recording_settings import Privacy
@@ -50,7 +51,8 @@ class Recorder(Stage):
         privacy: What becomes of pictures.
         expected: Streams whose end is the end of the recording; none: it goes on until stopped.
         about: What the file shall say of the session.
-        closers: Who says `StreamDone` of each of them.
+        closers: Who says `StreamDone` of each of them; ``replay``: it is a replay's last word that
+            ends the recording.
     """
 
     tick_ms = 100
@@ -69,12 +71,14 @@ class Recorder(Stage):
         self._path = folder / FILE
         self._privacy, self._about = privacy, about
         self._missing = {(stream, closer) for stream in expected for closer in closers}
-        self._endless = not expected
+        self._endless, self._follows_player = not expected, "replay" in closers
+        self._is_replayed = False
         self._writer: SessionWriter | None = None
         self._syncing: Syncing | None = None
         self._next_flush = 0.0
 
     def setup(self) -> None:
+        self._begun = self.around.now()
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         blurs = self._privacy == "blurred"
         self._blurring = Blurring(self.around.delivery) if blurs else None
@@ -111,6 +115,8 @@ class Recorder(Stage):
             self._add(packet, now)
         if isinstance(packet.message, StreamDone):
             self._missing.discard((packet.message.stream, packet.message.by))
+        elif self._follows_player and ends_replay(packet.message, self._begun):
+            self._is_replayed = True
         self._flush_in_time()
         return ()
 
@@ -143,7 +149,7 @@ class Recorder(Stage):
 
     @property
     def done(self) -> bool:
-        return not (self._endless or self._missing)
+        return self._is_replayed or not (self._endless or self._missing)
 
     def _flush_in_time(self) -> None:
         if monotonic() < self._next_flush or self._writer is None:

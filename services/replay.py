@@ -17,7 +17,7 @@ from common import codec
 from common.clock import monotonic
 from common.config import Delivery, HubSettings
 from common.errors import InvalidMessage
-from common.health import Health, make_health
+from common.health import AT_END, Health, make_health
 from common.messages import (
     Emotion,
     Packet,
@@ -40,7 +40,6 @@ LONGEST_WAIT_MS: Final = 50
 BACK_NS: Final = 1_000_000_000
 GAP_NS: Final = 60_000_000_000
 """Between these two steps from one arrival to the next are time that passed."""
-AT_END: Final = "at the end"
 RAW: Final = ("frame/", "bio/", "marker/", "stream/")
 """What a reanalysis feeds in."""
 STEPS: Final = ("frame/", "emotion/", "")
@@ -151,6 +150,7 @@ class Player(Stage):
 
     def stop(self) -> Iterator[Packet]:
         yield from self._end_streams()
+        yield self._last_word()
 
     def cleanup(self) -> None:
         if hasattr(self, "_reader"):
@@ -245,9 +245,12 @@ class Player(Stage):
             # Heard again when the hub has passed on everything that was before it
             self._over = True
             self.around.detail = AT_END
-            counters = self.around.counters
-            now = self.around.now()
-            yield Packet(make_health(self.around.service, "ready", AT_END, counters, at=now))
+            yield self._last_word()
+
+    def _last_word(self) -> Packet:
+        around = self.around
+        health = make_health(around.service, "ready", AT_END, around.counters, at=around.now())
+        return Packet(health)
 
     def _end_streams(self) -> Iterator[Packet]:
         wanted = self._has_sink or "stream/".startswith(self._settings.topics or ("",))

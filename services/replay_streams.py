@@ -27,6 +27,8 @@ class ReplayStream:
         self._held_end: StreamEnd | None = None
         self._end_said = 0.0
         self._is_done = False
+        self._is_judged = False
+        """There is an answer that a sink can hear, so that it will say `StreamDone`."""
 
     @property
     def under_way(self) -> int:
@@ -41,7 +43,12 @@ class ReplayStream:
     @property
     def done(self) -> bool:
         """Nothing more is to be said or heard."""
-        return self._ending is not None and (self._is_done or not self._has_sink)
+        return self._ending is not None and not self._waits
+
+    @property
+    def _waits(self) -> bool:
+        """The sink has still to say that it has everything."""
+        return self._has_sink and self._is_judged and not self._is_done
 
     def take(self, packet: Packet, *, endless: bool) -> Iterator[Packet]:
         """Publish a recorded message of this stream.
@@ -54,7 +61,7 @@ class ReplayStream:
         assert isinstance(message, StreamMessage)  # noqa: S101 - for the type checker
         if message.epoch > self._epoch:
             self._name, self._epoch, self._last_seq = message.stream, message.epoch, -1
-            self._ending, self._is_done = None, False
+            self._ending, self._is_done, self._is_judged = None, False, False
         if isinstance(message, StreamDone) and (self._has_sink or endless or self._reanalyse):
             return  # this session's own sink says so
         if isinstance(message, StreamEnd):
@@ -68,6 +75,7 @@ class ReplayStream:
                 self._ending, self._end_said = message, monotonic()
         elif isinstance(message, (Frame, Emotion)) and message.epoch == self._epoch:
             self._last_seq = max(self._last_seq, message.seq)
+            self._is_judged |= self._reanalyse or isinstance(message, Emotion)
         if self._reanalyse and isinstance(message, Frame):
             self._window.add(message.seq, packet, monotonic_ns())
         yield packet
@@ -93,8 +101,7 @@ class ReplayStream:
     def due(self) -> Iterator[Packet]:
         """What must be said again, because nobody has answered."""
         yield from self._window.stuck(monotonic_ns())
-        waits = self._ending and self._has_sink and not self._is_done
-        if waits and self._ending and monotonic() - self._end_said >= END_REPEAT_S:
+        if self._ending and self._waits and monotonic() - self._end_said >= END_REPEAT_S:
             self._end_said = monotonic()
             yield Packet(self._ending)
 

@@ -89,14 +89,16 @@ def find_streams(replay: ReplaySettings) -> list[str]:
             "replay it as it is, or record with --privacy everything",
         )
     pairs = (topic.split("/", 1) for topic in topics)
-    return list(dict.fromkeys(n for prefix, n in pairs if prefix in ("frame", "emotion", "stream")))
+    # Without pictures a reanalysis has no answers that the end of a stream could be waited for
+    wanted = ("frame",) if replay.reanalyse else ("frame", "emotion", "stream")
+    return list(dict.fromkeys(name for prefix, name in pairs if prefix in wanted))
 
 
 def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Task]:
     """The processes of a replay."""
     tasks = [Task("hub", "hub")]
     if settings.sink.out is not None:
-        tasks += writers(settings, fused=replay.reanalyse)
+        tasks += writers(settings, fused=replay.reanalyse, replayed=not replay.reanalyse)
     if replay.reanalyse:
         tasks += [*analysers(settings), fusion(settings)]
     consumers = tuple(task.name for task in tasks if task.kind != "hub")

@@ -79,7 +79,7 @@ def _sink(hub: HubSettings, delivery: Delivery, given: Arguments) -> int:
 
     return stage.run(
         Path(given["folder"]), tuple(given["expected"]), given["display"], given["about"],
-        hub, delivery,
+        hub, delivery, replayed=given["replayed"],
     )  # fmt: skip
 
 

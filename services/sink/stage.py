@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from common.clock import monotonic, monotonic_ns
 from common.config import Delivery, Display, HubSettings
+from common.health import ends_replay
 from common.messages import (
     Emotion,
     Frame,
@@ -31,23 +32,32 @@ class Sink(Stage):
         expected: Streams whose end is the end of the session; none: it goes on until stopped.
         display: Where to show the overlay.
         about: What else ``session.json`` shall say.
+        replayed: The session ends with the player's last word instead.
     """
 
     tick_ms = 20
 
     def __init__(
-        self, folder: Path, expected: tuple[str, ...], display: Display, about: dict[str, Any]
+        self,
+        folder: Path,
+        expected: tuple[str, ...],
+        display: Display,
+        about: dict[str, Any],
+        *,
+        replayed: bool = False,
     ) -> None:
         frames = ("frame/",) if display != "none" else ()
-        self.subscriptions = ("emotion/", "stream/", "marker/", *frames)
+        player = ("health/replay",) if replayed else ()
+        self.subscriptions = ("emotion/", "stream/", "marker/", *frames, *player)
         self._folder, self._expected, self._about = folder, expected, about
         self._display_kind = display
         self._orders: dict[str, StreamOrder] = {}
         self._timeline: Timeline | None = None
         self._next_checkpoint = 0.0
-        self._quit = False
+        self._quit = self._is_replayed = False
 
     def setup(self) -> None:
+        self._begun = self.around.now()
         self._display = None
         if self._display_kind != "none":
             from services.sink.display import open_display
@@ -73,12 +83,17 @@ class Sink(Stage):
             if self._display:
                 self._display.begin(message)
         elif isinstance(message, StreamEnd):
-            order = self._order(message.stream)
-            order.close(message)
-            if order.done:
-                yield self._finish(message.stream, message)
+            yield from self._close(message)
         elif isinstance(message, Marker) and self._timeline:
             self._timeline.add_marker(message)
+        elif ends_replay(message, self._begun):
+            self._is_replayed = True
+
+    def _close(self, end: StreamEnd) -> Iterator[Packet]:
+        order = self._order(end.stream)
+        order.close(end)
+        if order.done:
+            yield self._finish(end.stream, end)
 
     def tick(self) -> Iterator[Packet]:
         now = monotonic_ns()
@@ -112,7 +127,8 @@ class Sink(Stage):
     def done(self) -> bool:
         streams = self._timeline.streams if self._timeline else {}
         ended = {name for name, kept in streams.items() if kept.end is not None}
-        return self._quit or (bool(self._expected) and set(self._expected) <= ended)
+        has_ended = bool(self._expected) and set(self._expected) <= ended
+        return self._quit or self._is_replayed or has_ended
 
     def _order(self, stream: str) -> StreamOrder:
         return self._orders.setdefault(stream, StreamOrder(self.around.delivery))
@@ -158,6 +174,9 @@ def run(
     about: dict[str, Any],
     hub: HubSettings,
     delivery: Delivery,
+    *,
+    replayed: bool = False,
 ) -> int:
     """Be the sink process; return the exit code."""
-    return run_service(Sink(folder, expected, display, about), "sink", hub, delivery)
+    sink = Sink(folder, expected, display, about, replayed=replayed)
+    return run_service(sink, "sink", hub, delivery)

@@ -10,10 +10,11 @@ import pytest
 
 from common import codec
 from common.config import HubSettings
-from common.messages import Emotion, Marker, Packet
+from common.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
 from common.recording import SessionWriter
 from common.session_reading import SessionReader
 from common.sockets import Listener
+from common.wire import Message
 from tests.pipelines import free_port, listening, process, run
 
 pytestmark = pytest.mark.timeout(300)
@@ -26,6 +27,12 @@ def small_session(path: Path, markers: int, step_s: float) -> None:
         packet = Packet(Marker(session="s", at=at, label=str(i)))
         writer.add("Marker", codec.encode(packet), at, at)
     writer.finish()
+
+
+def answer(epoch: int, seq: int) -> Emotion:
+    return Emotion(
+        stream="s", epoch=epoch, seq=seq, captured_at=seq, width=9, height=9, published_at=seq
+    )
 
 
 def hear(listener: Listener, wanted: Callable[[str], bool], timeout_s: float = 30) -> list[str]:
@@ -69,13 +76,34 @@ def test_a_recording_without_a_stream_ends_as_well(tmp_path: Path) -> None:
         assert reader.file.footer
 
 
+def test_what_follows_the_end_of_a_stream_is_replayed_as_well(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "features"})
+    messages: list[Message] = []
+    for epoch in (1, 5):  # a camera that was stopped and begun again, beside tools that go on
+        start = StreamStart(stream="s", epoch=epoch, started_at=epoch, source="0", live=True)
+        end = StreamEnd(stream="s", epoch=epoch, ended_at=epoch, last_seq=9, reason="end")
+        messages += [start, *(answer(epoch, seq) for seq in range(10)), end]
+        messages += [Marker(session="s", at=i, label=f"{epoch} {i}") for i in range(3)]
+    for i, message in enumerate(messages):
+        writer.add(type(message).__name__, codec.encode(Packet(message)), i * 10**8, i)
+    writer.finish()
+    out = tmp_path / "again"
+    done = run(
+        "replay", str(tmp_path / "s.mcap"), "--rate", "max", "--record", "--out", str(out),
+        "--port", str(free_port()),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len((out / "markers.csv").read_text().splitlines()) == 1 + 6
+    with SessionReader(out) as reader:
+        topics = reader.topics()
+        assert (topics["emotion/s"], topics["marker/s"]) == (20, 6)
+        assert reader.file.footer
+
+
 def test_pause_step_and_quit_by_key(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "features"})
     for i in range(400):
-        message = Emotion(
-            stream="s", epoch=1, seq=i, captured_at=i, width=9, height=9, published_at=i
-        )
-        writer.add("Emotion", codec.encode(Packet(message)), i * 50_000_000, i)
+        writer.add("Emotion", codec.encode(Packet(answer(1, i))), i * 50_000_000, i)
     writer.finish()
     hub = HubSettings(port=free_port())
     ours, theirs = pty.openpty()

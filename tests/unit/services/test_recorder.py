@@ -1,11 +1,13 @@
 """The recorder's stage: what it takes, when it ends, and what a full disk does."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from common.errors import AffectlineError
+from common.health import AT_END, make_health
 from common.messages import Frame, Marker, Packet, StreamDone
 from common.recording_settings import Privacy
 from common.runtime import Surroundings
@@ -50,6 +52,24 @@ def test_it_is_done_when_every_stream_is_written_down(tmp_path: Path) -> None:
     for stream in ("a", "other", "b"):
         assert not stage.done
         stage.process(Packet(StreamDone(stream=stream, epoch=1, last_seq=0, done_at=0)))
+    assert stage.done
+    stage.cleanup()
+
+
+def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
+    stage = Recorder(tmp_path, "everything", (), {}, ("replay",))
+    stage.around = Surroundings("recorder")
+    stage.setup()
+    word = make_health("replay", "ready", AT_END, Counter(), at=stage.around.now())
+    for message in (
+        PACKETS["StreamDone"].message,
+        word.model_copy(update={"at": 1}),  # recorded: the recording is one of a replay
+        word.model_copy(update={"detail": "at 0.1 s"}),
+        word.model_copy(update={"service": "capture/replay"}),
+    ):
+        stage.process(Packet(message))
+        assert not stage.done
+    stage.process(Packet(word))
     assert stage.done
     stage.cleanup()
 

@@ -8,7 +8,7 @@ import pytest
 from common import codec
 from common.config import PipelineSettings
 from common.errors import AffectlineError
-from common.health import Health
+from common.health import Health, ends_replay
 from common.messages import (
     Emotion,
     Frame,
@@ -141,6 +141,27 @@ def test_with_a_sink_it_ends_when_the_sink_has_it_all(
     stage.process(Packet(done))
     assert isinstance(ticks(stage)[-1], Health)
     stage.cleanup()
+
+
+def test_a_sink_that_hears_no_answer_is_not_waited_for(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = player(session, monkeypatch, consumers=("sink",), topics=("frame/", "stream/"))
+    said = until(stage, Health)
+    stage.cleanup()
+    assert [type(message) for message in said[-2:]] == [StreamEnd, Health]
+
+
+def test_a_replay_that_is_stopped_says_its_last_word(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = player(session, monkeypatch, rate=0.01)
+    ticks(stage)
+    begun = stage.around.now()
+    end, last = (packet.message for packet in stage.stop())
+    stage.cleanup()
+    assert isinstance(end, StreamEnd)
+    assert ends_replay(last, begun)
 
 
 def test_a_loop_begins_a_new_epoch_and_has_no_end(
