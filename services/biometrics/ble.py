@@ -65,6 +65,8 @@ class Strap(Driver):
         self._bluetooth = bluetooth or load_bluetooth()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Any = None
+        self._mine: Any = None
+        """The strap that was connected: where none was named, it is this one from then on."""
 
     def open(self) -> None:
         self._notes: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
@@ -135,10 +137,15 @@ class Strap(Driver):
         self._client = client
         await client.connect()
         await client.start_notify(HEART_RATE_MEASUREMENT, self._on_note)
+        self._mine = found
 
     def _is_wanted(self, device: Any, advertisement: Any) -> bool:
         if self._settings.name:
             return self._settings.name in (device.name, advertisement.local_name)
+        if self._mine:  # another one is on another person; some change their address
+            name = self._mine.name
+            is_named_so = bool(name) and name in (device.name, advertisement.local_name)
+            return is_named_so or device.address == self._mine.address
         return HEART_RATE_SERVICE in (uuid.lower() for uuid in advertisement.service_uuids)
 
     def _on_note(self, _: Any, data: bytearray) -> None:
@@ -146,6 +153,8 @@ class Strap(Driver):
 
     def _what(self) -> str:
         wanted = self._settings.address or self._settings.name
+        if self._mine and not wanted:
+            wanted = self._mine.name or self._mine.address
         return f"strap {wanted}" if wanted else "any heart-rate strap"
 
     def _readings(self, arrived: int, payload: bytes) -> list[Reading]:

@@ -73,6 +73,7 @@ class Inlet(Driver):
         super().__init__()
         self._settings, self._clock = settings, clock
         self._lsl = lsl or load_lsl()
+        self._wanted = settings.name, settings.stream_type
         self._inlet: Any = None
 
     def open(self) -> None:
@@ -91,6 +92,7 @@ class Inlet(Driver):
         except (RuntimeError, TimeoutError) as error:
             raise DeviceGone(f"LSL: {found.name} does not answer: {error}") from error
         self.device = f"LSL {about.name} ({about.stype}) at {about.hostname}"
+        self._wanted = about.name or None, about.stype or None  # the one to look for when lost
         self._rate = float(about.sfreq)
         self._heard = self._clock.monotonic()
         self._columns = name_channels(
@@ -125,7 +127,7 @@ class Inlet(Driver):
         del inlet  # the last reference: closes it
 
     def _find(self) -> Any:
-        wanted = self._settings.name, self._settings.stream_type
+        wanted = self._wanted
         found = self._lsl.resolve_streams(SEARCH_S, *wanted)
         if wanted == (None, None):  # what affectline lsl-outlet says is no sensor
             found = [one for one in found if not one.name.startswith(OWN)]

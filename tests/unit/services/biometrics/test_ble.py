@@ -174,6 +174,25 @@ def test_a_strap_that_comes_back_is_heard_again() -> None:
     driver.close()
 
 
+@pytest.mark.parametrize("name", ["H10 1234", None])
+def test_a_strap_that_is_lost_is_not_replaced_by_somebody_else_s(name: str | None) -> None:
+    mine = (Device(name, "AA:BB"), STRAP[1])
+    other = (Device("H10 5678", "EE:FF"), STRAP[1])
+    air = Air([mine, other])
+    driver = strap(air)
+    driver.open()
+    driver.close()
+    air.found = [other]
+    with pytest.raises(DeviceGone, match=f"strap {name or 'AA:BB'} was not found"):
+        driver.open()
+    driver.close()
+    again = "AA:CC" if name else "AA:BB"  # a name stays when the address changes
+    air.found = [other, (Device(name, again), STRAP[1])]
+    driver.open()
+    driver.close()
+    assert air.clients[-1].device.address == again
+
+
 def test_a_strap_that_bleak_cannot_let_go_of_is_heard_again() -> None:
     class Clings(Client):
         async def disconnect(self) -> None:

@@ -147,6 +147,20 @@ def test_a_stream_that_falls_silent_is_looked_for_again(rate: float, patience_s:
     assert patience_s <= time.seconds < patience_s + 1
 
 
+def test_a_stream_that_is_lost_is_not_replaced_by_another() -> None:
+    time = FakeTime()
+    network = Network(time)
+    inlet = Inlet(PLAIN, time.clock, network)
+    inlet.open()
+    inlet.close()
+    network.names = ("B", "C")
+    with pytest.raises(DeviceGone, match="LSL: A of type EDA was not found"):
+        inlet.open()
+    network.names = ("A", "B")
+    inlet.open()
+    assert inlet.device == "LSL A (EDA) at host"
+
+
 def test_which_stream_must_be_clear() -> None:
     time = FakeTime()
     two = Network(time, names=("A", "B"))
