@@ -16,13 +16,13 @@ import zmq
 from common.clock import now_ns
 from common.config import HubSettings
 from common.health import Health
+from common.labels import LABELS
 from common.messages import Emotion, FaceEmotion, Frame, Packet, Quality, StreamStart
 from common.sockets import Publisher
 from common.wire import Message
 from tests.browsers import free_web_port
 from tests.pipelines import free_port, process
 
-HAPPY: Final = (0.02, 0.0, 0.01, 0.9, 0.02, 0.03, 0.02)
 EPOCH: Final = 1_795_445_587_179
 
 
@@ -112,7 +112,12 @@ class Board:
         )
 
     def show(
-        self, stream: str = "cam", *, faces: int = 1, size: tuple[int, int] = (640, 360)
+        self,
+        stream: str = "cam",
+        *,
+        faces: int = 1,
+        size: tuple[int, int] = (640, 360),
+        damaged: bool = False,
     ) -> None:
         """A picture and its answer."""
         self.seq += 1
@@ -121,11 +126,15 @@ class Board:
             "stream": stream, "epoch": EPOCH, "seq": self.seq, "captured_at": now_ns(),
             "width": width, "height": height,
         }  # fmt: skip
-        self.say(Frame(**same), parts=(jpeg(self.seq, size),))
+        self.say(Frame(**same), parts=(b"nothing" if damaged else jpeg(self.seq, size),))
+        if damaged:
+            self.say(Emotion(**same, published_at=now_ns(), missing="invalid"))
+            return
+        shares = distribution(self.seq)
         seen = tuple(
             FaceEmotion(
-                track=i + 1, box=(100 + 200 * i, 80, 120, 120), quality=GOOD, probabilities=HAPPY,
-                smoothed=HAPPY, label="happy", confidence=0.9,
+                track=i + 1, box=(100 + 200 * i, 80, 120, 120), quality=GOOD, probabilities=shares,
+                smoothed=shares, label="happy", confidence=max(shares),
             )
             for i in range(faces)
         )  # fmt: skip
@@ -152,9 +161,21 @@ class Board:
 GOOD: Final = Quality(size=120, blur=500.0, brightness=0.5)
 
 
+def brightness(number: int) -> int:
+    """Of a picture, 0 to 255."""
+    return 60 + number * 7 % 120
+
+
+def distribution(number: int) -> tuple[float, ...]:
+    """Of the faces in a picture: happy, more or less."""
+    happy = 0.6 + number % 40 / 100
+    rest = (1 - happy) / (len(LABELS) - 1)
+    return tuple(happy if label == "happy" else rest for label in LABELS)
+
+
 def jpeg(number: int, size: tuple[int, int]) -> bytes:
     """A picture whose brightness tells its number."""
-    image = np.full((size[1], size[0], 3), 60 + number * 7 % 120, np.uint8)
+    image = np.full((size[1], size[0], 3), brightness(number), np.uint8)
     return cv2.imencode(".jpg", image)[1].tobytes()
 
 

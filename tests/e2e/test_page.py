@@ -13,7 +13,7 @@ import pytest
 from common.clock import now_ns
 from common.messages import Marker
 from common.senses import Samples, State
-from tests.boards import Board, health
+from tests.boards import Board, brightness, distribution, health
 from tests.browsers import chromium, open_page, screenshot
 
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
@@ -31,6 +31,13 @@ PLACES = """async () => {
       chart.convertToPixel({ xAxisIndex: one.xAxisIndex }, line.xAxis)));
 }"""
 """Where each marker is on each row of the curves, in pixels from the left."""
+SCREEN = """() => {
+  const canvas = document.querySelector('canvas');
+  const [red] = canvas.getContext('2d').getImageData(600, 300, 1, 1).data;
+  const bars = [...document.querySelectorAll('.af-bars dd')].map((dd) => Number(dd.dataset.share));
+  return [Number(canvas.dataset.seq), red, bars];
+}"""
+"""What is on the screen at one moment: number, brightness, bars."""
 SEQ = "() => Number(document.querySelector('canvas')?.dataset.seq ?? -1)"
 
 
@@ -75,6 +82,10 @@ def test_words_for_everything_that_is_missing(browser: Any, board: Board) -> Non
         with board.showing(lambda: board.show(faces=0)):
             word(page).get_by_text("no face").wait_for()
             assert page.locator(STALE).count() == 0
+        with board.showing(lambda: board.show(damaged=True)):
+            word(page).get_by_text("could not be decoded").wait_for()
+        with board.showing():
+            word(page).wait_for(state="detached")
 
 
 def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
@@ -107,6 +118,17 @@ def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
             word(page).get_by_text("no camera").wait_for()
             screenshot(page, "dashboard-lost", full_page=True)
         board.say(health("capture/cam"))
+
+
+def test_picture_and_bars_are_always_those_of_one_frame(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        with board.showing():
+            for _ in range(10):
+                moves(page)
+                seq, bright, bars = page.evaluate(SCREEN)
+                assert bright == pytest.approx(brightness(seq), abs=2)
+                assert bars == pytest.approx(distribution(seq), abs=1e-4)
 
 
 def test_a_snapshot_is_of_the_picture_on_the_screen_and_says_when_it_fails(

@@ -3,6 +3,10 @@ import { decode, draw, drawBlank, link, onKeys } from "affectline-dashboard";
 
 const NO_FACE_MS = 500; // a face that is missed in a few pictures is no news
 const SNAPSHOT_MS = 5000; // how long a snapshot is waited for
+const NOT_LOOKED_AT = {
+  behind: { word: "behind", detail: "the computer had no time for this picture" },
+  invalid: { word: "no picture", detail: "the camera's could not be decoded" },
+};
 const KEPT_MS = 60_000; // how long the browser may take to begin with a file
 
 export default {
@@ -144,7 +148,8 @@ export default {
       if (stream.word) return { word: stream.word, detail: stream.detail };
       if (!stream.about) return { word: "waiting", detail: "for the first picture" };
       if (stream.about.faces.length) return null;
-      if (stream.about.missing) return { word: "behind", detail: stream.about.missing };
+      const { missing } = stream.about;
+      if (missing) return NOT_LOOKED_AT[missing] ?? { word: "no answer", detail: missing };
       if (performance.now() - stream.seen < NO_FACE_MS) return null;
       return { word: "no face", detail: "" };
     },

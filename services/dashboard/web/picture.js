@@ -4,12 +4,12 @@ const PLAIN = "#ebebeb";
 const DARK = "#191919";
 
 // Take a message's picture out of it and decode it, in time for the next repaint; null where a
-// recording has none.
+// recording has none, or the file is damaged.
 export async function decode(about) {
   const jpeg = about.jpeg;
   delete about.jpeg;
   const blob = new Blob([jpeg], { type: "image/jpeg" });
-  const image = jpeg.length ? await createImageBitmap(blob) : null;
+  const image = jpeg.length ? await createImageBitmap(blob).catch(() => null) : null;
   await new Promise(requestAnimationFrame);
   return image;
 }
