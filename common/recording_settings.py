@@ -1,12 +1,14 @@
 """What is recorded of a session."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 Privacy = Literal["everything", "blurred", "features"]
 """``everything``: the pictures as they are. ``blurred``: the faces in them pixelated beyond
 recognition. ``features``: no picture at all, only what was said about them."""
+PRIVACIES: Final[tuple[Privacy, ...]] = ("everything", "blurred", "features")
+"""What keeps the most comes first."""
 
 
 class RecordingSettings(BaseModel):

@@ -1,10 +1,12 @@
 """What `affectline replay` starts."""
 
 import re
+from pathlib import Path
 from typing import Final
 
 from common.config import PipelineSettings, SourceSettings
 from common.errors import AffectlineError
+from common.recording_settings import PRIVACIES
 from common.session_reading import SessionReader
 from services.children import Task
 from services.planning import analysers, complete, dashboard, fusion, writers
@@ -49,6 +51,8 @@ def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSetti
         AffectlineError: The recording cannot be read, or holds nothing to reanalyse.
     """
     streams = find_streams(replay)
+    if settings.recording.record:
+        settings = keep_private(settings, replay.file)
     sources = tuple(SourceSettings(name=name, source=str(replay.file)) for name in streams)
     settings = settings.model_copy(update={"sources": sources, "delivery": "lossless"})
     needs_folder = settings.recording.record or settings.sink.display in ("window", "mp4")
@@ -58,6 +62,16 @@ def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSetti
     named = sources or (SourceSettings(name="replay", source=str(replay.file)),)
     settings = complete(settings.model_copy(update={"sources": named}))
     return settings.model_copy(update={"sources": sources})
+
+
+def keep_private(settings: PipelineSettings, file: Path) -> PipelineSettings:
+    """Settings by which a copy of a recording says of itself no more than there was in it."""
+    with SessionReader(file) as reader:
+        said = reader.about.get("privacy")
+    at_least = PRIVACIES.index(said) if said in PRIVACIES else 0
+    kept = PRIVACIES[max(at_least, PRIVACIES.index(settings.recording.privacy))]
+    recording = settings.recording.model_copy(update={"privacy": kept})
+    return settings.model_copy(update={"recording": recording})
 
 
 def find_streams(replay: ReplaySettings) -> list[str]:

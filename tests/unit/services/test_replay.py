@@ -292,6 +292,26 @@ def test_what_is_to_be_shown_or_recorded_has_a_folder(session: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("was", "asked", "kept"),
+    [
+        ("everything", "everything", "everything"), ("everything", "blurred", "blurred"),
+        ("blurred", "everything", "blurred"), ("features", "blurred", "features"),
+        (None, "blurred", "blurred"), ([1], "everything", "everything"),
+    ],
+)  # fmt: skip
+def test_a_copy_says_of_itself_no_more_than_there_was(
+    was: object, asked: str, kept: str, tmp_path: Path
+) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": was})
+    marker = Packet(Marker(session="s", at=1, label="x"))
+    writer.add("Marker", codec.encode(marker), 1, 1)
+    writer.finish()
+    given = PipelineSettings.model_validate({"recording": {"record": True, "privacy": asked}})
+    settings = prepare(given, ReplaySettings(file=tmp_path / "s.mcap"))
+    assert settings.recording.privacy == kept
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"), [("30s", 30), ("30", 30), ("1m30s", 90), ("250ms", 0.25), ("1h", 3600)]
 )
 def test_times(text: str, seconds: float) -> None:
