@@ -9,7 +9,7 @@ import numpy as np
 
 from common.labels import LABELS
 from common.messages import Marker
-from common.senses import State
+from common.senses import Share, State
 from services.report.events import AFTER_S
 from services.report.series import Session
 
@@ -91,7 +91,7 @@ def _how_sure(states: list[State], session: Session) -> Iterator[str]:
     yield f"The report is {sure} of that (mean quality {quality:.0%})."
     reasons: dict[str, Counter[str]] = {}
     for state in states:
-        for signal, share in state.signals.items():
+        for signal, share in _that_count(state).items():
             if share.reason:
                 reasons.setdefault(share.reason, Counter())[signal] += 1
     often = sorted(reasons.items(), key=lambda pair: -max(pair[1].values()))[:REASONS]
@@ -105,6 +105,13 @@ def _how_sure(states: list[State], session: Session) -> Iterator[str]:
         )
     if session.seconds < SHORT_S:
         yield f"{span(session.seconds)} is too short to know a person's rest."
+
+
+def _that_count(state: State) -> dict[str, Share]:
+    """The signals that the quality comes of: a face does not count beside heart or skin."""
+    said = {name for name, share in state.signals.items() if share.value is not None}
+    left_out = "face" if said & {"heart", "skin"} else ""
+    return {name: share for name, share in state.signals.items() if name != left_out}
 
 
 def _reason(reason: str, signals: Counter[str], states: int) -> str:

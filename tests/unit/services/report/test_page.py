@@ -87,6 +87,19 @@ def test_the_first_paragraph_says_how_calm_and_how_sure() -> None:
     assert "and it was never above 60." in paragraphs(gather(recording(nervous=50.0)))[0]
 
 
+def test_a_face_out_of_sight_does_not_lower_what_heart_and_skin_say() -> None:
+    heart = Share(value=70.0, unit="/min", quality=0.9, reason="the baseline is young")
+    unseen = Share(reason="no face in sight")
+
+    def first_paragraph(**signals: Share) -> str:
+        state = State(subject="a", at=START, nervousness=20.0, quality=0.5, signals=signals)
+        return paragraphs(gather([Packet(state)]))[0]
+
+    said = first_paragraph(heart=heart, face=unseen)
+    assert "What lowers it: the baseline is young (heart; 100% of the time)." in said
+    assert "no face in sight (face;" in first_paragraph(heart=Share(reason="lost"), face=unseen)
+
+
 def test_without_states_it_says_that_nothing_can_be_said() -> None:
     only_faces = [packet for index in range(9) for packet in frame(index)]
     first, faces = paragraphs(gather(only_faces))
