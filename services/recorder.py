@@ -244,6 +244,8 @@ def run(
     name: str = "recorder",
 ) -> int:
     """Be the recorder process, called so on the bus; return the exit code."""
-    about = {**about, "model": model_id(Path(about["settings"]["classifier"]["model"]))}
+    model = Path(about["settings"]["classifier"]["model"])
+    # What is replayed was judged before, by whatever model its answers name
+    about = {**about, "model": "" if "replay" in closers else model_id(model)}
     recorder = Recorder(folder, privacy, expected, about, closers)
     return run_service(recorder, name, hub, delivery)

@@ -92,6 +92,8 @@ def test_a_replay_is_the_session_byte_for_byte(recorded: Path, tmp_path: Path) -
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == 120
+    about = json.loads(run("info", str(out), "--json").stdout)
+    assert about["model"] == "", "nothing was judged by the model that is configured now"
     before, after = (
         [m for m in read(session) if m.topic not in OWN and m.kind != "StreamDone"]
         for session in (recorded, out)
