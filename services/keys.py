@@ -26,8 +26,14 @@ class Keys:
 
     @staticmethod
     def possible() -> bool:
-        """Whether there is a terminal to press keys on."""
-        return sys.stdin is not None and sys.stdin.isatty()
+        """Whether there is a terminal to press keys on, that no other job has in front."""
+        if sys.stdin is None or not sys.stdin.isatty():
+            return False
+        try:
+            # A job in the background that asks for its terminal is stopped
+            return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        except OSError:  # not the terminal that we were started from: nobody stops us
+            return True
 
     def __enter__(self) -> Self:
         self._before = termios.tcgetattr(self._fd)
