@@ -52,6 +52,8 @@ class LslOutlet(Stage):
     def __init__(self, streams: Iterable[str] = (), subjects: Iterable[str] = ()) -> None:
         self._streams, self._subjects = tuple(streams), tuple(subjects)
         self._outlets: dict[str, Any] = {}
+        self._said: dict[str, tuple[int, int]] = {}
+        """By video stream: epoch and number of the last picture."""
 
     def setup(self) -> None:
         try:
@@ -76,6 +78,10 @@ class LslOutlet(Stage):
 
     def _push(self, message: Message) -> None:
         if isinstance(message, Emotion):
+            picture = message.epoch, message.seq
+            if self._said.get(message.stream, (-1, -1)) >= picture:
+                return  # said again for somebody who missed it
+            self._said[message.stream] = picture
             name, at = f"affectline-emotion-{message.stream}", message.captured_at
             self._say(self._outlet(name, "Emotion", LABELS), emotion_row(message), at)
         elif isinstance(message, State):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common import codec
 from common.errors import InvalidMessage
-from common.messages import Packet
+from common.messages import Emotion, Packet
 from common.session_reading import SessionReader
 
 Tell = Callable[[Path, str], None]
@@ -20,6 +20,8 @@ def complain(path: Path, problem: str) -> None:
 def packets(path: Path, tell: Tell = complain) -> Iterator[Packet]:
     """Yield what a session file holds, in the order in which it was recorded.
 
+    Answers that were said again for somebody who had missed them come once.
+
     Args:
         path: The file, or its session folder.
         tell: Called at the end, with the path and in words, where something cannot be read.
@@ -28,12 +30,21 @@ def packets(path: Path, tell: Tell = complain) -> Iterator[Packet]:
         AffectlineError: It is no recording.
     """
     invalid = 0
+    answered: set[tuple[str, int, int]] = set()
     with SessionReader(path) as reader:
         for recorded in reader.messages():
             try:
-                yield codec.decode(recorded.parts)
+                packet = codec.decode(recorded.parts)
             except InvalidMessage:
                 invalid += 1
+                continue
+            message = packet.message
+            if isinstance(message, Emotion):
+                key = message.stream, message.epoch, message.seq
+                if key in answered:
+                    continue
+                answered.add(key)
+            yield packet
         problems = list(reader.findings.problems)
     if invalid:
         problems.append(f"{invalid} messages of another version or damaged")

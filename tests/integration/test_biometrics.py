@@ -307,7 +307,7 @@ def test_emotions_states_and_markers_reach_a_real_lsl_inlet(bus: Callable[..., B
     moved = {"captured_at": at, "published_at": at}
     for message in (
         EMOTION.model_copy(update=moved),
-        EMOTION.model_copy(update={**moved, "faces": ()}),
+        EMOTION.model_copy(update={**moved, "seq": EMOTION.seq + 1, "faces": ()}),
         PACKETS["State"].message.model_copy(update={"at": at}),
         PACKETS["Marker"].message.model_copy(update={"at": at}),
     ):

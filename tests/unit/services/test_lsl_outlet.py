@@ -1,8 +1,10 @@
 import math
 
-from common.messages import Emotion
+import pytest
+
+from common.messages import Emotion, Packet
 from common.senses import State
-from services.lsl_outlet import emotion_row, state_row
+from services.lsl_outlet import LslOutlet, emotion_row, state_row
 from tests.samples import AT, EMOTION, HAPPY
 
 SEEN = EMOTION.faces[0]
@@ -12,6 +14,16 @@ def test_the_largest_face_is_offered() -> None:
     small = SEEN.model_copy(update={"box": (0, 0, 10, 10), "probabilities": HAPPY[::-1]})
     emotion = EMOTION.model_copy(update={"faces": (small, SEEN)})
     assert emotion_row(emotion) == list(HAPPY)
+
+
+def test_an_answer_that_is_said_again_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, offered = LslOutlet(), list[int]()
+    monkeypatch.setattr(stage, "_outlet", lambda *_: None)
+    monkeypatch.setattr(stage, "_say", lambda _outlet, _row, at: offered.append(at))
+    for epoch, seq in ((1, 7), (1, 8), (1, 7), (1, 8), (2, 0)):
+        told = {"epoch": epoch, "seq": seq, "captured_at": 10 * epoch + seq}
+        list(stage.process(Packet(EMOTION.model_copy(update=told))))
+    assert offered == [17, 18, 20]
 
 
 def test_no_face_and_no_answer_are_no_numbers() -> None:
