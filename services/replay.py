@@ -210,10 +210,13 @@ class Player(Stage):
         self._steps = max(0, self._steps - recorded.topic.startswith(self._step))
         if isinstance(message, StreamMessage):
             packet = self._of_this_round(packet, message)
-            stream = self._streams.setdefault(
-                message.stream,
-                ReplayStream(reanalyse=self._settings.reanalyse, has_sink=self._has_sink),
-            )
+            if message.stream not in self._streams:
+                self._streams[message.stream] = ReplayStream(
+                    reanalyse=self._settings.reanalyse,
+                    has_sink=self._has_sink,
+                    is_told=self._tells_streams,
+                )
+            stream = self._streams[message.stream]
             yield from stream.take(packet, endless=self._settings.loop)
         else:
             yield packet
@@ -253,10 +256,13 @@ class Player(Stage):
         return Packet(health)
 
     def _end_streams(self) -> Iterator[Packet]:
-        wanted = self._has_sink or "stream/".startswith(self._settings.topics or ("",))
         for stream in self._streams.values():
             ends = list(stream.end(self.around.now()))
-            yield from ends if wanted else ()
+            yield from ends if self._has_sink or self._tells_streams else ()
+
+    @property
+    def _tells_streams(self) -> bool:
+        return "stream/".startswith(self._settings.topics or ("",))
 
 
 def with_seconds(messages: Iterable[Recorded]) -> Iterator[tuple[float, Recorded]]:

@@ -4,7 +4,16 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from common.clock import monotonic, monotonic_ns
-from common.messages import Emotion, Frame, Packet, StreamDone, StreamEnd, StreamMessage
+from common.messages import (
+    Emotion,
+    Frame,
+    FrameMessage,
+    Packet,
+    StreamDone,
+    StreamEnd,
+    StreamMessage,
+    StreamStart,
+)
 from services.window import Window
 
 END_REPEAT_S: Final = 0.5
@@ -16,10 +25,12 @@ class ReplayStream:
     Args:
         reanalyse: Its pictures are judged again, so their answers have to be waited for.
         has_sink: Somebody says `StreamDone`, which is the end of the stream.
+        is_told: Its beginning is replayed, and so is said where it was not recorded.
     """
 
-    def __init__(self, *, reanalyse: bool, has_sink: bool) -> None:
-        self._reanalyse, self._has_sink = reanalyse, has_sink
+    def __init__(self, *, reanalyse: bool, has_sink: bool, is_told: bool = True) -> None:
+        self._reanalyse, self._has_sink, self._is_told = reanalyse, has_sink, is_told
+        self._is_begun = False
         self._window = Window()
         self._epoch = self._last_seq = -1
         self._name = ""
@@ -62,6 +73,11 @@ class ReplayStream:
         if message.epoch > self._epoch:
             self._name, self._epoch, self._last_seq = message.stream, message.epoch, -1
             self._ending, self._is_done, self._is_judged = None, False, False
+            self._is_begun = isinstance(message, StreamStart) or not self._is_told
+        is_current = message.epoch == self._epoch
+        if isinstance(message, FrameMessage) and is_current and not self._is_begun:
+            self._is_begun = True
+            yield Packet(_begin(message))
         if isinstance(message, StreamDone) and (self._has_sink or endless or self._reanalyse):
             return  # this session's own sink says so
         if isinstance(message, StreamEnd):
@@ -71,9 +87,9 @@ class ReplayStream:
                 # Signals that were recorded behind it are judged before the end as well.
                 self._held_end = message
                 return
-            if message.epoch == self._epoch:
+            if is_current:
                 self._ending, self._end_said = message, monotonic()
-        elif isinstance(message, (Frame, Emotion)) and message.epoch == self._epoch:
+        elif isinstance(message, (Frame, Emotion)) and is_current:
             self._last_seq = max(self._last_seq, message.seq)
             self._is_judged |= self._reanalyse or isinstance(message, Emotion)
         if self._reanalyse and isinstance(message, Frame):
@@ -124,3 +140,16 @@ class ReplayStream:
                 )
             )
             yield Packet(self._ending)
+
+
+def _begin(first: FrameMessage) -> StreamStart:
+    """The start of a stream of which a recorder heard only later: it says that it is a replay."""
+    return StreamStart(
+        stream=first.stream,
+        epoch=first.epoch,
+        started_at=first.captured_at,
+        source="recording",
+        live=False,
+        first_seq=first.seq,
+        replay=True,
+    )

@@ -96,6 +96,28 @@ def test_everything_is_published_and_a_stream_without_end_is_ended(
     assert stage.done, "when it has heard itself: then the hub has passed everything on"
 
 
+@pytest.mark.parametrize("topics", [(), ("emotion/",)])
+def test_a_stream_without_its_start_says_all_the_same_that_it_is_a_replay(
+    topics: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "features"})
+    late = Packet(Scores(stream="s", epoch=1, seq=6, classified_at=6, model="m"))
+    for packet in (late, Packet(answer(7)), Packet(answer(8))):
+        writer.add(type(packet.message).__name__, codec.encode(packet), 7, 7)
+    writer.finish()
+    stage = player(tmp_path / "s.mcap", monkeypatch, topics=topics)
+    said = until(stage, Health)
+    stage.cleanup()
+    starts = [message for message in said if isinstance(message, StreamStart)]
+    if topics:
+        assert not starts, "it was not asked for"
+    else:
+        assert [type(message) for message in said[:3]] == [Scores, StreamStart, Emotion]
+        assert [(start.replay, start.first_seq, start.started_at) for start in starts] == [
+            (True, 7, 7)
+        ]
+
+
 def test_it_waits_for_its_consumers(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = player(session, monkeypatch, consumers=("sink",))
     stage.around.ready.discard("sink")
