@@ -197,7 +197,8 @@ def replay(page: Any) -> None:
     """Replay, pause, go elsewhere, slower, and back."""
     page.get_by_role("button", name="Replay: drive").click()
     page.get_by_text("replay of drive").wait_for()
-    page.wait_for_function(f"() => {PLACE} > 1.5 && ({SEQ})() >= 0")
+    page.wait_for_function(f"() => {PLACE} > 2 && ({SEQ})() >= 0")
+    screenshot(page, "dashboard-replay")
     page.keyboard.press("p")
     page.get_by_role("button", name="Go on (P)").wait_for()
     page.wait_for_function(
@@ -212,7 +213,6 @@ def replay(page: Any) -> None:
     page.get_by_role("option", name="0.5 times").click()
     page.get_by_role("button", name="Go on (P)").click()
     moves(page)
-    screenshot(page, "dashboard-replay")
     page.get_by_role("button", name="Back to live").click()
     page.get_by_text("live", exact=True).wait_for()
     moves(page)
