@@ -49,8 +49,12 @@ def read(folder: Path, note: Callable[[str], None] = lambda text: None) -> list[
         AffectlineError: None can be used.
     """
     files = sorted((*folder.glob("*.csv.xz"), *folder.glob("*.csv")))
-    drives, troubles = [], []
+    drives: list[Drive] = []
+    troubles = []
     for path in files:
+        if any(drive.name == _name(path) for drive in drives):
+            note(f"{path.name}: left out, {_name(path)} is there already")
+            continue
         try:
             drives.append(read_drive(path))
         except AffectlineError as error:
@@ -62,6 +66,10 @@ def read(folder: Path, note: Callable[[str], None] = lambda text: None) -> list[
             "it needs the drives of PhysioNet's drivedb as tables, see docs/validation.md",
         )
     return drives
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(".xz").removesuffix(".csv")
 
 
 def read_drive(path: Path) -> Drive:
@@ -83,7 +91,7 @@ def read_drive(path: Path) -> Drive:
             f"{path.name}: too few marker spikes for seven segments", "leave it out"
         )
     skin: dict[SkinChannel, Vector] = {"hand": channel["hand"], "foot": channel["foot"]}
-    return Drive(path.name.split(".")[0], rate, channel["heart_rate"], skin, tuple(bounds))
+    return Drive(_name(path), rate, channel["heart_rate"], skin, tuple(bounds))
 
 
 def _read_table(path: Path) -> dict[str, Vector]:

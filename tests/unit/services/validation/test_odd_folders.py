@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from common.errors import AffectlineError
 from services.commands.validate import validate
 from services.validation import stress_predict
-from services.validation.drives import read_drive
+from services.validation.drives import read, read_drive
 from tests.unit.services.validation.test_validation import write_drive, write_person
 
 START = 1_600_000_000
@@ -200,6 +200,16 @@ def test_a_drive_that_cannot_be_used_stops_no_other(tmp_path: Path) -> None:
         "drive05.csv.xz: cannot be read",
     ):
         assert words in said
+
+
+def test_a_drive_that_was_unpacked_beside_its_archive_counts_once(tmp_path: Path) -> None:
+    write_drive(tmp_path / "drive.one.csv")
+    whole = (tmp_path / "drive.one.csv").read_bytes()
+    (tmp_path / "drive.one.csv.xz").write_bytes(lzma.compress(whole))
+    (tmp_path / "drive.two.csv").write_bytes(whole)
+    notes: list[str] = []
+    assert [drive.name for drive in read(tmp_path, notes.append)] == ["drive.one", "drive.two"]
+    assert notes == ["drive.one.csv.xz: left out, drive.one is there already"]
 
 
 def test_what_is_wrong_with_a_folder_is_said(people: Path, tmp_path: Path) -> None:
