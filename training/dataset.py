@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from common.errors import AffectlineError
 from common.images import FER_SIZE, to_square
-from common.labels import LABELS
+from common.labels import LABELS, USAGES
 from training.datacheck import Problem, Report, Tick, no_tick, records, refuse
 from training.splits import Split
 
 PIXELS: Final = FER_SIZE * FER_SIZE
 COLUMNS: Final = ("emotion", "pixels", "Usage")
-USAGES: Final = ("Training", "PublicTest", "PrivateTest")
 EMOTIONS: Final = {str(index): index for index in range(len(LABELS))}
 
 

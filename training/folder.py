@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.labels import LABELS
+from common.labels import LABELS, USAGES
 from training.datacheck import Problem, Report, Tick, records, unreadable
-from training.dataset import USAGES, Gathered, Reading
+from training.dataset import Gathered, Reading
 from training.quiet import quiet
 
 MANIFEST: Final = "manifest.csv"

@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 
+from common.labels import USAGES
+
 
 class Split(StrEnum):
     """A part of FER2013; ``TEST`` joins the public and the private test rows."""
 
-    TRAINING = "Training"
-    PUBLIC_TEST = "PublicTest"
-    PRIVATE_TEST = "PrivateTest"
+    TRAINING, PUBLIC_TEST, PRIVATE_TEST = USAGES
     TEST = "Test"

@@ -15,15 +15,13 @@ import cv2
 from common.clock import now_ns
 from common.errors import AffectlineError
 from common.images import FER_SIZE
-from common.labels import LABELS
+from common.labels import LABELS, USAGES
 from services.booth import durable, files
 from services.booth.collection import Collection
 from services.booth.takes import Take, iso
 from services.whole_file import part_of
 
 Form = Literal["folder", "fer2013"]
-USAGES: Final = ("Training", "PublicTest", "PrivateTest")
-"""What FER2013 calls its splits."""
 TENTH: Final = 10
 BY_PERSON: Final = "by person: nobody is in two splits"
 TWO: Final = (

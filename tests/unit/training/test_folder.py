@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import AffectlineError
-from common.labels import LABELS
+from common.labels import LABELS, USAGES
 from training import dataset, folder
 from training.splits import Split
 
@@ -46,7 +46,7 @@ def test_a_sub_folder_for_each_label(tmp_path: Path) -> None:
         "happy/b.png": "happy",
         "surprise/a.png": "surprise",
     }
-    assert set(faces.usages) <= set(dataset.USAGES)
+    assert set(faces.usages) <= set(USAGES)
     assert not faces.votes.any()
 
 
@@ -240,7 +240,7 @@ def test_copies_of_a_picture_are_in_one_split(tmp_path: Path) -> None:
 
 def test_splits_have_about_eight_one_and_one_tenth() -> None:
     usages = [folder.split_of(f"person {number}".encode()) for number in range(5000)]
-    shares = [usages.count(name) / 5000 for name in dataset.USAGES]
+    shares = [usages.count(name) / 5000 for name in USAGES]
     assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
 
 
