@@ -11,8 +11,8 @@ help: ## Say what there is
 demo: .venv/runtime ## Run the whole pipeline over the sample clip, and report on it
 	$(BIN)/affectline up --config configs/demo.yaml
 
-test: .venv/dev ## Run every test
-	$(BIN)/pytest
+test: .venv/dev ## Run every test, two at a time
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 check: .venv/dev ## Format, lint, types, import walls
 	$(BIN)/ruff format --check .

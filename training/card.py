@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from common.artifact import Manifest
 from common.labels import LABELS
 from training.dataset import Faces
-from training.metrics import report, softmax
+from training.metrics import against, report, softmax
 from training.splits import Split
+from training.twins import have_twins, in_words
 
 CARD_FILE: Final = "MODEL_CARD.md"
 
@@ -44,7 +45,7 @@ FER+ is the share of answers that most of ten voters gave, on the faces where on
 the most votes.
 The calibration error is the expected calibration error over 15 bins: how far the confidence is from
 the share of right answers, on average.
-
+{twins}
 Emotion by emotion on the {measured} rows:
 
 | | faces | precision | recall | F1 |
@@ -133,6 +134,7 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: Faces) -> str:
         votes="FER+ votes beside the labels. " if made["data"].get("votes") else "",
         temperature=manifest.temperature,
         splits="\n".join(_split_row(manifest, split, faces) for split in Split),
+        twins=_twins(logits[rows], faces, measured),
         measured=measured.value,
         emotions="\n".join(_emotion_row(label, figures) for label in LABELS),
         faces=figures["rows"],
@@ -145,6 +147,17 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: Faces) -> str:
         ),
         disgust=f"{(known == LABELS.index('disgust')).mean():.1%}",
     )
+
+
+def _twins(logits: NDArray[np.float32], faces: Faces, measured: Split) -> str:
+    """How right it is on faces that it cannot have known; a paragraph, or nothing."""
+    known = faces.pixels[faces.rows(Split.TRAINING)]
+    if not len(known):
+        return ""
+    seen = faces.only(measured)
+    alone = ~have_twins(seen.pixels, known)
+    figures = {"rows": len(seen), "without_twins": against(logits[alone], seen.emotions[alone])}
+    return f"\n{in_words(figures)}\n".replace("these faces", f"the {measured.value} faces")
 
 
 def _listed(values: dict[str, Any]) -> str:

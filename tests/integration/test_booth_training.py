@@ -111,7 +111,8 @@ def test_a_model_is_trained_exported_evaluated_and_served(
     source = ("--source", str(clips / "smiling_man.mp4"), "--model", str(model))
     with Pipeline(tmp_path / "session", *source) as pipeline:
         stream = pipeline.finish()["streams"]["smiling_man"]
-    rows = list(csv.DictReader((tmp_path / "session" / "emotions.csv").open()))
+    with (tmp_path / "session" / "emotions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == len([row for row in rows if row["label"]]) == 72
     assert stream["models"] == [made.model_id]
 

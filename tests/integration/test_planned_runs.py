@@ -39,7 +39,10 @@ def test_a_run_keeps_to_its_plan_and_reports(tmp_path: Path) -> None:
     exported = run("export", str(out), "--to", "csv")
     assert exported.returncode == 0, exported.stderr
     names = {Path(line).name for line in exported.stdout.splitlines()}
-    assert names == {"emotions.csv", "samples.csv", "states.csv", "markers.csv"}
+    assert names == {
+        *("emotions.csv", "samples.csv", "states.csv"),
+        *("markers.csv", "responses.csv"),
+    }
 
 
 def test_a_file_that_is_no_recording_is_one_line(tmp_path: Path) -> None:
