@@ -12,7 +12,7 @@ demo: .venv/runtime ## Run the whole pipeline over the sample clip, and report o
 	$(BIN)/affectline up --config configs/demo.yaml
 
 test: .venv/dev ## Run every test, two at a time
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: .venv/dev ## Format, lint, types, import walls
 	$(BIN)/ruff format --check .

@@ -12,23 +12,6 @@ import pytest
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 
 
-TOGETHER = {
-    "training": ("test_backends", "test_booth_training", "test_strong", "test_training"),
-    "lsl": ("test_biometrics", "test_lsl", "test_lsl_outlet"),
-}
-"""Test modules that share what takes long to make, or what this machine has only one of."""
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests in one process when several run at a time."""
-    for item in items:
-        file = item.path
-        kind = "training" if "training" in file.parts else None  # all of them import TensorFlow
-        groups = (name for name, stems in TOGETHER.items() if file.stem in stems)
-        item.add_marker(pytest.mark.xdist_group(kind or next(groups, str(file))))
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
     """Fail a test that leaves a process, thread or listening socket of ours."""
