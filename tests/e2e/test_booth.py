@@ -59,8 +59,12 @@ def freely(page: Any, label: str) -> None:
 
 
 def press(page: Any, label: str) -> None:
-    """Press K, and wait for what is said about it."""
+    """Press K, and wait until this take is counted."""
+    said = page.get_by_text(re.compile(r"\d+ in all$"))
+    before = re.search(r"(\d+) in all$", said.inner_text())
+    assert before
     page.keyboard.press("k")
+    page.get_by_text(re.compile(f" {int(before[1]) + 1} in all$")).wait_for()
     page.get_by_text(re.compile(f"^Taken: {label}, ")).wait_for()
 
 
