@@ -157,7 +157,7 @@ def _twins(logits: NDArray[np.float32], faces: Faces, measured: Split) -> str:
     seen = faces.only(measured)
     alone = ~have_twins(seen.pixels, known)
     figures = {"rows": len(seen), "without_twins": against(logits[alone], seen.emotions[alone])}
-    return f"\n{in_words(figures)}\n".replace("these faces", f"the {measured.value} faces")
+    return f"\n{in_words(figures, f'the {measured.value}')}\n"
 
 
 def _listed(values: dict[str, Any]) -> str:

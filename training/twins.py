@@ -45,14 +45,14 @@ def _standardised(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(rows / np.maximum(length, 1e-6), dtype=np.float32)
 
 
-def in_words(figures: dict[str, Any]) -> str:
+def in_words(figures: dict[str, Any], whose: str = "these") -> str:
     """The sentence about them, from what ``evaluate`` found; empty where it did not look."""
     found = figures.get("without_twins")
     if not found or not found["rows"]:
         return ""
     low, high = found["interval"]
     return (
-        f"{figures['rows'] - found['rows']:,} of these faces have a near twin among the training "
+        f"{figures['rows'] - found['rows']:,} of {whose} faces have a near twin among the training "
         f"rows. On the other {found['rows']:,} it is right on {found['accuracy']:.1%} "
         f"({low:.1%} to {high:.1%}): expect this of new faces of the same kind."
     )

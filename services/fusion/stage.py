@@ -11,11 +11,11 @@ from common.fusion_settings import DEFAULT_SUBJECT, FusionSettings
 from common.messages import Emotion, Marker, Packet, StreamDone, StreamStart
 from common.runtime import Stage, run_service
 from common.senses import Samples, State
+from services.fusion.baseline import CALIBRATED_S
 from services.fusion.state import WAIT_S, Person
 
 CALIBRATE: Final = "calibrate"
 """Label of the marker that says: now this person is at rest."""
-CALIBRATION_S: Final = 60.0
 LONGEST_S: Final = 3600.0
 FIGURES: Final = ("heart_rate", "rr_interval", "skin_conductance")
 """Signals whose figures say something only together with their unit."""
@@ -165,7 +165,7 @@ def in_usual_unit(samples: Samples) -> Samples | None:
 
 def _seconds(marker: Marker) -> float:
     """How long a calibration shall last; NaN where that is no number."""
-    value = marker.extra.get("seconds", CALIBRATION_S)
+    value = marker.extra.get("seconds", CALIBRATED_S)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
     return float(value)

@@ -16,6 +16,15 @@ from tests.integration.test_documented_subscribers import program
 from tests.pipelines import AFFECTLINE, free_port, run
 
 
+def first_markers(listener: Listener) -> list[Marker]:
+    """The first markers that are heard together, within half a minute of silence."""
+    heard: list[Marker] = []
+    while not heard and listener.wait(timeout_s=30):
+        found = [packet.message for packet in listener.receive()]
+        heard += [message for message in found if isinstance(message, Marker)]
+    return heard
+
+
 @pytest.fixture
 def hub() -> Iterator[HubSettings]:
     settings = HubSettings(port=free_port())
@@ -60,10 +69,7 @@ def test_the_documented_publisher_sets_a_marker(hub: HubSettings, tmp_path: Path
         subprocess.run(
             [sys.executable, str(tmp_path / "publisher.py"), hub.ingress], check=True, timeout=60
         )
-        heard: list[Marker] = []
-        while not heard and listener.wait(timeout_s=30):
-            found = [packet.message for packet in listener.receive()]
-            heard += [message for message in found if isinstance(message, Marker)]
+        heard = first_markers(listener)
     finally:
         listener.close()
     (marker,) = heard
@@ -83,10 +89,7 @@ def test_a_marker_from_a_host_with_a_wrong_clock_is_in_hub_time(
         # Every address of this machine, which does not look like this machine
         done = run("mark", "x", "--hub", f"0.0.0.0:{hub.port}")
         assert done.returncode == 0, done.stderr
-        heard: list[Marker] = []
-        while not heard and listener.wait(timeout_s=30):
-            found = [packet.message for packet in listener.receive()]
-            heard += [message for message in found if isinstance(message, Marker)]
+        heard = first_markers(listener)
     finally:
         listener.close()
     (marker,) = heard

@@ -62,14 +62,20 @@ def test_times_and_the_part_that_is_asked_for(tmp_path: Path) -> None:
     assert took == pytest.approx(1.0, abs=0.6), "two seconds at twice the rate"
 
 
-def test_a_recording_without_a_stream_ends_as_well(tmp_path: Path) -> None:
-    small_session(tmp_path / "s.mcap", 5, 0.2)
-    out = tmp_path / "again"
+def record_again(file: Path) -> Path:
+    """Replay a recording as fast as it goes into a session folder beside it; the folder."""
+    out = file.with_name("again")
     done = run(
-        "replay", str(tmp_path / "s.mcap"), "--rate", "max", "--record", "--out", str(out),
+        "replay", str(file), "--rate", "max", "--record", "--out", str(out),
         "--port", str(free_port()),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_recording_without_a_stream_ends_as_well(tmp_path: Path) -> None:
+    small_session(tmp_path / "s.mcap", 5, 0.2)
+    out = record_again(tmp_path / "s.mcap")
     assert len((out / "markers.csv").read_text().splitlines()) == 6
     with SessionReader(out) as reader:
         assert reader.topics()["marker/s"] == 5
@@ -87,12 +93,7 @@ def test_what_follows_the_end_of_a_stream_is_replayed_as_well(tmp_path: Path) ->
     for i, message in enumerate(messages):
         writer.add(type(message).__name__, codec.encode(Packet(message)), i * 10**8, i)
     writer.finish()
-    out = tmp_path / "again"
-    done = run(
-        "replay", str(tmp_path / "s.mcap"), "--rate", "max", "--record", "--out", str(out),
-        "--port", str(free_port()),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    out = record_again(tmp_path / "s.mcap")
     assert len((out / "markers.csv").read_text().splitlines()) == 1 + 6
     with SessionReader(out) as reader:
         topics = reader.topics()
