@@ -12,6 +12,7 @@ from services.fusion.baseline import Prior, Rest
 from services.fusion.body import HEART_SIGNALS, SKIN_SIGNAL, Finding, Heart, Skin, freshness
 from services.fusion.face import Look, place
 from services.fusion.model import BODY, Evidence, Model
+from services.fusion.pace import Pace
 
 SECOND: Final = 1_000_000_000
 SET_BACK_S: Final = 10.0
@@ -60,7 +61,7 @@ class Person:
         self._newest: dict[str, float] = {}
         self._overtaken: tuple[str, float] | None = None
         """Who was first heard far behind the newest signal since that one spoke, and when."""
-        self._second = self._last_state_s = -math.inf
+        self._second, self._pace = -math.inf, Pace(settings.rate)
         self._calibrated_at_s: float | None = None
         self._mode: Literal["continuous", "calibrating", "calibrated"] = "continuous"
         self._synthetic = False
@@ -95,9 +96,10 @@ class Person:
         if not self._newest:
             return None
         now_s = max(self._newest.values()) + silent_s
-        if now_s - self._last_state_s < WAIT_S:
+        now, last = round(now_s * SECOND), self._pace.last
+        if last is not None and now - last < WAIT_S * SECOND:
             return None
-        self._last_state_s = now_s
+        self._pace.take(now)
         return self._state(now_s)
 
     def calibrate(self, at_ns: int, seconds: float) -> None:
@@ -126,7 +128,11 @@ class Person:
         self._skin.forget_samples()
         self._seen = None
         self._newest.clear()
-        self._second = self._last_state_s = -math.inf
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._second = -math.inf
+        self._pace.reset()
 
     def _leave_behind(self, signal: str, at_s: float) -> None:
         """Forget a signal that was far ahead and fell silent, lest its time hold up all others."""
@@ -138,7 +144,7 @@ class Person:
         elif self._overtaken[0] == signal and at_s - self._overtaken[1] > LEAP_S:
             del self._newest[first]
             self._overtaken = None
-            self._second = self._last_state_s = -math.inf
+            self._begin_anew()
             if first == "face":
                 self._seen = None
             else:
@@ -153,11 +159,7 @@ class Person:
         while self._second + 1 <= now_s:
             self._second += 1
             self._close_second(self._second)
-        # Half a millisecond of tolerance: a rate of ten means every tenth of a second
-        if now_s - self._last_state_s < 1 / self._settings.rate - 5e-4:
-            return None
-        self._last_state_s = now_s
-        return self._state(now_s)
+        return self._state(now_s) if self._pace.is_time(round(now_s * SECOND)) else None
 
     def _close_second(self, now_s: float) -> None:
         if self._mode == "calibrating" and now_s > (self._calibrated_at_s or 0.0):
