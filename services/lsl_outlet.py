@@ -27,6 +27,7 @@ from common.messages import Emotion, FaceEmotion, Marker, Packet
 from common.runtime import Stage, run_service
 from common.senses import State
 from common.wire import Message
+from services.rows import marker_text
 
 SERVICE: Final = "outlet/lsl"
 MARKERS: Final = "affectline-markers"
@@ -88,7 +89,8 @@ class LslOutlet(Stage):
             name, at = f"affectline-state-{message.subject}", message.at
             self._say(self._outlet(name, "State", STATE_CHANNELS), state_row(message), at)
         elif isinstance(message, Marker):
-            self._say(self._outlet(MARKERS, "Markers", ("label",)), [message.label], message.at)
+            outlet = self._outlet(MARKERS, "Markers", ("label",))
+            self._say(outlet, [marker_text(message)], message.at)
 
     def _say(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
         shift = unix_minus_lsl(self.around.now, self._lsl.local_clock)

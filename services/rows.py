@@ -34,5 +34,18 @@ def emotion_row(emotion: Emotion, face: FaceEmotion | None) -> tuple[Any, ...]:
 
 def marker_row(marker: Marker) -> tuple[str | int | None, ...]:
     """A row of ``MARKER_COLUMNS``."""
-    extra = json.dumps(marker.extra, ensure_ascii=False) if marker.extra else None
+    extra = _extra(marker) if marker.extra else None
     return (marker.session, marker.at, marker.label, marker.source, extra)
+
+
+def marker_text(marker: Marker) -> str:
+    """A marker where there is one text for it: its label, and its extra fields where it has some.
+
+    Example:
+        ``hard braking {"km/h": 63.5}``
+    """
+    return f"{marker.label} {_extra(marker)}" if marker.extra else marker.label
+
+
+def _extra(marker: Marker) -> str:
+    return json.dumps(marker.extra, ensure_ascii=False)

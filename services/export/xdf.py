@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from common.labels import LABELS
 from services.report.series import Series, Session
+from services.rows import marker_text
 from services.whole_file import whole_file
 
 FILE_HEADER: Final = 1
@@ -58,7 +59,7 @@ def streams(session: Session) -> list[Stream]:
         made.append(Stream(f"{name} emotion", "Emotion", channels, _seconds(columns[0]), values))
     if session.markers:
         times = np.array([marker.at for marker in session.markers]) / 1e9
-        labels = [marker.label for marker in session.markers]
+        labels = [marker_text(marker) for marker in session.markers]
         made.append(Stream("markers", "Markers", (("label", ""),), times, labels))
     return made
 

@@ -323,5 +323,5 @@ def test_emotions_states_and_markers_reach_a_real_lsl_inlet(bus: Callable[..., B
         assert state.tolist() == pytest.approx([0.4, -0.2, 63.5, 0.8])
         assert abs(stamp - there) < 0.005
         label, stamp = inlets["affectline-markers"].pull_sample(timeout=20)
-        assert label == ["hard braking"]
+        assert label == ['hard braking {"km/h": 63.5}']
         assert abs(stamp - there) < 0.005

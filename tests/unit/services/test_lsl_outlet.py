@@ -1,8 +1,10 @@
+import json
 import math
 
 import pytest
+from pydantic import JsonValue
 
-from common.messages import Emotion, Packet
+from common.messages import Emotion, Marker, Packet
 from common.senses import State
 from services.lsl_outlet import LslOutlet, emotion_row, state_row
 from tests.samples import AT, EMOTION, HAPPY
@@ -24,6 +26,17 @@ def test_an_answer_that_is_said_again_is_offered_once(monkeypatch: pytest.Monkey
         told = {"epoch": epoch, "seq": seq, "captured_at": 10 * epoch + seq}
         list(stage.process(Packet(EMOTION.model_copy(update=told))))
     assert offered == [17, 18, 20]
+
+
+def test_extra_fields_follow_a_markers_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, offered = LslOutlet(), list[list[str]]()
+    monkeypatch.setattr(stage, "_outlet", lambda *_: None)
+    monkeypatch.setattr(stage, "_say", lambda _outlet, row, _at: offered.append(row))
+    told: dict[str, JsonValue] = {"km/h": 63.5, "wo": "Köln", "lanes": [1, 2]}
+    for extra in (dict[str, JsonValue](), told):
+        list(stage.process(Packet(Marker(session="s1", at=AT, label="turn", extra=extra))))
+    assert offered == [["turn"], ['turn {"km/h": 63.5, "wo": "Köln", "lanes": [1, 2]}']]
+    assert json.loads(offered[1][0].removeprefix("turn ")) == told
 
 
 def test_no_face_and_no_answer_are_no_numbers() -> None:

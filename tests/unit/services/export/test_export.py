@@ -80,7 +80,8 @@ def test_parquet_reads_back_as_the_same_table(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_xdf_opens_in_pyxdf(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
-    session = gather(recording())
+    turn = Packet(Marker(session="s", at=START + 40 * SECOND, label="turn"))
+    session = gather([*recording(), turn])
     xdf.write(xdf.streams(session), tmp_path / "s.xdf")
     with caplog.at_level("WARNING", logger="pyxdf"):
         streams, header = pyxdf.load_xdf(tmp_path / "s.xdf")
@@ -93,7 +94,7 @@ def test_xdf_opens_in_pyxdf(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert heart["time_series"][:, 0] == pytest.approx(expected.values)
     assert heart["time_stamps"] == pytest.approx(expected.times / 1e9)
     assert heart["info"]["desc"][0]["channels"][0]["channel"][0]["unit"] == ["/min"]
-    assert by_name["markers"]["time_series"] == [["<hard> braking"]]
+    assert by_name["markers"]["time_series"] == [['<hard> braking {"km/h": 63.5}'], ["turn"]]
     emotion = by_name["drive emotion"]["time_series"]
     assert emotion.shape == (45, 7)
     assert emotion[0, LABELS.index("happy")] == pytest.approx(0.4)
