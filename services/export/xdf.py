@@ -3,6 +3,7 @@
 No library that is kept up writes it, and it is small: chunks of a length, a tag and a content.
 """
 
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ CLOCK_OFFSET: Final = 4
 STREAM_FOOTER: Final = 6
 PIECE: Final = 10_000
 """Samples in one chunk."""
+NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters outside of XML 1.0's ``Char``."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +108,21 @@ def _write_stream(file: BinaryIO, number: int, stream: Stream) -> None:
 
 def _header(stream: Stream) -> str:
     channels = "".join(
-        f"<channel><label>{escape(label)}</label><unit>{escape(unit)}</unit></channel>"
+        f"<channel><label>{_xml(label)}</label><unit>{_xml(unit)}</unit></channel>"
         for label, unit in stream.channels
     )
     kind = "string" if isinstance(stream.values, list) else "double64"
     return (
-        f'<?xml version="1.0"?><info><name>{escape(stream.name)}</name><type>{stream.kind}</type>'
+        f'<?xml version="1.0"?><info><name>{_xml(stream.name)}</name><type>{stream.kind}</type>'
         f"<channel_count>{len(stream.channels)}</channel_count><nominal_srate>0</nominal_srate>"
         f"<channel_format>{kind}</channel_format>"
         f"<desc><channels>{channels}</channels></desc></info>"
     )
+
+
+def _xml(text: str) -> str:
+    """Text in a header, without what no header may hold, however it is written."""
+    return escape(NO_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _chunk(file: BinaryIO, tag: int, content: bytes) -> None:

@@ -100,6 +100,23 @@ def test_xdf_opens_in_pyxdf(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert emotion[0, LABELS.index("happy")] == pytest.approx(0.4)
 
 
+def test_units_of_other_tools_may_hold_what_xml_cannot(tmp_path: Path) -> None:
+    pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
+    forbidden = "\x00\x01\x0b\x1f\ufffe\uffff"
+    samples = Samples(
+        subject="a", signal="x", unit=f"<µ{forbidden}S> & \x7f\t\U0001f600", epoch=1, seq=0,
+        at=START, rate=1.0, values=(1.0, 2.0),
+    )  # fmt: skip
+    marker = Marker(session="s", at=START, label=f"<turn>{forbidden}")
+    made = xdf.streams(gather([Packet(samples), Packet(marker)]))
+    xdf.write(made, tmp_path / "s.xdf")
+    (signal, markers), _ = pyxdf.load_xdf(tmp_path / "s.xdf")
+    (channel,) = signal["info"]["desc"][0]["channels"][0]["channel"]
+    assert channel["unit"] == [samples.unit.replace(forbidden, "\ufffd" * len(forbidden))]
+    assert signal["time_series"].tolist() == [[1.0], [2.0]]
+    assert markers["time_series"] == [[marker.label]]
+
+
 def test_a_long_series_goes_into_several_chunks(tmp_path: Path) -> None:
     pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
     count = xdf.PIECE * 2 + 5
