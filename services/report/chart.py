@@ -59,7 +59,8 @@ def chart(session: Session) -> str:
 
 def _marker_lines(session: Session) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A line through all rows for each marker, and its name above."""
-    moments = _elapsed(np.array([marker.at for marker in session.markers], np.int64), session)
+    markers = [marker for marker in session.markers if not session.is_stray(marker)]
+    moments = _elapsed(np.array([marker.at for marker in markers], np.int64), session)
     line = {"dash": "dot", "color": "#1c2024", "width": 1}
     lines = [
         {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}
@@ -70,7 +71,7 @@ def _marker_lines(session: Session) -> tuple[list[dict[str, Any]], list[dict[str
             "x": at, "y": 1, "yref": "paper", "yshift": 30 + 14 * (i % 2), "showarrow": False,
             "text": escape(marker.label[:30]), "font": {"size": 11},
         }
-        for i, (at, marker) in enumerate(zip(moments, session.markers, strict=True))
+        for i, (at, marker) in enumerate(zip(moments, markers, strict=True))
     ]  # fmt: skip
     return lines, names if len(names) <= NAMED_MARKERS else []
 

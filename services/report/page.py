@@ -111,7 +111,8 @@ def _markers(
 
 def _caption(marker: Marker, session: Session) -> str:
     extra = ", ".join(f"{name} {value}" for name, value in marker.extra.items())
-    parts = [clock(marker.at, session), marker.label, extra]
+    at = "not on the time axis" if session.is_stray(marker) else clock(marker.at, session)
+    parts = [at, marker.label, extra]
     return "<br>".join(escape(part) for part in parts if part)
 
 

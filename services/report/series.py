@@ -14,6 +14,8 @@ from common.senses import Samples, State, sample_times
 from common.wire import Message
 
 STATE_FIGURES: Final = ("nervousness", "arousal", "valence")
+STRAY_S: Final = 300.0
+"""A marker this far before or after all else, and as far as all else is long, has a wrong time."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Session:
         states: Every `State`, in order.
         markers: In the order of their times.
         emotions: By stream: the seven smoothed probabilities of the largest face, as series.
-        first: Time of the first message that has one; None while there is none.
+        first: Time of the first message that has one, save for `strays`; None while there is none.
         last: Time of the last one.
         synthetic: Some signal was made up.
     """
@@ -75,6 +77,16 @@ class Session:
     def seconds(self) -> float:
         """From the first message to the last."""
         return 0.0 if self.first is None or self.last is None else (self.last - self.first) / 1e9
+
+    def is_stray(self, marker: Marker) -> bool:
+        """Whether its time is so wrong that it belongs on no time axis with the rest."""
+        first, last = self.first, self.last
+        return first is not None and last is not None and not first <= marker.at <= last
+
+    @property
+    def strays(self) -> list[Marker]:
+        """Markers with such a time: of a tool that counts in seconds, for example."""
+        return [marker for marker in self.markers if self.is_stray(marker)]
 
 
 def gather(packets: Iterable[Packet]) -> Session:
@@ -110,7 +122,6 @@ class _Gathering:
             self._take_emotion(message)
         elif isinstance(message, Marker):
             self._session.markers.append(message)
-            self._see(message.at)
         elif isinstance(message, Frame):
             self._see(message.captured_at)
 
@@ -147,9 +158,21 @@ class _Gathering:
         session.first = time if session.first is None else min(session.first, time)
         session.last = time if session.last is None else max(session.last, time)
 
+    def _see_markers(self) -> None:
+        """Let them count for the session's beginning and end, save for strays."""
+        session = self._session
+        first, last = session.first, session.last
+        near = session.markers
+        if first is not None and last is not None:
+            slack = max(round(STRAY_S * 1e9), last - first)
+            near = [m for m in near if first - slack <= m.at <= last + slack]
+        for marker in near:
+            self._see(marker.at)
+
     def finish(self) -> Session:
         session = self._session
         session.markers.sort(key=lambda marker: marker.at)
+        self._see_markers()
         for (stream, name), unit in self._units.items():
             times = np.array(self._times[stream, name], np.int64)
             order = np.argsort(times, kind="stable")

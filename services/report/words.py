@@ -31,6 +31,8 @@ NEAR_S: Final = AFTER_S
 SHORT_S: Final = 30.0
 """A session shorter than this says little about anybody."""
 REASONS: Final = 3
+NAMED: Final = 3
+"""Markers with a wrong time that are named; of more their number is told."""
 
 
 def paragraphs(session: Session) -> list[str]:
@@ -48,6 +50,9 @@ def paragraphs(session: Session) -> list[str]:
     if session.synthetic:
         said.append("Some of the signals are synthetic: no person was measured by them.")
     said += list(_about_faces(session))
+    strays = session.strays
+    if strays:
+        said.append(_about_strays(strays))
     return said
 
 
@@ -131,11 +136,20 @@ def _about_faces(session: Session) -> Iterator[str]:
         )
 
 
+def _about_strays(strays: list[Marker]) -> str:
+    named = ", ".join(f"“{marker.label}” at {date(marker.at)}" for marker in strays[:NAMED])
+    more = f" and {len(strays) - NAMED} more" if len(strays) > NAMED else ""
+    return (
+        f"Not on the time axis, for their times are far outside of the recording: {named}{more}. "
+        "Perhaps a tool said seconds where nanoseconds are meant, or its clock is wrong."
+    )
+
+
 def where_from(session: Session, about: dict[str, Any]) -> str:
     """When and how a session was recorded, as far as the recording says."""
     begun = ""
     if session.first is not None:
-        begun = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(session.first / 1e9))
+        begun = date(session.first)
     parts = {
         "Recorded": begun, "model": about.get("model"), "privacy": about.get("privacy"),
         "delivery": about.get("delivery"), "Affectline": about.get("affectline"),
@@ -152,6 +166,11 @@ def span(seconds: float) -> str:
     """A length of time, such as ``8 min 10 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def date(at: int) -> str:
+    """A time on this computer's calendar, from nanoseconds since the Unix epoch."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at / 1e9))
 
 
 def clock(at: int, session: Session) -> str:

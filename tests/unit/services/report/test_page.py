@@ -153,6 +153,52 @@ def test_a_page_says_when_and_how_it_was_recorded() -> None:
     assert where_from(Session(), {}) == ""
 
 
+@pytest.mark.parametrize("factor", [1_000_000_000, 1_000_000, 1_000])
+def test_a_marker_whose_time_is_decades_off_does_not_stretch_the_axis(factor: int) -> None:
+    wrong = [
+        Marker(session="s", at=(START + i * SECOND) // factor, label=f"in seconds {i}")
+        for i in range(5)
+    ]
+    early = Marker(session="s", at=START - 20 * SECOND, label="before all else")
+    packets = [*map(Packet, wrong), *recording(), Packet(early)]
+    session = gather(packets)
+    assert session.first == START - 20 * SECOND
+    assert session.seconds == pytest.approx(79.75)
+    assert session.strays == wrong
+    words = paragraphs(session)
+    assert "Over 1 min 20 s, anna" in words[0]
+    assert "Not on the time axis" in words[-1]
+    assert "“in seconds 0” at 1970-01-" in words[-1]
+    assert words[-1].count("in seconds") == 3
+    assert "and 2 more." in words[-1]
+    rows = list(responses(session.markers, session.series.values()))
+    html = page("x", session, words, rows, thumbnails(session, packets))
+    body = html[html.rindex("</script>") :]
+    assert html.count('"dash":"dot"') == 2
+    assert "before all else" in html[: html.rindex("</script>")]
+    assert "in seconds" not in html[html.index('"annotations"') : html.rindex("</script>")]
+    assert body.count("not on the time axis<br>in seconds") == 5
+    assert "<td>in seconds 4<td>anna heart rate<td class=none>not measured" in body
+    assert len([row for row in rows if row.marker.startswith("in seconds")]) == 10
+
+
+def test_a_marker_that_is_far_ahead_is_no_end_of_the_session() -> None:
+    ahead = Marker(session="s", at=2**63 - 1, label="far ahead")
+    session = gather([*recording(), Packet(ahead)])
+    assert session.seconds == pytest.approx(59.75)
+    assert session.strays == [ahead]
+    assert "far ahead" in paragraphs(session)[-1]
+    assert "far ahead" not in chart(session)
+
+
+def test_a_session_of_markers_alone_has_no_strays() -> None:
+    markers = [Marker(session="s", at=START + i * 3600 * SECOND, label="x") for i in range(3)]
+    session = gather(map(Packet, markers))
+    assert not session.strays
+    assert session.seconds == 7200
+    assert not any("axis" in text for text in paragraphs(session))
+
+
 def test_hundreds_of_markers_are_drawn_at_once() -> None:
     session = gather(recording())
     session.markers = [
