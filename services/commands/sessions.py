@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from common import config
+from common.names import to_name
 from services.options import (
     BackendName,
     ConfigFile,
@@ -45,7 +46,16 @@ def record(
     mode = delivery or settings.delivery or "live"
     about = describe_run(settings.model_copy(update={"delivery": mode}))
     chosen = privacy or settings.recording.privacy
-    raise typer.Exit(recorder.run(folder, chosen, (), about, settings.hub, mode))
+    name = called(folder)
+    raise typer.Exit(recorder.run(folder, chosen, (), about, settings.hub, mode, name=name))
+
+
+def called(folder: Path) -> str:
+    """The name among the processes of who records into a folder: the pipeline may have its own.
+
+    Not of the process, so that whoever goes on after it was killed has it again.
+    """
+    return f"recorder/{to_name(folder.resolve().name) or 'command'}"
 
 
 def _new_folder() -> Path:

@@ -171,7 +171,7 @@ def test_a_killed_recorder_loses_less_than_a_second(tmp_path: Path) -> None:
         talker.start()
         for _ in range(KILLS):
             with process("record", "--hub", address, "--out", str(tmp_path)) as recorder:
-                wait_for_health(listener, "recorder")
+                wait_for_health(listener, f"recorder/{tmp_path.name}")
                 time.sleep(chance.uniform(0.0, 1.0))  # the moment of the kill is what is tried
                 recorder.send_signal(signal.SIGKILL)
                 killed_at = time.time_ns()
@@ -183,7 +183,7 @@ def test_a_killed_recorder_loses_less_than_a_second(tmp_path: Path) -> None:
                 seen = len(times)
                 lost_s.append((killed_at - times[-1]) / 1e9)
         with process("record", "--hub", address, "--out", str(tmp_path)) as recorder:
-            wait_for_health(listener, "recorder")
+            wait_for_health(listener, f"recorder/{tmp_path.name}")
             recorder.send_signal(signal.SIGINT)
             assert recorder.wait(timeout=20) == 0
         talker.stopping.set()

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import typer
 
 from common.errors import AffectlineError
 from common.health import AT_END, make_health
@@ -12,6 +13,8 @@ from common.messages import Frame, Marker, Packet, StreamDone
 from common.recording_settings import Privacy
 from common.runtime import Surroundings
 from common.session_reading import SessionReader
+from services import recorder as service
+from services.commands import sessions
 from services.recorder import Recorder, own_time
 from tests.samples import EMOTION, FRAME, PACKETS
 
@@ -26,6 +29,27 @@ def recorder(folder: Path, privacy: Privacy = "everything", *expected: str) -> R
 def kinds(folder: Path) -> set[str]:
     with SessionReader(folder) as reader:
         return {recorded.kind for recorded in reader.messages()}
+
+
+@pytest.mark.parametrize(
+    "folder", ["today", "20261128-101112-recording", "Fahrt 1", "_ü.", "ü", "/"]
+)
+def test_the_command_has_a_name_beside_the_pipeline_s_own_recorder(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+
+    def run(*_: object, name: str = "recorder") -> int:
+        names.append(name)
+        return 0
+
+    monkeypatch.setattr(service, "run", run)
+    for _ in range(2):
+        with pytest.raises(typer.Exit):
+            sessions.record(tmp_path / folder)
+    assert len(set(names)) == 1, "who goes on after it has the same name"
+    said = make_health(names[0], "ready", "", Counter(), at=1)
+    assert said.service.startswith("recorder/")
 
 
 @pytest.mark.parametrize("privacy", ["everything", "blurred", "features"])
