@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import AffectlineError
@@ -14,6 +16,11 @@ MANIFEST: Final = "manifest.json"
 DEFAULT_MODEL: Final = Path(__file__).parent / "models" / "vgg16-48"
 
 Format = Literal["litert-int8", "litert-float32", "keras", "saved_model"]
+Answer = Literal["labels", "votes"]
+"""What a model is asked: how FER2013 would label a face, or what most of FER+'s ten voters would
+say of it. The two agree on two faces of three."""
+LEAST: Final = 1e-9
+"""Floor of a probability under a logarithm."""
 
 
 class ModelFile(BaseModel):
@@ -41,6 +48,9 @@ class Manifest(BaseModel):
     output: Literal["probabilities", "logits"]
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
+    votes_temperature: Annotated[float, Field(gt=0)] | None = None
+    """Where there is one, the output has seven more columns, which answer as FER+'s voters do;
+    it divides those."""
     files: Annotated[dict[Format, ModelFile], Field(min_length=1)]
     metrics: dict[str, Any] = {}
     """Accuracies and the like, 0 to 1, keyed by format and split."""
@@ -54,6 +64,22 @@ class Artifact:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
+
+    def named(self, answer: Answer) -> str:
+        """The model's identity in messages: a second answer is told by its name."""
+        return self.model_id if answer == "labels" else f"{self.model_id}+{answer}"
+
+    def require(self, answer: Answer) -> None:
+        """See that the model can be asked this.
+
+        Raises:
+            AffectlineError: It has no such answer.
+        """
+        if answer == "votes" and self.manifest.votes_temperature is None:
+            raise AffectlineError(
+                f"model {self.folder} has no answer {answer}, only labels",
+                "train it with --votes and export it again, or ask for its labels",
+            )
 
     @property
     def model_id(self) -> str:
@@ -120,6 +146,32 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
             "use a model trained on the seven FER2013 emotions",
         )
     return Artifact(folder, manifest)
+
+
+def to_probabilities(
+    outputs: NDArray[Any], manifest: Manifest, answer: Answer = "labels"
+) -> NDArray[np.float64]:
+    """What a model says, as its manifest tells to read it.
+
+    Args:
+        outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` of a model with two answers.
+        manifest: Says whether they are logits or probabilities, and the temperatures.
+        answer: Which one is wanted; one that the model has.
+
+    Returns:
+        ``(N, 7)``, rows sum to 1; int8 probabilities, which do not quite, are scaled to.
+    """
+    columns, temperature = slice(0, len(LABELS)), manifest.temperature
+    if answer == "votes" and manifest.votes_temperature is not None:
+        columns, temperature = slice(len(LABELS), None), manifest.votes_temperature
+    logits = outputs[:, columns].astype(np.float64)
+    if manifest.output == "probabilities":
+        if temperature == 1.0:
+            return np.asarray(logits / logits.sum(axis=1, keepdims=True))
+        logits = np.log(np.maximum(logits, LEAST))
+    logits = logits / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def checksum(path: Path) -> str:

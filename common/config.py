@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from common.artifact import DEFAULT_MODEL
+from common.artifact import DEFAULT_MODEL, Answer
 from common.biometrics_settings import BiometricsSettings
 from common.dashboard_settings import DashboardSettings
 from common.errors import AffectlineError
@@ -145,6 +145,8 @@ class ClassifierSettings(Settings):
 
     model: Path = DEFAULT_MODEL
     """Folder of the artifact."""
+    answer: Answer = "labels"
+    """How FER2013 would label the face, or what most of FER+'s voters would say."""
     backend: Backend = "litert"
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
     """Live delivery: crops older than this are answered with "stale" instead of a distribution."""

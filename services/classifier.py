@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import artifact
-from common.artifact import Artifact, Manifest
+from common.artifact import Artifact, Manifest, to_probabilities
 from common.config import Backend, ClassifierSettings, Delivery, HubSettings
 from common.errors import AffectlineError
 from common.images import FER_SIZE, prepare, to_square, to_three_channels
@@ -30,7 +30,11 @@ class Model(Protocol):
     """Something that judges faces."""
 
     def predict(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Judge ``(N, H, W) uint8`` upright gray faces: ``(N, 7) float32`` model outputs."""
+        """Judge ``(N, H, W) uint8`` upright gray faces.
+
+        Returns:
+            Model outputs ``(N, 7) float32``, or ``(N, 14)`` of a model with two answers.
+        """
 
 
 class LiteRtModel:
@@ -122,18 +126,6 @@ def preprocess(faces: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float
     return prepare(pictures, manifest.preprocessing)
 
 
-def to_probabilities(outputs: NDArray[np.float32], manifest: Manifest) -> NDArray[np.float64]:
-    """Turn ``(N, 7)`` model outputs into probabilities at the manifest's temperature."""
-    logits = outputs.astype(np.float64)
-    if manifest.output == "probabilities":
-        if manifest.temperature == 1.0:
-            return np.asarray(logits / logits.sum(axis=1, keepdims=True))
-        logits = np.log(np.maximum(logits, 1e-9))
-    logits = logits / manifest.temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
 def open_model(model: Artifact, backend: Backend) -> Model:
     """Load an artifact's model after its checksum was found right.
 
@@ -159,7 +151,8 @@ class Classifier(Stage):
 
     def setup(self) -> None:
         loaded = artifact.load(self._settings.model)
-        self._manifest, self._model_id = loaded.manifest, loaded.model_id
+        loaded.require(self._settings.answer)
+        self._manifest, self._model_id = loaded.manifest, loaded.named(self._settings.answer)
         self._model = open_model(loaded, self._settings.backend)
         size = (1, self._manifest.input_height, self._manifest.input_width)
         self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: have it now
@@ -203,7 +196,7 @@ class Classifier(Stage):
         batch = np.stack([self._face(packet, i) for i in range(len(packet.parts) // 2)])
         runs = [batch[i : i + LARGEST_BATCH] for i in range(0, len(batch), LARGEST_BATCH)]
         outputs = np.concatenate([self._model.predict(run) for run in runs])
-        probabilities = to_probabilities(outputs, self._manifest)
+        probabilities = to_probabilities(outputs, self._manifest, self._settings.answer)
         return tuple(tuple(row) for row in probabilities.round(6).tolist())
 
     def _face(self, packet: Packet, index: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from common import config
+from common.artifact import Answer
 from common.config import Delivery, HubSettings, PipelineSettings
 from common.errors import AffectlineError
 from common.recording_settings import Privacy, RecordingSettings
@@ -22,6 +23,13 @@ DeliveryMode = Annotated[
     typer.Option(help="live: the newest frame wins. lossless: the source waits, nothing is lost."),
 ]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model artifact.")]
+Asked = Annotated[
+    Answer | None,
+    typer.Option(
+        help="labels: as FER2013 labels faces; votes: as most of FER+'s voters do.",
+        show_default="labels",
+    ),
+]
 BackendName = Annotated[
     config.Backend | None,
     typer.Option(help="litert serves; tensorflow runs the reference that the model was made from."),

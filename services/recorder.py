@@ -16,6 +16,7 @@ from typing import Any, Final
 import cv2
 
 from common import artifact, codec
+from common.artifact import Answer
 from common.clock import monotonic, monotonic_ns
 from common.config import Delivery, HubSettings
 from common.errors import AffectlineError
@@ -225,10 +226,10 @@ def own_time(message: Message, otherwise: int) -> int:
     return otherwise
 
 
-def model_id(folder: Path) -> str:
-    """Id of the model in a folder; empty where there is none."""
+def model_id(folder: Path, answer: Answer) -> str:
+    """Id of the model in a folder, as its answers name it; empty where there is none."""
     try:
-        return artifact.load(folder).model_id
+        return artifact.load(folder).named(answer)
     except (AffectlineError, OSError):
         return ""
 
@@ -244,8 +245,9 @@ def run(
     name: str = "recorder",
 ) -> int:
     """Be the recorder process, called so on the bus; return the exit code."""
-    model = Path(about["settings"]["classifier"]["model"])
     # What is replayed was judged before, by whatever model its answers name
-    about = {**about, "model": "" if "replay" in closers else model_id(model)}
+    judge = about["settings"]["classifier"]
+    model = "" if "replay" in closers else model_id(Path(judge["model"]), judge["answer"])
+    about = {**about, "model": model}
     recorder = Recorder(folder, privacy, expected, about, closers)
     return run_service(recorder, name, hub, delivery)

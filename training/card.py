@@ -14,6 +14,10 @@ from training.twins import have_twins, in_words
 
 CARD_FILE: Final = "MODEL_CARD.md"
 
+SECOND: Final = """It has these two answers because
+FER2013's labels and people agree on two faces of three (temperature of the second: {:.3g}). All
+other figures are of the one that is served unless one asks, that for the labels."""
+
 CARD: Final = """\
 # Model card: {name}
 
@@ -37,12 +41,12 @@ int8 arithmetic inside.
 
 Of the int8 file, as it is served, at its temperature:
 
-| rows | faces | accuracy | calibration error | log loss in nats | float32 accuracy | FER+ |
-| --- | --- | --- | --- | --- | --- | --- |
+| rows | faces | accuracy | calibration error | log loss in nats | float32 accuracy | FER+ | votes |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 {splits}
 
 FER+ is the share of answers that most of ten voters gave, on the faces where one of the seven got
-the most votes.
+the most votes; votes is that share when it is asked for votes (`--answer votes`). {second}
 The calibration error is the expected calibration error over 15 bins: how far the confidence is from
 the share of right answers, on average.
 {twins}
@@ -133,6 +137,7 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: Faces) -> str:
         else "VGG16's ImageNet weights",
         votes="FER+ votes beside the labels. " if made["data"].get("votes") else "",
         temperature=manifest.temperature,
+        second=SECOND.format(manifest.votes_temperature) if manifest.votes_temperature else "",
         splits="\n".join(_split_row(manifest, split, faces) for split in Split),
         twins=_twins(logits[rows], faces, measured),
         measured=measured.value,
@@ -167,14 +172,14 @@ def _listed(values: dict[str, Any]) -> str:
 def _split_row(manifest: Manifest, split: Split, faces: Faces) -> str:
     served = manifest.metrics["litert-int8"].get(split.value)
     if served is None:
-        return f"| {split} | 0 | - | - | - | - | - |"
+        return f"| {split} | 0 | - | - | - | - | - | - |"
     plain = manifest.metrics["float32"][split.value]
     count = int(faces.rows(split).sum())
-    people = served.get("ferplus_accuracy")
+    people = (served.get(name) for name in ("ferplus_accuracy", "votes_accuracy"))
     return (
         f"| {split} | {count} | {served['accuracy']:.2%} | {served['calibration_error']:.2%} | "
         f"{served['log_loss']:.3f} | {plain['accuracy']:.2%} | "
-        f"{'-' if people is None else f'{people:.2%}'} |"
+        f"{' | '.join('-' if share is None else f'{share:.2%}' for share in people)} |"
     )
 
 

@@ -11,12 +11,10 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from common.artifact import Artifact, Manifest
+from common.artifact import Artifact
 from common.images import Preprocessing, prepare, to_square, to_three_channels
 from common.labels import LABELS
 from training.dataset import Faces
-from training.metrics import LEAST, Scores
-from training.metrics import softmax as softmax  # tests import it from here
 from training.quiet import quiet
 
 BATCH: Final = 64
@@ -66,7 +64,7 @@ class LiteRtModel:
         self._batch = 0
 
     def run(self, pixels: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-        """Outputs ``(N, 7) float32`` for faces ``(N, S, S) uint8``."""
+        """Outputs ``(N, 7 or 14) float32`` for faces ``(N, S, S) uint8``."""
         task = progress.add_task("LiteRT", total=len(pixels))
         outputs = []
         for start in range(0, len(pixels), BATCH):
@@ -105,24 +103,6 @@ def _dequantize(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.floa
         return values
     scale, zero = tensor["quantization"]
     return np.asarray((values.astype(np.float32) - zero) * scale, dtype=np.float32)
-
-
-def to_probabilities(outputs: Scores, manifest: Manifest) -> NDArray[np.float64]:
-    """What a model says, as its manifest tells to read it and as the classifier reads it.
-
-    Args:
-        outputs: ``(N, 7)`` model outputs.
-        manifest: Says whether they are logits or probabilities, and the temperature.
-
-    Returns:
-        ``(N, 7)``, rows sum to 1; int8 probabilities, which do not quite, are scaled to.
-    """
-    if manifest.output == "logits":
-        return softmax(outputs, manifest.temperature)
-    given = outputs.astype(np.float64)
-    if manifest.temperature == 1.0:
-        return np.asarray(given / given.sum(axis=1, keepdims=True))
-    return softmax(np.log(np.maximum(given, LEAST)), manifest.temperature)
 
 
 def open_served(artifact: Artifact) -> LiteRtModel:

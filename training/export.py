@@ -31,7 +31,7 @@ from training.metrics import (
     softmax,
 )
 from training.model import cut_softmax, input_batches
-from training.network import blend
+from training.network import answer_twice, blend
 from training.quiet import quiet
 from training.runs import (
     LAST_LAYERS,
@@ -58,9 +58,9 @@ class Run:
     """What ``fit`` left behind."""
 
     model: Any
-    """The merged Keras model, ending in its softmax."""
+    """The merged Keras model, ending in its logits."""
     logits: NDArray[np.float32]
-    """``(N, 7)``, one row for each row of the data."""
+    """One row for each row of the data, ``(N, 7)``, or ``(N, 14)`` with two answers."""
     record: dict[str, Any]
 
 
@@ -75,6 +75,11 @@ def load_run(folder: Path, faces: Faces) -> Run:
         record = json.loads((folder / RUN_FILE).read_text())
         logits = np.load(folder / LOGITS_FILE)
         model = keras.models.load_model(folder / MODEL_FILE, compile=False)
+        layers = folder / LAST_LAYERS
+        if layers.is_file():
+            ending = answer_twice(model, np.load(layers), record["settings"]["votes_weight"])
+        else:
+            ending = cut_softmax(model)
     except (OSError, ValueError) as error:
         raise AffectlineError(
             f"the run {folder} is damaged ({str(error).splitlines()[0]})",
@@ -85,7 +90,7 @@ def load_run(folder: Path, faces: Faces) -> Run:
             f"the run {folder} was trained on other data than --data holds",
             "name the same file as for fit, so that training and test rows stay apart",
         )
-    return Run(model, logits, record)
+    return Run(ending, logits, record)
 
 
 def reblend(run: Run, folder: Path, votes: float, faces: Faces, progress: Progress) -> Run:
@@ -100,8 +105,11 @@ def reblend(run: Run, folder: Path, votes: float, faces: Faces, progress: Progre
             f"the run {folder} has no layer that learnt votes",
             "leave --votes-weight out, or train with --recipe strong and --votes",
         )
-    run.model.get_layer("logits").set_weights(blend(np.load(file), votes))
-    logits = run_model(cut_softmax(run.model), faces.pixels, progress, "Float model")
+    kernel, bias = run.model.get_layer("logits").get_weights()
+    for part, mixed in zip((kernel, bias), blend(np.load(file), votes), strict=True):
+        part[..., : len(LABELS)] = mixed
+    run.model.get_layer("logits").set_weights([kernel, bias])
+    logits = run_model(run.model, faces.pixels, progress, "Float model")
     settings = {**run.record["settings"], "votes_weight": votes}
     return Run(run.model, logits, {**run.record, "settings": settings})
 
@@ -148,10 +156,19 @@ def choose_samples(faces: Faces, seed: int) -> NDArray[np.uint8]:
 
 
 def measure(
-    logits: NDArray[np.float32], faces: Faces, temperature: float, people: People = None
+    outputs: NDArray[np.float32],
+    faces: Faces,
+    temperature: float,
+    people: People = None,
+    votes_temperature: float | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Figures of each split that has rows; ``raw`` ones are at temperature 1."""
+    """Figures of each split that has rows.
+
+    ``raw`` ones are at temperature 1, ``ferplus`` ones against FER+'s majority, and ``votes`` ones
+    of the second answer, against that majority as well.
+    """
     figures = {}
+    logits, second = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
     for split in Split:
         rows = faces.rows(split)
         if not rows.any():
@@ -168,6 +185,14 @@ def measure(
             found = against(part, people[rows])
             figures[split.value] |= {
                 "ferplus_" + name: found[name] for name in ("rows", "accuracy")
+            }
+        if people is not None and votes_temperature:
+            known = rows & (people >= 0)
+            figures[split.value] |= {
+                "votes_accuracy": accuracy(second[known], people[known]),
+                "votes_calibration_error": calibration_error(
+                    softmax(second[known], votes_temperature), people[known]
+                ),
             }
     return figures
 
@@ -198,19 +223,18 @@ def export(
     """
     check_artifact_folder(out)
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
-    logits_model = cut_softmax(run.model)
     settings = run.record["settings"]
     preprocessing = settings.get("preprocessing", "vgg16")
     samples = choose_samples(faces, settings["seed"])
-    content = convert_to_int8(logits_model, samples, preprocessing)
+    content = convert_to_int8(run.model, samples, preprocessing)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
         folder = Path(made) / "new"
         folder.mkdir()
-        files = write_models(logits_model, content, folder, with_reference)
+        files = write_models(run.model, content, folder, with_reference)
         int8_logits = LiteRtModel(folder / INT8_FILE, preprocessing).run(faces.pixels, progress)
         manifest = describe(run, faces, int8_logits, name, files, people)
-        (folder / CARD_FILE).write_text(card(manifest, int8_logits, faces))
+        (folder / CARD_FILE).write_text(card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         if out.exists():
             out.rename(Path(made) / "old")
@@ -243,9 +267,16 @@ def describe(
     files: dict[Format, ModelFile],
     people: People,
 ) -> Manifest:
-    """The manifest, with a temperature that never saw the private test rows."""
+    """The manifest, with temperatures that never saw the private test rows."""
     held_out = faces.rows(Split.PUBLIC_TEST)
-    temperature = fit_temperature(int8_logits[held_out], faces.emotions[held_out])
+    labels, votes = int8_logits[:, : len(LABELS)], int8_logits[:, len(LABELS) :]
+    temperature = fit_temperature(labels[held_out], faces.emotions[held_out])
+    votes_temperature = None
+    if votes.size:
+        votes_temperature = 1.0
+        if people is not None:
+            known = held_out & (people >= 0)
+            votes_temperature = fit_temperature(votes[known], people[known])
     return Manifest(
         name=name,
         labels=LABELS,
@@ -254,10 +285,11 @@ def describe(
         preprocessing=run.record["settings"].get("preprocessing", "vgg16"),
         output="logits",
         temperature=temperature,
+        votes_temperature=votes_temperature,
         files=files,
         metrics={
-            "litert-int8": measure(int8_logits, faces, temperature, people),
-            "float32": measure(run.logits, faces, temperature, people),
+            "litert-int8": measure(int8_logits, faces, temperature, people, votes_temperature),
+            "float32": measure(run.logits, faces, temperature, people, votes_temperature),
         },
         training={
             **run.record,

@@ -6,7 +6,7 @@ up again ends where an undisturbed one ends, and a batch may be divided among ma
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.augment import DRAWS, augment
 from training.model import FEATURES
 from training.network import Network, imagenet, to_input
+from training.processor import fast_in_bfloat16
 from training.start import Convolutions
 from training.targets import soften
 
@@ -27,7 +28,6 @@ MOMENTUM: Final = 0.9
 FOLLOWED: Final = 8
 """Steps after which the average of the weights is brought up to date; each time costs as much as a
 picture or two."""
-LOW: Final = ("block1", "block2")
 SETTLED: Final = 1024
 """Training faces on which the moments of the averaged weights are measured after an epoch."""
 
@@ -48,9 +48,11 @@ class Recipe:
     warm_epochs: int = 1
     """First epochs, in which only the head learns."""
     low: float = 1 / 4
-    """Share of the epochs, after those, in which VGG16's first two blocks learn too, at a rate that
+    """Share of the epochs, after those, in which VGG16's first blocks learn too, at a rate that
     falls to nothing. They find edges and corners, which they have learnt by then (Brock et al.
-    2017); a step without them costs a quarter less."""
+    2017); a step without two of them costs a quarter less."""
+    low_blocks: int = 2
+    """How many blocks those are."""
     whole: float = 1 / 6
     """Share of the epochs, the last, that see whole faces, unmixed; those before see windows that
     cost a fifth less."""
@@ -69,12 +71,13 @@ class Recipe:
     """Share of a label's target that FER+'s votes have (see ``training.targets``)."""
     averaging: float = 0.999
     """Share of the running average of the weights that a step keeps (Polyak & Juditsky 1992)."""
-    mixed: bool = True
-    """Compute in bfloat16; weights and sums stay float32."""
+    mixed: bool = field(default_factory=fast_in_bfloat16)
+    """Compute in bfloat16; weights and sums stay float32. A processor that lacks it would take
+    more than twice as long."""
 
     @property
     def low_epochs(self) -> int:
-        """How many epochs the first two blocks learn."""
+        """How many epochs the first blocks learn."""
         return round(self.epochs * self.low)
 
     def sees_whole(self, epoch: int) -> bool:
@@ -216,8 +219,9 @@ class Trainer:
         return 0 if epoch < recipe.warm_epochs + recipe.low_epochs else self._low()
 
     def _low(self) -> int:
-        """How many variables the first two blocks have."""
-        low = (layer for layer in self.network.backbone.layers if layer.name.startswith(LOW))
+        """How many variables the first blocks have."""
+        blocks = tuple(f"block{1 + index}" for index in range(self.recipe.low_blocks))
+        low = (layer for layer in self.network.backbone.layers if layer.name.startswith(blocks))
         return sum(len(layer.trainable_variables) for layer in low)
 
     def _compiled(self, whole: bool, first: int) -> Any:

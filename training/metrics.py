@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from common.artifact import LEAST
 from common.labels import LABELS
 
 BINS: Final = 15
@@ -14,8 +15,6 @@ THRESHOLDS: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Confidences that an answer may be asked to have."""
 NORMAL_95: Final = 1.959964
 """A normal variable is this many standard deviations off or less in 95 % of cases."""
-LEAST: Final = 1e-9
-"""Floor of a probability under a logarithm; the classifier has the same."""
 
 Scores = NDArray[np.float32] | NDArray[np.float64]
 

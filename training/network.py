@@ -210,6 +210,28 @@ def serve(network: Network, size: int, votes: float) -> Any:
     return keras.Model(entry, tensor, name="affectline")
 
 
+def answer_twice(model: Any, layers: Mapping[str, Any], votes: float) -> Any:
+    """The served model with both answers, which cost one last layer of fourteen units.
+
+    Args:
+        model: As ``serve`` made it.
+        layers: Kernels and biases of both last layers, as ``Network.last_layers`` gives them.
+        votes: Weight of the layer that learnt FER+'s votes in the first answer, 0 to 1.
+
+    Returns:
+        Keras model to logits ``(N, 14)``: seven that answer as FER2013's labels do, seven that
+        answer as FER+'s voters do.
+    """
+    tensor = model.inputs[0]
+    for layer in model.layers[1:-2]:  # all but the entry, its logits and its softmax
+        tensor = layer(tensor)
+    logits = keras.layers.Dense(2 * len(LABELS), name="logits")
+    tensor = logits(tensor)
+    pairs = zip(blend(layers, votes), blend(layers, 1.0), strict=True)
+    logits.set_weights([np.concatenate(pair, axis=-1) for pair in pairs])
+    return keras.Model(model.inputs[0], tensor, name="affectline_logits")
+
+
 def _fold(model: Any, name: str) -> list[NDArray[np.float32]]:
     """Kernel and bias of a layer together with the normalisation that follows it."""
     scale, shift = (part.numpy() for part in model.get_layer(f"{name}_norm").affine())

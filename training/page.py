@@ -132,7 +132,7 @@ def write(out: Path, answers: Answers, figures: dict[str, Any]) -> None:
         out: The folder; an earlier report in it is replaced.
         answers: What the page shows faces of.
         figures: ``metrics.report`` with ``model``, ``data`` and ``split`` (a name or ``None``),
-            and ``ferplus`` where there are votes.
+            and ``ferplus`` and ``ferplus_votes`` where there are votes.
 
     Raises:
         AffectlineError: The folder holds something else or cannot be written.
@@ -276,6 +276,12 @@ def _headline(figures: dict[str, Any]) -> str:
             f"<p>Against what most people saw (FER+ votes) it is right on {votes['accuracy']:.1%} "
             f"({low:.1%} to {high:.1%}) of {votes['rows']:,} of these faces; for the others the "
             "votes name no single one of the seven emotions.</p>"
+        )
+    if (asked := figures.get("ferplus_votes")) and asked["rows"]:
+        low, high = asked["interval"]
+        text += (
+            "<p>Asked for votes instead of labels, the same model says what most people saw on "
+            f"<b>{asked['accuracy']:.1%}</b> ({low:.1%} to {high:.1%}) of them.</p>"
         )
     return text
 

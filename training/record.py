@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.labels import LABELS
 from training.dataset import Faces
 from training.metrics import accuracy
 from training.runs import LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL
@@ -30,7 +31,8 @@ def finish(
     Args:
         folder: The run's own.
         model: Keras model of preprocessed pictures that ends in its softmax.
-        logits: Its logits for every row of the data, ``(N, 7)``.
+        logits: Its logits for every row of the data, ``(N, 7)``, or ``(N, 14)`` with those for
+            FER+'s votes.
         faces: The data.
         about: Recipe, loss, optimizer and settings.
         weights: File of VGG16's ImageNet weights, ``None`` for Keras' download.
@@ -53,7 +55,7 @@ def finish(
         },
         "backbone_weights": weights.name if weights else "imagenet",
         "accuracy": {
-            split.value: accuracy(logits[rows], faces.emotions[rows])
+            split.value: accuracy(logits[rows, : len(LABELS)], faces.emotions[rows])
             for split, rows in splits.items()
         },
         "seconds": round(seconds, 1),

@@ -21,7 +21,7 @@ from training.features import run_model
 from training.finetune import MOMENTUM, Material, Recipe, Trainer
 from training.metrics import accuracy, log_loss
 from training.model import cut_softmax
-from training.network import Network, serve
+from training.network import Network, answer_twice, serve
 from training.record import finish
 from training.runs import CHECKPOINTS, HISTORY, LAST_LAYERS, TENSORBOARD
 from training.splits import Split
@@ -90,9 +90,11 @@ def fit(
     public = faces.only(Split.PUBLIC_TEST)
     votes = choose_blend(trainer.average, public) if faces.votes.any() else 0.0
     model = serve(trainer.average, recipe.image_size, votes)
-    logits = run_model(cut_softmax(model), faces.pixels, progress, "Finished model")
+    layers = trainer.average.last_layers()
     if faces.votes.any():
-        np.savez(folder / LAST_LAYERS, **trainer.average.last_layers())
+        np.savez(folder / LAST_LAYERS, **layers)
+    ending = answer_twice(model, layers, votes) if faces.votes.any() else cut_softmax(model)
+    logits = run_model(ending, faces.pixels, progress, "Finished model")
     about = {**ABOUT, "settings": {**asdict(recipe), "votes_weight": votes}}
     if start:
         about["started_from"] = start.model_id

@@ -10,6 +10,7 @@ import typer
 from common import config
 from common.config import Pace
 from services.options import (
+    Asked,
     BackendName,
     ConfigFile,
     DeliveryMode,
@@ -83,6 +84,7 @@ def classifier(
         str, typer.Option(help="Tells it from other classifiers.  [default: host name and pid]")
     ] = "",
     model: Model = None,
+    answer: Asked = None,
     backend: BackendName = None,
     config_file: ConfigFile = None,
     hub: HubAddress = None,
@@ -95,7 +97,7 @@ def classifier(
     from services import classifier as service
 
     settings = read_settings(config_file, hub)
-    chosen = change(settings.classifier, model=model, backend=backend)
+    chosen = change(settings.classifier, model=model, answer=answer, backend=backend)
     name = name or f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
     mode = delivery or settings.delivery or "live"
     raise typer.Exit(service.run(chosen, settings.hub, mode, name))

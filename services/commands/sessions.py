@@ -10,6 +10,7 @@ import typer
 from common import config
 from common.names import to_name
 from services.options import (
+    Asked,
     BackendName,
     ConfigFile,
     DeliveryMode,
@@ -84,6 +85,7 @@ def replay(
     privacy: PrivacyMode = None,
     display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
     model: Model = None,
+    answer: Asked = None,
     backend: BackendName = None,
     config_file: ConfigFile = None,
     port: Annotated[
@@ -105,7 +107,7 @@ def replay(
         hub=change(settings.hub, port=port),
         sink=change(settings.sink, out=out, display=display),
         recording=change_recording(settings.recording, record=record, privacy=privacy),
-        classifier=change(settings.classifier, model=model, backend=backend),
+        classifier=change(settings.classifier, model=model, answer=answer, backend=backend),
     )
     chosen = ReplaySettings(
         file=file.absolute(),

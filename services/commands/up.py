@@ -8,6 +8,7 @@ import typer
 from common import config
 from common.config import Pace
 from services.options import (
+    Asked,
     BackendName,
     ConfigFile,
     DeliveryMode,
@@ -57,6 +58,7 @@ def up(
         float | None, typer.Option(min=1, help="End after so many seconds.")
     ] = None,
     model: Model = None,
+    answer: Asked = None,
     backend: BackendName = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65529, help="First of the hub's seven ports.")
@@ -85,7 +87,9 @@ def up(
         recording=change_recording(
             settings.recording, record=record, privacy=privacy, report=report
         ),
-        classifier=change(settings.classifier, instances=classifiers, model=model, backend=backend),
+        classifier=change(
+            settings.classifier, instances=classifiers, model=model, answer=answer, backend=backend
+        ),
     )
     settings = planning.complete(planning.choose_display(settings, attended=not as_json))
     code = summary.run(settings, as_json=as_json)

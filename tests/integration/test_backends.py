@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from common import artifact
-from services.classifier import open_model, to_probabilities
+from common.artifact import to_probabilities
+from services.classifier import open_model
 
 pytest.importorskip("tensorflow", reason="needs the training extra")
 pytestmark = [

@@ -8,11 +8,12 @@ import pytest
 from rich.progress import Progress
 
 from common import artifact
+from common.artifact import to_probabilities
 from common.images import prepare, to_three_channels
 from tests.conftest import SHARED
 from tests.integration.conftest import WEIGHTS, Train
 from training import dataset
-from training.evaluate import open_served, to_probabilities
+from training.evaluate import open_served
 from training.metrics import softmax
 from training.model import build_backbone
 from training.splits import Split

@@ -7,7 +7,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from common.artifact import DEFAULT_MODEL, load
+from common.artifact import DEFAULT_MODEL, Answer, load, to_probabilities
 from common.labels import LABELS
 from training.console import bars, output, read
 from training.splits import Split
@@ -28,6 +28,10 @@ def evaluate(
             help="Folder with manifest.json, as export writes it.", show_default="the served model"
         ),
     ] = DEFAULT_MODEL,
+    answer: Annotated[
+        Answer,
+        typer.Option(help="labels: as FER2013 labels faces; votes: as most of FER+'s voters do."),
+    ] = "labels",
     split: Annotated[
         Split | None,
         typer.Option(
@@ -47,11 +51,13 @@ def evaluate(
 
     Example: `affectline-train evaluate --data fer2013.csv --out report`
 
+    Example: `affectline-train evaluate --data fer2013.csv --votes fer2013new.csv --answer votes`
+
     Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
     `faces/happy/`, `faces/sad/` and so on hold pictures
     """
     with bars() as progress:
-        figures = measure(data, artifact, split, votes, out, progress)
+        figures = measure(data, artifact, answer, split, votes, out, progress)
     if as_json:
         output.print_json(data=figures)
         return
@@ -63,6 +69,7 @@ def evaluate(
 def measure(
     data: Path,
     artifact: Path,
+    answer: Answer,
     split: Split | None,
     votes: Path | None,
     out: Path | None,
@@ -77,14 +84,16 @@ def measure(
 
         page.check_report_folder(out)
     opened = load(artifact)
+    opened.require(answer)
     model = serving.open_served(opened)
     if split is None and not data.is_dir():
         split = Split.PRIVATE_TEST
     everything = read(data, progress, size=opened.manifest.input_height, votes=votes)
     faces = everything if split is None else everything.only(split)
-    probabilities = serving.to_probabilities(model.run(faces.pixels, progress), opened.manifest)
+    outputs = model.run(faces.pixels, progress)
+    probabilities = to_probabilities(outputs, opened.manifest, answer)
     figures = {
-        "model": opened.model_id,
+        "model": opened.named(answer),
         "data": data.resolve().name.encode(errors="replace").decode(),
         "split": split.value if split else None,
         **metrics.report(probabilities, faces.emotions),
@@ -99,6 +108,9 @@ def measure(
 
         seen = majority(votes) if split is None else majority(votes)[everything.rows(split)]
         figures["ferplus"] = metrics.against(probabilities, seen)
+        if opened.manifest.votes_temperature and answer == "labels":
+            asked = to_probabilities(outputs, opened.manifest, "votes")
+            figures["ferplus_votes"] = metrics.against(asked, seen)
     if out is not None:
         page.write(out, serving.Answers(faces, probabilities), figures)
     return figures
@@ -121,14 +133,15 @@ def show(figures: dict[str, Any]) -> None:
     )
     if told := in_words(figures):
         output.print(told, highlight=False, soft_wrap=True)
-    if (people := figures.get("ferplus")) and people["rows"]:
-        low, high = people["interval"]
-        output.print(
-            f"against the majority of FER+ votes on {people['rows']} of them: accuracy "
-            f"{people['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
-            highlight=False,
-            soft_wrap=True,
-        )
+    for name, asked in (("ferplus", ""), ("ferplus_votes", ", when asked for votes")):
+        if (people := figures.get(name)) and people["rows"]:
+            low, high = people["interval"]
+            output.print(
+                f"against the majority of FER+ votes on {people['rows']} of them{asked}: accuracy "
+                f"{people['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
+                highlight=False,
+                soft_wrap=True,
+            )
     output.print(emotion_table(figures))
     output.print(confusion_table(figures))
 

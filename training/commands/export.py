@@ -18,15 +18,16 @@ def export(
     ] = Path("common/models/vgg16-48"),
     name: Annotated[str, typer.Option(help="Name in the manifest.")] = "vgg16-48",
     votes: Annotated[
-        Path | None, typer.Option(help="FER+'s CSV file: measure against most voters too.")
+        Path | None,
+        typer.Option(help="FER+'s CSV file: to calibrate the second answer, and to measure by."),
     ] = None,
     votes_weight: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=1,
-            help="How much the layer that learnt FER+'s votes counts: 0 answers as FER2013 "
-            "labels, 1 as people vote.",
+            help="How much the layer that learnt FER+'s votes counts in the first answer, as "
+            "FER2013 labels; at 1 both answers are as people vote.",
             show_default="as fit found best",
         ),
     ] = None,
@@ -39,8 +40,8 @@ def export(
 
     Example: `affectline-train export runs/first --data fer2013.csv --out models/first`
 
-    Example: `affectline-train export runs/strong --data fer2013.csv --votes fer2013new.csv
-    --votes-weight 1 --name as-people-vote --out models/as-people-vote`
+    Example: `affectline-train export runs/strong --data fer2013.csv --votes fer2013new.csv --out
+    models/strong`, which has a second answer if it learnt from votes, as most voters say
     """
     with bars() as progress:
         runs.check_artifact_folder(out)

@@ -4,10 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common import artifact
-from common.artifact import DEFAULT_MODEL, MANIFEST
+from common.artifact import DEFAULT_MODEL, MANIFEST, Artifact, Manifest, to_probabilities
 from common.errors import AffectlineError
 
 
@@ -52,6 +53,7 @@ def test_a_format_that_it_lacks_is_named(copied: Path) -> None:
     [
         ({"labels": ["happy"]}, "labels happy are not"),
         ({"temperature": 0}, "temperature: "),
+        ({"votes_temperature": -1}, "votes_temperature: "),
         ({"input_height": "big"}, "input_height: "),
         ({"unknown": 1}, "unknown: "),
     ],
@@ -71,3 +73,41 @@ def test_a_folder_counts_by_names_and_contents(tmp_path: Path) -> None:
     before = artifact.checksum(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
     assert artifact.checksum(tmp_path) != before
+
+
+def described(**changes: object) -> Manifest:
+    told = {"output": "logits", "temperature": 1.0, "votes_temperature": None} | changes
+    return artifact.load().manifest.model_copy(update=told)
+
+
+def test_temperature_softens_and_keeps_the_order() -> None:
+    logits = np.array([[4.0, 1, 0, 0, -1, 2, 3]], np.float32)
+    first = to_probabilities(logits, described())
+    second = to_probabilities(logits, described(temperature=5.0))
+    assert first.sum() == pytest.approx(1)
+    assert (first.argsort() == second.argsort()).all()
+    assert second.max() < first.max()
+    already = described(output="probabilities")
+    assert to_probabilities(first.astype(np.float32), already) == pytest.approx(first)
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_each_answer_has_its_columns_and_its_temperature(output: str) -> None:
+    given = np.random.default_rng(0).random((20, 14), dtype=np.float32)
+    twofold = described(output=output, temperature=0.5, votes_temperature=2.0)
+    for answer, columns, temperature in (("labels", given[:, :7], 0.5), ("votes", given[:, 7:], 2)):
+        alone = described(output=output, temperature=temperature)
+        assert np.array_equal(
+            to_probabilities(given, twofold, answer),  # type: ignore[arg-type]
+            to_probabilities(columns, alone),
+        )
+
+
+def test_a_second_answer_is_asked_only_of_a_model_that_has_one() -> None:
+    one = Artifact(DEFAULT_MODEL, described())
+    one.require("labels")
+    with pytest.raises(AffectlineError, match="has no answer votes"):
+        one.require("votes")
+    two = Artifact(DEFAULT_MODEL, described(votes_temperature=1.0))
+    two.require("votes")
+    assert two.named("votes") == f"{two.named('labels')}+votes"

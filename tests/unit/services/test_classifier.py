@@ -10,7 +10,7 @@ from common.config import ClassifierSettings, Delivery
 from common.images import to_three_channels, to_vgg16
 from common.messages import Face, Packet, Scores
 from common.runtime import Surroundings
-from services.classifier import Classifier, open_model, preprocess, to_probabilities
+from services.classifier import Classifier, open_model, preprocess
 from tests.samples import FACES, QUALITY
 
 
@@ -84,16 +84,3 @@ def test_the_look_up_table_is_the_preprocessing() -> None:
     scale, zero = details["quantization"]
     restored = (table[faces].astype(np.float32) - zero) * scale
     assert np.abs(restored - expected).max() <= scale  # a rounding step and the clipped ends
-
-
-def test_temperature_softens_and_keeps_the_order() -> None:
-    manifest = load().manifest
-    logits = np.array([[4.0, 1, 0, 0, -1, 2, 3]], np.float32)
-    cold = manifest.model_copy(update={"output": "logits", "temperature": 1.0})
-    warm = manifest.model_copy(update={"output": "logits", "temperature": 5.0})
-    first, second = to_probabilities(logits, cold), to_probabilities(logits, warm)
-    assert first.sum() == pytest.approx(1)
-    assert (first.argsort() == second.argsort()).all()
-    assert second.max() < first.max()
-    already = cold.model_copy(update={"output": "probabilities"})
-    assert to_probabilities(first.astype(np.float32), already) == pytest.approx(first)

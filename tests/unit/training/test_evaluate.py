@@ -8,7 +8,6 @@ import pytest
 from rich.progress import Progress
 
 from common import artifact
-from common.artifact import Manifest, ModelFile
 from common.images import to_square
 from common.labels import LABELS
 from services import classifier
@@ -25,21 +24,6 @@ def noise(count: int, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint
     return np.random.default_rng(0).integers(0, 256, (count, size, size), dtype=np.uint8)
 
 
-def described(output: str, temperature: float) -> Manifest:
-    return Manifest.model_validate(
-        {
-            "name": "made-up",
-            "labels": LABELS,
-            "input_height": 48,
-            "input_width": 48,
-            "preprocessing": "raw",
-            "output": output,
-            "temperature": temperature,
-            "files": {"litert-int8": ModelFile(path="model.tflite", sha256="0" * 64)},
-        }
-    )
-
-
 def test_the_measured_file_answers_as_the_classifier_does(progress: Progress) -> None:
     opened = artifact.load()
     faces = noise(70, 48)  # more than a batch
@@ -48,17 +32,6 @@ def test_the_measured_file_answers_as_the_classifier_does(progress: Progress) ->
     answers = np.concatenate([served.predict(faces[:32]), served.predict(faces[32:])])
     assert measured.shape == (70, 7)
     assert np.array_equal(measured, answers)
-
-
-@pytest.mark.parametrize("output", ["logits", "probabilities"])
-@pytest.mark.parametrize("temperature", [1.0, 2.5])
-def test_outputs_are_read_as_the_classifier_reads_them(output: str, temperature: float) -> None:
-    given = np.random.default_rng(0).random((20, 7), dtype=np.float32)
-    given[0] = [1, 0, 0, 0, 0, 0, 0]
-    manifest = described(output, temperature)
-    measured = evaluate.to_probabilities(given, manifest)
-    assert measured == pytest.approx(classifier.to_probabilities(given, manifest), abs=1e-12)
-    assert measured.sum(axis=1) == pytest.approx(1)
 
 
 def test_faces_of_another_size_are_scaled_to_the_model_s(progress: Progress) -> None:

