@@ -107,7 +107,7 @@ def export_to(
     to: Form, read: Callable[[], Iterable[Packet]], folder: Path, stem: str
 ) -> list[Path]:
     """Write what ``read`` yields, each time anew, in one format; returns the files."""
-    from services.report.series import gather
+    from services.report.series import Gathering, gather
 
     if to == "mp4":
         from services.export.film import write_films
@@ -122,9 +122,10 @@ def export_to(
         return [folder / f"{stem}.xdf"] if streams else []
     from services.export.tables import as_table, tables, write_csv, write_parquet
 
-    made = tables(read())
+    gathering = Gathering()
+    made = tables(gathering.watch(read()))
     if "markers" in made:
-        session = gather(read())
+        session = gathering.finish()
         made |= as_table("responses", responses(session.markers, session.series.values()))
     return (write_csv if to == "csv" else write_parquet)(made, folder)
 

@@ -1,7 +1,7 @@
 """A session's messages as series over time."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -91,9 +91,9 @@ class Session:
 
 def gather(packets: Iterable[Packet]) -> Session:
     """Read a session's messages once, and sort what they say by quantity."""
-    gathering = _Gathering()
-    for packet in packets:
-        gathering.take(packet.message)
+    gathering = Gathering()
+    for _ in gathering.watch(packets):
+        pass
     return gathering.finish()
 
 
@@ -102,7 +102,7 @@ def largest(emotion: Emotion) -> FaceEmotion | None:
     return max(emotion.faces, key=lambda face: face.box[2] * face.box[3], default=None)
 
 
-class _Gathering:
+class Gathering:
     """A session while it is read."""
 
     def __init__(self) -> None:
@@ -111,7 +111,13 @@ class _Gathering:
         self._times: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._values: dict[tuple[str, str], list[float]] = defaultdict(list)
 
-    def take(self, message: Message) -> None:
+    def watch(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Take in what is said, and pass it on to somebody else who reads it."""
+        for packet in packets:
+            self._take(packet.message)
+            yield packet
+
+    def _take(self, message: Message) -> None:
         if isinstance(message, Samples):
             self._session.synthetic |= message.synthetic
             name = ("", f"{message.subject} {message.signal}")
@@ -170,6 +176,7 @@ class _Gathering:
             self._see(marker.at)
 
     def finish(self) -> Session:
+        """The whole session, once it is read."""
         session = self._session
         session.markers.sort(key=lambda marker: marker.at)
         self._see_markers()

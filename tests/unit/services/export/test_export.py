@@ -11,7 +11,7 @@ from common.labels import LABELS
 from common.messages import Emotion, Marker, Packet, StreamStart
 from common.recording import SessionWriter
 from common.senses import Samples, State
-from services.commands.reporting import export
+from services.commands.reporting import Form, export, export_to
 from services.export import xdf
 from services.export.film import write_films
 from services.export.tables import tables, write_csv, write_parquet
@@ -57,6 +57,18 @@ def test_every_marker_has_a_row_for_each_signal(tmp_path: Path) -> None:
     heart = next(row for row in found if row["signal"] == "anna heart_rate")
     assert float(heart["baseline"]) < float(heart["peak"])
     assert float(heart["peak_s"]) >= float(heart["onset_s"]) >= 0
+
+
+@pytest.mark.parametrize("to", ["csv", "xdf", "mp4"])
+def test_a_recording_is_read_once(to: Form, tmp_path: Path) -> None:
+    read = []
+
+    def packets() -> list[Packet]:
+        read.append(to)
+        return recording()
+
+    assert export_to(to, packets, tmp_path, "drive")
+    assert read == [to]
 
 
 def test_a_signal_that_comes_late_has_empty_cells_before() -> None:
