@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,15 +9,14 @@ from typing import Any, Final
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from rich.progress import Progress
 
 from common.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
 from common.errors import AffectlineError
-from common.images import Preprocessing
 from common.labels import LABELS
 from training.card import CARD_FILE, card
+from training.convert import SAMPLE, choose_samples, convert_to_float32, convert_to_int8
 from training.dataset import Faces
 from training.evaluate import LiteRtModel
 from training.features import run_model
@@ -30,9 +28,8 @@ from training.metrics import (
     log_loss,
     softmax,
 )
-from training.model import cut_softmax, input_batches
+from training.model import cut_softmax
 from training.network import answer_twice, blend
-from training.quiet import quiet
 from training.runs import (
     LAST_LAYERS,
     LOGITS_FILE,
@@ -44,8 +41,6 @@ from training.runs import (
 )
 from training.splits import Split
 
-SAMPLE: Final = 512
-"""Training faces shown to the converter, so that it learns each tensor's range."""
 INT8_FILE: Final = "model.tflite"
 FLOAT32_FILE: Final = "model-float32.tflite"
 
@@ -112,47 +107,6 @@ def reblend(run: Run, folder: Path, votes: float, faces: Faces, progress: Progre
     logits = run_model(run.model, faces.pixels, progress, "Float model")
     settings = {**run.record["settings"], "votes_weight": votes}
     return Run(run.model, logits, {**run.record, "settings": settings})
-
-
-def convert_to_int8(
-    model: Any, samples: NDArray[np.uint8], preprocessing: Preprocessing = "vgg16"
-) -> bytes:
-    """Quantize weights and activations after training (Jacob et al. 2018).
-
-    Args:
-        model: Keras model of preprocessed pictures ``(N, S, S, 3)``.
-        samples: Training faces ``(K, S, S) uint8``, whose activations set the ranges.
-        preprocessing: What is done to their pixels.
-
-    Returns:
-        A LiteRT file with int8 input and output.
-    """
-
-    def representative() -> Iterator[list[NDArray[np.float32]]]:
-        for picture in input_batches(samples, 1, preprocessing):
-            yield [picture]
-
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    with quiet():
-        return bytes(converter.convert())
-
-
-def convert_to_float32(model: Any) -> bytes:
-    """The model as a LiteRT file, nothing rounded."""
-    with quiet():
-        return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-
-
-def choose_samples(faces: Faces, seed: int) -> NDArray[np.uint8]:
-    """Faces of the training split alone, drawn without repeats."""
-    pixels = faces.only(Split.TRAINING).pixels
-    count = min(SAMPLE, len(pixels))
-    return pixels[np.random.default_rng(seed).choice(len(pixels), count, replace=False)]
 
 
 def measure(

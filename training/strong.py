@@ -18,10 +18,11 @@ from common.artifact import Artifact
 from common.errors import AffectlineError
 from training.dataset import Faces
 from training.features import run_model
-from training.finetune import MOMENTUM, Material, Recipe, Trainer
+from training.finetune import MOMENTUM, Material, Trainer
 from training.metrics import accuracy, log_loss
 from training.model import cut_softmax
 from training.network import Network, answer_twice, serve
+from training.recipe import Recipe
 from training.record import finish
 from training.runs import CHECKPOINTS, HISTORY, LAST_LAYERS, TENSORBOARD
 from training.splits import Split

@@ -76,7 +76,7 @@ def _against_plain() -> Micro:
     """The default model beside the plain VGG16 of the paper's recipe, both int8, call by call."""
     import keras
 
-    from training.export import convert_to_int8
+    from training.convert import convert_to_int8
     from training.model import build_backbone, build_head, cut_softmax, merge
 
     # Random weights: the time does not depend on them.

@@ -126,7 +126,8 @@ import json, sys
 import numpy as np
 import tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
-from training.finetune import Material, Recipe, Trainer
+from training.finetune import Material, Trainer
+from training.recipe import Recipe
 from training.workers import join
 strategy = join() if len(sys.argv) > 1 else None
 random = np.random.default_rng(0)

@@ -203,6 +203,6 @@ def train_strong(
     with quiet():
         strategy = join() if worker else None
         from training import strong
-        from training.finetune import GOING_ON, Recipe
+        from training.recipe import GOING_ON, Recipe
     recipe = Recipe(**(GOING_ON | chosen if start else chosen))
     return strong.fit(faces, weights, recipe, folder, progress, strategy, start)

@@ -11,10 +11,11 @@ tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the tr
 
 from training import strong  # noqa: E402
 from training.augment import DRAWS, augment  # noqa: E402
-from training.finetune import Recipe, Trainer, rate  # noqa: E402
+from training.finetune import Trainer  # noqa: E402
 from training.layers import Convolution, Normalisation  # noqa: E402
 from training.model import load_vgg16  # noqa: E402
 from training.network import Network, batches, serve  # noqa: E402
+from training.recipe import Recipe, rate  # noqa: E402
 from training.runs import CHECKPOINTS  # noqa: E402
 
 pytestmark = [
