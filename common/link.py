@@ -1,8 +1,9 @@
 """The thread between a supervisor and its child: one socket pair, watched from both ends.
 
-The child says "alive" on it, and in words why it gives up. When either end dies the other sees
-the end of the stream at once: the supervisor restarts the child, and a child whose supervisor is
-gone stops. It works where the bus does not: before it is up, when it is full, and without it.
+The child says "alive" on it, which keys in its window are for others, and in words why it gives up.
+When either end dies the other sees the end of the stream at once: the supervisor restarts the
+child, and a child whose supervisor is gone stops. It works where the bus does not: before it is up,
+when it is full, and without it.
 """
 
 import contextlib
@@ -22,9 +23,10 @@ BEAT_S: Final = 0.5
 EXIT_GIVEN_UP: Final = 78
 """Exit code of a process that must not be restarted (``EX_CONFIG`` of sysexits.h)."""
 
-ALIVE: Final = b"."
+ALIVE: Final = b"-"
 READY: Final = b"+"
 LAST_WORDS: Final = b"!"
+"""Everything else, before these, is a key."""
 
 
 class Link:
@@ -59,6 +61,10 @@ class Link:
         """Say that the setting up is over: from now on silence means trouble."""
         self._is_ready = True
         self._send(READY)
+
+    def press(self, key: str) -> None:
+        """Say that a key was pressed that is for the supervisor."""
+        self._send(key.encode())
 
     def give_up(self, reason: str) -> bool:
         """Say in one line why this process stops and must not be restarted; False if unheard."""

@@ -42,6 +42,8 @@ class Surroundings:
     now: Callable[[], int] = now_ns
     wake: Callable[[], None] = lambda: None
     """Have the stage's `Stage.tick` called soon; from any thread."""
+    press: Callable[[str], None] = lambda _: None
+    """Tell whoever started the process of a key that is for them."""
     ready: set[str] = field(default_factory=set)
     """Consumers that have announced themselves."""
     counters: Counter[str] = field(default_factory=Counter)
@@ -117,6 +119,7 @@ class Service:
         self.around = Surroundings(name, delivery, wake=self.waker.wake)
         stage.around = self.around
         self.link = Link()
+        self.around.press = self.link.press
         self._hub = hub
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()

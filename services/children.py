@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 
 from common.clock import monotonic
 from common.config import Delivery, HubSettings
-from common.link import LAST_WORDS, LINK_FD, READY
+from common.link import ALIVE, LAST_WORDS, LINK_FD, READY
 
 SILENCE_S: Final = 2.0
 """A process that has not beaten for so long (four beats) hangs."""
@@ -45,6 +45,8 @@ class Child:
         self.restarts: deque[float] = deque()
         self.restarted = 0
         self.last_words = ""
+        self.pressed = ""
+        """Keys in its window that are for us; take them out."""
         self.start()
 
     def start(self) -> None:
@@ -92,6 +94,7 @@ class Child:
             beats, _, words = data.partition(LAST_WORDS)
             self._heard = monotonic()
             self.ready = self.ready or READY in beats
+            self.pressed += beats.translate(None, ALIVE + READY).decode(errors="replace")
             self.last_words += words.decode(errors="replace")
 
     def wait(self, patience_s: float) -> int | None:

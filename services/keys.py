@@ -1,4 +1,4 @@
-"""What the user presses while a replay runs."""
+"""What the user presses while a replay runs, in the terminal or in the window."""
 
 import os
 import signal
@@ -14,7 +14,8 @@ STEP: Final = signal.SIGUSR2
 """Tells a player to pause, and to go on by one picture."""
 SIGNALS: Final = {" ": PAUSE, ".": STEP}
 QUIT: Final = "q"
-HELP: Final = "space: pause and go on   .: one picture   q: quit"
+STEERING: Final = "space: pause and go on   .: one picture"
+HELP: Final = f"{STEERING}   q: quit"
 
 
 class Keys:

@@ -140,6 +140,8 @@ class Launcher:
         self._keep_to_the_plan()
         for child in list(self._children.values()):
             code = child.listen()
+            pressed, child.pressed = child.pressed, ""
+            self._press(pressed)
             if code is not None:
                 self._on_death(child, code)
             elif child.silent and self._stop_by is None:

@@ -19,6 +19,7 @@ from common.messages import Emotion, Frame, Marker, Packet, StreamStart
 from common.names import to_name
 from common.pictures import decode
 from common.runtime import Surroundings
+from services.keys import SIGNALS, STEERING
 from services.sink.overlay import Image, Status, draw
 
 FRAMES_KEPT: Final = 64
@@ -200,11 +201,14 @@ class Film:
 
 
 class Window(Overlay):
-    """A window a stream: K saves a snapshot, M sets a marker, Q quits."""
+    """A window a stream: K saves a snapshot, M sets a marker, Q quits.
+
+    While a replay is shown, the keys that steer it are passed on.
+    """
 
     def __init__(self, folder: Path, around: Surroundings) -> None:
         super().__init__()
-        self.closed = False
+        self.closed = self._is_replay = False
         self._folder, self._around = folder, around
         self._newest: dict[str, tuple[Packet, Emotion]] = {}
         self._visible: dict[str, tuple[Packet, Emotion]] = {}
@@ -213,6 +217,10 @@ class Window(Overlay):
 
     def begin(self, start: StreamStart) -> None:
         cv2.namedWindow(_title(start.stream), cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
+        if start.replay and not self._is_replay:
+            self._is_replay = True
+            sys.stdout.write(f"{STEERING}\n")
+            sys.stdout.flush()
 
     def answer(self, emotion: Emotion) -> None:
         packet = self.match(emotion)
@@ -234,6 +242,8 @@ class Window(Overlay):
                 self._snapshot(packet, emotion)
         elif key == "m":
             yield self._marker()
+        elif self._is_replay and key in SIGNALS:
+            self._around.press(key)
         gone = any(
             cv2.getWindowProperty(_title(s), cv2.WND_PROP_VISIBLE) < 1 for s in self._visible
         )

@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
-from common.messages import Marker
-from tests.pipelines import Pipeline
+from common import codec
+from common.config import HubSettings
+from common.messages import Frame, Marker, Packet
+from common.recording import SessionWriter
+from tests.integration.test_player import answer, seqs, until_paused
+from tests.pipelines import Pipeline, free_port, listening, process
 
-TITLE = "Affectline expressive_woman"
+STREAM = "expressive_woman"
+TITLE = f"Affectline {STREAM}"
 
 
 @pytest.fixture
@@ -87,6 +93,41 @@ def test_k_takes_a_snapshot_m_sets_a_marker_q_quits(
     assert small.shape[0] > 100
     with (out / "markers.csv").open() as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["marker"]
+
+
+def test_a_replay_is_paused_and_stepped_in_its_window(screen: str, tmp_path: Path) -> None:
+    write_session(tmp_path / "s.mcap", pictures=600)
+    hub = HubSettings(port=free_port())
+    where = ("--port", str(hub.port), "--out", str(tmp_path / "out"))
+    arguments = ("replay", str(tmp_path / "s.mcap"), "--display", "window", *where)
+    with listening(hub) as listener, process(*arguments) as player:
+        heard = seqs(listener, Frame)
+        first = next(heard)
+        window = find_window()
+        press(window, "space")
+        paused = until_paused(listener, first, Frame)
+        for _ in range(2):
+            press(window, "period")
+            assert next(heard) == paused + 1
+            paused += 1
+        press(window, "space")
+        assert [next(heard) for _ in range(3)] == [paused + 1, paused + 2, paused + 3]
+        press(window, "q")
+        assert player.wait(timeout=30) == 0
+
+
+def write_session(path: Path, pictures: int) -> None:
+    """Record grey pictures without a face, twenty a second."""
+    writer = SessionWriter(path, {"privacy": "everything"})
+    _, encoded = cv2.imencode(".jpg", np.full((180, 320, 3), 90, np.uint8))
+    for seq in range(pictures):
+        at = seq * 50_000_000
+        said = answer(1, seq).model_copy(update={"stream": STREAM, "captured_at": at, "faces": ()})
+        about = {name: getattr(said, name) for name in ("stream", "epoch", "seq", "captured_at")}
+        frame = Frame(**about, width=320, height=180)
+        writer.add("Frame", codec.encode(Packet(frame, (encoded.tobytes(),))), at, at)
+        writer.add("Emotion", codec.encode(Packet(said)), at, at)
+    writer.finish()
 
 
 def test_a_screen_that_is_not_there_is_one_clear_line(

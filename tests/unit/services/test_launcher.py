@@ -1,13 +1,16 @@
 """Names, defaults and plans."""
 
+import socket
 from pathlib import Path
 from typing import cast
 
 import pytest
 import yaml
 
+from common.clock import monotonic
 from common.config import Display, PipelineSettings, SinkSettings, load
 from common.errors import AffectlineError
+from common.link import LINK_FD, Link
 from services.children import Child
 from services.keys import PAUSE, STEP
 from services.launcher import Launcher
@@ -175,6 +178,35 @@ def test_a_page_is_a_process_of_its_own_and_the_sink_shows_nothing() -> None:
     assert "dashboard" in tasks
     capture = tasks["capture"].arguments["consumers"]
     assert "dashboard" not in capture, "nobody waits for it"
+
+
+def test_keys_of_a_child_s_window_come_over_its_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    monkeypatch.setenv(LINK_FD, str(theirs.detach()))
+    link, child = Link(), Child.__new__(Child)
+    child.socket, child.ready, child.last_words, child.pressed = ours, False, "", ""
+    link.beat()
+    link.press(" ")
+    link.ready()
+    link.press(".")
+    link.beat()
+    assert child.listen() is None
+    assert (child.ready, child.pressed) == (True, " .")
+    link.give_up("-+. ! gone")
+    assert child.listen() is None
+    assert (child.pressed, child.last_words) == (" .", "-+. ! gone")
+
+    launcher, told = Launcher(PipelineSettings(), quiet=True, tasks=[]), list[str]()
+    monkeypatch.setattr(launcher, "_press", told.append)
+    child._heard = monotonic()
+    launcher._children["sink"] = child
+    launcher._check()
+    launcher._check()
+    assert told == [" .", ""]
+    launcher._waker.close()
+    link.close()
+    ours.close()
 
 
 def test_keys_wait_for_a_player_that_is_still_starting() -> None:

@@ -1,0 +1,53 @@
+"""What the keys do that are pressed in the window."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from common.messages import Marker, StreamStart
+from common.runtime import Surroundings
+from services.keys import STEERING
+from services.sink.display import Window
+from tests.samples import AT
+
+START = StreamStart(stream="drive", epoch=1, started_at=AT, source="0", live=True)
+
+
+@pytest.fixture
+def keyboard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys to press in windows that nobody sees."""
+    keys: list[str] = []
+    monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
+    monkeypatch.setattr(cv2, "waitKey", lambda _: ord(keys.pop(0)) if keys else -1)
+    return keys
+
+
+def press(window: Window, keyboard: list[str], keys: str) -> list[Any]:
+    keyboard += keys
+    return [packet.message for _ in keys for packet in window.show()]
+
+
+def test_a_replay_is_steered_in_its_window(
+    keyboard: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+    window = Window(tmp_path, Surroundings("sink", press=told.append))
+    window.begin(START.model_copy(update={"replay": True}))
+    window.begin(START.model_copy(update={"replay": True, "epoch": 2}))
+    (marker,) = press(window, keyboard, " .xm .")
+    assert isinstance(marker, Marker)
+    assert told == [" ", ".", " ", "."]
+    assert capsys.readouterr().out.count(STEERING) == 1
+    assert not press(window, keyboard, "q")
+    assert window.closed
+    assert told == [" ", ".", " ", "."], "it quits by itself"
+
+
+def test_what_is_live_cannot_be_paused(keyboard: list[str], tmp_path: Path) -> None:
+    told: list[str] = []
+    window = Window(tmp_path, Surroundings("sink", press=told.append))
+    window.begin(START)
+    assert not press(window, keyboard, " .")
+    assert not told
