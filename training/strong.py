@@ -32,6 +32,8 @@ from training.workers import place
 WATCHED: Final = 1024
 """Training faces that are scored after each epoch beside the public test rows."""
 BLENDS: Final = tuple(tenth / 10 for tenth in range(11))
+START_SHARES: Final = (0.0, 0.25, 0.5)
+"""Shares of the convolutions that a run started from that are tried in what it ends with."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,16 @@ def fit(
     if not first:
         return None
     public = faces.only(Split.PUBLIC_TEST)
-    votes = choose_blend(trainer.average, public) if faces.votes.any() else 0.0
-    model = serve(trainer.average, recipe.image_size, votes)
-    layers = trainer.average.last_layers()
+    share, network = choose_share(trainer, public) if start else (0.0, trainer.average)
+    votes = choose_blend(network, public) if faces.votes.any() else 0.0
+    model = serve(network, recipe.image_size, votes)
+    layers = network.last_layers()
     if faces.votes.any():
         np.savez(folder / LAST_LAYERS, **layers)
     ending = answer_twice(model, layers, votes) if faces.votes.any() else cut_softmax(model)
     logits = run_model(ending, faces.pixels, progress, "Finished model")
-    about = {**ABOUT, "settings": {**asdict(recipe), "votes_weight": votes}}
+    chosen = {"votes_weight": votes} | ({"start_share": share} if start else {})
+    about = {**ABOUT, "settings": asdict(recipe) | chosen}
     if start:
         about["started_from"] = start.model_id
     seconds = time.perf_counter() - started
@@ -220,6 +224,17 @@ class Log:
                 if name != "epoch":
                     tf.summary.scalar(name, value)
         self._events.flush()
+
+
+def choose_share(trainer: Trainer, public: Faces) -> tuple[float, Network]:
+    """How much of its start a network keeps, and that network: by log loss on the public rows."""
+    tried = {share: trainer.back(share) for share in START_SHARES}
+
+    def loss(share: float) -> float:
+        return log_loss(tried[share].score(public.pixels)[0], public.emotions)
+
+    best = min(START_SHARES, key=loss)
+    return best, tried[best]
 
 
 def choose_blend(network: Network, public: Faces) -> float:

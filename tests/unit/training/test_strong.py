@@ -11,7 +11,7 @@ tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the tr
 
 from training import strong  # noqa: E402
 from training.augment import DRAWS, augment  # noqa: E402
-from training.finetune import Trainer  # noqa: E402
+from training.finetune import Material, Trainer  # noqa: E402
 from training.layers import Convolution, Normalisation  # noqa: E402
 from training.model import load_vgg16  # noqa: E402
 from training.network import Network, batches, serve  # noqa: E402
@@ -131,6 +131,26 @@ def test_adopted_convolutions_go_on_as_they_were() -> None:
     spreads = [np.asarray(v).std() for v in adopting.backbone.trainable_variables if v.ndim == 4]
     expected = [np.sqrt(2 / np.prod(k.shape[:3])) for k, _ in known.values()]
     assert spreads == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_share_of_the_way_back_to_the_start() -> None:
+    material = Material(some(8), np.arange(8) % 7, np.zeros((8, 7), np.float32))
+    trainer = Trainer(material, Recipe(epochs=1, image_size=32, mixed=False), None)
+    begun = [np.asarray(v.value) for v in trainer.average.backbone.trainable_variables]
+    for variable in trainer.average.trainable_variables:
+        variable.assign(variable + 0.1 * tf.random.stateless_normal(variable.shape, (0, 1)))
+    after = [np.asarray(v.value) for v in trainer.average.backbone.trainable_variables]
+    for share in (0.0, 0.25, 1.0):
+        made = trainer.back(share)
+        for mine, start, end in zip(made.backbone.trainable_variables, begun, after, strict=True):
+            assert np.allclose(np.asarray(mine.value), end + share * (start - end), atol=1e-6)
+        for mine, same in zip(
+            made.head.trainable_variables, trainer.average.head.trainable_variables, strict=True
+        ):
+            assert np.array_equal(np.asarray(mine.value), np.asarray(same.value))
+        pictures = next(batches(some(8)))
+        used, learnt = (made.backbone(pictures, training=flag) for flag in (False, True))
+        assert np.asarray(used) == pytest.approx(np.asarray(learnt), rel=1e-2, abs=1e-3)
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 8, 9])
