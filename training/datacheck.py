@@ -22,6 +22,8 @@ BROKEN: Final = (
     *(csv.Error, lzma.LZMAError, zlib.error, zipfile.BadZipFile),
 )
 """What unpackers and the CSV reader raise when a file is not what its name says."""
+LONGEST: Final = 2**21
+"""Characters in a field: 512x512 pixels and twice that; more are an unclosed quote."""
 TICKS: Final = 256
 """Rows between two reports of progress."""
 
@@ -139,6 +141,8 @@ def _lines(path: Path, tick: Tick) -> Iterator[list[str]]:
     with path.open("rb") as raw:
         size = max(1, path.stat().st_size)
         content = _unpack(raw, path.suffix.lower())
+        # Python's own limit, 131,072, would end the reading at a row of 224x224 pixels.
+        csv.field_size_limit(LONGEST)
         with io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="") as text:
             for number, fields in enumerate(csv.reader(text)):
                 if number % TICKS == 0:

@@ -150,6 +150,7 @@ def test_the_first_bad_row_is_refused_with_a_hint_at_the_check(tmp_path: Path) -
     [
         (f"3,{FACE[2:]},Training", "row 2 has 2303 pixels, not 2304"),
         ("3,,Training", "row 2 has 0 pixels, not 2304"),
+        (f"3,{'255 ' * 224 * 224},Training", "row 2 has 50176 pixels, not 2304"),
         (f"3,{FACE.replace('17', '256', 1)},Training", "row 2 has the pixel value '256'"),
         (f"3,{FACE.replace('17', '-1', 1)},Training", "row 2 has the pixel value '-1'"),
         (f"3,{FACE.replace('17', '1.5', 1)},Training", "row 2 has the pixel value '1.5'"),
@@ -200,7 +201,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("torn.csv.zip", zipped({"faces.csv": CONTENT})[:-30]),
         ("two.csv.zip", zipped({"a.csv": CONTENT, "b.csv": CONTENT})),
         ("wide.csv", CONTENT.decode().encode("utf-16")),
-        ("quote.csv", CONTENT + b'3,"' + b"1 " * 99_999),
+        ("quote.csv", CONTENT + b'3,"' + b"1 " * 2_000_000),
         ("plain.csv.xz", b"emotion,pixels,Usage\n"),
         ("plain.csv.gz", b"emotion,pixels,Usage\n"),
         ("plain.csv.zip", b"emotion,pixels,Usage\n"),
