@@ -31,6 +31,8 @@ NAMES: Final = {
 }
 """Names of labels in lower case, and what others call them."""
 CLUTTER: Final = ("thumbs.db", "desktop.ini")
+LARGEST: Final = 16_384
+"""Side in pixels that a picture may have; squares of more would fill the memory."""
 BEHIND: Final = 128
 """Gray level that is put behind transparent pixels."""
 
@@ -67,6 +69,12 @@ def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) ->
         if picture is None:
             remedy = f"pictures are whole {KINDS} files of 8 or 16 bits"
             report(Problem("picture", "is no readable picture", remedy, entry.row, entry.name))
+            continue
+        if max(picture.shape) > LARGEST:
+            height, width = picture.shape
+            remedy = f"faces are cut out, and at most {LARGEST} pixels high and wide"
+            text = f"is {width}x{height} pixels large"
+            report(Problem("picture", text, remedy, entry.row, entry.name))
             continue
         usage = entry.usage or split_of(entry.person.encode() or content)
         gathered.add(to_frame(picture), entry.emotion, usage, entry.name, max(picture.shape))

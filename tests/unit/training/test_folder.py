@@ -183,6 +183,13 @@ def test_a_picture_that_cannot_be_read_is_named(
     assert capfd.readouterr().err == ""
 
 
+def test_a_picture_too_long_to_be_made_square_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sad").mkdir()
+    cv2.imwrite(str(tmp_path / "sad" / "line.png"), np.zeros((1, 60_000), np.uint8))
+    with pytest.raises(AffectlineError, match=r"^sad/line.png is 60000x1 pixels large: faces are"):
+        dataset.load(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "face.gif", "more"])
 def test_what_is_no_picture_among_pictures_is_named(tmp_path: Path, name: str) -> None:
     save(tmp_path / "sad" / "a.png")
