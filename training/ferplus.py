@@ -41,7 +41,7 @@ def read(votes: Path) -> Crowd:
     """
 
     def refuse(problem: Problem) -> None:
-        text = str(problem).replace("--data ", "", 1)
+        text = str(problem).replace(f"--data {votes}", "the file", 1)
         raise AffectlineError(f"FER+ votes {votes}: {text}", REMEDY)
 
     usages, named, counts = [], [], []

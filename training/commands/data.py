@@ -66,7 +66,9 @@ def check(
         raise AffectlineError(spoken(only), only.remedy)
     figures = summarise(reading)
     if as_json:
-        output.print_json(data={"data": path.name, **figures, "problems": listed(problems)})
+        content = {"data": path.name, **figures, "problems": listed(problems)}
+        # In ASCII, because names of files may hold bytes that are no text.
+        output.print_json(data=content, ensure_ascii=True)
     else:
         show_problems(problems)
         show_summary(figures, votes is not None)
@@ -162,7 +164,9 @@ def show_problems(problems: list[Problem]) -> None:
             say(f"  {spoken(problem)}")
         if len(found) > SHOWN:
             say(f"  and {len(found) - SHOWN} more")
-        say(f"  ({found[0].remedy})\n")
+        for remedy in dict.fromkeys(problem.remedy for problem in found):
+            say(f"  ({remedy})")
+        say("")
 
 
 def show_summary(figures: dict[str, Any], votes: bool) -> None:

@@ -1,5 +1,6 @@
 import json
 import lzma
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,26 @@ def test_a_folder_is_counted_and_measured(check: Any, tmp_path: Path) -> None:
     report = json.loads(out)
     assert report["sides"] == {"min": 30, "median": 60, "max": 400}
     assert {problem["file"] for problem in report["problems"]} == {"smug/", "sad/[bold]bad.png"}
+
+
+def test_a_name_that_is_no_text_is_listed(check: Any, tmp_path: Path) -> None:
+    save(tmp_path / "sad" / "a.png", 1)
+    name = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / "sad" / name).write_bytes(b"")
+    code, out, _ = check(tmp_path, "--json")
+    assert code == 1
+    (problem,) = json.loads(out)["problems"]
+    assert problem["file"] == f"sad/{name}"
+    assert problem["text"] == "sad/caf\ufffd.png is no readable picture"
+
+
+def test_every_remedy_is_told(check: Any, tmp_path: Path) -> None:
+    save(tmp_path / "sad" / "a.png", 1)
+    (tmp_path / "sad" / "b.png").write_bytes(b"")
+    (tmp_path / "sad" / "notes.txt").touch()
+    _, out, _ = check(tmp_path)
+    assert "(pictures are whole PNG" in out
+    assert "(keep PNG" in out
 
 
 def test_every_bad_row_of_a_manifest_is_listed(check: Any, tmp_path: Path) -> None:

@@ -119,9 +119,11 @@ def test_votes_that_do_not_belong_are_one_line(
 
 def test_another_file_than_ferplus_is_named(tmp_path: Path) -> None:
     data = write_faces(tmp_path, "Training")
-    with pytest.raises(AffectlineError, match=r"FER\+ votes .*faces.csv lacks the columns Image"):
+    with pytest.raises(
+        AffectlineError, match=r"FER\+ votes .*faces.csv: the file lacks the col.* Image"
+    ):
         dataset.load(data, votes=data)
-    with pytest.raises(AffectlineError, match=r"cannot read .*none.csv"):
+    with pytest.raises(AffectlineError, match=r"FER\+ votes .*none.csv: cannot read the file \("):
         dataset.load(data, votes=tmp_path / "none.csv")
 
 
