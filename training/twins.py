@@ -50,9 +50,12 @@ def in_words(figures: dict[str, Any], whose: str = "these") -> str:
     found = figures.get("without_twins")
     if not found or not found["rows"]:
         return ""
+    count = figures["rows"] - found["rows"]
+    if not count:
+        return f"None of {whose} faces has a near twin among the training rows."
     low, high = found["interval"]
     return (
-        f"{figures['rows'] - found['rows']:,} of {whose} faces have a near twin among the training "
-        f"rows. On the other {found['rows']:,} it is right on {found['accuracy']:.1%} "
+        f"{count:,} of {whose} faces {'has' if count == 1 else 'have'} a near twin among the "
+        f"training rows. On the other {found['rows']:,} it is right on {found['accuracy']:.1%} "
         f"({low:.1%} to {high:.1%}): expect this of new faces of the same kind."
     )

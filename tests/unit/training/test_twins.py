@@ -27,6 +27,9 @@ def test_it_is_told_where_it_was_looked_for() -> None:
     told = in_words({"rows": 10, "without_twins": found})
     assert told.startswith("2 of these faces have a near twin")
     assert "On the other 8 it is right on 50.0%" in told
+    assert in_words({"rows": 9, "without_twins": found}).startswith("1 of these faces has a near")
+    told = in_words({"rows": 8, "without_twins": found})
+    assert told == "None of these faces has a near twin among the training rows."
 
 
 @pytest.mark.parametrize("side", [24, 96])
