@@ -92,6 +92,13 @@ def open_run_folder(folder: Path, asked: dict[str, Any], resume: bool) -> None:
             )
 
 
+def give_back_run_folder(folder: Path) -> None:
+    """Remove a run's folder if it holds nothing but the settings that it was begun with."""
+    if [path.name for path in folder.iterdir()] == [SETTINGS]:
+        (folder / SETTINGS).unlink()
+        folder.rmdir()
+
+
 def check_run_folder(folder: Path) -> None:
     """See that a run went to its end.
 

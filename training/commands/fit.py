@@ -131,12 +131,18 @@ def fit(
         if model:
             asked["start"] = model.model_id
         worker = strategy is StrategyName.MULTI_WORKER
-        if not worker or place() == 0:
+        first = not worker or place() == 0
+        if first:
             runs.open_run_folder(folder, asked, resume)
-        if strong:
-            run = train_strong(faces, backbone_weights, model, chosen, folder, progress, worker)
-        else:
-            run = train_paper(faces, backbone_weights, chosen, folder, progress)
+        try:
+            if strong:
+                run = train_strong(faces, backbone_weights, model, chosen, folder, progress, worker)
+            else:
+                run = train_paper(faces, backbone_weights, chosen, folder, progress)
+        except AffectlineError:
+            if first and not resume:
+                runs.give_back_run_folder(folder)
+            raise
     if run is not None:
         figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
         output.print(f"{folder}: accuracy {figures}", highlight=False, soft_wrap=True)

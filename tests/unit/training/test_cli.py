@@ -68,6 +68,23 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("recipe", ["strong", "paper"])
+def test_a_training_that_cannot_begin_leaves_no_folder(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    recipe: str,
+) -> None:
+    pixels = " ".join(["9"] * 2304)
+    (tmp_path / "faces.csv").write_text(f"emotion,pixels,Usage\n3,{pixels},Training\n")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["fit", "--data", "faces.csv", "--recipe", recipe, "--out", "run"]
+    assert run(monkeypatch, *arguments) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("affectline-train: the data has no ")
+    assert [path.name for path in tmp_path.iterdir()] == ["faces.csv"]
+
+
 def test_ctrl_c_is_one_line_and_exit_code_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

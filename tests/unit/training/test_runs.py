@@ -75,6 +75,17 @@ def test_a_run_is_gone_on_with_only_for_the_same(tmp_path: Path) -> None:
         runs.open_run_folder(folder, ASKED, resume=False)
 
 
+def test_a_run_that_never_began_leaves_no_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    runs.open_run_folder(folder, ASKED, resume=False)
+    runs.give_back_run_folder(folder)
+    assert not folder.exists()
+    runs.open_run_folder(folder, ASKED, resume=False)
+    (folder / runs.HISTORY).write_text("epoch\n")
+    runs.give_back_run_folder(folder)
+    assert (folder / runs.SETTINGS).exists()
+
+
 def test_what_cannot_be_resumed_says_why(tmp_path: Path) -> None:
     with pytest.raises(AffectlineError, match="not a run to resume"):
         runs.open_run_folder(tmp_path, ASKED, resume=True)
