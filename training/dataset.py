@@ -62,6 +62,13 @@ class Faces:
         digest.update("\n".join(self.usages).encode())
         return digest.hexdigest()
 
+    @property
+    def votes_sha256(self) -> str:
+        """Fingerprint of the votes, ``none`` without any."""
+        if not self.votes.any():
+            return "none"
+        return hashlib.sha256(self.votes.astype("<f4").tobytes()).hexdigest()
+
     def rows(self, split: Split) -> NDArray[np.bool_]:
         """Mask of the rows of a split, ``(N,) bool``."""
         if split is Split.TEST:

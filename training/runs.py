@@ -83,6 +83,9 @@ def open_run_folder(folder: Path, asked: dict[str, Any], resume: bool) -> None:
             f"{folder} is not a run to resume (no {SETTINGS} that can be read)",
             "name the folder of an unfinished run, or leave --resume out",
         ) from error
+    if "votes" in asked:
+        # A run that was begun before votes were noted is taken at its word.
+        begun.setdefault("votes", asked["votes"])
     for name in sorted(begun.keys() | asked.keys()):
         if begun.get(name) != asked.get(name):
             raise AffectlineError(

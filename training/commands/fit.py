@@ -128,6 +128,7 @@ def fit(
         runs.check_weights(backbone_weights)
         faces = read(data, progress, size=image_size, votes=votes)
         asked = {"recipe": recipe.value, **chosen, "data": faces.sha256}
+        asked["votes"] = faces.votes_sha256
         if model:
             asked["start"] = model.model_id
         worker = strategy is StrategyName.MULTI_WORKER

@@ -122,6 +122,14 @@ def test_fingerprint_sees_a_changed_label(tmp_path: Path) -> None:
     assert dataset.load(write(tmp_path, f"4,{FACE},Training")).sha256 != first
 
 
+def test_fingerprint_of_votes(tmp_path: Path) -> None:
+    faces = dataset.load(write(tmp_path, f"3,{FACE},Training"))
+    assert faces.votes_sha256 == "none"
+    told = [replace(faces, votes=np.eye(7, dtype=np.float32)[[label]]) for label in (3, 4)]
+    assert told[0].votes_sha256 != told[1].votes_sha256
+    assert told[0].sha256 == faces.sha256
+
+
 def test_unusual_spacing_is_still_read(tmp_path: Path) -> None:
     plain = dataset.load(write(tmp_path, f"3,{FACE},Training")).pixels
     spaced = dataset.load(write(tmp_path, f"3, {FACE.replace(' ', '  ')} ,Training")).pixels

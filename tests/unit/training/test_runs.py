@@ -75,6 +75,16 @@ def test_a_run_is_gone_on_with_only_for_the_same(tmp_path: Path) -> None:
         runs.open_run_folder(folder, ASKED, resume=False)
 
 
+def test_a_run_is_gone_on_with_only_with_its_votes(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    runs.open_run_folder(folder, {**ASKED, "votes": "1f3a"}, resume=False)
+    with pytest.raises(AffectlineError, match="was begun with votes 1f3a, not none"):
+        runs.open_run_folder(folder, {**ASKED, "votes": "none"}, resume=True)
+    older = tmp_path / "older"
+    runs.open_run_folder(older, ASKED, resume=False)
+    runs.open_run_folder(older, {**ASKED, "votes": "1f3a"}, resume=True)
+
+
 def test_a_run_that_never_began_leaves_no_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     runs.open_run_folder(folder, ASKED, resume=False)
