@@ -210,20 +210,39 @@ class Log:
     def __init__(self, folder: Path, done: int) -> None:
         self._file = folder / HISTORY
         names = [field.name for field in fields(Passed)]
-        lines = self._file.read_text().splitlines() if self._file.exists() else []
-        kept = [line for line in lines[1:] if int(line.split(",")[0]) <= done]
-        self._file.write_text("\n".join([",".join(names), *kept]) + "\n")
-        self._events = tf.summary.create_file_writer(str(folder / TENSORBOARD))
+        with self._written():
+            rows = [line.split(",") for line in self._lines()[1:]]
+            # A disk that was full may have cut the last line off.
+            kept = [row for row in rows if len(row) == len(names) and int(row[0]) <= done]
+            partial = self._file.with_suffix(".partial")
+            partial.write_text("".join(",".join(row) + "\n" for row in (names, *kept)))
+            partial.replace(self._file)
+            self._events = tf.summary.create_file_writer(str(folder / TENSORBOARD))
 
     def add(self, passed: Passed) -> None:
         """Write a line."""
-        with self._file.open("a", newline="") as stream:
-            csv.writer(stream).writerow(f"{value:.6g}" for value in astuple(passed))
-        with self._events.as_default(step=passed.epoch):
-            for name, value in asdict(passed).items():
-                if name != "epoch":
-                    tf.summary.scalar(name, value)
-        self._events.flush()
+        with self._written():
+            with self._file.open("a", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                writer.writerow(f"{value:.6g}" for value in astuple(passed))
+            with self._events.as_default(step=passed.epoch):
+                for name, value in asdict(passed).items():
+                    if name != "epoch":
+                        tf.summary.scalar(name, value)
+            self._events.flush()
+
+    def _lines(self) -> list[str]:
+        return self._file.read_text().splitlines() if self._file.exists() else []
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except (tf.errors.OpError, OSError) as error:
+            raise AffectlineError(
+                f"cannot write the log {self._file} ({_first_line(error)})",
+                "make room and go on with --resume from the last whole epoch",
+            ) from error
 
 
 def choose_share(trainer: Trainer, public: Faces) -> tuple[float, Network]:

@@ -1,3 +1,5 @@
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -232,6 +234,34 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
         strong.checkpoints(place(0.0, 0), tmp_path, first=True),
     ):
         pass
+
+
+def test_a_full_disk_leaves_the_log_and_says_so(small_disk: Path) -> None:
+    passed = [strong.Passed(epoch, 2.0, 0.5, 0.6, 0.55, 1.2, 9.0) for epoch in (1, 2, 3)]
+    log = strong.Log(small_disk, 0)
+    log.add(passed[0])
+    with contextlib.suppress(OSError), (small_disk / "other").open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+    more = (replace(passed[1], epoch=epoch) for epoch in range(2, 1000))
+    with pytest.raises(AffectlineError, match=r"cannot write the log .*history\.csv"):
+        list(map(log.add, more))
+    with pytest.raises(AffectlineError, match="cannot write the log"):
+        strong.Log(small_disk, 1)
+    assert (small_disk / "history.csv").read_text().splitlines()[1].startswith("1,2,0.5,")
+    (small_disk / "other").unlink()
+    strong.Log(small_disk, 1).add(passed[1])
+    lines = (small_disk / "history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2"]
+
+
+def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
+    for epoch in range(1, 11):
+        strong.Log(tmp_path, epoch - 1).add(strong.Passed(epoch, 2.0, 0.5, 0.6, 0.5, 1.2, 9.0))
+    with (tmp_path / "history.csv").open("a") as stream:
+        stream.write("1")  # of 11
+    strong.Log(tmp_path, 10)
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 11
 
 
 def test_epochs_that_are_run_again_are_logged_once(tmp_path: Path) -> None:
