@@ -36,6 +36,15 @@ def main() -> None:
     except AffectlineError as error:
         notes.print(f"affectline-train: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
+    except OSError as error:
+        # What no command saw coming: a disk that is full, a folder that may not be written.
+        where = f" {error.filename}" if error.filename else ""
+        reason = error.strerror or str(error)
+        text = (
+            f"affectline-train: cannot read or write{where} ({reason}): make room or name another"
+        )
+        notes.print(text, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import AffectlineError
 from common.labels import LABELS
 from training.dataset import Faces
 from training.metrics import accuracy
@@ -40,10 +43,14 @@ def finish(
 
     Returns:
         What ``run.json`` holds: how the run came to be, with names of files, never their places.
+
+    Raises:
+        AffectlineError: They cannot be written; ``run.json`` is missing then.
     """
-    model.save(folder / MODEL_FILE)
-    model.export(folder / SAVED_MODEL, format="tf_saved_model", verbose=False)
-    np.save(folder / LOGITS_FILE, logits)
+    with _written(folder):
+        model.save(folder / MODEL_FILE)
+        model.export(folder / SAVED_MODEL, format="tf_saved_model", verbose=False)
+        np.save(folder / LOGITS_FILE, logits)
     splits = {split: faces.rows(split) for split in Split}
     splits = {split: rows for split, rows in splits.items() if rows.any()}
     run = {
@@ -65,5 +72,21 @@ def finish(
             **{name: version(name) for name in ("tensorflow", "keras", "numpy", "pandas")},
         },
     }
-    (folder / RUN_FILE).write_text(json.dumps(run, indent=2) + "\n")
+    with _written(folder):
+        # Under another name first: a run with this file is taken for finished.
+        partial = folder / f".{RUN_FILE}"
+        partial.write_text(json.dumps(run, indent=2) + "\n")
+        partial.replace(folder / RUN_FILE)
     return run
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # Keras, h5py and TensorFlow each tell a full disk in their own way
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise AffectlineError(
+            f"cannot write the finished model to {folder} ({reason})",
+            "make room; a strong run then goes on with --resume, one of the paper's begins anew",
+        ) from error

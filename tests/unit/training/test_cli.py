@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +97,21 @@ def test_ctrl_c_is_one_line_and_exit_code_130(
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, "fit", "--data", "faces.csv") == 130
     assert capsys.readouterr().err.strip().splitlines()[-1] == "affectline-train: interrupted"
+
+
+def test_a_full_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def full(path: Path, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "features.npy")
+
+    monkeypatch.setattr(dataset, "load", full)
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "fit", "--data", "faces.csv") == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith(
+        "affectline-train: cannot read or write features.npy (No space left on device)"
+    )
 
 
 def test_the_table_shows_what_is_unknown_as_a_dash() -> None:
