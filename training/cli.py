@@ -1,5 +1,6 @@
 """The command ``affectline-train``."""
 
+import errno
 import os
 import sys
 
@@ -39,11 +40,9 @@ def main() -> None:
     except OSError as error:
         # What no command saw coming: a disk that is full, a folder that may not be written.
         where = f" {error.filename}" if error.filename else ""
-        reason = error.strerror or str(error)
-        text = (
-            f"affectline-train: cannot read or write{where} ({reason}): make room or name another"
-        )
-        notes.print(text, markup=False, highlight=False, soft_wrap=True)
+        remedy = "make room" if error.errno == errno.ENOSPC else "name another place"
+        text = f"cannot read or write{where} ({error.strerror or error}): {remedy}"
+        notes.print(f"affectline-train: {text}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -42,8 +42,11 @@ def extract_features(
     cache.mkdir(parents=True, exist_ok=True)
     # Under another name first: an interrupted write must never look like a finished one.
     partial = file.with_suffix(f".{os.getpid()}.npy")
-    np.save(partial, features)
-    partial.replace(file)
+    try:
+        np.save(partial, features)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
     return features
 
 

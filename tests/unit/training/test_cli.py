@@ -110,7 +110,7 @@ def test_a_full_disk_is_one_line(
     assert run(monkeypatch, "fit", "--data", "faces.csv") == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith(
-        "affectline-train: cannot read or write features.npy (No space left on device)"
+        "affectline-train: cannot read or write features.npy (No space left on device): make room"
     )
 
 
