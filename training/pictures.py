@@ -117,7 +117,8 @@ def reliability_diagram(bins: Sequence[dict[str, Any]], ink: Ink) -> bytes:
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylabel("share that is right")
-    axes.legend(loc="upper left", frameon=False, labelcolor=ink.text)
+    frame: dict[str, Any] = {"facecolor": ink.paper, "edgecolor": "none", "framealpha": 0.8}
+    axes.legend(loc="upper left", labelcolor=ink.text, **frame)
     below.bar(edges, [entry["rows"] for entry in used], widths, **style)
     below.set_ylabel("faces")
     below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -13,7 +13,7 @@ from common.images import prepare, to_three_channels
 from tests.conftest import SHARED
 from tests.integration.conftest import WEIGHTS, Train
 from training import dataset
-from training.evaluate import open_served
+from training.evaluate import LiteRtModel, open_served
 from training.metrics import softmax
 from training.model import build_backbone
 from training.splits import Split
@@ -59,7 +59,7 @@ def test_the_manifest_tells_no_places(trained: Path) -> None:
     assert WEIGHTS.name in manifest
 
 
-def test_int8_and_both_references_agree_on_held_out_faces(trained: Path, some_faces: Path) -> None:
+def test_int8_and_all_references_agree_on_held_out_faces(trained: Path, some_faces: Path) -> None:
     opened = artifact.load(trained / "model")
     held_out = dataset.load(some_faces).only(Split.PRIVATE_TEST)
     with Progress(disable=True) as progress:
@@ -71,6 +71,9 @@ def test_int8_and_both_references_agree_on_held_out_faces(trained: Path, some_fa
     logits = np.asarray(model(pictures))
     graph = keras.layers.TFSMLayer(opened.verified("saved_model"), call_endpoint="serve")
     assert np.asarray(graph(pictures)) == pytest.approx(logits, abs=1e-3)
+    with Progress(disable=True) as progress:
+        plain = LiteRtModel(opened.verified("litert-float32"), opened.manifest.preprocessing)
+        assert plain.run(held_out.pixels, progress) == pytest.approx(logits, abs=1e-3)
     reference = softmax(logits, opened.manifest.temperature)
     assert np.abs(served - reference).max() < TOLERANCE
 

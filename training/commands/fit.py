@@ -76,7 +76,9 @@ def fit(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=1e-7, max=1.0, show_default="strong 0.05, with --start 0.015, paper 0.002"),
+        typer.Option(
+            min=1e-7, max=1.0, show_default="strong 0.05, with --start 0.015, paper 0.002"
+        ),
     ] = None,
     preprocessing: Annotated[
         Pixels | None,

@@ -10,6 +10,9 @@ import pytest
 from common import artifact
 from common.artifact import DEFAULT_MODEL, MANIFEST, Artifact, Manifest, to_probabilities
 from common.errors import AffectlineError
+from common.labels import LABELS
+
+CARD = (DEFAULT_MODEL / "MODEL_CARD.md").read_text()
 
 
 @pytest.fixture
@@ -26,6 +29,33 @@ def test_the_default_artifact_is_sound() -> None:
     assert loaded.manifest.metrics
     assert loaded.manifest.training
     assert "/" not in json.dumps(loaded.manifest.training).replace("\\/", "").replace("://", "")
+
+
+def test_the_default_model_loses_little_by_int8_and_is_calibrated() -> None:
+    metrics = artifact.load().manifest.metrics
+    served, plain = (metrics[kind]["PrivateTest"] for kind in ("litert-int8", "float32"))
+    assert served["accuracy"] >= 0.7
+    assert served["accuracy"] >= plain["accuracy"] - 0.005
+    assert served["calibration_error"] <= 0.05
+
+
+def test_the_default_model_s_card_shows_the_manifest_s_figures() -> None:
+    for split, figures in artifact.load().manifest.metrics["litert-int8"].items():
+        row = next(line for line in CARD.splitlines() if line.startswith(f"| {split} |"))
+        assert f"| {figures['accuracy']:.2%} | {figures['calibration_error']:.2%} |" in row
+    assert all(f"\n| {label} | " in CARD for label in LABELS)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("* Recipe: strong", "* Data: 28709 Training", "expected calibration error over 15 bins"),
+        *("It reads expressions, not feelings", "the skin of the people in it"),
+        *("Regulation (EU) 2024/1689", "Not at work", "## Licences", "FER2013: research use"),
+    ],
+)
+def test_the_default_model_s_card_says_what_it_must(said: str) -> None:
+    assert said in CARD
 
 
 def test_a_changed_byte_is_noticed(copied: Path) -> None:
