@@ -1,6 +1,7 @@
 """Labelled faces as arrays: FER2013's CSV file, or a folder of pictures."""
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -233,7 +234,10 @@ def _parse_pixels(text: str) -> tuple[NDArray[np.int64], list[Wrong]]:
     """Pixels ``(2304,)`` and nothing wrong, or the other way round."""
     remedy = f"a face is {PIXELS} whole numbers from 0 to 255, separated by spaces"
     try:
-        values = np.fromstring(text, dtype=np.int64, sep=" ")
+        # Older NumPy only warns of what follows the last number, and leaves it out.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)
+            values = np.fromstring(text, dtype=np.int64, sep=" ")
     except (ValueError, DeprecationWarning):
         values = np.empty(0, dtype=np.int64)
     if values.size == PIXELS and values.min() >= 0 and values.max() <= 255:

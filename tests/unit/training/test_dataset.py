@@ -156,6 +156,8 @@ def test_the_first_bad_row_is_refused_with_a_hint_at_the_check(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
+        (f"3,{FACE} x,Training", "row 2 has 2305 pixels, not 2304"),
+        (f"3,{FACE}.5,Training", "row 2 has the pixel value '255.5'"),
         (f"3,{FACE[2:]},Training", "row 2 has 2303 pixels, not 2304"),
         ("3,,Training", "row 2 has 0 pixels, not 2304"),
         (f"3,{'255 ' * 224 * 224},Training", "row 2 has 50176 pixels, not 2304"),
