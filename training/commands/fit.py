@@ -209,8 +209,10 @@ def train_strong(
 ) -> dict[str, Any] | None:
     """The strong recipe."""
     # Workers have to be joined before anything else is done with TensorFlow.
+    waiting = progress.add_task("Waiting for the other workers", total=None, visible=worker)
     with quiet():
         strategy = join() if worker else None
+        progress.remove_task(waiting)
         from training import strong
         from training.recipe import GOING_ON, Recipe
     recipe = Recipe(**(GOING_ON | chosen if start else chosen))
