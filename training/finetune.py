@@ -28,6 +28,7 @@ MOMENTUM: Final = 0.9
 FOLLOWED: Final = 8
 """Steps after which the average of the weights is brought up to date; each time costs as much as a
 picture or two."""
+LOW: Final = ("block1", "block2")
 SETTLED: Final = 1024
 """Training faces on which the moments of the averaged weights are measured after an epoch."""
 
@@ -153,9 +154,8 @@ class Trainer:
         return 0 if epoch < recipe.warm_epochs + recipe.low_epochs else self._low()
 
     def _low(self) -> int:
-        """How many variables the first blocks have."""
-        blocks = tuple(f"block{1 + index}" for index in range(self.recipe.low_blocks))
-        low = (layer for layer in self.network.backbone.layers if layer.name.startswith(blocks))
+        """How many variables the first two blocks have."""
+        low = (layer for layer in self.network.backbone.layers if layer.name.startswith(LOW))
         return sum(len(layer.trainable_variables) for layer in low)
 
     def _compiled(self, whole: bool, first: int) -> Any:

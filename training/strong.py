@@ -91,7 +91,8 @@ def fit(
     if not first:
         return None
     public = faces.only(Split.PUBLIC_TEST)
-    share, network = choose_share(trainer, public) if start else (0.0, trainer.average)
+    learnt = recipe.epochs > recipe.warm_epochs  # else the convolutions are those of the start
+    share, network = choose_share(trainer, public) if start and learnt else (0.0, trainer.average)
     votes = choose_blend(network, public) if faces.votes.any() else 0.0
     model = serve(network, recipe.image_size, votes)
     layers = network.last_layers()

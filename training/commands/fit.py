@@ -69,16 +69,14 @@ def fit(
         int, typer.Option(min=32, max=512, help="Side in pixels of the faces the model will want.")
     ] = 48,
     epochs: Annotated[
-        int | None, typer.Option(min=1, show_default="strong 60, with --start 12, paper 500")
+        int | None, typer.Option(min=1, show_default="strong 60, with --start 40, paper 500")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="strong 128, paper 32")
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(
-            min=1e-7, max=1.0, show_default="strong 0.05, with --start 0.015, paper 0.002"
-        ),
+        typer.Option(min=1e-7, max=1.0, show_default="strong 0.05, with --start 0.02, paper 0.002"),
     ] = None,
     preprocessing: Annotated[
         Pixels | None,
