@@ -33,7 +33,7 @@ int8 arithmetic inside.
 * Settings: {settings}.
 * Data: {rows}. {votes}Learnt from the training rows alone; whatever was chosen was chosen on the
   public test rows; the private test rows were only measured.
-* Start: {start}.
+* Start: {start}.{second_learnt}
 * int8 after training; temperature {temperature:.3g}, fitted on the public test rows
   (Guo et al. 2017).
 
@@ -47,6 +47,7 @@ Of the int8 file, as it is served, at its temperature:
 
 FER+ is the share of answers that most of ten voters gave, on the faces where one of the seven got
 the most votes; votes is that share when it is asked for votes (`--answer votes`). {second}
+The Test rows are the PublicTest and the PrivateTest rows together.
 The calibration error is the expected calibration error over 15 bins: how far the confidence is from
 the share of right answers, on average.
 {twins}
@@ -137,6 +138,9 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: Faces) -> str:
         else "VGG16's ImageNet weights",
         votes="FER+ votes beside the labels. " if made["data"].get("votes") else "",
         temperature=manifest.temperature,
+        second_learnt=f"\n* {made['second_answer'][0].upper() + made['second_answer'][1:]}."
+        if "second_answer" in made
+        else "",
         second=SECOND.format(manifest.votes_temperature) if manifest.votes_temperature else "",
         splits="\n".join(_split_row(manifest, split, faces) for split in Split),
         twins=_twins(logits[rows], faces, measured),

@@ -12,6 +12,7 @@ from training.commands.evaluate import evaluate
 from training.commands.export import export
 from training.commands.fit import fit
 from training.commands.reproduce import reproduce
+from training.commands.second import second_answer
 from training.console import notes
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.command()(fit)
 app.command()(reproduce)
 app.command()(evaluate)
 app.command()(export)
+app.command("second-answer")(second_answer)
 app.add_typer(data, name="data")
 
 

@@ -68,6 +68,7 @@ def load_run(folder: Path, faces: Faces) -> Run:
     check_run_folder(folder)
     try:
         record = json.loads((folder / RUN_FILE).read_text())
+        digest = record["data"]["sha256"]
         logits = np.load(folder / LOGITS_FILE)
         model = keras.models.load_model(folder / MODEL_FILE, compile=False)
         layers = folder / LAST_LAYERS
@@ -75,12 +76,12 @@ def load_run(folder: Path, faces: Faces) -> Run:
             ending = answer_twice(model, np.load(layers), record["settings"]["votes_weight"])
         else:
             ending = cut_softmax(model)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise AffectlineError(
-            f"the run {folder} is damaged ({str(error).splitlines()[0]})",
+            f"the run {folder} is damaged ({(str(error).splitlines() or ['?'])[0]})",
             "train again with affectline-train fit",
         ) from error
-    if record["data"]["sha256"] != faces.sha256:
+    if digest != faces.sha256:
         raise AffectlineError(
             f"the run {folder} was trained on other data than --data holds",
             "name the same file as for fit, so that training and test rows stay apart",
@@ -190,9 +191,15 @@ def export(
         manifest = describe(run, faces, int8_logits, name, files, people)
         (folder / CARD_FILE).write_text(card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        old = Path(made) / "old"
         if out.exists():
-            out.rename(Path(made) / "old")
-        folder.rename(out)
+            out.rename(old)
+        try:
+            folder.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
     return manifest
 
 

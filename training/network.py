@@ -1,6 +1,6 @@
 """The network of the strong recipe: VGG16's thirteen convolutions with one pooling fewer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -192,21 +192,29 @@ def serve(network: Network, size: int, votes: float) -> Any:
     Returns:
         Keras model from ``(N, size, size, 3) float32`` to probabilities ``(N, 7)``.
     """
+    layers = (each for each in network.backbone.layers if isinstance(each, Convolution))
+    convolutions = {layer.name: _fold(network.backbone, layer.name) for layer in layers}
+    dense = {f"dense{index}": _fold(network.head, f"dense{index}") for index in range(len(HIDDEN))}
+    return assemble(size, {**convolutions, **dense, "logits": blend(network.last_layers(), votes)})
+
+
+def assemble(size: int, weights: Mapping[str, Sequence[Any]]) -> Any:
+    """The float32 model that is served, of kernels and biases by layer; as ``serve`` tells."""
     entry = keras.Input((size, size, 3), name="pictures")
     tensor = entry
     for layer in load_vgg16(None, input_shape=(size, size, 3)).layers[1:]:
         if layer.name not in LEFT_OUT:
             tensor = layer(tensor)
         if "conv" in layer.name:
-            layer.set_weights(_fold(network.backbone, layer.name))
+            layer.set_weights(weights[layer.name])
     tensor = keras.layers.GlobalAveragePooling2D(name="average")(tensor)
     for index, units in enumerate(HIDDEN):
         dense = keras.layers.Dense(units, "relu", name=f"dense{index}")
         tensor = dense(tensor)
-        dense.set_weights(_fold(network.head, dense.name))
+        dense.set_weights(weights[dense.name])
     logits = keras.layers.Dense(len(LABELS), name="logits")
     tensor = keras.layers.Softmax(name="probabilities")(logits(tensor))
-    logits.set_weights(blend(network.last_layers(), votes))
+    logits.set_weights(weights["logits"])
     return keras.Model(entry, tensor, name="affectline")
 
 

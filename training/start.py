@@ -1,4 +1,4 @@
-"""Convolutions that were trained before, to go on from instead of ImageNet's."""
+"""Layers that were trained before, read from the served file."""
 
 import re
 from typing import Final
@@ -11,15 +11,26 @@ from common.artifact import Artifact
 from common.errors import AffectlineError
 from training.quiet import quiet
 
-NAME: Final = re.compile(r"block\d_conv\d")
+NAME: Final = re.compile(r"(?<=/)(?:block\d_conv\d|dense\d|logits)")
 COUNT: Final = 13
 
-Convolutions = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Kernel and bias by the name of a layer, in their order."""
+Convolutions = Weights
 """Kernel ``(3, 3, I, O)`` and bias ``(O,)`` by the name of VGG16's layer, in their order."""
 
 
 def convolutions(artifact: Artifact) -> Convolutions:
-    """Read VGG16's convolutions from the int8 file of an artifact.
+    """VGG16's convolutions in the int8 file of an artifact.
+
+    Raises:
+        AffectlineError: The artifact has no int8 file, or another network in it.
+    """
+    return {name: pair for name, pair in weights(artifact).items() if name.startswith("block")}
+
+
+def weights(artifact: Artifact) -> Weights:
+    """Read all layers from the int8 file of an artifact.
 
     Each number comes back to within half a step of its channel's scale: 0.4 % of the channel's
     largest. Training goes on from there as it would from the numbers before they were rounded.
@@ -38,16 +49,19 @@ def convolutions(artifact: Artifact) -> Convolutions:
         found = NAME.search(tensor["name"])
         scales = tensor["quantization_parameters"]["scales"]
         # What has a scale for each channel is a constant; activations have one for all.
-        if not found or scales.size == 1:
+        if not found or scales.size <= 1:
             continue
         values = interpreter.get_tensor(tensor["index"]).astype(np.float32)
         if values.ndim == 4:
             kernels[found[0]] = np.transpose(values * scales[:, None, None, None], (1, 2, 3, 0))
+        elif values.ndim == 2:
+            kernels[found[0]] = (values * scales[:, None]).T
         else:
             biases[found[0]] = values * scales
-    if not len(kernels) == len(biases) == COUNT:
+    known = sum(name.startswith("block") for name in kernels)
+    if kernels.keys() != biases.keys() or known != COUNT:
         raise AffectlineError(
-            f"model {artifact.folder} has {len(kernels)} of VGG16's {COUNT} convolutions",
+            f"model {artifact.folder} has {known} of VGG16's {COUNT} convolutions",
             "start from an artifact of affectline-train export",
         )
     return {name: (kernels[name], biases[name]) for name in sorted(kernels)}

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from common.artifact import LEAST
 from common.labels import LABELS
 
 PENALTY: Final = 1e-4
@@ -46,18 +47,25 @@ def expected(emotions: NDArray[np.int64], votes: NDArray[np.float32]) -> NDArray
     """
     given = np.concatenate([votes, np.sqrt(votes), np.ones((len(votes), 1))], axis=1)
     given = given.astype(np.float64)
-    wanted = np.eye(len(LABELS))[emotions]
+    return _softmax(given @ regress(given, np.eye(len(LABELS))[emotions]))
+
+
+def regress(given: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Multinomial logistic regression: weights ``(K, 7)`` from ``(N, K)`` to shares ``(N, 7)``.
+
+    Rows of ``wanted`` sum to 1; the loss is their cross-entropy, and `PENALTY`.
+    """
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = flat.reshape(given.shape[1], len(LABELS))
         shares = _softmax(given @ weights)
-        fit = -float(np.log((shares * wanted).sum(axis=1)).mean())
+        fit = -float((wanted * np.log(np.maximum(shares, LEAST))).sum(axis=1).mean())
         slope = given.T @ (shares - wanted) / len(wanted) + 2 * PENALTY * weights
         return fit + PENALTY * float((weights**2).sum()), slope.ravel()
 
     begin = np.zeros(given.shape[1] * len(LABELS))
     found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 200})
-    return _softmax(given @ found.x.reshape(given.shape[1], len(LABELS)))
+    return np.asarray(found.x.reshape(given.shape[1], len(LABELS)))
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -84,3 +84,15 @@ def test_the_look_up_table_is_the_preprocessing() -> None:
     scale, zero = details["quantization"]
     restored = (table[faces].astype(np.float32) - zero) * scale
     assert np.abs(restored - expected).max() <= scale  # a rounding step and the clipped ends
+
+
+def test_asked_for_votes_it_gives_the_model_s_other_answer(classifier: Classifier) -> None:
+    stage = Classifier(ClassifierSettings(answer="votes"))
+    stage.around = Surroundings("classifier/1", "lossless")
+    stage.setup()
+    question = packet(3)
+    labels, votes = answer(classifier, question), answer(stage, question)
+    assert votes.model == f"{labels.model}+votes"
+    for one, other in zip(labels.distributions, votes.distributions, strict=True):
+        assert sum(other) == pytest.approx(1, abs=1e-5)
+        assert one != other

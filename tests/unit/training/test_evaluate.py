@@ -2,12 +2,15 @@
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.progress import Progress
 
 from common import artifact
+from common.artifact import Artifact, ModelFile
+from common.errors import AffectlineError
 from common.images import to_square
 from common.labels import LABELS
 from services import classifier
@@ -30,8 +33,17 @@ def test_the_measured_file_answers_as_the_classifier_does(progress: Progress) ->
     measured = evaluate.open_served(opened).run(faces, progress)
     served = classifier.open_model(opened, "litert")
     answers = np.concatenate([served.predict(faces[:32]), served.predict(faces[32:])])
-    assert measured.shape == (70, 7)
+    assert measured.shape == (70, 14)
     assert np.array_equal(measured, answers)
+
+
+def test_a_file_that_is_no_model_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes(b"TFL3 but nothing else")
+    digest = artifact.checksum(tmp_path / "model.tflite")
+    files = {"litert-int8": ModelFile(path="model.tflite", sha256=digest)}
+    manifest = artifact.load().manifest.model_copy(update={"files": files})
+    with pytest.raises(AffectlineError, match="is no LiteRT model that can be read"):
+        evaluate.open_served(Artifact(tmp_path, manifest))
 
 
 def test_faces_of_another_size_are_scaled_to_the_model_s(progress: Progress) -> None:
