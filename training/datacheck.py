@@ -142,13 +142,16 @@ def _lines(path: Path, tick: Tick) -> Iterator[list[str]]:
         size = max(1, path.stat().st_size)
         content = _unpack(raw, path.suffix.lower())
         # Python's own limit, 131,072, would end the reading at a row of 224x224 pixels.
-        csv.field_size_limit(LONGEST)
-        with io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="") as text:
-            for number, fields in enumerate(csv.reader(text)):
-                if number % TICKS == 0:
-                    tick(raw.tell() / size)
-                if len(fields) > 1 or any(field.strip() for field in fields):
-                    yield fields
+        before = csv.field_size_limit(LONGEST)
+        try:
+            with io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="") as text:
+                for number, fields in enumerate(csv.reader(text)):
+                    if number % TICKS == 0:
+                        tick(raw.tell() / size)
+                    if len(fields) > 1 or any(field.strip() for field in fields):
+                        yield fields
+        finally:  # the limit is the whole program's
+            csv.field_size_limit(before)
 
 
 def _unpack(raw: IO[bytes], suffix: str) -> Any:
