@@ -182,7 +182,9 @@ class Session:
             self._step(f"start {i}")
             recording = self.fast(only_first=True)
             heard.append(recording.first_s)
-            reported.append(recording.summary["first_emotion_s"])
+            # It is stopped as soon as we hear one; now and then it has not heard that itself.
+            if (own := recording.summary["first_emotion_s"]) is not None:
+                reported.append(own)
         return FirstEmotion(heard=Spread.of(heard), reported=Spread.of(reported))
 
 
