@@ -118,7 +118,7 @@ class Player(Stage):
         return raw and topic.startswith(self._settings.topics or ("",))
 
     def newly_ready(self, services: set[str]) -> Iterable[Packet]:
-        return [p for stream in self._streams.values() for p in stream.again()]
+        return [p for stream in self._streams.values() for p in stream.for_newcomers(services)]
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         message = packet.message

@@ -110,9 +110,9 @@ class ReplayStream:
             return ()
         return self._window.answered(message.seq, monotonic_ns())
 
-    def again(self) -> list[Packet]:
-        """What a consumer that has come back must get again."""
-        return self._window.all(monotonic_ns())
+    def for_newcomers(self, services: set[str]) -> list[Packet]:
+        """What consumers that have come back must get again."""
+        return self._window.for_newcomers(services, monotonic_ns())
 
     def due(self) -> Iterator[Packet]:
         """What must be said again, because nobody has answered."""

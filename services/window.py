@@ -53,8 +53,14 @@ class Window:
         self._progress_at = now
         return self._again(list(self._frames), now)
 
-    def all(self, now: int) -> list[Packet]:
-        """Everything unanswered, for consumers that have just come."""
+    def for_newcomers(self, services: set[str], now: int) -> list[Packet]:
+        """Everything unanswered, for consumers that have just come.
+
+        Classifiers take no frames: the detector asks them again itself. For them nothing is sent
+        again, or whoever listens would hear answers twice whenever one of several starts late.
+        """
+        if all(name.startswith("classifier") for name in services):
+            return []
         self._sent_at = dict.fromkeys(self._frames, now)
         return list(self._frames.values())
 

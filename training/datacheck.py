@@ -141,17 +141,29 @@ def _lines(path: Path, tick: Tick) -> Iterator[list[str]]:
     with path.open("rb") as raw:
         size = max(1, path.stat().st_size)
         content = _unpack(raw, path.suffix.lower())
-        # Python's own limit, 131,072, would end the reading at a row of 224x224 pixels.
+        with io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="") as text:
+            for number, fields in enumerate(_parsed(csv.reader(text))):
+                if number % TICKS == 0:
+                    tick(raw.tell() / size)
+                if len(fields) > 1 or any(field.strip() for field in fields):
+                    yield fields
+
+
+def _parsed(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Rows with fields up to `LONGEST`; Python's own limit ends the reading at 131,072 signs.
+
+    The limit is the whole program's, so it is raised for a row at a time: nobody else ever runs
+    with it, however long this generator lives.
+    """
+    while True:
         before = csv.field_size_limit(LONGEST)
         try:
-            with io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="") as text:
-                for number, fields in enumerate(csv.reader(text)):
-                    if number % TICKS == 0:
-                        tick(raw.tell() / size)
-                    if len(fields) > 1 or any(field.strip() for field in fields):
-                        yield fields
-        finally:  # the limit is the whole program's
+            fields = next(reader)
+        except StopIteration:
+            return
+        finally:
             csv.field_size_limit(before)
+        yield fields
 
 
 def _unpack(raw: IO[bytes], suffix: str) -> Any:

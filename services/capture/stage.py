@@ -84,7 +84,7 @@ class Capture(Stage):
             self._window.changed.notify_all()
         if not self._lossless:
             return ()
-        return self._resend(self._window.all(monotonic_ns()))
+        return self._resend(self._window.for_newcomers(services, monotonic_ns()))
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         message = packet.message

@@ -1,4 +1,5 @@
 import bz2
+import csv
 import gzip
 import io
 import lzma
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from common.errors import AffectlineError
 from training import dataset
+from training.datacheck import records
 from training.splits import Split
 
 FACE = " ".join(str(value % 256) for value in range(2304))
@@ -151,6 +153,17 @@ def test_the_first_bad_row_is_refused_with_a_hint_at_the_check(tmp_path: Path) -
     file = write(tmp_path, f"3,{FACE},Training", f"3,{FACE},Test", f"7,{FACE},Training")
     with pytest.raises(AffectlineError, match=r"^row 2 .*affectline-train data check .*faces.csv"):
         dataset.load(file)
+
+
+def test_readings_that_are_left_open_leave_the_limit_of_others_alone(tmp_path: Path) -> None:
+    file = write(tmp_path, *3 * [f"3,{FACE},Training"])
+    before = csv.field_size_limit()
+    first, second = (records(file, ["emotion"], pytest.fail) for _ in range(2))
+    next(first), next(second)
+    assert csv.field_size_limit() == before
+    first.close()
+    second.close()
+    assert csv.field_size_limit() == before
 
 
 @pytest.mark.parametrize(

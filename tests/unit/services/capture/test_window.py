@@ -38,4 +38,10 @@ def test_silence_brings_everything_again() -> None:
 def test_a_consumer_that_comes_back_gets_all() -> None:
     window, packets = filled(3)
     window.answered(1, now=1)
-    assert window.all(now=2) == [packets[0], packets[2]]
+    assert window.for_newcomers({"sink", "classifier/1"}, now=2) == [packets[0], packets[2]]
+
+
+def test_a_classifier_that_comes_late_repeats_nothing() -> None:
+    window, packets = filled(2)
+    assert window.for_newcomers({"classifier/2", "classifier/3"}, now=1) == []
+    assert window.stuck(now=STUCK_NS) == packets, "and puts nothing off"
