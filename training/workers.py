@@ -1,10 +1,17 @@
 """Training on several machines."""
 
+import contextlib
 import json
 import os
-from typing import Any
+import socket
+import time
+from typing import Any, Final
 
 from common.errors import AffectlineError
+
+PATIENCE_S: Final = 600.0
+"""How long the others wait for the first worker, which reads the same data as they."""
+ASK_AGAIN_S: Final = 0.5
 
 
 def place() -> int:
@@ -13,6 +20,11 @@ def place() -> int:
     Raises:
         AffectlineError: ``TF_CONFIG`` is missing, or does not name workers and this one's place.
     """
+    return _workers()[1]
+
+
+def _workers() -> tuple[list[Any], int]:
+    """Addresses of all workers, and this one's index among them."""
     text = os.environ.get("TF_CONFIG", "")
     remedy = (
         'set it on every machine, such as {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
@@ -29,19 +41,44 @@ def place() -> int:
         raise AffectlineError(f"TF_CONFIG cannot be read ({error!r})", remedy) from error
     if not known:
         raise AffectlineError(f"TF_CONFIG has no worker for the task {task}", remedy)
-    return index
+    return workers, index
 
 
-def join() -> Any:
+def join(patience_s: float = PATIENCE_S) -> Any:
     """Join the workers that ``TF_CONFIG`` names, and wait until all of them are there.
+
+    Args:
+        patience_s: How long to wait for the first one, in seconds. It may have refused its run
+            folder; TensorFlow itself would wait for it an hour, deaf to every signal.
 
     Returns:
         A ``tf.distribute.MultiWorkerMirroredStrategy``.
 
     Raises:
-        AffectlineError: As ``place`` does.
+        AffectlineError: As ``place`` does, and when the first worker does not come.
     """
-    place()
+    workers, index = _workers()
+    if index:
+        _wait_for(workers[0], patience_s)
     import tensorflow as tf  # not before mistakes were told
 
     return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _wait_for(address: object, patience_s: float) -> None:
+    """Wait until somebody listens at ``host:port``.
+
+    Raises:
+        AffectlineError: Nobody does for so long, or it is no address.
+    """
+    remedy = "start it as well, and see what it says; TF_CONFIG must be alike on all machines"
+    host, _, port = str(address).rpartition(":")
+    if not (host and port.isdecimal() and int(port) < 2**16):
+        raise AffectlineError(f"TF_CONFIG's first worker {address!r} is not host:port", remedy)
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ASK_AGAIN_S).close()
+            return
+        time.sleep(ASK_AGAIN_S)
+    raise AffectlineError(f"the first worker {address} did not come in {patience_s:g} s", remedy)

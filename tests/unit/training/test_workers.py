@@ -3,7 +3,7 @@ import json
 import pytest
 
 from common.errors import AffectlineError
-from training.workers import place
+from training.workers import join, place
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,22 @@ def test_the_first_worker_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> No
         config = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
         monkeypatch.setenv("TF_CONFIG", json.dumps(config))
         assert place() == index
+
+
+@pytest.mark.parametrize(
+    ("first", "complaint"),
+    [
+        ("127.0.0.1:1", "127.0.0.1:1 did not come in 0.2 s"),
+        ("nowhere.invalid:2222", "nowhere.invalid:2222 did not come"),
+        ("host1", "first worker 'host1' is not host:port"),
+        ("host1:99999", "'host1:99999' is not host:port"),
+        (7, "first worker 7 is not host:port"),
+    ],
+)
+def test_a_first_worker_that_does_not_come_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, first: object, complaint: str
+) -> None:
+    config = {"cluster": {"worker": [first, "b:1"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    with pytest.raises(AffectlineError, match=complaint):
+        join(patience_s=0.2)
