@@ -1,7 +1,8 @@
-"""Learning curves as pictures."""
+"""Learning curves as pictures and as a table."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,3 +73,19 @@ def draw(
     band = mpl.patches.Patch(color="#f0c000", alpha=0.45, label="the paper")
     figure.legend([*handles, band], [*labels, "the paper"], loc="outside lower center", ncols=5)
     figure.savefig(file, format="svg", metadata={"Date": None})
+
+
+def tabulate(curves: Mapping[str, Sequence[Mark]], file: Path) -> None:
+    """Write every mark of every training, by its name, as a CSV file.
+
+    Args:
+        curves: By the names of the trainings.
+        file: The table; its folder is there.
+    """
+    with file.open("w", newline="") as table:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["training", *(field.name for field in fields(Mark))])
+        for name in sorted(curves):
+            for mark in curves[name]:
+                epoch, *figures = astuple(mark)
+                writer.writerow([name, epoch, *(f"{figure:.5f}" for figure in figures)])

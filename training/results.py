@@ -9,12 +9,21 @@ from typing import Final
 from common.errors import AffectlineError
 from common.images import Preprocessing
 from training.checkpoint import Mark
-from training.curves import Curve, draw
+from training.curves import Curve, draw, tabulate
 from training.reproduce import Line, Tables, Trial
-from training.results_text import DRIFT_HEAD, HEAD, LENGTHS_NOTE, SEEDS_HEAD, WHY_NOTE
+from training.results_text import (
+    DRIFT_HEAD,
+    HEAD,
+    LENGTH_LEFT,
+    LENGTHS_NOTE,
+    PIXELS_NOTE,
+    SEEDS_HEAD,
+    WHY_NOTE,
+)
 
 PAGE: Final = "results.md"
 PICTURES: Final = "results"
+CURVES: Final = "curves.csv"
 PAPER_TEST: Final = (0.461, 0.467)
 """The lowest and the highest test accuracy of the paper's tables."""
 PAPER_TRAIN: Final = 0.997
@@ -68,6 +77,7 @@ def write(page: Page, out: Path) -> Path:
     try:
         (out / PICTURES).mkdir(parents=True, exist_ok=True)
         names = _draw_all(page, out / PICTURES)
+        tabulate(page.curves, out / PICTURES / CURVES)
         text = "".join([_head(page), *_tables(page, names), _why(page), _seeds(page)])
         file.write_text(text)
     except OSError as error:
@@ -189,28 +199,44 @@ def _best(marks: Sequence[Mark]) -> Mark | None:
 
 
 def _verdict(page: Page) -> str:
-    """In a sentence for each way of preparing pixels: how far from the paper its lines end."""
+    """How far from the paper the lines end, and how much of it the preparation of pixels makes."""
     tables = page.tables
-    lines = dict.fromkeys((*tables.sizes, *tables.lengths, *tables.rates))
+    every = (*tables.sizes, *tables.lengths, *tables.rates)
+    lines = dict.fromkeys(replace(line, label="") for line in every)  # some stand in each table
+    apart = {
+        kind: {
+            line: off(mark.test_accuracy)
+            for line in lines
+            if (mark := page.mark(line.trial(kind, tables.seeds[0])))
+        }
+        for kind in tables.preprocessings
+    }
+    best, *others = tables.preprocessings
     parts = ["\n"]
-    near: list[str] = []
-    far: list[str] = []
-    for kind in tables.preprocessings:
-        marks = [page.mark(line.trial(kind, tables.seeds[0])) for line in lines]
-        apart = sorted((off(mark.test_accuracy) for mark in marks if mark), key=abs)
-        if not apart:
-            continue
-        (near if abs(apart[-1]) <= NEAR else far).append(PIXELS[kind])
-        parts.append(
-            f"* Pixels {PIXELS[kind]}: {100 * apart[0]:+.2f} (nearest line) to "
-            f"{100 * apart[-1]:+.2f} points (farthest) from the paper's range.\n"
-        )
-    if near and far:
-        parts.append(
-            f"\nThe pixels are enough to explain a difference of more than {100 * NEAR:.1f} "
-            f"points: with pixels {' or '.join(near)}, every line that was run ends nearer than "
-            "that, and nothing else differs between the columns.\n"
-        )
+    for kind, found in apart.items():
+        if found:
+            ends = sorted((100 * away for away in found.values()), key=abs)
+            parts.append(
+                f"* Pixels {PIXELS[kind]}: {ends[0]:+.2f} (nearest line) to {ends[-1]:+.2f} points "
+                f"(farthest) from the paper's range.\n"
+            )
+    far = {kind: [line for line, away in apart[kind].items() if abs(away) > NEAR] for kind in apart}
+    for kind in others:
+        same = [line for line in far[kind] if line in apart[best]]
+        if same:
+            parts.append(
+                PIXELS_NOTE.format(
+                    kind=PIXELS[kind],
+                    best=PIXELS[best],
+                    near=100 * NEAR,
+                    far=len(same),
+                    mended=sum(line not in far[best] for line in same),
+                    nearer=100 * mean(abs(apart[kind][x]) - abs(apart[best][x]) for x in same),
+                )
+            )
+    left = [f"{x.epochs:,}" for x in far[best] if x.epochs > tables.lengths[0].epochs]
+    if left:
+        parts.append(LENGTH_LEFT.format(best=PIXELS[best], epochs=", ".join(left)))
     return "".join(parts)
 
 

@@ -28,7 +28,8 @@ rows alone makes a figure uncertain by 1.2 points (95 %).
 they are in the file.
 
 In the tables: test accuracy in %, with the training accuracy in brackets, as Keras shows it (of
-each batch before it is learnt), seed {seed}.
+each batch before it is learnt), seed {seed}. Every point of every training's curve is in
+[results/curves.csv](results/curves.csv).
 """
 LENGTHS_NOTE: Final = """
 All lines of this table are one training that was looked at on its way: the learning rate is
@@ -52,6 +53,15 @@ models that Affectline ships.
 
 | change | 0 to 1 | minus means | 0 to 255 |
 | --- | --- | --- | --- |
+"""
+PIXELS_NOTE: Final = """
+Pixels {kind}: {far} lines end more than {near:.1f} points from the range. The same lines with
+pixels {best}, where nothing else differs, end {nearer:.1f} points nearer on average, and {mended}
+of them within {near:.1f}: what is done to the pixels makes that difference.
+"""
+LENGTH_LEFT: Final = """
+With pixels {best}, {epochs} epochs are left: the table of the last tenths, above, shows that the
+test rows get worse the longer the training goes on.
 """
 
 SEEDS_HEAD: Final = """

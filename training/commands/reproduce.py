@@ -91,6 +91,6 @@ def reproduce_tables(
         curves = {name: place.curve for name, place in places.items()}
         return results.write(results.Page(tables, curves, *rows), out)
 
-    if run:
-        return write(trials.run_all(wanted, material, folder, progress, write))
-    return write(trials.kept(wanted, material, folder, progress))
+    # Before hours go by as well: a place that cannot be written shows at once.
+    page = write(trials.kept(wanted, material, folder, progress))
+    return write(trials.run_all(wanted, material, folder, progress, write)) if run else page

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from rich.progress import Progress
@@ -229,9 +230,33 @@ def test_the_page_shows_what_was_run_and_what_was_not(tmp_path: Path) -> None:
     assert "| 4 | 46.1 to 46.7 (99.7) | not run | not run |" in text
     assert "in the range" in text
     for line in text.splitlines():
-        if "](results/" in line:
+        if line.startswith("!["):
             name = line.split("](")[1].rstrip(")")
             assert (tmp_path / name).read_text().startswith("<?xml")
+    table = pd.read_csv(tmp_path / "results" / "curves.csv")
+    ends = table[table["epoch"] == 2]
+    assert set(ends["training"]) == set(curves)
+    assert list(ends["test_accuracy"]) == [0.4625, 0.4625]
+
+
+def test_the_page_tells_what_the_pixels_make(tmp_path: Path) -> None:
+    def ending(epochs: int, accuracy: float) -> Mark:
+        return Mark(epochs, 1.0, 0.997, 3.0, accuracy)
+
+    batch, length = SMALL.sizes[1], SMALL.lengths[1]
+    curves = {
+        batch.trial("unit").name: (ending(2, 0.456),),
+        batch.trial("raw").name: (ending(2, 0.436),),
+        length.trial("unit").name: (ending(2, 0.461), ending(4, 0.436)),
+        length.trial("raw").name: (ending(2, 0.441), ending(4, 0.431)),
+    }
+    file = results.write(results.Page(SMALL, curves, 40, 10), tmp_path)
+    words = " ".join(file.read_text().split())
+    assert "* Pixels 0 to 255: -2.00 (nearest line) to -3.00 points" in words
+    # Of the three lines, one is too far with the better pixels as well.
+    assert "Pixels 0 to 255: 3 lines end more than 1.5 points from the range." in words
+    assert "end 1.5 points nearer on average, and 2 of them within 1.5" in words
+    assert "With pixels 0 to 1, 4 epochs are left" in words
 
 
 def test_the_page_tells_a_last_epoch_from_where_the_training_is(tmp_path: Path) -> None:
