@@ -18,6 +18,11 @@ class AffectlineError(Exception):
         return " ".join(": ".join(filter(None, (self.problem, self.remedy))).split())
 
 
+def first_line(error: BaseException) -> str:
+    """What somebody else's error says, short enough for ours; its kind if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def explain_import(error: ImportError) -> str:
     """What a package that cannot be loaded means, in one line."""
     if ".so" in str(error):

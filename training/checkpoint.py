@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from common.errors import AffectlineError
+from common.errors import AffectlineError, first_line
 from training.head import State
 
 LATEST: Final = "state.npz"
@@ -94,8 +94,9 @@ def load(folder: Path, identity: dict[str, Any]) -> tuple[Place | None, list[str
             return _read(file, identity), remarks
         # zipfile and NumPy tell damage in as many ways as these.
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            remarks.append(f"the checkpoint {file} is damaged ({reason}) and is passed over")
+            remarks.append(
+                f"the checkpoint {file} is damaged ({first_line(error)}) and is passed over"
+            )
     return None, remarks
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from common.artifact import Artifact
-from common.errors import AffectlineError
+from common.errors import AffectlineError, first_line
 from common.images import Preprocessing, prepare, to_square, to_three_channels
 from common.labels import LABELS
 from training.dataset import Faces
@@ -117,9 +117,8 @@ def open_served(artifact: Artifact) -> LiteRtModel:
     try:
         return LiteRtModel(path, manifest.preprocessing, size=manifest.input_height)
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
         raise AffectlineError(
-            f"{path} is no LiteRT model that can be read ({reason})",
+            f"{path} is no LiteRT model that can be read ({first_line(error)})",
             "export it again with affectline-train export",
         ) from error
 

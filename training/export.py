@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from common.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
-from common.errors import AffectlineError
+from common.errors import AffectlineError, first_line
 from common.labels import LABELS
 from training.card import CARD_FILE, card
 from training.convert import SAMPLE, choose_samples, convert_to_float32, convert_to_int8
@@ -78,7 +78,7 @@ def load_run(folder: Path, faces: Faces) -> Run:
             ending = cut_softmax(model)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AffectlineError(
-            f"the run {folder} is damaged ({(str(error).splitlines() or ['?'])[0]})",
+            f"the run {folder} is damaged ({first_line(error)})",
             "train again with affectline-train fit",
         ) from error
     if digest != faces.sha256:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import AffectlineError
+from common.errors import AffectlineError, first_line
 from common.images import FER_SIZE, Preprocessing, prepare, to_three_channels
 from common.labels import LABELS
 
@@ -42,14 +42,13 @@ def load_vgg16(
             pooling=pooling,
         )
     except Exception as error:  # Keras raises a bare Exception when a download fails.
-        reason = str(error).splitlines()[0]
         if isinstance(weights, Path):
             raise AffectlineError(
-                f"--backbone-weights {weights} does not fit ({reason})",
+                f"--backbone-weights {weights} does not fit ({first_line(error)})",
                 "name VGG16's ImageNet weights without the top, in Keras' .weights.h5 format",
             ) from error
         raise AffectlineError(
-            f"Keras could not fetch VGG16's ImageNet weights ({reason})",
+            f"Keras could not fetch VGG16's ImageNet weights ({first_line(error)})",
             "go online once, or name a file with --backbone-weights",
         ) from error
 

@@ -19,13 +19,12 @@ from training.splits import Split
 from training.twins import in_words
 
 KIND: Final = "affectline-train evaluate"
-"""Marks ``report.json`` as ours."""
+"""Marks a report as ours."""
 FILES: Final = ("report.json", "predictions.csv", "confusion.svg", "reliability.svg", "index.html")
 WORST: Final = 48
 """Mistakes on the contact sheet."""
 BEST: Final = 12
 """Hits beside them."""
-
 
 PAGE: Final = """<!doctype html>
 <html lang="en">
@@ -249,13 +248,12 @@ def _uri(content: bytes, kind: str) -> str:
 
 def _headline(figures: dict[str, Any]) -> str:
     """The main figures in sentences."""
-    low, high = figures["accuracy_interval"]
-    found = figures["emotions"]
+    (low, high), found = figures["accuracy_interval"], figures["emotions"]
     label = max(found, key=lambda name: found[name]["rows"])
     gap = figures["mean_confidence"] - figures["accuracy"]
-    sure = (
-        "too sure" if gap > 0.01 else "not sure enough" if gap < -0.01 else "about as sure as right"
-    )
+    sure = "about as sure as right"
+    if abs(gap) > 0.01:
+        sure = "too sure" if gap > 0 else "not sure enough"
     text = (
         f'<p class="lead">Right on <b>{figures["accuracy"]:.1%}</b> of {figures["rows"]:,} faces.'
         "</p><p>Other faces of the same kind would give a slightly different figure; over all of "
@@ -289,15 +287,15 @@ def _headline(figures: dict[str, Any]) -> str:
 def _notes(figures: dict[str, Any]) -> str:
     """What to keep in mind."""
     seen = {
-        Split.TRAINING: "The model was trained on these very faces: new ones will do worse.",
-        Split.PUBLIC_TEST: "Its temperature was fitted on these faces: the calibration flatters.",
-        Split.TEST: "Its temperature was fitted on half of these faces: the calibration flatters.",
+        Split.TRAINING: "If the model was trained on these very faces, new ones will do worse.",
+        Split.PUBLIC_TEST: "A temperature that was fitted on these faces flatters the calibration.",
+        Split.TEST: "A temperature that was fitted on half of them flatters the calibration.",
     }
-    warning = seen.get(figures["split"], "")
     return (
-        f"<h2>What this does not say</h2><p>{warning} The figures hold for faces that were found, "
-        "cut and labelled as these were. Other cameras, light, ages and cultures may do worse. "
-        "A label is what somebody saw in a picture, not what was felt.</p><p>All figures are of "
-        "the int8 file that the classifier serves. They are in <a href='report.json'>report.json"
-        "</a>, every single answer in <a href='predictions.csv'>predictions.csv</a>.</p>"
+        f"<h2>What this does not say</h2><p>{seen.get(figures['split'], '')} The figures hold for "
+        "faces that were found, cut and labelled as these were. Other cameras, light, ages and "
+        "cultures may do worse. A label is what somebody saw in a picture, not what was felt.</p>"
+        "<p>All figures are of the int8 file that the classifier serves. They are in <a href="
+        "'report.json'>report.json</a>, every single answer in <a href='predictions.csv'>"
+        "predictions.csv</a>.</p>"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import AffectlineError
+from common.errors import AffectlineError, first_line
 from common.labels import LABELS
 from training.dataset import Faces
 from training.metrics import accuracy
@@ -85,8 +85,7 @@ def _written(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Keras, h5py and TensorFlow each tell a full disk in their own way
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise AffectlineError(
-            f"cannot write the finished model to {folder} ({reason})",
+            f"cannot write the finished model to {folder} ({first_line(error)})",
             "make room; a strong run then goes on with --resume, one of the paper's begins anew",
         ) from error

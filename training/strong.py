@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
 
 from common.artifact import Artifact
-from common.errors import AffectlineError
+from common.errors import AffectlineError, first_line
 from training.dataset import Faces
 from training.features import run_model
 from training.finetune import MOMENTUM, Material, Trainer
@@ -140,7 +140,7 @@ def checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
             checkpoint.restore(last).assert_consumed()
     except Exception as error:  # a damaged file has been seen to raise four kinds
         raise AffectlineError(
-            f"the checkpoint {last} cannot be read ({_first_line(error)})",
+            f"the checkpoint {last} cannot be read ({first_line(error)})",
             f"remove its line from {home}/checkpoint to go on from the one before",
         ) from error
     # All workers have to save at once, each somewhere else.
@@ -153,15 +153,11 @@ def checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
                 manager.save(checkpoint_number=done)
             except (tf.errors.OpError, OSError) as error:
                 raise AffectlineError(
-                    f"cannot write the checkpoint of epoch {done} to {home} ({_first_line(error)})",
+                    f"cannot write the checkpoint of epoch {done} to {home} ({first_line(error)})",
                     "make room and go on with --resume from the epoch before",
                 ) from error
 
         yield keep
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def train(
@@ -241,7 +237,7 @@ class Log:
             yield
         except (tf.errors.OpError, OSError) as error:
             raise AffectlineError(
-                f"cannot write the log {self._file} ({_first_line(error)})",
+                f"cannot write the log {self._file} ({first_line(error)})",
                 "make room and go on with --resume from the last whole epoch",
             ) from error
 
