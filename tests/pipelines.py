@@ -45,6 +45,11 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*AFFECTLINE, *arguments], check=False, **options)
 
 
+def up(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a whole pipeline to its end, on ports of its own."""
+    return run("up", "--port", str(free_port()), *arguments, **options)
+
+
 @contextlib.contextmanager
 def listening(hub: HubSettings) -> Iterator[Listener]:
     """An outsider's ear."""

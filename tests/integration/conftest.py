@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import SHARED
+from tests.integration.buses import Bus
 
 ROOT = Path(__file__).parents[2]
 FER2013 = SHARED / "fer2013.csv.xz"
@@ -85,3 +87,18 @@ def trained(
         done = train(*command)
         assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Callable[..., Bus]]:
+    made: list[Bus] = []
+
+    def make(delivery: str = "live", prefixes: tuple[str, ...] = ("bio/",)) -> Bus:
+        made.append(Bus(tmp_path, delivery, (*prefixes, "health/")))
+        # The hub is there, and knows what this ear wants: nothing that follows is missed
+        made[-1].wait_for(lambda _: bool(made[-1].health("hub")))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

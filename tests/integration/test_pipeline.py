@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psutil
@@ -16,11 +15,7 @@ import pytest
 
 from common.messages import Emotion, Frame, Packet, StreamDone
 from tests.films import cut, film, index_first
-from tests.pipelines import AFFECTLINE, Pipeline, free_port, run
-
-
-def up(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return run("up", "--port", str(free_port()), *arguments, **options)
+from tests.pipelines import AFFECTLINE, Pipeline, free_port, run, up
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -183,84 +178,6 @@ def test_a_truncated_film_is_processed_and_reported(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--source", "gone.mp4"], "--source gone.mp4: no such file or directory"),
-        (["--model", "gone"], "no model at "),
-        (["--classifiers", "0"], "'--classifiers'"),
-        (["--delivery", "fast"], "'fast' is not one of"),
-        (["--config", "gone.yaml"], "--config gone.yaml: No such file"),
-        (["--display", "window"], "--display window: "),
-        (["--backend", "tensorflow"], "has no saved_model file"),
-        (["--source", "x" * 5000], "--source "),
-        (["--source", "x="], "--source x=: not a source"),
-        (
-            ["--source", "rtsp://me:secret@127.0.0.1:9/x", "--display", "none"],
-            "--source rtsp://127.0.0.1:9/x: nothing",
-        ),
-    ],
-)
-def test_what_is_wrong_is_said_in_one_line(
-    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
-    done = up(*arguments, "--out", "out", cwd=tmp_path)
-    assert done.returncode not in (0, None)
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "secret" not in done.stderr
-    assert not (tmp_path / "out").exists(), "a run that never began leaves nothing"
-
-
-def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
-    with Pipeline(tmp_path / "a", "--pace", "realtime") as first:
-        first.wait_for_frame(1)
-        second = run("up", "--port", str(first.hub.port), "--out", str(tmp_path / "b"))
-        assert second.returncode == 1
-        assert second.stderr.count("\n") == 1
-        assert f"cannot listen on port {first.hub.port} (publishers)" in second.stderr
-        summary = first.finish()
-    assert (summary["frames"], summary["lost"]) == (120, 0), "the first one is not disturbed"
-
-
-def test_a_read_only_place_is_one_clear_line(tmp_path: Path) -> None:
-    done = up("--out", "/proc/affectline/out")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "--out /proc/affectline/out: cannot write" in done.stderr
-
-
-def test_a_full_disk_is_one_clear_line(as_root: None, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("cannot mount a small file system here")
-    try:
-        done = up("--out", str(disk / "out"))
-        assert done.returncode == 1
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert "cannot write (No space left on device)" in done.stderr
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_help_has_an_example_for_every_command() -> None:
-    listing = run("--help").stdout
-    for command in (
-        "up", "hub", "capture", "detector", "classifier", "sink", "subscribe", "schema", "doctor",
-    ):  # fmt: skip
-        assert command in listing
-        shown = run(command, "--help")
-        assert shown.returncode == 0
-        assert f"Example: affectline {command}" in shown.stdout
-
-
 def test_one_process_each_by_hand(tmp_path: Path) -> None:
     port = free_port()
     hub = ["--hub", f"127.0.0.1:{port}", "--delivery", "lossless"]
@@ -277,39 +194,3 @@ def test_one_process_each_by_hand(tmp_path: Path) -> None:
         for process in processes:
             process.terminate()
         assert [process.wait(timeout=5) for process in processes] == [0, 0, 0, 0]
-
-
-def test_subscribe_prints_one_object_a_line(tmp_path: Path) -> None:
-    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
-        done = run(
-            "subscribe", "emotion/", "--format", "json", "--count", "5",
-            "--address", pipeline.hub.outlet,
-        )  # fmt: skip
-        table = run("subscribe", "--count", "8", "--address", pipeline.hub.outlet)
-        pipeline.finish()
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(lines) == 5
-    assert {line["topic"] for line in lines} == {"emotion/sample"}
-    assert set(lines[0]["faces"][0]["probabilities"]) >= {"happy", "neutral"}
-    assert len(table.stdout.splitlines()) == 8
-
-
-def test_schema_prints_json_schema() -> None:
-    assert "probabilities" in run("schema", "Emotion").stdout
-    assert len(json.loads(run("schema").stdout)) >= 10
-    wrong = run("schema", "Feeling")
-    assert wrong.returncode == 1
-    assert "MESSAGE Feeling: there is no such message" in wrong.stderr
-
-
-def test_the_doctor_says_how_to_mend(tmp_path: Path) -> None:
-    healthy = run("doctor", "--port", str(free_port()))
-    assert healthy.returncode == 0, healthy.stdout
-    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
-        pipeline.wait_for_frame(1)
-        ill = run(
-            "doctor", "--port", str(pipeline.hub.port), env={"COLUMNS": "300", "PATH": "/bin"}
-        )
-        pipeline.finish()
-    assert ill.returncode == 1
-    assert "--port" in ill.stdout

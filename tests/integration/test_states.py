@@ -1,23 +1,19 @@
 """From sensors to states: real processes, and what is left when one of them is killed."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from common.senses import State
 from common.wire import Message
-from tests.integration.test_biometrics import Bus
+from tests.integration.buses import Bus
 
 S = 1_000_000_000
 
 
 @pytest.fixture
-def bus(tmp_path: Path) -> Iterator[Bus]:
-    made = Bus(tmp_path, "live", ("bio/", "state/", "health/"))
-    made.wait_for(lambda _: bool(made.health("hub")))
-    yield made
-    made.close()
+def bus(bus: Callable[..., Bus]) -> Bus:
+    return bus(prefixes=("bio/", "state/"))
 
 
 def states(heard: list[Message]) -> list[State]:

@@ -1,0 +1,113 @@
+"""What the commands say: help, one line for whatever is wrong, and what goes by."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines import Pipeline, free_port, run, up
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--source", "gone.mp4"], "--source gone.mp4: no such file or directory"),
+        (["--model", "gone"], "no model at "),
+        (["--classifiers", "0"], "'--classifiers'"),
+        (["--delivery", "fast"], "'fast' is not one of"),
+        (["--config", "gone.yaml"], "--config gone.yaml: No such file"),
+        (["--display", "window"], "--display window: "),
+        (["--backend", "tensorflow"], "has no saved_model file"),
+        (["--source", "x" * 5000], "--source "),
+        (["--source", "x="], "--source x=: not a source"),
+        (
+            ["--source", "rtsp://me:secret@127.0.0.1:9/x", "--display", "none"],
+            "--source rtsp://127.0.0.1:9/x: nothing",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    done = up(*arguments, "--out", "out", cwd=tmp_path)
+    assert done.returncode not in (0, None)
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+    assert not (tmp_path / "out").exists(), "a run that never began leaves nothing"
+
+
+def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "a", "--pace", "realtime") as first:
+        first.wait_for_frame(1)
+        second = run("up", "--port", str(first.hub.port), "--out", str(tmp_path / "b"))
+        assert second.returncode == 1
+        assert second.stderr.count("\n") == 1
+        assert f"cannot listen on port {first.hub.port} (publishers)" in second.stderr
+        summary = first.finish()
+    assert (summary["frames"], summary["lost"]) == (120, 0), "the first one is not disturbed"
+
+
+def test_a_read_only_place_is_one_clear_line(tmp_path: Path) -> None:
+    done = up("--out", "/proc/affectline/out")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "--out /proc/affectline/out: cannot write" in done.stderr
+
+
+@pytest.mark.parametrize("small_disk", ["16k"], indirect=True)
+def test_a_full_disk_is_one_clear_line(small_disk: Path) -> None:
+    done = up("--out", str(small_disk / "out"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "cannot write (No space left on device)" in done.stderr
+
+
+def test_help_has_an_example_for_every_command() -> None:
+    listing = run("--help").stdout
+    for command in (
+        "up", "hub", "capture", "detector", "classifier", "sink", "subscribe", "schema", "doctor",
+    ):  # fmt: skip
+        assert command in listing
+        shown = run(command, "--help")
+        assert shown.returncode == 0
+        assert f"Example: affectline {command}" in shown.stdout
+
+
+def test_subscribe_prints_one_object_a_line(tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
+        done = run(
+            "subscribe", "emotion/", "--format", "json", "--count", "5",
+            "--address", pipeline.hub.outlet,
+        )  # fmt: skip
+        table = run("subscribe", "--count", "8", "--address", pipeline.hub.outlet)
+        pipeline.finish()
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 5
+    assert {line["topic"] for line in lines} == {"emotion/sample"}
+    assert set(lines[0]["faces"][0]["probabilities"]) >= {"happy", "neutral"}
+    assert len(table.stdout.splitlines()) == 8
+
+
+def test_schema_prints_json_schema() -> None:
+    assert "probabilities" in run("schema", "Emotion").stdout
+    assert len(json.loads(run("schema").stdout)) >= 10
+    wrong = run("schema", "Feeling")
+    assert wrong.returncode == 1
+    assert "MESSAGE Feeling: there is no such message" in wrong.stderr
+
+
+def test_the_doctor_says_how_to_mend(tmp_path: Path) -> None:
+    healthy = run("doctor", "--port", str(free_port()))
+    assert healthy.returncode == 0, healthy.stdout
+    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
+        pipeline.wait_for_frame(1)
+        ill = run(
+            "doctor", "--port", str(pipeline.hub.port), env={"COLUMNS": "300", "PATH": "/bin"}
+        )
+        pipeline.finish()
+    assert ill.returncode == 1
+    assert "--port" in ill.stdout

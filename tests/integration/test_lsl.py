@@ -1,0 +1,154 @@
+"""Lab Streaming Layer, both ways: its own library at the other end."""
+
+import contextlib
+import gc
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.clock import monotonic, now_ns
+from common.messages import Packet
+from common.sockets import publish_once
+from services.biometrics.feed import Feed
+from services.biometrics.readings import time_of
+from tests.integration.buses import Bus, drive, real_clock
+from tests.samples import EMOTION, PACKETS
+from tests.unit.services.biometrics.fakes import settings
+
+LSL_SETTINGS = str(Path(__file__).parents[1] / "lsl_api.cfg")
+os.environ["LSLAPICFG"] = LSL_SETTINGS  # read once, when the library is loaded
+S = 1_000_000_000
+
+
+def make_outlet(name: str, rate: float) -> Any:
+    from mne_lsl.lsl import StreamInfo, StreamOutlet
+
+    info = StreamInfo(name, "Physiology", 2, rate, "float32", f"{name}-source")
+    info.set_channel_names(["EDA", "ECG"])
+    info.set_channel_types("misc")
+    info.set_channel_units(["microsiemens", "microvolts"])
+    return StreamOutlet(info)
+
+
+ROWS = np.array([[i, 1000 * i] for i in range(20)], np.float32)
+
+
+def test_an_lsl_stream_is_read_in_its_units_at_its_times() -> None:
+    from mne_lsl.lsl import local_clock
+
+    from services.biometrics.lsl import Inlet
+
+    outlet = make_outlet("affectline-even", 10.0)
+    inlet = Inlet(settings("lsl", name="affectline-even"), real_clock())
+    inlet.open()
+    sent, begun = local_clock(), now_ns()
+    outlet.push_chunk(ROWS[:10], sent)  # the time of the last sample
+    outlet.push_chunk(ROWS[10:], sent + 5.0)  # a gap
+    found = drive(inlet, 20, lambda r: sum(len(x.values) for x in r) == 40)
+    inlet.close()
+    del outlet
+    gc.collect()
+    skin, ecg = ([r for r in found if r.signal == s] for s in ("skin_conductance", "ecg"))
+    for readings in (skin, ecg):
+        assert [v for r in readings for v in r.values] == [float(i) for i in range(20)]
+    assert {(r.unit, r.rate) for r in found} == {("uS", 10.0), ("mV", 10.0)}
+    times = [time_of(r, i) for r in skin for i in range(len(r.values))]
+    assert abs(times[9] - begun) < 0.005 * S
+    assert abs(times[10] - times[9] - 4.1 * S) < 0.001 * S
+
+
+SENDER = """
+import sys, time
+import numpy as np
+from tests.integration.test_lsl import ROWS, make_outlet
+outlet = make_outlet("affectline-lost", 0.0)
+print("up", flush=True)
+sys.stdin.readline()
+outlet.push_chunk(ROWS[:3], np.array([100.0, 100.7, 102.0]))
+sys.stdin.readline()
+"""
+
+
+def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
+    from services.biometrics.lsl import Inlet
+
+    inlet = Inlet(settings("lsl", name="affectline-lost"), real_clock())
+    feed = Feed(inlet, threading.Event(), lambda: None)
+    sender = subprocess.Popen(
+        [sys.executable, "-c", SENDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert sender.stdin
+    assert sender.stdout
+    assert sender.stdout.readline() == "up\n"
+    feed.step()
+    sender.stdin.write("\n")
+    sender.stdin.flush()
+    skin, _ = step_until(feed, lambda: feed.take())
+    assert [offset // 10_000_000 for offset in skin.offsets] == [0, 70, 200]
+    sender.kill()
+    sender.communicate()
+    assert "is gone" in step_until(feed, lambda: feed.trouble)
+    step_until(feed, lambda: "was not found" in feed.trouble)
+    outlet = make_outlet("affectline-lost", 0.0)
+    step_until(feed, lambda: feed.step() == 0)  # open again
+    outlet.push_sample(ROWS[0])
+    assert len(step_until(feed, lambda: feed.take())) == 2
+    assert feed.trouble == ""
+    assert inlet.counters["lost"] == 1
+    inlet.close()
+    del outlet
+    gc.collect()
+
+
+def step_until(feed: Feed, reached: Callable[[], Any], timeout_s: float = 60) -> Any:
+    """Let a feed work, without its pauses, until something is true."""
+    deadline = monotonic() + timeout_s
+    while not (found := reached()):
+        assert monotonic() < deadline, feed.trouble
+        feed.step()
+    return found
+
+
+def test_emotions_states_and_markers_reach_a_real_lsl_inlet(bus: Callable[..., Bus]) -> None:
+    from mne_lsl.lsl import StreamInlet, local_clock, resolve_streams
+
+    b = bus()
+    b.start("lsl-outlet", "--stream", "drive", "--subject", "driver")
+    b.wait_for(lambda _: bool(b.health("outlet/lsl")))
+    inlets: dict[str, Any] = {}
+    for name in ("affectline-emotion-drive", "affectline-state-driver", "affectline-markers"):
+        (info,) = resolve_streams(10.0, name)
+        inlets[name] = StreamInlet(info)
+        inlets[name].open_stream(timeout=10)
+    assert inlets["affectline-emotion-drive"].get_sinfo().get_channel_names() == [
+        "angry", "disgust", "fear", "happy", "sad", "surprise", "neutral",
+    ]  # fmt: skip
+    at, there = now_ns(), local_clock()
+    moved = {"captured_at": at, "published_at": at}
+    for message in (
+        EMOTION.model_copy(update=moved),
+        EMOTION.model_copy(update={**moved, "seq": EMOTION.seq + 1, "faces": ()}),
+        PACKETS["State"].message.model_copy(update={"at": at}),
+        PACKETS["Marker"].message.model_copy(update={"at": at}),
+    ):
+        assert publish_once(b.hub, Packet(message))
+    with contextlib.ExitStack() as stack:
+        stack.callback(inlets.clear)
+        first, stamp = inlets["affectline-emotion-drive"].pull_sample(timeout=20)
+        assert first.tolist() == pytest.approx(list(EMOTION.faces[0].probabilities or ()))
+        assert abs(stamp - there) < 0.005
+        nobody, _ = inlets["affectline-emotion-drive"].pull_sample(timeout=20)
+        assert np.isnan(nobody).all()
+        state, stamp = inlets["affectline-state-driver"].pull_sample(timeout=20)
+        assert state.tolist() == pytest.approx([0.4, -0.2, 63.5, 0.8])
+        assert abs(stamp - there) < 0.005
+        label, stamp = inlets["affectline-markers"].pull_sample(timeout=20)
+        assert label == ['hard braking {"km/h": 63.5}']
+        assert abs(stamp - there) < 0.005
