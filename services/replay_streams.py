@@ -112,7 +112,7 @@ class ReplayStream:
 
     def for_newcomers(self, services: set[str]) -> list[Packet]:
         """What consumers that have come back must get again."""
-        return self._window.for_newcomers(services, monotonic_ns())
+        return self._window.for_newcomers(services, self._name, monotonic_ns())
 
     def due(self) -> Iterator[Packet]:
         """What must be said again, because nobody has answered."""

@@ -53,13 +53,13 @@ class Window:
         self._progress_at = now
         return self._again(list(self._frames), now)
 
-    def for_newcomers(self, services: set[str], now: int) -> list[Packet]:
-        """Everything unanswered, for consumers that have just come.
+    def for_newcomers(self, services: set[str], stream: str, now: int) -> list[Packet]:
+        """Everything unanswered, where some of those that have just come need it.
 
-        Classifiers take no frames: the detector asks them again itself. For them nothing is sent
+        The stream's own detector, the sink and the recorder take frames. For others nothing is sent
         again, or whoever listens would hear answers twice whenever one of several starts late.
         """
-        if all(name.startswith("classifier") for name in services):
+        if services.isdisjoint({f"detector/{stream}", "sink", "recorder"}):
             return []
         self._sent_at = dict.fromkeys(self._frames, now)
         return list(self._frames.values())

@@ -84,7 +84,8 @@ class Capture(Stage):
             self._window.changed.notify_all()
         if not self._lossless:
             return ()
-        return self._resend(self._window.for_newcomers(services, monotonic_ns()))
+        again = self._window.for_newcomers(services, self._source.name, monotonic_ns())
+        return self._resend(again)
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         message = packet.message

@@ -1,5 +1,7 @@
 """Frames under way: answered, lost and found."""
 
+import pytest
+
 from common.messages import Packet
 from services.window import AGAIN_NS, STUCK_NS, Window
 from tests.samples import FRAME
@@ -38,10 +40,12 @@ def test_silence_brings_everything_again() -> None:
 def test_a_consumer_that_comes_back_gets_all() -> None:
     window, packets = filled(3)
     window.answered(1, now=1)
-    assert window.for_newcomers({"sink", "classifier/1"}, now=2) == [packets[0], packets[2]]
+    assert window.for_newcomers({"sink", "fusion"}, "s", now=2) == [packets[0], packets[2]]
+    assert window.for_newcomers({"detector/s"}, "s", now=2) == [packets[0], packets[2]]
 
 
-def test_a_classifier_that_comes_late_repeats_nothing() -> None:
+@pytest.mark.parametrize("late", ["classifier/2", "detector/other", "fusion", "dashboard"])
+def test_who_takes_no_frames_of_the_stream_has_nothing_said_again(late: str) -> None:
     window, packets = filled(2)
-    assert window.for_newcomers({"classifier/2", "classifier/3"}, now=1) == []
+    assert window.for_newcomers({late}, "s", now=1) == []
     assert window.stuck(now=STUCK_NS) == packets, "and puts nothing off"
