@@ -1,5 +1,6 @@
 """How far a head's training has come, on disk: whole or not at all, and the last good one stays."""
 
+import contextlib
 import json
 import os
 import zipfile
@@ -69,7 +70,8 @@ def save(folder: Path, at: Place, identity: dict[str, Any]) -> None:
             (folder / LATEST).replace(folder / BEFORE)
         partial.replace(folder / LATEST)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise AffectlineError(
             f"cannot write the checkpoint {folder / LATEST} ({error.strerror or error})",
             "make room and give the same command again: it goes on from the last good one",

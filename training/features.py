@@ -29,15 +29,27 @@ def extract_features(
         ``(N, 512) float32``, not normalised, as in the paper; for a model that is cut elsewhere
         as many columns as it has outputs.
     """
+    features: NDArray[np.float32] = np.load(
+        features_file(backbone, pixels, progress, cache, preprocessing)
+    )
+    return features
+
+
+def features_file(
+    backbone: Any,
+    pixels: NDArray[np.uint8],
+    progress: Progress,
+    cache: Path,
+    preprocessing: Preprocessing,
+) -> Path:
+    """As ``extract_features``, but where they are in the cache (``.npy``)."""
     width = backbone.output_shape[-1]
     digest = hashlib.sha256(pixels.tobytes() + weights_digest(backbone))
     if (preprocessing, width) != ("vgg16", FEATURES):
         digest.update(f"{preprocessing} {width}".encode())
     file = cache / f"features-{digest.hexdigest()[:32]}.npy"
-    if file.exists():
-        kept: NDArray[np.float32] = np.load(file)
-        if kept.shape == (len(pixels), width):
-            return kept
+    if file.exists() and np.load(file, mmap_mode="r").shape == (len(pixels), width):
+        return file
     features = run_model(backbone, pixels, progress, "VGG16 features", preprocessing)
     cache.mkdir(parents=True, exist_ok=True)
     # Under another name first: an interrupted write must never look like a finished one.
@@ -47,7 +59,7 @@ def extract_features(
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-    return features
+    return file
 
 
 def run_model(

@@ -10,7 +10,6 @@ from common.errors import AffectlineError
 from common.images import Preprocessing
 from training.checkpoint import Mark
 from training.curves import Curve, draw, tabulate
-from training.reproduce import Line, Tables, Trial
 from training.results_text import (
     DRIFT_HEAD,
     HEAD,
@@ -20,6 +19,7 @@ from training.results_text import (
     SEEDS_HEAD,
     WHY_NOTE,
 )
+from training.tables import Line, Tables, Trial
 
 PAGE: Final = "results.md"
 PICTURES: Final = "results"

@@ -1,5 +1,6 @@
 """``affectline-train reproduce``."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from training.checkpoint import Place
     from training.dataset import Faces
-    from training.reproduce import Tables
+    from training.tables import Tables
 
 
 def reproduce(
@@ -34,8 +35,9 @@ def reproduce(
 ) -> None:
     """Run all of the paper's tables and write them beside the paper's figures.
 
-    It takes an hour or two on two cores. Stopped in any way, the same command goes on from the
-    last checkpoint, which is at most a minute old; the page is written after every training.
+    It takes two to three hours on two cores, and uses all that there are. Stopped in any way, the
+    same command goes on from the last checkpoint, which is at most a minute old; the page is
+    written after every training.
 
     Example: `affectline-train reproduce --data fer2013.csv`
     """
@@ -43,9 +45,7 @@ def reproduce(
         runs.check_weights(backbone_weights)
         faces = read(data, progress)
         with quiet():
-            from training.head import use_one_thread
-            from training.reproduce import Tables
-        use_one_thread()
+            from training.tables import Tables
         page = reproduce_tables(
             Tables(), faces, backbone_weights, work or default_work(), out, run, progress
         )
@@ -83,7 +83,7 @@ def reproduce_tables(
     from training import reproduce as trials
     from training import results
 
-    material = trials.Material(faces, weights, runs.cache_folder(), progress)
+    material = trials.gather(faces, weights, runs.cache_folder(), progress)
     rows = [int(mask.sum()) for mask in material.masks(random=False)]
     wanted, folder = tables.trials(), work / material.key
 
@@ -92,5 +92,15 @@ def reproduce_tables(
         return results.write(results.Page(tables, curves, *rows), out)
 
     # Before hours go by as well: a place that cannot be written shows at once.
-    page = write(trials.kept(wanted, material, folder, progress))
-    return write(trials.run_all(wanted, material, folder, progress, write)) if run else page
+    places = trials.kept(wanted, material, folder, progress)
+    page, left = write(places), trials.unfinished(wanted, places)
+    if not (run and left):
+        return page
+    kinds = {trial.settings.preprocessing for trial in left}
+    material = trials.gather(faces, weights, runs.cache_folder(), progress, kinds)
+    return write(trials.run_all(wanted, material, folder, progress, write, cores()))
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from rich.progress import Progress
@@ -19,10 +18,9 @@ from rich.progress import Progress
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
 from common.errors import AffectlineError
-from training import checkpoint, head, reproduce, results
+from training import checkpoint, head, reproduce
 from training.checkpoint import Mark, Place
-from training.dataset import Faces
-from training.reproduce import Line, Tables, Trial
+from training.tables import Tables, Trial
 from training.train import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -33,22 +31,25 @@ IDENTITY = {"data": "a"}
 class Made(reproduce.Material):
     """Features that no picture went through VGG16 for."""
 
-    def __init__(self) -> None:
-        chance = np.random.default_rng(0)
-        usages = np.array(["Training"] * 40 + ["PublicTest"] * 5 + ["PrivateTest"] * 5)
-        emotions = np.arange(50, dtype=np.int64) % 7
-        self.faces = Faces(np.zeros((50, 48, 48), np.uint8), emotions, usages)
-        self.made = chance.normal(size=(50, 512)).astype(np.float32)
-        self.identity = {"data_sha256": "a", "backbone_sha256": "b"}
-        self.key = "ab"
+    def load(self, preprocessing: str) -> NDArray[np.float32]:
+        return np.random.default_rng(0).normal(size=(50, 512)).astype(np.float32)
 
-    def _features(self, preprocessing: str) -> NDArray[np.float32]:
-        return self.made
+
+def made() -> Made:
+    return Made(
+        np.eye(7, dtype=np.float32)[np.arange(50) % 7],
+        np.arange(50) >= 40,
+        {"data_sha256": "a", "backbone_sha256": "b"},
+    )
 
 
 def run(trials: list[Trial], work: Path) -> dict[str, Place]:
-    with Progress(disable=True) as progress:
-        return reproduce.run_all(trials, Made(), work, progress)
+    """Run trials one after the other, in this process."""
+    material, places = made(), {}
+    for trial in trials:
+        at, _ = checkpoint.load(work / trial.name, {**trial.identity, **material.identity})
+        places[trial.name] = reproduce.run(trial, at, material, work)
+    return places
 
 
 def equal(one: Place, other: Place) -> bool:
@@ -138,17 +139,15 @@ def test_stopped_and_taken_up_again_a_run_ends_the_same(tmp_path: Path) -> None:
 
 
 KILLED = """
-    import sys, time
+    import sys
     from pathlib import Path
     from dataclasses import replace
-    from rich.progress import Progress
     from tests.unit.training import test_reproduce as here
     from training import reproduce
 
     reproduce.SAVE_SECONDS = 0.0
     trial = reproduce.Trial(replace(here.SETTINGS, epochs=int(sys.argv[2])))
-    with Progress(disable=True) as progress:
-        reproduce.run_all([trial], here.Made(), Path(sys.argv[1]), progress)
+    here.run([trial], Path(sys.argv[1]))
 """
 
 
@@ -169,7 +168,7 @@ def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    material = Made()
+    material = made()
     identity = {**trial.identity, **material.identity}
     reached, remarks = checkpoint.load(folder, identity)
     assert reached is not None
@@ -184,8 +183,15 @@ def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
 def test_what_is_finished_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = Trial(SETTINGS)
     before = run([trial], tmp_path)
-    monkeypatch.setattr(reproduce, "Loop", None)
-    assert equal(run([trial], tmp_path)[trial.name], before[trial.name])
+
+    def never(trials: list[Trial], *_: object) -> list[tuple[Trial, int]]:
+        assert not trials
+        return []
+
+    monkeypatch.setattr(reproduce, "side_by_side", never)
+    with Progress(disable=True) as progress:
+        again = reproduce.run_all([trial], made(), tmp_path, progress)
+    assert equal(again[trial.name], before[trial.name])
 
 
 def test_variants_have_folders_and_rows_of_their_own() -> None:
@@ -193,7 +199,7 @@ def test_variants_have_folders_and_rows_of_their_own() -> None:
     other = replace(plain, random_split=True)
     scaled = replace(plain, standardised=True)
     assert len({plain.name, other.name, scaled.name}) == 3
-    material = Made()
+    material = made()
     train, test = material.rows(other)
     assert (len(train[0]), len(test[0])) == (40, 10)
     assert not np.array_equal(material.masks(random=True)[1], material.masks(random=False)[1])
@@ -210,88 +216,6 @@ def test_the_plan_holds_every_line_of_the_paper() -> None:
         for words in ("b32-lr0.002", "b64-lr0.002", "b128-lr0.002", "b32-lr0.001"):
             for seed in (0, 1, 2):
                 assert f"{kind}-{words}-seed{seed}" in names
-
-
-SMALL = Tables(
-    sizes=(Line("16", 2, 16), Line("8", 2, 8)),
-    lengths=(Line("2", 2, 16), Line("4", 4, 16)),
-    rates=(Line("0.002", 2, 16), Line("0.001", 2, 16, 0.001)),
-    preprocessings=("unit", "raw"),
-    seeds=(0, 1),
-)
-
-
-def test_the_page_shows_what_was_run_and_what_was_not(tmp_path: Path) -> None:
-    curve = (Mark(1, 1.5, 0.4, 1.6, 0.35), Mark(2, 1.0, 0.997, 3.0, 0.4625))
-    curves = {line.trial("unit").name: curve for line in SMALL.sizes}
-    file = results.write(results.Page(SMALL, curves, 40, 10), tmp_path)
-    text = file.read_text()
-    assert "| 16 | 46.1 to 46.7 (99.7) | 46.25 (99.70) | not run |" in text
-    assert "| 4 | 46.1 to 46.7 (99.7) | not run | not run |" in text
-    assert "in the range" in text
-    for line in text.splitlines():
-        if line.startswith("!["):
-            name = line.split("](")[1].rstrip(")")
-            assert (tmp_path / name).read_text().startswith("<?xml")
-    table = pd.read_csv(tmp_path / "results" / "curves.csv")
-    ends = table[table["epoch"] == 2]
-    assert set(ends["training"]) == set(curves)
-    assert list(ends["test_accuracy"]) == [0.4625, 0.4625]
-
-
-def test_the_page_tells_what_the_pixels_make(tmp_path: Path) -> None:
-    def ending(epochs: int, accuracy: float) -> Mark:
-        return Mark(epochs, 1.0, 0.997, 3.0, accuracy)
-
-    batch, length = SMALL.sizes[1], SMALL.lengths[1]
-    curves = {
-        batch.trial("unit").name: (ending(2, 0.456),),
-        batch.trial("raw").name: (ending(2, 0.436),),
-        length.trial("unit").name: (ending(2, 0.461), ending(4, 0.436)),
-        length.trial("raw").name: (ending(2, 0.441), ending(4, 0.431)),
-    }
-    file = results.write(results.Page(SMALL, curves, 40, 10), tmp_path)
-    words = " ".join(file.read_text().split())
-    assert "* Pixels 0 to 255: -2.00 (nearest line) to -3.00 points" in words
-    # Of the three lines, one is too far with the better pixels as well.
-    assert "Pixels 0 to 255: 3 lines end more than 1.5 points from the range." in words
-    assert "end 1.5 points nearer on average, and 2 of them within 1.5" in words
-    assert "With pixels 0 to 1, 4 epochs are left" in words
-
-
-def test_the_page_tells_a_last_epoch_from_where_the_training_is(tmp_path: Path) -> None:
-    lines = (Line("20", 20, 16), Line("40", 40, 16))
-    tables = replace(SMALL, lengths=lines)
-    marks = tuple(Mark(i, 1.0, 0.997, 3.0, 0.44 + 0.01 * (i % 2)) for i in range(1, 41))
-    name = lines[-1].trial("unit").name
-    text = results.write(results.Page(tables, {name: marks}, 40, 10), tmp_path).read_text()
-    assert "| 20 | 44.00 | 44.5 | 44.0 to 45.0 | -1.6 |" in text
-    assert "| 40 | 44.00 | 44.5 | 44.0 to 45.0 | -1.6 |" in text
-    text = results.write(results.Page(tables, {name: marks[:30]}, 40, 10), tmp_path).read_text()
-    assert "| 40 | 44" not in text, "it is not there yet"
-
-
-def test_the_same_figures_make_the_same_files(tmp_path: Path) -> None:
-    curve = (Mark(1, 1.5, 0.4, 1.6, 0.40), Mark(2, 1.0, 0.5, 3.0, 0.45))
-    page = results.Page(SMALL, {SMALL.sizes[0].trial("unit").name: curve}, 40, 10)
-    for name in ("one", "two"):
-        results.write(page, tmp_path / name)
-    files = sorted(path.relative_to(tmp_path / "one") for path in tmp_path.glob("one/**/*.*"))
-    assert len(files) > 1
-    for path in files:
-        assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
-
-
-def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(AffectlineError, match="--out"):
-        results.write(results.Page(SMALL, {}, 40, 10), tmp_path / "taken")
-
-
-def test_how_far_off_the_paper_s_range() -> None:
-    assert results.off(0.464) == 0
-    assert results.off(0.441) == pytest.approx(-0.02)
-    assert results.off(0.477) == pytest.approx(0.01)
 
 
 def test_identities_are_plain_json() -> None:
