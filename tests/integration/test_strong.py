@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from common import artifact
 from services.classifier import open_model
 from tests.integration.conftest import ROOT, Train
-from training.runs import CHECKPOINTS, HISTORY, LOGITS_FILE
+from training.runs import CHECKPOINTS, HISTORY, LOGITS_FILE, TENSORBOARD
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 pytestmark = [
@@ -55,10 +56,23 @@ def figures(folder: Path) -> list[list[str]]:
         return [row[:-1] for row in csv.reader(stream)]
 
 
+def events(folder: Path) -> dict[tuple[int, str], float]:
+    """What TensorBoard shows: values by epoch and name."""
+    import tensorflow as tf
+
+    return {
+        (event.step, value.tag): float(tf.make_ndarray(value.tensor))
+        for file in sorted(folder.iterdir())
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+    }
+
+
 def test_a_run_logs_each_epoch_and_keeps_two_checkpoints(undisturbed: Path) -> None:
     assert [row[0] for row in figures(undisturbed)] == ["epoch", *map(str, range(1, EPOCHS + 1))]
     assert len(list((undisturbed / CHECKPOINTS).glob("*.index"))) == 2
-    assert any((undisturbed / "tensorboard").iterdir())
+    told = pd.read_csv(undisturbed / HISTORY).set_index("epoch").stack().to_dict()
+    assert events(undisturbed / TENSORBOARD) == pytest.approx(told, rel=1e-5)
     record = json.loads((undisturbed / "run.json").read_text())
     assert record["settings"]["image_size"] == SIZE
     assert record["data"]["rows"]["Training"] == 100
