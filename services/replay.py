@@ -42,8 +42,9 @@ GAP_NS: Final = 60_000_000_000
 """Between these two steps from one arrival to the next are time that passed."""
 RAW: Final = ("frame/", "bio/", "marker/", "stream/")
 """What a reanalysis feeds in."""
-STEPS: Final = ("frame/", "emotion/", "")
-"""What a step goes on by: the first of these that is replayed at all."""
+STEPS: Final = ("emotion/", "frame/", "")
+"""What a step goes on by: the first of these that is replayed at all. An answer has its picture
+before it, so a step shows both."""
 
 
 class ReplaySettings(BaseModel):

@@ -101,11 +101,11 @@ def test_a_replay_is_paused_and_stepped_in_its_window(screen: str, tmp_path: Pat
     where = ("--port", str(hub.port), "--out", str(tmp_path / "out"))
     arguments = ("replay", str(tmp_path / "s.mcap"), "--display", "window", *where)
     with listening(hub) as listener, process(*arguments) as player:
-        heard = seqs(listener, Frame)
+        heard = seqs(listener)
         first = next(heard)
         window = find_window()
         press(window, "space")
-        paused = until_paused(listener, first, Frame)
+        paused = until_paused(listener, first)
         for _ in range(2):
             press(window, "period")
             assert next(heard) == paused + 1

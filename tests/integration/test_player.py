@@ -10,7 +10,7 @@ import pytest
 
 from common import codec
 from common.config import HubSettings
-from common.messages import Emotion, FrameMessage, Marker, Packet, StreamEnd, StreamStart
+from common.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
 from common.recording import SessionWriter
 from common.session_reading import SessionReader
 from common.sockets import Listener
@@ -127,26 +127,24 @@ def test_pause_step_and_quit_by_key(tmp_path: Path) -> None:
     assert first <= 2
 
 
-def seqs(
-    listener: Listener, kind: type[FrameMessage] = Emotion, timeout_s: float = 30
-) -> Iterator[int]:
-    """Numbers of the pictures that are said, or judged."""
+def seqs(listener: Listener, timeout_s: float = 30) -> Iterator[int]:
+    """Numbers of the pictures that are judged."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         listener.wait(timeout_s=0.1)
         for packet in listener.receive():
-            if isinstance(packet.message, kind):
+            if isinstance(packet.message, Emotion):
                 yield packet.message.seq
     raise AssertionError("nothing more is heard")
 
 
-def until_paused(listener: Listener, last: int, kind: type[FrameMessage] = Emotion) -> int:
-    """The last picture before the player's health says that it is paused."""
+def until_paused(listener: Listener, last: int) -> int:
+    """The last picture judged before the player's health says that it is paused."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         listener.wait(timeout_s=0.1)
         for packet in listener.receive():
-            if isinstance(packet.message, kind):
+            if isinstance(packet.message, Emotion):
                 last = packet.message.seq
             elif "paused" in getattr(packet.message, "detail", ""):
                 return last

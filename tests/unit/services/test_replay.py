@@ -237,13 +237,25 @@ def test_what_was_written_a_little_late_holds_up_nothing() -> None:
 def test_pause_and_step(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = player(session, monkeypatch)
     stage._on_key(STEP, None)
-    assert [type(m) for m in ticks(stage, 3)] == [StreamStart, Frame]
+    assert [type(m) for m in ticks(stage, 3)] == [StreamStart, Frame, Scores, Emotion]
     assert ticks(stage, 2) == []
     assert stage.around.detail.startswith("paused at 0.0")
     stage._on_key(STEP, None)
     stage._on_key(STEP, None)
-    assert [type(m) for m in ticks(stage, 3)] == [Scores, Emotion, Frame] * 2
+    assert [type(m) for m in ticks(stage, 3)] == [Frame, Scores, Emotion] * 2
     stage.cleanup()
+
+
+def test_a_step_of_a_reanalysis_is_a_picture(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = player(session, monkeypatch, reanalyse=True)
+    said: list[Message] = []
+    for _ in range(2):
+        stage._on_key(STEP, None)
+        said += ticks(stage, 3)
+    stage.cleanup()
+    assert [type(m) for m in said] == [StreamStart, Frame, Frame]
 
 
 @pytest.mark.parametrize(
