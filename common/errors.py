@@ -20,7 +20,8 @@ class AffectlineError(Exception):
 
 def first_line(error: BaseException) -> str:
     """What somebody else's error says, short enough for ours; its kind if it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)[:200]
 
 
 def explain_import(error: ImportError) -> str:

@@ -45,6 +45,8 @@ RAW: Final = ("frame/", "bio/", "marker/", "stream/")
 STEPS: Final = ("emotion/", "frame/", "")
 """What a step goes on by: the first of these that is replayed at all. An answer has its picture
 before it, so a step shows both."""
+UNANSWERED: Final = SIZE
+"""Pictures after which a step ends all the same: no more were ever under way."""
 
 
 class ReplaySettings(BaseModel):
@@ -83,6 +85,7 @@ class Player(Stage):
         """By stream: what this round's epochs are above those of the recording."""
         self._start_at: float | None = None
         self._paused = False
+        self._shown = 0
         self._steps = 0
         self._over = self._finished = False
 
@@ -119,7 +122,8 @@ class Player(Stage):
         return raw and topic.startswith(self._settings.topics or ("",))
 
     def newly_ready(self, services: set[str]) -> Iterable[Packet]:
-        return [p for stream in self._streams.values() for p in stream.for_newcomers(services)]
+        me = self.around.service
+        return [p for stream in self._streams.values() for p in stream.for_newcomers(services, me)]
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         message = packet.message
@@ -208,7 +212,7 @@ class Player(Stage):
             self.around.counters["unreadable"] += 1
             return
         message = packet.message
-        self._steps = max(0, self._steps - recorded.topic.startswith(self._step))
+        self._count_step(recorded.topic)
         if isinstance(message, StreamMessage):
             packet = self._of_this_round(packet, message)
             if message.stream not in self._streams:
@@ -221,6 +225,12 @@ class Player(Stage):
             yield from stream.take(packet, endless=self._settings.loop)
         else:
             yield packet
+
+    def _count_step(self, topic: str) -> None:
+        self._shown += topic.startswith("frame/")
+        if topic.startswith(self._step) or self._shown == UNANSWERED:
+            self._steps = max(0, self._steps - 1)
+            self._shown = 0
 
     def _of_this_round(self, packet: Packet, message: StreamMessage) -> Packet:
         """Say that it is a replay; a film that begins again begins a new epoch."""

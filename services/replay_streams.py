@@ -110,9 +110,9 @@ class ReplayStream:
             return ()
         return self._window.answered(message.seq, monotonic_ns())
 
-    def for_newcomers(self, services: set[str]) -> list[Packet]:
+    def for_newcomers(self, services: set[str], source: str) -> list[Packet]:
         """What consumers that have come back must get again."""
-        return self._window.for_newcomers(services, self._name, monotonic_ns())
+        return self._window.for_newcomers(services, self._name, source, monotonic_ns())
 
     def due(self) -> Iterator[Packet]:
         """What must be said again, because nobody has answered."""

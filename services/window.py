@@ -53,13 +53,21 @@ class Window:
         self._progress_at = now
         return self._again(list(self._frames), now)
 
-    def for_newcomers(self, services: set[str], stream: str, now: int) -> list[Packet]:
+    def for_newcomers(self, services: set[str], stream: str, source: str, now: int) -> list[Packet]:
         """Everything unanswered, where some of those that have just come need it.
 
-        The stream's own detector, the sink and the recorder take frames. For others nothing is sent
-        again, or whoever listens would hear answers twice whenever one of several starts late.
+        The stream's own detector, the sink and recorders take frames; the source itself has missed
+        answers when its own ear was away. For others nothing is sent again, or whoever listens
+        would hear answers twice whenever one of several starts late.
+
+        Args:
+            services: Who has come.
+            stream: Whose frames these are.
+            source: The service that publishes them.
+            now: In ns, as of all the others here.
         """
-        if services.isdisjoint({f"detector/{stream}", "sink", "recorder"}):
+        names = services | {name.split("/")[0] for name in services}
+        if names.isdisjoint({f"detector/{stream}", source, "sink", "recorder"}):
             return []
         self._sent_at = dict.fromkeys(self._frames, now)
         return list(self._frames.values())

@@ -152,8 +152,8 @@ def _lines(path: Path, tick: Tick) -> Iterator[list[str]]:
 def _parsed(reader: Iterator[list[str]]) -> Iterator[list[str]]:
     """Rows with fields up to `LONGEST`; Python's own limit ends the reading at 131,072 signs.
 
-    The limit is the whole program's, so it is raised for a row at a time: nobody else ever runs
-    with it, however long this generator lives.
+    The limit is the whole program's, so it is raised for a row at a time: nobody else in this
+    thread runs with it, however long this generator lives.
     """
     while True:
         before = csv.field_size_limit(LONGEST)

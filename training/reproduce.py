@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ from training.together import side_by_side
 SAVE_SECONDS: Final = 60.0
 """How much work a kill may cost at most."""
 RANDOM_SPLIT_SEED: Final = 0
+MEMORY_BYTES: Final = 2_000_000_000
+"""Room for a process of one trial; 1.4 GB was what one took."""
 
 
 def scored(epoch: int) -> bool:
@@ -31,7 +34,7 @@ def scored(epoch: int) -> bool:
     return epoch <= 50 or epoch % 10 == 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Material:
     """What the trials learn from: small enough to be handed to other processes."""
 
@@ -131,6 +134,7 @@ def run_all(
     material: Material,
     work: Path,
     progress: Progress,
+    places: dict[str, Place],
     after: Callable[[dict[str, Place]], object] = lambda places: None,
     processes: int = 1,
 ) -> dict[str, Place]:
@@ -141,6 +145,7 @@ def run_all(
         material: The rows.
         work: Where the checkpoints are; each trial has a folder there.
         progress: Where one bar for everything is shown.
+        places: How far they have come, as of ``kept``.
         after: Called after each training with what there is so far.
         processes: How many run at once, each in a process of its own with one thread.
 
@@ -151,15 +156,19 @@ def run_all(
         AffectlineError: A checkpoint cannot be written, or belongs to other settings or data; a
             process was killed.
     """
-    places = kept(trials, material, work, progress)
+    places = dict(places)
     bar = _whole(trials, places, material, progress)
     left = unfinished(trials, places)
     steps = {trial.name: _steps(trial, material) for trial in left}
-    for trial, epochs in side_by_side(left, material, work, processes):
-        progress.update(bar, advance=steps[trial.name] * epochs, description=trial.name)
-        if not epochs:
-            places |= kept([trial], material, work, progress)
-            after(places)
+    ended = 0
+    with closing(side_by_side(left, material, work, processes)) as passed:
+        for trial, epochs in passed:
+            progress.update(bar, advance=steps[trial.name] * epochs)
+            if not epochs:
+                ended += 1
+                progress.update(bar, description=f"Trainings ({ended} of {len(left)} done)")
+                places |= kept([trial], material, work, progress)
+                after(places)
     return places
 
 
@@ -221,7 +230,7 @@ def _whole(
         steps, at = _steps(trial, material), places.get(trial.name)
         total += steps * trial.settings.epochs
         done += steps * min(at.state.epoch, trial.settings.epochs) if at else 0
-    return progress.add_task("Trials", total=total, completed=done)
+    return progress.add_task("Trainings", total=total, completed=done)
 
 
 def _steps(trial: Trial, material: Material) -> int:

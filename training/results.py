@@ -1,41 +1,22 @@
 """``docs/results.md``: the paper's figures and ours side by side."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Final
 
 from common.errors import AffectlineError
-from common.images import Preprocessing
 from training.checkpoint import Mark
 from training.curves import Curve, draw, tabulate
-from training.results_text import (
-    DRIFT_HEAD,
-    HEAD,
-    LENGTH_LEFT,
-    LENGTHS_NOTE,
-    PIXELS_NOTE,
-    SEEDS_HEAD,
-    WHY_NOTE,
-)
+from training.differences import NONE, PAPER_TEST, PAPER_TRAIN, PIXELS, off, why
+from training.results_text import DRIFT_HEAD, HEAD, LENGTHS_NOTE, SEEDS_HEAD
 from training.tables import Line, Tables, Trial
 
 PAGE: Final = "results.md"
 PICTURES: Final = "results"
 CURVES: Final = "curves.csv"
-PAPER_TEST: Final = (0.461, 0.467)
-"""The lowest and the highest test accuracy of the paper's tables."""
-PAPER_TRAIN: Final = 0.997
-NEAR: Final = 0.015
-"""A difference above this is to be explained."""
-PIXELS: Final[dict[Preprocessing, str]] = {
-    "unit": "0 to 1",
-    "vgg16": "minus means",
-    "raw": "0 to 255",
-}
-NONE: Final = "not run"
-
 WINDOW: Final = 100
 """Epochs at the end of a training whose figures are shown together."""
 
@@ -78,13 +59,31 @@ def write(page: Page, out: Path) -> Path:
         (out / PICTURES).mkdir(parents=True, exist_ok=True)
         names = _draw_all(page, out / PICTURES)
         tabulate(page.curves, out / PICTURES / CURVES)
-        text = "".join([_head(page), *_tables(page, names), _why(page), _seeds(page)])
+        text = "".join([_head(page), *_tables(page, names), why(page), _seeds(page)])
         file.write_text(text)
     except OSError as error:
-        raise AffectlineError(
-            f"cannot write the results below --out {out} ({error.strerror})", "name another folder"
-        ) from error
+        raise _unwritable(out, error) from error
     return file
+
+
+def check(out: Path) -> None:
+    """See that the page can be written, without touching one that is there.
+
+    Raises:
+        AffectlineError: It cannot.
+    """
+    try:
+        (out / PICTURES).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out / PICTURES):
+            pass
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> AffectlineError:
+    return AffectlineError(
+        f"cannot write the results below --out {out} ({error.strerror})", "name another folder"
+    )
 
 
 def _head(page: Page) -> str:
@@ -154,90 +153,6 @@ def _cell(mark: Mark | None) -> str:
     if mark is None:
         return NONE
     return f"{100 * mark.test_accuracy:.2f} ({100 * mark.accuracy:.2f})"
-
-
-def off(accuracy: float) -> float:
-    """How far a test accuracy lies outside the paper's range, 0 to 1; negative is below."""
-    return min(0.0, accuracy - PAPER_TEST[0]) + max(0.0, accuracy - PAPER_TEST[1])
-
-
-def _why(page: Page) -> str:
-    last = page.tables.sizes[-1]
-    parts = ["\n## What makes the difference\n", _verdict(page)]
-    parts.append(
-        WHY_NOTE.format(size=last.batch_size, epochs=last.epochs, seed=page.tables.seeds[0])
-    )
-    plain = [last.trial(kind, page.tables.seeds[0]) for kind in page.tables.preprocessings]
-    rows = {
-        "none": [page.mark(trial) for trial in plain],
-        "best epoch by the test rows": [_best(page.curves.get(t.name, ())) for t in plain],
-        "features made mean 0 and variance 1": [
-            page.mark(replace(trial, standardised=True)) for trial in plain
-        ],
-        "test rows drawn at random from all rows": [
-            page.mark(replace(trial, random_split=True)) for trial in plain
-        ],
-    }
-    for change, marks in rows.items():
-        cells = []
-        for mark in marks:
-            if mark is None:
-                cells.append(NONE)
-                continue
-            where = f" at epoch {mark.epoch}" if change.startswith("best") else ""
-            cells.append(f"{100 * mark.test_accuracy:.2f}{where}, {_off(mark.test_accuracy)}")
-        parts.append(f"| {change} | {' | '.join(cells)} |\n")
-    return "".join(parts)
-
-
-def _off(accuracy: float) -> str:
-    return f"{100 * off(accuracy):+.2f}" if off(accuracy) else "in the range"
-
-
-def _best(marks: Sequence[Mark]) -> Mark | None:
-    return max(marks, key=lambda mark: mark.test_accuracy, default=None)
-
-
-def _verdict(page: Page) -> str:
-    """How far from the paper the lines end, and how much of it the preparation of pixels makes."""
-    tables = page.tables
-    every = (*tables.sizes, *tables.lengths, *tables.rates)
-    lines = dict.fromkeys(replace(line, label="") for line in every)  # some stand in each table
-    apart = {
-        kind: {
-            line: off(mark.test_accuracy)
-            for line in lines
-            if (mark := page.mark(line.trial(kind, tables.seeds[0])))
-        }
-        for kind in tables.preprocessings
-    }
-    best, *others = tables.preprocessings
-    parts = ["\n"]
-    for kind, found in apart.items():
-        if found:
-            ends = sorted((100 * away for away in found.values()), key=abs)
-            parts.append(
-                f"* Pixels {PIXELS[kind]}: {ends[0]:+.2f} (nearest line) to {ends[-1]:+.2f} points "
-                f"(farthest) from the paper's range.\n"
-            )
-    far = {kind: [line for line, away in apart[kind].items() if abs(away) > NEAR] for kind in apart}
-    for kind in others:
-        same = [line for line in far[kind] if line in apart[best]]
-        if same:
-            parts.append(
-                PIXELS_NOTE.format(
-                    kind=PIXELS[kind],
-                    best=PIXELS[best],
-                    near=100 * NEAR,
-                    far=len(same),
-                    mended=sum(line not in far[best] for line in same),
-                    nearer=100 * mean(abs(apart[kind][x]) - abs(apart[best][x]) for x in same),
-                )
-            )
-    left = [f"{x.epochs:,}" for x in far[best] if x.epochs > tables.lengths[0].epochs]
-    if left:
-        parts.append(LENGTH_LEFT.format(best=PIXELS[best], epochs=", ".join(left)))
-    return "".join(parts)
 
 
 def _seeds(page: Page) -> str:

@@ -55,13 +55,13 @@ models that Affectline ships.
 | --- | --- | --- | --- |
 """
 PIXELS_NOTE: Final = """
-Pixels {kind}: {far} lines end more than {near:.1f} points from the range. The same lines with
-pixels {best}, where nothing else differs, end {nearer:.1f} points nearer on average, and {mended}
-of them within {near:.1f}: what is done to the pixels makes that difference.
+Pixels {kind}: of {both} lines, {far} end more than {near:.1f} points from the range. With pixels
+{best}, where nothing else differs, {mended} of these {far} end within {near:.1f} points, and all
+{both} are {nearer:.1f} points nearer on average: that much is due to the preparation of pixels.
 """
 LENGTH_LEFT: Final = """
-With pixels {best}, {epochs} epochs are left: the table of the last tenths, above, shows that the
-test rows get worse the longer the training goes on.
+With pixels {best} the differences above at more epochs ({epochs}) are those of the table of the
+last tenths, which tells how the test rows fare as the training goes on.
 """
 
 SEEDS_HEAD: Final = """

@@ -84,9 +84,10 @@ class Tables:
         """Everything, what says most first: one seed, experiments, the long run, more seeds."""
         first, *more = self.seeds
         kinds = self.preprocessings
-        return [
+        plan = (
             *(line.trial(kind, first) for line in self.short for kind in kinds),
             *self.experiments,
             *(line.trial(kind, first) for kind in kinds[:2] for line in self.lengths),
             *(line.trial(kind, s) for s in more for kind in kinds for line in self.short),
-        ]
+        )
+        return list(dict.fromkeys(plan))  # the first length is one of the short ones

@@ -6,7 +6,8 @@ import pickle
 import selectors
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 COMMAND: Final = (sys.executable, "-P", "-m", "training.together")
 EPOCH: Final = b"\n"
 """What a process says after each epoch; what else it says is an error, as JSON in one line."""
+REMEDY: Final = "make room in memory if it was that; the same command goes on where this one was"
 
 
 def side_by_side(
     trials: Sequence["Trial"], material: "Material", work: Path, processes: int
-) -> Iterator[tuple["Trial", int]]:
-    """Run trials in their order, so many at once; never two of one name.
+) -> Generator[tuple["Trial", int]]:
+    """Run trials in their order, so many at once (at least one); never two of one name.
 
-    Whatever ends this ends the processes too; when it is killed they notice after an epoch. What
-    they have done is in their checkpoints.
+    Whatever ends this ends the processes too; when it is killed they notice after an epoch. Their
+    checkpoints are at most a minute old then.
 
     Yields:
         A trial, and how many epochs it has come on; 0 when it has ended.
@@ -41,7 +43,7 @@ def side_by_side(
     with selectors.DefaultSelector() as selector:
         try:
             while waiting or running:
-                for trial in _next(waiting, set(running), processes - len(running)):
+                for trial in _next(waiting, set(running), max(1, processes) - len(running)):
                     waiting.remove(trial)
                     process = running[trial.name] = _Process(trial, material, work)
                     selector.register(process.output, selectors.EVENT_READ, process)
@@ -73,20 +75,19 @@ class _Process:
     def __init__(self, trial: "Trial", material: "Material", work: Path) -> None:
         self.trial = trial
         self._said = b""
-        # In a session of its own: Ctrl-C is for the one that started it.
-        self._process = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
-        )
-        assert self._process.stdin is not None  # noqa: S101 - for the type checker
+        with tempfile.TemporaryFile() as given:  # it may read as late as it likes
+            pickle.dump((trial, material, work), given)
+            given.seek(0)
+            self._process = subprocess.Popen(
+                COMMAND,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for the one that started it
+                env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
+            )
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         self._stdout = self._process.stdout
         self.output = self._stdout.fileno()
-        with self._process.stdin as stdin:
-            pickle.dump((trial, material, work), stdin)
 
     def listen(self) -> int:
         """Hear what it says; how many epochs it has come on, 0 at its end."""
@@ -107,8 +108,7 @@ class _Process:
             if self._said:
                 raise AffectlineError(*json.loads(self._said))
             raise AffectlineError(
-                f"the process of the training {self.trial.name} ended (exit code {code})",
-                "start the same command again: it goes on from the last checkpoint",
+                f"the process of the training {self.trial.name} ended (exit code {code})", REMEDY
             )
 
     def kill(self) -> None:
@@ -120,6 +120,8 @@ class _Process:
 
 def main() -> int:
     """Be the process of one trial: what to do comes on stdin."""
+    told = os.dup(1)
+    os.dup2(2, 1)  # nobody else's words are taken for ours
     with quiet():
         trial, material, work = pickle.load(sys.stdin.buffer)  # noqa: S301 - from `_Process`
         from training.checkpoint import load
@@ -129,11 +131,11 @@ def main() -> int:
     use_one_thread()
     try:
         at, _ = load(work / trial.name, {**trial.identity, **material.identity})
-        run(trial, at, material, work, lambda: os.write(1, EPOCH))
+        run(trial, at, material, work, lambda: os.write(told, EPOCH))
     except BrokenPipeError:
         return 1  # nobody waits for it any more
     except AffectlineError as error:
-        os.write(1, json.dumps([error.problem, error.remedy]).encode())
+        os.write(told, json.dumps([error.problem, error.remedy]).encode())
         return 1
     return 0
 

@@ -37,6 +37,7 @@ def _workers() -> tuple[list[Any], int]:
         workers, task = config["cluster"]["worker"], config["task"]
         index = int(task["index"])
         known = task["type"] == "worker" and 0 <= index < len(workers)
+        workers = [workers[number] for number in range(len(workers))]
     except (ValueError, KeyError, TypeError) as error:
         raise AffectlineError(f"TF_CONFIG cannot be read ({error!r})", remedy) from error
     if not known:
@@ -44,41 +45,45 @@ def _workers() -> tuple[list[Any], int]:
     return workers, index
 
 
-def join(patience_s: float = PATIENCE_S) -> Any:
-    """Join the workers that ``TF_CONFIG`` names, and wait until all of them are there.
+def wait_for_first(patience_s: float = PATIENCE_S) -> None:
+    """Wait until the first worker listens. It may have refused its run folder.
+
+    TensorFlow itself would wait for it for an hour, deaf to every signal.
 
     Args:
-        patience_s: How long to wait for the first one, in seconds. It may have refused its run
-            folder; TensorFlow itself would wait for it an hour, deaf to every signal.
-
-    Returns:
-        A ``tf.distribute.MultiWorkerMirroredStrategy``.
+        patience_s: How long to wait, in seconds.
 
     Raises:
         AffectlineError: As ``place`` does, and when the first worker does not come.
     """
     workers, index = _workers()
-    if index:
-        _wait_for(workers[0], patience_s)
-    import tensorflow as tf  # not before mistakes were told
-
-    return tf.distribute.MultiWorkerMirroredStrategy()
-
-
-def _wait_for(address: object, patience_s: float) -> None:
-    """Wait until somebody listens at ``host:port``.
-
-    Raises:
-        AffectlineError: Nobody does for so long, or it is no address.
-    """
+    if not index:
+        return
+    address = str(workers[0])
     remedy = "start it as well, and see what it says; TF_CONFIG must be alike on all machines"
-    host, _, port = str(address).rpartition(":")
-    if not (host and port.isdecimal() and int(port) < 2**16):
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 2**16):
         raise AffectlineError(f"TF_CONFIG's first worker {address!r} is not host:port", remedy)
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
+        # UnicodeError: a name that can be no host's
+        with contextlib.suppress(OSError, UnicodeError):
             socket.create_connection((host.strip("[]"), int(port)), timeout=ASK_AGAIN_S).close()
             return
         time.sleep(ASK_AGAIN_S)
     raise AffectlineError(f"the first worker {address} did not come in {patience_s:g} s", remedy)
+
+
+def join() -> Any:
+    """Join the workers that ``TF_CONFIG`` names, and wait until all of them are there.
+
+    Returns:
+        A ``tf.distribute.MultiWorkerMirroredStrategy``.
+
+    Raises:
+        AffectlineError: As ``place`` does.
+    """
+    place()
+    import tensorflow as tf  # not before mistakes were told
+
+    return tf.distribute.MultiWorkerMirroredStrategy()

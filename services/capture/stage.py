@@ -84,7 +84,9 @@ class Capture(Stage):
             self._window.changed.notify_all()
         if not self._lossless:
             return ()
-        again = self._window.for_newcomers(services, self._source.name, monotonic_ns())
+        again = self._window.for_newcomers(
+            services, self._source.name, self.around.service, monotonic_ns()
+        )
         return self._resend(again)
 
     def process(self, packet: Packet) -> Iterable[Packet]:

@@ -71,7 +71,8 @@ def events(folder: Path) -> dict[tuple[int, str], float]:
 def test_a_run_logs_each_epoch_and_keeps_two_checkpoints(undisturbed: Path) -> None:
     assert [row[0] for row in figures(undisturbed)] == ["epoch", *map(str, range(1, EPOCHS + 1))]
     assert len(list((undisturbed / CHECKPOINTS).glob("*.index"))) == 2
-    told = pd.read_csv(undisturbed / HISTORY).set_index("epoch").stack().to_dict()
+    table = pd.read_csv(undisturbed / HISTORY).melt("epoch")
+    told = {(epoch, name): value for epoch, name, value in table.itertuples(index=False)}
     assert events(undisturbed / TENSORBOARD) == pytest.approx(told, rel=1e-5)
     record = json.loads((undisturbed / "run.json").read_text())
     assert record["settings"]["image_size"] == SIZE

@@ -12,7 +12,7 @@ from common.errors import AffectlineError
 from training import runs
 from training.console import Data, bars, output, read
 from training.quiet import quiet
-from training.workers import join, place
+from training.workers import join, place, wait_for_first
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -208,6 +208,8 @@ def train_strong(
     """The strong recipe."""
     # Workers have to be joined before anything else is done with TensorFlow.
     waiting = progress.add_task("Waiting for the other workers", total=None, visible=worker)
+    if worker:
+        wait_for_first()
     with quiet():
         strategy = join() if worker else None
         progress.remove_task(waiting)

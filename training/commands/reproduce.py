@@ -91,16 +91,22 @@ def reproduce_tables(
         curves = {name: place.curve for name, place in places.items()}
         return results.write(results.Page(tables, curves, *rows), out)
 
-    # Before hours go by as well: a place that cannot be written shows at once.
     places = trials.kept(wanted, material, folder, progress)
-    page, left = write(places), trials.unfinished(wanted, places)
+    left = trials.unfinished(wanted, places)
     if not (run and left):
-        return page
+        return write(places)
+    results.check(out)  # before hours go by
     kinds = {trial.settings.preprocessing for trial in left}
     material = trials.gather(faces, weights, runs.cache_folder(), progress, kinds)
-    return write(trials.run_all(wanted, material, folder, progress, write, cores()))
+    return write(
+        trials.run_all(
+            wanted, material, folder, progress, places, write, at_once(trials.MEMORY_BYTES)
+        )
+    )
 
 
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def at_once(memory: int) -> int:
+    """How many processes there are processors for, and memory: each takes so many bytes."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(cores or 1, there // memory))

@@ -246,6 +246,23 @@ def test_pause_and_step(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.cleanup()
 
 
+def test_a_step_ends_where_no_answers_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
+    writer.add("Emotion", codec.encode(Packet(answer(0))), 0, 0)
+    for seq in range(1, 3 * SIZE):
+        writer.add("Frame", codec.encode(Packet(frame(seq), (b"picture",))), seq, seq)
+    writer.finish()
+    stage = player(tmp_path / "s.mcap", monkeypatch)
+    counts = []
+    for _ in range(3):
+        stage._on_key(STEP, None)
+        counts.append([type(m) for m in ticks(stage, 3)].count(Frame))
+    stage.cleanup()
+    assert counts == [0, SIZE, SIZE]
+
+
 def test_a_step_of_a_reanalysis_is_a_picture(
     session: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,13 +185,14 @@ def test_what_is_finished_is_not_run_again(tmp_path: Path, monkeypatch: pytest.M
     trial = Trial(SETTINGS)
     before = run([trial], tmp_path)
 
-    def never(trials: list[Trial], *_: object) -> list[tuple[Trial, int]]:
+    def never(trials: list[Trial], *_: object) -> Generator[tuple[Trial, int]]:
         assert not trials
-        return []
+        yield from ()
 
     monkeypatch.setattr(reproduce, "side_by_side", never)
     with Progress(disable=True) as progress:
-        again = reproduce.run_all([trial], made(), tmp_path, progress)
+        there = reproduce.kept([trial], made(), tmp_path, progress)
+        again = reproduce.run_all([trial], made(), tmp_path, progress, there)
     assert equal(again[trial.name], before[trial.name])
 
 

@@ -11,6 +11,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow (the trainin
 from common.errors import AffectlineError
 from training import results
 from training.checkpoint import Mark
+from training.differences import off
 from training.tables import Line, Tables
 
 SMALL = Tables(
@@ -55,9 +56,17 @@ def test_the_page_tells_what_the_pixels_make(tmp_path: Path) -> None:
     words = " ".join(file.read_text().split())
     assert "* Pixels 0 to 255: -2.00 (nearest line) to -3.00 points" in words
     # Of the three lines, one is too far with the better pixels as well.
-    assert "Pixels 0 to 255: 3 lines end more than 1.5 points from the range." in words
-    assert "end 1.5 points nearer on average, and 2 of them within 1.5" in words
-    assert "With pixels 0 to 1, 4 epochs are left" in words
+    assert "Pixels 0 to 255: of 3 lines, 3 end more than 1.5 points from the range." in words
+    assert "2 of these 3 end within 1.5 points, and all 3 are 1.5 points nearer" in words
+    assert "With pixels 0 to 1 the differences above at more epochs (4) are those" in words
+
+
+def test_a_place_is_checked_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "results.md").write_text("of before")
+    results.check(tmp_path)
+    assert (tmp_path / "results.md").read_text() == "of before"
+    with pytest.raises(AffectlineError, match=r"--out .* \(Not a directory\)"):
+        results.check(tmp_path / "results.md")
 
 
 def test_the_page_tells_a_last_epoch_from_where_the_training_is(tmp_path: Path) -> None:
@@ -90,6 +99,6 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_how_far_off_the_paper_s_range() -> None:
-    assert results.off(0.464) == 0
-    assert results.off(0.441) == pytest.approx(-0.02)
-    assert results.off(0.477) == pytest.approx(0.01)
+    assert off(0.464) == 0
+    assert off(0.441) == pytest.approx(-0.02)
+    assert off(0.477) == pytest.approx(0.01)

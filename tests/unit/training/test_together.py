@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from rich.progress import Progress
@@ -14,7 +15,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow (the trainin
 
 from common.errors import AffectlineError
 from tests.unit.training.test_reproduce import ROOT, SETTINGS, equal, made, run
-from training import reproduce
+from training import reproduce, together
 from training.tables import Trial
 from training.together import side_by_side
 
@@ -31,7 +32,7 @@ def test_side_by_side_trials_end_as_one_after_the_other(tmp_path: Path) -> None:
     seen: list[list[str]] = []
     with Progress(disable=True) as progress:
         together = reproduce.run_all(
-            trials, made(), tmp_path / "two", progress, lambda p: seen.append(sorted(p)), 2
+            trials, made(), tmp_path / "two", progress, {}, lambda p: seen.append(sorted(p)), 2
         )
         (bar,) = progress.tasks
         assert bar.finished
@@ -60,16 +61,20 @@ def test_killed_it_leaves_no_process_behind(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()  # an epoch is done
         children = psutil.Process(process.pid).children(recursive=True)
-        assert children
         process.kill()
+    assert children
     _, alive = psutil.wait_procs(children, timeout=20)
+    for child in alive:
+        child.kill()
     assert not alive
 
 
 def test_a_trial_that_is_killed_is_one_line(tmp_path: Path) -> None:
     endless = Trial(replace(SETTINGS, epochs=10**6))
     passed = side_by_side([endless], made(), tmp_path, 1)
-    assert next(passed) == (endless, 1)
+    trial, epochs = next(passed)
+    assert trial == endless
+    assert epochs > 0
     for child in psutil.Process().children():
         if "training.together" in child.cmdline():
             child.kill()
@@ -82,3 +87,12 @@ def test_a_trial_that_fails_says_why(tmp_path: Path) -> None:
     taken.touch()
     with pytest.raises(AffectlineError, match=r"a\.file.*\(Not a directory\)"):
         list(side_by_side([Trial(SETTINGS)], made(), taken, 1))
+
+
+def test_a_process_that_cannot_begin_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
+    much = replace(made(), targets=np.zeros((50_000, 7), np.float32))
+    with pytest.raises(AffectlineError, match=r"ended \(exit code 3\)"):
+        list(side_by_side([Trial(SETTINGS)], much, tmp_path, 0))

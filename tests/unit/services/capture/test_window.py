@@ -40,12 +40,16 @@ def test_silence_brings_everything_again() -> None:
 def test_a_consumer_that_comes_back_gets_all() -> None:
     window, packets = filled(3)
     window.answered(1, now=1)
-    assert window.for_newcomers({"sink", "fusion"}, "s", now=2) == [packets[0], packets[2]]
-    assert window.for_newcomers({"detector/s"}, "s", now=2) == [packets[0], packets[2]]
+    for who in ("sink", "detector/s", "recorder", "recorder/evening", "capture/s"):
+        came = {who, "fusion"}
+        again = window.for_newcomers(came, "s", "capture/s", now=2)
+        assert again == [packets[0], packets[2]], who
 
 
-@pytest.mark.parametrize("late", ["classifier/2", "detector/other", "fusion", "dashboard"])
+@pytest.mark.parametrize(
+    "late", ["classifier/2", "detector/other", "capture/other", "fusion", "dashboard"]
+)
 def test_who_takes_no_frames_of_the_stream_has_nothing_said_again(late: str) -> None:
     window, packets = filled(2)
-    assert window.for_newcomers({late}, "s", now=1) == []
+    assert window.for_newcomers({late}, "s", "capture/s", now=1) == []
     assert window.stuck(now=STUCK_NS) == packets, "and puts nothing off"
