@@ -28,8 +28,8 @@ rows alone makes a figure uncertain by 1.2 points (95 %).
 they are in the file.
 
 In the tables: test accuracy in %, with the training accuracy in brackets, as Keras shows it (of
-each batch before it is learnt), seed {seed}. Every point of every training's curve is in
-[results/curves.csv](results/curves.csv).
+each batch before it is learnt), seed {seed}. The curves of all trainings (each epoch to 50, then
+every tenth) are in [results/curves.csv](results/curves.csv).
 """
 LENGTHS_NOTE: Final = """
 All lines of this table are one training that was looked at on its way: the learning rate is
