@@ -31,6 +31,7 @@ RUN cd /opt/affectline/lib/python3.*/site-packages \
         aiohttp multidict yarl propcache frozenlist
 
 COPY README.md LICENSE ./
+COPY src src
 COPY common common
 COPY services services
 COPY training training

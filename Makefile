@@ -28,7 +28,7 @@ bench: .venv/dev ## Measure, and write docs/benchmarks.md (needs ../shared/data)
 	$(BIN)/python -m tests.benchmarks
 
 docs: .venv/runtime ## Write the generated parts of docs/ again
-	$(BIN)/python -m common.asyncapi docs
+	$(BIN)/python -m affectline.common.wire.asyncapi docs
 
 clean: ## Remove the environment and the caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -15,7 +15,8 @@ def _source() -> Callable[[], int]:
 
 
 now_ns = _source()
-"""Every timestamp of the pipeline comes from here; see `common.hub_time` for other hosts."""
+"""Every timestamp of the pipeline comes from here; for other hosts see
+`common.runtime.clock_sync`."""
 monotonic = time.monotonic
 """Seconds for intervals; never set back."""
 monotonic_ns = time.monotonic_ns

@@ -13,13 +13,20 @@ import numpy as np
 import yaml
 import zmq
 
-from common.clock import now_ns
-from common.config import HubSettings
-from common.health import Health
-from common.labels import LABELS
-from common.messages import Emotion, FaceEmotion, Frame, Packet, Quality, StreamStart
-from common.sockets import Publisher
-from common.wire import Message
+from affectline.common.clock import now_ns
+from affectline.common.labels import LABELS
+from affectline.common.runtime.sockets import Publisher
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.base import Message
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import (
+    Emotion,
+    FaceEmotion,
+    Frame,
+    Packet,
+    Quality,
+    StreamStart,
+)
 from tests.browsers import free_web_port
 from tests.pipelines import free_port, process
 

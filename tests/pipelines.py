@@ -14,12 +14,12 @@ from typing import Any, Self
 
 import psutil
 
-from common.config import HubSettings
-from common.messages import Emotion, Packet
-from common.sockets import Listener
-from common.wire import Message
+from affectline.common.runtime.sockets import Listener
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import Emotion, Packet
 
-AFFECTLINE = [sys.executable, "-m", "services.cli"]
+AFFECTLINE = [sys.executable, "-m", "affectline"]
 PORTS = 7
 
 

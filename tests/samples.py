@@ -1,7 +1,8 @@
 """One message of every kind, for tests of the wire."""
 
-from common.health import ClockOffset, Health, Latency
-from common.messages import (
+from affectline.common.wire.biometrics import Samples, Share, State
+from affectline.common.wire.health import ClockOffset, Health, Latency
+from affectline.common.wire.messages import (
     Emotion,
     Face,
     FaceEmotion,
@@ -16,7 +17,6 @@ from common.messages import (
     StreamEnd,
     StreamStart,
 )
-from common.senses import Samples, Share, State
 
 EPOCH = 1_795_445_587_179
 AT = 1_795_445_587_329_376_688

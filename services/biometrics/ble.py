@@ -11,9 +11,16 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from common.biometrics_settings import BiometricsSettings
-from services.biometrics.driver import WAIT_S, Clock, DeviceGone, Driver, Reading, missing_package
-from services.biometrics.heart_rate import Beats, Measurement, parse_measurement
+from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.services.biometrics.driver import (
+    WAIT_S,
+    Clock,
+    DeviceGone,
+    Driver,
+    Reading,
+    missing_package,
+)
+from affectline.services.biometrics.heart_rate import Beats, Measurement, parse_measurement
 
 HEART_RATE_SERVICE: Final = "0000180d-0000-1000-8000-00805f9b34fb"
 HEART_RATE_MEASUREMENT: Final = "00002a37-0000-1000-8000-00805f9b34fb"

@@ -4,11 +4,18 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from common.biometrics_settings import BiometricsSettings, Column
-from common.errors import AffectlineError
-from services.biometrics.driver import WAIT_S, Clock, DeviceGone, Driver, Reading, missing_package
-from services.biometrics.playback import Values
-from services.biometrics.readings import NS
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.biometrics import BiometricsSettings, Column
+from affectline.services.biometrics.driver import (
+    WAIT_S,
+    Clock,
+    DeviceGone,
+    Driver,
+    Reading,
+    missing_package,
+)
+from affectline.services.biometrics.file_playback import Values
+from affectline.services.biometrics.validation import NS
 
 SILENT_S: Final = 5.0
 """A board that sends nothing for so long is opened again; a lost dongle shows in no other way."""

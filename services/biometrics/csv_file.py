@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from common.biometrics_settings import SIGNALS, Column
-from common.errors import AffectlineError
-from services.biometrics.playback import (
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.biometrics import SIGNALS, Column
+from affectline.services.biometrics.file_playback import (
     LATEST_PLAYED,
     Playback,
     Times,
@@ -20,7 +20,7 @@ from services.biometrics.playback import (
     even_times,
     scaled,
 )
-from services.biometrics.readings import NS
+from affectline.services.biometrics.validation import NS
 
 TIME_NS: Final = {"s": NS, "ms": 1_000_000, "us": 1_000, "ns": 1}
 EVEN_PART: Final = 0.05

@@ -1,6 +1,6 @@
 """What all drivers share: they open a device, read from it until it is gone, and close it.
 
-A driver lives in one thread of its own (`services.biometrics.feed`), so it may wait.
+A driver lives in one thread of its own (`services.biometrics.driver_thread`), so it may wait.
 """
 
 from collections import Counter
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from common.errors import AffectlineError
+from affectline.common.errors import AffectlineError
 
 WAIT_S: Final = 0.1
 """How long `Driver.read` may wait for something to arrive: it bounds the delay of a batch, and
@@ -17,7 +17,7 @@ how long it takes to notice that the process shall stop."""
 
 @dataclass(frozen=True)
 class Reading:
-    """Some samples of one signal, as in `common.senses.Samples`, before they are checked."""
+    """Some samples of one signal, as in `Samples`, before they are checked."""
 
     signal: str
     unit: str

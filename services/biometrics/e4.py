@@ -13,10 +13,16 @@ from typing import Final
 
 import numpy as np
 
-from common.errors import AffectlineError
-from services.biometrics.driver import BUTTON
-from services.biometrics.playback import LATEST_PLAYED, Playback, Track, ascending, even_times
-from services.biometrics.readings import NS
+from affectline.common.errors import AffectlineError
+from affectline.services.biometrics.driver import BUTTON
+from affectline.services.biometrics.file_playback import (
+    LATEST_PLAYED,
+    Playback,
+    Track,
+    ascending,
+    even_times,
+)
+from affectline.services.biometrics.validation import NS
 
 EVEN: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
     "EDA.csv": (("skin_conductance", "uS", 1.0),),

@@ -7,7 +7,7 @@ the Bluetooth SIG define it. All numbers are little endian.
 from dataclasses import dataclass
 from typing import Final
 
-from services.biometrics.readings import NS
+from affectline.services.biometrics.validation import NS
 
 SIXTEEN_BITS: Final = 0x01
 CONTACT_FOUND: Final = 0x02

@@ -6,13 +6,26 @@ from typing import Any, Final
 
 import numpy as np
 
-from common.biometrics_settings import SIGNALS, BiometricsSettings, Column
-from common.errors import AffectlineError
-from common.lsl_clock import unix_minus_lsl
-from common.names import to_name
-from services.biometrics.driver import WAIT_S, Clock, DeviceGone, Driver, Reading, missing_package
-from services.biometrics.playback import LATEST_PLAYED, Times, Track, Values, ascending
-from services.biometrics.readings import NS
+from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import to_name
+from affectline.common.lsl_time import unix_minus_lsl
+from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column
+from affectline.services.biometrics.driver import (
+    WAIT_S,
+    Clock,
+    DeviceGone,
+    Driver,
+    Reading,
+    missing_package,
+)
+from affectline.services.biometrics.file_playback import (
+    LATEST_PLAYED,
+    Times,
+    Track,
+    Values,
+    ascending,
+)
+from affectline.services.biometrics.validation import NS
 
 SEARCH_S: Final = 1.0
 OPEN_S: Final = 5.0
@@ -22,7 +35,7 @@ UNEVEN_SILENT_S: Final = 60.0
 """A stream that says nothing for so long is looked for again: a network that is gone without a
 word shows in no other way."""
 OWN: Final = "affectline-"
-"""How the names of our own outlets begin (`services.lsl_outlet`)."""
+"""How the names of our own outlets begin (`affectline.services.lsl.outlet`)."""
 KNOWN: Final = {
     "heart_rate": "heartrate|hr|bpm|pulse",
     "rr_interval": "rrinterval|rr|rri|ibi|ppi",
@@ -60,7 +73,7 @@ class Inlet(Driver):
 
     Times: the sender's times, plus the stream's time correction (LSL asks the sender's clock every
     few seconds, like NTP; better than 1 ms in a wired network, and next to nothing on one host),
-    plus the distance of LSL's local clock from ours (`common.lsl_clock`, microseconds, looked at
+    plus the distance of LSL's local clock from ours (`common.lsl_time`, microseconds, looked at
     anew for every chunk).
 
     Args:

@@ -8,16 +8,16 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from common.biometrics_settings import BiometricsSettings
-from common.clock import monotonic
-from common.config import Delivery, HubSettings
-from common.messages import Marker, Packet
-from common.runtime import Stage, run_service
-from common.senses import Samples
-from services.biometrics.driver import BUTTON, Clock, Driver, Reading
-from services.biometrics.feed import Feed
-from services.biometrics.open import make_driver
-from services.biometrics.readings import Ascending, clean, time_of
+from affectline.common.clock import monotonic
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.messages import Marker, Packet
+from affectline.services.biometrics.driver import BUTTON, Clock, Driver, Reading
+from affectline.services.biometrics.driver_thread import Feed
+from affectline.services.biometrics.registry import make_driver
+from affectline.services.biometrics.validation import Ascending, clean, time_of
 
 MAX_WAITING: Final = 4096
 """Live delivery: messages kept while the hub is away, some minutes of a strap's; then the oldest

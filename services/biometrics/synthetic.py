@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from common.biometrics_settings import BiometricsSettings
-from services.biometrics.driver import WAIT_S, Clock, Driver, Reading
-from services.biometrics.readings import NS
+from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.services.biometrics.driver import WAIT_S, Clock, Driver, Reading
+from affectline.services.biometrics.validation import NS
 
 BLOCK_NS: Final = NS // 4
 """The person is made a quarter of a second at a time: one sample of skin conductance."""

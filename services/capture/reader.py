@@ -6,12 +6,18 @@ from typing import Final, NamedTuple
 
 import cv2
 
-from common.clock import monotonic
-from common.config import CaptureSettings, Pace, SourceSettings, is_live, redact
-from common.errors import AffectlineError
-from common.runtime import Surroundings
-from services.capture.sources import Ending, Picture, Source, open_source
-from services.window import SIZE, Window
+from affectline.common.clock import monotonic
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.in_flight import SIZE, Window
+from affectline.common.runtime.service import Surroundings
+from affectline.common.settings.pipeline import (
+    CaptureSettings,
+    Pace,
+    SourceSettings,
+    is_live,
+    redact,
+)
+from affectline.services.capture.sources import Ending, Picture, Source, open_source
 
 BACKLOG: Final = 2
 """Pictures that wait for the process' own loop."""

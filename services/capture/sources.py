@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.config import CaptureSettings, is_live, redact
-from common.errors import AffectlineError
-from services.capture.containers import missing_bytes
-from services.sample import SAMPLE, find_sample
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.pipeline import CaptureSettings, is_live, redact
+from affectline.services.capture.container_check import missing_bytes
+from affectline.services.capture.sample_clip import SAMPLE, find_sample
 
 FOLDER_RATE: Final = 25.0
 """Frames a second of a folder of pictures where the settings name none."""

@@ -8,8 +8,10 @@ comes back. Live delivery: the newest picture wins, and what cannot be sent is c
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
-from common.clock import monotonic, monotonic_ns
-from common.config import (
+from affectline.common.clock import monotonic, monotonic_ns
+from affectline.common.runtime.in_flight import Window
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.pipeline import (
     CaptureSettings,
     Delivery,
     HubSettings,
@@ -18,10 +20,15 @@ from common.config import (
     is_live,
     redact,
 )
-from common.messages import Emotion, Frame, Packet, StreamDone, StreamEnd, StreamStart
-from common.runtime import Stage, run_service
-from services.capture.reader import CONSUMERS, Encoded, Reader
-from services.window import Window
+from affectline.common.wire.messages import (
+    Emotion,
+    Frame,
+    Packet,
+    StreamDone,
+    StreamEnd,
+    StreamStart,
+)
+from affectline.services.capture.reader import CONSUMERS, Encoded, Reader
 
 END_REPEAT_S: Final = 0.5
 

@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from common.messages import Emotion, Marker
-from common.senses import Samples, State, sample_times
-from common.wire import Message
-from services.dashboard.pictures import rounded
-from services.dashboard.standing import TRUSTED
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.messages import Emotion, Marker
+from affectline.services.dashboard.status import TRUSTED
+from affectline.services.web.frame_pairs import rounded
 
 KEPT_MS: Final = 300_000
 STEP_MS: Final = 200

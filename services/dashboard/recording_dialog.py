@@ -5,8 +5,8 @@ from typing import Final
 
 from nicegui import ui
 
-from common.errors import AffectlineError
-from services.dashboard.house import House
+from affectline.common.errors import AffectlineError
+from affectline.services.dashboard.app_state import House
 
 PRIVACY: Final = {
     "everything": "everything, as it is",

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from services.dashboard.house import House
-from services.dashboard.playback import RATES
+from affectline.services.dashboard.app_state import House
+from affectline.services.dashboard.replay_control import RATES
 
 STEP_S: Final = 0.5
 """What an arrow key moves."""

@@ -9,14 +9,14 @@ from fastapi import FastAPI, Query, WebSocket
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from common.errors import AffectlineError
-from common.messages import describe
-from services.dashboard.channel import Channel
-from services.dashboard.doors import REFUSED
-from services.dashboard.house import House
-from services.dashboard.pictures import Pair
-from services.dashboard.shelf import REPORT
-from services.dashboard.theme import STYLE_URL, WEB
+from affectline.common.errors import AffectlineError
+from affectline.common.wire.messages import describe
+from affectline.services.dashboard.app_state import House
+from affectline.services.dashboard.hub_client import Channel
+from affectline.services.dashboard.session_store import REPORT
+from affectline.services.web.auth import REFUSED
+from affectline.services.web.components import STYLE_URL, WEB
+from affectline.services.web.frame_pairs import Pair
 
 FRAMES_MAX: Final = 16
 REPORT_POLICY: Final = (

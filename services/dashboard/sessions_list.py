@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from nicegui import run, ui
 
-from common.clock import monotonic
-from common.errors import AffectlineError
-from services.dashboard import theme
-from services.dashboard.house import House
-from services.dashboard.replay_bar import clock
+from affectline.common.clock import monotonic
+from affectline.common.errors import AffectlineError
+from affectline.services.dashboard.app_state import House
+from affectline.services.dashboard.replay_bar import clock
+from affectline.services.web import components as theme
 
 LOOK_S: Final = 3.0
 """How often the folder is looked at."""

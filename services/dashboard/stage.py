@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from common.config import Delivery, HubSettings, PipelineSettings
-from common.errors import AffectlineError
-from common.messages import Marker, Packet
-from common.runtime import Stage, run_service
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineSettings
+from affectline.common.wire.messages import Marker, Packet
 
 MARKERS_KEPT: Final = 100
 """Markers that wait for a hub that is away."""
@@ -35,9 +35,9 @@ class Dashboard(Stage):
 
     def setup(self) -> None:
         try:
-            from services.dashboard.house import House
-            from services.dashboard.server import Web
-            from services.dashboard.watch import add_to
+            from affectline.services.dashboard.app_state import House
+            from affectline.services.dashboard.live_page import add_to
+            from affectline.services.web.server import Web
         except ImportError as error:
             raise AffectlineError(
                 f"the dashboard needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
@@ -74,7 +74,7 @@ class Dashboard(Stage):
 
     def _tell(self) -> None:
         """Say once where the page is, and what opens it."""
-        from services.dashboard.server import token_path
+        from affectline.services.web.server import token_path
 
         token = self._web.token
         lines = [f"dashboard: {self._web.url}"]

@@ -7,15 +7,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.clock import monotonic_ns
-from common.config import Delivery, DetectorSettings, HubSettings
-from common.cropping import crop, quality
-from common.images import to_square
-from common.messages import Face, Faces, Frame, Packet, Quality, Resend, Scores
-from common.runtime import Stage, run_service
-from common.wire import Message
-from services.detector.answers import AnswerBook
-from services.detector.tracking import FaceTracker, TrackedFace
+from affectline.common.clock import monotonic_ns
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.pipeline import Delivery, DetectorSettings, HubSettings
+from affectline.common.vision.crops import crop, quality
+from affectline.common.vision.preprocessing import to_square
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import Face, Faces, Frame, Packet, Quality, Resend, Scores
+from affectline.services.detector.result_buffer import AnswerBook
+from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
 FULL_DECODE_WIDTH: Final = 960
 """Wider JPEGs are decoded at half or a quarter of their size, which costs less; a face that fills

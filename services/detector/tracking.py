@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from common.config import DetectorSettings
-from common.errors import AffectlineError
-from services.detector.cascade import Care, Finder, HaarFinder, Sighting, Sweep
-from services.detector.track import Track, box, distance, same, within_reach
-from services.detector.yunet import YuNetFinder
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.pipeline import DetectorSettings
+from affectline.services.detector.haar import Care, Finder, HaarFinder, Sighting, Sweep
+from affectline.services.detector.track import Track, box, distance, same, within_reach
+from affectline.services.detector.yunet import YuNetFinder
 
 
 class TrackedFace(NamedTuple):

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cropping import cut
-from common.errors import AffectlineError
-from services.detector.cascade import Care, Sighting, Sweep
+from affectline.common.errors import AffectlineError
+from affectline.common.vision.crops import cut
+from affectline.services.detector.haar import Care, Sighting, Sweep
 
 _SCORE: Final = 0.7
 """Least score, 0 to 1, at which something is a face."""

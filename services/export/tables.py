@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common.errors import AffectlineError
-from common.messages import Emotion, Marker, Packet
-from common.senses import Samples, State, sample_times
-from services.report.events import Response
-from services.rows import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
-from services.whole_file import whole_file
+from affectline.common.atomic_file import whole_file
+from affectline.common.errors import AffectlineError
+from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.messages import Emotion, Marker, Packet
+from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
+from affectline.services.sessions.marker_responses import Response
 
 Row = dict[str, Any]
 Table = dict[str, list[Any]]

@@ -14,10 +14,10 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from common.labels import LABELS
-from services.report.series import Series, Session
-from services.rows import marker_text
-from services.whole_file import whole_file
+from affectline.common.atomic_file import whole_file
+from affectline.common.labels import LABELS
+from affectline.services.sessions.columns import marker_text
+from affectline.services.sessions.timeseries import Series, Session
 
 FILE_HEADER: Final = 1
 STREAM_HEADER: Final = 2

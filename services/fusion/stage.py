@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from common.biometrics_settings import SIGNALS
-from common.clock import monotonic
-from common.config import Delivery, HubSettings
-from common.fusion_settings import DEFAULT_SUBJECT, FusionSettings
-from common.messages import Emotion, Marker, Packet, StreamDone, StreamStart
-from common.runtime import Stage, run_service
-from common.senses import Samples, State
-from services.fusion.baseline import CALIBRATED_S
-from services.fusion.state import WAIT_S, Person
+from affectline.common.clock import monotonic
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.biometrics import SIGNALS
+from affectline.common.settings.fusion import DEFAULT_SUBJECT, FusionSettings
+from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
+from affectline.services.fusion.baseline import CALIBRATED_S
+from affectline.services.fusion.subject import WAIT_S, Person
 
 CALIBRATE: Final = "calibrate"
 """Label of the marker that says: now this person is at rest."""

@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from common.colours import COLOURS
-from common.errors import AffectlineError
-from services.report.series import Series, Session
+from affectline.common.errors import AffectlineError
+from affectline.common.vision.palette import COLOURS
+from affectline.services.sessions.timeseries import Series, Session
 
 POINTS: Final = 4000
 """Points of a curve that a page carries; more are thinned out, with every peak kept."""

@@ -6,11 +6,11 @@ from html import escape
 from string import Template
 from typing import Final
 
-from common.messages import Marker
-from services.report.chart import chart
-from services.report.events import Response
-from services.report.series import Session
-from services.report.words import clock
+from affectline.common.wire.messages import Marker
+from affectline.services.report.chart import chart
+from affectline.services.report.narrative import clock
+from affectline.services.sessions.marker_responses import Response
+from affectline.services.sessions.timeseries import Session
 
 PAGE: Final = Template("""<!doctype html>
 <html lang="en">

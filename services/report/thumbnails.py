@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.messages import Frame, Marker, Packet
-from common.pictures import decode
-from services.report.series import Session, Sighting
+from affectline.common.vision.decode import decode
+from affectline.common.wire.messages import Frame, Marker, Packet
+from affectline.services.sessions.timeseries import Session, Sighting
 
 NEAREST_S: Final = 2.0
 """A face that was seen longer before or after a marker says nothing about it."""

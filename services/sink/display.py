@@ -12,15 +12,15 @@ from typing import Final, Protocol
 import cv2
 import numpy as np
 
-from common.config import Display as Kind
-from common.errors import AffectlineError
-from common.labels import LABELS
-from common.messages import Emotion, Frame, Marker, Packet, StreamStart
-from common.names import to_name
-from common.pictures import decode
-from common.runtime import Surroundings
-from services.keys import SIGNALS, STEERING
-from services.sink.overlay import Image, Status, draw
+from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import to_name
+from affectline.common.labels import LABELS
+from affectline.common.runtime.keyboard import SIGNALS, STEERING
+from affectline.common.runtime.service import Surroundings
+from affectline.common.settings.pipeline import Display as Kind
+from affectline.common.vision.decode import decode
+from affectline.common.wire.messages import Emotion, Frame, Marker, Packet, StreamStart
+from affectline.services.overlay.drawing import Image, Status, draw
 
 FRAMES_KEPT: Final = 64
 """Frames of a stream that wait for their answer; in lossless delivery at most 16 are under way."""

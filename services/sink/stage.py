@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from common.clock import monotonic, monotonic_ns
-from common.config import Delivery, Display, HubSettings
-from common.health import ends_replay
-from common.messages import (
+from affectline.common.clock import monotonic, monotonic_ns
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.pipeline import Delivery, Display, HubSettings
+from affectline.common.wire.health import ends_replay
+from affectline.common.wire.messages import (
     Emotion,
     Frame,
     Marker,
@@ -16,10 +17,9 @@ from common.messages import (
     StreamEnd,
     StreamStart,
 )
-from common.runtime import Stage, run_service
-from services.sink.ordering import PATIENCE_NS, StreamOrder
-from services.sink.summary import StreamSummary
-from services.sink.timeline import Timeline
+from affectline.services.sink.csv_writer import Timeline
+from affectline.services.sink.reorder_buffer import PATIENCE_NS, StreamOrder
+from affectline.services.sink.stream_stats import StreamSummary
 
 CHECKPOINT_S: Final = 0.5
 
@@ -60,7 +60,7 @@ class Sink(Stage):
         self._begun = self.around.now()
         self._display = None
         if self._display_kind != "none":
-            from services.sink.display import open_display
+            from affectline.services.sink.display import open_display
 
             self._display = open_display(self._display_kind, self._folder, self.around)
         self._timeline = Timeline(self._folder, self._about)

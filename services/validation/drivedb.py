@@ -11,16 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from common.fusion_settings import FusionSettings
-from common.senses import Samples
-from services.biometrics.playback import Track, even_times
-from services.fusion.model import Model, judge, shipped
-from services.fusion.state import Person
-from services.validation.drives import Drive, SkinChannel, read
-from services.validation.fitting import SETS
-from services.validation.samples import as_messages
-from services.validation.scoring import Vector, auc, mean, plain
-from services.validation.segments import SEGMENTS
+from affectline.common.settings.fusion import FusionSettings
+from affectline.common.wire.biometrics import Samples
+from affectline.services.biometrics.file_playback import Track, even_times
+from affectline.services.fusion.stress_model import Model, judge, shipped
+from affectline.services.fusion.subject import Person
+from affectline.services.validation.as_messages import as_messages
+from affectline.services.validation.drivedb_reader import Drive, SkinChannel, read
+from affectline.services.validation.fitting import SETS
+from affectline.services.validation.scoring import Vector, auc, mean, plain
+from affectline.services.validation.segments import SEGMENTS
 
 SECOND: Final = 1_000_000_000
 SELDOM: Final = FusionSettings(rate=0.001, face_weight=0)

@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from common.errors import AffectlineError
-from services.fusion.model import BODY, FARTHEST, Evidence, Model, Term, judge
-from services.validation.scoring import Labels, Vector, balance, fit_logistic
+from affectline.common.errors import AffectlineError
+from affectline.services.fusion.stress_model import BODY, FARTHEST, Evidence, Model, Term, judge
+from affectline.services.validation.scoring import Labels, Vector, balance, fit_logistic
 
 SETS: Final[dict[str, tuple[str, ...]]] = {
     "heart": ("heart",),

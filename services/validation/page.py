@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from services.validation import drivedb, stress_predict
-from services.validation.segments import SEGMENTS
+from affectline.services.validation import drivedb, stress_predict
+from affectline.services.validation.segments import SEGMENTS
 
 PAGE: Final = "validation.md"
 COLOURS: Final = {"heart": "#c0392b", "skin": "#2471a3", "together": "#1e8449"}

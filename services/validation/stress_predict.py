@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from common.errors import AffectlineError
-from common.fusion_settings import FusionSettings
-from common.senses import Samples
-from services.biometrics.e4 import read_file
-from services.biometrics.playback import Track
-from services.fusion.model import Model, shipped
-from services.fusion.state import Person
-from services.validation.fitting import SETS, Course, fit, score
-from services.validation.samples import as_messages
-from services.validation.scoring import Labels, Vector, accuracy, auc, mean, plain, roc
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.fusion import FusionSettings
+from affectline.common.wire.biometrics import Samples
+from affectline.services.biometrics.e4 import read_file
+from affectline.services.biometrics.file_playback import Track
+from affectline.services.fusion.stress_model import Model, shipped
+from affectline.services.fusion.subject import Person
+from affectline.services.validation.as_messages import as_messages
+from affectline.services.validation.fitting import SETS, Course, fit, score
+from affectline.services.validation.scoring import Labels, Vector, accuracy, auc, mean, plain, roc
 
 SECOND: Final = 1_000_000_000
 SELDOM: Final = FusionSettings(rate=0.001, face_weight=0)

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import cv2
 
-from services.sample import find_sample
+from affectline.services.capture.sample_clip import find_sample
 
 SHARED: Final = Path(__file__).parents[3] / "shared" / "data"
 WANTED: Final = SHARED / "video" / "expressive_woman.mp4"

@@ -12,12 +12,13 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from common import artifact, codec
-from common.config import DetectorSettings, HubSettings
-from common.messages import Packet
-from common.sockets import Listener, publish_once
-from services.classifier import _hushed, open_model
-from services.detector.tracking import FaceTracker
+from affectline.common.model import artifact
+from affectline.common.runtime.sockets import Listener, publish_once
+from affectline.common.settings.pipeline import DetectorSettings, HubSettings
+from affectline.common.wire import codec
+from affectline.common.wire.messages import Packet
+from affectline.services.classifier.stage import _hushed, open_model
+from affectline.services.detector.tracking import FaceTracker
 from tests.benchmarks.results import Micro
 from tests.pipelines import AFFECTLINE, free_port
 from tests.samples import PACKETS
@@ -76,8 +77,13 @@ def _against_plain() -> Micro:
     """The default model beside the plain VGG16 of the paper's recipe, both int8, call by call."""
     import keras
 
-    from training.convert import convert_to_int8
-    from training.model import build_backbone, build_head, cut_softmax, merge
+    from affectline.training.export.convert import convert_to_int8
+    from affectline.training.model.paper_network import (
+        build_backbone,
+        build_head,
+        cut_softmax,
+        merge,
+    )
 
     # Random weights: the time does not depend on them.
     keras.utils.set_random_seed(0)
@@ -156,7 +162,7 @@ def _hub() -> list[Micro]:
     """From one process through the hub to the outlet, there being nothing else to do."""
     import zmq
 
-    from common.sockets import Publisher
+    from affectline.common.runtime.sockets import Publisher
 
     hub, marker = HubSettings(port=free_port()), PACKETS["Marker"]
     command = [*AFFECTLINE, "hub", "--hub", f"{hub.host}:{hub.port}"]

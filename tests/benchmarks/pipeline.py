@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from common.config import HubSettings
-from common.messages import Emotion
-from common.sockets import Listener
+from affectline.common.runtime.sockets import Listener
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.messages import Emotion
+from affectline.services.supervisor.process import CHILD_MAIN
 from tests.benchmarks.environment import busy_s
 from tests.pipelines import AFFECTLINE, free_port
 
@@ -209,7 +210,7 @@ class Observer:
                 with contextlib.suppress(psutil.Error):
                     words = child.cmdline()
                     # Between fork and exec a child still has the launcher's own command line
-                    if child not in self._known and "services.worker" in words:
+                    if child not in self._known and CHILD_MAIN in words:
                         self._known[child] = words[-1].split("/")[0]
 
     def _end(self) -> None:

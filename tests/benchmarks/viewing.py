@@ -15,8 +15,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from common.health import Health
-from common.messages import Emotion
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Emotion
 from tests.benchmarks.environment import Quiet, busy_s
 from tests.benchmarks.results import Viewing
 from tests.browsers import ARGUMENTS, CHROMIUM, free_web_port

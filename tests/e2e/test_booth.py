@@ -11,10 +11,10 @@ import cv2
 import httpx
 import pytest
 
+from affectline.training.data import dataset
 from tests.booths import Collecting
 from tests.browsers import chromium, open_page, screenshot
 from tests.films import film
-from training import dataset
 
 pytest.importorskip("nicegui", reason="the booth needs NiceGUI (the dashboard extra)")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from common.clock import now_ns
-from common.messages import Marker
-from common.senses import Samples, State
+from affectline.common.clock import now_ns
+from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.messages import Marker
 from tests.boards import Board, brightness, distribution, health
 from tests.browsers import chromium, open_page, screenshot
 

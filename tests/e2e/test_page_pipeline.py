@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from common.health import Health
-from common.messages import Marker
-from common.session_reading import SessionReader
+from affectline.common.recording.reader import SessionReader
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Marker
 from tests.browsers import chromium, free_web_port, open_page, screenshot
 from tests.pipelines import Pipeline
 

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from common import codec
-from common.config import HubSettings
-from common.messages import Frame, Marker, Packet
-from common.recording import SessionWriter
+from affectline.common.recording.writer import SessionWriter
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire import codec
+from affectline.common.wire.messages import Frame, Marker, Packet
 from tests.integration.test_player import answer, seqs, until_paused
 from tests.pipelines import Pipeline, free_port, listening, process
 

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from common.clock import monotonic, now_ns
-from common.config import HubSettings
-from common.health import Health
-from common.senses import Samples
-from common.sockets import Listener
-from common.wire import Message
-from services.biometrics.driver import Clock, Driver, Reading
+from affectline.common.clock import monotonic, now_ns
+from affectline.common.runtime.sockets import Listener
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.health import Health
+from affectline.services.biometrics.driver import Clock, Driver, Reading
 from tests.pipelines import AFFECTLINE, free_port
 
 

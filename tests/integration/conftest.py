@@ -14,6 +14,7 @@ from tests.conftest import SHARED
 from tests.integration.buses import Bus
 
 ROOT = Path(__file__).parents[2]
+PYTHONPATH = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
 FER2013 = SHARED / "fer2013.csv.xz"
 WEIGHTS = SHARED / "vgg16_imagenet_notop.weights.h5"
 
@@ -43,13 +44,13 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
         *arguments: str | Path, environment: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "training.cli", *map(str, arguments)],
+            [sys.executable, "-m", "affectline.training", *map(str, arguments)],
             capture_output=True,
             text=True,
             check=False,
             env={
                 **os.environ,
-                "PYTHONPATH": str(ROOT),
+                "PYTHONPATH": PYTHONPATH,
                 "XDG_CACHE_HOME": str(cache),
                 **(environment or {}),
             },

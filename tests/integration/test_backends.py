@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common import artifact
-from common.artifact import to_probabilities
-from services.classifier import open_model
+from affectline.common.model import artifact
+from affectline.common.model.artifact import to_probabilities
+from affectline.services.classifier.stage import open_model
 
 pytest.importorskip("tensorflow", reason="needs the training extra")
 pytestmark = [

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.clock import now_ns
-from common.senses import Samples
-from services.biometrics.readings import time_of
+from affectline.common.clock import now_ns
+from affectline.common.wire.biometrics import Samples
+from affectline.services.biometrics.validation import time_of
 from tests.conftest import SHARED
 from tests.integration.buses import Bus, drive, real_clock
 from tests.pipelines import run
@@ -85,7 +85,7 @@ def test_wrong_input_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 
 
 def test_the_synthetic_board_of_brainflow() -> None:
-    from services.biometrics.brainflow_board import Board
+    from affectline.services.biometrics.brainflow_board import Board
 
     board = Board(settings("brainflow", board="synthetic"), real_clock())
     begun = now_ns()

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from common import artifact
-from common.artifact import DEFAULT_MODEL
-from common.messages import Emotion, Frame, StreamDone
-from services.booth.booth import judge
-from services.booth.collection import Collection
-from services.booth.exporting import TWO, export
-from services.booth.gates import Shot
-from services.classifier import open_model
-from services.dashboard.pictures import Pairing
+from affectline.common.model import artifact
+from affectline.common.model.artifact import DEFAULT_MODEL
+from affectline.common.wire.messages import Emotion, Frame, StreamDone
+from affectline.services.classifier.stage import open_model
+from affectline.services.collect.collection import Collection
+from affectline.services.collect.collector import judge
+from affectline.services.collect.exporting import TWO, export
+from affectline.services.collect.quality_checks import Shot
+from affectline.services.web.frame_pairs import Pairing
 from tests.integration.conftest import Train
 from tests.pipelines import Pipeline
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.config import DetectorSettings
-from services.detector.tracking import FaceTracker, TrackedFace
+from affectline.common.settings.pipeline import DetectorSettings
+from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
 EYE_LINES = {
     4: 13.7, 12: 15.7, 16: 13.5, 20: 12.0, 24: 10.1, 35: 17.6, 50: 18.0, 62: 14.9, 68: 15.8,

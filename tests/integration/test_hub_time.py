@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import zmq
 
-from common.clock import SKEW_VARIABLE
-from common.config import HubSettings
-from common.hub_time import HubTime, answer_probes
-from common.senses import Samples
-from common.sockets import bind, new_socket
+from affectline.common.clock import SKEW_VARIABLE
+from affectline.common.runtime.clock_sync import HubTime, answer_probes
+from affectline.common.runtime.sockets import bind, new_socket
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.biometrics import Samples
 from tests.pipelines import AFFECTLINE, free_port, listening, process
 
 SECOND = 1_000_000_000

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.messages import Emotion, StreamDone
-from common.wire import Message
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import Emotion, StreamDone
 from tests.films import film
 from tests.pipelines import Pipeline
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.clock import monotonic, now_ns
-from common.messages import Packet
-from common.sockets import publish_once
-from services.biometrics.feed import Feed
-from services.biometrics.readings import time_of
+from affectline.common.clock import monotonic, now_ns
+from affectline.common.runtime.sockets import publish_once
+from affectline.common.wire.messages import Packet
+from affectline.services.biometrics.driver_thread import Feed
+from affectline.services.biometrics.validation import time_of
 from tests.integration.buses import Bus, drive, real_clock
 from tests.samples import EMOTION, PACKETS
 from tests.unit.services.biometrics.fakes import settings
@@ -43,7 +43,7 @@ ROWS = np.array([[i, 1000 * i] for i in range(20)], np.float32)
 def test_an_lsl_stream_is_read_in_its_units_at_its_times() -> None:
     from mne_lsl.lsl import local_clock
 
-    from services.biometrics.lsl import Inlet
+    from affectline.services.biometrics.lsl import Inlet
 
     outlet = make_outlet("affectline-even", 10.0)
     inlet = Inlet(settings("lsl", name="affectline-even"), real_clock())
@@ -77,7 +77,7 @@ sys.stdin.readline()
 
 
 def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
-    from services.biometrics.lsl import Inlet
+    from affectline.services.biometrics.lsl import Inlet
 
     inlet = Inlet(settings("lsl", name="affectline-lost"), real_clock())
     feed = Feed(inlet, threading.Event(), lambda: None)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from common.clock import SKEW_VARIABLE, now_ns
-from common.config import HubSettings
-from common.health import Health
-from common.messages import Marker
-from common.sockets import Listener
+from affectline.common.clock import SKEW_VARIABLE, now_ns
+from affectline.common.runtime.sockets import Listener
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Marker
 from tests.integration.test_documented_subscribers import program
 from tests.pipelines import AFFECTLINE, free_port, run
 

@@ -13,8 +13,8 @@ import pandas as pd
 import psutil
 import pytest
 
-from common.health import Health
-from common.messages import Emotion, Frame, Packet, StreamDone
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Emotion, Frame, Packet, StreamDone
 from tests.films import cut, film, index_first
 from tests.pipelines import AFFECTLINE, Pipeline, free_port, run, up
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from common import codec
-from common.config import HubSettings, PipelineSettings
-from common.dashboard_settings import DashboardSettings
-from common.errors import AffectlineError
-from common.messages import Packet, StreamStart
-from common.recording import SessionWriter
+from affectline.common.errors import AffectlineError
+from affectline.common.recording.writer import SessionWriter
+from affectline.common.settings.dashboard import DashboardSettings
+from affectline.common.settings.pipeline import HubSettings, PipelineSettings
+from affectline.common.wire import codec
+from affectline.common.wire.messages import Packet, StreamStart
 from tests.pipelines import free_port
 from tests.samples import AT, EMOTION, EPOCH, FRAME
 
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 
-from services.dashboard.house import House
+from affectline.services.dashboard.app_state import House
 
 pytestmark = pytest.mark.slow
 FRAMES, RATE = 200, 20

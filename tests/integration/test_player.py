@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from common import codec
-from common.config import HubSettings
-from common.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
-from common.recording import SessionWriter
-from common.session_reading import SessionReader
-from common.sockets import Listener
-from common.wire import Message
+from affectline.common.recording.reader import SessionReader
+from affectline.common.recording.writer import SessionWriter
+from affectline.common.runtime.sockets import Listener
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire import codec
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
 from tests.pipelines import free_port, listening, process, run
 
 pytestmark = pytest.mark.timeout(300)

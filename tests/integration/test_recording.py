@@ -15,11 +15,11 @@ import pytest
 import zmq
 from mcap.reader import make_reader
 
-from common import codec
-from common.config import HubSettings
-from common.messages import Emotion, Frame, Packet, StreamStart
-from common.session_reading import Recorded, SessionReader
-from common.sockets import Listener
+from affectline.common.recording.reader import Recorded, SessionReader
+from affectline.common.runtime.sockets import Listener
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire import codec
+from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
 from tests.pipelines import Pipeline, free_port, listening, process, run
 
 pytestmark = pytest.mark.timeout(300)

@@ -16,9 +16,9 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common import codec
-from common.health import Health
-from common.messages import Emotion
+from affectline.common.wire import codec
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Emotion
 from tests.films import picture
 from tests.pipelines import Pipeline
 from tests.samples import PACKETS

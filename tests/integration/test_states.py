@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from common.senses import State
-from common.wire import Message
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import State
 from tests.integration.buses import Bus
 
 S = 1_000_000_000

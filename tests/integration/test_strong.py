@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common import artifact
-from services.classifier import open_model
-from tests.integration.conftest import ROOT, Train
-from training.runs import CHECKPOINTS, HISTORY, LOGITS_FILE, TENSORBOARD
+from affectline.common.model import artifact
+from affectline.services.classifier.stage import open_model
+from affectline.training.run_folder import CHECKPOINTS, HISTORY, LOGITS_FILE, TENSORBOARD
+from tests.integration.conftest import PYTHONPATH, Train
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 pytestmark = [
@@ -83,9 +83,16 @@ def test_a_killed_run_resumes_to_the_same_result(
     tmp_path: Path, train: Train, undisturbed: Path, options: tuple[str | Path, ...]
 ) -> None:
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "training.cli", *map(str, options), "--out", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "affectline.training",
+        *map(str, options),
+        "--out",
+        str(folder),
+    ]
     killed = subprocess.Popen(
-        command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": PYTHONPATH}
     )
     # TensorFlow writes this file when the first checkpoint is whole.
     ended = threading.Event()
@@ -141,9 +148,9 @@ import json, sys
 import numpy as np
 import tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
-from training.finetune import Material, Trainer
-from training.recipe import Recipe
-from training.workers import join
+from affectline.training.fit.trainer import Material, Trainer
+from affectline.training.fit.hyperparameters import Recipe
+from affectline.training.fit.distributed import join
 strategy = join() if len(sys.argv) > 1 else None
 random = np.random.default_rng(0)
 shape = (16, 24, 24)
@@ -164,7 +171,7 @@ def work(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, **environment},
     )
 
 

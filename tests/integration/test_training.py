@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from common import artifact
-from common.artifact import to_probabilities
-from common.images import prepare, to_three_channels
+from affectline.common.model import artifact
+from affectline.common.model.artifact import to_probabilities
+from affectline.common.vision.preprocessing import prepare, to_three_channels
+from affectline.training.data import dataset
+from affectline.training.data.splits import Split
+from affectline.training.evaluate.metrics import softmax
+from affectline.training.evaluate.predictions import LiteRtModel, open_served
+from affectline.training.model.paper_network import build_backbone
+from affectline.training.model.warm_start import convolutions
 from tests.conftest import SHARED
 from tests.integration.conftest import WEIGHTS, Train
-from training import dataset
-from training.evaluate import LiteRtModel, open_served
-from training.metrics import softmax
-from training.model import build_backbone
-from training.splits import Split
-from training.start import convolutions
 
 keras = pytest.importorskip("keras", reason="training needs TensorFlow (the training extra)")
 

@@ -40,7 +40,9 @@ def call(program: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProce
 
 
 def test_the_wheel_is_what_is_imported(fresh: Path, tmp_path: Path) -> None:
-    found = call(fresh / "python", "-c", "import common; print(common.__file__)", cwd=tmp_path)
+    found = call(
+        fresh / "python", "-c", "import affectline; print(affectline.__file__)", cwd=tmp_path
+    )
     assert str(fresh.parent) in found.stdout
 
 
@@ -51,7 +53,7 @@ def test_the_commands_run_from_it(fresh: Path, tmp_path: Path) -> None:
 
 def test_the_wheel_brings_the_model(fresh: Path, tmp_path: Path) -> None:
     code = (
-        "from common import artifact; a = artifact.load(); "
+        "from affectline.common.model import artifact; a = artifact.load(); "
         "print(a.model_id, a.verified('litert-int8').stat().st_size)"
     )
     done = call(fresh / "python", "-c", code, cwd=tmp_path)
@@ -62,7 +64,9 @@ def test_the_wheel_brings_the_model(fresh: Path, tmp_path: Path) -> None:
 
 def test_the_wheel_brings_the_pages(fresh: Path, tmp_path: Path) -> None:
     code = (
-        "from services.dashboard import server, watch; from services.dashboard.theme import WEB; "
+        "from affectline.services.web import server; "
+        "from affectline.services.dashboard import live_page; "
+        "from affectline.services.web.components import WEB; "
         "print(sorted(p.name for p in WEB.iterdir() if p.is_file()))"
     )
     done = call(fresh / "python", "-c", code, cwd=tmp_path)

@@ -4,8 +4,8 @@ import msgpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common import codec
-from common.errors import InvalidMessage
+from affectline.common.errors import InvalidMessage
+from affectline.common.wire import codec
 from tests.samples import PACKETS
 
 plain = st.recursive(

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common import codec
-from common.errors import AffectlineError
-from common.messages import Frame, Packet, Resend
-from common.recording import SessionWriter
-from common.session_reading import Findings, SessionReader
+from affectline.common.errors import AffectlineError
+from affectline.common.recording.reader import Findings, SessionReader
+from affectline.common.recording.writer import SessionWriter
+from affectline.common.wire import codec
+from affectline.common.wire.messages import Frame, Packet, Resend
 
 Wire = tuple[bytes, ...]
 CHUNKS = 3

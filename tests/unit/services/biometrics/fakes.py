@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Sequence
 
-from common.biometrics_settings import BiometricsSettings
-from services.biometrics.driver import Clock, Driver, Reading
+from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.services.biometrics.driver import Clock, Driver, Reading
 
 START = 1_795_445_587_000_000_000
 

@@ -10,10 +10,10 @@ import pytest
 from bleak.exc import BleakError
 from bleak.uuids import normalize_uuid_16
 
-from services.biometrics import ble
-from services.biometrics.ble import Bluetooth, Strap
-from services.biometrics.driver import Clock, DeviceGone, Reading
-from services.biometrics.feed import Feed
+from affectline.services.biometrics import ble
+from affectline.services.biometrics.ble import Bluetooth, Strap
+from affectline.services.biometrics.driver import Clock, DeviceGone, Reading
+from affectline.services.biometrics.driver_thread import Feed
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 PULSE = bytes.fromhex("10483d03")

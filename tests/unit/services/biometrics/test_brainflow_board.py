@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.biometrics_settings import Column
-from common.errors import AffectlineError
-from services.biometrics.brainflow_board import Board, EvenClock, Row, choose_rows
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.biometrics import Column
+from affectline.services.biometrics.brainflow_board import Board, EvenClock, Row, choose_rows
 from tests.unit.services.biometrics.fakes import FakeTime, settings
 
 S = 1_000_000_000

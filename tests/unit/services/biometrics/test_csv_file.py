@@ -5,10 +5,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
-from common.errors import AffectlineError
-from services.biometrics.csv_file import CsvFile
-from services.biometrics.driver import Reading
-from services.biometrics.readings import time_of
+from affectline.common.errors import AffectlineError
+from affectline.services.biometrics.csv_file import CsvFile
+from affectline.services.biometrics.driver import Reading
+from affectline.services.biometrics.validation import time_of
 from tests.unit.services.biometrics.fakes import FakeTime, play, settings
 
 S = 1_000_000_000

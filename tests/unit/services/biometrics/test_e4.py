@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
-from common.errors import AffectlineError
-from services.biometrics.driver import BUTTON, Reading
-from services.biometrics.e4 import E4
-from services.biometrics.readings import time_of
+from affectline.common.errors import AffectlineError
+from affectline.services.biometrics.driver import BUTTON, Reading
+from affectline.services.biometrics.e4 import E4
+from affectline.services.biometrics.validation import time_of
 from tests.conftest import SHARED
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
 

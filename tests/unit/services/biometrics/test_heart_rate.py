@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.biometrics.heart_rate import Beats, Measurement, parse_measurement
+from affectline.services.biometrics.heart_rate import Beats, Measurement, parse_measurement
 
 S = 1_000_000_000
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import AffectlineError
-from common.lsl_clock import unix_minus_lsl
-from services.biometrics.driver import DeviceGone
-from services.biometrics.lsl import Inlet, even_runs, name_channels, signal_of
+from affectline.common.errors import AffectlineError
+from affectline.common.lsl_time import unix_minus_lsl
+from affectline.services.biometrics.driver import DeviceGone
+from affectline.services.biometrics.lsl import Inlet, even_runs, name_channels, signal_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 S = 1_000_000_000

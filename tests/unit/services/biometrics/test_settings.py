@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.biometrics_settings import SIGNALS, BiometricsSettings, Column
-from common.config import PipelineSettings
-from common.errors import AffectlineError
-from services.commands.sensing import parse_columns, parse_parameters, parse_stress, settle
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column
+from affectline.common.settings.pipeline import PipelineSettings
+from affectline.services.cli.sensing import parse_columns, parse_parameters, parse_stress, settle
 
 PIPELINE = PipelineSettings()
 TABLE = {"file": "x.csv", "columns": {"hr": {"signal": "heart_rate", "unit": "/min"}}}

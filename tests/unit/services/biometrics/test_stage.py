@@ -3,14 +3,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from common.biometrics_settings import BiometricsSettings
-from common.errors import AffectlineError
-from common.messages import Marker, Packet
-from common.runtime import Surroundings
-from common.senses import Samples
-from common.wire import Message
-from services.biometrics.driver import BUTTON, Clock, DeviceGone, Driver, Reading
-from services.biometrics.stage import MAX_WAITING, Biometrics
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.service import Surroundings
+from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.messages import Marker, Packet
+from affectline.services.biometrics.driver import BUTTON, Clock, DeviceGone, Driver, Reading
+from affectline.services.biometrics.stage import MAX_WAITING, Biometrics
 from tests.unit.services.biometrics.fakes import START, Script, Step, beat, settings
 
 Started = Callable[..., Biometrics]

@@ -2,9 +2,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from services.biometrics.driver import Reading
-from services.biometrics.readings import judge, time_of
-from services.biometrics.synthetic import SyntheticPerson
+from affectline.services.biometrics.driver import Reading
+from affectline.services.biometrics.synthetic import SyntheticPerson
+from affectline.services.biometrics.validation import judge, time_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
 
 S = 1_000_000_000

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from common.config import CaptureSettings, SourceSettings
-from common.runtime import Surroundings
-from services.capture.reader import Encoded, Reader, Tempo
-from services.capture.sources import Ending
-from services.window import Window
+from affectline.common.runtime.in_flight import Window
+from affectline.common.runtime.service import Surroundings
+from affectline.common.settings.pipeline import CaptureSettings, SourceSettings
+from affectline.services.capture.reader import Encoded, Reader, Tempo
+from affectline.services.capture.sources import Ending
 from tests.films import film
 
 MS = 1_000_000

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from common.config import CaptureSettings, is_live
-from common.errors import AffectlineError
-from services.capture.containers import missing_bytes
-from services.capture.sources import Ending, Picture, Source, _ask, open_source
-from services.sample import find_sample
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.pipeline import CaptureSettings, is_live
+from affectline.services.capture.container_check import missing_bytes
+from affectline.services.capture.sample_clip import find_sample
+from affectline.services.capture.sources import Ending, Picture, Source, _ask, open_source
 from tests.films import cut, film, index_first, picture, turn
 
 SETTINGS = CaptureSettings()

@@ -1,8 +1,8 @@
 """Curves: thinned out, told once, and told again to who comes late."""
 
-from common.messages import Emotion, Marker
-from common.senses import Samples, Share, State
-from services.dashboard.curves import BACK_MS, KEPT_MS, STEP_MS, Curves
+from affectline.common.wire.biometrics import Samples, Share, State
+from affectline.common.wire.messages import Emotion, Marker
+from affectline.services.dashboard.curves import BACK_MS, KEPT_MS, STEP_MS, Curves
 from tests.samples import EMOTION
 
 MS = 1_000_000

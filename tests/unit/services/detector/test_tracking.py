@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from common.config import DetectorSettings
-from services.detector.tracking import FaceTracker, TrackedFace
+from affectline.common.settings.pipeline import DetectorSettings
+from affectline.services.detector.tracking import FaceTracker, TrackedFace
 from tests.unit.services.detector.people import Picture, carphone, man, scene
 
 

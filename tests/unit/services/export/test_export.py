@@ -5,19 +5,19 @@ import cv2
 import numpy as np
 import pytest
 
-from common import codec
-from common.errors import AffectlineError
-from common.labels import LABELS
-from common.messages import Emotion, Marker, Packet, StreamStart
-from common.recording import SessionWriter
-from common.senses import Samples, State
-from services.commands.reporting import Form, export, export_to
-from services.export import xdf
-from services.export.film import write_films
-from services.export.tables import tables, write_csv, write_parquet
-from services.report.series import gather
-from services.sink import display
-from services.sink.display import Overlay
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.common.recording.writer import SessionWriter
+from affectline.common.wire import codec
+from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.messages import Emotion, Marker, Packet, StreamStart
+from affectline.services.cli.reporting import Form, export, export_to
+from affectline.services.export import xdf
+from affectline.services.export.annotated_video import write_films
+from affectline.services.export.tables import tables, write_csv, write_parquet
+from affectline.services.sessions.timeseries import gather
+from affectline.services.sink import display
+from affectline.services.sink.display import Overlay
 from tests.unit.services.report.test_page import SECOND, START, frame, recording
 
 

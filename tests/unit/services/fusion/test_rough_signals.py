@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
-from common.fusion_settings import FusionSettings
-from common.senses import Samples, State
-from services.fusion.state import Person
-from services.fusion.waves import estimate_rate
-from tests.unit.services.fusion.test_heart import neurokit
-from tests.unit.services.fusion.test_state import CALM, SECOND, START, drive, rate, run, skin
+from affectline.common.settings.fusion import FusionSettings
+from affectline.common.wire.biometrics import Samples, State
+from affectline.services.fusion.beat_detection import estimate_rate
+from affectline.services.fusion.subject import Person
+from tests.unit.services.fusion.test_heart_rate import neurokit
+from tests.unit.services.fusion.test_subject import CALM, SECOND, START, drive, rate, run, skin
 
 
 def beat(at_s: float, interval_ms: float, **more: Any) -> Samples:

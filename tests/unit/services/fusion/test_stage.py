@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from common.fusion_settings import FusionSettings
-from common.messages import Emotion, Marker, Packet, StreamDone, StreamStart
-from common.runtime import Surroundings
-from common.senses import State
-from common.wire import Message
-from services.fusion.stage import Fusion
+from affectline.common.runtime.service import Surroundings
+from affectline.common.settings.fusion import FusionSettings
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import State
+from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
+from affectline.services.fusion.stage import Fusion
 from tests.samples import EMOTION
-from tests.unit.services.fusion.test_state import FEAR, SECOND, START, rate, skin
+from tests.unit.services.fusion.test_subject import FEAR, SECOND, START, rate, skin
 
 
 def stage(settings: FusionSettings | None = None, **more: Any) -> Fusion:

@@ -3,15 +3,15 @@ import time
 import numpy as np
 import pytest
 
-from common.labels import LABELS
-from common.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
-from common.senses import Samples, Share, State, sample_times
-from services.report.chart import POINTS, chart, thin, thin_together
-from services.report.events import responses
-from services.report.page import page
-from services.report.series import Series, Session, gather
-from services.report.thumbnails import thumbnails
-from services.report.words import paragraphs, where_from
+from affectline.common.labels import LABELS
+from affectline.common.wire.biometrics import Samples, Share, State, sample_times
+from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
+from affectline.services.report.chart import POINTS, chart, thin, thin_together
+from affectline.services.report.narrative import paragraphs, where_from
+from affectline.services.report.page import page
+from affectline.services.report.thumbnails import thumbnails
+from affectline.services.sessions.marker_responses import responses
+from affectline.services.sessions.timeseries import Series, Session, gather
 
 cv2 = pytest.importorskip("cv2")
 START = 1_795_445_587_000_000_000

@@ -6,10 +6,10 @@ from typing import Any
 import cv2
 import pytest
 
-from common.messages import Marker, StreamStart
-from common.runtime import Surroundings
-from services.keys import STEERING
-from services.sink.display import Window
+from affectline.common.runtime.keyboard import STEERING
+from affectline.common.runtime.service import Surroundings
+from affectline.common.wire.messages import Marker, StreamStart
+from affectline.services.sink.display import Window
 from tests.samples import AT
 
 START = StreamStart(stream="drive", epoch=1, started_at=AT, source="0", live=True)

@@ -3,11 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from common.health import AT_END, make_health
-from common.messages import Packet
-from common.runtime import Surroundings
-from common.wire import Message
-from services.sink.stage import Sink
+from affectline.common.runtime.service import Surroundings
+from affectline.common.wire.base import Message
+from affectline.common.wire.health import AT_END, make_health
+from affectline.common.wire.messages import Packet
+from affectline.services.sink.stage import Sink
 from tests.samples import PACKETS
 
 

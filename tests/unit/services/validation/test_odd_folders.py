@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from common.errors import AffectlineError
-from services.commands.validate import validate
-from services.validation import stress_predict
-from services.validation.drives import read, read_drive
+from affectline.common.errors import AffectlineError
+from affectline.services.cli.validate import validate
+from affectline.services.validation import stress_predict
+from affectline.services.validation.drivedb_reader import read, read_drive
 from tests.unit.services.validation.test_validation import write_drive, write_person
 
 START = 1_600_000_000

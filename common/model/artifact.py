@@ -1,0 +1,185 @@
+"""A trained model on disk: a folder with ``manifest.json`` beside the files that it describes."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.common.vision.preprocessing import Preprocessing
+
+MANIFEST: Final = "manifest.json"
+DEFAULT_MODEL: Final = Path(__file__).parents[1] / "models" / "vgg16-48"
+
+Format = Literal["litert-int8", "litert-float32", "keras", "saved_model"]
+Answer = Literal["labels", "votes"]
+"""What a model is asked: how FER2013 would label a face, or what most of FER+'s ten voters would
+say of it. The two agree on two faces of three."""
+LEAST: Final = 1e-9
+"""Floor of a probability under a logarithm."""
+
+
+class ModelFile(BaseModel):
+    """One file (or, for a SavedModel, one folder) of an artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    """Relative to the artifact's folder."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(BaseModel):
+    """What a model wants, what it gives, how good it was and how it came to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    manifest_version: Literal[1] = 1
+    name: str
+    labels: tuple[str, ...]
+    """Meaning of each output, in order."""
+    input_height: int = Field(ge=16, le=1024)
+    input_width: int = Field(ge=16, le=1024)
+    preprocessing: Preprocessing
+    output: Literal["probabilities", "logits"]
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
+    votes_temperature: Annotated[float, Field(gt=0)] | None = None
+    """Where there is one, the output has seven more columns, which answer as FER+'s voters do;
+    it divides those."""
+    files: Annotated[dict[Format, ModelFile], Field(min_length=1)]
+    metrics: dict[str, Any] = {}
+    """Accuracies and the like, 0 to 1, keyed by format and split."""
+    training: dict[str, Any] = {}
+    """Recipe, arguments, data and library versions."""
+
+
+class Artifact:
+    """An artifact's folder and its manifest; files are verified before they are handed out."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    def named(self, answer: Answer) -> str:
+        """The model's identity in messages: a second answer is told by its name."""
+        return self.model_id if answer == "labels" else f"{self.model_id}+{answer}"
+
+    def require(self, answer: Answer) -> None:
+        """See that the model can be asked this.
+
+        Raises:
+            AffectlineError: It has no such answer.
+        """
+        if answer == "votes" and self.manifest.votes_temperature is None:
+            raise AffectlineError(
+                f"model {self.folder} has no answer {answer}, only labels",
+                "train it with --votes and export it again, or ask for its labels",
+            )
+
+    @property
+    def model_id(self) -> str:
+        """Name and the start of the served file's checksum, e.g. ``vgg16-48@1f3a9c02``."""
+        formats: tuple[Format, ...] = ("litert-int8", "litert-float32", "keras", "saved_model")
+        first = next(self.manifest.files[f] for f in formats if f in self.manifest.files)
+        return f"{self.manifest.name}@{first.sha256[:8]}"
+
+    def verified(self, kind: Format) -> Path:
+        """Path of one of the artifact's files, after its SHA-256 was found right.
+
+        Raises:
+            AffectlineError: The artifact has no such file, or the file is not the one that the
+                manifest describes.
+        """
+        entry = self.manifest.files.get(kind)
+        if entry is None:
+            have = ", ".join(sorted(self.manifest.files))
+            raise AffectlineError(
+                f"model {self.folder} has no {kind} file (it has {have})",
+                "export it with affectline-train export",
+            )
+        path = self.folder / entry.path
+        if not path.exists():
+            raise AffectlineError(f"model file {path} is missing", "restore it or export it again")
+        try:
+            found = checksum(path)
+        except OSError as error:
+            raise AffectlineError(
+                f"model file {path} cannot be read ({error.strerror})", "change its permissions"
+            ) from error
+        if found != entry.sha256:
+            raise AffectlineError(
+                f"model file {path} has SHA-256 {found[:12]}…, its manifest says "
+                f"{entry.sha256[:12]}…",
+                "the file is damaged or was exchanged; restore it or export it again",
+            )
+        return path
+
+
+def load(folder: Path = DEFAULT_MODEL) -> Artifact:
+    """Read the manifest of an artifact.
+
+    Raises:
+        AffectlineError: No manifest there, it does not parse, or its labels are not ours.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise AffectlineError(
+            f"no model at {folder} ({error.strerror or error})",
+            f"name a folder that holds {MANIFEST}, such as one made by affectline-train export",
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise AffectlineError(
+            f"{path}: {where}: {first['msg']}", "export the model again with this version"
+        ) from error
+    if manifest.labels != LABELS:
+        raise AffectlineError(
+            f"{path}: labels {', '.join(manifest.labels)} are not {', '.join(LABELS)}",
+            "use a model trained on the seven FER2013 emotions",
+        )
+    return Artifact(folder, manifest)
+
+
+def to_probabilities(
+    outputs: NDArray[Any], manifest: Manifest, answer: Answer = "labels"
+) -> NDArray[np.float64]:
+    """What a model says, as its manifest tells to read it.
+
+    Args:
+        outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` of a model with two answers.
+        manifest: Says whether they are logits or probabilities, and the temperatures.
+        answer: Which one is wanted; one that the model has.
+
+    Returns:
+        ``(N, 7)``, rows sum to 1; int8 probabilities, which do not quite, are scaled to.
+    """
+    columns, temperature = slice(0, len(LABELS)), manifest.temperature
+    if answer == "votes" and manifest.votes_temperature is not None:
+        columns, temperature = slice(len(LABELS), None), manifest.votes_temperature
+    logits = outputs[:, columns].astype(np.float64)
+    if manifest.output == "probabilities":
+        if temperature == 1.0:
+            return np.asarray(logits / logits.sum(axis=1, keepdims=True))
+        logits = np.log(np.maximum(logits, LEAST))
+    logits = logits / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's relative file names and contents in sorted order."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            if file != path:
+                digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

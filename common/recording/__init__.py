@@ -1,0 +1,1 @@
+"""Session files: their layout, writing, reading and recovery."""

@@ -1,0 +1,1 @@
+"""What every process runs on: sockets, signals, supervision, clocks and the frames in flight."""

@@ -1,0 +1,82 @@
+"""The frames under way: how many, which of them nobody has answered, and which were lost."""
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+from affectline.common.wire.messages import Packet
+
+SIZE: Final = 16
+"""Frames under way at once in lossless delivery: enough to keep every stage busy, few enough that
+no queue of the bus fills up, for a full one could block its own way out."""
+AGAIN_NS: Final = 500_000_000
+"""A frame is sent again at most this often."""
+STUCK_NS: Final = 2_000_000_000
+"""When no answer has come for so long, everything unanswered is sent again."""
+
+
+class Window:
+    """Frames that were published and not yet answered; shared by two threads."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        """Notified whenever there may be room."""
+        self._frames: OrderedDict[int, Packet] = OrderedDict()
+        self._sent_at: dict[int, int] = {}
+        self._progress_at = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, seq: int, packet: Packet, now: int) -> None:
+        """Note that a frame is being published."""
+        with self.changed:
+            self._frames[seq] = packet
+            self._sent_at[seq] = now
+            self._progress_at = max(self._progress_at, now)
+
+    def answered(self, seq: int, now: int) -> list[Packet]:
+        """Note an answer; return the earlier frames that must have been lost.
+
+        Answers come in order, so a frame without one before this got lost on its way.
+        """
+        with self.changed:
+            self._forget(seq)
+            self._progress_at = now
+            self.changed.notify_all()
+        return self._again([earlier for earlier in self._frames if earlier < seq], now)
+
+    def stuck(self, now: int) -> list[Packet]:
+        """What to send again because nothing has been heard for too long."""
+        if not self._frames or now - self._progress_at < STUCK_NS:
+            return []
+        self._progress_at = now
+        return self._again(list(self._frames), now)
+
+    def for_newcomers(self, services: set[str], stream: str, source: str, now: int) -> list[Packet]:
+        """Everything unanswered, where some of those that have just come need it.
+
+        The stream's own detector, the sink and recorders take frames; the source itself has missed
+        answers when its own ear was away. For others nothing is sent again, or whoever listens
+        would hear answers twice whenever one of several starts late.
+
+        Args:
+            services: Who has come.
+            stream: Whose frames these are.
+            source: The service that publishes them.
+            now: In ns, as of all the others here.
+        """
+        names = services | {name.split("/")[0] for name in services}
+        if names.isdisjoint({f"detector/{stream}", source, "sink", "recorder"}):
+            return []
+        self._sent_at = dict.fromkeys(self._frames, now)
+        return list(self._frames.values())
+
+    def _again(self, seqs: list[int], now: int) -> list[Packet]:
+        due = [seq for seq in seqs if now - self._sent_at[seq] >= AGAIN_NS]
+        self._sent_at.update(dict.fromkeys(due, now))
+        return [self._frames[seq] for seq in due]
+
+    def _forget(self, seq: int) -> None:
+        self._frames.pop(seq, None)
+        self._sent_at.pop(seq, None)

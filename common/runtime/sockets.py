@@ -1,0 +1,242 @@
+"""The ZeroMQ sockets of a process: where they connect, and what they do when nobody is there.
+
+Everything but the hub connects. A process speaks on the bus through an XPUB socket, because an
+XPUB hears who subscribes: that is how a source knows that its consumers are there.
+"""
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import zmq
+
+from affectline.common.errors import AffectlineError, InvalidMessage
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire import codec
+from affectline.common.wire.messages import READY, Packet
+
+BUS_HWM: Final = 1000
+"""Messages a bus queue holds; in lossless delivery far fewer frames are under way."""
+WORK_HWM: Final = 2
+"""Face crops waiting at one classifier: few, so that a slow one does not hoard them."""
+WORK_BUFFER_BYTES: Final = 1 << 17
+"""Kernel buffers of the work queue: they would hoard crops as well."""
+SEND_WAIT_MS: Final = 100
+RECONNECT_MS: Final = 50
+RECONNECT_MAX_MS: Final = 500
+LINGER_MS: Final = 500
+
+
+def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
+    """A socket with the time-outs and queue lengths that all of ours share."""
+    socket = context.socket(kind)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
+    socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+    work = kind in (zmq.PUSH, zmq.PULL)
+    socket.setsockopt(zmq.SNDHWM, WORK_HWM if work else BUS_HWM)
+    socket.setsockopt(zmq.RCVHWM, WORK_HWM if work else BUS_HWM)
+    if work:
+        socket.setsockopt(zmq.SNDBUF, WORK_BUFFER_BYTES)
+        socket.setsockopt(zmq.RCVBUF, WORK_BUFFER_BYTES)
+    return socket
+
+
+def bind(socket: zmq.Socket[bytes], address: str) -> None:
+    """Bind, or say in one line why not.
+
+    Raises:
+        AffectlineError: The port is taken, or the address is not one of this machine's.
+    """
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        raise AffectlineError(
+            f"cannot listen on {address} ({error.strerror})",
+            "stop the program that uses the port (another affectline?) or choose another one "
+            "with --port or --hub",
+        ) from error
+
+
+def taken_ports(hub: HubSettings) -> list[str]:
+    """Those of a hub's ports that nobody could listen on now, with their use and the reason."""
+    taken = []
+    for port, use in hub.ports.items():
+        with socket.socket() as probe:
+            # As ZeroMQ does: a port whose connections are only waiting to be forgotten is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((hub.host, port))
+            except OSError as error:
+                taken.append(f"{port} ({use}): {error.strerror}")
+    return taken
+
+
+def connect(peer: zmq.Socket[bytes], address: str) -> None:
+    """Connect, now or whenever somebody binds there.
+
+    Raises:
+        AffectlineError: The address cannot be one.
+    """
+    try:
+        peer.connect(address)
+    except zmq.ZMQError as error:
+        raise AffectlineError(
+            f"cannot connect to {address!r} ({error.strerror})",
+            "name the hub as HOST:PORT, or its outlet as tcp://HOST:PORT",
+        ) from error
+
+
+class Inbox:
+    """Messages for a process: a SUB socket on the bus, or a PULL socket on the work queue."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: str,
+        counters: Counter[str],
+        *,
+        prefixes: Iterable[str] | None,
+        hwm: int | None = None,
+    ) -> None:
+        self.socket = new_socket(context, zmq.PULL if prefixes is None else zmq.SUB)
+        if hwm is not None:
+            self.socket.setsockopt(zmq.RCVHWM, hwm)
+        for prefix in prefixes or ():
+            self.socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
+        connect(self.socket, address)
+        self._counters = counters
+
+    def announce(self, service: str) -> None:
+        """Let the sources know that this consumer is ready. Only after all subscriptions."""
+        self.socket.setsockopt(zmq.SUBSCRIBE, (READY + service).encode())
+
+    def receive(self, limit: int = 100) -> Iterator[Packet]:
+        """Yield what has arrived by now, at most ``limit`` messages; invalid ones are counted."""
+        for _ in range(limit):
+            try:
+                parts = self.socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            try:
+                packet = codec.decode(parts)
+            except InvalidMessage:
+                self._counters["invalid"] += 1
+            else:
+                self._counters["in"] += 1
+                yield packet
+
+
+class Publisher:
+    """A process' voice on the bus, and its ear for who is listening."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+        self.socket = new_socket(context, zmq.XPUB)
+        # Without NODROP a full queue loses messages silently; with it we hear of it and decide.
+        self.socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
+        # The pipe to the hub ends with the hub, so that its end is heard of as well
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        connect(self.socket, address)
+        self.connected = False
+        self.ready: set[str] = set()
+        """Services that have announced themselves, e.g. ``detector/sample``."""
+
+    def listen(self) -> set[str]:
+        """Take in who came and went; return the services that have just become ready."""
+        before = set(self.ready)
+        while True:
+            try:
+                note = self.socket.recv(zmq.DONTWAIT)
+            except zmq.Again:
+                return self.ready - before
+            joined, topic = note[:1] == b"\x01", note[1:]
+            if not topic:
+                self.connected = joined
+            elif topic.startswith(READY.encode()):
+                service = topic[len(READY) :].decode(errors="replace")
+                before.discard(service)  # gone and back within one call is news too
+                (self.ready.add if joined else self.ready.discard)(service)
+
+    def send(self, packet: Packet, *, wait: bool) -> bool:
+        """Publish; False where the hub is not there or its queue is full (after a short wait)."""
+        if not self.connected:
+            if wait:
+                self.socket.poll(SEND_WAIT_MS)
+            return False
+        return send(self.socket, packet, wait=wait)
+
+
+def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool) -> bool:
+    """Send, waiting at most for the socket's time-out; False where the message was not taken."""
+    try:
+        socket.send_multipart(codec.encode(packet), 0 if wait else zmq.DONTWAIT)
+    except zmq.Again:
+        return False
+    return True
+
+
+class Pusher:
+    """A process' way into the work queue."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+        self.socket = new_socket(context, zmq.PUSH)
+        self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
+        self.socket.setsockopt(
+            zmq.IMMEDIATE, 1
+        )  # queue for a hub that is there, not for a dead one
+        connect(self.socket, address)
+
+    def send(self, packet: Packet, *, wait: bool) -> bool:
+        """Hand over; False where the hub is not there or has no room (after a short wait)."""
+        return send(self.socket, packet, wait=wait)
+
+
+class Listener:
+    """An outsider's ear at the hub's outlet: what any other tool would hear.
+
+    Args:
+        hub: Where the hub is.
+        prefixes: Beginnings of the topics wanted.
+        address: The outlet's address where it is not the hub's own.
+    """
+
+    def __init__(
+        self, hub: HubSettings, prefixes: Iterable[str] = ("",), address: str | None = None
+    ) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.counters: Counter[str] = Counter()
+        self._inbox = Inbox(self._context, address or hub.outlet, self.counters, prefixes=prefixes)
+
+    def wait(self, others: Iterable[socket.socket] = (), timeout_s: float | None = None) -> bool:
+        """Wait for a message, or for one of the other sockets; False after the time-out."""
+        poller = zmq.Poller()
+        poller.register(self._inbox.socket, zmq.POLLIN)
+        for other in others:
+            poller.register(other, zmq.POLLIN)
+        return bool(poller.poll(None if timeout_s is None else int(timeout_s * 1000)))
+
+    def receive(self) -> Iterator[Packet]:
+        """Yield what has arrived by now."""
+        return self._inbox.receive(limit=1000)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._context.destroy(linger=0)
+
+
+def publish_once(hub: HubSettings, packet: Packet, patience_s: float = 3.0) -> bool:
+    """Say one thing on the bus from outside; False where no hub answered in time."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    publisher = Publisher(context, hub.ingress)
+    deadline = time.monotonic() + patience_s
+    try:
+        while time.monotonic() < deadline:
+            publisher.listen()
+            if publisher.send(packet, wait=True):
+                return True
+        return False
+    finally:
+        context.destroy(linger=LINGER_MS)

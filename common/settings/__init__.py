@@ -1,0 +1,1 @@
+"""Settings: frozen, validated, with a default for everything."""

@@ -1,0 +1,248 @@
+"""Settings: frozen, checked, with a default for everything."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import Name
+from affectline.common.model.artifact import DEFAULT_MODEL, Answer
+from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.dashboard import DashboardSettings
+from affectline.common.settings.fusion import FusionSettings
+from affectline.common.settings.recording import RecordingSettings
+
+Delivery = Literal["live", "lossless"]
+Pace = Literal["realtime", "fast"]
+Display = Literal["none", "window", "mp4", "browser"]
+Backend = Literal["litert", "tensorflow"]
+
+DEFAULT_PORT: Final = 5555
+
+
+class Settings(BaseModel):
+    """What all settings share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HubSettings(Settings):
+    """Where the hub is: seven ports in a row, of which users need the second."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65529)] = DEFAULT_PORT
+
+    def _address(self, offset: int) -> str:
+        return f"tcp://{self.host}:{self.port + offset}"
+
+    @property
+    def ingress(self) -> str:
+        """Publishers connect here."""
+        return self._address(0)
+
+    @property
+    def outlet(self) -> str:
+        """Any outside tool subscribes here; it drops for the slow."""
+        return self._address(1)
+
+    @property
+    def bus(self) -> str:
+        """The pipeline's own consumers subscribe here."""
+        return self._address(2)
+
+    @property
+    def work_in(self) -> str:
+        """Detectors push face crops here."""
+        return self._address(3)
+
+    @property
+    def work_out(self) -> str:
+        """Classifiers pull face crops here."""
+        return self._address(4)
+
+    @property
+    def metrics_port(self) -> int:
+        """Prometheus scrapes this port."""
+        return self.port + 5
+
+    @property
+    def clock(self) -> str:
+        """Processes on other hosts ask here what time it is."""
+        return self._address(6)
+
+    @property
+    def ports(self) -> dict[int, str]:
+        """All seven, and what each is for."""
+        uses = (
+            "publishers",
+            "outlet",
+            "bus",
+            "work queue in",
+            "work queue out",
+            "metrics",
+            "clock",
+        )
+        return {self.port + offset: use for offset, use in enumerate(uses)}
+
+
+class SourceSettings(Settings):
+    """One stream: a name, and a camera index, file, folder, URL or ``sample``."""
+
+    name: Name
+    source: Annotated[str, Field(min_length=1, max_length=4096)]
+    loop: bool = False
+    """Start a file again when it has ended: for demonstrations."""
+
+
+class CaptureSettings(Settings):
+    """How pictures are taken."""
+
+    encoding: Literal["jpeg", "raw"] = "jpeg"
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 90
+    camera_width: Annotated[int, Field(ge=16, le=7680)] | None = None
+    """Width that a camera is asked for, at 16:9; it takes the nearest that it has. None leaves it
+    at its own, which mostly is 640."""
+    width: Annotated[int, Field(ge=16, le=7680)] | None = None
+    """Scale pictures to this width before publishing; None leaves them as they are."""
+    rate: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames a second: asked of a camera, and the pace of a folder of pictures (25 by default);
+    a file with a higher rate is thinned out to it."""
+
+
+class DetectorSettings(Settings):
+    """How faces are found and followed; times are counted in pictures, so that runs repeat."""
+
+    backend: Literal["haar", "yunet"] = "haar"
+    yunet_model: Path | None = None
+    """Model file for ``cv2.FaceDetectorYN``; not shipped."""
+    scan_size: Annotated[int, Field(ge=64, le=4096)] = 320
+    """Longer side of the reduced picture that a full scan searches, in pixels."""
+    scan_interval: Annotated[int, Field(ge=1)] = 8
+    """Pictures from one sweep to the next while every known face is in sight; two sweeps (large
+    faces, then small ones) make a full scan."""
+    search_interval: Annotated[int, Field(ge=1)] = 1
+    """The same while a face is missing or none is known."""
+    scale_factor: Annotated[float, Field(gt=1.01, le=2)] = 1.2
+    """Ratio of successive face sizes in a full scan."""
+    min_neighbours: Annotated[int, Field(ge=1)] = 2
+    """Windows that must agree before a full scan takes notice; what it finds is looked at again."""
+    min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Smallest face that a full scan finds, as a fraction of the picture's height."""
+    max_faces: Annotated[int, Field(ge=1)] = 8
+    """Faces followed at a time; the largest come first."""
+    max_misses: Annotated[int, Field(ge=0)] = 15
+    """Pictures for which a face may be out of sight and keep its track."""
+    margin: Annotated[float, Field(ge=-0.3, le=1)] = 0.01
+    """What a crop adds to the box on each side, in sides of the box. The cascade's box is 0.979 of
+    a FER2013 picture's side (median, docs/detection.md), so this frames crops like FER2013's."""
+
+
+class ClassifierSettings(Settings):
+    """Which model judges the faces, and with what."""
+
+    model: Path = DEFAULT_MODEL
+    """Folder of the artifact."""
+    answer: Answer = "labels"
+    """How FER2013 would label the face, or what most of FER+'s voters would say."""
+    backend: Backend = "litert"
+    max_age_ms: Annotated[float, Field(gt=0)] = 200.0
+    """Live delivery: crops older than this are answered with "stale" instead of a distribution."""
+    instances: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+class SinkSettings(Settings):
+    """What becomes of the results."""
+
+    out: Path | None = None
+    """Session folder; ``sessions/<time>-<stream>`` by default."""
+    display: Display | None = None
+    """None: a page in the browser where a camera is watched and there is no screen, else none."""
+
+
+class TimedMarker(Settings):
+    """A marker that a run sets itself: the steps of an experiment."""
+
+    at_s: Annotated[float, Field(ge=0, le=86_400)]
+    """Seconds after the first picture was judged."""
+    label: Annotated[str, Field(min_length=1, max_length=1000)]
+    extra: dict[str, str | float | int | bool] = Field(default_factory=dict)
+
+
+class PipelineSettings(Settings):
+    """A whole pipeline, as one YAML file describes it."""
+
+    hub: HubSettings = HubSettings()
+    delivery: Delivery | None = None
+    """None: lossless where all sources are files, live where one is a camera or network stream."""
+    pace: Pace | None = None
+    """None: fast where delivery is lossless and nobody watches, else realtime."""
+    sources: tuple[SourceSettings, ...] = ()
+    capture: CaptureSettings = CaptureSettings()
+    detector: DetectorSettings = DetectorSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    duration: Annotated[float, Field(gt=0, le=604_800)] | None = None
+    """Seconds after the first picture was judged at which the run ends; None: with its sources."""
+    markers: tuple[TimedMarker, ...] = ()
+    biometrics: tuple[BiometricsSettings, ...] = ()
+    fusion: FusionSettings = FusionSettings()
+    sink: SinkSettings = SinkSettings()
+    dashboard: DashboardSettings = DashboardSettings()
+    recording: RecordingSettings = RecordingSettings()
+
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = [source.name for source in sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two sources have the same name")
+        return sources
+
+    @field_validator("biometrics")
+    @classmethod
+    def _sensors_differ(
+        cls, sensors: tuple[BiometricsSettings, ...]
+    ) -> tuple[BiometricsSettings, ...]:
+        names = [sensor.service for sensor in sensors]
+        if len(set(names)) < len(names):
+            raise ValueError("two sensors have the same subject and driver")
+        return sensors
+
+
+def is_live(source: str) -> bool:
+    """True for a camera index or a network address."""
+    return source.isdecimal() or "://" in source
+
+
+def redact(source: str) -> str:
+    """A source as it may be shown and stored: without the user and password of an address."""
+    return re.sub(r"(://)[^/@]*@", r"\1", source)
+
+
+def load(path: Path) -> PipelineSettings:
+    """Read settings from a YAML file.
+
+    Raises:
+        AffectlineError: The file cannot be read, is no YAML, or has a wrong or unknown setting.
+    """
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return PipelineSettings.model_validate({} if content is None else content)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise AffectlineError(f"--config {path}: {reason}", "name a readable YAML file") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise AffectlineError(
+            f"--config {path} is not YAML{line}", "see configs/default.yaml for an example"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise AffectlineError(
+            f"--config {path}: {name}: {first['msg']} (got {first['input']!r})",
+            "see configs/default.yaml for every setting and its default",
+        ) from error

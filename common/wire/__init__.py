@@ -1,0 +1,1 @@
+"""The wire: every message, its bytes and its schema."""

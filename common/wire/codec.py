@@ -1,0 +1,64 @@
+"""Bytes to messages and back; the only module that speaks msgpack."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgpack
+from pydantic import ValidationError
+
+from affectline.common.errors import InvalidMessage
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import MESSAGES, Packet
+
+MAX_HEADER_BYTES: Final = 1 << 20
+"""No header of ours comes near this; a longer one is not even parsed."""
+MAX_PARTS: Final = 512
+
+
+def encode(packet: Packet) -> list[bytes | memoryview]:
+    """Lay a message out as the parts of a multipart ZeroMQ message: topic, header, parts."""
+    message = packet.message
+    header: bytes = msgpack.packb(message.model_dump())
+    return [message.topic.encode(), header, *packet.parts]
+
+
+def decode(parts: Sequence[bytes | memoryview]) -> Packet:
+    """Read a multipart message.
+
+    Args:
+        parts: Topic, msgpack header, then the binary parts.
+
+    Raises:
+        InvalidMessage: Anything at all is not as `affectline.common.wire.messages` says.
+    """
+    if not 2 <= len(parts) <= 2 + MAX_PARTS:
+        raise InvalidMessage(f"{len(parts)} parts")
+    topic, header, *rest = parts
+    if len(header) > MAX_HEADER_BYTES:
+        raise InvalidMessage(f"a header of {len(header)} bytes")
+    message = _parse(header)
+    if bytes(topic) != message.topic.encode():
+        raise InvalidMessage(f"a {type(message).__name__} on topic {bytes(topic)[:80]!r}")
+    sizes = message.part_sizes
+    if len(sizes) != len(rest):
+        raise InvalidMessage(f"{type(message).__name__} with {len(rest)} parts, not {len(sizes)}")
+    for size, part in zip(sizes, rest, strict=True):
+        if size is not None and size != len(part):
+            raise InvalidMessage(f"{type(message).__name__} with a part of {len(part)} bytes")
+    return Packet(message, tuple(rest))
+
+
+def _parse(header: bytes | memoryview) -> Message:
+    try:
+        fields: Any = msgpack.unpackb(header)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise InvalidMessage(f"a header that is not msgpack: {error}") from error
+    kind = fields.get("message") if isinstance(fields, dict) else None
+    model = MESSAGES.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise InvalidMessage(f"no message of ours: {str(kind)[:80]!r}")
+    try:
+        return model.model_validate(fields)
+    except (ValidationError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"msg": str(error)}
+        raise InvalidMessage(f"{kind}: {first.get('loc', ())} {first['msg']}") from error

@@ -1,0 +1,105 @@
+"""The thread in which a driver lives: opens it, reads, and opens it again when it is gone."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from affectline.common.errors import AffectlineError
+from affectline.services.biometrics.driver import WAIT_S, DeviceGone, Driver, Reading
+
+BATCHES: Final = 64
+"""Batches that may wait for the stage. Then the driver waits, and with it the file, or the buffer
+in the device's own library fills up: those of LSL and BrainFlow hold minutes."""
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 8.0
+"""A device is tried again after a pause that doubles up to this."""
+
+
+class Feed(threading.Thread):
+    """Reads a driver until it ends, fails for good, or is told to stop.
+
+    Args:
+        driver: Is used by this thread alone.
+        stopping: Set from outside to end the thread.
+        wake: Called when there is something new to `take`.
+    """
+
+    def __init__(self, driver: Driver, stopping: threading.Event, wake: Callable[[], None]) -> None:
+        super().__init__(name="driver", daemon=True)
+        self._driver, self._stopping, self._wake = driver, stopping, wake
+        self._batches: queue.Queue[list[Reading]] = queue.Queue(BATCHES)
+        self._is_open = False
+        self._pause_s = FIRST_PAUSE_S
+        self.trouble = ""
+        """Why nothing comes, in words; empty while all is well."""
+        self.failure: AffectlineError | None = None
+        self.ended = False
+
+    def run(self) -> None:
+        try:
+            while not self._stopping.is_set() and not self.ended:
+                self._stopping.wait(self.step())
+        except AffectlineError as error:
+            self.failure = error
+        finally:
+            self._close()
+            self._wake()
+
+    def step(self) -> float:
+        """Open the device or read from it once; return how long to wait then, in seconds."""
+        try:
+            if not self._is_open:
+                self._driver.open()
+                self._is_open = True
+            readings = self._driver.read()
+        except AffectlineError:
+            raise
+        except DeviceGone as gone:
+            return self._lost(str(gone))
+        except Exception as error:  # a device's library may fail in any way: health says how
+            self._driver.counters["failures"] += 1
+            return self._lost(f"{type(error).__name__}: {error}")
+        if readings:
+            self.trouble, self._pause_s = "", FIRST_PAUSE_S
+            self._put(readings)
+        self.ended = self._driver.ended
+        return 0.0
+
+    def take(self) -> list[Reading]:
+        """The next batch; empty where there is none yet."""
+        with contextlib.suppress(queue.Empty):
+            return self._batches.get_nowait()
+        return []
+
+    @property
+    def exhausted(self) -> bool:
+        """It has ended, and everything was taken."""
+        return self.ended and self._batches.empty()
+
+    def _lost(self, reason: str) -> float:
+        if self._is_open:
+            self._driver.counters["lost"] += 1
+        self._is_open = False
+        self._close()
+        pause_s = self._pause_s
+        self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        self.trouble = f"{reason}; tried again in {pause_s:g} s"
+        self._wake()
+        return pause_s
+
+    def _close(self) -> None:
+        try:
+            self._driver.close()
+        except Exception:  # what is gone may not even let itself be closed: it is opened anew
+            self._driver.counters["failures"] += 1
+
+    def _put(self, readings: list[Reading]) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._batches.put(readings, timeout=WAIT_S)
+            except queue.Full:
+                continue
+            self._wake()
+            return

@@ -1,0 +1,1 @@
+"""The classifier process: face crops in, probabilities of the seven emotions out."""

@@ -1,0 +1,45 @@
+"""The command line: ``affectline``."""
+
+import typer
+
+from affectline.services.cli.collect import collect
+from affectline.services.cli.errors import run_complaining
+from affectline.services.cli.looking import doctor, schema, subscribe
+from affectline.services.cli.mark import mark
+from affectline.services.cli.processes import (
+    capture,
+    classifier,
+    dashboard,
+    detector,
+    fusion,
+    hub,
+    sink,
+)
+from affectline.services.cli.reporting import export, report
+from affectline.services.cli.sensing import biometrics, lsl_outlet
+from affectline.services.cli.sessions import check, info, record, replay, sessions
+from affectline.services.cli.up import up
+from affectline.services.cli.validate import validate
+
+app = typer.Typer(
+    help="Live video in, emotion timelines out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for command in (
+    up, hub, capture, detector, classifier, sink, dashboard, collect, mark, subscribe, schema,
+    doctor, biometrics, fusion, lsl_outlet, record, replay, sessions, info, check, report, export,
+):  # fmt: skip
+    app.command()(command)
+app.add_typer(validate, name="validate")
+
+
+def main() -> None:
+    """Run the command line; every error is one line."""
+    run_complaining(lambda: app(standalone_mode=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""``affectline mark``."""
+
+import json
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue, ValidationError
+
+from affectline.common.clock import now_ns
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.clock_sync import hub_is_ahead
+from affectline.common.runtime.sockets import publish_once
+from affectline.common.wire.messages import Marker, Packet
+from affectline.services.cli.options import ConfigFile, HubAddress, read_settings
+
+
+def mark(
+    label: Annotated[str, typer.Argument(help="What happened.")],
+    field: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE to keep beside it; numbers and JSON stay what they are."),
+    ] = None,
+    session: Annotated[str, typer.Option(help="Last part of the topic.")] = "session",
+    config_file: ConfigFile = None,
+    hub: HubAddress = None,
+) -> None:
+    """Say that something has happened, now.
+
+    Example: affectline mark "hard braking" --field speed=63.5 --field road=wet
+    """
+    at = now_ns()
+    where = read_settings(config_file, hub).hub
+    extra = read_fields(field or [])
+    try:
+        marker = Marker(session=session, at=at, label=label, source="command", extra=extra)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise AffectlineError(
+            f"{first['loc'][0]} {first.get('input')!r}: {first['msg']}",
+            "a label is 1 to 1000 characters long; a session's name is letters, digits, '.', '_' "
+            "and '-'",
+        ) from error
+    marker = marker.model_copy(update={"at": at + hub_is_ahead(where)})
+    if not publish_once(where, Packet(marker)):
+        raise AffectlineError(
+            f"no hub on {where.ingress}", "start affectline up first, or name the hub with --hub"
+        )
+
+
+def read_fields(texts: list[str]) -> dict[str, JsonValue]:
+    """Free fields of a marker.
+
+    Raises:
+        AffectlineError: One of them has no name.
+    """
+    fields: dict[str, JsonValue] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise AffectlineError(f"--field {text}: not NAME=VALUE", "as in --field speed=63.5")
+        try:
+            fields[name] = json.loads(value)
+            json.dumps(fields[name], allow_nan=False)  # NaN and 1e999 stay texts: nobody reads them
+        except ValueError:
+            fields[name] = value
+    return fields

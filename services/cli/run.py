@@ -1,0 +1,231 @@
+"""``affectline up`` as its user sees it: progress while it runs, a table at the end."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.keyboard import Keys
+from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.wire.messages import Emotion, Packet, StreamStart
+from affectline.services.sink.stream_stats import StreamSummary
+from affectline.services.supervisor.process import Task
+from affectline.services.supervisor.supervisor import Launcher, read_session
+
+if TYPE_CHECKING:
+    from affectline.services.cli.doctor_checks import Finding
+
+EXIT_INTERRUPTED = 130
+K = TypeVar("K")
+
+
+def run(
+    settings: PipelineSettings, *, as_json: bool, tasks: list[Task] | None = None, note: str = ""
+) -> int:
+    """Run a pipeline and say what came of it; return the exit code.
+
+    Args:
+        settings: Complete.
+        as_json: Print the summary as one JSON object.
+        tasks: The processes, where they are not those of ``up``; without a sink among them
+            there is nothing to sum up.
+        note: What to say at the beginning where keys can be pressed.
+
+    Raises:
+        AffectlineError: It failed.
+    """
+    begun = time.monotonic()
+    folder = settings.sink.out or Path()
+    console = Console(stderr=True)
+    with ExitStack() as stack:
+        watcher = Watcher(begun)
+        if console.is_terminal:
+            watcher.progress = stack.enter_context(_new_progress(console))
+        keys = stack.enter_context(Keys()) if note and Keys.possible() else None
+        if keys:
+            console.print(note, highlight=False)
+        launcher = Launcher(settings, quiet=as_json, watch=watcher.note, tasks=tasks, keys=keys)
+        try:
+            launcher.run()
+        except AffectlineError:
+            if settings.sink.out:
+                _remove_if_empty(folder)
+            raise
+    written = settings.sink.out is not None and (folder / "session.json").exists()
+    if not written and (launcher.interrupted or settings.sink.out is None):
+        return EXIT_INTERRUPTED if launcher.interrupted else 0  # nothing was written
+    session = read_session(folder)
+    result = conclude(session, folder, time.monotonic() - begun)
+    result |= {"first_emotion_s": watcher.first_s, "restarts": launcher.restarts}
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    else:
+        print_result(result)
+    cut = [s["detail"] for s in result["streams"].values() if s["end"] == "truncated"]
+    for detail in cut:
+        sys.stderr.write(f"affectline: --source {detail}\n")
+    if launcher.interrupted:
+        return EXIT_INTERRUPTED
+    return 1 if cut else 0
+
+
+class Watcher:
+    """Follows a run from outside."""
+
+    def __init__(self, begun: float) -> None:
+        self._begun = begun
+        self.first_s: float | None = None
+        """Time to the first emotion in s, counted from when the command line has been read."""
+        self.progress: Progress | None = None
+        self._bars: dict[str, TaskID] = {}
+        self._totals: dict[str, int | None] = {}
+
+    def note(self, packet: Packet) -> None:
+        """Take in a message."""
+        message = packet.message
+        if isinstance(message, StreamStart):
+            self._totals[message.stream] = message.frames
+        elif isinstance(message, Emotion):
+            if self.first_s is None:
+                self.first_s = round(time.monotonic() - self._begun, 3)
+            if self.progress:
+                self._advance(self.progress, message)
+
+    def _advance(self, progress: Progress, emotion: Emotion) -> None:
+        if emotion.stream not in self._bars:
+            total = self._totals.get(emotion.stream)
+            self._bars[emotion.stream] = progress.add_task(emotion.stream, total=total)
+        best = emotion.faces[0].label if emotion.faces else "no face"
+        progress.update(
+            self._bars[emotion.stream],
+            completed=emotion.seq + 1,
+            description=f"{emotion.stream}  {best or ''}",
+        )
+
+
+def _new_progress(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    return Progress(*columns, console=console, transient=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A session that never had a row leaves nothing behind."""
+    if not (folder / "session.json").exists():
+        return
+    try:
+        streams = read_session(folder)["streams"]
+        if any(stream["frames"] for stream in streams.values()):
+            return
+        for name in ("session.json", "emotions.csv", "markers.csv"):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+    except (OSError, ValueError, KeyError):
+        return
+
+
+def conclude(session: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
+    """Sum up a session over its streams."""
+    whole = StreamSummary()
+    for kept in session["checkpoint"]["streams"].values():
+        part = StreamSummary.model_validate(kept)
+        whole.frames += part.frames
+        whole.frames_with_face += part.frames_with_face
+        whole.faces += part.faces
+        whole.lost += part.lost
+        _add(whole.skipped, part.skipped)
+        _add(whole.labels, part.labels)
+        _add(whole.latency_buckets, part.latency_buckets)
+    return {
+        "session": str(folder),
+        "seconds": round(seconds, 3),
+        "frames": whole.frames,
+        "frames_with_face": whole.frames_with_face,
+        "faces": whole.faces,
+        "skipped": sum(whole.skipped.values()),
+        "lost": whole.lost,
+        "latency_ms": {f"p{q}": whole.latency_ms(q / 100) for q in (50, 95, 99)},
+        "emotion_shares": whole.shares(),
+        "streams": session["streams"],
+        "files": [str(folder / name) for name in session["files"]],
+    }
+
+
+def _add(total: dict[K, int], counts: dict[K, int]) -> None:
+    for key, n in counts.items():
+        total[key] = total.get(key, 0) + n
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """Print the table at the end of a run."""
+    table = Table(title="Affectline", show_header=True, title_justify="left")
+    table.add_column("")
+    streams: dict[str, Any] = result["streams"]
+    for name in streams:
+        table.add_column(name, justify="right")
+    rows: list[tuple[str, list[str]]] = [
+        ("frames", [str(s["frames"]) for s in streams.values()]),
+        ("frames with a face", [str(s["frames_with_face"]) for s in streams.values()]),
+        ("faces", [str(s["faces"]) for s in streams.values()]),
+        ("tracks", [str(s["tracks"]) for s in streams.values()]),
+        ("skipped", [_skips(s) for s in streams.values()]),
+    ]
+    rows += [
+        (f"latency {q}", [_ms(s["latency_ms"][q]) for s in streams.values()])
+        for q in ("p50", "p95", "p99")
+    ]
+    rows += [
+        (label, [f"{s['emotion_shares'][label]:.1%}" for s in streams.values()])
+        for label in result["emotion_shares"]
+    ]
+    rows.append(("ended", [s["end"] or "" for s in streams.values()]))
+    for title, cells in rows:
+        table.add_row(title, *cells)
+    console = Console()
+    console.print(table)
+    speed = result["frames"] / result["seconds"] if result["seconds"] else 0
+    console.print(f"{result['seconds']:.1f} s, {speed:.0f} frames/s from start to end")
+    for service, times in result["restarts"].items():
+        console.print(f"{service} had to be restarted {times} time(s)")
+    console.print("Files:", highlight=False)
+    for file in result["files"]:
+        console.print(f"  {os.path.relpath(file)}", highlight=False, soft_wrap=True)
+
+
+def _skips(stream: dict[str, Any]) -> str:
+    total = sum(stream["skipped"].values()) + stream["lost"]
+    why = [f"{n} {reason}" for reason, n in stream["skipped"].items()]
+    if stream["lost"]:
+        why.append(f"{stream['lost']} lost")
+    return f"{total} ({', '.join(why)})" if why else "0"
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} ms"
+
+
+def print_findings(findings: "Iterable[Finding]") -> None:
+    """Print what the doctor found."""
+    marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
+    table = Table("check", "state", "finding", "how to mend it")
+    for finding in findings:
+        table.add_row(finding.check, marks[finding.state], finding.detail, finding.mend)
+    Console().print(table)

@@ -1,0 +1,148 @@
+"""``affectline validate``: nervousness against people whose stress is known."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from affectline.common.errors import AffectlineError
+
+validate = typer.Typer(
+    help="Check nervousness against people whose stress is known.", no_args_is_help=True
+)
+
+Folder = Annotated[Path, typer.Argument(help="The dataset, laid out as docs/validation.md says.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
+Docs = Annotated[
+    Path | None, typer.Option(help="Write the dataset's section of validation.md to this folder.")
+]
+
+
+@validate.command("stress-predict")
+def stress_predict(
+    folder: Folder,
+    as_json: AsJson = False,
+    docs: Docs = None,
+    fit: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the coefficients fitted to everybody to this file: "
+            "services/fusion/coefficients.json in the sources."
+        ),
+    ] = None,
+) -> None:
+    """Stress against rest, each person judged by coefficients fitted to all others.
+
+    Example: affectline validate stress-predict ../shared/data/biometrics/stress_predict
+    """
+    from affectline.services.fusion.stress_model import write_model
+    from affectline.services.validation import page
+    from affectline.services.validation import stress_predict as dataset
+
+    _check(folder, docs)
+    with _progress("people") as progress:
+        result = dataset.validate(folder, progress)
+    figures = result.summary()
+    _tell(result.notes)
+    model = result.model
+    if fit and model is None:
+        raise AffectlineError(
+            f"--fit {fit}: nothing was fitted to one person", "it needs two people or more"
+        )
+    if fit and model:
+        fitted = write_model(
+            model,
+            f"affectline validate stress-predict FOLDER --fit FILE: {len(result.courses)} people",
+        )
+        _write(fit, lambda path: path.write_text(fitted, "utf-8"))
+    if docs:
+        _write(docs, lambda path: page.write_stress_predict(path, result))
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
+    table = Table("signals", "pooled AUC", "mean AUC", "lowest", "highest")
+    for name, found in figures["sets"].items():
+        each = [value for value in found["auc_by_subject"].values() if value is not None]
+        row = (
+            found["auc_pooled"],
+            found["auc_mean"],
+            min(each, default=None),
+            max(each, default=None),
+        )
+        table.add_row(name, *(page.figure(value, 3) for value in row))
+    Console().print(table)
+
+
+@validate.command("drivedb")
+def drivedb(
+    folder: Folder,
+    as_json: AsJson = False,
+    docs: Docs = None,
+    skin: Annotated[
+        Literal["foot", "hand"], typer.Option(help="Which of the two skin conductances.")
+    ] = "foot",
+    calibration_s: Annotated[
+        float,
+        typer.Option(
+            "--calibration", min=0, max=900, help="Seconds of timed calibration; 0: continuous."
+        ),
+    ] = 300,
+) -> None:
+    """Rest against driving, and city against highway, by the coefficients that are shipped.
+
+    Example: affectline validate drivedb ../shared/data/biometrics/drivedb
+    """
+    from affectline.services.validation import drivedb as dataset
+    from affectline.services.validation import page
+
+    _check(folder, docs)
+    with _progress("drives") as progress:
+        result = dataset.validate(folder, skin, calibration_s, progress)
+    figures = result.summary()
+    _tell(result.notes)
+    if docs:
+        _write(docs, lambda path: page.write_drivedb(path, result))
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
+    table = Table("signals", "driving against rest", "city against highway")
+    for name, found in figures["sets"].items():
+        pooled = (found[key]["auc_pooled"] for key in ("rest_vs_driving", "city_vs_highway"))
+        table.add_row(name, *(page.figure(value, 3) for value in pooled))
+    Console().print(table)
+
+
+def _check(folder: Path, docs: Path | None) -> None:
+    for name, path in (("FOLDER", folder), ("--docs", docs)):
+        if path is not None and not path.is_dir():
+            raise AffectlineError(f"{name} {path}: no such folder", "name a folder that exists")
+
+
+def _tell(notes: Iterable[str]) -> None:
+    """Say what could not be used, beside the figures."""
+    for note in notes:
+        typer.echo(f"affectline: {note}", err=True)
+
+
+def _write(path: Path, how: Callable[[Path], Any]) -> None:
+    try:
+        how(path)
+    except OSError as error:
+        raise AffectlineError(
+            f"{path}: cannot be written ({error.strerror})", "name a place of your own"
+        ) from error
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

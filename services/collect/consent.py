@@ -1,0 +1,115 @@
+"""What people agree to before their face is kept, and the record of it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import Name
+from affectline.common.wire.base import Nanoseconds
+from affectline.services.collect.samples import iso
+
+OWN_TEXT: Final = "consent.txt"
+"""A file of this name in the booth's folder replaces our text."""
+RECORD: Final = "consent.json"
+LONGEST: Final = 20_000
+VERSION: Final = "affectline-1"
+TEXT: Final = """\
+You will be asked to show emotions with your face, and pictures of your face will be kept.
+
+What is kept: each picture that you take, cut to your face, in colour and once more small and in \
+gray; which emotion you were asked to show; when it was taken; how sharp and bright it is; and the \
+name or pseudonym that you choose. Nothing else about you is asked for.
+
+Where: in a folder on this computer. Affectline sends nothing anywhere.
+
+What for: to train and to test programs that recognise facial expressions. A program that has been \
+trained keeps no pictures, but what it learned from yours stays in it.
+
+You take part of your own free will. You may stop at any time and need give no reason. You may \
+look at each picture and delete it, and you may have everything about you deleted: your pictures, \
+this consent and your name. Copies that were handed on before are not reached by that; ask who \
+invited you for them."""
+
+
+class Form(BaseModel):
+    """A text to agree to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    text: str
+
+
+class Agreed(BaseModel):
+    """That somebody agreed to a text, and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    time: str
+    time_ns: Nanoseconds
+    text: Annotated[str, Field(min_length=1)]
+
+
+class Consent(BaseModel):
+    """Everything that one person has agreed to, the newest last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    person: Name
+    agreed: Annotated[tuple[Agreed, ...], Field(min_length=1)]
+
+    def covers(self, form: Form) -> bool:
+        """Whether the person has agreed to this very text."""
+        return any((a.version, a.text) == (form.version, form.text) for a in self.agreed)
+
+
+def read_form(folder: Path) -> Form:
+    """The text of a booth: its own, or ours.
+
+    Raises:
+        AffectlineError: Its own cannot be used.
+    """
+    own = folder / OWN_TEXT
+    try:
+        text = own.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return Form(version=VERSION, text=TEXT)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise AffectlineError(f"{own}: {reason}", "write it anew, or take it away") from error
+    if not 0 < len(text) <= LONGEST:
+        raise AffectlineError(
+            f"{own} has {len(text)} characters", f"a consent text has 1 to {LONGEST}"
+        )
+    return Form(version=f"own-{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text)
+
+
+def agree(before: Consent | None, person: str, form: Form, now_ns: int) -> Consent:
+    """Add to what somebody has agreed to."""
+    new = Agreed(version=form.version, time=iso(now_ns), time_ns=now_ns, text=form.text)
+    return Consent(person=person, agreed=(*(before.agreed if before else ()), new))
+
+
+def write_consent(consent: Consent) -> bytes:
+    """A record as a file."""
+    plain: Any = consent.model_dump(mode="json")
+    return json.dumps(plain, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def read_consent(path: Path) -> Consent | None:
+    """Somebody's record; None where there is none.
+
+    Raises:
+        AffectlineError: The file is damaged.
+    """
+    try:
+        return Consent.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValidationError as error:
+        raise AffectlineError(f"{path} is damaged", "restore it, or delete the person") from error

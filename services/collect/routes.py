@@ -1,0 +1,67 @@
+"""What the server gives beside the booth's page: pictures of takes, and exports."""
+
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import IO, Final
+
+from fastapi import FastAPI
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+
+from affectline.common.errors import AffectlineError
+from affectline.services.collect import layout as files
+from affectline.services.collect.collection import Collection
+from affectline.services.collect.collector import Booth
+
+EXPORT: Final = re.compile(r"[0-9]{8}-[0-9]{6}-(folder|fer2013)(-[0-9]+)?", re.ASCII)
+PRIVATE: Final = {"cache-control": "no-store"}
+CHUNK: Final = 1 << 20
+
+
+def add_routes(app: FastAPI, booth: Booth) -> None:
+    """Have the server answer for them."""
+    collection = booth.collection
+
+    @app.get("/take/{person}/{name}")
+    def take(person: str, name: str) -> Response:
+        try:
+            path = collection.picture(f"{files.PEOPLE}/{person}/{name}")
+        except AffectlineError as error:
+            return PlainTextResponse(str(error), 404)
+        if not path.is_file():
+            return PlainTextResponse("The picture is not there any more.", 404)
+        return FileResponse(path, media_type="image/png", headers=PRIVATE)
+
+    @app.get("/export/{name}.zip")
+    def download(name: str) -> Response:
+        place = find_export(collection, name)
+        if place is None:
+            return PlainTextResponse("There is no such export.", 404)
+        packed = pack(place)
+        return StreamingResponse(
+            iter(lambda: packed.read(CHUNK), b""),
+            media_type="application/zip",
+            headers=PRIVATE | {"content-disposition": f'attachment; filename="{name}.zip"'},
+            background=BackgroundTask(packed.close),
+        )
+
+
+def find_export(collection: Collection, name: str) -> Path | None:
+    """The folder of an export; None where there is none of that name."""
+    if not EXPORT.fullmatch(name):
+        return None
+    place = collection.folder / files.EXPORTS / name
+    return place if place.is_dir() and not place.is_symlink() else None
+
+
+def pack(place: Path) -> IO[bytes]:
+    """A folder as a ZIP file that has no name on the disk: no face stays there, come what may."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(place.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                archive.write(path, f"{place.name}/{path.relative_to(place)}")
+    file.seek(0)
+    return file

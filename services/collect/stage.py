@@ -1,0 +1,79 @@
+"""The booth process' stage: the web server beside the runtime's own loop.
+
+What it sees comes from the hub's outlet, as with any other tool.
+"""
+
+import sys
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+
+from affectline.common.display import has_screen
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.dashboard import DashboardSettings
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.messages import Packet
+from affectline.services.collect.collection import Collection
+
+
+class BoothStage(Stage):
+    """Serves the booth's page.
+
+    Args:
+        page: Where.
+        folder: Where takes go.
+        hub: Where the pipeline is.
+    """
+
+    tick_ms = 500
+    measured = None
+
+    def __init__(self, page: DashboardSettings, folder: Path, hub: HubSettings) -> None:
+        self._page, self._folder, self._hub = page, folder, hub
+
+    def setup(self) -> None:
+        try:
+            from affectline.services.collect.collector import Booth
+            from affectline.services.collect.page import add_to
+            from affectline.services.web.server import Web
+        except ImportError as error:
+            raise AffectlineError(
+                f"the booth needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
+            ) from error
+        self._collection = Collection(self._folder)
+        booth = Booth(self._hub, self._collection)
+        self._web = Web(self._page, booth, add_to(booth))
+        self._web.start()
+        self._tell()
+
+    def tick(self) -> Iterator[Packet]:
+        if self._web.failure or not self._web.is_alive():
+            raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
+        self.around.counters["takes"] = len(self._collection.takes)
+        return iter(())
+
+    def cleanup(self) -> None:
+        if hasattr(self, "_web"):
+            self._web.stop()
+        if hasattr(self, "_collection"):
+            self._collection.close()
+
+    def _tell(self) -> None:
+        """Say once where the page is, and what opens it; open it where there is a screen."""
+        from affectline.services.web.server import token_path
+
+        token, url = self._web.token, self._web.url
+        opened = f"{url}?token={token.text}" if token else url
+        lines = [f"booth: {opened if token and token.is_new else url}"]
+        lines += [f"its token is kept in {token_path(self._page)}"] if token else []
+        lines += [f"takes go to {self._folder}; end with Ctrl-C"]
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+        if has_screen() and sys.stdout.isatty():
+            webbrowser.open(opened)
+
+
+def run(page: DashboardSettings, folder: Path, hub: HubSettings) -> int:
+    """Be the booth process; return the exit code. Nobody waits for it, and it for nobody."""
+    return run_service(BoothStage(page, folder, hub), "booth", hub, "live")

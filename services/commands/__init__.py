@@ -1,1 +1,0 @@
-"""The commands of ``affectline``, a file for each family."""

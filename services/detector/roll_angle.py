@@ -1,0 +1,55 @@
+"""How far a head is rolled: in which direction a face is most like its mirror image."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.vision.crops import cut
+
+_ROLL_STEP: Final = 6
+"""Degrees between the directions in which a face is compared with its mirror image."""
+
+_ROLL_REACH: Final = 18
+"""Degrees to either side: half as far again as a near search may be wrong."""
+
+_ROLL_FACE: Final = 32
+"""Side of a face in pixels when it is compared with its mirror image."""
+
+
+def upright(
+    gray: NDArray[np.uint8], centre: tuple[float, float], side: float, angle: float
+) -> float:
+    """Measure a face's roll: in which direction it is most like its mirror image.
+
+    Only the vertical part of the gradient is compared, where brows, eyes and mouth show and light
+    from one side does not. The mirror image may be moved sideways, as the box is never quite
+    centred and a head may be turned aside.
+
+    Args:
+        gray: ``(H, W) uint8``.
+        centre: Of the face's square, in pixels.
+        side: Of the square, in pixels.
+        angle: About its roll in degrees.
+
+    Returns:
+        The roll in degrees, at most ``_ROLL_REACH`` from ``angle``.
+    """
+    size = round(1.5 * _ROLL_FACE)
+    patch = cut(gray, centre, side * size / _ROLL_FACE, angle, size)
+    middle, turns = (size / 2, size / 2), range(-_ROLL_REACH, _ROLL_REACH + 1, _ROLL_STEP)
+    likeness = [_symmetry(cut(patch, middle, _ROLL_FACE, turn, _ROLL_FACE)) for turn in turns]
+    best = int(np.argmax(likeness))
+    if not 0 < best < len(turns) - 1:
+        return angle + turns[best]
+    before, top, after = likeness[best - 1 : best + 2]
+    bend = before - 2 * top + after  # of the parabola through the best direction and its neighbours
+    return angle + turns[best] + (_ROLL_STEP * (before - after) / (2 * bend) if bend < 0 else 0.0)
+
+
+def _symmetry(face: NDArray[np.uint8]) -> float:
+    """How much a face is like its mirror image, -1 to 1."""
+    edges = cv2.Sobel(face, cv2.CV_32F, 0, 1)[2:-2]
+    mirrored = np.ascontiguousarray(edges[:, ::-1][:, 5:-5])
+    return float(cv2.matchTemplate(edges, mirrored, cv2.TM_CCOEFF_NORMED).max())

@@ -1,0 +1,1 @@
+"""The hub process: the only one that binds."""

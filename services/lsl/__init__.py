@@ -1,0 +1,1 @@
+"""The outlet to the Lab Streaming Layer."""

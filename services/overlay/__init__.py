@@ -1,0 +1,1 @@
+"""The annotated frame, and the video that is made of it."""

@@ -1,0 +1,106 @@
+"""The picture that people look at: boxes, tracks, labels, seven bars, and how the pipeline is."""
+
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.labels import LABELS
+from affectline.common.vision import palette as colours
+from affectline.common.vision.palette import to_bgr
+from affectline.common.wire.messages import Emotion, FaceEmotion
+
+Image = NDArray[np.uint8]
+
+SMALLEST_WIDTH: Final = 640
+"""Narrower pictures are enlarged, so that the words on them can be read."""
+COLOURS: Final = {label: to_bgr(colour) for label, colour in colours.COLOURS.items()}
+"""BGR."""
+PLAIN: Final = (235, 235, 235)
+DARK: Final = (25, 25, 25)
+FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+ROW: Final = 15
+NAME_WIDTH: Final = 62
+BAR_WIDTH: Final = 70
+PANEL: Final = (NAME_WIDTH + BAR_WIDTH + 10, ROW * len(LABELS) + 6)
+"""Width and height of the bars of one face in pixels."""
+
+
+class Status(NamedTuple):
+    """What the line at the top says."""
+
+    rate: float
+    """Frames a second."""
+    latency_ms: float
+    skipped: int
+
+
+def draw(picture: Image, emotion: Emotion, status: Status) -> Image:
+    """Draw what is known about a frame onto a copy of it.
+
+    Args:
+        picture: ``(H, W, 3) uint8`` BGR.
+        emotion: The answer to this very frame.
+        status: How the pipeline is.
+
+    Returns:
+        ``(H', W', 3) uint8`` BGR, at least `SMALLEST_WIDTH` wide.
+    """
+    scale = max(1.0, SMALLEST_WIDTH / picture.shape[1])
+    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+    image = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    for face in emotion.faces:
+        _draw_face(image, face, scale)
+    _draw_status(image, emotion, status)
+    return image
+
+
+def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
+    x, y, w, h = (round(v * scale) for v in face.box)
+    colour = COLOURS[face.label] if face.label else PLAIN
+    corners = cv2.boxPoints(((x + w / 2, y + h / 2), (w, h), -face.angle))
+    cv2.polylines(image, [np.int32(corners)], True, colour, 2, cv2.LINE_AA)  # type: ignore[list-item]
+    if face.label and face.confidence is not None:
+        title = f"#{face.track} {face.label} {face.confidence:.0%}"
+    else:
+        title = f"#{face.track} {face.missing or ''}"
+    _write(image, title, (x, max(34, y - 6)), colour, 0.5)
+    if face.smoothed is not None:
+        right = x + w + 8
+        left = right if right + PANEL[0] <= image.shape[1] else max(0, x - PANEL[0] - 8)
+        top = min(max(24, y), max(24, image.shape[0] - PANEL[1]))
+        _draw_bars(image, face.smoothed, (left, top))
+
+
+def _draw_bars(image: Image, distribution: tuple[float, ...], at: tuple[int, int]) -> None:
+    left, top = at
+    panel = image[top : top + PANEL[1], left : left + PANEL[0]]
+    panel[:] = panel // 3  # dark enough for the words, still see-through
+    for i, (label, part) in enumerate(zip(LABELS, distribution, strict=True)):
+        row = top + 4 + i * ROW
+        _write(image, label, (left + 4, row + ROW - 5), PLAIN, 0.4)
+        start, end = (left + NAME_WIDTH, row), (left + NAME_WIDTH + BAR_WIDTH, row + ROW - 4)
+        cv2.rectangle(image, start, end, (90, 90, 90), 1)
+        filled = (start[0] + round(part * BAR_WIDTH), end[1])
+        cv2.rectangle(image, start, filled, COLOURS[label], cv2.FILLED)
+
+
+def _draw_status(image: Image, emotion: Emotion, status: Status) -> None:
+    image[:22] = image[:22] // 3
+    words = (
+        f"{emotion.stream}  frame {emotion.seq}  {status.rate:.0f} frames/s  "
+        f"{status.latency_ms:.0f} ms  {status.skipped} skipped"
+    )
+    if emotion.missing:
+        words += f"  ({emotion.missing})"
+    elif not emotion.faces:
+        words += "  no face"
+    _write(image, words, (6, 15), PLAIN, 0.45)
+
+
+def _write(
+    image: Image, text: str, at: tuple[int, int], colour: tuple[int, int, int], size: float
+) -> None:
+    cv2.putText(image, text, at, FONT, size, DARK, 3, cv2.LINE_AA)
+    cv2.putText(image, text, at, FONT, size, colour, 1, cv2.LINE_AA)

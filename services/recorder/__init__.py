@@ -1,0 +1,1 @@
+"""The recorder process: every message of the bus, written to a session file."""

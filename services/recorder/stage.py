@@ -1,0 +1,254 @@
+"""The recorder process: what goes over the bus, written down as it is.
+
+It is one of the consumers that the configuration names: in lossless delivery the sources wait for
+it, so nothing is missing. What has arrived is handed to the operating system four times a second,
+so a recorder that is killed loses less than a second; its successor goes on in the same file.
+"""
+
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+
+from affectline.common.clock import monotonic, monotonic_ns
+from affectline.common.errors import AffectlineError
+from affectline.common.model import artifact
+from affectline.common.model.artifact import Answer
+from affectline.common.recording.reader import FILE, SessionReader
+from affectline.common.recording.writer import SessionWriter, is_empty
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.settings.recording import Privacy
+from affectline.common.wire import codec
+from affectline.common.wire.base import Message
+from affectline.common.wire.health import ends_replay
+from affectline.common.wire.messages import MESSAGES, Packet, StreamDone
+from affectline.services.recorder.anonymize import Blurring
+
+FLUSH_S: Final = 0.25
+SYNC_S: Final = 1.0
+"""How often the operating system is asked to have it all on the disk: against power failures."""
+TIMES: Final = (
+    "published_at", "classified_at", "detected_at", "captured_at", "at", "started_at", "ended_at",
+    "done_at",
+)  # fmt: skip
+"""Fields that tell a message's own time, the first that it has."""
+LEFT_OUT: Final[dict[Privacy, tuple[str, ...]]] = {
+    "everything": (),
+    "blurred": ("faces",),
+    "features": ("faces", "frame"),
+}
+
+
+class Recorder(Stage):
+    """Writes a session file.
+
+    Args:
+        folder: The session folder; ``session.mcap`` in it is made or gone on with.
+        privacy: What becomes of pictures.
+        expected: Streams whose end is the end of the recording; none: it goes on until stopped.
+        about: What the file shall say of the session.
+        closers: Who says `StreamDone` of each of them; ``replay``: it is a replay's last word that
+            ends the recording.
+    """
+
+    tick_ms = 100
+
+    def __init__(
+        self,
+        folder: Path,
+        privacy: Privacy,
+        expected: tuple[str, ...],
+        about: dict[str, Any],
+        closers: tuple[str, ...] = ("sink",),
+    ) -> None:
+        left_out = LEFT_OUT[privacy]
+        prefixes = {kind.topic_prefix for kind in MESSAGES.values()} - set(left_out)
+        self.subscriptions = tuple(f"{prefix}/" for prefix in sorted(prefixes))
+        self._path = folder / FILE
+        self._privacy, self._about = privacy, about
+        self._missing = {(stream, closer) for stream in expected for closer in closers}
+        self._endless, self._follows_player = not expected, "replay" in closers
+        self._is_replayed = False
+        self._writer: SessionWriter | None = None
+        self._syncing: Syncing | None = None
+        self._next_flush = 0.0
+
+    def setup(self) -> None:
+        self._begun = self.around.now()
+        cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
+        blurs = self._privacy == "blurred"
+        self._blurring = Blurring(self.around.delivery) if blurs else None
+        about = {"affectline": version("affectline"), "privacy": self._privacy, **self._about}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._check_what_is_there()
+            self._writer = SessionWriter(self._path, about)
+            self._syncing = Syncing(self._writer.fileno())
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _check_what_is_there(self) -> None:
+        """Go on with a file only as it was begun: it says what its pictures are, once.
+
+        Raises:
+            AffectlineError: It was recorded with another privacy.
+        """
+        if not self._path.exists() or is_empty(self._path):
+            return
+        with SessionReader(self._path) as reader:
+            before = reader.about.get("privacy", self._privacy)
+        if before != self._privacy:
+            raise AffectlineError(
+                f"--privacy {self._privacy}: {self._path} was begun with {before}",
+                f"record into another folder with --out, or go on with --privacy {before}",
+            )
+
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        now = self.around.now()
+        if self._blurring:
+            self._blurring.take(packet, now, monotonic_ns())
+        else:
+            self._add(packet, now)
+        if isinstance(packet.message, StreamDone):
+            self._missing.discard((packet.message.stream, packet.message.by))
+        elif self._follows_player and ends_replay(packet.message, self._begun):
+            self._is_replayed = True
+        self._flush_in_time()
+        return ()
+
+    def tick(self) -> Iterable[Packet]:
+        self._flush_in_time()
+        if self._syncing and self._syncing.failure:
+            raise self._cannot_write(self._syncing.failure)
+        return ()
+
+    def stop(self) -> Iterable[Packet]:
+        self._write_blurred(all_of_them=True)
+        self._finish()
+        return ()
+
+    def cleanup(self) -> None:
+        if self._syncing:
+            self._syncing.stop()
+        with suppress(AffectlineError):  # told already, and the rest can be read
+            self._write_blurred(all_of_them=True)
+        with suppress(AffectlineError):
+            self._finish()
+
+    def _finish(self) -> None:
+        writer, self._writer = self._writer, None
+        try:
+            if writer:
+                writer.finish()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    @property
+    def done(self) -> bool:
+        return self._is_replayed or not (self._endless or self._missing)
+
+    def _flush_in_time(self) -> None:
+        if monotonic() < self._next_flush or self._writer is None:
+            return
+        self._next_flush = monotonic() + FLUSH_S
+        self._write_blurred()
+        try:
+            self._writer.flush()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self.around.counters["recorded"] = self._writer.messages
+
+    def _write_blurred(self, *, all_of_them: bool = False) -> None:
+        if self._blurring:
+            ready = self._blurring.ready(monotonic_ns(), all_of_them=all_of_them)
+            for packet, arrived in ready:
+                self._add(packet, arrived)
+            self.around.counters["blurred_wholly"] = self._blurring.wholly
+
+    def _add(self, packet: Packet, arrived: int) -> None:
+        message = packet.message
+        if self._writer is None:
+            return
+        try:
+            kind = type(message).__name__
+            self._writer.add(kind, codec.encode(packet), arrived, own_time(message, arrived))
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> AffectlineError:
+        return AffectlineError(
+            f"recording {self._path}: cannot write ({error.strerror or error})",
+            "free some space or record to another disk; what was recorded so far can be read",
+        )
+
+
+class Syncing(threading.Thread):
+    """Has the operating system write to the disk, beside the work, for that can take its time.
+
+    Args:
+        descriptor: Of the file; a copy of it is used.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(name="syncing", daemon=True)
+        self.failure: OSError | None = None
+        self._stopping = threading.Event()
+        self._descriptor = os.dup(descriptor)
+        self.start()
+
+    def run(self) -> None:
+        """Sync until told to stop."""
+        try:
+            while not self._stopping.wait(SYNC_S):
+                os.fsync(self._descriptor)
+        except OSError as error:
+            self.failure = error
+        finally:
+            os.close(self._descriptor)
+
+    def stop(self) -> None:
+        """Stop; a disk that does not answer is not waited for."""
+        self._stopping.set()
+        self.join(timeout=1)
+
+
+def own_time(message: Message, otherwise: int) -> int:
+    """A message's own time in ns since the Unix epoch."""
+    for name in TIMES:
+        value = getattr(message, name, None)
+        if isinstance(value, int):
+            return value
+    return otherwise
+
+
+def model_id(folder: Path, answer: Answer) -> str:
+    """Id of the model in a folder, as its answers name it; empty where there is none."""
+    try:
+        return artifact.load(folder).named(answer)
+    except (AffectlineError, OSError):
+        return ""
+
+
+def run(
+    folder: Path,
+    privacy: Privacy,
+    expected: tuple[str, ...],
+    about: dict[str, Any],
+    hub: HubSettings,
+    delivery: Delivery,
+    closers: tuple[str, ...] = ("sink",),
+    name: str = "recorder",
+) -> int:
+    """Be the recorder process, called so on the bus; return the exit code."""
+    # What is replayed was judged before, by whatever model its answers name
+    judge = about["settings"]["classifier"]
+    model = "" if "replay" in closers else model_id(Path(judge["model"]), judge["answer"])
+    about = {**about, "model": model}
+    recorder = Recorder(folder, privacy, expected, about, closers)
+    return run_service(recorder, name, hub, delivery)

@@ -1,0 +1,1 @@
+"""The replay process: a recorded session, published again."""

@@ -1,0 +1,299 @@
+"""The player process: a recorded session, on the wire again.
+
+A replay publishes what was recorded, byte for byte, at its times. A reanalysis publishes only what
+came from outside (pictures, signals, markers), and has it judged again. It keeps as few pictures
+under way as a camera's process in lossless delivery does, and lets nothing else pass a picture that
+is not answered yet, so that whoever listens gets everything in the same order every time.
+"""
+
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from affectline.common.clock import monotonic
+from affectline.common.errors import InvalidMessage
+from affectline.common.recording.reader import Recorded, SessionReader
+from affectline.common.runtime.in_flight import SIZE
+from affectline.common.runtime.keyboard import PAUSE, STEP
+from affectline.common.runtime.service import Stage, run_service
+from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.wire import codec
+from affectline.common.wire.health import AT_END, Health, make_health
+from affectline.common.wire.messages import (
+    Emotion,
+    Packet,
+    StreamDone,
+    StreamMessage,
+    StreamStart,
+)
+from affectline.services.replay.stream import ReplayStream
+
+SETTLE_S: Final = 0.7
+"""Outside tools that were waiting for a hub connect within this time (they try again twice a
+second), so they hear a replay from its beginning."""
+BATCH_S: Final = 0.02
+"""Time for which messages are published without listening in between."""
+LONGEST_WAIT_MS: Final = 50
+BACK_NS: Final = 1_000_000_000
+GAP_NS: Final = 60_000_000_000
+"""Between these two steps from one arrival to the next are time that passed."""
+RAW: Final = ("frame/", "bio/", "marker/", "stream/")
+"""What a reanalysis feeds in."""
+STEPS: Final = ("emotion/", "frame/", "")
+"""What a step goes on by: the first of these that is replayed at all. An answer has its picture
+before it, so a step shows both."""
+UNANSWERED: Final = SIZE
+"""Pictures after which a step ends all the same: no more were ever under way."""
+
+
+class ReplaySettings(BaseModel):
+    """What to replay, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path
+    rate: Annotated[float, Field(gt=0)] | None = 1.0
+    """Times as fast as it was; None: as fast as the consumers bear."""
+    loop: bool = False
+    begin_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of the recording to pass over."""
+    topics: tuple[str, ...] = ()
+    """Beginnings of the topics to replay; none: all of them."""
+    reanalyse: bool = False
+    consumers: tuple[str, ...] = ()
+    """Who must be there before it begins."""
+
+
+class Player(Stage):
+    """Publishes a recording."""
+
+    measured = None
+    has_crops_judged = False
+
+    def __init__(self, settings: ReplaySettings) -> None:
+        answers = ("emotion/",) if settings.reanalyse else ()
+        self.subscriptions = ("stream/", "health/replay", *answers)
+        self._settings = settings
+        self._has_sink = "sink" in settings.consumers
+        self._streams: dict[str, ReplayStream] = {}
+        self._epochs: dict[str, tuple[int, int]] = {}
+        """By stream: the first epoch of the recording, and the newest one said."""
+        self._later: dict[str, int] = {}
+        """By stream: what this round's epochs are above those of the recording."""
+        self._start_at: float | None = None
+        self._paused = False
+        self._shown = 0
+        self._steps = 0
+        self._over = self._finished = False
+
+    def setup(self) -> None:
+        self._reader = SessionReader(self._settings.file)
+        topics = [topic for topic in self._reader.topics() if self._is_wanted(topic)]
+        self._step = next(s for s in STEPS if not s or any(t.startswith(s) for t in topics))
+        self._rewind()
+        signal.signal(PAUSE, self._on_key)
+        signal.signal(STEP, self._on_key)
+
+    def _on_key(self, number: int, _frame: object) -> None:
+        if number == STEP:
+            self._steps += 1
+        self._paused = number == STEP or not self._paused
+        self.around.wake()
+
+    def _rewind(self) -> None:
+        """To the beginning, or where the user wants to begin."""
+        self._recorded = self._wanted()
+        self._next = next(self._recorded, None)
+        self._clock_at: float | None = None
+        """When, by our clock, the moment `begin_s` is or would have been."""
+
+    def _wanted(self) -> Iterator[tuple[float, Recorded]]:
+        """What is to be published, with its second; of what was before, only how streams began."""
+        for second, recorded in with_seconds(self._reader.messages()):
+            begun = second >= self._settings.begin_s or recorded.kind == "StreamStart"
+            if begun and self._is_wanted(recorded.topic):
+                yield second, recorded
+
+    def _is_wanted(self, topic: str) -> bool:
+        raw = not self._settings.reanalyse or topic.startswith(RAW)
+        return raw and topic.startswith(self._settings.topics or ("",))
+
+    def newly_ready(self, services: set[str]) -> Iterable[Packet]:
+        me = self.around.service
+        return [p for stream in self._streams.values() for p in stream.for_newcomers(services, me)]
+
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        message = packet.message
+        if isinstance(message, Health):
+            mine = message.service == self.around.service and message.detail == AT_END
+            self._finished = self._finished or (self._over and mine)
+        elif isinstance(message, (Emotion, StreamDone)):
+            stream = self._streams.get(message.stream)
+            if stream:
+                return stream.hear(message)
+        return ()
+
+    def tick(self) -> Iterator[Packet]:
+        self.tick_ms = LONGEST_WAIT_MS
+        if not self._may_begin():
+            return
+        for stream in self._streams.values():
+            yield from stream.due()
+        deadline = monotonic() + BATCH_S
+        while self._next and monotonic() < deadline and self._is_time(self._next[0]):
+            _, recorded = self._next
+            if not self._has_room(recorded):
+                self.tick_ms = 5
+                break
+            self._next = next(self._recorded, None)
+            yield from self._publish(recorded)
+        if self._next is None:
+            yield from self._end()
+
+    def stop(self) -> Iterator[Packet]:
+        yield from self._end_streams()
+        yield self._last_word()
+
+    def cleanup(self) -> None:
+        if hasattr(self, "_reader"):
+            self._reader.__exit__()
+
+    @property
+    def done(self) -> bool:
+        return self._finished
+
+    def _may_begin(self) -> bool:
+        """Whether everybody is there; a moment later outside tools are as well."""
+        ready = self.around.ready | {name.split("/")[0] for name in self.around.ready}
+        # Its own announcement comes back from the hub: so the hub is there too
+        missing = [n for n in (self.around.service, *self._settings.consumers) if n not in ready]
+        if missing and not self._over:
+            self.around.detail = f"waiting for {', '.join(missing)}"
+            return False
+        self._start_at = self._start_at or monotonic() + SETTLE_S
+        return monotonic() >= self._start_at
+
+    def _is_time(self, second: float) -> bool:
+        now = monotonic()
+        passed = max(0.0, second - self._settings.begin_s)
+        rate = self._settings.rate
+        if self._paused:
+            if self._steps:
+                self._clock_at = now - passed / (rate or 1)
+                return True
+            self.around.detail = f"paused at {self._settings.begin_s + passed:.2f} s"
+            self._clock_at = now - passed / (rate or 1)  # goes on from here
+            return False
+        self.around.detail = f"at {self._settings.begin_s + passed:.2f} s"
+        if rate is None:
+            return True
+        if self._clock_at is None:
+            self._clock_at = now
+        wait_s = passed / rate - (now - self._clock_at)
+        if wait_s > 0:
+            self.tick_ms = min(LONGEST_WAIT_MS, max(1, int(wait_s * 1000)))
+        return wait_s <= 0
+
+    def _has_room(self, recorded: Recorded) -> bool:
+        """Reanalysis: whether this may go out before what is under way is answered.
+
+        Two detectors answer in any order, so pictures of another stream wait as well.
+        """
+        busy = {f"frame/{name}": s.under_way for name, s in self._streams.items() if s.under_way}
+        return not busy or (busy.keys() == {recorded.topic} and busy[recorded.topic] < SIZE)
+
+    def _publish(self, recorded: Recorded) -> Iterator[Packet]:
+        try:
+            packet = codec.decode(recorded.parts)
+        except InvalidMessage:
+            self.around.counters["unreadable"] += 1
+            return
+        message = packet.message
+        self._count_step(recorded.topic)
+        if isinstance(message, StreamMessage):
+            packet = self._of_this_round(packet, message)
+            if message.stream not in self._streams:
+                self._streams[message.stream] = ReplayStream(
+                    reanalyse=self._settings.reanalyse,
+                    has_sink=self._has_sink,
+                    is_told=self._tells_streams,
+                )
+            stream = self._streams[message.stream]
+            yield from stream.take(packet, endless=self._settings.loop)
+        else:
+            yield packet
+
+    def _count_step(self, topic: str) -> None:
+        self._shown += topic.startswith("frame/")
+        if topic.startswith(self._step) or self._shown == UNANSWERED:
+            self._steps = max(0, self._steps - 1)
+            self._shown = 0
+
+    def _of_this_round(self, packet: Packet, message: StreamMessage) -> Packet:
+        """Say that it is a replay; a film that begins again begins a new epoch."""
+        changes: dict[str, object] = {}
+        if isinstance(message, StreamStart):
+            changes["replay"] = True
+        later = self._later.get(message.stream, 0)
+        epoch = message.epoch + later
+        first, newest = self._epochs.get(message.stream, (message.epoch, epoch))
+        self._epochs[message.stream] = first, max(newest, epoch)
+        if later:
+            changes["epoch"] = epoch
+        return Packet(message.model_copy(update=changes), packet.parts) if changes else packet
+
+    def _end(self) -> Iterator[Packet]:
+        if not all(stream.answered for stream in self._streams.values()):
+            self.tick_ms = 5
+            return
+        if self._settings.loop:
+            # Behind all of the last round's: a camera may have begun several epochs in it
+            self._later = {name: end + 1 - first for name, (first, end) in self._epochs.items()}
+            self._rewind()
+            return
+        yield from self._end_streams()
+        if all(stream.done for stream in self._streams.values()) and not self._over:
+            # Heard again when the hub has passed on everything that was before it
+            self._over = True
+            self.around.detail = AT_END
+            yield self._last_word()
+
+    def _last_word(self) -> Packet:
+        around = self.around
+        health = make_health(around.service, "ready", AT_END, around.counters, at=around.now())
+        return Packet(health)
+
+    def _end_streams(self) -> Iterator[Packet]:
+        for stream in self._streams.values():
+            ends = list(stream.end(self.around.now()))
+            yield from ends if self._has_sink or self._tells_streams else ()
+
+    @property
+    def _tells_streams(self) -> bool:
+        return "stream/".startswith(self._settings.topics or ("",))
+
+
+def with_seconds(messages: Iterable[Recorded]) -> Iterator[tuple[float, Recorded]]:
+    """Messages with the seconds since the first, which never fall.
+
+    A clock that was set while it was recorded, or a computer that slept, makes the times of arrival
+    jump; health is recorded every second, so such a jump cannot be time in which nothing happened.
+    It counts for nothing.
+    """
+    base = latest = 0
+    passed = 0.0
+    for index, recorded in enumerate(messages):
+        step = recorded.log_time - latest
+        if index == 0 or not -BACK_NS < step < GAP_NS:
+            base += step
+        latest = recorded.log_time
+        passed = max(passed, (latest - base) / 1e9)
+        yield passed, recorded
+
+
+def run(settings: ReplaySettings, hub: HubSettings, delivery: Delivery) -> int:
+    """Be the player; return the exit code."""
+    return run_service(Player(settings), "replay", hub, delivery)

@@ -1,0 +1,1 @@
+"""Recorded sessions: reading, tables, catalogue and summaries. Starts no process."""

@@ -1,0 +1,184 @@
+"""What sessions there are, what is in them, and whether they are whole."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Column, Table
+
+from affectline.common.errors import AffectlineError, InvalidMessage
+from affectline.common.recording.reader import FILE, SessionReader
+from affectline.common.wire import codec
+from affectline.services.supervisor.supervisor import read_session
+
+
+def find(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the sessions in a folder, the oldest first.
+
+    Raises:
+        AffectlineError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise AffectlineError(
+            f"FOLDER {folder}: no such folder",
+            "name the folder that holds session folders; affectline up makes sessions/",
+        )
+    for place in sorted(p for p in folder.iterdir() if p.is_dir()):
+        if (place / FILE).exists() or (place / "session.json").exists():
+            yield _describe_folder(place)
+
+
+def _describe_folder(place: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "session": str(place), "begun": "", "seconds": None, "streams": [], "frames": None,
+        "recording": None, "bytes": None, "problem": "",
+    }  # fmt: skip
+    try:
+        session = read_session(place)
+        frames = sum(stream["frames"] for stream in session["streams"].values())
+        streams = list(session["streams"])
+        found |= {"begun": str(session["begun"]), "streams": streams, "frames": frames}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        found["problem"] = "no readable session.json" if (place / "session.json").exists() else ""
+    if (place / FILE).exists():
+        found["bytes"] = (place / FILE).stat().st_size
+        try:
+            with SessionReader(place) as reader:
+                first, last = reader.span()
+                found["recording"] = str(reader.about.get("privacy", ""))
+                found["problem"] = "" if reader.file.footer else "not finished"
+                found["seconds"] = (last - first) / 1e9
+                found["begun"] = found["begun"] or _when(first)
+        except AffectlineError as error:
+            found["problem"] = error.problem
+    return found
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What a recording holds.
+
+    Raises:
+        AffectlineError: It cannot be read.
+    """
+    with SessionReader(path) as reader:
+        first, last = reader.span()
+        about = reader.about
+        return {
+            "file": str(reader.path),
+            "bytes": reader.file.size,
+            "finished": reader.file.footer is not None,
+            "begun": _when(first),
+            "first": first,
+            "seconds": (last - first) / 1e9,
+            "topics": reader.topics(),
+            "privacy": about.get("privacy"),
+            "model": about.get("model"),
+            "affectline": about.get("affectline"),
+            "delivery": about.get("delivery"),
+            "settings": about.get("settings"),
+        }
+
+
+def verify(path: Path) -> dict[str, Any]:
+    """Read every message of a recording.
+
+    Raises:
+        AffectlineError: Nothing of it can be read.
+    """
+    invalid = 0
+    with SessionReader(path) as reader:
+        for recorded in reader.messages():
+            try:
+                codec.decode(recorded.parts)
+            except InvalidMessage:
+                invalid += 1
+        found = reader.findings
+        problems = list(found.problems)
+        if found.sound and not reader.checksum_is_right():
+            problems.append("the checksum of the whole is wrong: something was changed")
+        if invalid:
+            problems.append(f"{invalid} messages are not as they should be")
+        return {
+            "file": str(reader.path),
+            "sound": not problems,
+            "finished": found.finished,
+            "messages": found.messages,
+            "invalid": invalid,
+            "lost_messages": found.lost_messages,
+            "lost_bytes": found.lost_bytes,
+            "problems": problems,
+        }
+
+
+def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
+    """Print the sessions as a table."""
+    names = ("begun", "length", "streams", "recorded", "size", "")
+    # A name is never cut: it is what other commands are told
+    session = Column("session", no_wrap=True, min_width=_longest(found))
+    table = Table(
+        session,
+        *(Column(name, overflow="fold") for name in names),
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    for row in found:
+        table.add_row(
+            Path(row["session"]).name, row["begun"].replace("T", " ")[:16],
+            "" if row["seconds"] is None else _length(row["seconds"]), ", ".join(row["streams"]),
+            row["recording"] or "",
+            "" if row["bytes"] is None else _size(row["bytes"]), row["problem"],
+        )  # fmt: skip
+    console = Console(markup=False, emoji=False)  # names are shown as they are
+    console.print(table if found else f"no sessions in {folder}")
+
+
+def print_info(described: dict[str, Any]) -> None:
+    """Print what a recording holds."""
+    console = Console(markup=False, emoji=False)
+    console.print(described["file"], soft_wrap=True, highlight=False)
+    table = Table(show_header=False)
+    for name in ("begun", "privacy", "model", "delivery", "affectline"):
+        table.add_row(name, str(described[name] or ""))
+    table.add_row("length", _length(described["seconds"]))
+    table.add_row("size", _size(described["bytes"]))
+    if not described["finished"]:
+        table.add_row("end", "missing: still being recorded, or not stopped in order")
+    console.print(table)
+    topics = Table("topic", "messages", "each second")
+    for topic, count in described["topics"].items():
+        rate = count / described["seconds"] if described["seconds"] else 0
+        topics.add_row(topic, str(count), f"{rate:.1f}")
+    console.print(topics)
+
+
+def print_check(result: dict[str, Any]) -> None:
+    """Print whether a recording is whole."""
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    state = "whole" if result["sound"] else "not whole"
+    console.print(f"{result['file']}: {state}, {result['messages']} messages can be read")
+    if result["lost_messages"] or result["lost_bytes"]:
+        console.print(
+            f"lost: {result['lost_bytes']} bytes, {result['lost_messages']} messages known by count"
+        )
+    for problem in result["problems"]:
+        console.print(f"  {problem}")
+
+
+def _longest(found: list[dict[str, Any]]) -> int:
+    return max((len(Path(row["session"]).name) for row in found), default=0)
+
+
+def _when(ns: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(ns / 1e9)) if ns else ""
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes // 60)}:{int(minutes % 60):02d}:{rest:04.1f}"
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e6:.1f} MB" if number >= 100_000 else f"{number / 1e3:.1f} kB"

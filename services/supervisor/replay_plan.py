@@ -1,0 +1,121 @@
+"""What `affectline replay` starts."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from affectline.common.errors import AffectlineError
+from affectline.common.recording.reader import SessionReader
+from affectline.common.settings.pipeline import PipelineSettings, SourceSettings
+from affectline.common.settings.recording import PRIVACIES
+from affectline.services.replay.player import RAW, ReplaySettings
+from affectline.services.supervisor.plan import analysers, complete, dashboard, fusion, writers
+from affectline.services.supervisor.process import Task
+
+UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_rate(text: str) -> float | None:
+    """Times as fast: a number, or None for ``max``.
+
+    Raises:
+        AffectlineError: It is neither.
+    """
+    if text == "max":
+        return None
+    try:
+        rate = float(text.removesuffix("x"))
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1000:
+        raise AffectlineError(f"--rate {text}: not a rate", "0.5, 1, 4 or max, for example")
+    return rate
+
+
+def parse_time(text: str) -> float:
+    """Seconds, from ``30``, ``30s``, ``1m30s`` or ``250ms``.
+
+    Raises:
+        AffectlineError: It is no time.
+    """
+    found = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?", text)
+    if not found or "".join("".join(pair) for pair in found) != text.replace(" ", ""):
+        raise AffectlineError(f"--from {text}: not a time", "30s or 1m30s, for example")
+    return sum(float(number) * UNITS[unit or "s"] for number, unit in found)
+
+
+def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSettings:
+    """Settings for a replay: the recording's streams as sources, nothing ever dropped.
+
+    Raises:
+        AffectlineError: The recording cannot be read, or holds nothing to reanalyse.
+    """
+    streams = find_streams(replay)
+    if settings.recording.record:
+        settings = keep_private(settings, replay.file)
+    sources = tuple(SourceSettings(name=name, source=str(replay.file)) for name in streams)
+    settings = settings.model_copy(update={"sources": sources, "delivery": "lossless"})
+    needs_folder = settings.recording.record or settings.sink.display in ("window", "mp4")
+    if settings.sink.out is None and not needs_folder:
+        return settings
+    # A recording of signals alone has no stream that could name the folder
+    named = sources or (SourceSettings(name="replay", source=str(replay.file)),)
+    settings = complete(settings.model_copy(update={"sources": named}))
+    return settings.model_copy(update={"sources": sources})
+
+
+def keep_private(settings: PipelineSettings, file: Path) -> PipelineSettings:
+    """Settings by which a copy of a recording says of itself no more than there was in it."""
+    with SessionReader(file) as reader:
+        said = reader.about.get("privacy")
+    at_least = PRIVACIES.index(said) if said in PRIVACIES else 0
+    kept = PRIVACIES[max(at_least, PRIVACIES.index(settings.recording.privacy))]
+    recording = settings.recording.model_copy(update={"privacy": kept})
+    return settings.model_copy(update={"recording": recording})
+
+
+def find_streams(replay: ReplaySettings) -> list[str]:
+    """Names of the streams that a replay will publish.
+
+    Raises:
+        AffectlineError: The recording cannot be read, or holds nothing to reanalyse.
+    """
+    with SessionReader(replay.file) as reader:
+        privacy = reader.about.get("privacy", "everything")
+        topics = [topic for topic in reader.topics() if topic.startswith(replay.topics or ("",))]
+        first, last = reader.span()
+    if replay.reanalyse:
+        topics = [topic for topic in topics if topic.startswith(RAW)]
+    if replay.begin_s * 1e9 > last - first:
+        raise AffectlineError(
+            f"--from {replay.begin_s:g}s: the recording ends after {(last - first) / 1e9:.1f} s",
+            "begin earlier",
+        )
+    if not topics:
+        raise AffectlineError(
+            f"FILE {replay.file}: holds no message to replay",
+            "see affectline info for what is in it",
+        )
+    if replay.reanalyse and privacy != "everything":
+        raise AffectlineError(
+            f"--reanalyse {replay.file}: it was recorded with privacy {privacy!r}, without "
+            "faces that could be judged again",
+            "replay it as it is, or record with --privacy everything",
+        )
+    pairs = (topic.split("/", 1) for topic in topics)
+    # Without pictures a reanalysis has no answers that the end of a stream could be waited for
+    wanted = ("frame",) if replay.reanalyse else ("frame", "emotion", "stream")
+    return list(dict.fromkeys(name for prefix, name in pairs if prefix in wanted))
+
+
+def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Task]:
+    """The processes of a replay."""
+    tasks = [Task("hub", "hub")]
+    if settings.sink.out is not None:
+        tasks += writers(settings, fused=replay.reanalyse, replayed=not replay.reanalyse)
+    if replay.reanalyse:
+        tasks += [*analysers(settings), fusion(settings)]
+    consumers = tuple(task.name for task in tasks if task.kind != "hub")
+    tasks += dashboard(settings)
+    arguments = replay.model_copy(update={"consumers": consumers}).model_dump(mode="json")
+    return [*tasks, Task("replay", "replay", arguments)]

@@ -1,0 +1,1 @@
+"""What the pages share: access control, server, broadcaster, components."""

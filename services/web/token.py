@@ -1,0 +1,62 @@
+"""The word that opens the page to other machines: made once, kept where only its owner can read."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from affectline.common.errors import AffectlineError
+
+BYTES: Final = 32
+FILE: Final = ".dashboard-token"
+"""No session can be called so: names begin with a letter or a digit."""
+
+
+class Token(NamedTuple):
+    """The token, and whether it was made just now."""
+
+    text: str
+    is_new: bool
+
+
+def obtain(path: Path) -> Token:
+    """Read the token, or make one.
+
+    A file that others may have read or written is not trusted: it is replaced.
+
+    Raises:
+        AffectlineError: It can be neither read nor written.
+    """
+    try:
+        kept = _read(path)
+        if kept:
+            return Token(kept, is_new=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        made = secrets.token_urlsafe(BYTES)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(made + "\n")
+    except OSError as error:
+        raise AffectlineError(
+            f"the token file {path} cannot be used ({error.strerror})",
+            "name another one with dashboard.token_file in the settings",
+        ) from error
+    return Token(made, is_new=True)
+
+
+def _read(path: Path) -> str:
+    """The token; empty where there is none that can be trusted."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, OSError) as error:
+        if isinstance(error, FileNotFoundError) or path.is_symlink():
+            return ""
+        raise
+    with os.fdopen(descriptor, errors="replace") as file:
+        about = os.fstat(descriptor)
+        private = stat.S_ISREG(about.st_mode) and not about.st_mode & 0o077
+        if not private or about.st_uid != os.geteuid():
+            return ""
+        text = file.read(1000).strip()
+    return text if len(text) >= BYTES else ""

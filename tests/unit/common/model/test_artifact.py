@@ -1,0 +1,149 @@
+"""An artifact is verified before it is used."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.common.model import artifact
+from affectline.common.model.artifact import (
+    DEFAULT_MODEL,
+    MANIFEST,
+    Artifact,
+    Manifest,
+    to_probabilities,
+)
+
+CARD = (DEFAULT_MODEL / "MODEL_CARD.md").read_text()
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    shutil.copytree(DEFAULT_MODEL, tmp_path / "m")
+    return tmp_path / "m"
+
+
+def test_the_default_artifact_is_sound() -> None:
+    loaded = artifact.load()
+    assert loaded.verified("litert-int8").exists()
+    assert loaded.manifest.name == "vgg16-48"
+    assert loaded.model_id.startswith("vgg16-48@")
+    assert loaded.manifest.metrics
+    assert loaded.manifest.training
+    assert "/" not in json.dumps(loaded.manifest.training).replace("\\/", "").replace("://", "")
+
+
+def test_the_default_model_loses_little_by_int8_and_is_calibrated() -> None:
+    metrics = artifact.load().manifest.metrics
+    served, plain = (metrics[kind]["PrivateTest"] for kind in ("litert-int8", "float32"))
+    assert served["accuracy"] >= 0.7
+    assert served["accuracy"] >= plain["accuracy"] - 0.005
+    assert served["calibration_error"] <= 0.05
+
+
+def test_the_default_model_s_card_shows_the_manifest_s_figures() -> None:
+    for split, figures in artifact.load().manifest.metrics["litert-int8"].items():
+        row = next(line for line in CARD.splitlines() if line.startswith(f"| {split} |"))
+        assert f"| {figures['accuracy']:.2%} | {figures['calibration_error']:.2%} |" in row
+    assert all(f"\n| {label} | " in CARD for label in LABELS)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("* Recipe: strong", "* Data: 28709 Training", "expected calibration error over 15 bins"),
+        *("It reads expressions, not feelings", "the skin of the people in it"),
+        *("Regulation (EU) 2024/1689", "Not at work", "## Licences", "FER2013: research use"),
+    ],
+)
+def test_the_default_model_s_card_says_what_it_must(said: str) -> None:
+    assert said in CARD
+
+
+def test_a_changed_byte_is_noticed(copied: Path) -> None:
+    path = copied / "model.tflite"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(AffectlineError, match=r"model file .* has SHA-256"):
+        artifact.load(copied).verified("litert-int8")
+
+
+def test_a_missing_file_is_named(copied: Path) -> None:
+    (copied / "model.tflite").unlink()
+    with pytest.raises(AffectlineError, match=r"model\.tflite is missing"):
+        artifact.load(copied).verified("litert-int8")
+
+
+def test_a_format_that_it_lacks_is_named(copied: Path) -> None:
+    with pytest.raises(AffectlineError, match="has no keras file"):
+        artifact.load(copied).verified("keras")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"labels": ["happy"]}, "labels happy are not"),
+        ({"temperature": 0}, "temperature: "),
+        ({"votes_temperature": -1}, "votes_temperature: "),
+        ({"input_height": "big"}, "input_height: "),
+        ({"unknown": 1}, "unknown: "),
+    ],
+)
+def test_a_wrong_manifest_is_one_clear_line(
+    copied: Path, change: dict[str, object], says: str
+) -> None:
+    manifest = json.loads((copied / MANIFEST).read_text()) | change
+    (copied / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(AffectlineError, match=says) as error:
+        artifact.load(copied)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_counts_by_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    before = artifact.checksum(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert artifact.checksum(tmp_path) != before
+
+
+def described(**changes: object) -> Manifest:
+    told = {"output": "logits", "temperature": 1.0, "votes_temperature": None} | changes
+    return artifact.load().manifest.model_copy(update=told)
+
+
+def test_temperature_softens_and_keeps_the_order() -> None:
+    logits = np.array([[4.0, 1, 0, 0, -1, 2, 3]], np.float32)
+    first = to_probabilities(logits, described())
+    second = to_probabilities(logits, described(temperature=5.0))
+    assert first.sum() == pytest.approx(1)
+    assert (first.argsort() == second.argsort()).all()
+    assert second.max() < first.max()
+    already = described(output="probabilities")
+    assert to_probabilities(first.astype(np.float32), already) == pytest.approx(first)
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_each_answer_has_its_columns_and_its_temperature(output: str) -> None:
+    given = np.random.default_rng(0).random((20, 14), dtype=np.float32)
+    twofold = described(output=output, temperature=0.5, votes_temperature=2.0)
+    for answer, columns, temperature in (("labels", given[:, :7], 0.5), ("votes", given[:, 7:], 2)):
+        alone = described(output=output, temperature=temperature)
+        assert np.array_equal(
+            to_probabilities(given, twofold, answer),  # type: ignore[arg-type]
+            to_probabilities(columns, alone),
+        )
+
+
+def test_a_second_answer_is_asked_only_of_a_model_that_has_one() -> None:
+    one = Artifact(DEFAULT_MODEL, described())
+    one.require("labels")
+    with pytest.raises(AffectlineError, match="has no answer votes"):
+        one.require("votes")
+    two = Artifact(DEFAULT_MODEL, described(votes_temperature=1.0))
+    two.require("votes")
+    assert two.named("votes") == f"{two.named('labels')}+votes"

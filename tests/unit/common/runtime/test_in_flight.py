@@ -1,0 +1,55 @@
+"""Frames under way: answered, lost and found."""
+
+import pytest
+
+from affectline.common.runtime.in_flight import AGAIN_NS, STUCK_NS, Window
+from affectline.common.wire.messages import Packet
+from tests.samples import FRAME
+
+
+def filled(count: int) -> tuple[Window, list[Packet]]:
+    window = Window()
+    packets = [Packet(FRAME.model_copy(update={"seq": seq})) for seq in range(count)]
+    for seq, packet in enumerate(packets):
+        window.add(seq, packet, now=0)
+    return window, packets
+
+
+def test_an_answer_makes_room() -> None:
+    window, _ = filled(3)
+    assert window.answered(0, now=1) == []
+    assert len(window) == 2
+    assert window.answered(0, now=1) == []
+
+
+def test_a_frame_overtaken_by_an_answer_was_lost() -> None:
+    window, packets = filled(4)
+    assert window.answered(2, now=AGAIN_NS) == packets[:2]
+    assert window.answered(3, now=AGAIN_NS + 1) == [], "not twice at once"
+    assert window.answered(9, now=2 * AGAIN_NS) == packets[:2]
+
+
+def test_silence_brings_everything_again() -> None:
+    window, packets = filled(3)
+    assert window.stuck(now=STUCK_NS - 1) == []
+    assert window.stuck(now=STUCK_NS) == packets
+    assert window.stuck(now=STUCK_NS + 1) == []
+    assert Window().stuck(now=STUCK_NS) == []
+
+
+def test_a_consumer_that_comes_back_gets_all() -> None:
+    window, packets = filled(3)
+    window.answered(1, now=1)
+    for who in ("sink", "detector/s", "recorder", "recorder/evening", "capture/s"):
+        came = {who, "fusion"}
+        again = window.for_newcomers(came, "s", "capture/s", now=2)
+        assert again == [packets[0], packets[2]], who
+
+
+@pytest.mark.parametrize(
+    "late", ["classifier/2", "detector/other", "capture/other", "fusion", "dashboard"]
+)
+def test_who_takes_no_frames_of_the_stream_has_nothing_said_again(late: str) -> None:
+    window, packets = filled(2)
+    assert window.for_newcomers({late}, "s", "capture/s", now=1) == []
+    assert window.stuck(now=STUCK_NS) == packets, "and puts nothing off"

@@ -1,0 +1,112 @@
+"""The wire does not change unnoticed: golden bytes, schemas and documents."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import msgpack
+import pytest
+
+from affectline.common.errors import InvalidMessage
+from affectline.common.wire import asyncapi, codec
+from affectline.common.wire.messages import MESSAGES, describe
+from tests.samples import EMOTION, PACKETS
+
+ROOT = Path(__file__).parents[4]
+GOLDEN = ROOT / "tests" / "golden" / "wire.json"
+
+
+def golden() -> dict[str, list[str]]:
+    content: dict[str, list[str]] = json.loads(GOLDEN.read_text())
+    return content
+
+
+def test_there_is_a_sample_and_golden_bytes_of_every_message() -> None:
+    assert set(PACKETS) == set(MESSAGES) == set(golden())
+
+
+@pytest.mark.parametrize("name", sorted(MESSAGES))
+def test_a_message_is_laid_out_as_the_golden_bytes_say(name: str) -> None:
+    assert [bytes(part).hex() for part in codec.encode(PACKETS[name])] == golden()[name]
+
+
+@pytest.mark.parametrize("name", sorted(MESSAGES))
+def test_golden_bytes_read_back_as_the_message(name: str) -> None:
+    packet = codec.decode([bytes.fromhex(part) for part in golden()[name]])
+    assert packet == PACKETS[name]
+
+
+@pytest.mark.parametrize(("path", "text"), sorted(asyncapi.documents().items()))
+def test_the_committed_documents_are_up_to_date(path: str, text: str) -> None:
+    assert (ROOT / "docs" / path).read_text() == text, "run make docs"
+
+
+@pytest.mark.parametrize("name", sorted(MESSAGES))
+def test_what_goes_over_the_wire_satisfies_the_schema(name: str) -> None:
+    schema = asyncapi.schemas()[name]
+    plain = PACKETS[name].message.model_dump(mode="json")
+    jsonschema.validate(plain, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(plain | {"surprise": 1}, schema)
+
+
+def test_references_in_the_asyncapi_document_lead_somewhere() -> None:
+    document = asyncapi.asyncapi()
+    references = [line for line in json.dumps(document, indent=1).split("\n") if "$ref" in line]
+    assert len(references) > 20
+    for line in references:
+        at = document
+        for step in line.split('"')[3].removeprefix("#/").split("/"):
+            at = at[step]
+
+
+def test_people_get_probabilities_by_label() -> None:
+    face = describe(EMOTION)["faces"][0]
+    assert face["probabilities"]["happy"] == 0.9
+    assert list(face["smoothed"]) == [
+        "angry", "disgust", "fear", "happy", "sad", "surprise", "neutral",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("Frame", {"seq": -1}),
+        ("Frame", {"seq": "7"}),
+        ("Frame", {"captured_at": 1.0}),
+        ("Frame", {"stream": "a/b"}),
+        ("Frame", {"stream": "../etc"}),
+        ("Frame", {"encoding": "gif"}),
+        ("Frame", {"version": 2}),
+        ("Emotion", {"faces": [{"track": 1}]}),
+        ("Scores", {"distributions": [[0.1] * 6]}),
+        ("Scores", {"distributions": [[float("nan")] * 7]}),
+        ("Scores", {"distributions": [[1.5] + [0.0] * 6]}),
+        ("Resend", {"first_seq": 9}),
+        ("Samples", {"values": []}),
+        ("Samples", {"values": [1.0]}),
+        ("Samples", {"rate": 4.0}),
+        ("Samples", {"offsets": []}),
+        ("Samples", {"offsets": [5, 4]}),
+        ("Samples", {"signal": "a/b"}),
+        ("Samples", {"values": [float("inf"), 1.0]}),
+        ("State", {"nervousness": 100.1}),
+        ("State", {"signals": {"heart": {"quality": 2.0}}}),
+        ("Marker", {"label": ""}),
+    ],
+)
+def test_a_wrong_field_makes_the_message_invalid(name: str, change: dict[str, object]) -> None:
+    topic, header, *parts = codec.encode(PACKETS[name])
+    fields = msgpack.unpackb(header) | change
+    with pytest.raises(InvalidMessage):
+        codec.decode([topic, msgpack.packb(fields), *parts])
+
+
+def test_topic_and_parts_must_fit_the_header() -> None:
+    topic, header, part = codec.encode(PACKETS["Frame"])
+    for wrong in ([], [topic], [topic, header], [topic, header, part, part], [b"x", header, part]):
+        with pytest.raises(InvalidMessage):
+            codec.decode(wrong)
+    topic, header, _, small = codec.encode(PACKETS["Faces"])
+    with pytest.raises(InvalidMessage, match="a part of 5 bytes"):
+        codec.decode([topic, header, b"12345", small])

@@ -1,0 +1,83 @@
+import threading
+
+from affectline.services.biometrics.driver import DeviceGone, Driver
+from affectline.services.biometrics.driver_thread import BATCHES, LONGEST_PAUSE_S, Feed
+from tests.unit.services.biometrics.fakes import START, Script, Step, beat
+
+GONE = DeviceGone("the strap was taken off")
+
+
+def make(driver: Driver) -> Feed:
+    return Feed(driver, threading.Event(), lambda: None)
+
+
+def test_a_device_that_is_gone_is_opened_again_after_growing_pauses() -> None:
+    driver = Script(["open", [beat(START)], GONE, *[GONE] * 6, "open", [], [beat(START)], GONE, []])
+    feed = make(driver)
+    assert (feed.step(), feed.trouble) == (0, "")
+    pauses = [feed.step() for _ in range(7)]
+    assert pauses == [0.5, 1, 2, 4, 8, 8, LONGEST_PAUSE_S]
+    assert feed.trouble == "the strap was taken off; tried again in 8 s"
+    assert driver.closed.is_set()
+    assert (feed.step(), bool(feed.trouble)) == (0, True)  # it is back, but has said nothing
+    assert (feed.step(), feed.trouble) == (0, "")
+    assert feed.step() == 0.5
+    assert driver.counters["lost"] == 2  # once, and once; what failed to open was not lost again
+
+
+def test_whatever_a_library_raises_is_said_and_tried_again() -> None:
+    driver = Script(["open", RuntimeError("bus error 5"), "open", [beat(START)]])
+    feed = make(driver)
+    assert feed.step() == 0.5
+    assert feed.trouble.startswith("RuntimeError: bus error 5")
+    assert feed.step() == 0
+    assert feed.exhausted is False
+    assert feed.take() == [beat(START)]
+    assert feed.exhausted
+    assert driver.counters["failures"] == 1
+
+
+def test_a_device_that_cannot_be_closed_is_opened_again_all_the_same() -> None:
+    class Stuck(Script):
+        def close(self) -> None:
+            super().close()
+            raise AssertionError("the bus is gone")
+
+    driver = Stuck(["open", [beat(START)], GONE, "open", [beat(START)]])
+    feed = make(driver)
+    assert [feed.step() for _ in range(2)] == [0, 0.5]
+    assert feed.trouble.startswith("the strap was taken off")
+    assert (feed.step(), feed.trouble) == (0, "")
+    assert driver.counters["failures"] == 1
+
+
+def test_a_driver_waits_for_a_stage_that_does_not_take() -> None:
+    script: list[Step] = ["open"]
+    script += [[beat(START + i)] for i in range(BATCHES + 20)]
+    driver, woken = Script(script), threading.Semaphore(0)
+    feed = Feed(driver, threading.Event(), woken.release)
+    feed.start()
+    for _ in range(BATCHES):
+        assert woken.acquire(timeout=10)
+    taken = []
+    while not feed.exhausted:
+        batch = feed.take()
+        taken += batch
+        if not batch:
+            woken.acquire(timeout=10)
+    assert [reading.at - START for reading in taken] == list(range(BATCHES + 20))
+    feed.join(10)
+    assert driver.closed.is_set()
+
+
+def test_stopping_ends_a_feed_that_waits_for_room() -> None:
+    driver, stopping = Script(["open", *([[beat(START)]] * 500)]), threading.Event()
+    woken = threading.Semaphore(0)
+    feed = Feed(driver, stopping, woken.release)
+    feed.start()
+    for _ in range(BATCHES):
+        assert woken.acquire(timeout=10)
+    stopping.set()
+    feed.join(10)
+    assert not feed.is_alive()
+    assert driver.closed.is_set()

@@ -1,0 +1,91 @@
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectline.services.biometrics.file_playback import Playback, Track, ascending, even_times
+from affectline.services.biometrics.validation import time_of
+from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
+
+S = 1_000_000_000
+RECORDED = 1_600_000_000 * S
+
+
+class Two(Playback):
+    """Skin conductance for 10 s, and three beats."""
+
+    def load(self) -> list[Track]:
+        skin = Track("skin_conductance", "uS", even_times(RECORDED, 4.0, 40), np.arange(40.0), 4.0)
+        beats = np.array([2 * S, 3 * S, 9 * S]) + RECORDED
+        return [skin, Track("rr_interval", "ms", beats, np.array([800.0, math.nan, 900.0]))]
+
+
+def test_real_time_plays_what_is_due_as_of_now() -> None:
+    time = FakeTime()
+    driver = Two(settings("e4", folder="x"), time.clock)
+    driver.open()
+    heard = []
+    while not driver.ended:
+        for reading in driver.read():
+            heard.append(reading)
+            last = time_of(reading, len(reading.values) - 1)
+            assert 0 <= time.now() - last < 0.11 * S
+    skin = [v for r in heard if r.signal == "skin_conductance" for v in r.values]
+    assert skin == list(np.arange(40.0))
+    assert heard[0].at == START
+    assert 9.7 < time.seconds < 9.9
+    assert [r.at - START for r in heard if r.signal == "rr_interval"] == [2 * S, 3 * S, 9 * S]
+
+
+def test_four_times_the_speed_takes_a_quarter() -> None:
+    time = FakeTime()
+    readings = play(Two(settings("e4", folder="x", speed=4), time.clock))
+    assert 2.4 < time.seconds < 2.6
+    assert max(time_of(r, len(r.values) - 1) for r in readings) == START + 9_750_000_000
+
+
+def test_as_fast_as_possible_waits_for_nothing_and_interleaves() -> None:
+    time = FakeTime()
+    readings = play(Two(settings("e4", folder="x", speed="max", keep_times=True), time.clock))
+    assert time.seconds == 0
+    assert [r.at for r in readings] == sorted(r.at for r in readings)
+    assert readings[0].at == RECORDED
+    assert len(readings) >= 10
+
+
+def test_a_loop_goes_on_behind_the_end() -> None:
+    driver = Two(settings("e4", folder="x", speed="max", loop=True), FakeTime().clock)
+    readings = [r for r in play(driver, 30) if r.signal == "skin_conductance"]
+    times = [time_of(r, i) for r in readings for i in range(len(r.values))]
+    assert len(times) > 80
+    assert set(np.diff(times).tolist()) == {S // 4}
+
+
+@given(st.lists(st.integers(0, 50) | st.integers(0, 2**62), max_size=50))
+def test_falling_times_are_put_right(raw: list[int]) -> None:
+    times, changed = ascending(np.array(raw, np.int64))
+    assert len(times) == len(raw)
+    assert (np.diff(times) >= 0).all()
+    assert bool(changed) == (raw != sorted(raw))
+    if not changed:
+        assert times.tolist() == raw
+
+
+def test_clocks_that_jump_without_end_stay_within_what_can_be_said() -> None:
+    times, _ = ascending(np.array([0, 2**62, 1, 2**61] * 20, np.int64))
+    assert (np.diff(times) >= 0).all()
+    assert times.max() == 2**62
+
+
+def test_one_wrong_time_is_put_between_its_neighbours() -> None:
+    for wrong in (0, 9_000_000):
+        times, changed = ascending(np.array([10, 11, 12, wrong, 14, 15], np.int64))
+        assert (times.tolist(), changed) == ([10, 11, 12, 13, 14, 15], 1)
+
+
+def test_a_recorder_set_back_an_hour_keeps_its_pace() -> None:
+    raw = np.array([3600, 3601, 3602, 0, 1, 2], np.int64) * S
+    times, falls = ascending(raw)
+    assert falls == 1
+    assert (times // S).tolist() == [3600, 3601, 3602, 3603, 3604, 3605]

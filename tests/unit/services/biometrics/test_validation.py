@@ -1,0 +1,107 @@
+import math
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectline.common.wire.biometrics import MAX_SAMPLES, Samples
+from affectline.services.biometrics.driver import Reading
+from affectline.services.biometrics.validation import Ascending, clean, judge, time_of
+from tests.unit.services.biometrics.fakes import START, beat
+
+S = 1_000_000_000
+numbers = st.floats(-1e6, 1e6) | st.sampled_from([math.nan, math.inf, -math.inf])
+even = st.builds(
+    Reading,
+    signal=st.sampled_from(["ecg", "heart_rate", "mood"]),
+    unit=st.just("1"),
+    at=st.integers(0, 2**60),
+    values=st.lists(numbers, min_size=1, max_size=40).map(tuple),
+    rate=st.floats(0.01, 1000),
+)
+uneven = st.lists(st.integers(0, S), min_size=1, max_size=40).flatmap(
+    lambda steps: st.builds(
+        Reading,
+        signal=st.just("rr_interval"),
+        unit=st.just("ms"),
+        at=st.integers(0, 2**60),
+        values=st.lists(numbers, min_size=len(steps), max_size=len(steps)).map(tuple),
+        offsets=st.just(tuple(sum(steps[1 : i + 1]) for i in range(len(steps)))),
+    )
+)
+
+
+def as_message(reading: Reading) -> Samples:
+    return Samples(subject="a", epoch=1, seq=0, **vars(reading))
+
+
+@given(even | uneven)
+def test_every_finite_value_stays_at_its_time(reading: Reading) -> None:
+    counters: Counter[str] = Counter()
+    before = [(time_of(reading, i), v) for i, v in enumerate(reading.values) if math.isfinite(v)]
+    after = [
+        (time_of(piece, i), v)
+        for piece in clean(reading, counters)
+        for i, v in enumerate(as_message(piece).values)
+    ]
+    assert [v for _, v in after] == [v for _, v in before]
+    assert all(abs(a - b) <= 1 for (a, _), (b, _) in zip(after, before, strict=True))
+    assert counters["missing"] == len(reading.values) - len(before)
+
+
+def test_long_readings_are_cut_to_messages() -> None:
+    long = Reading("ecg", "mV", START, (0.5,) * (2 * MAX_SAMPLES + 1), 256.0)
+    pieces = list(clean(long, Counter()))
+    assert [len(as_message(piece).values) for piece in pieces] == [MAX_SAMPLES, MAX_SAMPLES, 1]
+    assert pieces[1].at == START + MAX_SAMPLES * S // 256
+
+
+def test_what_no_person_shows_lowers_the_quality() -> None:
+    good = judge(Reading("heart_rate", "/min", 0, (61.0, 62.0), 1.0))
+    assert (good.quality, good.reason) == (1.0, "")
+    odd = judge(Reading("heart_rate", "/min", 0, (61.0, 0.0, 265.0, 62.0), 1.0))
+    assert (odd.quality, odd.reason) == (0.5, "not between 25 and 250 /min")
+    loose = judge(Reading("heart_rate", "/min", 0, (0.0,), 1.0, quality=0.0, reason="no contact"))
+    assert (loose.quality, loose.reason) == (0.0, "no contact")
+    assert judge(Reading("mood", "1", 0, (1e9,), 1.0)).quality == 1.0
+
+
+@given(st.lists(even | uneven, min_size=1, max_size=8))
+def test_times_of_a_signal_never_fall_and_nothing_is_dropped(readings: list[Reading]) -> None:
+    order, counters, last = Ascending(), Counter[str](), -1
+    for reading in readings:
+        for piece in clean(reading, Counter()):
+            placed = order.take(piece, counters)
+            assert placed is not None
+            assert placed.values == piece.values
+            times = [time_of(placed, i) for i in range(len(placed.values))]
+            assert times[0] >= last
+            assert times == sorted(times)
+            last = times[-1]
+    assert counters["invalid"] == 0
+
+
+def test_a_clock_set_back_goes_on_from_where_it_was_and_says_so() -> None:
+    order, counters = Ascending(), Counter[str]()
+    order.take(beat(START), counters)
+    placed = [order.take(beat(START - 3600 * S + i * S), counters) for i in range(3)]
+    assert [p.at - START for p in placed if p] == [0, S, 2 * S]
+    assert {(p.quality, p.reason) for p in placed if p} == {(0.5, "the clock was set back")}
+    assert counters["reanchored"] == 1
+    again = order.take(beat(START + 10 * S), counters)
+    assert again == beat(START + 10 * S)  # the clock is right again
+
+
+def test_jitter_moves_a_batch_without_a_word() -> None:
+    order, counters = Ascending(), Counter[str]()
+    order.take(Reading("ecg", "mV", START, (0.0,) * 10, 10.0), counters)
+    placed = order.take(Reading("ecg", "mV", START + S - 150_000_000, (0.0,), 10.0), counters)
+    assert placed == Reading("ecg", "mV", START + S, (0.0,), 10.0)
+
+
+@pytest.mark.parametrize("at", [-5, 2**63])
+def test_a_time_that_the_wire_cannot_say_is_counted(at: int) -> None:
+    counters: Counter[str] = Counter()
+    assert Ascending().take(beat(at), counters) is None
+    assert counters["invalid"] == 1

@@ -1,0 +1,98 @@
+"""The classifier's stage, with the real model."""
+
+import time
+
+import numpy as np
+import pytest
+
+from affectline.common.model.artifact import load
+from affectline.common.runtime.service import Surroundings
+from affectline.common.settings.pipeline import ClassifierSettings, Delivery
+from affectline.common.vision.preprocessing import to_three_channels, to_vgg16
+from affectline.common.wire.messages import Face, Packet, Scores
+from affectline.services.classifier.stage import Classifier, open_model, preprocess
+from tests.samples import FACES, QUALITY
+
+
+def packet(count: int, captured_at: int | None = None) -> Packet:
+    """Faces of noise, each another."""
+    face = Face(track=1, box=(0, 0, 60, 60), quality=QUALITY, crop_side=60)
+    rng = np.random.default_rng(count)
+    parts: list[bytes] = []
+    for _ in range(count):
+        parts += [rng.bytes(60 * 60), rng.bytes(48 * 48)]
+    update = {"faces": (face,) * count, "captured_at": captured_at or time.time_ns()}
+    return Packet(FACES.model_copy(update=update), tuple(parts))
+
+
+def start(delivery: Delivery) -> Classifier:
+    stage = Classifier(ClassifierSettings())
+    stage.around = Surroundings("classifier/1", delivery)
+    stage.setup()
+    return stage
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return start("lossless")
+
+
+def answer(stage: Classifier, question: Packet) -> Scores:
+    (reply,) = stage.process(question)
+    assert isinstance(reply.message, Scores)
+    return reply.message
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 40])
+def test_all_faces_of_a_message_are_judged(classifier: Classifier, count: int) -> None:
+    scores = answer(classifier, packet(count))
+    assert len(scores.distributions) == count
+    for distribution in scores.distributions:
+        assert sum(distribution) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_face_gets_the_same_answer_in_any_company(classifier: Classifier) -> None:
+    many = packet(5)
+    together = answer(classifier, many).distributions
+    for i in range(5):
+        alone = many.message.model_copy(update={"faces": FACES.faces})
+        one = answer(classifier, Packet(alone, many.parts[2 * i : 2 * i + 2]))
+        assert one.distributions == (together[i],)
+
+
+def test_live_declines_crops_that_are_too_old_or_overtaken() -> None:
+    stage = start("live")
+    old = answer(stage, packet(1, captured_at=time.time_ns() - 300_000_000))
+    assert (old.missing, old.distributions) == ("stale", ())
+    (reply,) = stage.superseded(packet(1))
+    assert getattr(reply.message, "missing", "") == "behind"
+    assert stage.around.counters["skipped"] == 2
+
+
+def test_lossless_judges_the_oldest_crop(classifier: Classifier) -> None:
+    assert answer(classifier, packet(1, captured_at=1)).missing is None
+
+
+def test_the_look_up_table_is_the_preprocessing() -> None:
+    manifest = load().manifest
+    faces = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    expected = to_vgg16(to_three_channels(faces))
+    assert np.array_equal(preprocess(faces, manifest), expected)
+    model = open_model(load(), "litert")
+    table = model._table  # type: ignore[attr-defined]
+    details = model._interpreter.get_input_details()[0]  # type: ignore[attr-defined]
+    scale, zero = details["quantization"]
+    restored = (table[faces].astype(np.float32) - zero) * scale
+    assert np.abs(restored - expected).max() <= scale  # a rounding step and the clipped ends
+
+
+def test_asked_for_votes_it_gives_the_model_s_other_answer(classifier: Classifier) -> None:
+    stage = Classifier(ClassifierSettings(answer="votes"))
+    stage.around = Surroundings("classifier/1", "lossless")
+    stage.setup()
+    question = packet(3)
+    labels, votes = answer(classifier, question), answer(stage, question)
+    assert votes.model == f"{labels.model}+votes"
+    for one, other in zip(labels.distributions, votes.distributions, strict=True):
+        assert sum(other) == pytest.approx(1, abs=1e-5)
+        assert one != other

@@ -1,0 +1,100 @@
+"""What the booth makes of the picture on somebody's screen; no sockets, no browser."""
+
+import asyncio
+from collections import deque
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import pytest
+
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.messages import Emotion, Frame
+from affectline.services.collect.collection import Collection
+from affectline.services.collect.collector import Booth, Moment, read_moment
+from affectline.services.collect.quality_checks import Refused
+from affectline.services.collect.samples import Take
+from affectline.services.web.broadcaster import Audience, Viewer
+from affectline.services.web.frame_pairs import Pair
+from tests.unit.services.collect.faces import emotion, face, scene
+
+MOMENT = Moment("viewer", "cam", 1, 0)
+
+
+def pair(answer: Emotion, *, picture: bytes | None = None) -> Pair:
+    jpeg = cv2.imencode(".jpg", scene(), [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    return Pair(answer, Frame(**answer.identity), jpeg if picture is None else picture, 25.0)
+
+
+def take(folder: Path, shown: Pair, moment: Moment = MOMENT, person: str = "anna") -> Any:
+    """What comes of it when a page shows this picture and somebody presses K."""
+    with Collection(folder) as collection:
+        collection.agree("anna")
+        booth = Booth(HubSettings(), collection)
+        audience = Audience()
+        viewer: Any = Viewer(None, list)  # type: ignore[arg-type]
+        viewer.sent["cam"] = deque([shown])
+        audience.viewers["viewer"] = viewer
+        booth.live = SimpleNamespace(audience=audience)  # type: ignore[assignment]
+        return asyncio.run(booth.take(moment, person, "happy"))
+
+
+def test_the_face_is_cut_from_the_picture_as_it_was_captured(tmp_path: Path) -> None:
+    large = face((150, 20, 300, 300))  # the crops on the wire end at 160 pixels
+    found = take(tmp_path / "faces", pair(emotion(large)))
+    assert isinstance(found, Take)
+    assert (found.stream, found.epoch, found.seq) == ("cam", 1, 0)
+    native = cv2.imread(str(tmp_path / "faces" / found.file))
+    assert native is not None
+    assert native.shape == (306, 306, 3)
+
+
+def test_what_is_refused_is_noted(tmp_path: Path) -> None:
+    found = take(tmp_path / "faces", pair(emotion()))
+    assert isinstance(found, Refused)
+    with Collection(tmp_path / "faces") as collection:
+        assert not collection.takes
+        assert collection.left_out[0].reason.startswith("no face")
+
+
+def test_a_picture_that_is_none_is_refused(tmp_path: Path) -> None:
+    found = take(tmp_path / "faces", pair(emotion(face()), picture=b"no jpeg"))
+    assert "could not be decoded" in found.reason
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [Moment("somebody", "cam", 1, 0), Moment("viewer", "cam", 1, 7), Moment("viewer", "x", 1, 0)],
+)
+def test_only_what_is_on_that_very_page_is_taken(tmp_path: Path, moment: Moment) -> None:
+    with pytest.raises(AffectlineError, match="not on the page any more"):
+        take(tmp_path / "faces", pair(emotion(face())), moment)
+
+
+def test_of_those_who_have_not_agreed_nothing_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(AffectlineError, match="ben has not agreed"):
+        take(tmp_path / "faces", pair(emotion(face())), person="ben")
+    assert not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize("faces", [0, 1])
+def test_of_those_who_have_not_agreed_no_refusal_is_noted_either(
+    tmp_path: Path, faces: int
+) -> None:
+    with pytest.raises(AffectlineError):
+        take(tmp_path / "faces", pair(emotion(*[face()] * faces)), person="ben")
+    assert not (tmp_path / "faces" / "left_out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], {}, {"viewer": "v", "stream": "cam", "epoch": True, "seq": 0},
+     {"viewer": "v", "stream": 1, "epoch": 1, "seq": 0},
+     {"viewer": "v", "stream": "cam", "epoch": 1, "seq": 0.5}],
+)  # fmt: skip
+def test_what_a_browser_says_is_looked_at(told: object) -> None:
+    with pytest.raises(AffectlineError, match="no picture on the page"):
+        read_moment(told)
+    assert read_moment({"viewer": "viewer", "stream": "cam", "epoch": 1, "seq": 0}) == MOMENT

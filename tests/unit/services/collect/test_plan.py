@@ -1,0 +1,23 @@
+from pathlib import Path
+
+from affectline.common.settings.pipeline import PipelineSettings, SourceSettings
+from affectline.services.cli.collect import plan
+from affectline.services.collect.prompts import EXAMPLES, ORDER
+from affectline.services.supervisor.child_main import KINDS
+
+
+def test_a_booth_is_what_finds_faces_and_a_page() -> None:
+    source = SourceSettings(name="cam", source="0", loop=True)
+    settings = PipelineSettings(sources=(source,), delivery="live", pace="realtime")
+    tasks = plan(settings, Path("faces"))
+    assert [task.name for task in tasks] == [
+        "hub", "detector/cam", "classifier/1", "booth", "capture/cam",
+    ]  # fmt: skip
+    assert {task.kind for task in tasks} <= set(KINDS)
+    assert tasks[3].arguments["folder"] == str(Path("faces").absolute())
+
+
+def test_each_emotion_has_its_example() -> None:
+    from affectline.common.labels import LABELS
+
+    assert sorted(ORDER) == sorted(EXAMPLES) == sorted(LABELS)

@@ -1,0 +1,91 @@
+import io
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the booth needs NiceGUI (the dashboard extra)")
+
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from affectline.common.settings.pipeline import HubSettings
+from affectline.services.collect.collection import Collection
+from affectline.services.collect.collector import Booth
+from affectline.services.collect.exporting import export
+from affectline.services.collect.routes import add_routes, pack
+from tests.unit.services.collect.test_collection import fill
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Iterator[Collection]:
+    fill(tmp_path / "faces", "anna", "ben", "cleo")
+    with Collection(tmp_path / "faces") as collection:
+        yield collection
+
+
+@pytest.fixture
+def browser(collection: Collection) -> TestClient:
+    app = FastAPI()
+    add_routes(app, Booth(HubSettings(), collection))
+    return TestClient(app)
+
+
+def test_pictures_of_takes_are_given_out(browser: TestClient, collection: Collection) -> None:
+    take = collection.takes[0]
+    answer = browser.get(f"/take/{take.file.removeprefix('people/')}")
+    assert answer.status_code == 200
+    assert answer.content == (collection.folder / take.file).read_bytes()
+    assert answer.headers["cache-control"] == "no-store"
+    collection.delete(take.file)
+    assert browser.get(f"/take/{take.file.removeprefix('people/')}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "take/anna/consent.json",
+        "take/anna/x.png",
+        "take/..%2fanna/x.png",
+        "take/%2e%2e/manifest.csv",
+        "export/x.zip",
+        "export/..zip",
+        "export/..%2f..%2fpeople.zip",
+        "export/%2e%2e.zip",
+        "export/20261125-120000-folder.zip",
+    ],
+)
+def test_nothing_else_is(browser: TestClient, path: str) -> None:
+    assert browser.get(f"/{path}").status_code == 404
+
+
+def test_an_export_is_downloaded_as_a_whole(browser: TestClient, collection: Collection) -> None:
+    made = export(collection, "folder", only_kept=False)
+    answer = browser.get(f"/export/{made.place.name}.zip")
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == f'attachment; filename="{made.place.name}.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        names = archive.namelist()
+        assert len([name for name in names if name.endswith(".png")]) == 6
+        assert {name.split("/")[0] for name in names} == {made.place.name}
+
+
+def test_no_copy_of_a_face_is_left_by_a_download_that_is_cut_off(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "tmp"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    with pack(export(collection, "folder", only_kept=False).place) as packed:
+        assert list(elsewhere.iterdir()) == []
+        assert packed.read(2) == b"PK"
+
+
+def test_a_link_in_the_place_of_an_export_is_not_followed(
+    browser: TestClient, collection: Collection
+) -> None:
+    (collection.folder / "exports").mkdir()
+    (collection.folder / "exports" / "20261125-120000-folder").symlink_to("/etc")
+    assert browser.get("/export/20261125-120000-folder.zip").status_code == 404

@@ -1,0 +1,142 @@
+"""One replay, and several pages that steer it: nobody steps on anybody's foot."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from affectline.common.settings.dashboard import DashboardSettings
+from affectline.common.settings.pipeline import HubSettings, PipelineSettings
+from affectline.services.dashboard import app_state as module
+from affectline.services.dashboard.app_state import UNWATCHED_S, House
+from affectline.services.dashboard.replay_control import Progress
+
+NOWHERE = HubSettings(port=1)
+
+
+class Player:
+    """A playback that notes what is done to it, and by how many at once."""
+
+    streams: frozenset[str] = frozenset()
+    hub = NOWHERE
+    made: ClassVar[list["Player"]]
+
+    def __init__(self, place: Path, near: HubSettings) -> None:
+        self.made.append(self)
+        self.name = place.name
+        self.progress = Progress()
+        self.began, self.may_go_on, self.closed = (threading.Event() for _ in range(3))
+        self.sought: list[float] = []
+        self.ticks_while_sought = 0
+        self._is_sought = False
+
+    def play_from(self, seconds: float, rate: float | None = None) -> None:
+        self.sought.append(seconds)
+        self._is_sought = True
+        self.began.set()
+        self.may_go_on.wait(10)
+        self._is_sought = False
+
+    def tick(self, *, is_shown: bool) -> None:
+        self.ticks_while_sought += self._is_sought
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "monotonic", clock)
+    monkeypatch.setattr(module, "TICK_S", 0.0)
+    monkeypatch.setattr(module, "SETTLE_S", 0.0)
+    monkeypatch.setattr(module, "Playback", Player)
+    monkeypatch.setattr(Player, "made", [], raising=False)
+    return clock
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: Clock) -> House:
+    (tmp_path / "drive").mkdir()
+    dashboard = DashboardSettings(sessions=tmp_path)
+    return House(PipelineSettings(hub=NOWHERE, dashboard=dashboard), "live", lambda _: None)
+
+
+async def several_ticks() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def visit(house: House, scene: Coroutine[Any, Any, None]) -> None:
+    """Play a scene in an open house."""
+
+    async def go() -> None:
+        await house.open()
+        try:
+            await house.open_replay("drive")
+            await scene
+        finally:
+            await house.close()
+
+    asyncio.run(go())
+
+
+def player(house: House) -> Player:
+    assert isinstance(house.playback, Player)
+    return house.playback
+
+
+def test_of_many_places_in_a_row_the_first_and_the_last_are_gone_to(house: House) -> None:
+    async def scene() -> None:
+        it = player(house)
+        first = asyncio.create_task(house.seek(1))
+        assert await asyncio.to_thread(it.began.wait, 10)
+        rest = [asyncio.create_task(house.seek(seconds)) for seconds in (2, 3, 4)]
+        await several_ticks()
+        assert it.sought == [1], "one at a time"
+        it.may_go_on.set()
+        await asyncio.gather(first, *rest)
+        assert it.sought == [1, 4]
+        assert it.ticks_while_sought == 0, "a player that is replaced has not died"
+
+    visit(house, scene())
+
+
+def test_a_session_that_is_opened_twice_at_once_is_played_once(house: House) -> None:
+    async def scene() -> None:
+        await asyncio.gather(house.open_replay("drive"), house.open_replay("drive"))
+        assert [it for it in Player.made if not it.closed.is_set()] == [player(house)]
+
+    visit(house, scene())
+
+
+def test_a_replay_that_all_pages_have_left_ends(house: House, clock: Clock) -> None:
+    async def scene() -> None:
+        it = player(house)
+        clock.now += 10 * UNWATCHED_S
+        await several_ticks()
+        assert player(house) is it, "nobody has come yet"
+        assert house.replay
+        viewers: dict[str, Any] = house.replay.audience.viewers
+        viewers["page"] = object()
+        await several_ticks()
+        viewers.clear()
+        clock.now += UNWATCHED_S - 1
+        await several_ticks()
+        assert player(house) is it, "the page may be reconnecting"
+        clock.now += 2
+        assert await asyncio.to_thread(it.closed.wait, 10)
+        assert house.playback is None
+        assert house.replay is None
+
+    visit(house, scene())

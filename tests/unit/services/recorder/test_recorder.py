@@ -1,0 +1,192 @@
+"""The recorder's stage: what it takes, when it ends, and what a full disk does."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import typer
+
+from affectline.common.errors import AffectlineError
+from affectline.common.recording.reader import SessionReader
+from affectline.common.runtime.service import Surroundings
+from affectline.common.settings.recording import Privacy
+from affectline.common.wire.health import AT_END, make_health
+from affectline.common.wire.messages import Frame, Marker, Packet, StreamDone
+from affectline.services.cli import sessions
+from affectline.services.recorder import stage as service
+from affectline.services.recorder.stage import Recorder, own_time
+from tests.samples import EMOTION, FRAME, PACKETS
+
+
+def recorder(folder: Path, privacy: Privacy = "everything", *expected: str) -> Recorder:
+    stage = Recorder(folder, privacy, expected, {"model": "m"})
+    stage.around = Surroundings("recorder")
+    stage.setup()
+    return stage
+
+
+def kinds(folder: Path) -> set[str]:
+    with SessionReader(folder) as reader:
+        return {recorded.kind for recorded in reader.messages()}
+
+
+@pytest.mark.parametrize(
+    "folder", ["today", "20261128-101112-recording", "Fahrt 1", "_ü.", "ü", "/"]
+)
+def test_the_command_has_a_name_beside_the_pipeline_s_own_recorder(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+
+    def run(*_: object, name: str = "recorder") -> int:
+        names.append(name)
+        return 0
+
+    monkeypatch.setattr(service, "run", run)
+    for _ in range(2):
+        with pytest.raises(typer.Exit):
+            sessions.record(tmp_path / folder)
+    assert len(set(names)) == 1, "who goes on after it has the same name"
+    said = make_health(names[0], "ready", "", Counter(), at=1)
+    assert said.service.startswith("recorder/")
+
+
+@pytest.mark.parametrize("privacy", ["everything", "blurred", "features"])
+def test_it_asks_only_for_what_it_may_keep(privacy: Privacy, tmp_path: Path) -> None:
+    stage = Recorder(tmp_path, privacy, (), {})
+    assert {"emotion/", "bio/", "marker/", "health/", "state/"} <= set(stage.subscriptions)
+    assert ("faces/" in stage.subscriptions) == (privacy == "everything")
+    assert ("frame/" in stage.subscriptions) == (privacy != "features")
+
+
+def test_every_kind_of_message_is_kept(tmp_path: Path) -> None:
+    stage = recorder(tmp_path)
+    for packet in PACKETS.values():
+        stage.process(packet)
+    stage.cleanup()
+    assert kinds(tmp_path) == set(PACKETS)
+    with SessionReader(tmp_path) as reader:
+        assert reader.about["privacy"] == "everything"
+        assert reader.about["model"] == "m"
+
+
+def test_it_is_done_when_every_stream_is_written_down(tmp_path: Path) -> None:
+    stage = recorder(tmp_path, "everything", "a", "b")
+    for stream in ("a", "other", "b"):
+        assert not stage.done
+        stage.process(Packet(StreamDone(stream=stream, epoch=1, last_seq=0, done_at=0)))
+    assert stage.done
+    stage.cleanup()
+
+
+def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
+    stage = Recorder(tmp_path, "everything", (), {}, ("replay",))
+    stage.around = Surroundings("recorder")
+    stage.setup()
+    word = make_health("replay", "ready", AT_END, Counter(), at=stage.around.now())
+    for message in (
+        PACKETS["StreamDone"].message,
+        word.model_copy(update={"at": 1}),  # recorded: the recording is one of a replay
+        word.model_copy(update={"detail": "at 0.1 s"}),
+        word.model_copy(update={"service": "capture/replay"}),
+    ):
+        stage.process(Packet(message))
+        assert not stage.done
+    stage.process(Packet(word))
+    assert stage.done
+    stage.cleanup()
+
+
+def test_without_streams_it_goes_on(tmp_path: Path) -> None:
+    stage = recorder(tmp_path)
+    stage.process(PACKETS["StreamDone"])
+    assert not stage.done
+    stage.cleanup()
+
+
+def test_what_has_arrived_is_in_the_file_at_the_next_tick(tmp_path: Path) -> None:
+    stage = recorder(tmp_path)
+    stage._next_flush = 0.0
+    stage.process(PACKETS["Marker"])
+    with SessionReader(tmp_path) as reader:
+        assert [m.kind for m in reader.messages()] == ["Marker"]
+    stage.cleanup()
+
+
+def test_a_message_s_own_time() -> None:
+    assert own_time(FRAME, 1) == FRAME.captured_at
+    assert own_time(EMOTION, 1) == EMOTION.published_at
+    assert own_time(PACKETS["Resend"].message, 1) == 1
+
+
+def test_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "session.mcap").write_bytes(b"my diary, of a hundred bytes and more" * 3)
+    with pytest.raises(AffectlineError, match="no recording"):
+        recorder(tmp_path)
+    assert (tmp_path / "session.mcap").read_bytes().startswith(b"my diary")
+
+
+def test_a_recording_is_gone_on_with_as_it_was_begun(tmp_path: Path) -> None:
+    for _ in range(2):
+        stage = recorder(tmp_path, "features")
+        stage.process(PACKETS["Marker"])
+        stage.cleanup()
+    with pytest.raises(
+        AffectlineError, match=r"--privacy everything: .*session.mcap was begun with features"
+    ):
+        recorder(tmp_path, "everything")
+    with SessionReader(tmp_path) as reader:
+        assert len(list(reader.messages())) == 2
+        assert reader.findings.sound
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AffectlineError, match=r"recording .*: cannot write"):
+        recorder(tmp_path / "file" / "below")
+
+
+def test_a_full_disk_ends_the_recording_in_one_line(small_disk: Path) -> None:
+    stage = recorder(small_disk)
+    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=9, height=9)
+    with pytest.raises(AffectlineError, match=r"No space left on device.*: free some space"):
+        take_until_it_gives_up(stage, Packet(message, (os.urandom(9000),)))
+    stage.cleanup()
+    with SessionReader(small_disk) as reader:
+        assert len(list(reader.messages())) > 20
+        assert reader.findings.sound
+
+
+def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
+    stage = recorder(small_disk)
+    stage._next_flush = float("inf")
+    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=9, height=9)
+    for _ in range(80):
+        stage.process(Packet(message, (os.urandom(9000),)))
+    with pytest.raises(AffectlineError, match="No space left on device"):
+        stage.stop()
+    stage.cleanup()
+    with SessionReader(small_disk) as reader:
+        assert list(reader.messages()) == []
+        assert reader.findings.sound, "the file has its end all the same"
+
+
+def take_until_it_gives_up(stage: Recorder, packet: Packet) -> None:
+    for _ in range(200):
+        stage._next_flush = 0.0
+        stage.process(packet)
+
+
+def test_blurred_pictures_are_written_at_the_end_at_the_latest(tmp_path: Path) -> None:
+    stage = recorder(tmp_path, "blurred")
+    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=64, height=48, encoding="raw")
+    secret = os.urandom(64 * 48 * 3)
+    stage.process(Packet(message, (secret,)))
+    stage.process(Packet(Marker(session="s", at=1, label="x")))
+    stage.cleanup()
+    with SessionReader(tmp_path) as reader:
+        frame, marker = reader.messages()
+    assert (frame.kind, marker.kind) == ("Frame", "Marker")
+    assert len(set(frame.parts[2])) < 200
+    assert frame.parts[2] != secret

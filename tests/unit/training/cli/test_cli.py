@@ -1,0 +1,120 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from affectline.training.cli import evaluate
+from affectline.training.cli import main as cli
+from affectline.training.data import dataset
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["affectline-train", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_help_needs_neither_tensorflow_nor_pandas() -> None:
+    code = (
+        "import sys; from training import cli; "
+        "print({'tensorflow', 'keras', 'pandas', 'ai_edge_litert'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate", "export"])
+def test_help_has_an_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert run(monkeypatch, command, "--help") == 0
+    assert f"affectline-train {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["fit", "--data", "none.csv", "--out", "run"], "cannot read --data none.csv"),
+        (
+            ["fit", "--data", "none.csv", "--backbone-weights", "none.h5"],
+            "no file --backbone-weights none.h5",
+        ),
+        (
+            ["fit", "--data", "none.csv", "--recipe", "paper", "--votes", "v.csv"],
+            "--votes is not for --recipe paper",
+        ),
+        (["fit", "--data", "none.csv", "--start", "nowhere"], "no model at nowhere"),
+        (
+            ["fit", "--data", "none.csv", "--preprocessing", "raw"],
+            "--preprocessing raw is not for --recipe strong",
+        ),
+        (["fit", "--data", "none.csv", "--resume"], "--resume needs the run folder"),
+        (["evaluate", "--data", "none.csv", "--artifact", "nowhere"], "no model at nowhere"),
+        (["export", "nowhere", "--data", "none.csv", "--out", "new"], "nowhere is not a finished"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_no_folder(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *arguments) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith(f"affectline-train: {complaint}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("recipe", ["strong", "paper"])
+def test_a_training_that_cannot_begin_leaves_no_folder(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    recipe: str,
+) -> None:
+    pixels = " ".join(["9"] * 2304)
+    (tmp_path / "faces.csv").write_text(f"emotion,pixels,Usage\n3,{pixels},Training\n")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["fit", "--data", "faces.csv", "--recipe", recipe, "--out", "run"]
+    assert run(monkeypatch, *arguments) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("affectline-train: the data has no ")
+    assert [path.name for path in tmp_path.iterdir()] == ["faces.csv"]
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(path: Path, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "load", interrupted)
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "fit", "--data", "faces.csv") == 130
+    assert capsys.readouterr().err.strip().splitlines()[-1] == "affectline-train: interrupted"
+
+
+def test_a_full_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def full(path: Path, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "features.npy")
+
+    monkeypatch.setattr(dataset, "load", full)
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "fit", "--data", "faces.csv") == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith(
+        "affectline-train: cannot read or write features.npy (No space left on device): make room"
+    )
+
+
+def test_the_table_shows_what_is_unknown_as_a_dash() -> None:
+    assert evaluate.as_percent(None) == "-"
+    assert evaluate.as_percent(0.4375) == "43.8%"

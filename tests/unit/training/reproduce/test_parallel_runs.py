@@ -1,0 +1,99 @@
+"""Trainings side by side: the same as one after the other, and nothing left of them."""
+
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from rich.progress import Progress
+
+pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
+
+from affectline.common.errors import AffectlineError
+from affectline.training.reproduce import parallel_runs as together
+from affectline.training.reproduce import trainings as reproduce
+from affectline.training.reproduce.grid import Trial
+from affectline.training.reproduce.parallel_runs import side_by_side
+from tests.unit.training.reproduce.test_reproduce import PYTHONPATH, SETTINGS, equal, made, run
+
+
+@pytest.fixture(autouse=True)
+def our_tests_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes read `made` material, whose class is a test's."""
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
+
+
+def test_side_by_side_trials_end_as_one_after_the_other(tmp_path: Path) -> None:
+    longer = Trial(replace(SETTINGS, epochs=5))
+    trials = [Trial(SETTINGS), Trial(replace(SETTINGS, seed=1)), longer]
+    seen: list[list[str]] = []
+    with Progress(disable=True) as progress:
+        together = reproduce.run_all(
+            trials, made(), tmp_path / "two", progress, {}, lambda p: seen.append(sorted(p)), 2
+        )
+        (bar,) = progress.tasks
+        assert bar.finished
+    assert equal(together[longer.name], run([longer], tmp_path / "one")[longer.name])
+    assert seen[-1] == sorted(trial.name for trial in trials[:2])
+    assert len(seen) == 3
+
+
+KILLING = """
+    from pathlib import Path
+    import sys
+    from dataclasses import replace
+    from tests.unit.training.reproduce import test_reproduce as here
+    from affectline.training.reproduce.parallel_runs import side_by_side
+    from affectline.training.reproduce.grid import Trial
+
+    trial = Trial(replace(here.SETTINGS, epochs=10**6))
+    for _ in side_by_side([trial], here.made(), Path(sys.argv[1]), 1):
+        print(flush=True)
+"""
+
+
+def test_killed_it_leaves_no_process_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(KILLING), str(tmp_path / "work")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # an epoch is done
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert children
+    _, alive = psutil.wait_procs(children, timeout=20)
+    for child in alive:
+        child.kill()
+    assert not alive
+
+
+def test_a_trial_that_is_killed_is_one_line(tmp_path: Path) -> None:
+    endless = Trial(replace(SETTINGS, epochs=10**6))
+    passed = side_by_side([endless], made(), tmp_path, 1)
+    trial, epochs = next(passed)
+    assert trial == endless
+    assert epochs > 0
+    for child in psutil.Process().children():
+        if "affectline.training.reproduce.parallel_runs" in child.cmdline():
+            child.kill()
+    with pytest.raises(AffectlineError, match=r"unit-b16-lr0.002-seed0 ended \(exit code -9\)"):
+        list(passed)
+
+
+def test_a_trial_that_fails_says_why(tmp_path: Path) -> None:
+    taken = tmp_path / "a.file"
+    taken.touch()
+    with pytest.raises(AffectlineError, match=r"a\.file.*\(Not a directory\)"):
+        list(side_by_side([Trial(SETTINGS)], made(), taken, 1))
+
+
+def test_a_process_that_cannot_begin_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
+    much = replace(made(), targets=np.zeros((50_000, 7), np.float32))
+    with pytest.raises(AffectlineError, match=r"ended \(exit code 3\)"):
+        list(side_by_side([Trial(SETTINGS)], much, tmp_path, 0))

@@ -1,0 +1,229 @@
+"""The paper's tables on made features: stopping, going on, and the page."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
+
+from affectline.common.errors import AffectlineError
+from affectline.training.fit import checkpoint
+from affectline.training.fit import paper_head_loop as head
+from affectline.training.fit.checkpoint import Mark, Place
+from affectline.training.fit.train_paper_head import Settings
+from affectline.training.reproduce import trainings as reproduce
+from affectline.training.reproduce.grid import Tables, Trial
+
+ROOT = Path(__file__).parents[4]
+PYTHONPATH = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+SETTINGS = Settings(epochs=3, batch_size=16, hidden=(8, 8, 8))
+IDENTITY = {"data": "a"}
+
+
+class Made(reproduce.Material):
+    """Features that no picture went through VGG16 for."""
+
+    def load(self, preprocessing: str) -> NDArray[np.float32]:
+        return np.random.default_rng(0).normal(size=(50, 512)).astype(np.float32)
+
+
+def made() -> Made:
+    return Made(
+        np.eye(7, dtype=np.float32)[np.arange(50) % 7],
+        np.arange(50) >= 40,
+        {"data_sha256": "a", "backbone_sha256": "b"},
+    )
+
+
+def run(trials: list[Trial], work: Path) -> dict[str, Place]:
+    """Run trials one after the other, in this process."""
+    material, places = made(), {}
+    for trial in trials:
+        at, _ = checkpoint.load(work / trial.name, {**trial.identity, **material.identity})
+        places[trial.name] = reproduce.run(trial, at, material, work)
+    return places
+
+
+def equal(one: Place, other: Place) -> bool:
+    pairs = [(getattr(one.state, kind), getattr(other.state, kind)) for kind in checkpoint.ARRAYS]
+    same = all(
+        np.array_equal(a, b) for left, right in pairs for a, b in zip(left, right, strict=True)
+    )
+    return same and one.curve == other.curve and one.state.step == other.state.step
+
+
+def place(epoch: int) -> Place:
+    state = head.begin([np.full((2, 2), epoch, np.float32), np.zeros(2, np.float32)])
+    return Place(replace(state, epoch=epoch, step=10 * epoch), (Mark(epoch, 1.0, 0.5, 2.0, 0.25),))
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "run", place(7), IDENTITY)
+    found, remarks = checkpoint.load(tmp_path / "run", IDENTITY)
+    assert found is not None
+    assert not remarks
+    assert equal(found, place(7))
+    assert found.state.epoch == 7
+
+
+def test_no_checkpoint_is_no_mistake(tmp_path: Path) -> None:
+    assert checkpoint.load(tmp_path, IDENTITY) == (None, [])
+
+
+@pytest.mark.parametrize("damage", ["cut", "rubbish", "empty"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
+    tmp_path: Path, damage: str
+) -> None:
+    checkpoint.save(tmp_path, place(1), IDENTITY)
+    checkpoint.save(tmp_path, place(2), IDENTITY)
+    file = tmp_path / checkpoint.LATEST
+    content = file.read_bytes()
+    flipped = bytes([*content[:200], content[200] ^ 255, *content[201:]])
+    file.write_bytes({"cut": content[:-100], "rubbish": flipped, "empty": b""}[damage])
+    found, remarks = checkpoint.load(tmp_path, IDENTITY)
+    assert found is not None
+    assert found.state.epoch == 1
+    (remark,) = remarks
+    assert str(file) in remark
+    assert "damaged" in remark
+    assert "\n" not in remark
+
+
+def test_killed_between_two_renamings_the_one_before_is_taken(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, place(1), IDENTITY)
+    (tmp_path / checkpoint.LATEST).rename(tmp_path / checkpoint.BEFORE)
+    found, remarks = checkpoint.load(tmp_path, IDENTITY)
+    assert found is not None
+    assert not remarks
+
+
+def test_another_run_s_checkpoint_is_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, place(1), IDENTITY)
+    with pytest.raises(AffectlineError, match="another run"):
+        checkpoint.load(tmp_path, {"data": "b"})
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path, place(1), IDENTITY)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(AffectlineError, match="No space left on device") as caught:
+        checkpoint.save(tmp_path, place(2), IDENTITY)
+    assert "\n" not in str(caught.value)
+    assert [file.name for file in tmp_path.iterdir()] == [checkpoint.LATEST]
+    found, _ = checkpoint.load(tmp_path, IDENTITY)
+    assert found is not None
+    assert found.state.epoch == 1
+
+
+def test_stopped_and_taken_up_again_a_run_ends_the_same(tmp_path: Path) -> None:
+    whole, half = Trial(SETTINGS), Trial(replace(SETTINGS, epochs=1))
+    undisturbed = run([whole], tmp_path / "one")
+    run([half], tmp_path / "two")
+    taken_up = run([whole], tmp_path / "two")
+    assert equal(undisturbed[whole.name], taken_up[whole.name])
+    assert [mark.epoch for mark in taken_up[whole.name].curve] == [1, 2, 3]
+
+
+KILLED = """
+    import sys
+    from pathlib import Path
+    from dataclasses import replace
+    from tests.unit.training.reproduce import test_reproduce as here
+    from affectline.training.reproduce import trainings as reproduce
+
+    reproduce.SAVE_SECONDS = 0.0
+    trial = reproduce.Trial(replace(here.SETTINGS, epochs=int(sys.argv[2])))
+    here.run([trial], Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.timeout(400)
+def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
+    last = 40
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "killed"), "100000"]
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    trial = Trial(replace(SETTINGS, epochs=last))
+    folder = tmp_path / "killed" / trial.name
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not (folder / checkpoint.BEFORE).exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    material = made()
+    identity = {**trial.identity, **material.identity}
+    reached, remarks = checkpoint.load(folder, identity)
+    assert reached is not None
+    assert not remarks
+    last = max(last, reached.state.epoch + 5)
+    trial = Trial(replace(SETTINGS, epochs=last))
+    taken_up = run([trial], tmp_path / "killed")
+    undisturbed = run([trial], tmp_path / "undisturbed")
+    assert equal(taken_up[trial.name], undisturbed[trial.name])
+
+
+def test_what_is_finished_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial(SETTINGS)
+    before = run([trial], tmp_path)
+
+    def never(trials: list[Trial], *_: object) -> Generator[tuple[Trial, int]]:
+        assert not trials
+        yield from ()
+
+    monkeypatch.setattr(reproduce, "side_by_side", never)
+    with Progress(disable=True) as progress:
+        there = reproduce.kept([trial], made(), tmp_path, progress)
+        again = reproduce.run_all([trial], made(), tmp_path, progress, there)
+    assert equal(again[trial.name], before[trial.name])
+
+
+def test_variants_have_folders_and_rows_of_their_own() -> None:
+    plain = Trial(SETTINGS)
+    other = replace(plain, random_split=True)
+    scaled = replace(plain, standardised=True)
+    assert len({plain.name, other.name, scaled.name}) == 3
+    material = made()
+    train, test = material.rows(other)
+    assert (len(train[0]), len(test[0])) == (40, 10)
+    assert not np.array_equal(material.masks(random=True)[1], material.masks(random=False)[1])
+    features = material.rows(scaled)[0][0]
+    assert features.mean(axis=0) == pytest.approx(np.zeros(512), abs=1e-5)
+    assert features.std(axis=0) == pytest.approx(np.ones(512), abs=1e-4)
+
+
+def test_the_plan_holds_every_line_of_the_paper() -> None:
+    names = {trial.name for trial in Tables().trials()}
+    longest = max(trial.settings.epochs for trial in Tables().trials())
+    assert longest == 10000
+    for kind in ("unit", "vgg16", "raw"):
+        for words in ("b32-lr0.002", "b64-lr0.002", "b128-lr0.002", "b32-lr0.001"):
+            for seed in (0, 1, 2):
+                assert f"{kind}-{words}-seed{seed}" in names
+
+
+def test_identities_are_plain_json() -> None:
+    identity = Trial(SETTINGS).identity
+    assert json.loads(json.dumps(identity))["batch_size"] == 16
+    assert "epochs" not in identity

@@ -1,0 +1,204 @@
+"""``affectline-train data check``."""
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.training.cli.cli_common import bars, output
+from affectline.training.data.problems import Problem
+
+if TYPE_CHECKING:
+    from affectline.training.data.dataset import Faces, Reading
+
+data = typer.Typer(help="See what data holds before anything is trained.", no_args_is_help=True)
+
+SHOWN: Final = 20
+"""Problems of a kind that are printed; JSON has all."""
+TITLES: Final = {
+    "file": "The data cannot be read to its end",
+    "columns": "Missing columns",
+    "fields": "Rows with more fields than the header",
+    "pixels": "Rows with other than 2304 pixels",
+    "value": "Pixels that are not whole numbers from 0 to 255",
+    "emotion": "Emotions outside 0 to 6",
+    "usage": "Unknown Usage",
+    "label": "Unknown labels",
+    "path": "Files outside the folder",
+    "picture": "Pictures that cannot be read",
+    "twice": "Files listed twice",
+    "votes": "FER+ votes that do not belong to the data",
+}
+
+
+@data.command("check")
+def check(
+    path: Annotated[
+        Path, typer.Argument(help="FER2013's CSV file, compressed or not, or a folder of pictures.")
+    ],
+    votes: Annotated[Path | None, typer.Option(help="FER+ votes for FER2013's rows.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+) -> None:
+    """List every row or picture that cannot be used, and sum up the rest; exit code 1 if any.
+
+    Example: `affectline-train data check fer2013.csv.xz --votes ferplus_votes.csv`
+    """
+    problems: list[Problem] = []
+    with bars() as progress:
+        from affectline.training.data import dataset
+
+        task = progress.add_task(f"Checking {path.name}", total=100)
+        reading = dataset.read(
+            path, problems.append, tick=lambda share: progress.update(task, completed=100 * share)
+        )
+        progress.update(task, completed=100)
+        if votes is not None:
+            reading = with_votes(reading, path, votes, problems)
+    if not reading.total and len(problems) == 1 and not as_json:
+        only = problems[0]
+        raise AffectlineError(spoken(only), only.remedy)
+    figures = summarise(reading)
+    if as_json:
+        content = {"data": path.name, **figures, "problems": listed(problems)}
+        # In ASCII, because names of files may hold bytes that are no text.
+        output.print_json(data=content, ensure_ascii=True)
+    else:
+        show_problems(problems)
+        show_summary(figures, votes is not None)
+    if problems:
+        raise typer.Exit(1)
+
+
+def with_votes(reading: "Reading", path: Path, votes: Path, problems: list[Problem]) -> "Reading":
+    """Put votes beside the data; when they do not fit, that is one more problem."""
+    from affectline.training.data import ferplus
+
+    try:
+        ferplus.check_owner(path)
+        shares = ferplus.beside(reading, votes)
+    except AffectlineError as error:
+        problems.append(Problem("votes", error.problem, error.remedy))
+        return reading
+    return replace(reading, faces=replace(reading.faces, votes=shares))
+
+
+def spoken(problem: Problem) -> str:
+    """A problem in words; here the data is no option."""
+    return str(problem).replace("--data ", "", 1)
+
+
+def listed(problems: list[Problem]) -> list[dict[str, Any]]:
+    """Problems as JSON has them."""
+    return [
+        {"kind": each.kind, "row": each.row, "file": each.file or None, "text": spoken(each)}
+        for each in problems
+    ]
+
+
+def summarise(reading: "Reading") -> dict[str, Any]:
+    """What of the data is usable, as JSON has it."""
+    faces, sides = reading.faces, reading.sides
+    pairs = Counter(zip(faces.usages.tolist(), faces.emotions.tolist(), strict=True))
+    blank = (faces.pixels == faces.pixels[:, :1, :1]).all(axis=(1, 2))
+    spread = (sides.min(), np.median(sides), sides.max()) if len(sides) else (0, 0, 0)
+    return {
+        "rows": reading.total,
+        "usable": len(faces),
+        "counts": {
+            split: {label: pairs[split, index] for index, label in enumerate(LABELS)}
+            for split in sorted(set(faces.usages.tolist()), reverse=True)
+        },
+        "with_votes": int((faces.votes.sum(axis=1) > 0).sum()),
+        "blank": [name for name, is_blank in zip(faces.sources, blank, strict=True) if is_blank],
+        "repeated": repeats(faces),
+        "sides": {
+            name: int(side) for name, side in zip(("min", "median", "max"), spread, strict=True)
+        },
+    }
+
+
+def repeats(faces: "Faces") -> dict[str, Any]:
+    """Pictures that are there more than once, compared at 48x48 in gray."""
+    groups = defaultdict(list)
+    for place, picture in enumerate(faces.pixels):
+        groups[hashlib.blake2b(picture.tobytes(), digest_size=16).digest()].append(place)
+    several = [places for places in groups.values() if len(places) > 1]
+    across = [places for places in several if len(set(faces.usages[places])) > 1]
+    differing = [places for places in several if len(set(faces.emotions[places])) > 1]
+    return {
+        "pictures": sum(len(places) - 1 for places in several),
+        "across_splits": len(across),
+        "with_different_labels": len(differing),
+        "groups": [[_described(faces, place) for place in places] for places in several],
+    }
+
+
+def _described(faces: "Faces", place: int) -> dict[str, str]:
+    return {
+        "source": faces.sources[place],
+        "split": str(faces.usages[place]),
+        "label": LABELS[faces.emotions[place]],
+    }
+
+
+def say(text: str) -> None:
+    """Print a line as it is, however long."""
+    output.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_problems(problems: list[Problem]) -> None:
+    """Problems by kind, the first of each with their places."""
+    for kind, title in TITLES.items():
+        found = [problem for problem in problems if problem.kind == kind]
+        if not found:
+            continue
+        say(f"{title}: {len(found)}")
+        for problem in found[:SHOWN]:
+            say(f"  {spoken(problem)}")
+        if len(found) > SHOWN:
+            say(f"  and {len(found) - SHOWN} more")
+        for remedy in dict.fromkeys(problem.remedy for problem in found):
+            say(f"  ({remedy})")
+        say("")
+
+
+def show_summary(figures: dict[str, Any], votes: bool) -> None:
+    """How many faces of each label each split has, and what to know about them."""
+    counts = figures["counts"]
+    if counts:
+        table = Table("", *counts, "all")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for label in LABELS:
+            row = [split[label] for split in counts.values()]
+            table.add_row(label, *map(str, row), str(sum(row)))
+        table.add_section()
+        sums = [sum(split.values()) for split in counts.values()]
+        table.add_row("all", *map(str, sums), str(sum(sums)))
+        output.print(table)
+    say(f"usable rows: {figures['usable']} of {figures['rows']}")
+    if votes:
+        say(f"rows with FER+ votes: {figures['with_votes']}")
+    sides = figures["sides"]
+    if sides["min"] < sides["max"]:
+        say(f"longer sides: {sides['min']} to {sides['max']} pixels, median {sides['median']}")
+    repeated = figures["repeated"]
+    say(f"pictures that repeat another: {repeated['pictures']}")
+    say(f"pictures in several splits: {repeated['across_splits']}")
+    say(f"pictures with several labels: {repeated['with_different_labels']}")
+    say(f"blank pictures: {len(figures['blank'])}{first_of(figures['blank'])}")
+
+
+def first_of(names: list[str]) -> str:
+    """The first names of a list, in brackets."""
+    if not names:
+        return ""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f" ({', '.join(names[:SHOWN])}{more})"

@@ -1,0 +1,174 @@
+"""``affectline-train evaluate``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from affectline.common.labels import LABELS
+from affectline.common.model.artifact import DEFAULT_MODEL, Answer, load, to_probabilities
+from affectline.training.cli.cli_common import bars, output, read
+from affectline.training.data.near_duplicates import have_twins, in_words
+from affectline.training.data.splits import Split
+
+
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="FER2013's CSV file (.xz, .gz and .zip are read as well), or a folder with "
+            "a sub-folder of cropped faces for each emotion."
+        ),
+    ],
+    artifact: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with manifest.json, as export writes it.", show_default="the served model"
+        ),
+    ] = DEFAULT_MODEL,
+    answer: Annotated[
+        Answer,
+        typer.Option(help="labels: as FER2013 labels faces; votes: as most of FER+'s voters do."),
+    ] = "labels",
+    split: Annotated[
+        Split | None,
+        typer.Option(
+            help="Rows to measure on.", show_default="PrivateTest; all pictures of a folder"
+        ),
+    ] = None,
+    votes: Annotated[
+        Path | None, typer.Option(help="FER+ votes for FER2013's rows, to be measured against too.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a page with pictures; an earlier report is replaced."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
+) -> None:
+    """Measure the served int8 file of an artifact on labelled faces.
+
+    Example: `affectline-train evaluate --data fer2013.csv --out report`
+
+    Example: `affectline-train evaluate --data fer2013.csv --votes fer2013new.csv --answer votes`
+
+    Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
+    `faces/happy/`, `faces/sad/` and so on hold pictures
+    """
+    with bars() as progress:
+        figures = measure(data, artifact, answer, split, votes, out, progress)
+    if as_json:
+        output.print_json(data=figures)
+        return
+    show(figures)
+    if out is not None:
+        output.print(f"Report: {out / 'index.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def measure(
+    data: Path,
+    artifact: Path,
+    answer: Answer,
+    split: Split | None,
+    votes: Path | None,
+    out: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The figures, as ``--json`` prints them; the report is written on the way."""
+    from affectline.training.evaluate import metrics
+    from affectline.training.evaluate import predictions as serving
+
+    if out is not None:
+        from affectline.training.evaluate import report as page
+
+        page.check_report_folder(out)
+    opened = load(artifact)
+    opened.require(answer)
+    model = serving.open_served(opened)
+    if split is None and not data.is_dir():
+        split = Split.PRIVATE_TEST
+    everything = read(data, progress, size=opened.manifest.input_height, votes=votes)
+    faces = everything if split is None else everything.only(split)
+    outputs = model.run(faces.pixels, progress)
+    probabilities = to_probabilities(outputs, opened.manifest, answer)
+    figures = {
+        "model": opened.named(answer),
+        "data": data.resolve().name.encode(errors="replace").decode(),
+        "split": split.value if split else None,
+        **metrics.report(probabilities, faces.emotions),
+    }
+    if split is not None and split is not Split.TRAINING:
+        known = everything.pixels[everything.rows(Split.TRAINING)]
+        if len(known):
+            alone = ~have_twins(faces.pixels, known)
+            figures["without_twins"] = metrics.against(probabilities[alone], faces.emotions[alone])
+    if votes is not None:
+        from affectline.training.data.ferplus import majority
+
+        seen = majority(votes) if split is None else majority(votes)[everything.rows(split)]
+        figures["ferplus"] = metrics.against(probabilities, seen)
+        if opened.manifest.votes_temperature and answer == "labels":
+            asked = to_probabilities(outputs, opened.manifest, "votes")
+            figures["ferplus_votes"] = metrics.against(asked, seen)
+    if out is not None:
+        page.write(out, serving.Answers(faces, probabilities), figures)
+    return figures
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The figures as words and tables on the terminal."""
+    low, high = figures["accuracy_interval"]
+    where = f"{figures['split']} faces" if figures["split"] else "faces"
+    output.print(
+        f"{figures['model']} on {figures['rows']} {where} of {figures['data']}: "
+        f"accuracy {figures['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}), "
+        f"macro F1 {figures['macro_f1']:.2%}, balanced accuracy "
+        f"{figures['balanced_accuracy']:.2%}, mean confidence {figures['mean_confidence']:.2%}, "
+        f"expected calibration error {figures['calibration_error']:.2%}, "
+        f"log loss {figures['log_loss']:.3f} nats",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    if told := in_words(figures):
+        output.print(told, highlight=False, soft_wrap=True)
+    for name, asked in (("ferplus", ""), ("ferplus_votes", ", when asked for votes")):
+        if (people := figures.get(name)) and people["rows"]:
+            low, high = people["interval"]
+            output.print(
+                f"against the majority of FER+ votes on {people['rows']} of them{asked}: accuracy "
+                f"{people['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
+                highlight=False,
+                soft_wrap=True,
+            )
+    output.print(emotion_table(figures))
+    output.print(confusion_table(figures))
+
+
+def emotion_table(figures: dict[str, Any]) -> Table:
+    """Precision, recall and F1 of each emotion; dashes for what the data cannot tell."""
+    table = Table(title="Emotion by emotion")
+    table.add_column("")
+    for name in ("faces", "precision", "recall", "F1"):
+        table.add_column(name, justify="right")
+    for label, found in figures["emotions"].items():
+        shares = (found["precision"], found["recall"], found["f1"])
+        table.add_row(label, str(found["rows"] or "none"), *map(as_percent, shares))
+    return table
+
+
+def confusion_table(figures: dict[str, Any]) -> Table:
+    """Rows are true emotions, columns given ones."""
+    table = Table(title="True emotion by row, given emotion by column")
+    table.add_column("")
+    for label in LABELS:
+        table.add_column(label, justify="right")
+    for label, counts in zip(LABELS, figures["confusion"], strict=True):
+        table.add_row(label, *map(str, counts))
+    return table
+
+
+def as_percent(share: float | None) -> str:
+    """A share of 0 to 1 as percent, a dash when there is none."""
+    return "-" if share is None else f"{share:.1%}"

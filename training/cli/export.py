@@ -1,0 +1,62 @@
+"""``affectline-train export``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affectline.training import run_folder as runs
+from affectline.training.cli.cli_common import Data, bars, output, read
+from affectline.training.silence_output import quiet
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder that fit wrote.")],
+    data: Data,
+    out: Annotated[
+        Path, typer.Option(help="Artifact folder; an artifact that is there is replaced.")
+    ] = Path("common/models/vgg16-48"),
+    name: Annotated[str, typer.Option(help="Name in the manifest.")] = "vgg16-48",
+    votes: Annotated[
+        Path | None,
+        typer.Option(help="FER+'s CSV file: to calibrate the second answer, and to measure by."),
+    ] = None,
+    votes_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much the layer that learnt FER+'s votes counts in the first answer, as "
+            "FER2013 labels; at 1 both answers are as people vote.",
+            show_default="as fit found best",
+        ),
+    ] = None,
+    with_reference: Annotated[
+        bool,
+        typer.Option("--with-reference", help="Put the float models beside it (230 MB)."),
+    ] = False,
+) -> None:
+    """Quantize a run's model to int8 and write the artifact that the classifier serves.
+
+    Example: `affectline-train export runs/first --data fer2013.csv --out models/first`
+
+    Example: `affectline-train export runs/strong --data fer2013.csv --votes fer2013new.csv --out
+    models/strong`, which has a second answer if it learnt from votes, as most voters say
+    """
+    with bars() as progress:
+        runs.check_artifact_folder(out)
+        runs.check_run_folder(run)
+        faces = read(data, progress, size=runs.image_size(run), votes=votes)
+        with quiet():
+            from affectline.training.data.ferplus import majority
+            from affectline.training.export import artifact as exporting
+
+        finished = exporting.load_run(run, faces)
+        if votes_weight is not None:
+            finished = exporting.reblend(finished, run, votes_weight, faces, progress)
+        people = majority(votes) if votes else None
+        manifest = exporting.export(finished, faces, out, name, with_reference, progress, people)
+    for kind, splits in manifest.metrics.items():
+        figures = ", ".join(f"{split} {value['accuracy']:.2%}" for split, value in splits.items())
+        output.print(f"{kind}: accuracy {figures}", highlight=False, soft_wrap=True)
+    output.print(f"{out}: temperature {manifest.temperature:.3g}", highlight=False, soft_wrap=True)

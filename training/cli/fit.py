@@ -1,0 +1,219 @@
+"""``affectline-train fit``."""
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from affectline.common.errors import AffectlineError
+from affectline.common.model import artifact
+from affectline.training import run_folder as runs
+from affectline.training.cli.cli_common import Data, bars, output, read
+from affectline.training.fit.distributed import join, place, wait_for_first
+from affectline.training.silence_output import quiet
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from affectline.training.data.dataset import Faces
+
+
+class RecipeName(StrEnum):
+    """How to train."""
+
+    PAPER = "paper"
+    STRONG = "strong"
+
+
+class Pixels(StrEnum):
+    """What the paper may have done to its pixels."""
+
+    VGG16 = "vgg16"
+    RAW = "raw"
+    UNIT = "unit"
+
+
+class StrategyName(StrEnum):
+    """Who trains."""
+
+    ALONE = "alone"
+    MULTI_WORKER = "multi-worker"
+
+
+def fit(
+    data: Data,
+    recipe: Annotated[
+        RecipeName,
+        typer.Option(
+            help="strong: all of VGG16 learns on. paper: a head on frozen features, "
+            "the student paper's way."
+        ),
+    ] = RecipeName.STRONG,
+    votes: Annotated[
+        Path | None, typer.Option(help="FER+'s CSV file, from which the strong recipe learns too.")
+    ] = None,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(help="VGG16's ImageNet weights without the top; else Keras fetches them."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="strong: artifact to go on from instead of ImageNet's weights, "
+            "such as common/models/vgg16-48."
+        ),
+    ] = None,
+    image_size: Annotated[
+        int, typer.Option(min=32, max=512, help="Side in pixels of the faces the model will want.")
+    ] = 48,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, show_default="strong 60, with --start 40, paper 500")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, show_default="strong 128, paper 32")
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=1e-7, max=1.0, show_default="strong 0.05, with --start 0.02, paper 0.002"),
+    ] = None,
+    preprocessing: Annotated[
+        Pixels | None,
+        typer.Option(
+            help="paper: pixels as VGG16 expects them, 0 to 255 as they are, or 0 to 1.",
+            show_default="unit",
+        ),
+    ] = None,
+    strategy: Annotated[
+        StrategyName,
+        typer.Option(help="strong: alone, or with the other workers that TF_CONFIG names."),
+    ] = StrategyName.ALONE,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder, new or empty.", show_default="runs/<time>")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, begun the same way.")
+    ] = False,
+) -> None:
+    """Train a model on FER2013, or on a folder of pictures, and write a run folder.
+
+    Example: `affectline-train fit --data fer2013.csv --votes fer2013new.csv --out runs/strong`
+
+    Example: `affectline-train fit --data fer2013.csv --recipe paper --epochs 500 --batch-size 32
+    --learning-rate 0.002`
+
+    Example: `affectline-train fit --data my-faces/ --image-size 96`
+
+    Example: `affectline-train fit --data my-faces/ --start common/models/vgg16-48 --epochs 5`
+
+    Example, after a kill or a power cut: the same command again, with `--resume`
+    """
+    folder = out or Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
+    given: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
+    strong = recipe is RecipeName.STRONG
+    check_choices(strong, votes, start, preprocessing, strategy, resume, out)
+    model = artifact.load(start) if start else None
+    if strong:
+        chosen["image_size"] = image_size
+    elif preprocessing:
+        chosen["preprocessing"] = preprocessing.value
+    with bars() as progress:
+        runs.check_weights(backbone_weights)
+        faces = read(data, progress, size=image_size, votes=votes)
+        asked = {"recipe": recipe.value, **chosen, "data": faces.sha256}
+        asked["votes"] = faces.votes_sha256
+        if model:
+            asked["start"] = model.model_id
+        worker = strategy is StrategyName.MULTI_WORKER
+        first = not worker or place() == 0
+        if first:
+            runs.open_run_folder(folder, asked, resume)
+        try:
+            if strong:
+                run = train_strong(faces, backbone_weights, model, chosen, folder, progress, worker)
+            else:
+                run = train_paper(faces, backbone_weights, chosen, folder, progress)
+        except AffectlineError:
+            if first and not resume:
+                runs.give_back_run_folder(folder)
+            raise
+    if run is not None:
+        figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
+        output.print(f"{folder}: accuracy {figures}", highlight=False, soft_wrap=True)
+
+
+def check_choices(
+    strong: bool,
+    votes: Path | None,
+    start: Path | None,
+    preprocessing: Pixels | None,
+    strategy: StrategyName,
+    resume: bool,
+    out: Path | None,
+) -> None:
+    """Refuse what would be left unheard.
+
+    Raises:
+        AffectlineError: An option does not go with the recipe, or with the others.
+    """
+    unheard = {
+        "--votes": votes is not None,
+        "--start": start is not None,
+        "--strategy multi-worker": strategy is StrategyName.MULTI_WORKER,
+        "--resume": resume,
+    }
+    if not strong and any(unheard.values()):
+        name = next(name for name, used in unheard.items() if used)
+        raise AffectlineError(f"{name} is not for --recipe paper", "leave it out, or train strong")
+    if strong and preprocessing:
+        raise AffectlineError(
+            f"--preprocessing {preprocessing} is not for --recipe strong",
+            "leave it out, or name --recipe paper",
+        )
+    if out is None and (resume or strategy is StrategyName.MULTI_WORKER):
+        option = "--resume" if resume else "--strategy multi-worker"
+        raise AffectlineError(f"{option} needs the run folder", "name it with --out")
+
+
+def train_paper(
+    faces: "Faces",
+    weights: Path | None,
+    chosen: dict[str, Any],
+    folder: Path,
+    progress: "Progress",
+) -> dict[str, Any] | None:
+    """The paper's recipe."""
+    with quiet():
+        from affectline.training.fit import train_paper_head as train
+    settings = train.Settings(**chosen)
+    return train.fit(faces, weights, settings, folder, progress, runs.cache_folder())
+
+
+def train_strong(
+    faces: "Faces",
+    weights: Path | None,
+    start: "artifact.Artifact | None",
+    chosen: dict[str, Any],
+    folder: Path,
+    progress: "Progress",
+    worker: bool,
+) -> dict[str, Any] | None:
+    """The strong recipe."""
+    # Workers have to be joined before anything else is done with TensorFlow.
+    waiting = progress.add_task("Waiting for the other workers", total=None, visible=worker)
+    if worker:
+        wait_for_first()
+    with quiet():
+        strategy = join() if worker else None
+        progress.remove_task(waiting)
+        from affectline.training.fit import finetune_run as strong
+        from affectline.training.fit.hyperparameters import GOING_ON, Recipe
+    recipe = Recipe(**(GOING_ON | chosen if start else chosen))
+    return strong.fit(faces, weights, recipe, folder, progress, strategy, start)

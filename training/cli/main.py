@@ -1,0 +1,52 @@
+"""The command ``affectline-train``."""
+
+import errno
+import os
+import sys
+
+import typer
+
+from affectline.common.errors import AffectlineError
+from affectline.training.cli.cli_common import notes
+from affectline.training.cli.data import data
+from affectline.training.cli.evaluate import evaluate
+from affectline.training.cli.export import export
+from affectline.training.cli.fit import fit
+from affectline.training.cli.fit_votes_head import second_answer
+from affectline.training.cli.reproduce import reproduce
+
+app = typer.Typer(
+    help="Train, measure and export the emotion classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command()(fit)
+app.command()(reproduce)
+app.command()(evaluate)
+app.command()(export)
+app.command("second-answer")(second_answer)
+app.add_typer(data, name="data")
+
+
+def main() -> None:
+    """Run the command; what the user can put right ends in one line and exit code 1."""
+    # Before TensorFlow is imported: its start-up remarks say nothing to users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app()
+    except AffectlineError as error:
+        notes.print(f"affectline-train: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        # What no command saw coming: a disk that is full, a folder that may not be written.
+        where = f" {error.filename}" if error.filename else ""
+        remedy = "make room" if error.errno == errno.ENOSPC else "name another place"
+        text = f"cannot read or write{where} ({error.strerror or error}): {remedy}"
+        notes.print(f"affectline-train: {text}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

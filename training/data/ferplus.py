@@ -1,0 +1,137 @@
+"""FER+: ten people's votes for each face of FER2013 (Barsoum et al. 2016)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.training.data.dataset import Reading
+from affectline.training.data.problems import Problem, records
+
+EMOTIONS: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+"""FER+'s names of ``LABELS``, in the same order."""
+OTHERS: Final = ("contempt", "unknown", "NF")
+"""What else could be voted for; NF is "not a face"."""
+COLUMNS: Final = ("Usage", "Image name", *EMOTIONS, *OTHERS)
+FEWEST: Final = 5
+"""Votes for our seven emotions without which a row's shares would say little."""
+REMEDY: Final = "name FER+'s fer2013new.csv (here ferplus_votes.csv), unchanged"
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """The rows of FER+."""
+
+    usages: NDArray[np.str_]
+    """``(N,)``, the split that FER+ gives each row."""
+    named: NDArray[np.bool_]
+    """``(N,)``, false where FER+ has no picture, because there is no face."""
+    counts: NDArray[np.int64]
+    """``(N, 10)``, votes for ``EMOTIONS``, then for ``OTHERS``."""
+
+
+def read(votes: Path) -> Crowd:
+    """Read FER+'s CSV file.
+
+    Raises:
+        AffectlineError: It cannot be read, or a row is not FER+'s; the row is named.
+    """
+
+    def refuse(problem: Problem) -> None:
+        text = str(problem).replace(f"--data {votes}", "the file", 1)
+        raise AffectlineError(f"FER+ votes {votes}: {text}", REMEDY)
+
+    usages, named, counts = [], [], []
+    for row, fields in enumerate(records(votes, COLUMNS, refuse), start=1):
+        if fields is None:
+            continue  # refused already
+        usages.append(fields["Usage"])
+        named.append(bool(fields["Image name"]))
+        numbers = [fields[name] for name in (*EMOTIONS, *OTHERS)]
+        for text in numbers:
+            if not (text.isascii() and text.isdigit() and len(text) < 5):
+                refuse(Problem("votes", f"has the count {text[:20]!r}", REMEDY, row))
+        counts.append([int(text) for text in numbers])
+    return Crowd(np.array(usages, np.str_), np.array(named, np.bool_), np.array(counts, np.int64))
+
+
+def shares(crowd: Crowd) -> NDArray[np.float32]:
+    """How the votes for our seven emotions are divided.
+
+    Returns:
+        ``(N, 7) float32`` in the order of ``LABELS``. Each row sums to 1, or is all zero: where
+        FER+ has no picture, where nothing has more votes than "not a face", and where fewer than
+        five votes fell on the seven.
+    """
+    ours = crowd.counts[:, : len(EMOTIONS)]
+    total = ours.sum(axis=1)
+    no_face = crowd.counts[:, -1] >= crowd.counts[:, :-1].max(axis=1)
+    usable = crowd.named & ~no_face & (total >= FEWEST)
+    divided = ours / np.maximum(total, 1)[:, np.newaxis]
+    return np.where(usable[:, np.newaxis], divided, 0).astype(np.float32)
+
+
+def majority(votes: Path) -> NDArray[np.int64]:
+    """The label that most people chose, for measuring against people instead of FER2013.
+
+    Args:
+        votes: FER+'s CSV file.
+
+    Returns:
+        ``(N,) int64``, indices into ``LABELS`` in the order of the file; -1 where the most votes
+        are shared by two answers or went to contempt, to unknown or to "not a face", and where
+        FER+ has no picture.
+
+    Raises:
+        AffectlineError: The file cannot be read.
+    """
+    crowd = read(votes)
+    first = crowd.counts.argmax(axis=1)
+    tied = (crowd.counts == crowd.counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    chosen = crowd.named & ~tied & (first < len(EMOTIONS))
+    return np.where(chosen, first, -1)
+
+
+def check_owner(data: Path) -> None:
+    """See that votes can belong to the data at all.
+
+    Raises:
+        AffectlineError: The data is a folder.
+    """
+    if data.is_dir():
+        raise AffectlineError(
+            f"FER+ votes belong to FER2013's CSV file, and {data} is a folder", "leave them out"
+        )
+
+
+def beside(reading: Reading, votes: Path, partly: bool = False) -> NDArray[np.float32]:
+    """The shares for the rows of FER2013 that were read.
+
+    Args:
+        reading: What was read of FER2013.
+        votes: FER+'s CSV file, which has the same rows in the same order.
+        partly: Whether only the first rows of FER2013 were read.
+
+    Returns:
+        ``(N, 7) float32``, as ``shares`` gives them.
+
+    Raises:
+        AffectlineError: The two do not belong together.
+    """
+    crowd = read(votes)
+    if len(crowd.named) < reading.total or (len(crowd.named) > reading.total and not partly):
+        problem = f"{votes} has {len(crowd.named)} rows of votes for {reading.total} rows of data"
+        raise AffectlineError(problem, "both must hold all of FER2013, in its own order")
+    theirs = crowd.usages[reading.places]
+    different = np.flatnonzero(theirs != reading.faces.usages)
+    if len(different):
+        at = different[0]
+        problem = (
+            f"{votes} calls row {reading.places[at] + 1} {str(theirs[at])[:20]!r}, "
+            f"the data {str(reading.faces.usages[at])!r}"
+        )
+        raise AffectlineError(problem, "both must hold all of FER2013, in its own order")
+    return shares(crowd)[reading.places]

@@ -1,0 +1,223 @@
+"""A folder of pictures of faces: a sub-folder for each label, or a manifest.
+
+Pictures may have any size. One that is not square is made square by repeating its outermost
+pixels: a face that is squashed is another face, and a cropped one loses chin or brows.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.labels import LABELS, USAGES
+from affectline.training.data.dataset import Gathered, Reading
+from affectline.training.data.problems import Problem, Report, Tick, records, unreadable
+from affectline.training.silence_output import quiet
+
+MANIFEST: Final = "manifest.csv"
+COLUMNS: Final = ("file", "label")
+"""What a manifest must have; it may have ``Usage`` and ``person``."""
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+KINDS: Final = "PNG, JPEG, BMP, WebP or TIFF"
+NAMES: Final = {
+    **{label: index for index, label in enumerate(LABELS)},
+    **{"anger": 0, "happiness": 3, "sadness": 4},
+}
+"""Names of labels in lower case, and what others call them."""
+CLUTTER: Final = ("thumbs.db", "desktop.ini")
+LARGEST: Final = 16_384
+"""Side in pixels that a picture may have; squares of more would fill the memory."""
+BEHIND: Final = 128
+"""Gray level that is put behind transparent pixels."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture that is yet to be read."""
+
+    file: Path
+    name: str
+    """Its path below the folder."""
+    emotion: int
+    row: int | None = None
+    usage: str = ""
+    person: str = ""
+
+
+def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) -> Reading:
+    """Read a folder of pictures; see ``dataset.read`` for the arguments."""
+    gathered = Gathered(size)
+    listed = path / MANIFEST
+    entries = _listed(listed, report, tick) if listed.is_file() else _sorted(path, report, tick)
+    for entry in islice(entries, rows):
+        gathered.total += 1
+        if entry is None:
+            continue
+        try:
+            content = entry.file.read_bytes()
+        except OSError as error:
+            text = f"cannot be read ({error.strerror or error})"
+            report(Problem("picture", text, "see to the file", entry.row, entry.name))
+            continue
+        picture = decode(content)
+        if picture is None:
+            remedy = f"pictures are whole {KINDS} files of 8 or 16 bits"
+            report(Problem("picture", "is no readable picture", remedy, entry.row, entry.name))
+            continue
+        if max(picture.shape) > LARGEST:
+            height, width = picture.shape
+            remedy = f"faces are cut out, and at most {LARGEST} pixels high and wide"
+            text = f"is {width}x{height} pixels large"
+            report(Problem("picture", text, remedy, entry.row, entry.name))
+            continue
+        usage = entry.usage or split_of(entry.person.encode() or content)
+        gathered.add(to_frame(picture), entry.emotion, usage, entry.name, max(picture.shape))
+    if not gathered.total and not listed.is_file():
+        remedy = f"put a folder of pictures for each label into it, or a {MANIFEST}"
+        report(Problem("file", f"--data {path} holds no pictures of faces", remedy))
+    return gathered.reading()
+
+
+def split_of(key: bytes) -> str:
+    """The split of a person or picture: the same on every machine, and of all that share a key.
+
+    Eight of ten keys go to Training, one each to PublicTest and PrivateTest.
+    """
+    tenth = int.from_bytes(hashlib.sha256(key).digest()[:8]) % 10
+    return USAGES[max(0, tenth - 7)]
+
+
+def decode(content: bytes) -> NDArray[np.uint8] | None:
+    """A picture file as grayscale, upright where the file says how it was held.
+
+    16 bits are cut to the upper 8. Transparent pixels show a middle gray.
+
+    Returns:
+        ``(H, W) uint8``, or ``None`` when it cannot be decoded.
+    """
+    data = np.frombuffer(content, dtype=np.uint8)
+    try:
+        # libpng and libjpeg write about damage to stderr themselves; the caller says it better.
+        with quiet():
+            picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+            if picture is not None and not _has_alpha(picture):
+                # Only this way is the picture turned as its EXIF data says.
+                picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        return None
+    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+        return None
+    if picture.dtype == np.uint16:
+        picture = (picture // 256).astype(np.uint8)
+    if _has_alpha(picture):
+        gray = cv2.cvtColor(picture, cv2.COLOR_BGRA2GRAY).astype(np.float32)
+        opacity = picture[..., 3] / np.float32(255)
+        picture = np.rint(gray * opacity + BEHIND * (1 - opacity)).astype(np.uint8)
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def _has_alpha(picture: NDArray[np.generic]) -> bool:
+    return picture.ndim == 3 and picture.shape[2] == 4
+
+
+def to_frame(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make a picture ``(H, W)`` square by repeating the outermost pixels of its longer sides."""
+    height, width = picture.shape
+    missing = abs(height - width)
+    shared, none = (missing // 2, missing - missing // 2), (0, 0)
+    return np.pad(picture, (none, shared) if height > width else (shared, none), "edge")
+
+
+def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[Entry | None]:
+    """Pictures in sub-folders that are named like labels, in the order of their paths."""
+    known = f"its sub-folders are named {', '.join(LABELS)}"
+    found: list[tuple[Path, int]] = []
+    for folder in _visible(path, report):
+        if not folder.is_dir():
+            if folder.suffix.lower() in SUFFIXES:
+                text = "has no label: it is in none of the sub-folders"
+                report(Problem("label", text, known, file=folder.name))
+        elif folder.name.lower() not in NAMES:
+            report(Problem("label", "is not a label's name", known, file=f"{folder.name}/"))
+        else:
+            found += [(file, NAMES[folder.name.lower()]) for file in _visible(folder, report)]
+    for number, (file, emotion) in enumerate(found):
+        tick(number / len(found))
+        name = file.relative_to(path).as_posix()
+        if file.suffix.lower() in SUFFIXES:
+            yield Entry(file, name, emotion)
+        else:
+            remedy = f"keep {KINDS} files alone in the labels' sub-folders"
+            report(Problem("picture", "is no picture by its name", remedy, file=name))
+            yield None
+
+
+def _visible(folder: Path, report: Report) -> list[Path]:
+    try:
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        report(unreadable(folder, error))
+        return []
+    return [e for e in entries if e.name[0] != "." and e.name.lower() not in CLUTTER]
+
+
+def _listed(manifest: Path, report: Report, tick: Tick) -> Iterator[Entry | None]:
+    """Pictures that a manifest lists, in its order; ``None`` for a row that cannot be used."""
+    seen: dict[Path, int] = {}
+    for row, fields in enumerate(records(manifest, COLUMNS, report, tick), start=1):
+        if fields is None:
+            yield None
+            continue
+        name, label = fields["file"], fields["label"].lower()
+        file = locate(manifest.parent, name)
+        problems = list(_judge(fields, file, seen))
+        for kind, text, remedy in problems:
+            report(Problem(kind, text, remedy, row, name[:200]))
+        if file is None or problems:
+            yield None
+            continue
+        seen[file] = row
+        yield Entry(
+            file, name, NAMES[label], row, fields.get("Usage", ""), fields.get("person", "")
+        )
+
+
+def _judge(
+    fields: dict[str, str], file: Path | None, seen: dict[Path, int]
+) -> Iterator[tuple[str, str, str]]:
+    """Kind, text and remedy of what is wrong with a row of a manifest."""
+    if file is None:
+        remedy = f"files are named by their path below the folder of {MANIFEST}"
+        yield (
+            "path",
+            f"has the file {fields['file'][:200]!r}, which is not below the folder",
+            remedy,
+        )
+    elif file in seen:
+        yield "twice", f"lists the file of row {seen[file]} again", "list each file once"
+    if fields["label"].lower() not in NAMES:
+        remedy = f"labels are {', '.join(LABELS)}"
+        yield "label", f"has the label {fields['label'][:20]!r}", remedy
+    if fields.get("Usage", USAGES[0]) not in USAGES:
+        remedy = f"Usage is one of {', '.join(USAGES)}; without the column rows are divided"
+        yield "usage", f"has the Usage {fields['Usage'][:20]!r}", remedy
+
+
+def locate(folder: Path, name: str) -> Path | None:
+    """The file that a manifest means, links followed; ``None`` when it is not below the folder."""
+    name = name.replace("\\", "/")
+    parts = PurePosixPath(name)
+    if not name or parts.is_absolute() or ".." in parts.parts or PureWindowsPath(name).drive:
+        return None
+    try:
+        file = (folder / name).resolve()
+        below = file.is_relative_to(folder.resolve()) and file != folder.resolve()
+    except (OSError, ValueError, RuntimeError):  # a NUL byte, a link that leads to itself
+        return None
+    return file if below else None

@@ -1,0 +1,301 @@
+"""A report of an evaluation as a folder: a page that opens offline, its figures, every answer."""
+
+import json
+import math
+from base64 import b64encode
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.training.data.near_duplicates import in_words
+from affectline.training.data.splits import Split
+from affectline.training.evaluate import figures as pictures
+from affectline.training.evaluate.predictions import Answers, predictions
+
+KIND: Final = "affectline-train evaluate"
+"""Marks a report as ours."""
+FILES: Final = ("report.json", "predictions.csv", "confusion.svg", "reliability.svg", "index.html")
+WORST: Final = 48
+"""Mistakes on the contact sheet."""
+BEST: Final = 12
+"""Hits beside them."""
+
+PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>$title</title>
+<style>
+:root { --paper: #fff; --text: #1c2024; --faint: #c9ced6; --soft: #5a626c }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #15181c; --text: #e6e8eb; --faint: #454b54; --soft: #a3abb5 }
+}
+body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: var(--paper);
+  color: var(--text); font: 1rem/1.5 system-ui, sans-serif }
+h1 { font-size: 1.1rem; font-weight: normal; color: var(--soft); overflow-wrap: anywhere }
+h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem }
+p { max-width: 42rem }
+.lead { font-size: 1.7rem; line-height: 1.25; margin: .5rem 0 }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { white-space: nowrap; text-align: right; padding: .25rem .7rem;
+  border-bottom: 1px solid var(--faint) }
+th:first-child { text-align: left; padding-left: 0 }
+td[colspan] { color: var(--soft); text-align: center }
+@media (max-width: 30rem) { th, td { padding: .25rem .2rem; font-size: .8rem } }
+.drawn { width: 100%; max-width: 34rem; height: auto }
+.sheet { display: grid; gap: .7rem; grid-template-columns: repeat(auto-fill, minmax(5.8rem, 1fr)) }
+figure { margin: 0 }
+figure img { width: 100%; display: block }
+figcaption { font-size: .8rem; line-height: 1.3 }
+small { display: block; color: var(--soft); overflow-wrap: anywhere }
+</style>
+<h1>$title</h1>
+$headline
+<h2>Emotion by emotion</h2>
+<div class="wide"><table>
+<tr><th>emotion<th>faces<th>precision<th>recall<th>F1<th>given</tr>
+$emotions
+</table></div>
+<p>Precision: how often it is right with this answer. Recall: how many of these faces it finds.
+F1 joins both and is low as soon as one of them is. Given: how often this is the answer.</p>
+<h2>What it takes for what</h2>
+<p>Each row is shared out among the answers given; the diagonal is right.</p>
+$confusion
+<h2>Is it as sure as it is right?</h2>
+<p>A dot on the line: right as often as it says. Below the line it is too sure, above it not
+sure enough. Underneath: how many faces got which confidence.</p>
+$reliability
+<h2>When it is unsure</h2>
+<p>If answers below some confidence are put aside, fewer faces get one, and more of them a right
+one.</p>
+<div class="wide"><table>
+<tr><th>sure<th>faces<th>share<th>right<th>95% interval</tr>
+$coverage
+</table></div>
+<h2>The worst mistakes</h2>
+<p>Of $mistake_count mistakes, those that it was surest of: label → answer, and its confidence.
+Look for labels that are wrong themselves, for pictures without a face and for what they have in
+common.</p>
+$mistakes
+<h2>The surest hits, for comparison</h2>
+$hits
+$notes
+</html>
+"""
+
+
+def check_report_folder(out: Path) -> None:
+    """See that a folder is free, empty or holds a report and nothing else.
+
+    Raises:
+        AffectlineError: It holds something else, which must not be overwritten.
+    """
+    try:
+        if not out.exists():
+            return
+        inside = {path.name for path in out.iterdir()}
+        ours = not inside or (inside <= set(FILES) and _is_report(out / FILES[0]))
+    except OSError as error:
+        raise AffectlineError(
+            f"cannot use --out {out} ({error.strerror})", "name a folder, new or empty"
+        ) from error
+    if not ours:
+        raise AffectlineError(
+            f"--out {out} holds something that is not a report of an evaluation",
+            "name another folder, new or empty",
+        )
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def write(out: Path, answers: Answers, figures: dict[str, Any]) -> None:
+    """Write ``index.html``, ``report.json``, ``predictions.csv`` and two pictures to a folder.
+
+    Everything is made before anything is written, so that a mistake leaves no half a report.
+
+    Args:
+        out: The folder; an earlier report in it is replaced.
+        answers: What the page shows faces of.
+        figures: ``metrics.report`` with ``model``, ``data`` and ``split`` (a name or ``None``),
+            and ``ferplus`` and ``ferplus_votes`` where there are votes.
+
+    Raises:
+        AffectlineError: The folder holds something else or cannot be written.
+    """
+    check_report_folder(out)
+    counts, bins = np.array(figures["confusion"]), figures["reliability"]
+    confusion = [pictures.confusion_matrix(counts, ink) for ink in pictures.INKS]
+    reliability = [pictures.reliability_diagram(bins, ink) for ink in pictures.INKS]
+    page = render(answers, figures, confusion, reliability)
+    report = json.dumps({"kind": KIND, **figures}, indent=2) + "\n"
+    contents = (
+        report.encode(),
+        predictions(answers).encode("utf-8", "surrogateescape"),
+        confusion[0],
+        reliability[0],
+        page.encode("utf-8", "replace"),
+    )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in zip(FILES, contents, strict=True):
+            (out / name).write_bytes(content)
+    except OSError as error:
+        raise AffectlineError(
+            f"cannot write the report --out {out} ({error.strerror})", "name another folder"
+        ) from error
+
+
+def render(
+    answers: Answers, figures: dict[str, Any], confusion: list[bytes], reliability: list[bytes]
+) -> str:
+    """The page as HTML, with everything that it shows inside.
+
+    Args:
+        answers: What the contact sheets show.
+        figures: As for ``write``.
+        confusion: The confusion matrix as SVG, for a light and for a dark page.
+        reliability: The reliability diagram, likewise.
+    """
+    right = answers.given == answers.faces.emotions
+    words = (figures["model"], "on", figures["data"], figures["split"])
+    return Template(PAGE).substitute(
+        title=escape(" ".join(filter(None, words))),
+        headline=_headline(figures),
+        notes=_notes(figures),
+        emotions=_emotions(figures),
+        coverage=_coverage(figures),
+        confusion=_picture(confusion, "Confusion matrix; its numbers are in report.json"),
+        reliability=_picture(reliability, "Reliability diagram; its numbers are in report.json"),
+        mistakes=_sheet(answers, ~right, WORST) or "<p>There are none.</p>",
+        mistake_count=f"{int((~right).sum()):,}",
+        hits=_sheet(answers, right, BEST) or "<p>There are none.</p>",
+    )
+
+
+def _sheet(answers: Answers, chosen: NDArray[np.bool_], count: int) -> str:
+    """Those of the chosen faces that the model was surest of, most sure first."""
+    order = np.argsort(-answers.confidence, kind="stable")
+    cells = []
+    for row in order[chosen[order]][:count]:
+        right, given = LABELS[answers.faces.emotions[row]], LABELS[answers.given[row]]
+        says = right if right == given else f"{right} → {given}"
+        cells.append(
+            f'<figure><img src="{_uri(pictures.png(answers.faces.pixels[row]), "image/png")}" '
+            f'alt="A face labelled {right}, taken for {given}">'
+            f"<figcaption>{says} {answers.confidence[row]:.0%}"
+            f"<small>{escape(answers.faces.sources[row])}</small></figcaption></figure>"
+        )
+    return f'<div class="sheet">{"".join(cells)}</div>' if cells else ""
+
+
+def _emotions(figures: dict[str, Any]) -> str:
+    rows = []
+    for label, found in figures["emotions"].items():
+        if not found["rows"]:
+            cells = f'<td colspan="4">not in these data</td><td>{found["given"]:,}</td>'
+        else:
+            shares = (found["precision"], found["recall"], found["f1"])
+            cells = f"<td>{found['rows']:,}</td>" + "".join(map(_cell, shares))
+            cells += f"<td>{found['given']:,}</td>"
+        rows.append(f"<tr><th scope=row>{label}</th>{cells}</tr>")
+    return "".join(rows)
+
+
+def _coverage(figures: dict[str, Any]) -> str:
+    rows = []
+    for found in figures["coverage"]:
+        asked = f"≥ {found['confidence']:.0%}" if found["confidence"] else "any"
+        span = "-"
+        if found["interval"]:
+            low, high = found["interval"]
+            span = f"{100 * low:.1f}&ndash;{high:.1%}"
+        rows.append(
+            f"<tr><th scope=row>{asked}</th><td>{found['rows']:,}</td>"
+            f"{_cell(found['share'])}{_cell(found['accuracy'])}<td>{span}</td></tr>"
+        )
+    return "".join(rows)
+
+
+def _cell(share: float | None) -> str:
+    return f"<td>{'-' if share is None else f'{share:.1%}'}</td>"
+
+
+def _picture(drawn: list[bytes], says: str) -> str:
+    light, dark = (_uri(content, "image/svg+xml") for content in drawn)
+    return (
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img class="drawn" src="{light}" alt="{escape(says)}"></picture>'
+    )
+
+
+def _uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{b64encode(content).decode()}"
+
+
+def _headline(figures: dict[str, Any]) -> str:
+    """The main figures in sentences."""
+    (low, high), found = figures["accuracy_interval"], figures["emotions"]
+    label = max(found, key=lambda name: found[name]["rows"])
+    gap = figures["mean_confidence"] - figures["accuracy"]
+    sure = "about as sure as right"
+    if abs(gap) > 0.01:
+        sure = "too sure" if gap > 0 else "not sure enough"
+    text = (
+        f'<p class="lead">Right on <b>{figures["accuracy"]:.1%}</b> of {figures["rows"]:,} faces.'
+        "</p><p>Other faces of the same kind would give a slightly different figure; over all of "
+        f"them it lies from {low:.1%} to {high:.1%}, as far as chance goes (95% interval). "
+        f"Always answering “{label}” would be right on "
+        f"{figures['majority']:.1%}. With every emotion counted alike, however rare, F1 is "
+        f"{figures['macro_f1']:.1%} (macro F1) and recall {figures['balanced_accuracy']:.1%} "
+        "(balanced accuracy).</p><p>Its confidence is off by "
+        f"<b>{100 * figures['calibration_error']:.1f} points</b> on average (expected calibration "
+        f"error). On the whole it is {sure}: it claims {figures['mean_confidence']:.1%} and "
+        f"reaches {figures['accuracy']:.1%}. Log loss is {figures['log_loss']:.2f} nats; knowing "
+        f"nothing is {math.log(len(LABELS)):.2f}.</p>"
+    )
+    text += f"<p>{in_words(figures)}</p>"
+    if (votes := figures.get("ferplus")) and votes["rows"]:
+        low, high = votes["interval"]
+        text += (
+            f"<p>Against what most people saw (FER+ votes) it is right on {votes['accuracy']:.1%} "
+            f"({low:.1%} to {high:.1%}) of {votes['rows']:,} of these faces; for the others the "
+            "votes name no single one of the seven emotions.</p>"
+        )
+    if (asked := figures.get("ferplus_votes")) and asked["rows"]:
+        low, high = asked["interval"]
+        text += (
+            "<p>Asked for votes instead of labels, the same model says what most people saw on "
+            f"<b>{asked['accuracy']:.1%}</b> ({low:.1%} to {high:.1%}) of them.</p>"
+        )
+    return text
+
+
+def _notes(figures: dict[str, Any]) -> str:
+    """What to keep in mind."""
+    seen = {
+        Split.TRAINING: "If the model was trained on these very faces, new ones will do worse.",
+        Split.PUBLIC_TEST: "A temperature that was fitted on these faces flatters the calibration.",
+        Split.TEST: "A temperature that was fitted on half of them flatters the calibration.",
+    }
+    return (
+        f"<h2>What this does not say</h2><p>{seen.get(figures['split'], '')} The figures hold for "
+        "faces that were found, cut and labelled as these were. Other cameras, light, ages and "
+        "cultures may do worse. A label is what somebody saw in a picture, not what was felt.</p>"
+        "<p>All figures are of the int8 file that the classifier serves. They are in <a href="
+        "'report.json'>report.json</a>, every single answer in <a href='predictions.csv'>"
+        "predictions.csv</a>.</p>"
+    )

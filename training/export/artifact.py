@@ -1,0 +1,271 @@
+"""From a run folder to the artifact that is served: LiteRT int8 and its manifest."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from affectline.common.errors import AffectlineError, first_line
+from affectline.common.labels import LABELS
+from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
+from affectline.training.data.dataset import Faces
+from affectline.training.data.splits import Split
+from affectline.training.evaluate.metrics import (
+    accuracy,
+    against,
+    calibration_error,
+    fit_temperature,
+    log_loss,
+    softmax,
+)
+from affectline.training.evaluate.predictions import LiteRtModel
+from affectline.training.export.convert import (
+    SAMPLE,
+    choose_samples,
+    convert_to_float32,
+    convert_to_int8,
+)
+from affectline.training.export.model_card import CARD_FILE, card
+from affectline.training.model.features import run_model
+from affectline.training.model.network import answer_twice, blend
+from affectline.training.model.paper_network import cut_softmax
+from affectline.training.run_folder import (
+    LAST_LAYERS,
+    LOGITS_FILE,
+    MODEL_FILE,
+    RUN_FILE,
+    SAVED_MODEL,
+    check_artifact_folder,
+    check_run_folder,
+)
+
+INT8_FILE: Final = "model.tflite"
+FLOAT32_FILE: Final = "model-float32.tflite"
+
+People = NDArray[np.int64] | None
+"""Label that most FER+ voters chose for each row, -1 where there is none."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ``fit`` left behind."""
+
+    model: Any
+    """The merged Keras model, ending in its logits."""
+    logits: NDArray[np.float32]
+    """One row for each row of the data, ``(N, 7)``, or ``(N, 14)`` with two answers."""
+    record: dict[str, Any]
+
+
+def load_run(folder: Path, faces: Faces) -> Run:
+    """Read a run folder.
+
+    Raises:
+        AffectlineError: It is incomplete, or was made from other data.
+    """
+    check_run_folder(folder)
+    try:
+        record = json.loads((folder / RUN_FILE).read_text())
+        digest = record["data"]["sha256"]
+        logits = np.load(folder / LOGITS_FILE)
+        model = keras.models.load_model(folder / MODEL_FILE, compile=False)
+        layers = folder / LAST_LAYERS
+        if layers.is_file():
+            ending = answer_twice(model, np.load(layers), record["settings"]["votes_weight"])
+        else:
+            ending = cut_softmax(model)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AffectlineError(
+            f"the run {folder} is damaged ({first_line(error)})",
+            "train again with affectline-train fit",
+        ) from error
+    if digest != faces.sha256:
+        raise AffectlineError(
+            f"the run {folder} was trained on other data than --data holds",
+            "name the same file as for fit, so that training and test rows stay apart",
+        )
+    return Run(ending, logits, record)
+
+
+def reblend(run: Run, folder: Path, votes: float, faces: Faces, progress: Progress) -> Run:
+    """A run of the strong recipe with another weight for the layer that learnt FER+'s votes.
+
+    Raises:
+        AffectlineError: The run has no such layer.
+    """
+    file = folder / LAST_LAYERS
+    if not file.is_file():
+        raise AffectlineError(
+            f"the run {folder} has no layer that learnt votes",
+            "leave --votes-weight out, or train with --recipe strong and --votes",
+        )
+    kernel, bias = run.model.get_layer("logits").get_weights()
+    for part, mixed in zip((kernel, bias), blend(np.load(file), votes), strict=True):
+        part[..., : len(LABELS)] = mixed
+    run.model.get_layer("logits").set_weights([kernel, bias])
+    logits = run_model(run.model, faces.pixels, progress, "Float model")
+    settings = {**run.record["settings"], "votes_weight": votes}
+    return Run(run.model, logits, {**run.record, "settings": settings})
+
+
+def measure(
+    outputs: NDArray[np.float32],
+    faces: Faces,
+    temperature: float,
+    people: People = None,
+    votes_temperature: float | None = None,
+) -> dict[str, dict[str, float]]:
+    """Figures of each split that has rows.
+
+    ``raw`` ones are at temperature 1, ``ferplus`` ones against FER+'s majority, and ``votes`` ones
+    of the second answer, against that majority as well.
+    """
+    figures = {}
+    logits, second = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
+    for split in Split:
+        rows = faces.rows(split)
+        if not rows.any():
+            continue
+        part, emotions = logits[rows], faces.emotions[rows]
+        figures[split.value] = {
+            "accuracy": accuracy(part, emotions),
+            "calibration_error": calibration_error(softmax(part, temperature), emotions),
+            "calibration_error_raw": calibration_error(softmax(part), emotions),
+            "log_loss": log_loss(part, emotions, temperature),
+            "log_loss_raw": log_loss(part, emotions),
+        }
+        if people is not None:
+            found = against(part, people[rows])
+            figures[split.value] |= {
+                "ferplus_" + name: found[name] for name in ("rows", "accuracy")
+            }
+        if people is not None and votes_temperature:
+            known = rows & (people >= 0)
+            figures[split.value] |= {
+                "votes_accuracy": accuracy(second[known], people[known]),
+                "votes_calibration_error": calibration_error(
+                    softmax(second[known], votes_temperature), people[known]
+                ),
+            }
+    return figures
+
+
+def export(
+    run: Run,
+    faces: Faces,
+    out: Path,
+    name: str,
+    with_reference: bool,
+    progress: Progress,
+    people: People = None,
+) -> Manifest:
+    """Write an artifact to a folder, all of it or nothing.
+
+    Args:
+        run: A finished run.
+        faces: The data it was trained on.
+        out: The artifact's folder; an artifact that is there already is replaced.
+        name: The artifact's name.
+        with_reference: Whether the float model goes along: LiteRT, Keras file and SavedModel.
+        progress: A bar for the evaluation of the int8 file.
+        people: Majority of FER+'s votes for each row, to measure against as well.
+
+    Raises:
+        AffectlineError: The folder holds something that is not an artifact, or the data lacks
+            the training or the public test rows.
+    """
+    check_artifact_folder(out)
+    faces.require(Split.TRAINING, Split.PUBLIC_TEST)
+    settings = run.record["settings"]
+    preprocessing = settings.get("preprocessing", "vgg16")
+    samples = choose_samples(faces, settings["seed"])
+    content = convert_to_int8(run.model, samples, preprocessing)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
+        folder = Path(made) / "new"
+        folder.mkdir()
+        files = write_models(run.model, content, folder, with_reference)
+        int8_logits = LiteRtModel(folder / INT8_FILE, preprocessing).run(faces.pixels, progress)
+        manifest = describe(run, faces, int8_logits, name, files, people)
+        (folder / CARD_FILE).write_text(card(manifest, int8_logits[:, : len(LABELS)], faces))
+        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        old = Path(made) / "old"
+        if out.exists():
+            out.rename(old)
+        try:
+            folder.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
+    return manifest
+
+
+def write_models(
+    logits_model: Any, int8: bytes, folder: Path, with_reference: bool
+) -> dict[Format, ModelFile]:
+    """Write the files of an artifact; the float ones only as a reference."""
+    names: dict[Format, str] = {"litert-int8": INT8_FILE}
+    (folder / INT8_FILE).write_bytes(int8)
+    if with_reference:
+        # Without their softmax too: `output` in the manifest holds for every file.
+        names |= {"litert-float32": FLOAT32_FILE, "keras": MODEL_FILE, "saved_model": SAVED_MODEL}
+        (folder / FLOAT32_FILE).write_bytes(convert_to_float32(logits_model))
+        logits_model.save(folder / MODEL_FILE)
+        logits_model.export(folder / SAVED_MODEL, format="tf_saved_model", verbose=False)
+    return {
+        kind: ModelFile(path=name, sha256=checksum(folder / name)) for kind, name in names.items()
+    }
+
+
+def describe(
+    run: Run,
+    faces: Faces,
+    int8_logits: NDArray[np.float32],
+    name: str,
+    files: dict[Format, ModelFile],
+    people: People,
+) -> Manifest:
+    """The manifest, with temperatures that never saw the private test rows."""
+    held_out = faces.rows(Split.PUBLIC_TEST)
+    labels, votes = int8_logits[:, : len(LABELS)], int8_logits[:, len(LABELS) :]
+    temperature = fit_temperature(labels[held_out], faces.emotions[held_out])
+    votes_temperature = None
+    if votes.size:
+        votes_temperature = 1.0
+        if people is not None:
+            known = held_out & (people >= 0)
+            votes_temperature = fit_temperature(votes[known], people[known])
+    return Manifest(
+        name=name,
+        labels=LABELS,
+        input_height=run.model.input_shape[1],
+        input_width=run.model.input_shape[2],
+        preprocessing=run.record["settings"].get("preprocessing", "vgg16"),
+        output="logits",
+        temperature=temperature,
+        votes_temperature=votes_temperature,
+        files=files,
+        metrics={
+            "litert-int8": measure(int8_logits, faces, temperature, people, votes_temperature),
+            "float32": measure(run.logits, faces, temperature, people, votes_temperature),
+        },
+        training={
+            **run.record,
+            "export": {
+                "quantization": "int8 after training, weights by channel",
+                "representative_faces": min(SAMPLE, int(faces.rows(Split.TRAINING).sum())),
+                "temperature_fitted_on": Split.PUBLIC_TEST.value,
+                "versions": {
+                    package: version(package) for package in ("tensorflow", "ai-edge-litert")
+                },
+            },
+        },
+    )

@@ -1,0 +1,58 @@
+"""From a Keras model to the LiteRT files that are served."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from affectline.common.vision.preprocessing import Preprocessing
+from affectline.training.data.dataset import Faces
+from affectline.training.data.splits import Split
+from affectline.training.model.paper_network import input_batches
+from affectline.training.silence_output import quiet
+
+SAMPLE: Final = 512
+"""Training faces shown to the converter, so that it learns each tensor's range."""
+
+
+def convert_to_int8(
+    model: Any, samples: NDArray[np.uint8], preprocessing: Preprocessing = "vgg16"
+) -> bytes:
+    """Quantize weights and activations after training (Jacob et al. 2018).
+
+    Args:
+        model: Keras model of preprocessed pictures ``(N, S, S, 3)``.
+        samples: Training faces ``(K, S, S) uint8``, whose activations set the ranges.
+        preprocessing: What is done to their pixels.
+
+    Returns:
+        A LiteRT file with int8 input and output.
+    """
+
+    def representative() -> Iterator[list[NDArray[np.float32]]]:
+        for picture in input_batches(samples, 1, preprocessing):
+            yield [picture]
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    with quiet():
+        return bytes(converter.convert())
+
+
+def convert_to_float32(model: Any) -> bytes:
+    """The model as a LiteRT file, nothing rounded."""
+    with quiet():
+        return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+
+
+def choose_samples(faces: Faces, seed: int) -> NDArray[np.uint8]:
+    """Faces of the training split alone, drawn without repeats."""
+    pixels = faces.only(Split.TRAINING).pixels
+    count = min(SAMPLE, len(pixels))
+    return pixels[np.random.default_rng(seed).choice(len(pixels), count, replace=False)]

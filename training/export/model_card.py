@@ -1,0 +1,201 @@
+"""The model card: what a model is, how good it is, and what it must not be used for."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.labels import LABELS
+from affectline.common.model.artifact import Manifest
+from affectline.training.data.dataset import Faces
+from affectline.training.data.near_duplicates import have_twins, in_words
+from affectline.training.data.splits import Split
+from affectline.training.evaluate.metrics import against, report, softmax
+
+CARD_FILE: Final = "MODEL_CARD.md"
+
+SECOND: Final = """It has these two answers because
+FER2013's labels and people agree on two faces of three (temperature of the second: {:.3g}). All
+other figures are of the one that is served unless one asks, that for the labels."""
+
+CARD: Final = """\
+# Model card: {name}
+
+Seven probabilities for the expression of one face:
+{labels}.
+Made for live pipelines on ordinary processors: one grayscale crop of {height}x{width} pixels in,
+int8 arithmetic inside.
+
+## How it was made
+
+* Recipe: {recipe}.
+* Learnt: {loss}; optimizer {optimizer}.
+* Settings: {settings}.
+* Data: {rows}. {votes}Learnt from the training rows alone; whatever was chosen was chosen on the
+  public test rows; the private test rows were only measured.
+* Start: {start}.{second_learnt}
+* int8 after training; temperature {temperature:.3g}, fitted on the public test rows
+  (Guo et al. 2017).
+
+## How good it is
+
+Of the int8 file, as it is served, at its temperature:
+
+| rows | faces | accuracy | calibration error | log loss in nats | float32 accuracy | FER+ | votes |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+{splits}
+
+FER+ is the share of answers that most of ten voters gave, on the faces where one of the seven got
+the most votes; votes is that share when it is asked for votes (`--answer votes`). {second}
+The Test rows are the PublicTest and the PrivateTest rows together.
+The calibration error is the expected calibration error over 15 bins: how far the confidence is from
+the share of right answers, on average.
+{twins}
+Emotion by emotion on the {measured} rows:
+
+| | faces | precision | recall | F1 |
+| --- | --- | --- | --- | --- |
+{emotions}
+| macro average | {faces} | | | {macro} |
+
+What the true emotions (rows) were taken for (columns), in percent:
+
+| | {header} |
+| --- |{rule}
+{confusion}
+
+FER2013's labels are themselves wrong or arguable for many faces. People agree with them on about
+two faces in three (Goodfellow et al. 2013), and the majority of ten FER+ voters does for 66 % of
+the test faces. A figure above that is partly a knowledge of how this data set was labelled.
+
+## What it is for
+
+Research, teaching and prototypes in which a person looks at the results: how the expression of one
+consenting adult changes over a session, beside other signals.
+
+## What it must not be used for
+
+* **It reads expressions, not feelings.** People smile when they are sad and scowl when they think.
+  The face alone does not tell what somebody feels (Barrett et al. 2019), and this model does not
+  know the situation.
+* **Not for decisions about a person**: hiring, marks, credit, policing, insurance, treatment.
+* **Not at work and not in education in the European Union.** Inferring emotions of people there
+  from biometric data is prohibited except for medical or safety reasons (Regulation (EU) 2024/1689,
+  article 5(1)(f), in force since 2 February 2025). Elsewhere emotion recognition counts as high
+  risk (annex III, point 1(c)) and the people exposed to it must be told (article 50(3)). Pictures
+  of faces are personal data under the GDPR, biometric ones a special category. This is not legal
+  advice.
+* **Not without consent**, and not on children: neither was looked at.
+
+## Who it is worse for
+
+FER2013 was collected by searching the web for words of emotion, and says nothing of the age, the
+gender or the skin of the people in it. Such collections hold more young, light-skinned and Western
+faces than the world does, and more acted expressions than life. Models of such data are known to
+err more often for others. How much more this one does could not be measured with this data: measure
+it on your own people before you compare persons or groups. `affectline-train evaluate` takes a
+folder of pictures.
+
+Rare expressions are known less well: disgust has {disgust} of the training faces. Faces from the
+side, covered, very dark or smaller than about 40 pixels are hardly in the data.
+
+## Licences
+
+Code and these weights: MIT, as far as they are ours to license. FER2013: research use, which
+extends to models that learnt from it. FER+: MIT (Barsoum et al. 2016). ImageNet weights: CC BY 4.0
+(Simonyan & Zisserman 2014).
+"""
+
+
+def card(manifest: Manifest, logits: NDArray[np.float32], faces: Faces) -> str:
+    """The card of a model, in Markdown.
+
+    Args:
+        manifest: The artifact's.
+        logits: What the int8 file gives for every row of the data, ``(N, 7)``.
+        faces: The data, labelled.
+    """
+    measured = next(
+        split for split in (Split.PRIVATE_TEST, Split.PUBLIC_TEST) if faces.rows(split).any()
+    )
+    rows = faces.rows(measured)
+    figures = report(softmax(logits[rows], manifest.temperature), faces.emotions[rows])
+    counts = np.asarray(figures["confusion"])
+    known, made = faces.emotions[faces.rows(Split.TRAINING)], manifest.training
+    return CARD.format(
+        name=manifest.name,
+        labels=", ".join(LABELS),
+        height=manifest.input_height,
+        width=manifest.input_width,
+        recipe=made["recipe"],
+        loss=made["loss"],
+        optimizer=_listed(made["optimizer"]),
+        settings=_listed(made["settings"]),
+        rows=", ".join(f"{count} {split}" for split, count in made["data"]["rows"].items()),
+        start=f"the convolutions of {made['started_from']}, an earlier model of the same data that "
+        "began with VGG16's ImageNet weights"
+        if "started_from" in made
+        else "VGG16's ImageNet weights",
+        votes="FER+ votes beside the labels. " if made["data"].get("votes") else "",
+        temperature=manifest.temperature,
+        second_learnt=f"\n* {made['second_answer'][0].upper() + made['second_answer'][1:]}."
+        if "second_answer" in made
+        else "",
+        second=SECOND.format(manifest.votes_temperature) if manifest.votes_temperature else "",
+        splits="\n".join(_split_row(manifest, split, faces) for split in Split),
+        twins=_twins(logits[rows], faces, measured),
+        measured=measured.value,
+        emotions="\n".join(_emotion_row(label, figures) for label in LABELS),
+        faces=figures["rows"],
+        macro=f"{figures['macro_f1']:.3f}",
+        header=" | ".join(LABELS),
+        rule=" --- |" * len(LABELS),
+        confusion="\n".join(
+            f"| {label} | {' | '.join(_shares(row))} |"
+            for label, row in zip(LABELS, counts, strict=True)
+        ),
+        disgust=f"{(known == LABELS.index('disgust')).mean():.1%}",
+    )
+
+
+def _twins(logits: NDArray[np.float32], faces: Faces, measured: Split) -> str:
+    """How right it is on faces that it cannot have known; a paragraph, or nothing."""
+    known = faces.pixels[faces.rows(Split.TRAINING)]
+    if not len(known):
+        return ""
+    seen = faces.only(measured)
+    alone = ~have_twins(seen.pixels, known)
+    figures = {"rows": len(seen), "without_twins": against(logits[alone], seen.emotions[alone])}
+    return f"\n{in_words(figures, f'the {measured.value}')}\n"
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+
+
+def _split_row(manifest: Manifest, split: Split, faces: Faces) -> str:
+    served = manifest.metrics["litert-int8"].get(split.value)
+    if served is None:
+        return f"| {split} | 0 | - | - | - | - | - | - |"
+    plain = manifest.metrics["float32"][split.value]
+    count = int(faces.rows(split).sum())
+    people = (served.get(name) for name in ("ferplus_accuracy", "votes_accuracy"))
+    return (
+        f"| {split} | {count} | {served['accuracy']:.2%} | {served['calibration_error']:.2%} | "
+        f"{served['log_loss']:.3f} | {plain['accuracy']:.2%} | "
+        f"{' | '.join('-' if share is None else f'{share:.2%}' for share in people)} |"
+    )
+
+
+def _emotion_row(label: str, figures: dict[str, Any]) -> str:
+    found = figures["emotions"][label]
+    cells = (
+        "-" if found[name] is None else f"{found[name]:.3f}"
+        for name in ("precision", "recall", "f1")
+    )
+    return f"| {label} | {found['rows']} | {' | '.join(cells)} |"
+
+
+def _shares(counts: NDArray[np.int64]) -> list[str]:
+    total = max(1, int(counts.sum()))
+    return [f"{count / total:.0%}".rstrip("%") for count in counts]

@@ -1,0 +1,1 @@
+"""Training: the paper's head, and fine-tuning."""

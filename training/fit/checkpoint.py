@@ -1,0 +1,122 @@
+"""How far a head's training has come, on disk: whole or not at all, and the last good one stays."""
+
+import contextlib
+import json
+import os
+import zipfile
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from affectline.common.errors import AffectlineError, first_line
+from affectline.training.fit.paper_head_loop import State
+
+LATEST: Final = "state.npz"
+BEFORE: Final = "state.before.npz"
+"""The checkpoint before the latest, for the case that the latest is damaged."""
+ARRAYS: Final = ("weights", "momenta", "norms")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One line of a learning curve."""
+
+    epoch: int
+    loss: float
+    """In nats, on the training rows while they were learnt, as Keras shows it."""
+    accuracy: float
+    """0 to 1, on the same."""
+    test_loss: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """A training that can go on, and what it went through."""
+
+    state: State
+    curve: tuple[Mark, ...] = ()
+
+
+def save(folder: Path, at: Place, identity: dict[str, Any]) -> None:
+    """Write a checkpoint; the one before it is kept beside it.
+
+    Args:
+        folder: The run's own; made if need be.
+        at: What to keep.
+        identity: What the run is: settings and data. Another run's checkpoint is never taken.
+
+    Raises:
+        AffectlineError: It cannot be written; the last good one is left as it is.
+    """
+    content: dict[str, Any] = {
+        f"{kind}{index}": array
+        for kind in ARRAYS
+        for index, array in enumerate(getattr(at.state, kind))
+    }
+    content["place"] = np.array([at.state.epoch, at.state.step], dtype=np.int64)
+    content["curve"] = np.array([astuple(mark) for mark in at.curve], dtype=np.float64)
+    content["identity"] = np.array(json.dumps(identity, sort_keys=True))
+    partial = folder / f".{LATEST}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            np.savez(stream, **content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if (folder / LATEST).exists():
+            (folder / LATEST).replace(folder / BEFORE)
+        partial.replace(folder / LATEST)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise AffectlineError(
+            f"cannot write the checkpoint {folder / LATEST} ({error.strerror or error})",
+            "make room and give the same command again: it goes on from the last good one",
+        ) from error
+
+
+def load(folder: Path, identity: dict[str, Any]) -> tuple[Place | None, list[str]]:
+    """The newest checkpoint that can be read.
+
+    Returns:
+        The checkpoint, ``None`` when there is none; and a remark for each damaged file.
+
+    Raises:
+        AffectlineError: The checkpoint belongs to a run with other settings or data.
+    """
+    remarks: list[str] = []
+    for name in (LATEST, BEFORE):
+        file = folder / name
+        if not file.exists():
+            continue
+        try:
+            return _read(file, identity), remarks
+        # zipfile and NumPy tell damage in as many ways as these.
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            remarks.append(
+                f"the checkpoint {file} is damaged ({first_line(error)}) and is passed over"
+            )
+    return None, remarks
+
+
+def _read(file: Path, identity: dict[str, Any]) -> Place:
+    # Opened here: NumPy leaves a damaged file open.
+    with file.open("rb") as stream, np.load(stream) as content:
+        found = json.loads(str(content["identity"]))
+        if found != json.loads(json.dumps(identity)):
+            raise AffectlineError(
+                f"the checkpoint {file} belongs to another run", "name another --work folder"
+            )
+        arrays = {
+            kind: tuple(
+                content[f"{kind}{index}"]
+                for index in range(sum(name.startswith(kind) for name in content.files))
+            )
+            for kind in ARRAYS
+        }
+        epoch, step = (int(value) for value in content["place"])
+        curve = tuple(Mark(int(row[0]), *map(float, row[1:])) for row in content["curve"])
+    return Place(State(**arrays, epoch=epoch, step=step), curve)

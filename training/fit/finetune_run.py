@@ -1,0 +1,268 @@
+"""A run of the strong recipe: epochs, checkpoints, logs, and the model in the end."""
+
+import csv
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from rich.progress import Progress, TaskID
+
+from affectline.common.errors import AffectlineError, first_line
+from affectline.common.model.artifact import Artifact
+from affectline.training.data.dataset import Faces
+from affectline.training.data.splits import Split
+from affectline.training.evaluate.metrics import accuracy, log_loss
+from affectline.training.fit.distributed import place
+from affectline.training.fit.hyperparameters import Recipe
+from affectline.training.fit.run_record import finish
+from affectline.training.fit.trainer import MOMENTUM, Material, Trainer
+from affectline.training.model.features import run_model
+from affectline.training.model.network import Network, answer_twice, serve
+from affectline.training.model.paper_network import cut_softmax
+from affectline.training.model.warm_start import convolutions
+from affectline.training.run_folder import CHECKPOINTS, HISTORY, LAST_LAYERS, TENSORBOARD
+
+WATCHED: Final = 1024
+"""Training faces that are scored after each epoch beside the public test rows."""
+BLENDS: Final = tuple(tenth / 10 for tenth in range(11))
+START_SHARES: Final = (0.0, 0.25, 0.5)
+"""Shares of the convolutions that a run started from that are tried in what it ends with."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """One line of ``history.csv``; accuracies are 0 to 1, losses in nats."""
+
+    epoch: int
+    loss: float
+    """Of both last layers, on the changed faces of the training."""
+    accuracy: float
+    """On the same faces; far from ``training_accuracy``, the training is not what is used."""
+    training_accuracy: float
+    """Of the averaged weights, on unchanged training faces."""
+    public_accuracy: float
+    """Of the averaged weights, on the public test rows."""
+    public_loss: float
+    seconds: float
+
+
+def fit(
+    faces: Faces,
+    weights: Path | None,
+    recipe: Recipe,
+    folder: Path,
+    progress: Progress,
+    strategy: Any = None,
+    start: Artifact | None = None,
+) -> dict[str, Any] | None:
+    """Train, save and measure; a run folder with checkpoints is gone on with.
+
+    Args:
+        faces: FER2013, or faces of one's own; with votes if there are any.
+        weights: File of VGG16's ImageNet weights; ``None`` lets Keras fetch them.
+        recipe: The run's arguments.
+        folder: The run's own.
+        progress: Where a bar is shown.
+        strategy: A ``tf.distribute`` strategy; its first worker writes the run folder.
+        start: A model whose convolutions to go on from, instead of ImageNet's.
+
+    Returns:
+        What ``run.json`` holds; ``None`` on all workers but the first.
+
+    Raises:
+        AffectlineError: The data lacks a split, the weights do not fit, a checkpoint cannot be
+            written or read.
+    """
+    faces.require(Split.TRAINING, Split.PUBLIC_TEST)
+    started = time.perf_counter()
+    tf.config.experimental.enable_op_determinism()
+    begin: Any = convolutions(start) if start else weights or "imagenet"
+    trainer = Trainer(gather(faces), recipe, begin, strategy)
+    first = strategy is None or place() == 0
+    with checkpoints(trainer, folder, first) as keep:
+        train(trainer, faces, folder if first else None, keep, progress)
+    if not first:
+        return None
+    public = faces.only(Split.PUBLIC_TEST)
+    learnt = recipe.epochs > recipe.warm_epochs  # else the convolutions are those of the start
+    share, network = choose_share(trainer, public) if start and learnt else (0.0, trainer.average)
+    votes = choose_blend(network, public) if faces.votes.any() else 0.0
+    model = serve(network, recipe.image_size, votes)
+    layers = network.last_layers()
+    if faces.votes.any():
+        np.savez(folder / LAST_LAYERS, **layers)
+    ending = answer_twice(model, layers, votes) if faces.votes.any() else cut_softmax(model)
+    logits = run_model(ending, faces.pixels, progress, "Finished model")
+    chosen = {"votes_weight": votes} | ({"start_share": share} if start else {})
+    about = {**ABOUT, "settings": asdict(recipe) | chosen}
+    if start:
+        about["started_from"] = start.model_id
+    seconds = time.perf_counter() - started
+    return finish(folder, model, logits, faces, about, weights, seconds)
+
+
+ABOUT: Final = {
+    "recipe": "strong: VGG16 (ImageNet) trained on as a whole, without its last pooling, batch "
+    "normalisation while it learns, average pooling, dense head, softmax",
+    "loss": "categorical_crossentropy on smoothed labels, and on FER+ votes by a second layer",
+    "optimizer": {"name": "SGD", "momentum": MOMENTUM, "nesterov": True},
+}
+
+
+def gather(faces: Faces) -> Material:
+    """The training rows; where there are votes, those that nobody could tell are left out."""
+    chosen = faces.rows(Split.TRAINING)
+    told = faces.votes.any(axis=1)
+    if told.any():
+        chosen &= told
+    return Material(faces.pixels[chosen], faces.emotions[chosen], faces.votes[chosen])
+
+
+@contextmanager
+def checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
+    """Restore the last good checkpoint, if there is one; yields what writes the next.
+
+    TensorFlow writes a checkpoint beside the last one and only then names it the last, so a kill
+    or a full disk in the middle leaves the one before.
+    """
+    checkpoint = tf.train.Checkpoint(state=trainer.state())
+    home = str(folder / CHECKPOINTS)
+    try:
+        last = tf.train.latest_checkpoint(home)
+        if last:
+            checkpoint.restore(last).assert_consumed()
+    except Exception as error:  # a damaged file has been seen to raise four kinds
+        raise AffectlineError(
+            f"the checkpoint {last} cannot be read ({first_line(error)})",
+            f"remove its line from {home}/checkpoint to go on from the one before",
+        ) from error
+    # All workers have to save at once, each somewhere else.
+    with tempfile.TemporaryDirectory() as aside:
+        manager = tf.train.CheckpointManager(checkpoint, home if first else aside, max_to_keep=2)
+
+        def keep() -> None:
+            done = int(trainer.epoch.numpy())
+            try:
+                manager.save(checkpoint_number=done)
+            except (tf.errors.OpError, OSError) as error:
+                raise AffectlineError(
+                    f"cannot write the checkpoint of epoch {done} to {home} ({first_line(error)})",
+                    "make room and go on with --resume from the epoch before",
+                ) from error
+
+        yield keep
+
+
+def train(
+    trainer: Trainer, faces: Faces, folder: Path | None, keep: Any, progress: Progress
+) -> None:
+    """Go through the epochs that are left, with a checkpoint and a line of logs after each."""
+    epochs, each = trainer.recipe.epochs, trainer.steps_per_epoch
+    done = int(trainer.epoch.numpy())
+    task = progress.add_task("Training", total=epochs * each, completed=done * each)
+    watched = faces.only(Split.TRAINING), faces.only(Split.PUBLIC_TEST)
+    log = Log(folder, done) if folder else None
+    while (epoch := int(trainer.epoch.numpy())) < epochs:
+        start = time.perf_counter()
+        loss, hits = run_epoch(trainer, progress, task)
+        # The line first: the epochs after the last checkpoint are run again and their lines are
+        # dropped, but an epoch with a checkpoint and no line would never get one.
+        if log:
+            figures = look(trainer.average, *watched)
+            log.add(Passed(epoch + 1, loss, hits, *figures, time.perf_counter() - start))
+            now = f"Epoch {epoch + 1}, {figures[0]:.1%} training, {figures[1]:.1%} public test"
+            progress.update(task, description=now)
+        keep()
+
+
+def run_epoch(trainer: Trainer, progress: Progress, task: TaskID) -> tuple[float, float]:
+    """Train for an epoch under a bar; its mean loss and share of right answers."""
+    steps = []
+    for step in trainer.run_epoch():
+        steps.append(step)
+        progress.advance(task)
+    loss, hits = np.mean(steps, axis=0)
+    return float(loss), float(hits)
+
+
+def look(network: Network, training: Faces, public: Faces) -> tuple[float, float, float]:
+    """Accuracy on some training faces, accuracy and log loss on the public test rows."""
+    some = slice(None, None, max(1, len(training) // WATCHED))
+    known, _ = network.score(training.pixels[some])
+    unseen, _ = network.score(public.pixels)
+    right = accuracy(unseen, public.emotions)
+    return accuracy(known, training.emotions[some]), right, log_loss(unseen, public.emotions)
+
+
+class Log:
+    """``history.csv`` and TensorBoard's events, without the epochs that are run again."""
+
+    def __init__(self, folder: Path, done: int) -> None:
+        self._file = folder / HISTORY
+        names = [field.name for field in fields(Passed)]
+        with self._written():
+            rows = [line.split(",") for line in self._lines()[1:]]
+            # A disk that was full may have cut the last line off.
+            kept = [row for row in rows if len(row) == len(names) and int(row[0]) <= done]
+            partial = self._file.with_suffix(".partial")
+            partial.write_text("".join(",".join(row) + "\n" for row in (names, *kept)))
+            partial.replace(self._file)
+            self._events = tf.summary.create_file_writer(str(folder / TENSORBOARD))
+
+    def add(self, passed: Passed) -> None:
+        """Write a line."""
+        with self._written():
+            with self._file.open("a", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                writer.writerow(f"{value:.6g}" for value in astuple(passed))
+            with self._events.as_default(step=passed.epoch):
+                for name, value in asdict(passed).items():
+                    if name != "epoch":
+                        tf.summary.scalar(name, value)
+            self._events.flush()
+
+    def _lines(self) -> list[str]:
+        return self._file.read_text().splitlines() if self._file.exists() else []
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except (tf.errors.OpError, OSError) as error:
+            raise AffectlineError(
+                f"cannot write the log {self._file} ({first_line(error)})",
+                "make room and go on with --resume from the last whole epoch",
+            ) from error
+
+
+def choose_share(trainer: Trainer, public: Faces) -> tuple[float, Network]:
+    """How much of its start a network keeps, and that network: by log loss on the public rows."""
+    tried = {share: trainer.back(share) for share in START_SHARES}
+
+    def loss(share: float) -> float:
+        return log_loss(tried[share].score(public.pixels)[0], public.emotions)
+
+    best = min(START_SHARES, key=loss)
+    return best, tried[best]
+
+
+def choose_blend(network: Network, public: Faces) -> float:
+    """Weight of the votes' layer that is best on the public test rows; the larger of equals."""
+    labels, votes = network.score(public.pixels)
+    return max(
+        BLENDS, key=lambda share: (accuracy(blend(labels, votes, share), public.emotions), share)
+    )
+
+
+def blend(
+    labels: NDArray[np.float32], votes: NDArray[np.float32], share: float
+) -> NDArray[np.float32]:
+    """Logits of both last layers as one, ``(N, 7)``."""
+    return labels * np.float32(1 - share) + votes * np.float32(share)

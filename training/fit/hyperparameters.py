@@ -1,0 +1,85 @@
+"""The strong recipe's numbers."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+from affectline.training.cpu_features import fast_in_bfloat16
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run of the strong recipe is made of."""
+
+    epochs: int = 60
+    batch_size: int = 128
+    learning_rate: float = 0.05
+    """Highest rate."""
+    seed: int = 0
+    image_size: int = 48
+    """Side of the pictures that the model will be given."""
+    decay: float = 5e-4
+    """Weight decay of kernels, as a gradient (L2)."""
+    warm_epochs: int = 1
+    """First epochs, in which only the head learns."""
+    low: float = 1 / 4
+    """Share of the epochs, after those, in which VGG16's first two blocks learn too, at a rate that
+    falls to nothing. They find edges and corners, which they have learnt by then (Brock et al.
+    2017); a step without them costs a quarter less."""
+    whole: float = 1 / 6
+    """Share of the epochs, the last, that see whole faces, unmixed; those before see windows that
+    cost a fifth less."""
+    window: float = 5 / 6
+    """Side of a window, as a share of the picture's."""
+    mixing: float = 0.5
+    """Largest share that another face has in a picture and in what it should be taken for (Zhang et
+    al. 2018); most have much less."""
+    changes: float = 1.0
+    """How far faces are changed, 0 to 1 (see ``affectline.training.data.augment``)."""
+    dropout: float = 0.3
+    """Share of the features that a step leaves out (Srivastava et al. 2014)."""
+    smoothing: float = 0.1
+    """Share of a label that is spread over all seven (Szegedy et al. 2016)."""
+    votes_trust: float = 0.5
+    """Share of a label's target that FER+'s votes have (see ``training.fit.label_smoothing``)."""
+    averaging: float = 0.999
+    """Share of the running average of the weights that a step keeps (Polyak & Juditsky 1992)."""
+    mixed: bool = field(default_factory=fast_in_bfloat16)
+    """Compute in bfloat16; weights and sums stay float32. A processor that lacks it would take
+    more than twice as long."""
+
+    @property
+    def low_epochs(self) -> int:
+        """How many epochs the first two blocks learn."""
+        return round(self.epochs * self.low)
+
+    def sees_whole(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 0, sees whole faces."""
+        return epoch >= self.epochs - max(1, round(self.epochs * self.whole))
+
+    def side(self, whole: bool) -> int:
+        """Side of the pictures in pixels."""
+        return self.image_size if whole else round(self.image_size * self.window)
+
+
+GOING_ON: Final = {
+    "epochs": 40,
+    "learning_rate": 0.02,
+    "low": 0.0,
+    "whole": 0.4,
+    "mixing": 0.0,
+    "changes": 0.5,
+    "dropout": 0.2,
+    "votes_trust": 0.25,
+}
+"""What is other when a run starts from a trained model: a lower rate, no mixed faces, edges and
+corners left as they are."""
+
+
+def rate(step: int, steps: int, warm: int, highest: float) -> float:
+    """Learning rate: nothing for ``warm`` steps, a rise half as long, then half a cosine."""
+    if step < warm:
+        return 0.0
+    rise = max(1, warm // 2)
+    done = (step - warm) / max(1, steps - warm)
+    return highest * min(1.0, (step - warm + 1) / rise) * 0.5 * (1 + math.cos(math.pi * done))

@@ -1,0 +1,73 @@
+"""What the labels' layer is trained to say: FER2013's label, tempered by what people voted."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from affectline.common.labels import LABELS
+from affectline.common.model.artifact import LEAST
+
+PENALTY: Final = 1e-4
+"""Of squared weights (L2), so that they stay finite where votes decide a label."""
+
+
+def soften(
+    emotions: NDArray[np.int64], votes: NDArray[np.float32], smoothing: float, trust: float
+) -> NDArray[np.float32]:
+    """Targets for FER2013's labels.
+
+    A third of the labels are not what most of ten people see, and learning such a one by heart
+    helps nowhere. What the label of a face with such votes usually is can be told from all the
+    others (`expected`); the target lies between that and the label itself.
+
+    Args:
+        emotions: Labels ``(N,)``, indices into ``LABELS``.
+        votes: Shares ``(N, 7)``; rows of zeros have none and keep their label.
+        smoothing: Share of a label that is spread over all seven (Szegedy et al. 2016).
+        trust: Share of the target that the votes have.
+
+    Returns:
+        ``(N, 7)``, rows that sum to 1.
+    """
+    hard = np.eye(len(LABELS))[emotions] * (1 - smoothing) + smoothing / len(LABELS)
+    told = votes.any(axis=1)
+    if told.any():
+        usual = expected(emotions[told], votes[told])
+        hard[told] = (1 - trust) * hard[told] + trust * usual
+    return hard.astype(np.float32)
+
+
+def expected(emotions: NDArray[np.int64], votes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How probable each label is for such votes: a logistic regression over these very rows.
+
+    Returns:
+        ``(N, 7)``.
+    """
+    given = np.concatenate([votes, np.sqrt(votes), np.ones((len(votes), 1))], axis=1)
+    given = given.astype(np.float64)
+    return _softmax(given @ regress(given, np.eye(len(LABELS))[emotions]))
+
+
+def regress(given: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Multinomial logistic regression: weights ``(K, 7)`` from ``(N, K)`` to shares ``(N, 7)``.
+
+    Rows of ``wanted`` sum to 1; the loss is their cross-entropy, and `PENALTY`.
+    """
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = flat.reshape(given.shape[1], len(LABELS))
+        shares = _softmax(given @ weights)
+        fit = -float((wanted * np.log(np.maximum(shares, LEAST))).sum(axis=1).mean())
+        slope = given.T @ (shares - wanted) / len(wanted) + 2 * PENALTY * weights
+        return fit + PENALTY * float((weights**2).sum()), slope.ravel()
+
+    begin = np.zeros(given.shape[1] * len(LABELS))
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    return np.asarray(found.x.reshape(given.shape[1], len(LABELS)))
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))

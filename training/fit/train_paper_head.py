@@ -1,0 +1,172 @@
+"""The paper's training: features from frozen VGG16, then a head trained on them."""
+
+import csv
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from affectline.common.vision.preprocessing import Preprocessing
+from affectline.training.data.dataset import Faces
+from affectline.training.data.splits import Split
+from affectline.training.fit.paper_head_loop import BETAS, Loop, begin, compile_score
+from affectline.training.fit.run_record import finish
+from affectline.training.model.features import extract_features, run_model
+from affectline.training.model.paper_network import (
+    HIDDEN,
+    build_backbone,
+    build_head,
+    cut_softmax,
+    merge,
+)
+from affectline.training.run_folder import HISTORY
+
+SAMPLE: Final = 1024
+"""Rows on which the merged model is compared with its parts."""
+TOLERANCE: Final = 0.01
+"""Largest difference of logits put down to rounding; the logits themselves reach hundreds."""
+
+
+ABOUT: Final = {
+    "recipe": "paper: VGG16 (ImageNet, frozen, average pooling), dense head, softmax",
+    "loss": "categorical_crossentropy",
+    "optimizer": {"name": "Adamax", "beta_1": BETAS[0], "beta_2": BETAS[1]},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may vary from run to run; the rest is the paper's."""
+
+    epochs: int = 500
+    batch_size: int = 32
+    learning_rate: float = 0.002
+    seed: int = 0
+    hidden: tuple[int, ...] = HIDDEN
+    preprocessing: Preprocessing = "unit"
+    """The paper does not say; this comes nearest to its figures (docs/results.md)."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of ``history.csv``; the test columns are watched, nothing is chosen by them."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    test_loss: float
+    test_accuracy: float
+    seconds: float
+
+
+def train_head(
+    head: Any,
+    train: tuple[NDArray[np.float32], NDArray[np.float32]],
+    test: tuple[NDArray[np.float32], NDArray[np.float32]],
+    settings: Settings,
+) -> Iterator[Epoch]:
+    """Train a head in place, an epoch for each step of the iterator.
+
+    Args:
+        head: Model from features to probabilities.
+        train: Features ``(N, 512)`` and one-hot targets ``(N, 7)``.
+        test: The same for the rows that are only watched.
+        settings: Epochs, batch size, learning rate and the seed of the shuffling.
+    """
+    loop = Loop(train, settings.batch_size, settings.learning_rate, settings.seed)
+    score = compile_score(test)
+    state = begin(head.get_weights())
+    for epoch in range(1, settings.epochs + 1):
+        start = time.perf_counter()
+        state, learnt = loop.epoch(state)
+        seen = score(state.weights)
+        head.set_weights(state.weights)
+        seconds = time.perf_counter() - start
+        yield Epoch(epoch, learnt.loss, learnt.accuracy, seen.loss, seen.accuracy, seconds)
+
+
+def fit(
+    faces: Faces,
+    weights: Path | None,
+    settings: Settings,
+    folder: Path,
+    progress: Progress,
+    cache: Path,
+) -> dict[str, Any]:
+    """Train, merge, evaluate, save, and return what ``run.json`` holds.
+
+    Args:
+        faces: All rows of FER2013.
+        weights: File of VGG16's ImageNet weights; ``None`` lets Keras fetch them.
+        settings: The run's arguments.
+        folder: Where everything is written; claimed already.
+        progress: Where bars are shown.
+        cache: Where features are kept between runs.
+
+    Raises:
+        AffectlineError: The data lacks a split, or the weights do not fit.
+    """
+    faces.require(Split.TRAINING, Split.TEST)
+    started = time.perf_counter()
+    keras.utils.set_random_seed(settings.seed)
+    tf.config.experimental.enable_op_determinism()
+    backbone = build_backbone(weights or "imagenet", faces.pixels.shape[1])
+    features = extract_features(backbone, faces.pixels, progress, cache, settings.preprocessing)
+    head = build_head(settings.hidden)
+    masks = (faces.rows(Split.TRAINING), faces.rows(Split.TEST))
+    train, test = ((features[mask], faces.targets[mask]) for mask in masks)
+    epochs = train_head(head, train, test, settings)
+    log_epochs(epochs, folder / HISTORY, settings.epochs, progress)
+    model = merge(backbone, head)
+    logits = head_logits(head, features)
+    check_merged(model, faces.pixels, logits, progress, settings.preprocessing)
+    settled = {**asdict(settings), "image_size": faces.pixels.shape[1]}
+    about = {**ABOUT, "settings": settled}
+    seconds = time.perf_counter() - started
+    return finish(folder, model, logits, faces, about, weights, seconds)
+
+
+def head_logits(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits ``(N, 7) float32`` of a head for features ``(N, 512)``."""
+    return np.asarray(cut_softmax(head)(features, training=False), dtype=np.float32)
+
+
+def check_merged(
+    model: Any,
+    pixels: NDArray[np.uint8],
+    logits: NDArray[np.float32],
+    progress: Progress,
+    preprocessing: Preprocessing,
+) -> None:
+    """See that the merged model, fed with pictures, says what the head says of their features.
+
+    A thousand rows from all over the file are enough: the two differ only by the plumbing.
+
+    Raises:
+        RuntimeError: It does not.
+    """
+    step = max(1, len(pixels) // SAMPLE)
+    merged = run_model(cut_softmax(model), pixels[::step], progress, "Merged model", preprocessing)
+    worst = float(np.abs(merged - logits[::step]).max())
+    if worst > TOLERANCE:
+        raise RuntimeError(f"the merged model's logits differ from the head's by {worst:.3g}")
+
+
+def log_epochs(epochs: Iterator[Epoch], file: Path, total: int, progress: Progress) -> None:
+    """Drive the training, a line of CSV for each epoch as it ends."""
+    task = progress.add_task("Head", total=total)
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(Epoch.__dataclass_fields__)
+        for epoch in epochs:
+            writer.writerow(f"{value:.6g}" for value in asdict(epoch).values())
+            stream.flush()
+            now = f"Head, {epoch.accuracy:.1%} train, {epoch.test_accuracy:.1%} test"
+            progress.update(task, advance=1, description=now)

@@ -1,0 +1,72 @@
+"""A second answer for a finished model: what most of FER+'s voters would say."""
+
+from typing import Any, Final
+
+import keras
+import numpy as np
+from rich.progress import Progress
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.common.model.artifact import Artifact
+from affectline.training.data.dataset import Faces
+from affectline.training.data.splits import Split
+from affectline.training.export.artifact import Run
+from affectline.training.fit.label_smoothing import regress
+from affectline.training.model.features import run_model
+from affectline.training.model.network import answer_twice, assemble
+from affectline.training.model.paper_network import HIDDEN
+from affectline.training.model.warm_start import weights
+
+ABOUT: Final = (
+    "second answer: logistic regression on the shares of FER+'s votes, over the last 64 units of "
+    "the finished model, whose first answer was not changed"
+)
+
+
+def add_votes(artifact: Artifact, faces: Faces, progress: Progress) -> Run:
+    """Fit a layer to FER+'s votes on a model's last units, and put it beside its own.
+
+    The first answer stays what it was, up to the rounding of one export more.
+
+    Args:
+        artifact: A model of the strong recipe with one answer, or with another second one.
+        faces: The data that it was trained on, with votes.
+        progress: Where a bar is shown.
+
+    Returns:
+        What an export is made of.
+
+    Raises:
+        AffectlineError: The model has no int8 file, is another network, or was trained on other
+            data; or there are no votes.
+    """
+    made = dict(artifact.manifest.training)
+    if made.get("data", {}).get("sha256") != faces.sha256:
+        raise AffectlineError(
+            f"model {artifact.folder} was trained on other data than --data holds",
+            "name the same file, so that training and test rows stay apart",
+        )
+    layers = weights(artifact)
+    kernel, bias = (part[..., : len(LABELS)] for part in layers["logits"])
+    model = assemble(artifact.manifest.input_height, {**layers, "logits": (kernel, bias)})
+    units = run_model(_upto(model, f"dense{len(HIDDEN) - 1}"), faces.pixels, progress, "Units")
+    learnt = faces.rows(Split.TRAINING) & faces.votes.any(axis=1)
+    given = np.concatenate([units, np.ones((len(units), 1))], axis=1).astype(np.float64)
+    found = regress(given[learnt], faces.votes[learnt].astype(np.float64)).astype(np.float32)
+    last = {
+        "labels_kernel": kernel,
+        "labels_bias": bias,
+        "votes_kernel": found[:-1],
+        "votes_bias": found[-1],
+    }
+    both = answer_twice(model, last, 0.0)
+    last_kernel, last_bias = both.get_layer("logits").get_weights()
+    made.pop("export", None)
+    made["data"] = {**made["data"], "votes": True}
+    return Run(both, units @ last_kernel + last_bias, {**made, "second_answer": ABOUT})
+
+
+def _upto(model: Any, name: str) -> Any:
+    """The same model, ending in a layer of this name."""
+    return keras.Model(model.inputs[0], model.get_layer(name).output)

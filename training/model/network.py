@@ -1,0 +1,274 @@
+"""The network of the strong recipe: VGG16's thirteen convolutions with one pooling fewer."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from affectline.common.labels import LABELS
+from affectline.common.vision.preprocessing import VGG_MEAN_BGR
+from affectline.training.model.layers import Convolution, Normalisation
+from affectline.training.model.paper_network import FEATURES, HIDDEN, load_vgg16
+from affectline.training.model.warm_start import Convolutions
+
+LEFT_OUT: Final = ("block5_pool",)
+SCORED: Final = 256
+"""Pictures scored at once."""
+
+
+class Network:
+    """A backbone and a head with two last layers.
+
+    At 48x48 VGG16 ends in a map of 1x1. Without the pooling after block 5 it ends in one of 3x3,
+    which is averaged; nothing else about the convolutions changes, so the ImageNet
+    weights fit, and any picture of 16x16 or more will do. While it learns, a batch normalisation
+    follows each layer; what is served has them folded into the layers (see ``serve``).
+
+    One last layer is trained to give FER2013's labels, the other to give FER+'s votes: the two
+    disagree on a third of the faces, and learning both says more about a face than either.
+
+    Attributes:
+        backbone: ``(N, S, S, 3) float32``, as VGG16 wants it, to features ``(N, 512) float32``.
+        head: Features to two times logits ``(N, 7) float32``: FER2013's and FER+'s.
+    """
+
+    def __init__(self, mixed: bool) -> None:
+        """Build it with random weights.
+
+        Args:
+            mixed: Compute the convolutions in bfloat16; weights stay float32.
+        """
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+        try:
+            self.backbone = _build_backbone()
+        finally:
+            keras.config.set_dtype_policy(before)
+        self.head = _build_head()
+
+    @property
+    def weights(self) -> list[Any]:
+        """Every variable, the normalisations' included."""
+        return [*self.backbone.weights, *self.head.weights]
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Those that a step changes."""
+        return [*self.backbone.trainable_variables, *self.head.trainable_variables]
+
+    def last_layers(self) -> dict[str, Any]:
+        """Kernels and biases of both, as ``labels_kernel`` and so on."""
+        return {
+            f"{name}_{part}": np.asarray(getattr(self.head.get_layer(name), part))
+            for name in ("labels", "votes")
+            for part in ("kernel", "bias")
+        }
+
+    def copy_from(self, other: "Network") -> None:
+        """Take over all the weights of a network of the same shape."""
+        for mine, theirs in zip(self.weights, other.weights, strict=True):
+            mine.assign(theirs)
+
+    def adopt(self, known: Convolutions, faces: NDArray[np.uint8]) -> None:
+        """Take over convolutions that were trained without normalisations, and go on the same.
+
+        Each normalisation gets the moments of the layer that it follows as its scale and shift, so
+        that at first it changes nothing but the unit of measurement: every layer's output is
+        divided by its mean spread. Kernels get the spread that He et al. (2015) give new ones; the
+        normalisations take that away again, and a learning rate means the same in all layers.
+
+        Args:
+            known: Kernels and biases by layer.
+            faces: Some of the training faces ``(N, S, S)``.
+        """
+        moments = _moments_without(known, faces)
+        for name, (kernel, _) in known.items():
+            mean, spread = moments[name]
+            wanted = np.sqrt(2 / np.prod(kernel.shape[:3]))
+            self.backbone.get_layer(name).kernel.assign(kernel * (wanted / kernel.std()))
+            layer = self.backbone.get_layer(f"{name}_norm")
+            layer.gamma.assign(spread / spread.mean())
+            layer.beta.assign(mean / spread.mean())
+        self.settle(faces)
+
+    def settle(self, faces: NDArray[np.uint8]) -> None:
+        """Measure the moments that the normalisations use, on faces ``(N, S, S)``.
+
+        Every batch goes through the network as in training; the moments are the batches' means.
+        """
+        parts = np.array_split(faces, max(1, len(faces) // SCORED))
+        for model, given in ((self.backbone, None), (self.head, self.backbone)):
+            layers = [layer for layer in model.layers if isinstance(layer, Normalisation)]
+            entries = keras.Model(model.input, [layer.input for layer in layers])
+            found = []
+            for pictures in map(_prepare, parts):
+                tensor = pictures if given is None else given(pictures, training=True)
+                axes = (list(range(len(entry.shape) - 1)) for entry in entries.outputs)
+                wide = (tf.cast(entry, tf.float32) for entry in entries(tensor, training=True))
+                found.append([tf.nn.moments(*pair) for pair in zip(wide, axes, strict=True)])
+            for layer, *each in zip(layers, *found, strict=True):
+                mean, variance = (tf.reduce_mean(part, axis=0) for part in zip(*each, strict=True))
+                layer.mean.assign(mean)
+                layer.variance.assign(variance)
+
+    def score(self, faces: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits for FER2013's and for FER+'s labels, ``(N, 7)`` each, of faces ``(N, S, S)``."""
+        given = [self.head(self.backbone(part)) for part in batches(faces)]
+        labels, votes = zip(*given, strict=True)
+        return np.concatenate(labels), np.concatenate(votes)
+
+
+def imagenet(weights: Path | Literal["imagenet"]) -> Convolutions:
+    """VGG16's convolutions as ImageNet left them.
+
+    Raises:
+        AffectlineError: They cannot be read, fetched or fitted.
+    """
+    vgg16 = load_vgg16(weights, input_shape=(None, None, 3))
+    named = ((layer.name, layer.get_weights()) for layer in vgg16.layers)
+    return {name: (given[0], given[1]) for name, given in named if given}
+
+
+def _build_backbone() -> Any:
+    pictures = keras.Input((None, None, 3))
+    tensor = pictures
+    for layer in load_vgg16(None, input_shape=(None, None, 3)).layers[1:]:
+        if "conv" in layer.name:
+            tensor = Convolution(layer.filters, name=layer.name)(tensor)
+            tensor = Normalisation(name=f"{layer.name}_norm")(tensor)
+            tensor = keras.layers.ReLU()(tensor)
+        elif layer.name not in LEFT_OUT:
+            tensor = keras.layers.MaxPooling2D(name=layer.name)(tensor)
+    tensor = keras.layers.GlobalAveragePooling2D(name="average", dtype="float32")(tensor)
+    return keras.Model(pictures, tensor, name="backbone")
+
+
+def _build_head() -> Any:
+    features = keras.Input((FEATURES,))
+    tensor = features
+    for index, units in enumerate(HIDDEN):
+        dense = keras.layers.Dense(
+            units, use_bias=False, kernel_initializer="he_normal", name=f"dense{index}"
+        )
+        tensor = Normalisation(name=f"dense{index}_norm")(dense(tensor))
+        tensor = keras.layers.ReLU()(tensor)
+    outputs = [keras.layers.Dense(len(LABELS), name=name)(tensor) for name in ("labels", "votes")]
+    return keras.Model(features, outputs, name="head")
+
+
+def _moments_without(
+    known: Convolutions, faces: NDArray[np.uint8]
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Mean and spread ``(C,)`` of what each convolution gives when nothing is normalised."""
+    tensor, moments = to_input(tf.cast(faces[..., np.newaxis], tf.float32)), {}
+    block = "block1"
+    for name, (kernel, bias) in known.items():
+        if not name.startswith(block):
+            if f"{block}_pool" not in LEFT_OUT:
+                tensor = tf.nn.max_pool2d(tensor, 2, 2, "VALID")
+            block = name.split("_")[0]
+        tensor = tf.nn.conv2d(tensor, kernel, 1, "SAME") + bias
+        mean, variance = tf.nn.moments(tensor, [0, 1, 2])
+        moments[name] = mean.numpy(), np.sqrt(variance.numpy()) + np.float32(1e-6)
+        tensor = tf.nn.relu(tensor)
+    return moments
+
+
+def serve(network: Network, size: int, votes: float) -> Any:
+    """The float32 model that is exported: one chain of layers that ends in a softmax.
+
+    The normalisations are folded into the layers that they follow, and two last layers on the
+    same units are one layer whose weights are their weighted mean.
+
+    Args:
+        network: A trained network.
+        size: Side of the pictures.
+        votes: Weight of the layer that learnt FER+'s votes, 0 to 1.
+
+    Returns:
+        Keras model from ``(N, size, size, 3) float32`` to probabilities ``(N, 7)``.
+    """
+    layers = (each for each in network.backbone.layers if isinstance(each, Convolution))
+    convolutions = {layer.name: _fold(network.backbone, layer.name) for layer in layers}
+    dense = {f"dense{index}": _fold(network.head, f"dense{index}") for index in range(len(HIDDEN))}
+    return assemble(size, {**convolutions, **dense, "logits": blend(network.last_layers(), votes)})
+
+
+def assemble(size: int, weights: Mapping[str, Sequence[Any]]) -> Any:
+    """The float32 model that is served, of kernels and biases by layer; as ``serve`` tells."""
+    entry = keras.Input((size, size, 3), name="pictures")
+    tensor = entry
+    for layer in load_vgg16(None, input_shape=(size, size, 3)).layers[1:]:
+        if layer.name not in LEFT_OUT:
+            tensor = layer(tensor)
+        if "conv" in layer.name:
+            layer.set_weights(weights[layer.name])
+    tensor = keras.layers.GlobalAveragePooling2D(name="average")(tensor)
+    for index, units in enumerate(HIDDEN):
+        dense = keras.layers.Dense(units, "relu", name=f"dense{index}")
+        tensor = dense(tensor)
+        dense.set_weights(weights[dense.name])
+    logits = keras.layers.Dense(len(LABELS), name="logits")
+    tensor = keras.layers.Softmax(name="probabilities")(logits(tensor))
+    logits.set_weights(weights["logits"])
+    return keras.Model(entry, tensor, name="affectline")
+
+
+def answer_twice(model: Any, layers: Mapping[str, Any], votes: float) -> Any:
+    """The served model with both answers, which cost one last layer of fourteen units.
+
+    Args:
+        model: As ``serve`` made it.
+        layers: Kernels and biases of both last layers, as ``Network.last_layers`` gives them.
+        votes: Weight of the layer that learnt FER+'s votes in the first answer, 0 to 1.
+
+    Returns:
+        Keras model to logits ``(N, 14)``: seven that answer as FER2013's labels do, seven that
+        answer as FER+'s voters do.
+    """
+    tensor = model.inputs[0]
+    for layer in model.layers[1:-2]:  # all but the entry, its logits and its softmax
+        tensor = layer(tensor)
+    logits = keras.layers.Dense(2 * len(LABELS), name="logits")
+    tensor = logits(tensor)
+    pairs = zip(blend(layers, votes), blend(layers, 1.0), strict=True)
+    logits.set_weights([np.concatenate(pair, axis=-1) for pair in pairs])
+    return keras.Model(model.inputs[0], tensor, name="affectline_logits")
+
+
+def _fold(model: Any, name: str) -> list[NDArray[np.float32]]:
+    """Kernel and bias of a layer together with the normalisation that follows it."""
+    scale, shift = (part.numpy() for part in model.get_layer(f"{name}_norm").affine())
+    return [np.asarray(model.get_layer(name).kernel) * scale, shift]
+
+
+def blend(layers: Mapping[str, Any], votes: float) -> list[NDArray[np.float32]]:
+    """Kernel and bias of the one layer that stands for both.
+
+    What all seven logits have in common says nothing, and a softmax does not see it; training lets
+    it grow, and int8 would spend its 256 steps on it. So it is taken away.
+    """
+    mixed = (
+        (1 - votes) * layers[f"labels_{part}"] + votes * layers[f"votes_{part}"]
+        for part in ("kernel", "bias")
+    )
+    return [part - part.mean(axis=-1, keepdims=True) for part in mixed]
+
+
+def to_input(faces: Any) -> Any:
+    """Gray ``(N, S, S, 1) float32`` as VGG16 wants it: three channels, BGR means subtracted."""
+    return tf.repeat(faces, 3, axis=-1) - tf.constant(VGG_MEAN_BGR)
+
+
+def batches(faces: NDArray[np.uint8]) -> Any:
+    """Faces ``(N, S, S)`` as network input, some at a time."""
+    for start in range(0, len(faces), SCORED):
+        yield _prepare(faces[start : start + SCORED])
+
+
+def _prepare(faces: NDArray[np.uint8]) -> Any:
+    return to_input(tf.cast(faces[..., np.newaxis], tf.float32))

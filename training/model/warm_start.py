@@ -1,0 +1,67 @@
+"""Layers that were trained before, read from the served file."""
+
+import re
+from typing import Final
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.model.artifact import Artifact
+from affectline.training.silence_output import quiet
+
+NAME: Final = re.compile(r"(?<=/)(?:block\d_conv\d|dense\d|logits)")
+COUNT: Final = 13
+
+Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Kernel and bias by the name of a layer, in their order."""
+Convolutions = Weights
+"""Kernel ``(3, 3, I, O)`` and bias ``(O,)`` by the name of VGG16's layer, in their order."""
+
+
+def convolutions(artifact: Artifact) -> Convolutions:
+    """VGG16's convolutions in the int8 file of an artifact.
+
+    Raises:
+        AffectlineError: The artifact has no int8 file, or another network in it.
+    """
+    return {name: pair for name, pair in weights(artifact).items() if name.startswith("block")}
+
+
+def weights(artifact: Artifact) -> Weights:
+    """Read all layers from the int8 file of an artifact.
+
+    Each number comes back to within half a step of its channel's scale: 0.4 % of the channel's
+    largest. Training goes on from there as it would from the numbers before they were rounded.
+
+    Raises:
+        AffectlineError: The artifact has no int8 file, or another network in it.
+    """
+    path = artifact.verified("litert-int8")
+    with quiet():
+        # Without XNNPACK, which takes the constants away to pack them its own way.
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=plain)
+        interpreter.allocate_tensors()
+    kernels, biases = {}, {}
+    for tensor in interpreter.get_tensor_details():
+        found = NAME.search(tensor["name"])
+        scales = tensor["quantization_parameters"]["scales"]
+        # What has a scale for each channel is a constant; activations have one for all.
+        if not found or scales.size <= 1:
+            continue
+        values = interpreter.get_tensor(tensor["index"]).astype(np.float32)
+        if values.ndim == 4:
+            kernels[found[0]] = np.transpose(values * scales[:, None, None, None], (1, 2, 3, 0))
+        elif values.ndim == 2:
+            kernels[found[0]] = (values * scales[:, None]).T
+        else:
+            biases[found[0]] = values * scales
+    known = sum(name.startswith("block") for name in kernels)
+    if kernels.keys() != biases.keys() or known != COUNT:
+        raise AffectlineError(
+            f"model {artifact.folder} has {known} of VGG16's {COUNT} convolutions",
+            "start from an artifact of affectline-train export",
+        )
+    return {name: (kernels[name], biases[name]) for name in sorted(kernels)}

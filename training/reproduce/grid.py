@@ -1,0 +1,93 @@
+"""The paper's tables, and the trainings that fill them."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from affectline.common.vision.preprocessing import Preprocessing
+from affectline.training.fit.train_paper_head import Settings
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of the head. ``settings.epochs`` is where it ends, not what it is."""
+
+    settings: Settings
+    standardised: bool = False
+    """Whether each feature is made mean 0 and variance 1 over the training rows."""
+    random_split: bool = False
+    """Whether the test rows are not the file's own but as many drawn from all rows."""
+
+    @property
+    def name(self) -> str:
+        """The name of its folder; the same for every number of epochs."""
+        s = self.settings
+        words = [s.preprocessing, f"b{s.batch_size}", f"lr{s.learning_rate:g}", f"seed{s.seed}"]
+        words += ["standardised"] * self.standardised + ["random"] * self.random_split
+        return "-".join(words)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must have been made with."""
+        settings = {key: value for key, value in asdict(self.settings).items() if key != "epochs"}
+        return {**settings, "standardised": self.standardised, "random_split": self.random_split}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of one of the paper's tables."""
+
+    label: str
+    epochs: int = 500
+    batch_size: int = 32
+    learning_rate: float = 0.002
+
+    def trial(self, preprocessing: Preprocessing, seed: int = 0) -> Trial:
+        """The training that gives its figure."""
+        return Trial(
+            Settings(
+                self.epochs,
+                self.batch_size,
+                self.learning_rate,
+                seed,
+                preprocessing=preprocessing,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What is to be run and shown. One run to the last number of epochs passes the others."""
+
+    sizes: tuple[Line, ...] = tuple(Line(str(size), batch_size=size) for size in (32, 64, 128))
+    lengths: tuple[Line, ...] = tuple(
+        Line(f"{epochs:,}", epochs) for epochs in (500, 1000, 5000, 10000)
+    )
+    rates: tuple[Line, ...] = tuple(Line(f"{r:g}", learning_rate=r) for r in (0.002, 0.001))
+    preprocessings: tuple[Preprocessing, ...] = ("unit", "vgg16", "raw")
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    @property
+    def short(self) -> tuple[Line, ...]:
+        """The lines that are trained with every seed: all but the long ones."""
+        return tuple(dict.fromkeys(replace(x, label="") for x in (*self.sizes, *self.rates)))
+
+    @property
+    def experiments(self) -> tuple[Trial, ...]:
+        """Other causes that a difference might have, at the largest batch size."""
+        last = [self.sizes[-1].trial(each) for each in self.preprocessings]
+        return (
+            *(replace(trial, standardised=True) for trial in last),
+            *(replace(trial, random_split=True) for trial in last),
+        )
+
+    def trials(self) -> list[Trial]:
+        """Everything, what says most first: one seed, experiments, the long run, more seeds."""
+        first, *more = self.seeds
+        kinds = self.preprocessings
+        plan = (
+            *(line.trial(kind, first) for line in self.short for kind in kinds),
+            *self.experiments,
+            *(line.trial(kind, first) for kind in kinds[:2] for line in self.lengths),
+            *(line.trial(kind, s) for s in more for kind in kinds for line in self.short),
+        )
+        return list(dict.fromkeys(plan))  # the first length is one of the short ones

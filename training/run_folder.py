@@ -1,0 +1,146 @@
+"""The folders that training reads and writes; free of TensorFlow, so that mistakes show at once."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from affectline.common.errors import AffectlineError
+from affectline.common.model.artifact import MANIFEST
+from affectline.common.vision.preprocessing import FER_SIZE
+
+HISTORY: Final = "history.csv"
+LOGITS_FILE: Final = "logits.npy"
+MODEL_FILE: Final = "model.keras"
+SAVED_MODEL: Final = "saved_model"
+RUN_FILE: Final = "run.json"
+LAST_LAYERS: Final = "last_layers.npz"
+SETTINGS: Final = "settings.json"
+CHECKPOINTS: Final = "checkpoints"
+TENSORBOARD: Final = "tensorboard"
+
+
+def cache_folder() -> Path:
+    """Where features are kept between runs, by the XDG base directory rules."""
+    named = os.environ.get("XDG_CACHE_HOME")
+    return (Path(named) if named else Path.home() / ".cache") / "affectline"
+
+
+def check_weights(file: Path | None) -> None:
+    """See that a weights file is there, before minutes go by.
+
+    Raises:
+        AffectlineError: It is not.
+    """
+    if file is not None and not file.is_file():
+        raise AffectlineError(
+            f"no file --backbone-weights {file}",
+            "name VGG16's ImageNet weights without the top, in Keras' .weights.h5 format",
+        )
+
+
+def claim_run_folder(folder: Path) -> None:
+    """Make a run's folder.
+
+    Raises:
+        AffectlineError: It holds something already, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        used = any(folder.iterdir())
+    except OSError as error:
+        raise AffectlineError(
+            f"cannot make the run folder --out {folder} ({error.strerror})", "name another"
+        ) from error
+    if used:
+        raise AffectlineError(
+            f"the run folder --out {folder} is not empty", "name a new folder or clear this one"
+        )
+
+
+def open_run_folder(folder: Path, asked: dict[str, Any], resume: bool) -> None:
+    """Begin a run's folder, or find that it was begun for the same.
+
+    Args:
+        folder: The run's own.
+        asked: Everything that decides what the run comes to; kept in ``settings.json``.
+        resume: Whether the folder is to be gone on with.
+
+    Raises:
+        AffectlineError: A new run's folder is used, or an old one was begun for something else.
+    """
+    file = folder / SETTINGS
+    if not resume:
+        claim_run_folder(folder)
+        file.write_text(json.dumps(asked, indent=2) + "\n")
+        return
+    if (folder / RUN_FILE).exists():
+        raise AffectlineError(f"the run in {folder} is finished", "export it, or begin another")
+    try:
+        begun = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise AffectlineError(
+            f"{folder} is not a run to resume (no {SETTINGS} that can be read)",
+            "name the folder of an unfinished run, or leave --resume out",
+        ) from error
+    if "votes" in asked:
+        # A run that was begun before votes were noted is taken at its word.
+        begun.setdefault("votes", asked["votes"])
+    for name in sorted(begun.keys() | asked.keys()):
+        if begun.get(name) != asked.get(name):
+            raise AffectlineError(
+                f"the run in {folder} was begun with {name.replace('_', ' ')} "
+                f"{begun.get(name, 'by default')}, not {asked.get(name, 'by default')}",
+                "resume it with the same options and data",
+            )
+
+
+def give_back_run_folder(folder: Path) -> None:
+    """Remove a run's folder if it holds nothing but the settings that it was begun with."""
+    if [path.name for path in folder.iterdir()] == [SETTINGS]:
+        (folder / SETTINGS).unlink()
+        folder.rmdir()
+
+
+def check_run_folder(folder: Path) -> None:
+    """See that a run went to its end.
+
+    Raises:
+        AffectlineError: It did not, or the folder is no run's.
+    """
+    for name in (RUN_FILE, LOGITS_FILE, MODEL_FILE):
+        if not (folder / name).is_file():
+            raise AffectlineError(
+                f"{folder} is not a finished run (it has no {name})",
+                "name a folder that affectline-train fit wrote to its end",
+            )
+
+
+def image_size(folder: Path) -> int:
+    """Side in pixels of the pictures that a finished run's model wants.
+
+    Raises:
+        AffectlineError: The run's record cannot be read.
+    """
+    try:
+        settings = json.loads((folder / RUN_FILE).read_text())["settings"]
+        return int(settings.get("image_size", FER_SIZE))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AffectlineError(
+            f"the run {folder} is damaged ({RUN_FILE}: {error!r})",
+            "train again with affectline-train fit",
+        ) from error
+
+
+def check_artifact_folder(out: Path) -> None:
+    """See that a folder is free, empty or an artifact.
+
+    Raises:
+        AffectlineError: It is something else, which must not be overwritten.
+    """
+    if not out.exists() or (out / MANIFEST).is_file():
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise AffectlineError(
+            f"--out {out} holds something that is not an artifact", "name another folder"
+        )
