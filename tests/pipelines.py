@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import psutil
 
-from affectline.common.runtime.sockets import Listener
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Emotion, Packet
@@ -51,9 +51,9 @@ def up(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def listening(hub: HubSettings) -> Iterator[Listener]:
+def listening(hub: HubSettings) -> Iterator[OutletSubscriber]:
     """An outsider's ear."""
-    listener = Listener(hub)
+    listener = OutletSubscriber(hub)
     try:
         yield listener
     finally:
@@ -89,7 +89,7 @@ class Pipeline:
         self.process = subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
         )
-        self.listener = Listener(self.hub, prefixes)
+        self.listener = OutletSubscriber(self.hub, prefixes)
         self.heard: list[Message] = []
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
 """One message of every kind, for tests of the wire."""
 
-from affectline.common.wire.biometrics import Samples, Share, State
+from affectline.common.wire.biometrics import Samples, SignalContribution, State
 from affectline.common.wire.health import ClockOffset, Health, Latency
 from affectline.common.wire.messages import (
     Emotion,
@@ -84,10 +84,10 @@ PACKETS = {
             subject="driver", at=AT, arousal=0.4, valence=-0.2, nervousness=63.5, quality=0.8,
             baseline="calibrated", baseline_s=60.0,
             signals={
-                "heart": Share(
+                "heart": SignalContribution(
                     value=92.0, unit="/min", baseline=68.5, contribution=31.0, quality=0.9
                 ),
-                "face": Share(reason="no face in sight"),
+                "face": SignalContribution(reason="no face in sight"),
             },
         )
     ),

@@ -25,11 +25,11 @@ from mcap.records import (
 )
 
 from affectline.common.recording.reader import SessionReader
-from affectline.common.recording.records import CHUNK_HEAD, MAGIC, Record
+from affectline.common.recording.records import CHUNK_HEAD, MAGIC, FileRecord
 
 
 @dataclass
-class Index:
+class FileIndex:
     """What a file holds, and where."""
 
     schemas: dict[int, Schema] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Index:
             index.schemas, index.channels = reader.file.schemas, reader.file.channels
         return index
 
-    def _add_chunk_at(self, reader: SessionReader, record: Record) -> None:
+    def _add_chunk_at(self, reader: SessionReader, record: FileRecord) -> None:
         head = reader.file.read_at(record.at + 9, CHUNK_HEAD.size)
         first, last, size, _, _, _, compressed = CHUNK_HEAD.unpack(head)
         self.chunks.append(
@@ -75,7 +75,7 @@ class Index:
             )
         )
 
-    def _add_message_index(self, reader: SessionReader, record: Record) -> None:
+    def _add_message_index(self, reader: SessionReader, record: FileRecord) -> None:
         stream = ReadDataStream(BytesIO(reader.file.body(record)))
         found, chunk = MessageIndex.read(stream), self.chunks[-1]
         chunk.message_index_offsets[found.channel_id] = record.at
@@ -106,7 +106,7 @@ class Index:
         )
 
 
-def end_records(index: Index, at: int, crc: int) -> bytes:
+def end_records(index: FileIndex, at: int, crc: int) -> bytes:
     """The bytes that finish a file.
 
     Args:
@@ -130,7 +130,9 @@ def end_records(index: Index, at: int, crc: int) -> bytes:
     return taken(data) + body + taken(footer) + MAGIC
 
 
-def _write_groups(index: Index, start: int, summary: RecordBuilder, groups: RecordBuilder) -> None:
+def _write_groups(
+    index: FileIndex, start: int, summary: RecordBuilder, groups: RecordBuilder
+) -> None:
     kinds: tuple[tuple[Opcode, list[McapRecord]], ...] = (
         (Opcode.SCHEMA, [*index.schemas.values()]),
         (Opcode.CHANNEL, [*index.channels.values()]),

@@ -17,8 +17,8 @@ from affectline.common.recording.records import (
     DATA_END_BYTES,
     PARSERS,
     WINDOW,
-    Record,
-    RecordFile,
+    FileRecord,
+    McapFile,
 )
 
 FILE: Final = "session.mcap"
@@ -30,7 +30,7 @@ MESSAGE: Final = struct.Struct("<HIQQ")
 """What an MCAP message has before its data: channel, number in it, arrival, its own time."""
 
 
-class Recorded(NamedTuple):
+class RecordedMessage(NamedTuple):
     """A message as it was recorded."""
 
     log_time: int
@@ -48,7 +48,7 @@ class Recorded(NamedTuple):
 
 
 @dataclass
-class Findings:
+class DamageReport:
     """What reading a file has shown."""
 
     finished: bool = False
@@ -77,10 +77,10 @@ class SessionReader:
     def __init__(self, path: Path) -> None:
         self.path = path / FILE if path.is_dir() else path
         try:
-            self.file = RecordFile(self.path)
+            self.file = McapFile(self.path)
         except OSError as error:
             raise self._refuse(error.strerror or str(error)) from error
-        self.findings = Findings()
+        self.findings = DamageReport()
         if not self.file.begins_well and self.file.next_chunk(0) is None:
             self.file.close()
             raise self._refuse("no recording (it does not begin as an MCAP file does)")
@@ -119,12 +119,12 @@ class SessionReader:
                 break
         self.file.problems, self.file.lost_bytes = noted
 
-    def messages(self) -> Iterator[Recorded]:
+    def messages(self) -> Iterator[RecordedMessage]:
         """Yield all messages that can be read, in the order of their arrival.
 
         `findings` tells afterwards what was wrong.
         """
-        file, found = self.file, Findings(finished=self.file.footer is not None)
+        file, found = self.file, DamageReport(finished=self.file.footer is not None)
         self.findings = found
         file.problems, file.lost_bytes = list(file.end_problems), 0
         dropped = False
@@ -163,7 +163,7 @@ class SessionReader:
         ]
         return min((h[0] for h in heads), default=0), max((h[1] for h in heads), default=0)
 
-    def _open_chunk(self, record: Record) -> tuple[bytes, bool]:
+    def _open_chunk(self, record: FileRecord) -> tuple[bytes, bool]:
         """A chunk's messages as far as they can be trusted; whether it had to be dropped."""
         content, sound = self.file.content(record)
         if sound:
@@ -174,7 +174,7 @@ class SessionReader:
         self.file.lose(record.at, record.end, "damaged chunk: ")
         return b"", True
 
-    def _unpack(self, content: bytes) -> Iterator[Recorded]:
+    def _unpack(self, content: bytes) -> Iterator[RecordedMessage]:
         at = 0
         while at + 9 <= len(content):
             opcode, length = struct.unpack_from("<BQ", content, at)
@@ -192,7 +192,7 @@ class SessionReader:
                 self.file.keep(opcode, content[at + 9 : end], trusted=True)
             at = end
 
-    def _take(self, content: bytes, at: int, end: int) -> Recorded | None:
+    def _take(self, content: bytes, at: int, end: int) -> RecordedMessage | None:
         number, _, log_time, publish_time = MESSAGE.unpack_from(content, at)
         channel = self.file.channels.get(number)
         if channel is None:
@@ -201,7 +201,7 @@ class SessionReader:
         if parts is None:
             return None
         kind = channel.metadata.get(KIND, "")
-        return Recorded(log_time, publish_time, kind, (channel.topic.encode(), *parts))
+        return RecordedMessage(log_time, publish_time, kind, (channel.topic.encode(), *parts))
 
     def checksum_is_right(self) -> bool:
         """Whether a finished file is byte for byte what was written, up to its index."""

@@ -45,7 +45,7 @@ PARSERS: Final[dict[int, Any]] = {
 }  # fmt: skip
 
 
-class Record(NamedTuple):
+class FileRecord(NamedTuple):
     """Where a record is in the file."""
 
     opcode: int
@@ -59,7 +59,7 @@ class Record(NamedTuple):
         return self.at + 9 + self.length
 
 
-class RecordFile:
+class McapFile:
     """An MCAP file, open for reading.
 
     Args:
@@ -108,11 +108,11 @@ class RecordFile:
             length -= len(piece)
         return b"".join(pieces)
 
-    def body(self, record: Record) -> bytes:
+    def body(self, record: FileRecord) -> bytes:
         """What a record holds."""
         return self.read_at(record.at + 9, record.length)
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[FileRecord]:
         """Yield the sound records of the data section; faults are noted and passed over.
 
         A last chunk that the end of the file cuts off is among them.
@@ -157,7 +157,7 @@ class RecordFile:
         self.lost_bytes += end - start
         self.problems.append(f"{what}{end - start} bytes at {start} cannot be read")
 
-    def content(self, record: Record) -> tuple[bytes, bool]:
+    def content(self, record: FileRecord) -> tuple[bytes, bool]:
         """What is in a chunk, and whether one of its checksums says that it is right."""
         body = self.body(record)
         if len(body) < CHUNK_HEAD.size:
@@ -166,7 +166,7 @@ class RecordFile:
         content, sound = decompress(body[CHUNK_HEAD.size :])
         return content, sound or bool(content and crc and zlib.crc32(content) == crc)
 
-    def is_cut(self, record: Record) -> bool:
+    def is_cut(self, record: FileRecord) -> bool:
         """True for a chunk that the end of the file cuts off."""
         if self.footer or record.end < self.size:
             return False
@@ -199,12 +199,12 @@ class RecordFile:
             return True
         return False
 
-    def _record_at(self, at: int) -> Record | None:
+    def _record_at(self, at: int) -> FileRecord | None:
         """The record that begins here, if it is sound or can be mended."""
         head = self.read_at(at, 9)
         if len(head) < 9:
             return None
-        record = Record(head[0], at, int.from_bytes(head[1:], "little"))
+        record = FileRecord(head[0], at, int.from_bytes(head[1:], "little"))
         if record.end <= self.data_end and self._is_sound(record):
             return record
         # Its first bytes may be what is damaged: whole chunks are known by their checksum
@@ -213,13 +213,13 @@ class RecordFile:
             return None
         length = CHUNK_HEAD.size + CHUNK_HEAD.unpack(inner)[-1]
         if at + 9 + length > self.data_end:
-            rest = Record(Opcode.CHUNK, at, self.data_end - at - 9)
+            rest = FileRecord(Opcode.CHUNK, at, self.data_end - at - 9)
             is_last = head[0] == Opcode.CHUNK and inner[28:36] == CHUNK_MARK
             return rest if is_last and self.next_chunk(at + 1) is None else None
-        mended = Record(Opcode.CHUNK, at, length)
+        mended = FileRecord(Opcode.CHUNK, at, length)
         return mended if self.content(mended)[1] else None
 
-    def _is_sound(self, record: Record) -> bool:
+    def _is_sound(self, record: FileRecord) -> bool:
         if record.opcode == Opcode.CHUNK:
             if not CHUNK_HEAD.size <= record.length <= LARGEST_CHUNK:
                 return False

@@ -34,7 +34,7 @@ from mcap.records import (
 )
 
 from affectline.common.errors import AffectlineError
-from affectline.common.recording.index import Index, end_records, taken
+from affectline.common.recording.index import FileIndex, end_records, taken
 from affectline.common.recording.layout import KIND, LAYOUT, frame
 from affectline.common.recording.reader import ABOUT, PROFILE
 from affectline.common.recording.records import MAGIC
@@ -67,7 +67,7 @@ class SessionWriter:
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path = path
         self.messages = 0
-        self._index = Index()
+        self._index = FileIndex()
         self._channels: dict[tuple[str, str], Channel] = {}
         self._sequences: Counter[int] = Counter()
         self._crc: int | None = 0
@@ -77,7 +77,7 @@ class SessionWriter:
         try:
             take_alone(self._file)
             if not is_empty(path):
-                self._index = Index.of(path)
+                self._index = FileIndex.of(path)
                 self._end, self._crc = self._index.end, None
         except (AffectlineError, OSError):
             self._file.close()
@@ -178,7 +178,10 @@ class SessionWriter:
             self.flush()
         except OSError as error:
             problem = error
-        for index in (self._index, Index()):  # where the whole index has no room, a small end may
+        for index in (
+            self._index,
+            FileIndex(),
+        ):  # where the whole index has no room, a small end may
             try:
                 self._append(end_records(index, self._end, self._crc or 0))
                 break

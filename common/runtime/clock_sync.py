@@ -34,7 +34,7 @@ PROBE: Final = struct.Struct("<q")
 ANSWER: Final = struct.Struct("<qqq")
 
 
-class Exchange(NamedTuple):
+class ClockProbe(NamedTuple):
     """What one probe says."""
 
     offset_ns: int
@@ -43,12 +43,12 @@ class Exchange(NamedTuple):
     """The offset is wrong by this at most."""
 
 
-def judge(t1: int, t2: int, t3: int, t4: int) -> Exchange:
+def judge(t1: int, t2: int, t3: int, t4: int) -> ClockProbe:
     """Offset and uncertainty from the four times of a probe, all in nanoseconds."""
-    return Exchange(((t2 - t1) + (t3 - t4)) // 2, max(0, (t4 - t1) - (t3 - t2)) // 2)
+    return ClockProbe(((t2 - t1) + (t3 - t4)) // 2, max(0, (t4 - t1) - (t3 - t2)) // 2)
 
 
-def contradict(one: Exchange, other: Exchange) -> bool:
+def contradict(one: ClockProbe, other: ClockProbe) -> bool:
     """Whether no offset fits to both: a clock was set between them, or has drifted."""
     apart = abs(one.offset_ns - other.offset_ns)
     return apart > one.uncertainty_ns + other.uncertainty_ns + 1
@@ -62,7 +62,7 @@ def is_here(hub: HubSettings) -> bool:
         return False
 
 
-class HubTime:
+class ClockSync:
     """A process' idea of what the hub's clock says.
 
     Args:
@@ -82,7 +82,7 @@ class HubTime:
         self._clock, self._ticks = now, ticks
         self.correction = 0
         """Nanoseconds to add to this machine's clock."""
-        self._exchanges: deque[Exchange] = deque(maxlen=KEPT)
+        self._exchanges: deque[ClockProbe] = deque(maxlen=KEPT)
         self._sent = 0
         self._next_probe = 0.0
         self.socket: zmq.Socket[bytes] | None = None
@@ -110,7 +110,7 @@ class HubTime:
         )
 
     @property
-    def _best(self) -> Exchange:
+    def _best(self) -> ClockProbe:
         return min(self._exchanges, key=lambda exchange: exchange.uncertainty_ns)
 
     def probe(self) -> None:
@@ -141,7 +141,7 @@ class HubTime:
                 if 0 <= answered - got <= under_way:  # else the hub's clock was set in between
                     self._take(judge(arrived - under_way, got, answered, arrived))
 
-    def _take(self, exchange: Exchange) -> None:
+    def _take(self, exchange: ClockProbe) -> None:
         fitting = [e for e in self._exchanges if not contradict(e, exchange)]
         self._exchanges = deque([*fitting, exchange], maxlen=KEPT)
         best = self._best
@@ -165,7 +165,7 @@ def hub_is_ahead(hub: HubSettings, patience_s: float = 1.0) -> int:
         return 0
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
-        hub_time = HubTime(context, hub)
+        hub_time = ClockSync(context, hub)
         hub_time.settle(patience_s)
         return hub_time.correction
     finally:

@@ -15,7 +15,7 @@ STUCK_NS: Final = 2_000_000_000
 """When no answer has come for so long, everything unanswered is sent again."""
 
 
-class Window:
+class InFlightWindow:
     """Frames that were published and not yet answered; shared by two threads."""
 
     def __init__(self) -> None:

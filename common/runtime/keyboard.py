@@ -18,7 +18,7 @@ STEERING: Final = "space: pause and go on   .: one picture"
 HELP: Final = f"{STEERING}   q: quit"
 
 
-class Keys:
+class Keyboard:
     """The terminal's keys, one at a time; none where standard input is no terminal."""
 
     def __init__(self) -> None:

@@ -13,10 +13,10 @@ import zmq
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.clock_sync import HubTime
-from affectline.common.runtime.sockets import Inbox, Publisher, Pusher
-from affectline.common.runtime.supervision import EXIT_GIVEN_UP, Link
-from affectline.common.runtime.wakeup import Waker
+from affectline.common.runtime.clock_sync import ClockSync
+from affectline.common.runtime.sockets import Publisher, Receiver, WorkQueueClient
+from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
+from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import Delivery, HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health, make_health
@@ -34,7 +34,7 @@ LATENCIES_KEPT: Final = 500
 
 
 @dataclass
-class Surroundings:
+class StageContext:
     """What a stage may know of the process that it lives in."""
 
     service: str
@@ -72,7 +72,7 @@ class Stage:
     measured: ClassVar[type[FrameMessage] | None] = FrameMessage
     """Messages whose age after processing is this stage's latency."""
     tick_ms: int = 100
-    around: Surroundings
+    context: StageContext
 
     def setup(self) -> None:
         """Open what the work needs; errors here are told to the user."""
@@ -94,7 +94,7 @@ class Stage:
         return ()
 
     def tick(self) -> Iterable[Packet]:
-        """Called every ``tick_ms`` at least, and after `Surroundings.wake`."""
+        """Called every ``tick_ms`` at least, and after `StageContext.wake`."""
         return ()
 
     def stop(self) -> Iterable[Packet]:
@@ -110,16 +110,16 @@ class Stage:
         return False
 
 
-class Service:
+class ServiceRunner:
     """A stage with its sockets."""
 
     def __init__(self, stage: Stage, name: str, hub: HubSettings, delivery: Delivery) -> None:
         self.stage = stage
-        self.waker = Waker()
-        self.around = Surroundings(name, delivery, wake=self.waker.wake)
-        stage.around = self.around
-        self.link = Link()
-        self.around.press = self.link.press
+        self.waker = WakeupPipe()
+        self.context = StageContext(name, delivery, wake=self.waker.wake)
+        stage.context = self.context
+        self.link = SupervisorLink()
+        self.context.press = self.link.press
         self._hub = hub
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
@@ -157,19 +157,21 @@ class Service:
         return EXIT_GIVEN_UP
 
     def _connect(self) -> None:
-        self.hub_time = HubTime(self._context, self._hub)
+        self.hub_time = ClockSync(self._context, self._hub)
         self.hub_time.settle(HUB_TIME_S)
-        self.around.now = self.hub_time.now
+        self.context.now = self.hub_time.now
         self.publisher = Publisher(self._context, self._hub.ingress)
-        self.around.ready = self.publisher.ready
-        self.inboxes: list[Inbox] = []
-        counters = self.around.counters
+        self.context.ready = self.publisher.ready
+        self.inboxes: list[Receiver] = []
+        counters = self.context.counters
         if self.stage.pulls_work:
-            self.inboxes.append(Inbox(self._context, self._hub.work_out, counters, prefixes=None))
-        self.pusher = Pusher(self._context, self._hub.work_in)
+            self.inboxes.append(
+                Receiver(self._context, self._hub.work_out, counters, prefixes=None)
+            )
+        self.pusher = WorkQueueClient(self._context, self._hub.work_in)
         # Every process has a bus inbox, if only to announce itself.
-        bus = Inbox(self._context, self._hub.bus, counters, prefixes=self.stage.subscriptions)
-        bus.announce(self.around.service)
+        bus = Receiver(self._context, self._hub.bus, counters, prefixes=self.stage.subscriptions)
+        bus.announce(self.context.service)
         self.inboxes.append(bus)
         self._poller.register(self.waker.receiver, zmq.POLLIN)
         self._poller.register(self.publisher.socket, zmq.POLLIN)
@@ -199,7 +201,7 @@ class Service:
         if news := self.publisher.listen():
             self._emit(self.stage.newly_ready(news))
 
-    def _take(self, inbox: Inbox) -> None:
+    def _take(self, inbox: Receiver) -> None:
         packets: Iterable[Packet] = inbox.receive()
         if self.stage.stream is not None:
             packets = [p for p in packets if self._is_ours(p.message)]
@@ -209,7 +211,7 @@ class Service:
         for packet in packets:
             self._emit(self.stage.process(packet))
             if self.stage.measured and isinstance(packet.message, self.stage.measured):
-                self.around.observe(packet.message.captured_at)
+                self.context.observe(packet.message.captured_at)
             self._beat()
             if self.waker.stopping or self.stage.done:
                 return
@@ -228,9 +230,9 @@ class Service:
     def _emit(self, packets: Iterable[Packet]) -> None:
         for packet in packets:
             if self._send(packet):
-                self.around.counters["out"] += 1
+                self.context.counters["out"] += 1
             else:
-                self.around.counters["unsent"] += 1
+                self.context.counters["unsent"] += 1
                 self._emit(self.stage.refused(packet))
 
     def _send(self, packet: Packet) -> bool:
@@ -256,14 +258,14 @@ class Service:
         return self.waker.stopping
 
     def _health(self) -> Health:
-        around = self.around
+        context = self.context
         return make_health(
-            around.service,
-            around.state,
-            around.detail,
-            around.counters,
-            around.latencies_ms,
-            at=around.now(),
+            context.service,
+            context.state,
+            context.detail,
+            context.counters,
+            context.latencies_ms,
+            at=context.now(),
             clock=self.hub_time.offset,
         )
 
@@ -274,4 +276,4 @@ def run_service(stage: Stage, name: str, hub: HubSettings, delivery: Delivery) -
     Raises:
         AffectlineError: It gave up, and there is no supervisor to tell.
     """
-    return Service(stage, name, hub, delivery).run()
+    return ServiceRunner(stage, name, hub, delivery).run()

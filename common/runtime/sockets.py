@@ -89,7 +89,7 @@ def connect(peer: zmq.Socket[bytes], address: str) -> None:
         ) from error
 
 
-class Inbox:
+class Receiver:
     """Messages for a process: a SUB socket on the bus, or a PULL socket on the work queue."""
 
     def __init__(
@@ -178,7 +178,7 @@ def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool) -> bool:
     return True
 
 
-class Pusher:
+class WorkQueueClient:
     """A process' way into the work queue."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
@@ -194,7 +194,7 @@ class Pusher:
         return send(self.socket, packet, wait=wait)
 
 
-class Listener:
+class OutletSubscriber:
     """An outsider's ear at the hub's outlet: what any other tool would hear.
 
     Args:
@@ -208,7 +208,9 @@ class Listener:
     ) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.counters: Counter[str] = Counter()
-        self._inbox = Inbox(self._context, address or hub.outlet, self.counters, prefixes=prefixes)
+        self._inbox = Receiver(
+            self._context, address or hub.outlet, self.counters, prefixes=prefixes
+        )
 
     def wait(self, others: Iterable[socket.socket] = (), timeout_s: float | None = None) -> bool:
         """Wait for a message, or for one of the other sockets; False after the time-out."""

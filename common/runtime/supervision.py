@@ -29,7 +29,7 @@ LAST_WORDS: Final = b"!"
 """Everything else, before these, is a key."""
 
 
-class Link:
+class SupervisorLink:
     """The child's end; harmless where there is no supervisor."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Self
 
 
-class Waker:
+class WakeupPipe:
     """Wakes the loop from signal handlers and other threads."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from affectline.common.vision.preprocessing import to_square
 
 
-class Located(Protocol):
+class FacePlacement(Protocol):
     """A face with a place in the picture."""
 
     @property
@@ -26,7 +26,7 @@ class Located(Protocol):
         """Roll of the head in degrees, positive counter-clockwise on the screen."""
 
 
-class Quality(NamedTuple):
+class CropQuality(NamedTuple):
     """How much a classifier can expect of a crop."""
 
     blur: float
@@ -36,7 +36,7 @@ class Quality(NamedTuple):
 
 
 def crop(
-    picture: NDArray[np.uint8], face: Located, margin: float = 0.0, largest: int = 4096
+    picture: NDArray[np.uint8], face: FacePlacement, margin: float = 0.0, largest: int = 4096
 ) -> NDArray[np.uint8]:
     """Cut out a face, upright, at the size that it has in the picture.
 
@@ -89,7 +89,7 @@ def cut(
     return np.asarray(turned, dtype=np.uint8)
 
 
-def quality(face: NDArray[np.uint8]) -> Quality:
+def quality(face: NDArray[np.uint8]) -> CropQuality:
     """Measure a crop.
 
     Args:
@@ -98,7 +98,7 @@ def quality(face: NDArray[np.uint8]) -> Quality:
     """
     small = to_square(face)
     blur = float(cv2.Laplacian(small, cv2.CV_32F).var())
-    return Quality(blur, float(small.mean()) / 255)
+    return CropQuality(blur, float(small.mean()) / 255)
 
 
 def _shrunk_surroundings(

@@ -13,7 +13,7 @@ FORGET_S: Final = 5.0
 """A track that was not seen for so long starts anew."""
 
 
-class Smoother:
+class EmotionSmoother:
     """Exponential smoothing in time, for the tracks of one stream.
 
     The weight of a new distribution is ``1 - exp(-dt / TIME_CONSTANT_S)`` with ``dt`` the time

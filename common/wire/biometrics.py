@@ -69,7 +69,7 @@ def sample_times(samples: Samples) -> list[int]:
     return [samples.at + round(i * 1e9 / samples.rate) for i in range(len(samples.values))]
 
 
-class Share(BaseModel):
+class SignalContribution(BaseModel):
     """What one signal says about a state."""
 
     model_config = Message.model_config
@@ -105,7 +105,7 @@ class State(Message):
     baseline: Literal["none", "continuous", "calibrating", "calibrated"] = "none"
     baseline_s: Annotated[float, Field(ge=0)] = 0.0
     """Seconds of rest that the baseline rests on."""
-    signals: dict[str, Share] = Field(default_factory=dict)
+    signals: dict[str, SignalContribution] = Field(default_factory=dict)
     """``heart``, ``skin``, ``face``: which says what, and how well."""
     synthetic: bool = False
     """Some of the signals were made up for a demonstration."""

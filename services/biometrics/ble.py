@@ -20,7 +20,11 @@ from affectline.services.biometrics.driver import (
     Reading,
     missing_package,
 )
-from affectline.services.biometrics.heart_rate import Beats, Measurement, parse_measurement
+from affectline.services.biometrics.heart_rate import (
+    HeartRateMeasurement,
+    RRTimeline,
+    parse_measurement,
+)
 
 HEART_RATE_SERVICE: Final = "0000180d-0000-1000-8000-00805f9b34fb"
 HEART_RATE_MEASUREMENT: Final = "00002a37-0000-1000-8000-00805f9b34fb"
@@ -55,7 +59,7 @@ def load_bluetooth() -> Bluetooth:
     return Bluetooth(BleakScanner, BleakClient, (BleakError, OSError, EOFError))
 
 
-class Strap(Driver):
+class BleHeartRate(Driver):
     """A heart-rate strap.
 
     Args:
@@ -78,7 +82,7 @@ class Strap(Driver):
     def open(self) -> None:
         self._notes: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
         self._gone = threading.Event()
-        self._beats = Beats()
+        self._beats = RRTimeline()
         self._loop = asyncio.new_event_loop()
         # bleak speaks asyncio, in a thread of its own; a daemon, for a system call may hang
         self._thread = threading.Thread(target=self._loop.run_forever, name="bleak", daemon=True)
@@ -183,7 +187,7 @@ async def _wind_up(client: Any) -> None:
         await client.disconnect()
 
 
-def describe(measurement: Measurement, arrived: int, beats: Beats) -> list[Reading]:
+def describe(measurement: HeartRateMeasurement, arrived: int, beats: RRTimeline) -> list[Reading]:
     """What a strap's message says, as readings; a strap without skin contact is not trusted."""
     quality, reason = 1.0, ""
     if measurement.contact is False:

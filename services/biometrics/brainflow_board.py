@@ -37,7 +37,7 @@ the units of BrainFlow's data format (https://brainflow.readthedocs.io, Data For
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """A row of the board's data: which preset's, and what it measures."""
 
     preset: int
@@ -45,7 +45,7 @@ class Row:
     column: Column
 
 
-class Board(Driver):
+class BrainFlowDriver(Driver):
     """Reads one board.
 
     Args:
@@ -197,7 +197,7 @@ class EvenClock:
         return round(at)
 
 
-def choose_rows(presets: dict[int, dict[str, Any]], columns: dict[str, Column]) -> list[Row]:
+def choose_rows(presets: dict[int, dict[str, Any]], columns: dict[str, Column]) -> list[BoardRow]:
     """Which rows to read: those of ``columns``, or the first of each kind that is ours.
 
     Raises:
@@ -205,11 +205,11 @@ def choose_rows(presets: dict[int, dict[str, Any]], columns: dict[str, Column]) 
     """
     if columns:
         return [_row(key, column, presets) for key, column in columns.items()]
-    rows: dict[str, Row] = {}
+    rows: dict[str, BoardRow] = {}
     for preset, about in presets.items():
         for kind, signals in KINDS.items():
             for (signal, unit), number in zip(signals, about.get(kind, ()), strict=False):
-                rows.setdefault(signal, Row(preset, number, Column(signal=signal, unit=unit)))
+                rows.setdefault(signal, BoardRow(preset, number, Column(signal=signal, unit=unit)))
     if not rows:
         raise AffectlineError(
             "--driver brainflow: the board says of none of its rows that it is of the body",
@@ -218,11 +218,11 @@ def choose_rows(presets: dict[int, dict[str, Any]], columns: dict[str, Column]) 
     return list(rows.values())
 
 
-def _row(key: str, column: Column, presets: dict[int, dict[str, Any]]) -> Row:
+def _row(key: str, column: Column, presets: dict[int, dict[str, Any]]) -> BoardRow:
     preset, _, number = key.rpartition(":")
     if number.isdecimal() and (preset or "0").isdecimal():
         about = presets.get(int(preset or 0))
         if about and int(number) < about["num_rows"]:
-            return Row(int(preset or 0), int(number), column)
+            return BoardRow(int(preset or 0), int(number), column)
     known = ", ".join(f"{p}:0 to {p}:{about['num_rows'] - 1}" for p, about in presets.items())
     raise AffectlineError(f"--column {key}: the board has no such row", f"it has {known}")

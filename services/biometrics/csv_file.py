@@ -12,9 +12,9 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import SIGNALS, Column
 from affectline.services.biometrics.file_playback import (
     LATEST_PLAYED,
-    Playback,
+    FilePlayback,
+    RecordedSignal,
     Times,
-    Track,
     Values,
     ascending,
     even_times,
@@ -29,14 +29,14 @@ EVEN_LEAST: Final = 8
 """Fewer samples than this say nothing about a grid."""
 
 
-class CsvFile(Playback):
+class CsvDriver(FilePlayback):
     """Plays the columns of a table.
 
     The table is read whole. Empty cells are gaps; cells that hold no number, and rows whose time
     cannot be read, are counted as ``invalid``. Where the times fall, `ascending` puts them right.
     """
 
-    def load(self) -> list[Track]:
+    def load(self) -> list[RecordedSignal]:
         settings = self._settings
         path = settings.file or Path()
         self.device = f"CSV {path.name}"
@@ -96,13 +96,15 @@ class CsvFile(Playback):
         cell = row[index].strip() if index < len(row) else ""
         return cell if self._settings.delimiter == "," else cell.replace(",", ".")
 
-    def _track(self, column: Column, times: Times, values: Values, path: Path) -> Track:
+    def _track(self, column: Column, times: Times, values: Values, path: Path) -> RecordedSignal:
         rate = self._settings.rate
         if rate is None:
             known = ~np.isnan(values)
             times, values = times[known], values[known]
             rate = even_rate(times)
-        track = scaled(Track(column.signal, column.wire_unit, times, values, rate), column.scale)
+        track = scaled(
+            RecordedSignal(column.signal, column.wire_unit, times, values, rate), column.scale
+        )
         _check_unit(track, column, path)
         return track
 
@@ -118,7 +120,7 @@ def even_rate(times: Times) -> float | None:
     return rate if off <= EVEN_PART * step and rate <= 100_000 else None
 
 
-def _check_unit(track: Track, column: Column, path: Path) -> None:
+def _check_unit(track: RecordedSignal, column: Column, path: Path) -> None:
     """Refuse a column whose values make sense in another unit than the one it is said to have.
 
     Raises:

@@ -17,7 +17,7 @@ LONGEST_PAUSE_S: Final = 8.0
 """A device is tried again after a pause that doubles up to this."""
 
 
-class Feed(threading.Thread):
+class DriverThread(threading.Thread):
     """Reads a driver until it ends, fails for good, or is told to stop.
 
     Args:

@@ -17,8 +17,8 @@ from affectline.common.errors import AffectlineError
 from affectline.services.biometrics.driver import BUTTON
 from affectline.services.biometrics.file_playback import (
     LATEST_PLAYED,
-    Playback,
-    Track,
+    FilePlayback,
+    RecordedSignal,
     ascending,
     even_times,
 )
@@ -39,17 +39,17 @@ RATES: Final = (0.001, 100_000)
 """Samples a second that a file may have."""
 
 
-class E4(Playback):
+class E4Driver(FilePlayback):
     """Plays an export folder."""
 
-    def load(self) -> list[Track]:
+    def load(self) -> list[RecordedSignal]:
         folder = Path(self._settings.folder or ".")
         self.device = f"Empatica E4 export {folder.name}"
         if not folder.is_dir():
             raise AffectlineError(
                 f"--folder {folder}: no such folder", "unpack the ZIP file of the session first"
             )
-        tracks: list[Track] = []
+        tracks: list[RecordedSignal] = []
         for name in FILES:
             tracks += read_file(folder / name, self.counters)
         if not tracks:
@@ -60,7 +60,7 @@ class E4(Playback):
         return [*tracks, *_read_tags(folder / TAGS, tracks, self.counters)]
 
 
-def read_file(path: Path, counters: Counter[str]) -> list[Track]:
+def read_file(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
     """Read one file of an export; nothing where it is missing or empty.
 
     Args:
@@ -76,7 +76,7 @@ def read_file(path: Path, counters: Counter[str]) -> list[Track]:
     return read(path, counters)
 
 
-def _read_even(path: Path, counters: Counter[str]) -> list[Track]:
+def _read_even(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
     rows = _rows(path)
     if len(rows) <= 2:  # the watch makes a file of two rows, or none, where it measured nothing
         return []
@@ -91,11 +91,11 @@ def _read_even(path: Path, counters: Counter[str]) -> list[Track]:
     tracks = []
     for column, (signal, unit, factor) in enumerate(EVEN[path.name]):
         values = np.array([_value(row, column, counters) for row in rows[2:]]) * factor
-        tracks.append(Track(signal, unit, times, values, rate))
+        tracks.append(RecordedSignal(signal, unit, times, values, rate))
     return tracks
 
 
-def _read_intervals(path: Path, counters: Counter[str]) -> list[Track]:
+def _read_intervals(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
     rows = _rows(path)
     if len(rows) <= 1:
         return []
@@ -114,10 +114,12 @@ def _read_intervals(path: Path, counters: Counter[str]) -> list[Track]:
     seconds, intervals = zip(*known, strict=True)
     times, falls = ascending(np.array([round(s * NS) for s in seconds], np.int64))
     counters["reanchored"] += falls
-    return [Track("rr_interval", "ms", times, np.array(intervals))]
+    return [RecordedSignal("rr_interval", "ms", times, np.array(intervals))]
 
 
-def _read_tags(path: Path, beside: list[Track], counters: Counter[str]) -> list[Track]:
+def _read_tags(
+    path: Path, beside: list[RecordedSignal], counters: Counter[str]
+) -> list[RecordedSignal]:
     """Presses of the button while something was measured; others count as ``invalid``."""
     rows = [row for row in (_rows(path) if path.is_file() else []) if any(row)]
     first = min(int(track.times[0]) for track in beside)
@@ -125,7 +127,7 @@ def _read_tags(path: Path, beside: list[Track], counters: Counter[str]) -> list[
     read = [round(at * NS) for row in rows if _is_time(at := _number(row, 0))]
     times = np.array(sorted(at for at in read if first <= at <= last), np.int64)
     counters["invalid"] += len(rows) - len(times)
-    return [Track(BUTTON, "1", times, np.ones(len(times)))] if len(times) else []
+    return [RecordedSignal(BUTTON, "1", times, np.ones(len(times)))] if len(times) else []
 
 
 def _value(row: list[str], column: int, counters: Counter[str]) -> float:

@@ -22,7 +22,7 @@ Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class RecordedSignal:
     """One recorded signal."""
 
     signal: str
@@ -88,7 +88,7 @@ def _smooth_slips(raw: list[int], usual: int) -> int:
     return slips
 
 
-class Playback(Driver):
+class FilePlayback(Driver):
     """Plays tracks; subclasses `load` them.
 
     The first sample's time is now, and the others keep the distance from it that they had when
@@ -102,7 +102,7 @@ class Playback(Driver):
         super().__init__()
         self._settings, self._clock = settings, clock
 
-    def load(self) -> list[Track]:
+    def load(self) -> list[RecordedSignal]:
         """Read the recording.
 
         Raises:
@@ -159,11 +159,11 @@ class Playback(Driver):
         self._rewind()
 
 
-def _usual_step(track: Track) -> int:
+def _usual_step(track: RecordedSignal) -> int:
     return int(np.median(np.diff(track.times))) if len(track.times) > 1 else NS
 
 
-def scaled(track: Track, scale: tuple[float, float]) -> Track:
+def scaled(track: RecordedSignal, scale: tuple[float, float]) -> RecordedSignal:
     """A track in another unit: ``value * factor + summand``."""
     factor, summand = scale
     if (factor, summand) == (1, 0):

@@ -22,7 +22,7 @@ that ends earlier than this before the message has lost some."""
 
 
 @dataclass(frozen=True)
-class Measurement:
+class HeartRateMeasurement:
     """One message of a strap."""
 
     rate: int
@@ -36,7 +36,7 @@ class Measurement:
     """Something else than what the flags promise followed: it was left out."""
 
 
-def parse_measurement(payload: bytes) -> Measurement | None:
+def parse_measurement(payload: bytes) -> HeartRateMeasurement | None:
     """Read a message; None where not even the rate is there.
 
     Whatever is complete is read: a message that is cut off loses only what is missing.
@@ -60,10 +60,10 @@ def parse_measurement(payload: bytes) -> Measurement | None:
         rest = rest[2 * len(ticks) :]
     intervals = tuple(tick * 1000 / TICKS_PER_S for tick in ticks if tick)
     damaged = damaged or bool(rest) or 0 in ticks
-    return Measurement(rate, contact, energy, intervals, damaged)
+    return HeartRateMeasurement(rate, contact, energy, intervals, damaged)
 
 
-class Beats:
+class RRTimeline:
     """Puts beats back in time: a strap says how far they are apart, not when they were.
 
     The first message's last beat is taken to be its arrival. From then on beats are chained by
@@ -81,7 +81,7 @@ class Beats:
 
         Args:
             arrived: When the message came, in ns since the Unix epoch.
-            intervals_ms: As in `Measurement`.
+            intervals_ms: As in `HeartRateMeasurement`.
         """
         steps = [round(interval * NS / 1000) for interval in intervals_ms]
         if not steps:

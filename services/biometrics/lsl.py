@@ -20,8 +20,8 @@ from affectline.services.biometrics.driver import (
 )
 from affectline.services.biometrics.file_playback import (
     LATEST_PLAYED,
+    RecordedSignal,
     Times,
-    Track,
     Values,
     ascending,
 )
@@ -68,7 +68,7 @@ def load_lsl() -> Any:
     return lsl
 
 
-class Inlet(Driver):
+class LslDriver(Driver):
     """Reads one stream.
 
     Times: the sender's times, plus the stream's time correction (LSL asks the sender's clock every
@@ -166,7 +166,9 @@ class Inlet(Driver):
             for channel, column in self._columns.items():
                 factor, summand = column.scale
                 scaled = values[start:stop, channel] * factor + summand
-                track = Track(column.signal, column.wire_unit, some, scaled, self._rate or None)
+                track = RecordedSignal(
+                    column.signal, column.wire_unit, some, scaled, self._rate or None
+                )
                 found.append(track.piece(0, stop - start, 0))
         return found
 

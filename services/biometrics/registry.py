@@ -12,26 +12,26 @@ def make_driver(settings: BiometricsSettings, clock: Clock) -> Driver:
     """
     match settings.driver:
         case "ble":
-            from affectline.services.biometrics.ble import Strap
+            from affectline.services.biometrics.ble import BleHeartRate
 
-            return Strap(settings, clock)
+            return BleHeartRate(settings, clock)
         case "lsl":
-            from affectline.services.biometrics.lsl import Inlet
+            from affectline.services.biometrics.lsl import LslDriver
 
-            return Inlet(settings, clock)
+            return LslDriver(settings, clock)
         case "brainflow":
-            from affectline.services.biometrics.brainflow_board import Board
+            from affectline.services.biometrics.brainflow_board import BrainFlowDriver
 
-            return Board(settings, clock)
+            return BrainFlowDriver(settings, clock)
         case "e4":
-            from affectline.services.biometrics.e4 import E4
+            from affectline.services.biometrics.e4 import E4Driver
 
-            return E4(settings, clock)
+            return E4Driver(settings, clock)
         case "csv":
-            from affectline.services.biometrics.csv_file import CsvFile
+            from affectline.services.biometrics.csv_file import CsvDriver
 
-            return CsvFile(settings, clock)
+            return CsvDriver(settings, clock)
         case "synthetic":
-            from affectline.services.biometrics.synthetic import SyntheticPerson
+            from affectline.services.biometrics.synthetic import SyntheticDriver
 
-            return SyntheticPerson(settings, clock)
+            return SyntheticDriver(settings, clock)

@@ -15,9 +15,9 @@ from affectline.common.settings.pipeline import Delivery, HubSettings
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.biometrics.driver import BUTTON, Clock, Driver, Reading
-from affectline.services.biometrics.driver_thread import Feed
+from affectline.services.biometrics.driver_thread import DriverThread
 from affectline.services.biometrics.registry import make_driver
-from affectline.services.biometrics.validation import Ascending, clean, time_of
+from affectline.services.biometrics.validation import MonotonicTimestamps, clean, time_of
 
 MAX_WAITING: Final = 4096
 """Live delivery: messages kept while the hub is away, some minutes of a strap's; then the oldest
@@ -48,23 +48,23 @@ class Biometrics(Stage):
     ) -> None:
         self._settings, self._expected, self._make = settings, set(expected), make
         self._stopping = threading.Event()
-        self._feed: Feed | None = None
+        self._feed: DriverThread | None = None
         self._waiting: deque[Packet] = deque()
-        self._order: dict[str, Ascending] = {}
+        self._order: dict[str, MonotonicTimestamps] = {}
         self._next_seq: Counter[str] = Counter()
         self._refused = False
 
     def setup(self) -> None:
-        self._epoch = self.around.now() // 1_000_000
-        self._lossless = self.around.delivery == "lossless"
+        self._epoch = self.context.now() // 1_000_000
+        self._lossless = self.context.delivery == "lossless"
         clock = Clock(self._now, monotonic, self._stopping.wait)
         self._driver = self._make(self._settings, clock)
-        self._feed = Feed(self._driver, self._stopping, self.around.wake)
+        self._feed = DriverThread(self._driver, self._stopping, self.context.wake)
         self._heard = monotonic()
 
     def _now(self) -> int:
         """The hub's time, which is known only after `setup`."""
-        return self.around.now()
+        return self.context.now()
 
     def tick(self) -> Iterator[Packet]:
         feed = self._feed
@@ -106,15 +106,15 @@ class Biometrics(Stage):
     def done(self) -> bool:
         return bool(self._feed and self._feed.exhausted and not self._waiting)
 
-    def _may_start(self, feed: Feed) -> bool:
+    def _may_start(self, feed: DriverThread) -> bool:
         """Start reading once those who must not miss anything are there."""
         if feed.ident is not None:
             return True
-        missing = self._expected - self.around.ready if self._lossless else set()
+        missing = self._expected - self.context.ready if self._lossless else set()
         if missing:
-            self.around.detail = f"waits for {', '.join(sorted(missing))}"
+            self.context.detail = f"waits for {', '.join(sorted(missing))}"
             return False
-        self.around.detail = ""
+        self.context.detail = ""
         feed.start()
         return True
 
@@ -133,7 +133,7 @@ class Biometrics(Stage):
                 self._waiting += [Packet(self._press(raw, i)) for i in range(len(raw.values))]
                 continue
             for reading in clean(raw, self._driver.counters):
-                order = self._order.setdefault(reading.signal, Ascending())
+                order = self._order.setdefault(reading.signal, MonotonicTimestamps())
                 placed = order.take(reading, self._driver.counters)
                 if placed:
                     self._waiting.append(Packet(self._samples(placed)))
@@ -152,7 +152,7 @@ class Biometrics(Stage):
     def _samples(self, reading: Reading) -> Samples:
         seq = self._next_seq[reading.signal]
         self._next_seq[reading.signal] += 1
-        self.around.counters["samples"] += len(reading.values)
+        self.context.counters["samples"] += len(reading.values)
         return Samples(
             subject=self._settings.subject,
             signal=reading.signal,
@@ -172,24 +172,24 @@ class Biometrics(Stage):
     def _forget_oldest(self) -> None:
         while len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
-            self.around.counters["skipped"] += 1
+            self.context.counters["skipped"] += 1
 
-    def _tell(self, feed: Feed) -> None:
+    def _tell(self, feed: DriverThread) -> None:
         """Say in health how the device is."""
         # A copy in one step: the driver's thread goes on counting
-        self.around.counters.update(
-            {k: v - self.around.counters[k] for k, v in list(self._driver.counters.items())}
+        self.context.counters.update(
+            {k: v - self.context.counters[k] for k, v in list(self._driver.counters.items())}
         )
         trouble, silent_s = feed.trouble, monotonic() - self._heard
         if not trouble and not feed.ended and silent_s > SILENCE_S:
             where = self._driver.device or self._settings.driver
             trouble = f"nothing from {where} for {silent_s:.0f} s"
         state: Literal["ready", "degraded"] = "degraded" if trouble else "ready"
-        if state != self.around.state:
+        if state != self.context.state:
             # Whoever has just put on a strap looks here first
             said = trouble or f"hears {self._driver.device or self._settings.driver} again"
-            sys.stderr.write(f"affectline: {self.around.service}: {said}\n")
-        self.around.state, self.around.detail = state, trouble
+            sys.stderr.write(f"affectline: {self.context.service}: {said}\n")
+        self.context.state, self.context.detail = state, trouble
 
 
 def run(

@@ -45,7 +45,7 @@ class _Response:
     height_us: float
 
 
-class Person:
+class SimulatedSubject:
     """The signals of a made-up person, block after block; a seed makes the same ones again."""
 
     def __init__(self, seed: int, stress: tuple[float, float] | None) -> None:
@@ -114,7 +114,7 @@ def _bateman(seconds: float) -> float:
     return (math.exp(-seconds / DECAY_S) - math.exp(-seconds / RISE_S)) / height
 
 
-class SyntheticPerson(Driver):
+class SyntheticDriver(Driver):
     """Says what a made-up person's sensors would: heart rate, RR intervals, skin conductance."""
 
     synthetic = True
@@ -126,7 +126,7 @@ class SyntheticPerson(Driver):
         self._settings, self._clock = settings, clock
 
     def open(self) -> None:
-        self._person = Person(self._settings.seed, self._settings.stress)
+        self._person = SimulatedSubject(self._settings.seed, self._settings.stress)
         self._start, self._began = self._clock.now(), self._clock.monotonic()
         self._block = 0
 

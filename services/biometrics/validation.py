@@ -66,7 +66,7 @@ def judge(reading: Reading) -> Reading:
     return dataclasses.replace(reading, quality=share, reason=reading.reason or reason)
 
 
-class Ascending:
+class MonotonicTimestamps:
     """Sees to it that the times of one signal never fall; nothing is dropped for it.
 
     Clocks jump backwards: a computer's when it is corrected, a device's when it is reset. A batch

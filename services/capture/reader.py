@@ -8,8 +8,8 @@ import cv2
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.in_flight import SIZE, Window
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.in_flight import SIZE, InFlightWindow
+from affectline.common.runtime.service import StageContext
 from affectline.common.settings.pipeline import (
     CaptureSettings,
     Pace,
@@ -17,7 +17,7 @@ from affectline.common.settings.pipeline import (
     is_live,
     redact,
 )
-from affectline.services.capture.sources import Ending, Picture, Source, open_source
+from affectline.services.capture.sources import Source, SourceEnd, SourceFrame, open_source
 
 BACKLOG: Final = 2
 """Pictures that wait for the process' own loop."""
@@ -30,7 +30,7 @@ CONSUMERS: Final = ("classifier", "sink")
 """Who must be there besides a stream's detector, where the settings name nobody else."""
 
 
-class Encoded(NamedTuple):
+class EncodedFrame(NamedTuple):
     """A picture ready to be published."""
 
     data: bytes
@@ -41,7 +41,7 @@ class Encoded(NamedTuple):
     seq: int
 
 
-class Tempo:
+class FramePacer:
     """Which pictures of a file are wanted, and when.
 
     Args:
@@ -75,7 +75,7 @@ class Tempo:
         return (media_time - self._begun[1]) / 1e9 - (monotonic() - self._begun[0])
 
 
-class Reader(threading.Thread):
+class SourceReader(threading.Thread):
     """Reads, scales and encodes pictures, and hands them over in a short queue.
 
     Args:
@@ -83,7 +83,7 @@ class Reader(threading.Thread):
         settings: How to take pictures.
         pace: Whether files are read at their own rate.
         window: In lossless delivery no more pictures are read than it has room for.
-        around: The process around; `Surroundings.wake` is called for every picture.
+        context: The process around; `StageContext.wake` is called for every picture.
         skip: Frames of a file to pass over, when another process had got so far.
         consumers: Who must be there besides the stream's detector.
     """
@@ -93,21 +93,21 @@ class Reader(threading.Thread):
         source: SourceSettings,
         settings: CaptureSettings,
         pace: Pace,
-        window: Window,
-        around: Surroundings,
+        window: InFlightWindow,
+        context: StageContext,
         skip: int,
         consumers: tuple[str, ...] = CONSUMERS,
     ) -> None:
         super().__init__(name="reader", daemon=True)
         self._source, self._settings, self._pace = source, settings, pace
-        self._window, self._around = window, around
+        self._window, self._context = window, context
         self._skip = self.next_seq = skip
         self._consumers = consumers
-        self._lossless = around.delivery == "lossless"
+        self._lossless = context.delivery == "lossless"
         self.stopping = threading.Event()
-        self.queue: deque[Encoded] = deque()
+        self.queue: deque[EncodedFrame] = deque()
         self.opened: Source | None = None
-        self.ending: Ending | None = None
+        self.ending: SourceEnd | None = None
         """Set after the last picture of a source that ends."""
         self.failure: Exception | None = None
         """Why the thread ended, where that was not to be expected."""
@@ -137,7 +137,7 @@ class Reader(threading.Thread):
         finally:
             if self.opened:
                 self.opened.close()
-            self._around.wake()
+            self._context.wake()
 
     def stop(self) -> None:
         """Stop reading; the thread ends soon, unless a driver holds it."""
@@ -145,7 +145,7 @@ class Reader(threading.Thread):
         with self._window.changed:
             self._window.changed.notify_all()
 
-    def take(self) -> Encoded | None:
+    def take(self) -> EncodedFrame | None:
         """The next picture to publish, if there is one."""
         with self._window.changed:
             taken = self.queue.popleft() if self.queue else None
@@ -160,13 +160,13 @@ class Reader(threading.Thread):
                 return
             self.opened = self._reopen(ending)
 
-    def _read_to_end(self) -> Ending:
+    def _read_to_end(self) -> SourceEnd:
         source = self.opened
         if source is None:
-            return Ending("lost", f"{redact(self._source.source)} does not open")
-        tempo = Tempo(self._settings.rate, self._pace)
+            return SourceEnd("lost", f"{redact(self._source.source)} does not open")
+        tempo = FramePacer(self._settings.rate, self._pace)
         while not self.stopping.is_set() and (picture := source.read()) is not None:
-            captured_at = self._around.now()
+            captured_at = self._context.now()
             if picture.media_time is not None:
                 captured_at = 0
                 if not tempo.wanted(picture.media_time):
@@ -187,9 +187,9 @@ class Reader(threading.Thread):
             while not self.stopping.is_set():
                 missing = self.missing_consumers()
                 if not missing or (not self._lossless and monotonic() > deadline):
-                    self._around.detail = ""
+                    self._context.detail = ""
                     return True
-                self._around.detail = f"waiting for {', '.join(missing)}"
+                self._context.detail = f"waiting for {', '.join(missing)}"
                 if not (self.opened and self.opened.live and self._pass_over(self.opened)):
                     self._window.changed.wait(timeout=1)
         return False
@@ -208,23 +208,23 @@ class Reader(threading.Thread):
 
     def missing_consumers(self) -> list[str]:
         """Those that the stream needs and that have not announced themselves."""
-        there = self._around.ready | {name.split("/")[0] for name in self._around.ready}
+        there = self._context.ready | {name.split("/")[0] for name in self._context.ready}
         wanted = (f"detector/{self._source.name}", *self._consumers)
         return [name for name in wanted if name not in there]
 
-    def _hand_over(self, picture: Picture, captured_at: int) -> None:
+    def _hand_over(self, picture: SourceFrame, captured_at: int) -> None:
         """Encode a picture; ``captured_at`` is 0 for files, whose pictures count from now."""
         if self._lossless and not self._wait_for_room():
             return
-        captured_at = captured_at or self._around.now()
+        captured_at = captured_at or self._context.now()
         encoded = self._encode(picture, captured_at)
         self.next_seq += 1
         with self._window.changed:
             if len(self.queue) >= BACKLOG and not self._lossless:
                 self.queue.popleft()
-                self._around.counters["skipped"] += 1
+                self._context.counters["skipped"] += 1
             self.queue.append(encoded)
-        self._around.wake()
+        self._context.wake()
 
     def _wait_for_room(self) -> bool:
         """Lossless: wait until a frame more may be under way; False when stopped meanwhile."""
@@ -236,7 +236,7 @@ class Reader(threading.Thread):
                 self._window.changed.wait(timeout=1)
         return False
 
-    def _encode(self, picture: Picture, captured_at: int) -> Encoded:
+    def _encode(self, picture: SourceFrame, captured_at: int) -> EncodedFrame:
         image = picture.image
         height, width = image.shape[:2]
         wanted = self._settings.width
@@ -250,24 +250,24 @@ class Reader(threading.Thread):
         else:
             quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
             data = cv2.imencode(".jpg", image, quality)[1].tobytes()
-        return Encoded(data, width, height, captured_at, picture.media_time, self.next_seq)
+        return EncodedFrame(data, width, height, captured_at, picture.media_time, self.next_seq)
 
-    def _reopen(self, ending: Ending) -> Source | None:
+    def _reopen(self, ending: SourceEnd) -> Source | None:
         """Open the source again, for as long as it takes; None when stopped meanwhile."""
         attempt, pause = 0, 0.0
         while True:
             if ending.reason == "lost":
                 pause = BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]
-                self._around.state = "degraded"
-                self._around.detail = f"{ending.detail}; trying again in {pause:g} s"
+                self._context.state = "degraded"
+                self._context.detail = f"{ending.detail}; trying again in {pause:g} s"
             if self.stopping.wait(pause):
                 return None
             attempt += 1
             try:
                 source = open_source(self._source.source, self._settings)
             except AffectlineError:
-                ending = Ending("lost", f"{redact(self._source.source)} does not answer")
+                ending = SourceEnd("lost", f"{redact(self._source.source)} does not answer")
                 continue
-            self._around.state, self._around.detail = "ready", ""
-            self._around.counters["reopened"] += ending.reason == "lost"
+            self._context.state, self._context.detail = "ready", ""
+            self._context.counters["reopened"] += ending.reason == "lost"
             return source

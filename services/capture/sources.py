@@ -24,14 +24,14 @@ files are off by a few per cent (the container counts audio time or dropped fram
 NETWORK_TIMEOUT_MS: Final = 5000
 
 
-class Picture(NamedTuple):
+class SourceFrame(NamedTuple):
     """One picture: ``(H, W, 3) uint8`` BGR, and its time in the file in ns (None if live)."""
 
     image: NDArray[np.uint8]
     media_time: int | None
 
 
-class Ending(NamedTuple):
+class SourceEnd(NamedTuple):
     """How a source ended."""
 
     reason: Literal["end", "truncated", "lost"]
@@ -45,10 +45,10 @@ class Source(Protocol):
     rate: float | None
     frames: int | None
 
-    def read(self) -> Picture | None:
+    def read(self) -> SourceFrame | None:
         """Next picture; None at the end."""
 
-    def ending(self) -> Ending:
+    def ending(self) -> SourceEnd:
         """After the last picture: how it ended."""
 
     def close(self) -> None:
@@ -64,12 +64,12 @@ def open_source(source: str, settings: CaptureSettings) -> Source:
     if source == SAMPLE:
         source = str(find_sample())
     if is_live(source):
-        return Video(source, settings)
+        return VideoSource(source, settings)
     path = Path(source)
     try:
         path.stat()
         if path.is_dir():
-            return Folder(path, settings.rate or FOLDER_RATE)
+            return FolderSource(path, settings.rate or FOLDER_RATE)
         path.open("rb").close()
     except OSError as error:
         what = error.strerror or str(error)
@@ -78,10 +78,10 @@ def open_source(source: str, settings: CaptureSettings) -> Source:
             "give a camera index, a video file, a folder of pictures, an RTSP or HTTP address, "
             f"or {SAMPLE!r}",
         ) from error
-    return Video(source, settings)
+    return VideoSource(source, settings)
 
 
-class Video:
+class VideoSource:
     """A camera, a network stream or a video file, through OpenCV's FFmpeg and camera back ends."""
 
     def __init__(self, source: str, settings: CaptureSettings) -> None:
@@ -99,7 +99,7 @@ class Video:
         self.live = is_live(source) and self.frames is None
         self._read = 0
         self._last_time = -1
-        self._first: Picture | None = None
+        self._first: SourceFrame | None = None
         self._first = self.read()
         if self._first is None:
             self._reader.release()
@@ -107,7 +107,7 @@ class Video:
         if self.live:
             self._first = None  # it proved that there are pictures; by the next one it is old
 
-    def read(self) -> Picture | None:
+    def read(self) -> SourceFrame | None:
         """Next picture, upright according to the file's rotation metadata; None at the end."""
         if self._first is not None:
             picture, self._first = self._first, None
@@ -116,7 +116,7 @@ class Video:
         if not ok or image is None:
             return None
         self._read += 1
-        return Picture(np.asarray(image, dtype=np.uint8), None if self.live else self._time())
+        return SourceFrame(np.asarray(image, dtype=np.uint8), None if self.live else self._time())
 
     def _time(self) -> int:
         """Time of the picture just read, strictly increasing even where the file's is not."""
@@ -128,17 +128,17 @@ class Video:
         self._last_time = time
         return time
 
-    def ending(self) -> Ending:
+    def ending(self) -> SourceEnd:
         if self.live:
-            return Ending("lost", f"{redact(self._source)} gives no more pictures")
+            return SourceEnd("lost", f"{redact(self._source)} gives no more pictures")
         lost = 0 if is_live(self._source) else _missing(Path(self._source))
         if lost or (self.frames and self._read < CLAIM_TOLERANCE * self.frames):
             of = f" of about {self.frames}" if self.frames else ""
             missing = f", {lost} bytes are missing at its end" if lost else ""
-            return Ending(
+            return SourceEnd(
                 "truncated", f"{self._source} is truncated: read {self._read}{of} frames{missing}"
             )
-        return Ending("end")
+        return SourceEnd("end")
 
     def close(self) -> None:
         self._reader.release()
@@ -203,7 +203,7 @@ def _no_frames(source: str) -> AffectlineError:
     )
 
 
-class Folder:
+class FolderSource:
     """A folder of pictures, in the order of their names with numbers counted as numbers."""
 
     live = False
@@ -225,28 +225,28 @@ class Folder:
         self._unreadable: list[str] = []
         self._pictures = self._iterate()
 
-    def _iterate(self) -> Iterator[Picture]:
+    def _iterate(self) -> Iterator[SourceFrame]:
         for i, path in enumerate(self._paths):
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
                 self._unreadable.append(path.name)
                 continue
-            yield Picture(
+            yield SourceFrame(
                 np.asarray(image, dtype=np.uint8), round(i * 1e9 / (self.rate or FOLDER_RATE))
             )
 
-    def read(self) -> Picture | None:
+    def read(self) -> SourceFrame | None:
         """Next picture that can be read; None at the end."""
         return next(self._pictures, None)
 
-    def ending(self) -> Ending:
+    def ending(self) -> SourceEnd:
         if self._unreadable:
-            return Ending(
+            return SourceEnd(
                 "truncated",
                 f"{self._folder}: {len(self._unreadable)} of {len(self._paths)} pictures "
                 f"could not be read, first {self._unreadable[0]}",
             )
-        return Ending("end")
+        return SourceEnd("end")
 
     def close(self) -> None:
         self._pictures.close()  # type: ignore[attr-defined]

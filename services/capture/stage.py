@@ -1,15 +1,15 @@
 """The capture process' stage: publishes what the reader reads, and sees every frame answered.
 
 Lossless delivery: the source pauses unless all consumers that the stream needs are there, and
-while a `Window` of frames is unanswered. Unanswered frames are kept, and sent again when a consumer
-comes back. Live delivery: the newest picture wins, and what cannot be sent is counted.
+while an `InFlightWindow` of frames is unanswered. Unanswered frames are kept, and sent again when
+a consumer comes back. Live delivery: the newest picture wins, and what cannot be sent is counted.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 from affectline.common.clock import monotonic, monotonic_ns
-from affectline.common.runtime.in_flight import Window
+from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.service import Stage, run_service
 from affectline.common.settings.pipeline import (
     CaptureSettings,
@@ -28,7 +28,7 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
-from affectline.services.capture.reader import CONSUMERS, Encoded, Reader
+from affectline.services.capture.reader import CONSUMERS, EncodedFrame, SourceReader
 
 END_REPEAT_S: Final = 0.5
 
@@ -67,19 +67,19 @@ class Capture(Stage):
         self._patient = patient
         self._epoch = epoch or 0
         self._first_seq = self._next_seq = first_seq
-        self._reader: Reader | None = None
+        self._reader: SourceReader | None = None
         self._end: StreamEnd | None = None
         self._end_said = 0.0
         self._started = self._finished = False
 
     def setup(self) -> None:
-        self._lossless = self.around.delivery == "lossless"
+        self._lossless = self.context.delivery == "lossless"
         answers = (f"emotion/{self._source.name}",) if self._lossless else ()
         self.subscriptions = (f"stream/{self._source.name}", *answers)
-        self._epoch = self._epoch or self.around.now() // 1_000_000
-        self._window = Window()
-        self._reader = Reader(
-            self._source, self._settings, self._pace, self._window, self.around, self._first_seq,
+        self._epoch = self._epoch or self.context.now() // 1_000_000
+        self._window = InFlightWindow()
+        self._reader = SourceReader(
+            self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
             self._consumers,
         )  # fmt: skip
         self._reader.open(patient=self._patient)
@@ -92,7 +92,7 @@ class Capture(Stage):
         if not self._lossless:
             return ()
         again = self._window.for_newcomers(
-            services, self._source.name, self.around.service, monotonic_ns()
+            services, self._source.name, self.context.service, monotonic_ns()
         )
         return self._resend(again)
 
@@ -128,7 +128,7 @@ class Capture(Stage):
                 yield Packet(self._end)
 
     def refused(self, packet: Packet) -> Iterable[Packet]:
-        self.around.counters["skipped"] += isinstance(packet.message, Frame)
+        self.context.counters["skipped"] += isinstance(packet.message, Frame)
         return ()
 
     def stop(self) -> Iterable[Packet]:
@@ -148,10 +148,10 @@ class Capture(Stage):
 
     def _resend(self, packets: list[Packet]) -> list[Packet]:
         if packets:
-            self.around.counters["resent"] += len(packets)
+            self.context.counters["resent"] += len(packets)
         return packets
 
-    def _publish(self, picture: Encoded) -> Packet:
+    def _publish(self, picture: EncodedFrame) -> Packet:
         frame = Frame(
             stream=self._source.name,
             epoch=self._epoch,
@@ -163,8 +163,8 @@ class Capture(Stage):
             encoding=self._settings.encoding,
         )
         self._next_seq = picture.seq + 1
-        self.around.counters["frames"] += 1
-        self.around.observe(picture.captured_at)
+        self.context.counters["frames"] += 1
+        self.context.observe(picture.captured_at)
         packet = Packet(frame, (picture.data,))
         if self._lossless:
             self._window.add(frame.seq, packet, monotonic_ns())
@@ -176,7 +176,7 @@ class Capture(Stage):
             StreamStart(
                 stream=self._source.name,
                 epoch=self._epoch,
-                started_at=self.around.now(),
+                started_at=self.context.now(),
                 source=redact(self._source.source),
                 live=is_live(self._source.source),
                 first_seq=self._first_seq,
@@ -191,7 +191,7 @@ class Capture(Stage):
         return StreamEnd(
             stream=self._source.name,
             epoch=self._epoch,
-            ended_at=self.around.now(),
+            ended_at=self.context.now(),
             last_seq=self._next_seq - 1,
             reason="stopped" if reason == "lost" else reason,
             detail=detail,

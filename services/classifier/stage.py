@@ -26,7 +26,7 @@ LARGEST_BATCH: Final = 32
 """More faces than this in one frame are judged in several runs, to bound the memory."""
 
 
-class Model(Protocol):
+class EmotionModel(Protocol):
     """Something that judges faces."""
 
     def predict(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -126,7 +126,7 @@ def preprocess(faces: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float
     return prepare(pictures, manifest.preprocessing)
 
 
-def open_model(model: Artifact, backend: Backend) -> Model:
+def open_model(model: Artifact, backend: Backend) -> EmotionModel:
     """Load an artifact's model after its checksum was found right.
 
     Raises:
@@ -161,12 +161,12 @@ class Classifier(Stage):
         faces = packet.message
         if not isinstance(faces, Faces):
             return
-        age_ms = (self.around.now() - faces.captured_at) / 1e6
-        if self.around.delivery == "live" and age_ms > self._settings.max_age_ms:
+        age_ms = (self.context.now() - faces.captured_at) / 1e6
+        if self.context.delivery == "live" and age_ms > self._settings.max_age_ms:
             yield self._decline(faces, "stale")
             return
         distributions = self._judge(packet) if faces.faces else ()
-        self.around.counters["faces"] += len(distributions)
+        self.context.counters["faces"] += len(distributions)
         yield self._answer(faces, distributions)
 
     def superseded(self, packet: Packet) -> Iterable[Packet]:
@@ -174,7 +174,7 @@ class Classifier(Stage):
             yield self._decline(packet.message, "behind")
 
     def _decline(self, faces: Faces, why: Missing) -> Packet:
-        self.around.counters["skipped"] += 1
+        self.context.counters["skipped"] += 1
         return self._answer(faces, (), why)
 
     def _answer(
@@ -185,7 +185,7 @@ class Classifier(Stage):
                 stream=faces.stream,
                 epoch=faces.epoch,
                 seq=faces.seq,
-                classified_at=self.around.now(),
+                classified_at=self.context.now(),
                 model=self._model_id,
                 missing=why,
                 distributions=distributions,

@@ -7,7 +7,7 @@ import typer
 
 from affectline.common.settings.pipeline import HubSettings, PipelineSettings
 from affectline.services.cli.options import ConfigFile, change, read_settings
-from affectline.services.supervisor.process import Task
+from affectline.services.supervisor.process import ProcessSpec
 
 LARGE: Final = {"jpeg_quality": 95, "camera_width": 1280}
 """Settings of the capture, unless a file has them. Faces are kept: they are worth more pixels and
@@ -34,7 +34,7 @@ def collect(
     Example: affectline collect --source 0 --out faces
     """
     from affectline.services.supervisor.plan import name_sources
-    from affectline.services.supervisor.supervisor import Launcher
+    from affectline.services.supervisor.supervisor import Supervisor
 
     settings = read_settings(config_file)
     named = name_sources([source])[0].model_copy(update={"loop": True})
@@ -56,20 +56,20 @@ def collect(
             token_file=settings.dashboard.token_file or out / ".booth-token",
         ),
     )
-    launcher = Launcher(settings, quiet=False, tasks=plan(settings, out))
+    launcher = Supervisor(settings, quiet=False, tasks=plan(settings, out))
     launcher.run()
     raise typer.Exit
 
 
-def plan(settings: PipelineSettings, out: Path) -> list[Task]:
+def plan(settings: PipelineSettings, out: Path) -> list[ProcessSpec]:
     """The processes of a booth: those that find faces, and the page."""
     from affectline.services.supervisor import plan as planning
 
     page = {"page": settings.dashboard.model_dump(mode="json"), "folder": str(out.absolute())}
     return [
-        Task("hub", "hub"),
+        ProcessSpec("hub", "hub"),
         *planning.analysers(settings),
-        Task("booth", "booth", page),
+        ProcessSpec("booth", "booth", page),
         *planning.captures(settings, ()),
     ]
 

@@ -16,7 +16,7 @@ from affectline.common.settings.pipeline import HubSettings
 from affectline.services.capture.sample_clip import find_sample
 
 
-class Finding(NamedTuple):
+class CheckResult(NamedTuple):
     """What a check found."""
 
     check: str
@@ -25,7 +25,7 @@ class Finding(NamedTuple):
     mend: str = ""
 
 
-def examine(hub: HubSettings, model: Path) -> Iterator[Finding]:
+def examine(hub: HubSettings, model: Path) -> Iterator[CheckResult]:
     """Run all checks, cheapest first."""
     yield _python()
     yield from _packages()
@@ -37,15 +37,15 @@ def examine(hub: HubSettings, model: Path) -> Iterator[Finding]:
     yield _camera()
 
 
-def _python() -> Finding:
-    return Finding("python", "ok", platform.python_version())  # older ones cannot read this
+def _python() -> CheckResult:
+    return CheckResult("python", "ok", platform.python_version())  # older ones cannot read this
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[CheckResult]:
     try:
         needed = [r for r in requires("affectline") or () if "extra ==" not in r]
     except PackageNotFoundError:
-        yield Finding("packages", "failure", "affectline is not installed", "pip install -e .")
+        yield CheckResult("packages", "failure", "affectline is not installed", "pip install -e .")
         return
     fine = []
     for requirement in needed:
@@ -53,7 +53,7 @@ def _packages() -> Iterator[Finding]:
         try:
             found = version(name)
         except PackageNotFoundError:
-            yield Finding(
+            yield CheckResult(
                 "packages", "failure", f"{name} is missing", f"pip install '{requirement}'"
             )
             continue
@@ -61,8 +61,8 @@ def _packages() -> Iterator[Finding]:
             fine.append(f"{name} {found}")
         else:
             detail = f"{name} {found} is not {bounds}"
-            yield Finding("packages", "failure", detail, f"pip install '{requirement}'")
-    yield Finding("packages", "ok", ", ".join(fine))
+            yield CheckResult("packages", "failure", detail, f"pip install '{requirement}'")
+    yield CheckResult("packages", "ok", ", ".join(fine))
 
 
 def _satisfies(found: str, bounds: str) -> bool:
@@ -80,61 +80,63 @@ def _numbers(release: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r"\d+", release))
 
 
-def _opencv() -> Finding:
+def _opencv() -> CheckResult:
     try:
         import cv2
     except ImportError as error:
-        return Finding("opencv", "failure", str(error), explain_import(error).split(": ", 2)[-1])
-    return Finding("opencv", "ok", f"{cv2.__version__} can be loaded")
+        return CheckResult(
+            "opencv", "failure", str(error), explain_import(error).split(": ", 2)[-1]
+        )
+    return CheckResult("opencv", "ok", f"{cv2.__version__} can be loaded")
 
 
-def _model(folder: Path) -> Finding:
+def _model(folder: Path) -> CheckResult:
     try:
         loaded = artifact.load(folder)
         for kind in loaded.manifest.files:
             loaded.verified(kind)
     except AffectlineError as error:
-        return Finding("model", "failure", error.problem, error.remedy)
-    return Finding("model", "ok", f"{loaded.model_id}, checksum right")
+        return CheckResult("model", "failure", error.problem, error.remedy)
+    return CheckResult("model", "ok", f"{loaded.model_id}, checksum right")
 
 
-def _ports(hub: HubSettings) -> Finding:
+def _ports(hub: HubSettings) -> CheckResult:
     taken = taken_ports(hub)
     if taken:
         mend = "stop what uses them (another affectline?), or name others with --port"
-        return Finding("ports", "failure", "; ".join(taken), mend)
-    return Finding("ports", "ok", f"{min(hub.ports)} to {max(hub.ports)} are free")
+        return CheckResult("ports", "failure", "; ".join(taken), mend)
+    return CheckResult("ports", "ok", f"{min(hub.ports)} to {max(hub.ports)} are free")
 
 
-def _sample() -> Finding:
+def _sample() -> CheckResult:
     try:
-        return Finding("sample clip", "ok", str(find_sample()))
+        return CheckResult("sample clip", "ok", str(find_sample()))
     except AffectlineError as error:
-        return Finding("sample clip", "warning", "not installed", error.remedy)
+        return CheckResult("sample clip", "warning", "not installed", error.remedy)
 
 
-def _display() -> Finding:
+def _display() -> CheckResult:
     try:
         from affectline.services.sink.display import display_problem
     except ImportError:
-        return Finding("display", "warning", "cannot be looked at without OpenCV")
+        return CheckResult("display", "warning", "cannot be looked at without OpenCV")
     problem = display_problem()
     if problem:
         mend = "fine for --display none and mp4; for a window log in to a desktop or use ssh -X"
-        return Finding("display", "warning", problem, mend)
-    return Finding("display", "ok", os.environ.get("DISPLAY", platform.system()))
+        return CheckResult("display", "warning", problem, mend)
+    return CheckResult("display", "ok", os.environ.get("DISPLAY", platform.system()))
 
 
-def _camera() -> Finding:
+def _camera() -> CheckResult:
     if sys.platform != "linux":
         detail = "cameras can only be seen by opening them here"
-        return Finding("camera", "warning", detail, "try: affectline up --source 0")
+        return CheckResult("camera", "warning", detail, "try: affectline up --source 0")
     cameras = sorted(Path("/dev").glob("video[0-9]*"))
     if not cameras:
         mend = "plug one in (in a container or virtual machine, pass it through), or use a file"
-        return Finding("camera", "warning", "no /dev/video* device", mend)
+        return CheckResult("camera", "warning", "no /dev/video* device", mend)
     closed = [str(c) for c in cameras if not os.access(c, os.R_OK | os.W_OK)]
     if closed:
         mend = "add yourself to the group: sudo usermod -aG video $USER, then log in again"
-        return Finding("camera", "warning", f"no permission for {', '.join(closed)}", mend)
-    return Finding("camera", "ok", ", ".join(map(str, cameras)))
+        return CheckResult("camera", "warning", f"no permission for {', '.join(closed)}", mend)
+    return CheckResult("camera", "ok", ", ".join(map(str, cameras)))

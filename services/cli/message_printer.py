@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
-from affectline.common.runtime.sockets import Listener
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
@@ -28,7 +28,7 @@ HINT_S: Final = 3.0
 
 def run(prefix: str, address: str, form: str, count: int | None) -> None:
     """Print messages until ``count`` of them have come, or for ever."""
-    listener = Listener(HubSettings(), (prefix,), address)
+    listener = OutletSubscriber(HubSettings(), (prefix,), address)
     left = -1 if count is None else count
     try:
         if not listener.wait(timeout_s=HINT_S):

@@ -21,22 +21,26 @@ from rich.progress import (
 from rich.table import Table
 
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.keyboard import Keys
+from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
 from affectline.services.sink.stream_stats import StreamSummary
-from affectline.services.supervisor.process import Task
-from affectline.services.supervisor.supervisor import Launcher, read_session
+from affectline.services.supervisor.process import ProcessSpec
+from affectline.services.supervisor.supervisor import Supervisor, read_session
 
 if TYPE_CHECKING:
-    from affectline.services.cli.doctor_checks import Finding
+    from affectline.services.cli.doctor_checks import CheckResult
 
 EXIT_INTERRUPTED = 130
 K = TypeVar("K")
 
 
 def run(
-    settings: PipelineSettings, *, as_json: bool, tasks: list[Task] | None = None, note: str = ""
+    settings: PipelineSettings,
+    *,
+    as_json: bool,
+    tasks: list[ProcessSpec] | None = None,
+    note: str = "",
 ) -> int:
     """Run a pipeline and say what came of it; return the exit code.
 
@@ -54,13 +58,13 @@ def run(
     folder = settings.sink.out or Path()
     console = Console(stderr=True)
     with ExitStack() as stack:
-        watcher = Watcher(begun)
+        watcher = RunProgress(begun)
         if console.is_terminal:
             watcher.progress = stack.enter_context(_new_progress(console))
-        keys = stack.enter_context(Keys()) if note and Keys.possible() else None
+        keys = stack.enter_context(Keyboard()) if note and Keyboard.possible() else None
         if keys:
             console.print(note, highlight=False)
-        launcher = Launcher(settings, quiet=as_json, watch=watcher.note, tasks=tasks, keys=keys)
+        launcher = Supervisor(settings, quiet=as_json, watch=watcher.note, tasks=tasks, keys=keys)
         try:
             launcher.run()
         except AffectlineError:
@@ -85,7 +89,7 @@ def run(
     return 1 if cut else 0
 
 
-class Watcher:
+class RunProgress:
     """Follows a run from outside."""
 
     def __init__(self, begun: float) -> None:
@@ -222,7 +226,7 @@ def _ms(value: float | None) -> str:
     return "" if value is None else f"{value:.1f} ms"
 
 
-def print_findings(findings: "Iterable[Finding]") -> None:
+def print_findings(findings: "Iterable[CheckResult]") -> None:
     """Print what the doctor found."""
     marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
     table = Table("check", "state", "finding", "how to mend it")

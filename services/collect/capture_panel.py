@@ -9,10 +9,10 @@ from nicegui.element import Element
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.services.collect.collector import Booth, read_moment
+from affectline.services.collect.collector import Collector, read_moment
 from affectline.services.collect.prompts import EXAMPLES, ORDER
-from affectline.services.collect.quality_checks import SMALLEST, Refused
-from affectline.services.collect.samples import Take
+from affectline.services.collect.quality_checks import SMALLEST, Rejection
+from affectline.services.collect.samples import Sample
 from affectline.services.web import components as theme
 
 COUNTDOWN: Final = 3
@@ -38,7 +38,7 @@ class Viewfinder(Element, component=Path(__file__).parent / "web" / "viewfinder.
         self.update()
 
 
-class Taking:
+class CapturePanel:
     """The part of the page where pictures are taken.
 
     Args:
@@ -46,7 +46,7 @@ class Taking:
         end: Called when the next person comes.
     """
 
-    def __init__(self, booth: Booth, end: Callable[[], None]) -> None:
+    def __init__(self, booth: Collector, end: Callable[[], None]) -> None:
         self._booth = booth
         self._person, self._step = "", 0
         with (
@@ -129,7 +129,7 @@ class Taking:
         except AffectlineError as error:
             self._tell_problem(str(error))
         else:
-            if isinstance(found, Refused):
+            if isinstance(found, Rejection):
                 self._tell_problem(found.reason)
             else:
                 self._tell_taken(found)
@@ -141,7 +141,7 @@ class Taking:
         with self._result:
             ui.label(f"Not taken. {problem[0].upper()}{problem[1:]}.").classes("bo-refused")
 
-    def _tell_taken(self, take: Take) -> None:
+    def _tell_taken(self, take: Sample) -> None:
         self._result.clear()
         with self._result:
             ui.element("img").props(f'src="{picture_url(take.file)}" alt="The face taken just now"')
@@ -153,6 +153,6 @@ def picture_url(file: str) -> str:
     return f"/take/{file.removeprefix('people/')}"
 
 
-def describe(take: Take) -> str:
+def describe(take: Sample) -> str:
     """How good a take is, in figures."""
     return f"{take.size} pixels, sharpness {take.blur:.0f}, brightness {take.brightness:.2f}"

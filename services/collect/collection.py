@@ -18,19 +18,19 @@ from affectline.common.errors import AffectlineError
 from affectline.services.collect import layout as files
 from affectline.services.collect.consent import (
     RECORD,
-    Consent,
-    Form,
+    ConsentRecord,
+    ConsentText,
     agree,
     read_consent,
     read_form,
     write_consent,
 )
-from affectline.services.collect.layout import Intent
-from affectline.services.collect.quality_checks import Refused, Shot, to_png
+from affectline.services.collect.layout import PendingChange
+from affectline.services.collect.quality_checks import FaceCrop, Rejection, to_png
 from affectline.services.collect.samples import (
-    LeftOut,
-    Row,
-    Take,
+    RejectedSample,
+    Sample,
+    TableRow,
     check_label,
     deleted_row,
     make_take,
@@ -57,10 +57,10 @@ class Collection:
         self._mutex = threading.RLock()
         self._lock = files.open_folder(self.folder)
         try:
-            self.form: Form = read_form(self.folder)
-            self._takes = read_table(Take, self._read(files.MANIFEST), files.MANIFEST)
-            left_out = self._read(files.LEFT_OUT) or write_table(LeftOut, ())
-            self._left_out = read_table(LeftOut, left_out, files.LEFT_OUT)
+            self.form: ConsentText = read_form(self.folder)
+            self._takes = read_table(Sample, self._read(files.MANIFEST), files.MANIFEST)
+            left_out = self._read(files.LEFT_OUT) or write_table(RejectedSample, ())
+            self._left_out = read_table(RejectedSample, left_out, files.LEFT_OUT)
             self._recover()
         except BaseException:
             self.close()
@@ -79,27 +79,27 @@ class Collection:
             self._lock = -1
 
     @property
-    def takes(self) -> Sequence[Take]:
+    def takes(self) -> Sequence[Sample]:
         """All takes, in the order in which they were taken."""
         with self._mutex:
             return tuple(self._takes)
 
     @property
-    def left_out(self) -> Sequence[LeftOut]:
+    def left_out(self) -> Sequence[RejectedSample]:
         """What was refused or deleted."""
         with self._mutex:
             return tuple(self._left_out)
 
-    def people(self) -> list[Consent]:
+    def people(self) -> list[ConsentRecord]:
         """Everybody who has agreed to something."""
         places = sorted((self.folder / files.PEOPLE).iterdir())
         return [found for place in places if (found := read_consent(place / RECORD))]
 
-    def consent(self, person: str) -> Consent | None:
+    def consent(self, person: str) -> ConsentRecord | None:
         """What somebody has agreed to; None: nothing yet."""
         return read_consent(self._place(person) / RECORD)
 
-    def agree(self, person: str) -> Consent:
+    def agree(self, person: str) -> ConsentRecord:
         """Somebody agrees to the booth's text."""
         with self._mutex:
             before = self.consent(person)
@@ -118,7 +118,7 @@ class Collection:
                 raise files.cannot("the consent could not be written", error) from error
             return consent
 
-    def add(self, person: str, label: str, shot: Shot) -> Take:
+    def add(self, person: str, label: str, shot: FaceCrop) -> Sample:
         """Keep a face.
 
         Raises:
@@ -132,7 +132,7 @@ class Collection:
                 raise AffectlineError("this very picture is there already", "wait for the next one")
             written = {take.file: to_png(shot.native), take.file_48: to_png(shot.gray_48)}
             try:
-                files.write_intent(self.folder, Intent(doing="add", files=tuple(written)))
+                files.write_intent(self.folder, PendingChange(doing="add", files=tuple(written)))
                 for name, data in written.items():
                     durable.create(files.below(self.folder, name), data)
                 self._list([*self._takes, take])
@@ -142,7 +142,7 @@ class Collection:
                 raise files.cannot("the take could not be written", error) from error
             return take
 
-    def refuse(self, person: str, label: str, at_ns: int, refused: Refused) -> None:
+    def refuse(self, person: str, label: str, at_ns: int, refused: Rejection) -> None:
         """Note that a picture was not good enough."""
         with self._mutex:
             self._require_consent(person)
@@ -160,7 +160,7 @@ class Collection:
         """Delete a take: both of its pictures, and its row."""
         with self._mutex:
             take = self.find(file)
-            self._intend(Intent(doing="delete", files=(take.file, take.file_48)))
+            self._intend(PendingChange(doing="delete", files=(take.file, take.file_48)))
             self._delete(take)
             self._forget()
 
@@ -168,12 +168,12 @@ class Collection:
         """Delete everything about somebody; returns the exports that went as well."""
         with self._mutex:
             files.check_name(person, "a person")
-            self._intend(Intent(doing="delete person", person=person))
+            self._intend(PendingChange(doing="delete person", person=person))
             exports = self._delete_person(person)
             self._forget()
             return exports
 
-    def find(self, file: str) -> Take:
+    def find(self, file: str) -> Sample:
         """The take of a picture.
 
         Raises:
@@ -198,7 +198,7 @@ class Collection:
         with self._mutex:
             old = {self.find(file).file for file in chosen}
             takes = [
-                Take.model_validate(take.model_dump() | values) if take.file in old else take
+                Sample.model_validate(take.model_dump() | values) if take.file in old else take
                 for take in self._takes
             ]
             try:
@@ -206,7 +206,7 @@ class Collection:
             except OSError as error:
                 raise files.cannot(f"{files.MANIFEST} could not be written", error) from error
 
-    def _delete(self, take: Take) -> None:
+    def _delete(self, take: Sample) -> None:
         try:
             # The pictures first: on a full disk that makes the room that the table needs
             durable.remove(files.below(self.folder, take.file))
@@ -224,7 +224,7 @@ class Collection:
             self._list([take for take in self._takes if take.person != person])
             kept = [row for row in self._left_out if row.person != person]
             if len(kept) != len(self._left_out):
-                self._write(files.LEFT_OUT, LeftOut, kept)
+                self._write(files.LEFT_OUT, RejectedSample, kept)
                 self._left_out = kept
         except OSError as error:
             raise files.cannot(f"{person} could not be deleted as a whole", error) from error
@@ -255,7 +255,7 @@ class Collection:
                 durable.remove(self.folder / file)
             files.forget_intent(self.folder)
 
-    def _intend(self, intent: Intent) -> None:
+    def _intend(self, intent: PendingChange) -> None:
         with suppress(OSError):  # a full disk must not keep anybody from deleting
             files.write_intent(self.folder, intent)
 
@@ -263,18 +263,18 @@ class Collection:
         with suppress(OSError):  # done it is; it will be done once more, to no harm
             files.forget_intent(self.folder)
 
-    def _list(self, takes: list[Take]) -> None:
-        self._write(files.MANIFEST, Take, takes)
+    def _list(self, takes: list[Sample]) -> None:
+        self._write(files.MANIFEST, Sample, takes)
         self._takes = takes
 
-    def _note(self, row: LeftOut) -> None:
+    def _note(self, row: RejectedSample) -> None:
         """Notes of what was left out are wanted, but nothing depends on them."""
         rows = [*self._left_out, row]
         with suppress(OSError):
-            self._write(files.LEFT_OUT, LeftOut, rows)
+            self._write(files.LEFT_OUT, RejectedSample, rows)
             self._left_out = rows
 
-    def _write(self, name: str, kind: type[Row], rows: Sequence[Row]) -> None:
+    def _write(self, name: str, kind: type[TableRow], rows: Sequence[TableRow]) -> None:
         durable.replace(self.folder / name, write_table(kind, rows))
 
     def _read(self, name: str) -> bytes:

@@ -7,13 +7,13 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.vision.decode import decode
 from affectline.services.collect.collection import Collection
-from affectline.services.collect.quality_checks import Refused, Shot, look
-from affectline.services.collect.samples import Take
-from affectline.services.dashboard.hub_client import Channel
-from affectline.services.web.frame_pairs import Pair
+from affectline.services.collect.quality_checks import FaceCrop, Rejection, look
+from affectline.services.collect.samples import Sample
+from affectline.services.dashboard.hub_client import HubClient
+from affectline.services.web.frame_pairs import FrameResult
 
 
-class Moment(NamedTuple):
+class FrameRef(NamedTuple):
     """A picture on somebody's screen."""
 
     viewer: str
@@ -22,7 +22,7 @@ class Moment(NamedTuple):
     seq: int
 
 
-class Booth:
+class Collector:
     """What the page shows and does. Lives in the server's event loop.
 
     Args:
@@ -30,20 +30,20 @@ class Booth:
         collection: Where takes go.
     """
 
-    live: Channel
+    live: HubClient
 
     def __init__(self, hub: HubSettings, collection: Collection) -> None:
         self.hub, self.collection = hub, collection
 
     async def open(self) -> None:
         """Begin to listen."""
-        self.live = Channel(self.hub)
+        self.live = HubClient(self.hub)
 
     async def close(self) -> None:
         """End everything that was begun here."""
         await self.live.close()
 
-    def channel(self, feed: str) -> Channel | None:
+    def channel(self, feed: str) -> HubClient | None:
         """The hub that a page wants to listen to; None where there is none."""
         return self.live if feed == "live" else None
 
@@ -51,7 +51,7 @@ class Booth:
         """End all live sockets."""
         self.live.audience.close()
 
-    async def take(self, moment: Moment, person: str, label: str) -> Take | Refused:
+    async def take(self, moment: FrameRef, person: str, label: str) -> Sample | Rejection:
         """Keep the face of the picture that somebody has on the screen, if it is good enough.
 
         Raises:
@@ -63,23 +63,23 @@ class Booth:
             raise AffectlineError("this picture is not on the page any more", "take another one")
         return await asyncio.to_thread(self._keep, pair, person, label)
 
-    def _keep(self, pair: Pair, person: str, label: str) -> Take | Refused:
+    def _keep(self, pair: FrameResult, person: str, label: str) -> Sample | Rejection:
         found = judge(pair)
-        if isinstance(found, Refused):
+        if isinstance(found, Rejection):
             self.collection.refuse(person, label, pair.emotion.captured_at, found)
             return found
         return self.collection.add(person, label, found)
 
 
-def judge(pair: Pair) -> Shot | Refused:
+def judge(pair: FrameResult) -> FaceCrop | Rejection:
     """The one face of a picture, cut from the picture as it was captured."""
     picture = decode(pair.frame, pair.picture) if pair.frame else None
     if picture is None:
-        return Refused("the picture could not be decoded: try again")
+        return Rejection("the picture could not be decoded: try again")
     return look(pair.emotion, picture)
 
 
-def read_moment(told: object) -> Moment:
+def read_moment(told: object) -> FrameRef:
     """What a browser says of the picture on its screen.
 
     Raises:
@@ -89,5 +89,5 @@ def read_moment(told: object) -> Moment:
         words = told.get("viewer"), told.get("stream")
         numbers = told.get("epoch"), told.get("seq")
         if all(isinstance(w, str) for w in words) and all(type(n) is int for n in numbers):
-            return Moment(*words, *numbers)  # type: ignore[arg-type]
+            return FrameRef(*words, *numbers)  # type: ignore[arg-type]
     raise AffectlineError("there is no picture on the page", "wait until one is there")

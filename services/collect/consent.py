@@ -35,7 +35,7 @@ this consent and your name. Copies that were handed on before are not reached by
 invited you for them."""
 
 
-class Form(BaseModel):
+class ConsentText(BaseModel):
     """A text to agree to."""
 
     model_config = ConfigDict(frozen=True)
@@ -44,7 +44,7 @@ class Form(BaseModel):
     text: str
 
 
-class Agreed(BaseModel):
+class ConsentAnswers(BaseModel):
     """That somebody agreed to a text, and when."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,20 +55,20 @@ class Agreed(BaseModel):
     text: Annotated[str, Field(min_length=1)]
 
 
-class Consent(BaseModel):
+class ConsentRecord(BaseModel):
     """Everything that one person has agreed to, the newest last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     person: Name
-    agreed: Annotated[tuple[Agreed, ...], Field(min_length=1)]
+    agreed: Annotated[tuple[ConsentAnswers, ...], Field(min_length=1)]
 
-    def covers(self, form: Form) -> bool:
+    def covers(self, form: ConsentText) -> bool:
         """Whether the person has agreed to this very text."""
         return any((a.version, a.text) == (form.version, form.text) for a in self.agreed)
 
 
-def read_form(folder: Path) -> Form:
+def read_form(folder: Path) -> ConsentText:
     """The text of a booth: its own, or ours.
 
     Raises:
@@ -78,7 +78,7 @@ def read_form(folder: Path) -> Form:
     try:
         text = own.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        return Form(version=VERSION, text=TEXT)
+        return ConsentText(version=VERSION, text=TEXT)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise AffectlineError(f"{own}: {reason}", "write it anew, or take it away") from error
@@ -86,29 +86,31 @@ def read_form(folder: Path) -> Form:
         raise AffectlineError(
             f"{own} has {len(text)} characters", f"a consent text has 1 to {LONGEST}"
         )
-    return Form(version=f"own-{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text)
+    return ConsentText(version=f"own-{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text)
 
 
-def agree(before: Consent | None, person: str, form: Form, now_ns: int) -> Consent:
+def agree(
+    before: ConsentRecord | None, person: str, form: ConsentText, now_ns: int
+) -> ConsentRecord:
     """Add to what somebody has agreed to."""
-    new = Agreed(version=form.version, time=iso(now_ns), time_ns=now_ns, text=form.text)
-    return Consent(person=person, agreed=(*(before.agreed if before else ()), new))
+    new = ConsentAnswers(version=form.version, time=iso(now_ns), time_ns=now_ns, text=form.text)
+    return ConsentRecord(person=person, agreed=(*(before.agreed if before else ()), new))
 
 
-def write_consent(consent: Consent) -> bytes:
+def write_consent(consent: ConsentRecord) -> bytes:
     """A record as a file."""
     plain: Any = consent.model_dump(mode="json")
     return json.dumps(plain, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def read_consent(path: Path) -> Consent | None:
+def read_consent(path: Path) -> ConsentRecord | None:
     """Somebody's record; None where there is none.
 
     Raises:
         AffectlineError: The file is damaged.
     """
     try:
-        return Consent.model_validate_json(path.read_bytes())
+        return ConsentRecord.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError as error:

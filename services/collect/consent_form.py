@@ -5,12 +5,12 @@ from collections.abc import Callable
 from nicegui import run, ui
 
 from affectline.common.errors import AffectlineError
-from affectline.services.collect.collector import Booth
-from affectline.services.collect.consent import Consent
+from affectline.services.collect.collector import Collector
+from affectline.services.collect.consent import ConsentRecord
 from affectline.services.web import components as theme
 
 
-class Welcome:
+class ConsentForm:
     """The form.
 
     Args:
@@ -18,7 +18,7 @@ class Welcome:
         begin: Called with the name of who has agreed.
     """
 
-    def __init__(self, booth: Booth, begin: Callable[[str], None]) -> None:
+    def __init__(self, booth: Collector, begin: Callable[[str], None]) -> None:
         self._booth, self._begin = booth, begin
         self._known = ""
         with ui.element("div").classes("af-wide") as self._whole, theme.card("Before we begin"):
@@ -59,7 +59,7 @@ class Welcome:
             return
         self._begin(name)
 
-    def _find_problem(self, name: str, consent: Consent | None) -> str:
+    def _find_problem(self, name: str, consent: ConsentRecord | None) -> str:
         """What has to be said before this one may begin; empty: nothing."""
         if consent and consent.covers(self._booth.collection.form):
             if self._known == name:

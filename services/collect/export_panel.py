@@ -11,7 +11,7 @@ from nicegui import run, ui
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.services.collect import layout as files
-from affectline.services.collect.collector import Booth
+from affectline.services.collect.collector import Collector
 from affectline.services.collect.exporting import Form, export
 from affectline.services.web import components as theme
 
@@ -21,7 +21,7 @@ FORMS: Final[dict[Form, str]] = {
 }
 
 
-class HandingOver:
+class ExportPanel:
     """The part of the page for exports and deletion.
 
     Args:
@@ -29,7 +29,7 @@ class HandingOver:
         gone: Called with the name of who was deleted.
     """
 
-    def __init__(self, booth: Booth, gone: Callable[[str], None]) -> None:
+    def __init__(self, booth: Collector, gone: Callable[[str], None]) -> None:
         self._collection, self._gone = booth.collection, gone
         self._doomed = ""
         with ui.element("div").classes("af-wide bo-parts") as self._whole:

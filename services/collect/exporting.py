@@ -20,7 +20,7 @@ from affectline.common.labels import LABELS, USAGES
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.services.collect import layout as files
 from affectline.services.collect.collection import Collection
-from affectline.services.collect.samples import Take, iso
+from affectline.services.collect.samples import Sample, iso
 
 Form = Literal["folder", "fer2013"]
 TENTH: Final = 10
@@ -34,7 +34,7 @@ ALONE: Final = (
 )
 
 
-class Export(NamedTuple):
+class ExportResult(NamedTuple):
     """What was written."""
 
     place: Path
@@ -43,7 +43,7 @@ class Export(NamedTuple):
     """How the takes were divided, in words."""
 
 
-def export(collection: Collection, form: Form, *, only_kept: bool) -> Export:
+def export(collection: Collection, form: Form, *, only_kept: bool) -> ExportResult:
     """Write the takes below ``exports``.
 
     Args:
@@ -75,10 +75,10 @@ def export(collection: Collection, form: Form, *, only_kept: bool) -> Export:
     except OSError as error:
         durable.remove_folder(part)
         raise files.cannot(f"{place} could not be written", error) from error
-    return Export(place, len(takes), division)
+    return ExportResult(place, len(takes), division)
 
 
-def divide(takes: Sequence[Take]) -> tuple[list[str], str]:
+def divide(takes: Sequence[Sample]) -> tuple[list[str], str]:
     """A split for each take, and in words how they were found.
 
     A tenth of the people, but at least one, is in each of the test splits; who, a hash of their
@@ -99,7 +99,7 @@ def divide(takes: Sequence[Take]) -> tuple[list[str], str]:
     return _deal(takes, None), ALONE
 
 
-def _deal(takes: Sequence[Take], learned: str | None) -> list[str]:
+def _deal(takes: Sequence[Sample], learned: str | None) -> list[str]:
     """Splits take by take, label by label; all of one person may go to Training."""
     dealt: Counter[str] = Counter()
     usages = []
@@ -115,7 +115,7 @@ def _deal(takes: Sequence[Take], learned: str | None) -> list[str]:
     return usages
 
 
-def fer2013(collection: Collection, takes: Iterable[Take], usages: Iterable[str]) -> bytes:
+def fer2013(collection: Collection, takes: Iterable[Sample], usages: Iterable[str]) -> bytes:
     """Takes as FER2013's file has them: ``emotion,pixels,Usage``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -131,7 +131,7 @@ def fer2013(collection: Collection, takes: Iterable[Take], usages: Iterable[str]
 
 
 def _write_folder(
-    collection: Collection, part: Path, takes: Sequence[Take], usages: Sequence[str]
+    collection: Collection, part: Path, takes: Sequence[Sample], usages: Sequence[str]
 ) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -144,7 +144,7 @@ def _write_folder(
     durable.create(part / files.MANIFEST, text.getvalue().encode())
 
 
-def _about(form: Form, takes: Sequence[Take], division: str) -> bytes:
+def _about(form: Form, takes: Sequence[Sample], division: str) -> bytes:
     about: dict[str, Any] = {
         "form": form,
         "made_at": iso(now_ns()),

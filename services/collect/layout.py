@@ -22,7 +22,7 @@ from affectline.common.atomic_file import part_of
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name
 from affectline.services.collect.consent import OWN_TEXT, RECORD
-from affectline.services.collect.samples import Take, write_table
+from affectline.services.collect.samples import Sample, write_table
 
 MANIFEST: Final = "manifest.csv"
 LEFT_OUT: Final = "left_out.csv"
@@ -33,7 +33,7 @@ LOCK: Final = ".lock"
 NAMES: Final = TypeAdapter[str](Name)
 
 
-class Intent(BaseModel):
+class PendingChange(BaseModel):
     """What is being done to the folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,15 +44,15 @@ class Intent(BaseModel):
     person: Name | None = None
 
 
-def write_intent(folder: Path, intent: Intent) -> None:
+def write_intent(folder: Path, intent: PendingChange) -> None:
     """Say what is about to be done."""
     durable.replace(folder / INTENT, intent.model_dump_json().encode())
 
 
-def read_intent(folder: Path) -> Intent | None:
+def read_intent(folder: Path) -> PendingChange | None:
     """What was being done when the booth died; None: nothing."""
     try:
-        return Intent.model_validate_json((folder / INTENT).read_bytes())
+        return PendingChange.model_validate_json((folder / INTENT).read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError as error:
@@ -118,7 +118,7 @@ def open_folder(folder: Path) -> int:
                 f"--out {folder}: another booth is open there", "close that, or name another folder"
             ) from None
         if MANIFEST not in held:
-            durable.replace(folder / MANIFEST, write_table(Take, ()))
+            durable.replace(folder / MANIFEST, write_table(Sample, ()))
         (folder / PEOPLE).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise cannot(f"--out {folder} cannot be used", error) from error

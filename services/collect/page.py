@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
-from affectline.services.collect.capture_panel import Taking
-from affectline.services.collect.collector import Booth
-from affectline.services.collect.consent_form import Welcome
-from affectline.services.collect.export_panel import HandingOver
-from affectline.services.collect.review_panel import Wall
+from affectline.services.collect.capture_panel import CapturePanel
+from affectline.services.collect.collector import Collector
+from affectline.services.collect.consent_form import ConsentForm
+from affectline.services.collect.export_panel import ExportPanel
+from affectline.services.collect.review_panel import ReviewPanel
 from affectline.services.collect.routes import add_routes
 from affectline.services.web import components as theme
 
@@ -21,7 +21,7 @@ STYLE_URL: Final = "/booth-style"
 PARTS: Final = {"take": "Take", "review": "Review", "data": "Export and delete"}
 
 
-def add_to(booth: Booth) -> Callable[[FastAPI], None]:
+def add_to(booth: Collector) -> Callable[[FastAPI], None]:
     """What has a server show the booth at ``/``."""
 
     def add(app: FastAPI) -> None:
@@ -31,29 +31,29 @@ def add_to(booth: Booth) -> Callable[[FastAPI], None]:
 
         @ui.page("/", title="Affectline: booth")
         def show() -> None:
-            BoothPage(booth)
+            CollectPage(booth)
 
     return add
 
 
-class BoothPage:
+class CollectPage:
     """The page, for one browser.
 
     Args:
         booth: What it is about.
     """
 
-    def __init__(self, booth: Booth) -> None:
+    def __init__(self, booth: Collector) -> None:
         self._tabs: dict[str, ui.button] = {}
         with theme.top("booth") as self._where:
             for part, title in PARTS.items():
                 tab = ui.button(title, on_click=lambda part=part: self.show(part))
                 self._tabs[part] = tab.props("no-caps")
         with ui.element("main").classes("af-main bo-main"):
-            self._welcome = Welcome(booth, self._begin)
-            self._taking = Taking(booth, self._end)
-            self._wall = Wall(booth)
-            self._data = HandingOver(booth, self._gone)
+            self._welcome = ConsentForm(booth, self._begin)
+            self._taking = CapturePanel(booth, self._end)
+            self._wall = ReviewPanel(booth)
+            self._data = ExportPanel(booth, self._gone)
         self._person = ""
         self.show("take")
 

@@ -29,7 +29,7 @@ MISSED: Final = {
 }
 
 
-class Refused(NamedTuple):
+class Rejection(NamedTuple):
     """Why there is no take."""
 
     reason: str
@@ -39,7 +39,7 @@ class Refused(NamedTuple):
     brightness: float = 0.0
 
 
-class Shot(NamedTuple):
+class FaceCrop(NamedTuple):
     """A face that can be kept."""
 
     emotion: Emotion
@@ -54,7 +54,7 @@ class Shot(NamedTuple):
     brightness: float
 
 
-def look(emotion: Emotion, picture: Image) -> Shot | Refused:
+def look(emotion: Emotion, picture: Image) -> FaceCrop | Rejection:
     """Cut out the one face of a picture, if it is worth it.
 
     Args:
@@ -63,27 +63,27 @@ def look(emotion: Emotion, picture: Image) -> Shot | Refused:
     """
     if emotion.missing is not None:
         why = MISSED.get(emotion.missing, emotion.missing)
-        return Refused(f"nobody looked at this picture, {why}: try again")
+        return Rejection(f"nobody looked at this picture, {why}: try again")
     if not emotion.faces:
-        return Refused("no face: look into the camera, with light from the front")
+        return Rejection("no face: look into the camera, with light from the front")
     if len(emotion.faces) > 1:
-        return Refused(f"{len(emotion.faces)} faces: only one person at a time, please")
+        return Rejection(f"{len(emotion.faces)} faces: only one person at a time, please")
     face = emotion.faces[0]
     if (beyond := outside(face, picture.shape[1], picture.shape[0])) > MOST_OUTSIDE:
         size = max(face.box[2:])
-        return Refused(
+        return Rejection(
             f"cut off: {beyond:.0%} of the face lie outside of the picture: move to its middle",
             size,
         )
     native = crop(picture, face, MARGIN)
     gray_48 = to_square(to_gray(native))
     measured = quality(gray_48)
-    shot = Shot(
+    shot = FaceCrop(
         emotion, face.track, native, gray_48,
         max(face.box[2:]), round(measured.blur, 1), round(measured.brightness, 3),
     )  # fmt: skip
     reason = find_fault(shot.size, shot.blur, shot.brightness)
-    return Refused(reason, shot.size, shot.blur, shot.brightness) if reason else shot
+    return Rejection(reason, shot.size, shot.blur, shot.brightness) if reason else shot
 
 
 def find_fault(size: int, blur: float, brightness: float) -> str:

@@ -8,8 +8,8 @@ from nicegui import run, ui
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.services.collect.capture_panel import describe, picture_url
-from affectline.services.collect.collector import Booth
-from affectline.services.collect.samples import Take
+from affectline.services.collect.collector import Collector
+from affectline.services.collect.samples import Sample
 from affectline.services.web import components as theme
 
 PAGE: Final = 48
@@ -17,16 +17,16 @@ EVERYBODY: Final = "everybody"
 SHOWN: Final = {"all": "all takes", "new": "not looked at yet", "kept": "kept"}
 
 
-class Wall:
+class ReviewPanel:
     """The wall.
 
     Args:
         booth: Whose takes hang there.
     """
 
-    def __init__(self, booth: Booth) -> None:
+    def __init__(self, booth: Collector) -> None:
         self._collection = booth.collection
-        self._doomed: Take | None = None
+        self._doomed: Sample | None = None
         self._is_drawing = False
         with ui.element("div").classes("af-wide") as self._whole, theme.card("Review"):
             with ui.element("div").classes("bo-filters"):
@@ -69,7 +69,7 @@ class Wall:
         self._at += by * PAGE
         self._draw()
 
-    def _chosen(self) -> list[Take]:
+    def _chosen(self) -> list[Sample]:
         """The takes that the filters let through, the newest first."""
         return [
             take
@@ -97,7 +97,7 @@ class Wall:
         self._earlier.set_visibility(self._at > 0)
         self._later.set_visibility(self._at + PAGE < len(takes))
 
-    def _hang(self, take: Take) -> None:
+    def _hang(self, take: Sample) -> None:
         frame = ui.element("figure").classes(f"bo-take {take.status}")
         with frame.props(f'data-take="{take.id}" data-status="{take.status}"'):
             when = f"{take.time[:19].replace('T', ' ')} UTC"
@@ -118,17 +118,17 @@ class Wall:
                 delete = ui.button("Delete", on_click=partial(self._ask, take))
                 delete.props(f'dense no-caps flat aria-label="Delete: {what}"')
 
-    async def _keep(self, take: Take) -> None:
+    async def _keep(self, take: Sample) -> None:
         await self._do(self._collection.keep, take.file)
 
     async def _keep_all(self) -> None:
         shown = self._chosen()[self._at : self._at + PAGE]
         await self._do(self._collection.keep, *(take.file for take in shown))
 
-    async def _relabel(self, take: Take, event: Any) -> None:
+    async def _relabel(self, take: Sample, event: Any) -> None:
         await self._do(self._collection.relabel, take.file, event.value)
 
-    def _ask(self, take: Take) -> None:
+    def _ask(self, take: Sample) -> None:
         self._doomed = take
         self._question.set_text(
             f"Delete this take of {take.person} ({take.label})? Its pictures are removed."

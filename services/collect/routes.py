@@ -13,14 +13,14 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from affectline.common.errors import AffectlineError
 from affectline.services.collect import layout as files
 from affectline.services.collect.collection import Collection
-from affectline.services.collect.collector import Booth
+from affectline.services.collect.collector import Collector
 
 EXPORT: Final = re.compile(r"[0-9]{8}-[0-9]{6}-(folder|fer2013)(-[0-9]+)?", re.ASCII)
 PRIVATE: Final = {"cache-control": "no-store"}
 CHUNK: Final = 1 << 20
 
 
-def add_routes(app: FastAPI, booth: Booth) -> None:
+def add_routes(app: FastAPI, booth: Collector) -> None:
     """Have the server answer for them."""
     collection = booth.collection
 

@@ -12,7 +12,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name
 from affectline.common.labels import LABELS
 from affectline.common.wire.base import Count, Nanoseconds
-from affectline.services.collect.quality_checks import Refused, Shot
+from affectline.services.collect.quality_checks import FaceCrop, Rejection
 
 Label = Annotated[str, Field(pattern="^(" + "|".join(LABELS) + ")$")]
 NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -20,13 +20,13 @@ PicturePath = Annotated[str, Field(pattern=rf"^people/{NAME}/{NAME}\.png$")]
 """Where a picture is, from the booth's folder."""
 
 
-class Row(BaseModel):
+class TableRow(BaseModel):
     """What the rows of both tables share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Take(Row):
+class Sample(TableRow):
     """A row of ``manifest.csv``. Its fields are the columns, in this order."""
 
     file: PicturePath
@@ -52,7 +52,7 @@ class Take(Row):
     """The face in gray at 48x48 pixels."""
 
     @model_validator(mode="after")
-    def _is_with_its_person(self) -> "Take":
+    def _is_with_its_person(self) -> "Sample":
         folder = f"people/{self.person}/"
         if not (self.file.startswith(folder) and self.file_48.startswith(folder)):
             raise ValueError(f"the pictures are not below {folder}")
@@ -64,7 +64,7 @@ class Take(Row):
         return self.file.rpartition("/")[2].removesuffix(".png")
 
 
-class LeftOut(Row):
+class RejectedSample(TableRow):
     """A row of ``left_out.csv``: a take of which no picture is there."""
 
     time: str
@@ -80,7 +80,7 @@ class LeftOut(Row):
 
 NATIVE: Final = ".png"
 GRAY_48: Final = "-48.png"
-T = TypeVar("T", bound=Row)
+T = TypeVar("T", bound=TableRow)
 
 
 def iso(time_ns: int) -> str:
@@ -100,7 +100,7 @@ def check_label(label: str) -> str:
     return label
 
 
-def write_table(kind: type[Row], rows: Iterable[Row]) -> bytes:
+def write_table(kind: type[TableRow], rows: Iterable[TableRow]) -> bytes:
     """A table as CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(kind.model_fields), lineterminator="\n")
@@ -134,12 +134,12 @@ def read_table(kind: type[T], data: bytes, name: str) -> list[T]:
     return rows
 
 
-def make_take(person: str, label: str, shot: Shot) -> Take:
+def make_take(person: str, label: str, shot: FaceCrop) -> Sample:
     """The row of a face that is about to be kept."""
     emotion = shot.emotion
     stamp = iso(emotion.captured_at).replace("-", "").replace(":", "")
     stem = f"people/{person}/{stamp}-{shot.track}"
-    return Take(
+    return Sample(
         file=stem + NATIVE, label=label, person=person, time=iso(emotion.captured_at),
         time_ns=emotion.captured_at, stream=emotion.stream, epoch=emotion.epoch, seq=emotion.seq,
         track=shot.track, size=shot.size, blur=shot.blur, brightness=shot.brightness,
@@ -147,17 +147,17 @@ def make_take(person: str, label: str, shot: Shot) -> Take:
     )  # fmt: skip
 
 
-def refused_row(person: str, label: str, at_ns: int, refused: Refused) -> LeftOut:
+def refused_row(person: str, label: str, at_ns: int, refused: Rejection) -> RejectedSample:
     """The row of a picture that was not good enough."""
-    return LeftOut(
+    return RejectedSample(
         time=iso(at_ns), time_ns=at_ns, person=person, label=label, status="refused",
         reason=refused.reason, size=refused.size, blur=refused.blur, brightness=refused.brightness,
     )  # fmt: skip
 
 
-def deleted_row(take: Take, now_ns: int) -> LeftOut:
+def deleted_row(take: Sample, now_ns: int) -> RejectedSample:
     """The row of a take that was deleted just now."""
-    return LeftOut(
+    return RejectedSample(
         time=take.time, time_ns=take.time_ns, person=take.person, label=take.label,
         status="deleted", reason=f"deleted at {iso(now_ns)}", size=take.size, blur=take.blur,
         brightness=take.brightness,

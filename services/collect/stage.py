@@ -17,7 +17,7 @@ from affectline.common.wire.messages import Packet
 from affectline.services.collect.collection import Collection
 
 
-class BoothStage(Stage):
+class Collect(Stage):
     """Serves the booth's page.
 
     Args:
@@ -34,23 +34,23 @@ class BoothStage(Stage):
 
     def setup(self) -> None:
         try:
-            from affectline.services.collect.collector import Booth
+            from affectline.services.collect.collector import Collector
             from affectline.services.collect.page import add_to
-            from affectline.services.web.server import Web
+            from affectline.services.web.server import WebServer
         except ImportError as error:
             raise AffectlineError(
                 f"the booth needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
             ) from error
         self._collection = Collection(self._folder)
-        booth = Booth(self._hub, self._collection)
-        self._web = Web(self._page, booth, add_to(booth))
+        booth = Collector(self._hub, self._collection)
+        self._web = WebServer(self._page, booth, add_to(booth))
         self._web.start()
         self._tell()
 
     def tick(self) -> Iterator[Packet]:
         if self._web.failure or not self._web.is_alive():
             raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
-        self.around.counters["takes"] = len(self._collection.takes)
+        self.context.counters["takes"] = len(self._collection.takes)
         return iter(())
 
     def cleanup(self) -> None:
@@ -76,4 +76,4 @@ class BoothStage(Stage):
 
 def run(page: DashboardSettings, folder: Path, hub: HubSettings) -> int:
     """Be the booth process; return the exit code. Nobody waits for it, and it for nobody."""
-    return run_service(BoothStage(page, folder, hub), "booth", hub, "live")
+    return run_service(Collect(page, folder, hub), "booth", hub, "live")

@@ -8,10 +8,10 @@ from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import Delivery, PipelineSettings
 from affectline.common.wire.messages import Marker
-from affectline.services.dashboard.hub_client import Channel
-from affectline.services.dashboard.recorder_control import Recordings
-from affectline.services.dashboard.replay_control import Playback
-from affectline.services.dashboard.session_store import Shelf
+from affectline.services.dashboard.hub_client import HubClient
+from affectline.services.dashboard.recorder_control import RecorderControl
+from affectline.services.dashboard.replay_control import ReplayControl
+from affectline.services.dashboard.session_store import SessionStore
 
 Feed = Literal["live", "replay"]
 TICK_S: Final = 0.2
@@ -22,7 +22,7 @@ UNWATCHED_S: Final = 15.0
 """A replay that nobody has watched for so long ends; a page finds its server again in ten."""
 
 
-class House:
+class AppState:
     """What the pages show and do. Lives in the server's event loop.
 
     Args:
@@ -32,9 +32,9 @@ class House:
         now: The hub's time, in ns since the Unix epoch.
     """
 
-    live: Channel
-    replay: Channel | None = None
-    playback: Playback | None = None
+    live: HubClient
+    replay: HubClient | None = None
+    playback: ReplayControl | None = None
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class House:
         self._seeks = 0
         self._watched: float | None = None
         """When somebody last watched the replay; None: nobody has come yet."""
-        self.shelf = Shelf(settings.dashboard.sessions, self._in_use)
-        self.recordings = Recordings(settings, delivery, self.shelf)
+        self.shelf = SessionStore(settings.dashboard.sessions, self._in_use)
+        self.recordings = RecorderControl(settings, delivery, self.shelf)
 
     async def open(self) -> None:
         """Begin to listen."""
-        self.live = Channel(self.settings.hub)
+        self.live = HubClient(self.settings.hub)
         self._ticking = asyncio.create_task(self._tick())
 
     async def close(self) -> None:
@@ -66,7 +66,7 @@ class House:
         self.recordings.close(RECORDER_PATIENCE_S)
         self.shelf.close()
 
-    def channel(self, feed: str) -> Channel | None:
+    def channel(self, feed: str) -> HubClient | None:
         """The hub that a page wants to listen to; None where there is none."""
         return {"live": self.live, "replay": self.replay}.get(feed)
 
@@ -98,8 +98,8 @@ class House:
         async with self._steering:
             await self._end_replay()
             self._watched = None
-            self.playback = await asyncio.to_thread(Playback, place, self.settings.hub)
-            self.replay = Channel(self.playback.hub, is_replay=True)
+            self.playback = await asyncio.to_thread(ReplayControl, place, self.settings.hub)
+            self.replay = HubClient(self.playback.hub, is_replay=True)
 
     async def close_replay(self) -> None:
         """End the replay."""
@@ -153,7 +153,7 @@ class House:
                 if self._is_left_alone(self.replay):
                     await self.close_replay()
 
-    def _is_left_alone(self, replay: Channel) -> bool:
+    def _is_left_alone(self, replay: HubClient) -> bool:
         """Whether all pages that watched the replay were closed: they do not say so."""
         if replay.audience.viewers:
             self._watched = monotonic()

@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from affectline.common.clock import monotonic
-from affectline.common.runtime.sockets import Listener
-from affectline.common.runtime.wakeup import Waker
+from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.messages import Emotion, Frame, Packet
 from affectline.services.dashboard.curves import Curves
-from affectline.services.dashboard.status import Standing
-from affectline.services.web.broadcaster import Audience
-from affectline.services.web.frame_pairs import Pair, Pairing
+from affectline.services.dashboard.status import StatusTracker
+from affectline.services.web.broadcaster import Broadcaster
+from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
 
 PREFIXES: Final = ("frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/")
 PULSE_S: Final = 0.25
@@ -24,7 +24,7 @@ PATIENCE_S: Final = 1.0
 """How long to wait for the pictures of all streams, from the first answer on."""
 
 
-class Ear(threading.Thread):
+class HubListener(threading.Thread):
     """Listens at a hub's outlet, which always drops for the slow: nobody ever waits for us.
 
     Args:
@@ -38,16 +38,16 @@ class Ear(threading.Thread):
         self,
         hub: HubSettings,
         loop: asyncio.AbstractEventLoop,
-        audience: Audience,
+        audience: Broadcaster,
         *,
         is_replay: bool,
     ) -> None:
         super().__init__(name="ear", daemon=True)
         self._hub, self._loop, self._audience = hub, loop, audience
-        self._waker = Waker()
+        self._waker = WakeupPipe()
         self._lock = threading.Lock()
-        self._pairing, self._curves = Pairing(), Curves()
-        self._standing = Standing(is_replay=is_replay)
+        self._pairing, self._curves = FrameMatcher(), Curves()
+        self._standing = StatusTracker(is_replay=is_replay)
         self.heard = 0
         """Messages so far."""
         self.position_ns = 0
@@ -56,7 +56,7 @@ class Ear(threading.Thread):
         """When, by our clock, the first answer came."""
 
     def run(self) -> None:
-        listener = Listener(self._hub, PREFIXES)
+        listener = OutletSubscriber(self._hub, PREFIXES)
         try:
             while not self._waker.stopping:
                 listener.wait([self._waker.receiver])
@@ -99,7 +99,7 @@ class Ear(threading.Thread):
             self._curves.clear()
             self._standing.clear()
 
-    def _take(self, packet: Packet) -> Pair | None:
+    def _take(self, packet: Packet) -> FrameResult | None:
         message = packet.message
         self.heard += 1
         self._standing.take(message)
@@ -113,17 +113,17 @@ class Ear(threading.Thread):
             return self._pairing.match(message)
         return None
 
-    def _show(self, pairs: list[Pair]) -> None:
+    def _show(self, pairs: list[FrameResult]) -> None:
         for pair in {pair.stream: pair for pair in pairs}.values():
             self._audience.show(pair)
 
 
-class Channel:
+class HubClient:
     """A hub's ear and its audience, with the pulse that tells the news."""
 
     def __init__(self, hub: HubSettings, *, is_replay: bool = False) -> None:
-        self.audience = Audience()
-        self.ear = Ear(hub, asyncio.get_running_loop(), self.audience, is_replay=is_replay)
+        self.audience = Broadcaster()
+        self.ear = HubListener(hub, asyncio.get_running_loop(), self.audience, is_replay=is_replay)
         self.ear.start()
         self._pulse = asyncio.create_task(self._beat())
 

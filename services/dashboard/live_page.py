@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from nicegui import ui
 
 from affectline.common.errors import AffectlineError
-from affectline.services.dashboard.app_state import House
-from affectline.services.dashboard.recording_dialog import RecordingControl
+from affectline.services.dashboard.app_state import AppState
+from affectline.services.dashboard.recording_dialog import RecordingDialog
 from affectline.services.dashboard.replay_bar import ReplayBar
 from affectline.services.dashboard.routes import add_routes
 from affectline.services.dashboard.sessions_list import SessionsList
@@ -17,7 +17,7 @@ from affectline.services.web import components as theme
 REFRESH_S: Final = 0.5
 
 
-def add_to(house: House) -> Callable[[FastAPI], None]:
+def add_to(house: AppState) -> Callable[[FastAPI], None]:
     """What has a server show it at ``/``, with its snapshots and reports."""
 
     def add(app: FastAPI) -> None:
@@ -25,19 +25,19 @@ def add_to(house: House) -> Callable[[FastAPI], None]:
 
         @ui.page("/", title="Affectline")
         def watch() -> None:
-            WatchPage(house)
+            LivePage(house)
 
     return add
 
 
-class WatchPage:
+class LivePage:
     """The page, for one viewer.
 
     Args:
         house: What it is about.
     """
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: AppState) -> None:
         self._house = house
         self._feed = "live"
         with theme.top("live") as self._where:
@@ -45,7 +45,7 @@ class WatchPage:
         with ui.element("main").classes("af-main"):
             self._replay_bar = ReplayBar(house, self._listen_to)
             with theme.card("Pictures", "af-wide af-pictures"):
-                self._live = theme.Live(self._feed, house.settings.hub.outlet)
+                self._live = theme.VideoView(self._feed, house.settings.hub.outlet)
                 self._live.on("mark", self._mark)
                 self._live.on("pause", self._pause)
             with theme.card("Over time", "af-wide"):
@@ -53,7 +53,7 @@ class WatchPage:
             with theme.card("Sessions"):
                 self._sessions = SessionsList(house, self._listen_to)
             with theme.card("Health"):
-                theme.Processes()
+                theme.ProcessTable()
         ui.timer(REFRESH_S, self._refresh)
 
     def _add_tools(self) -> None:
@@ -65,7 +65,7 @@ class WatchPage:
         self._label.props('aria-label="Label of the next marker"').on("keydown.enter", self._mark)
         self._marker = ui.button("Mark (M)", icon="flag", on_click=self._mark)
         self._marker.props("outline no-caps")
-        self._recording = RecordingControl(self._house)
+        self._recording = RecordingDialog(self._house)
 
     def _mark(self) -> None:
         if self._feed != "live":

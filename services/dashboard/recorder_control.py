@@ -7,21 +7,21 @@ from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import Delivery, PipelineSettings
 from affectline.common.settings.recording import Privacy
-from affectline.services.dashboard.session_store import Shelf
+from affectline.services.dashboard.session_store import SessionStore
 from affectline.services.supervisor.plan import describe_run
-from affectline.services.supervisor.process import Child, Task
+from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
 CONSENT_MAX: Final = 4000
 
 
 @dataclass
-class Recording:
+class ActiveRecording:
     """The one that is under way."""
 
     name: str
     privacy: Privacy
     begun: float
-    child: Child
+    child: ManagedProcess
     is_stopping: bool = False
 
     @property
@@ -29,7 +29,7 @@ class Recording:
         return monotonic() - self.begun
 
 
-class Recordings:
+class RecorderControl:
     """Starts and stops recorder processes, one at a time.
 
     Args:
@@ -38,10 +38,10 @@ class Recordings:
         shelf: Where sessions go.
     """
 
-    def __init__(self, settings: PipelineSettings, delivery: Delivery, shelf: Shelf) -> None:
+    def __init__(self, settings: PipelineSettings, delivery: Delivery, shelf: SessionStore) -> None:
         self._settings = settings.model_copy(update={"delivery": delivery})
         self._delivery, self._shelf = delivery, shelf
-        self.current: Recording | None = None
+        self.current: ActiveRecording | None = None
         self.problem = ""
         """Why the last one ended before it was stopped."""
 
@@ -71,10 +71,10 @@ class Recordings:
             "folder": str(place), "privacy": privacy, "expected": (), "about": about,
             "closers": ("sink",), "name": service,
         }  # fmt: skip
-        task = Task(service, "recorder", what)
-        child = Child(task, self._settings.hub, self._delivery, None)
+        task = ProcessSpec(service, "recorder", what)
+        child = ManagedProcess(task, self._settings.hub, self._delivery, None)
         self.problem = ""
-        self.current = Recording(name, privacy, monotonic(), child)
+        self.current = ActiveRecording(name, privacy, monotonic(), child)
 
     def stop(self) -> None:
         """Ask the recorder to finish its file; `tick` notices when it has."""

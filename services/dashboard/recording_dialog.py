@@ -6,7 +6,7 @@ from typing import Final
 from nicegui import ui
 
 from affectline.common.errors import AffectlineError
-from affectline.services.dashboard.app_state import House
+from affectline.services.dashboard.app_state import AppState
 
 PRIVACY: Final = {
     "everything": "everything, as it is",
@@ -15,14 +15,14 @@ PRIVACY: Final = {
 }
 
 
-class RecordingControl:
+class RecordingDialog:
     """The button in the bar at the top, and the dialog behind it.
 
     Args:
         house: What is recorded.
     """
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: AppState) -> None:
         self._house = house
         self._told = house.recordings.problem
         self._button = ui.button("Record", icon="fiber_manual_record", on_click=self._press)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from affectline.services.dashboard.app_state import House
+from affectline.services.dashboard.app_state import AppState
 from affectline.services.dashboard.replay_control import RATES
 
 STEP_S: Final = 0.5
@@ -20,7 +20,7 @@ class ReplayBar:
         listen_to: Has the page show a feed.
     """
 
-    def __init__(self, house: House, listen_to: Callable[[str], None]) -> None:
+    def __init__(self, house: AppState, listen_to: Callable[[str], None]) -> None:
         self._house, self._listen_to = house, listen_to
         self._is_held = False
         with ui.element("section").classes("af-card af-wide af-replay") as self._bar:

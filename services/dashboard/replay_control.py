@@ -9,7 +9,7 @@ from affectline.common.runtime.keyboard import PAUSE
 from affectline.common.runtime.sockets import taken_ports
 from affectline.common.settings.pipeline import HubSettings
 from affectline.services.sessions.catalog import describe
-from affectline.services.supervisor.process import Child, Task
+from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
 RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 FIRST_PORT_ON: Final = 100
@@ -19,7 +19,7 @@ ANSWERS: Final = "emotion/"
 
 
 @dataclass
-class Progress:
+class ReplayProgress:
     """Where a replay stands."""
 
     begin_s: float = 0.0
@@ -29,7 +29,7 @@ class Progress:
     has_ended: bool = False
 
 
-class Playback:
+class ReplayControl:
     """One session being replayed.
 
     Args:
@@ -54,10 +54,10 @@ class Playback:
         self.first_ns: int = described["first"]
         self.seconds: float = described["seconds"]
         self.hub = free_hub(near)
-        self.progress = Progress()
+        self.progress = ReplayProgress()
         self.problem = ""
-        self._hub_child = Child(Task("hub", "hub"), self.hub, "lossless", None)
-        self._player: Child | None = None
+        self._hub_child = ManagedProcess(ProcessSpec("hub", "hub"), self.hub, "lossless", None)
+        self._player: ManagedProcess | None = None
         self._pause_at_picture = False
         self.play_from(0.0)
 
@@ -82,10 +82,12 @@ class Playback:
         """
         progress = self.progress
         begin_s = min(max(0.0, begin_s), max(0.0, self.seconds - 0.1))
-        self.progress = Progress(begin_s, rate or progress.rate, progress.is_paused)
+        self.progress = ReplayProgress(begin_s, rate or progress.rate, progress.is_paused)
         self._end_player()
         what = {"file": str(self._place), "rate": self.progress.rate, "begin_s": begin_s}
-        self._player = Child(Task("replay", "replay", what), self.hub, "lossless", None)
+        self._player = ManagedProcess(
+            ProcessSpec("replay", "replay", what), self.hub, "lossless", None
+        )
         self._pause_at_picture = progress.is_paused
 
     def pause(self) -> None:

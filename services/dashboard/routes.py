@@ -11,12 +11,12 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import describe
-from affectline.services.dashboard.app_state import House
-from affectline.services.dashboard.hub_client import Channel
+from affectline.services.dashboard.app_state import AppState
+from affectline.services.dashboard.hub_client import HubClient
 from affectline.services.dashboard.session_store import REPORT
 from affectline.services.web.auth import REFUSED
 from affectline.services.web.components import STYLE_URL, WEB
-from affectline.services.web.frame_pairs import Pair
+from affectline.services.web.frame_pairs import FrameResult
 
 FRAMES_MAX: Final = 16
 REPORT_POLICY: Final = (
@@ -26,7 +26,7 @@ REPORT_POLICY: Final = (
 """A report is a file that anybody may have put there: it gets no origin, no cookie, no network."""
 
 
-class Premises(Protocol):
+class PageBackend(Protocol):
     """What pages are about. Lives in the server's event loop."""
 
     async def open(self) -> None:
@@ -35,14 +35,14 @@ class Premises(Protocol):
     async def close(self) -> None:
         """End everything that was begun here."""
 
-    def channel(self, feed: str) -> Channel | None:
+    def channel(self, feed: str) -> HubClient | None:
         """The hub that a page wants to listen to; None where there is none."""
 
     def send_away(self) -> None:
         """End all live sockets."""
 
 
-def add_feed(app: FastAPI, premises: Premises) -> None:
+def add_feed(app: FastAPI, premises: PageBackend) -> None:
     """Have the server give what all pages need: the live socket, and how they look."""
 
     @app.websocket("/feed/{feed}")
@@ -56,7 +56,7 @@ def add_feed(app: FastAPI, premises: Premises) -> None:
     app.mount(STYLE_URL, StaticFiles(directory=WEB))
 
 
-def add_routes(app: FastAPI, house: House) -> None:
+def add_routes(app: FastAPI, house: AppState) -> None:
     """Have the server give snapshots and reports."""
 
     @app.get("/snapshot")
@@ -98,7 +98,7 @@ def identify(text: str) -> tuple[str, int, int] | None:
     return parts[0], int(parts[1]), int(parts[2])
 
 
-def pack(pairs: list[Pair]) -> bytes:
+def pack(pairs: list[FrameResult]) -> bytes:
     """A ZIP file with each picture as it was analysed, and everything that was said about it."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:  # JPEG files do not shrink

@@ -21,7 +21,7 @@ IN_USE_S: Final = 5.0
 NAMES: Final = TypeAdapter[str](Name)
 
 
-class Shelf:
+class SessionStore:
     """The sessions below one folder.
 
     Args:

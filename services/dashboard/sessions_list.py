@@ -8,7 +8,7 @@ from nicegui import run, ui
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
-from affectline.services.dashboard.app_state import House
+from affectline.services.dashboard.app_state import AppState
 from affectline.services.dashboard.replay_bar import clock
 from affectline.services.web import components as theme
 
@@ -24,7 +24,7 @@ class SessionsList:
         listen_to: Has the page show a feed.
     """
 
-    def __init__(self, house: House, listen_to: Callable[[str], None]) -> None:
+    def __init__(self, house: AppState, listen_to: Callable[[str], None]) -> None:
         self._house, self._listen_to = house, listen_to
         self._rows: list[dict[str, Any]] | None = None
         self._looked = 0.0

@@ -35,16 +35,16 @@ class Dashboard(Stage):
 
     def setup(self) -> None:
         try:
-            from affectline.services.dashboard.app_state import House
+            from affectline.services.dashboard.app_state import AppState
             from affectline.services.dashboard.live_page import add_to
-            from affectline.services.web.server import Web
+            from affectline.services.web.server import WebServer
         except ImportError as error:
             raise AffectlineError(
                 f"the dashboard needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
             ) from error
-        around = self.around
-        self._house = House(self._settings, self._delivery, self._say, lambda: around.now())
-        self._web = Web(self._settings.dashboard, self._house, add_to(self._house))
+        context = self.context
+        self._house = AppState(self._settings, self._delivery, self._say, lambda: context.now())
+        self._web = WebServer(self._settings.dashboard, self._house, add_to(self._house))
         self._web.start()
         self._tell()
 
@@ -55,8 +55,8 @@ class Dashboard(Stage):
             yield Packet(self._said.popleft())
         live = getattr(self._house, "live", None)  # made when the server has started
         if live:
-            self.around.counters["in"] = live.ear.heard
-            self.around.counters["viewers"] = len(live.audience.viewers)
+            self.context.counters["in"] = live.ear.heard
+            self.context.counters["viewers"] = len(live.audience.viewers)
 
     def refused(self, packet: Packet) -> Iterable[Packet]:
         if isinstance(packet.message, Marker):
@@ -70,7 +70,7 @@ class Dashboard(Stage):
     def _say(self, marker: Marker) -> None:
         """Called by the web server's thread."""
         self._said.append(marker)
-        self.around.wake()
+        self.context.wake()
 
     def _tell(self) -> None:
         """Say once where the page is, and what opens it."""

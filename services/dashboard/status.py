@@ -21,7 +21,7 @@ TRUSTED: Final = 0.05
 
 
 @dataclass
-class Stream:
+class StreamStatus:
     """What is known of a video stream."""
 
     start: StreamStart | None = None
@@ -32,7 +32,7 @@ class Stream:
 
 
 @dataclass
-class Service:
+class ServiceStatus:
     """The last word of a process, and the one before it."""
 
     health: Health
@@ -52,14 +52,14 @@ class Service:
 
 
 @dataclass
-class Sensor:
+class SensorStatus:
     """The last samples of one signal of one person."""
 
     samples: Samples
     heard: float
 
 
-class Standing:
+class StatusTracker:
     """Follows what is said, and what is not.
 
     Args:
@@ -70,9 +70,9 @@ class Standing:
     def __init__(self, clock: Callable[[], float] = monotonic, *, is_replay: bool = False) -> None:
         self._clock, self._is_replay = clock, is_replay
         self._heard: float | None = None
-        self.streams: dict[str, Stream] = {}
-        self._services: dict[str, Service] = {}
-        self._sensors: dict[tuple[str, str], Sensor] = {}
+        self.streams: dict[str, StreamStatus] = {}
+        self._services: dict[str, ServiceStatus] = {}
+        self._sensors: dict[tuple[str, str], SensorStatus] = {}
 
     def take(self, message: Message) -> None:
         """Take in any message."""
@@ -84,16 +84,16 @@ class Standing:
             stream = self._stream(message.stream)
             stream.answered, stream.last_seq = now, message.seq
         elif isinstance(message, StreamStart):
-            self.streams[message.stream] = Stream(start=message)
+            self.streams[message.stream] = StreamStatus(start=message)
             self._is_replay = self._is_replay or message.replay
         elif isinstance(message, StreamEnd):
             self._stream(message.stream).end = message
         elif isinstance(message, Samples):
-            self._sensors[message.subject, message.signal] = Sensor(message, now)
+            self._sensors[message.subject, message.signal] = SensorStatus(message, now)
         elif isinstance(message, Health):
             known = self._services.get(message.service)
             before = known.health if known and known.health.pid == message.pid else None
-            self._services[message.service] = Service(message, now, before)
+            self._services[message.service] = ServiceStatus(message, now, before)
             kind, _, stream_name = message.service.partition("/")
             if kind == "capture":
                 self._stream(stream_name)
@@ -118,10 +118,10 @@ class Standing:
             "services": [_tell_service(s, now) for _, s in sorted(self._services.items())],
         }
 
-    def _stream(self, name: str) -> Stream:
-        return self.streams.setdefault(name, Stream())
+    def _stream(self, name: str) -> StreamStatus:
+        return self.streams.setdefault(name, StreamStatus())
 
-    def _tell_stream(self, name: str, stream: Stream, now: float) -> dict[str, Any]:
+    def _tell_stream(self, name: str, stream: StreamStatus, now: float) -> dict[str, Any]:
         word, detail = self._word(name, stream, now)
         start = stream.start
         return {
@@ -129,7 +129,7 @@ class Standing:
             "live": bool(start and start.live), "replay": bool(start and start.replay),
         }  # fmt: skip
 
-    def _word(self, name: str, stream: Stream, now: float) -> tuple[str, str]:
+    def _word(self, name: str, stream: StreamStatus, now: float) -> tuple[str, str]:
         """What keeps a stream's picture from being a live one."""
         if stream.end:
             why = {"end": "", "truncated": "its file is cut off", "stopped": "stopped"}
@@ -149,7 +149,7 @@ class Standing:
             return "waiting", "for the first answer"
         return "", ""
 
-    def _tell_sensor(self, sensor: Sensor, now: float) -> dict[str, Any]:
+    def _tell_sensor(self, sensor: SensorStatus, now: float) -> dict[str, Any]:
         samples = sensor.samples
         word, detail = "", ""
         if now - sensor.heard > NO_SAMPLE_S and not self._is_replay:
@@ -173,7 +173,7 @@ class Standing:
                 yield {"name": name, "detail": "its process does not answer"}
 
 
-def _tell_service(service: Service, now: float) -> dict[str, Any]:
+def _tell_service(service: ServiceStatus, now: float) -> dict[str, Any]:
     health = service.health
     away = now - service.heard > SILENT_S
     latency = health.latency

@@ -24,7 +24,7 @@ _SURE: Final = 6
 """Windows that agree on a face so clear that it has not rolled (usual: 8 to 14)."""
 
 
-class _Look(NamedTuple):
+class _SearchParams(NamedTuple):
     """How a neighbourhood is searched."""
 
     face: int
@@ -39,19 +39,19 @@ class _Look(NamedTuple):
     """Agreeing windows, over all directions, below which it is no face."""
 
 
-_NEAR: Final = _Look(face=32, span=1.5, spread=1.2, turns=(-12, 12), least=4)
+_NEAR: Final = _SearchParams(face=32, span=1.5, spread=1.2, turns=(-12, 12), least=4)
 """The cascade bears a roll of about 15 degrees either way, so directions 12 apart overlap. Finds
 the place of a face up to a quarter of its side away, but hardly notices that it grew: of
 a growth by a tenth it reports a fortieth."""
 
-_SIZING: Final = _Look(face=32, span=1.5, spread=1.35, turns=(), least=1)
+_SIZING: Final = _SearchParams(face=32, span=1.5, spread=1.35, turns=(), least=1)
 """Measures the size of a face to 2 %, for nearly twice the price."""
 
-_HARD: Final = _Look(face=48, span=1.8, spread=1.35, turns=(-24, -12, 12, 24), least=6)
+_HARD: Final = _SearchParams(face=48, span=1.8, spread=1.35, turns=(-24, -12, 12, 24), least=6)
 """Finds about twice the windows on a face, for three times the price."""
 
 
-class Sighting(NamedTuple):
+class Detection(NamedTuple):
     """A face as a finder sees it: a square, perhaps rolled."""
 
     x: float
@@ -66,7 +66,7 @@ class Sighting(NamedTuple):
     """Number of overlapping windows that agree, added up over all directions looked in."""
 
 
-class Sweep(NamedTuple):
+class ScanPass(NamedTuple):
     """Part of a full scan, small enough that its picture need not wait for it."""
 
     part: Literal["large", "small"]
@@ -75,17 +75,17 @@ class Sweep(NamedTuple):
     """Roll of the faces to look for, in degrees."""
 
 
-Care = Literal["glance", "measure", "weigh"]
+SearchEffort = Literal["glance", "measure", "weigh"]
 """How closely to look at a face: only where it is; its size and roll too; and in all directions,
 so that the evidence tells whether it is a face at all."""
 
 
-class Finder(Protocol):
+class FaceDetector(Protocol):
     """What finds faces in a picture."""
 
     def scan(
-        self, gray: NDArray[np.uint8], sweep: Sweep, known: Sequence[Sighting]
-    ) -> list[Sighting]:
+        self, gray: NDArray[np.uint8], sweep: ScanPass, known: Sequence[Detection]
+    ) -> list[Detection]:
         """Look for faces anywhere but at the known ones, with the picture turned upright.
 
         Args:
@@ -94,14 +94,16 @@ class Finder(Protocol):
             known: Faces that need no search.
         """
 
-    def follow(self, gray: NDArray[np.uint8], last: Sighting, care: Care) -> Sighting | None:
+    def follow(
+        self, gray: NDArray[np.uint8], last: Detection, care: SearchEffort
+    ) -> Detection | None:
         """Look for one face near where it was."""
 
-    def regain(self, gray: NDArray[np.uint8], last: Sighting) -> Sighting | None:
+    def regain(self, gray: NDArray[np.uint8], last: Detection) -> Detection | None:
         """Look harder and farther for a face that was missed."""
 
 
-class HaarFinder:
+class HaarDetector:
     """OpenCV's frontal face cascade (Viola & Jones 2001; Lienhart & Maydt 2002).
 
     Args:
@@ -121,8 +123,8 @@ class HaarFinder:
         self._min_face = min_face
 
     def scan(
-        self, gray: NDArray[np.uint8], sweep: Sweep, known: Sequence[Sighting]
-    ) -> list[Sighting]:
+        self, gray: NDArray[np.uint8], sweep: ScanPass, known: Sequence[Detection]
+    ) -> list[Detection]:
         height, width = gray.shape
         shrink = max(1.0, max(width, height) / self._scan_size)
         small = (max(1, round(width / shrink)), max(1, round(height / shrink)))
@@ -143,7 +145,9 @@ class HaarFinder:
         middle, centre = (small[0] / 2, small[1] / 2), (width / 2, height / 2)
         return [_placed(one, middle, centre, shrink, sweep.angle) for one in found]
 
-    def follow(self, gray: NDArray[np.uint8], last: Sighting, care: Care) -> Sighting | None:
+    def follow(
+        self, gray: NDArray[np.uint8], last: Detection, care: SearchEffort
+    ) -> Detection | None:
         found = self._look(gray, last, last.angle, _NEAR)
         if found is None or found.evidence < _NEAR.least or care == "weigh":
             found = self._look_around(gray, last, _NEAR, found)
@@ -154,27 +158,31 @@ class HaarFinder:
             return found
         return self._measured(gray, found, sized=care != "glance")
 
-    def regain(self, gray: NDArray[np.uint8], last: Sighting) -> Sighting | None:
+    def regain(self, gray: NDArray[np.uint8], last: Detection) -> Detection | None:
         straight = self._look(gray, last, last.angle, _HARD)
         found = self._look_around(gray, last, _HARD, straight)
         return self._measured(gray, found, sized=True) if found else None
 
-    def _measured(self, gray: NDArray[np.uint8], found: Sighting, sized: bool) -> Sighting:
+    def _measured(self, gray: NDArray[np.uint8], found: Detection, sized: bool) -> Detection:
         angle = upright(gray, (found.x, found.y), found.side, found.angle)
         size = self._look(gray, found, angle, _SIZING) if sized else None
         return found._replace(side=size.side if size else found.side, angle=angle)
 
     def _look_around(
-        self, gray: NDArray[np.uint8], last: Sighting, look: _Look, straight: Sighting | None
-    ) -> Sighting | None:
+        self,
+        gray: NDArray[np.uint8],
+        last: Detection,
+        look: _SearchParams,
+        straight: Detection | None,
+    ) -> Detection | None:
         """Search in the directions beside the last one as well."""
         turned = [self._look(gray, last, last.angle + turn, look) for turn in look.turns]
         agreed = _agreed([one for one in (straight, *turned) if one])
         return agreed if agreed and agreed.evidence >= look.least else None
 
     def _look(
-        self, gray: NDArray[np.uint8], last: Sighting, angle: float, look: _Look
-    ) -> Sighting | None:
+        self, gray: NDArray[np.uint8], last: Detection, angle: float, look: _SearchParams
+    ) -> Detection | None:
         """Search the neighbourhood of a face in one direction."""
         size = round(look.face * look.span)
         step = last.side / look.face
@@ -200,7 +208,7 @@ class HaarFinder:
         ]
 
 
-def _blot_out(picture: NDArray[np.uint8], known: Sequence[Sighting], shrink: float) -> None:
+def _blot_out(picture: NDArray[np.uint8], known: Sequence[Detection], shrink: float) -> None:
     """Paint known faces over: windows on a face pass most stages and cost two thirds of a scan."""
     for face in known:
         left, top = (int(max(0.0, c - face.side / 2) / shrink) for c in (face.x, face.y))
@@ -216,11 +224,11 @@ def _placed(
     centre: tuple[float, float],
     step: float,
     angle: float,
-) -> Sighting:
+) -> Detection:
     """Bring a box from a turned and scaled patch back into the picture."""
     x, y = (box[0] - middle[0]) * step, (box[1] - middle[1]) * step
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    return Sighting(
+    return Detection(
         centre[0] + x * cos + y * sin,
         centre[1] - x * sin + y * cos,
         box[2] * step,
@@ -229,13 +237,13 @@ def _placed(
     )
 
 
-def _likeness(one: Sighting, last: Sighting) -> float:
+def _likeness(one: Detection, last: Detection) -> float:
     """Evidence, halved at a quarter of a face away from where the face was."""
     distance = math.hypot(one.x - last.x, one.y - last.y) / last.side
     return one.evidence / (1 + (4 * distance) ** 2)
 
 
-def _agreed(sightings: Sequence[Sighting]) -> Sighting | None:
+def _agreed(sightings: Sequence[Detection]) -> Detection | None:
     """What several directions say together, each with the weight of its evidence.
 
     The roll that comes out is only about right: the windows that agree need not be spread evenly
@@ -245,4 +253,4 @@ def _agreed(sightings: Sequence[Sighting]) -> Sighting | None:
         return None
     weights = np.array([one.evidence for one in sightings])
     x, y, side, angle = (weights @ np.array(sightings)[:, :4] / weights.sum()).tolist()
-    return Sighting(x, y, side, angle, float(weights.sum()))
+    return Detection(x, y, side, angle, float(weights.sum()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from affectline.common.labels import LABELS
-from affectline.common.vision.ema import Smoother
+from affectline.common.vision.ema import EmotionSmoother
 from affectline.common.wire.messages import (
     Emotion,
     Face,
@@ -27,7 +27,7 @@ MAX_PATIENCE_S: Final = 8.0
 
 
 @dataclass
-class Pending:
+class PendingFrame:
     """A frame on its way to its answer."""
 
     frame: FrameMessage
@@ -43,15 +43,15 @@ class Pending:
         return self.faces is None or self.scores is not None or self.missing is not None
 
 
-class AnswerBook:
+class ResultBuffer:
     """The frames of one stream and epoch, from their arrival to a while after their answer."""
 
     def __init__(self, *, lossless: bool) -> None:
         self._lossless = lossless
         self._patience_s = PATIENCE_S["lossless" if lossless else "live"]
-        self._pending: OrderedDict[int, Pending] = OrderedDict()
+        self._pending: OrderedDict[int, PendingFrame] = OrderedDict()
         self._answered: OrderedDict[int, Packet] = OrderedDict()
-        self._smoother = Smoother()
+        self._smoother = EmotionSmoother()
 
     def again(self, seq: int) -> Packet | None:
         """The answer of a frame that comes a second time, if there is one already."""
@@ -71,11 +71,11 @@ class AnswerBook:
         message = faces.message
         assert isinstance(message, Faces)  # noqa: S101 - for the type checker
         asked = faces if message.faces else None
-        self._pending[message.seq] = Pending(message, asked, now, self._patience_s)
+        self._pending[message.seq] = PendingFrame(message, asked, now, self._patience_s)
 
     def skip(self, frame: FrameMessage, why: Missing) -> None:
         """Note that a frame is not looked at."""
-        entry = self._pending.setdefault(frame.seq, Pending(frame))
+        entry = self._pending.setdefault(frame.seq, PendingFrame(frame))
         entry.missing = why
 
     def settle(self, scores: Scores) -> bool:
@@ -121,7 +121,7 @@ class AnswerBook:
                 self._answered.popitem(last=False)
             yield packet
 
-    def _answer(self, entry: Pending, now: int) -> Emotion:
+    def _answer(self, entry: PendingFrame, now: int) -> Emotion:
         frame, scores = entry.frame, entry.scores
         at = frame.captured_at if frame.media_time is None else frame.media_time
         self._smoother.forget(at)

@@ -14,7 +14,7 @@ from affectline.common.vision.crops import crop, quality
 from affectline.common.vision.preprocessing import to_square
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Face, Faces, Frame, Packet, Quality, Resend, Scores
-from affectline.services.detector.result_buffer import AnswerBook
+from affectline.services.detector.result_buffer import ResultBuffer
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
 FULL_DECODE_WIDTH: Final = 960
@@ -40,7 +40,7 @@ class Detector(Stage):
         self._epoch = -1
 
     def setup(self) -> None:
-        self._lossless = self.around.delivery == "lossless"
+        self._lossless = self.context.delivery == "lossless"
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         self._begin(epoch=-1, first_seq=0)
 
@@ -51,39 +51,39 @@ class Detector(Stage):
         # A detector that joins in the middle must not give a track number a second time: the one
         # before it can have given at most so many
         self._first_track = first_seq * self._settings.max_faces
-        self._book = AnswerBook(lossless=self._lossless)
+        self._book = ResultBuffer(lossless=self._lossless)
 
     def process(self, packet: Packet) -> Iterator[Packet]:
         message = packet.message
         if isinstance(message, Frame):
             yield from self._take(packet, message)
         elif getattr(message, "epoch", None) != self._epoch:
-            self.around.counters["late"] += 1
+            self.context.counters["late"] += 1
         elif isinstance(message, Scores):
-            self.around.counters["invalid"] += not self._book.settle(message)
+            self.context.counters["invalid"] += not self._book.settle(message)
         elif isinstance(message, Resend):
             yield from self._book.repeat(message)
-        yield from self._book.publish(self.around.now())
+        yield from self._book.publish(self.context.now())
 
     def superseded(self, packet: Packet) -> Iterator[Packet]:
         frame = packet.message
         if isinstance(frame, Frame) and self._follow(frame) and not self._book.knows(frame.seq):
-            self.around.counters["skipped"] += 1
+            self.context.counters["skipped"] += 1
             self._book.skip(frame, "behind")
-        yield from self._book.publish(self.around.now())
+        yield from self._book.publish(self.context.now())
 
     def refused(self, packet: Packet) -> Iterator[Packet]:
         # Lossless delivery refuses only while stopping; whoever comes next answers that frame
         if isinstance(packet.message, Faces) and not self._lossless:
-            self.around.counters["skipped"] += 1
+            self.context.counters["skipped"] += 1
             self._book.skip(packet.message, "behind")
-            yield from self._book.publish(self.around.now())
+            yield from self._book.publish(self.context.now())
 
     def tick(self) -> Iterator[Packet]:
         for question in list(self._book.overdue(monotonic_ns())):
-            self.around.counters["asked_again"] += 1
+            self.context.counters["asked_again"] += 1
             yield question
-        yield from self._book.publish(self.around.now())
+        yield from self._book.publish(self.context.now())
 
     def _follow(self, frame: Frame) -> bool:
         """Go along with a newer epoch; False for a frame of an older one."""
@@ -93,7 +93,7 @@ class Detector(Stage):
 
     def _take(self, packet: Packet, frame: Frame) -> Iterator[Packet]:
         if not self._follow(frame):
-            self.around.counters["late"] += 1
+            self.context.counters["late"] += 1
             return
         if self._book.knows(frame.seq):
             repeated = self._book.again(frame.seq)
@@ -101,16 +101,16 @@ class Detector(Stage):
                 yield repeated
             return
         if not self._lossless and self._book.unanswered >= ASKED_AT_ONCE:
-            self.around.counters["skipped"] += 1
+            self.context.counters["skipped"] += 1
             self._book.skip(frame, "behind")
             return
         picture = decode_gray(packet.parts[0], frame)
         if picture is None:
-            self.around.counters["invalid"] += 1
+            self.context.counters["invalid"] += 1
             self._book.skip(frame, "invalid")
             return
         faces = self._find(frame, picture)
-        self.around.counters["faces"] += len(faces.parts) // 2
+        self.context.counters["faces"] += len(faces.parts) // 2
         self._book.ask(faces, monotonic_ns())
         if faces.parts:
             yield faces
@@ -126,7 +126,7 @@ class Detector(Stage):
             parts += [face.tobytes(), small.tobytes()]
         message = Faces(
             **frame.identity,
-            detected_at=self.around.now(),
+            detected_at=self.context.now(),
             faces=tuple(faces),
         )
         return Packet(message, tuple(parts))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from affectline.services.detector.haar import Sighting
+from affectline.services.detector.haar import Detection
 
 _STRONG: Final = 16.0
 """Evidence that makes a face at once: 2 of 258 mistaken finds in pictures without a face had as
@@ -22,10 +22,10 @@ _MAX_ROLL: Final = 40.0
 
 
 @dataclass
-class Track:
+class FaceTrack:
     """A face over time."""
 
-    place: Sighting
+    place: Detection
     number: int | None = None
     """None while it may yet turn out to be no face."""
     hits: int = 1
@@ -42,7 +42,7 @@ class Track:
     def seen(self) -> bool:
         return self.misses == 0
 
-    def expected(self) -> Sighting:
+    def expected(self) -> Detection:
         """Where the face should be by now."""
         x, y = self.place.x + self.velocity[0], self.place.y + self.velocity[1]
         return self.place._replace(x=x, y=y)
@@ -52,7 +52,7 @@ class Track:
         self.place = self.expected()
         self.velocity = (0.8 * self.velocity[0], 0.8 * self.velocity[1])
 
-    def move(self, hit: Sighting) -> None:
+    def move(self, hit: Detection) -> None:
         """Go to where the face was seen: calmly for a jitter, at once for a movement."""
         before, expected = self.place, self.expected()
         share = _share(math.hypot(hit.x - expected.x, hit.y - expected.y) / before.side)
@@ -62,7 +62,7 @@ class Track:
         self.restless = abs(growth) > 0.035 or abs(turn) > 4
         side = before.side * (1 + _share(abs(growth)) * growth)
         angle = before.angle + _share(abs(turn) / 40) * max(-12.0, min(12.0, turn))
-        self.place = Sighting(x, y, side, max(-_MAX_ROLL, min(_MAX_ROLL, angle)), 0.0)
+        self.place = Detection(x, y, side, max(-_MAX_ROLL, min(_MAX_ROLL, angle)), 0.0)
         step = (x - before.x, y - before.y)
         self.velocity = (
             (self.velocity[0] + step[0]) / 2,
@@ -79,24 +79,24 @@ class Track:
         return mean >= _STRONG + extra or (self.hits >= 3 and mean >= _FAIR + extra)
 
 
-def distance(one: Sighting, other: Sighting) -> float:
+def distance(one: Detection, other: Detection) -> float:
     """Between the centres, in pixels."""
     return math.hypot(one.x - other.x, one.y - other.y)
 
 
-def same(one: Sighting, other: Sighting) -> bool:
+def same(one: Detection, other: Detection) -> bool:
     """Whether two sightings are too close to be two faces."""
     return distance(one, other) < 0.5 * max(one.side, other.side)
 
 
-def within_reach(hit: Sighting, track: Track) -> bool:
+def within_reach(hit: Detection, track: FaceTrack) -> bool:
     """Whether a missing face can have come this far: a face's width and 0.2 more a picture."""
     ratio = hit.side / track.place.side
     far = distance(hit, track.place) / track.place.side
     return 0.6 < ratio < 1.67 and far < 1 + 0.2 * track.misses
 
 
-def box(place: Sighting, shape: Sequence[int]) -> tuple[int, int, int, int]:
+def box(place: Detection, shape: Sequence[int]) -> tuple[int, int, int, int]:
     """The face's square in whole pixels, moved rather than cut where it leaves the picture."""
     height, width = shape
     side = max(1, round(place.side))

@@ -8,9 +8,15 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import DetectorSettings
-from affectline.services.detector.haar import Care, Finder, HaarFinder, Sighting, Sweep
-from affectline.services.detector.track import Track, box, distance, same, within_reach
-from affectline.services.detector.yunet import YuNetFinder
+from affectline.services.detector.haar import (
+    Detection,
+    FaceDetector,
+    HaarDetector,
+    ScanPass,
+    SearchEffort,
+)
+from affectline.services.detector.track import FaceTrack, box, distance, same, within_reach
+from affectline.services.detector.yunet import YuNetDetector
 
 
 class TrackedFace(NamedTuple):
@@ -32,12 +38,12 @@ _PROBATION: Final = 5
 """Pictures in which a find must prove that it is a face."""
 
 _SWEEPS: Final = (
-    Sweep("large", 0.0),
-    Sweep("small", 0.0),
-    Sweep("large", 28.0),
-    Sweep("large", 0.0),
-    Sweep("small", 0.0),
-    Sweep("large", -28.0),
+    ScanPass("large", 0.0),
+    ScanPass("small", 0.0),
+    ScanPass("large", 28.0),
+    ScanPass("large", 0.0),
+    ScanPass("small", 0.0),
+    ScanPass("large", -28.0),
 )
 """What a search does in turn. The cascade bears about 15 degrees, a near search 12 more."""
 
@@ -54,7 +60,7 @@ class FaceTracker:
     def __init__(self, settings: DetectorSettings) -> None:
         self._settings = settings
         self._finder = _finder(settings)
-        self._tracks: list[Track] = []
+        self._tracks: list[FaceTrack] = []
         self._numbers = 0
         self._pictures = 0
         self._last_sweep = 0
@@ -82,7 +88,7 @@ class FaceTracker:
             if track.seen and track.number
         )
 
-    def _patience(self, track: Track) -> int:
+    def _patience(self, track: FaceTrack) -> int:
         return self._settings.max_misses if track.number else 0
 
     def _fit(self, shape: tuple[int, int]) -> None:
@@ -91,7 +97,9 @@ class FaceTracker:
             down, across = shape[0] / self._shape[0], shape[1] / self._shape[1]
             for track in self._tracks:
                 x, y, side, *rest = track.place
-                track.place = Sighting(x * across, y * down, side * math.sqrt(across * down), *rest)
+                track.place = Detection(
+                    x * across, y * down, side * math.sqrt(across * down), *rest
+                )
                 track.velocity = (0.0, 0.0)
         self._shape = shape
 
@@ -111,7 +119,7 @@ class FaceTracker:
             for j, hit in enumerate(hits)
             if hit and (i == j or same(hit, expected[i]))
         )
-        given: dict[int, Sighting] = {}
+        given: dict[int, Detection] = {}
         for _, _, i, j in claims:
             hit = hits[j]
             if hit and i not in given and not any(same(hit, one) for one in given.values()):
@@ -119,7 +127,7 @@ class FaceTracker:
         for i, track in enumerate(self._tracks):
             self._settle(track, given.get(i))
 
-    def _settle(self, track: Track, hit: Sighting | None) -> None:
+    def _settle(self, track: FaceTrack, hit: Detection | None) -> None:
         if hit is None:
             track.miss()
             return
@@ -128,15 +136,17 @@ class FaceTracker:
         if not track.number and track.hits >= _PROBATION:
             track.miss()
 
-    def _look(self, gray: NDArray[np.uint8], track: Track, expected: Sighting) -> Sighting | None:
+    def _look(
+        self, gray: NDArray[np.uint8], track: FaceTrack, expected: Detection
+    ) -> Detection | None:
         due = (self._pictures + (track.number or 0)) % _MEASURE_INTERVAL == 0
-        care: Care = "measure" if due or track.restless else "glance"
+        care: SearchEffort = "measure" if due or track.restless else "glance"
         hit = self._finder.follow(gray, expected, care if track.number else "weigh")
         if hit is None and track.number:
             return self._finder.regain(gray, expected)
         return hit
 
-    def _number(self, track: Track) -> None:
+    def _number(self, track: FaceTrack) -> None:
         if track.number is None and track.proven():
             self._numbers += 1
             track.number = self._numbers
@@ -159,7 +169,7 @@ class FaceTracker:
             for hit in sorted(found, key=lambda one: -one.side):
                 self._adopt(gray, hit)
 
-    def _adopt(self, gray: NDArray[np.uint8], hit: Sighting) -> None:
+    def _adopt(self, gray: NDArray[np.uint8], hit: Detection) -> None:
         """Give what a sweep found to the track that misses it, or begin a new one."""
         close = self._finder.follow(gray, hit, "weigh")
         if close is None or any(t.seen and same(close, t.place) for t in self._tracks):
@@ -169,14 +179,14 @@ class FaceTracker:
             track = min(missing, key=lambda one: distance(close, one.place))
             track.place, track.velocity, track.misses = close, (0.0, 0.0), 0
         elif len(self._tracks) < self._settings.max_faces:
-            track = Track(close, evidence=close.evidence)
+            track = FaceTrack(close, evidence=close.evidence)
             self._number(track)
             self._tracks.append(track)
 
 
-def _finder(settings: DetectorSettings) -> Finder:
+def _finder(settings: DetectorSettings) -> FaceDetector:
     if settings.backend == "haar":
-        return HaarFinder(
+        return HaarDetector(
             settings.scan_size, settings.scale_factor, settings.min_neighbours, settings.min_face
         )
     if settings.yunet_model is None:
@@ -184,4 +194,4 @@ def _finder(settings: DetectorSettings) -> Finder:
             "detector.backend is yunet, but detector.yunet_model is not set",
             "name the model file, or take the haar backend",
         )
-    return YuNetFinder(settings.yunet_model, settings.scan_size, settings.min_face)
+    return YuNetDetector(settings.yunet_model, settings.scan_size, settings.min_face)

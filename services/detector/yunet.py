@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.vision.crops import cut
-from affectline.services.detector.haar import Care, Sighting, Sweep
+from affectline.services.detector.haar import Detection, ScanPass, SearchEffort
 
 _SCORE: Final = 0.7
 """Least score, 0 to 1, at which something is a face."""
@@ -34,7 +34,7 @@ _EYES_TO_MOUTH: Final = 0.41
 """From the eyes' middle to the mouth's, in sides of the box: an estimate, not measured."""
 
 
-class YuNetFinder:
+class YuNetDetector:
     """``cv2.FaceDetectorYN`` (Wu et al. 2023).
 
     Args:
@@ -58,8 +58,8 @@ class YuNetFinder:
         self._min_face = min_face
 
     def scan(
-        self, gray: NDArray[np.uint8], sweep: Sweep, known: Sequence[Sighting]
-    ) -> list[Sighting]:
+        self, gray: NDArray[np.uint8], sweep: ScanPass, known: Sequence[Detection]
+    ) -> list[Detection]:
         if sweep.part == "small" or sweep.angle:
             return []  # one look sees every size and roll
         height, width = gray.shape
@@ -67,33 +67,35 @@ class YuNetFinder:
         small = (max(1, round(width / shrink)), max(1, round(height / shrink)))
         picture = np.asarray(cv2.resize(gray, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         found = [
-            Sighting(x * shrink, y * shrink, side * shrink, angle, evidence)
+            Detection(x * shrink, y * shrink, side * shrink, angle, evidence)
             for x, y, side, angle, evidence in self._detect(picture)
         ]
         return [one for one in found if one.side >= self._min_face * height]
 
-    def follow(self, gray: NDArray[np.uint8], last: Sighting, care: Care) -> Sighting | None:
+    def follow(
+        self, gray: NDArray[np.uint8], last: Detection, care: SearchEffort
+    ) -> Detection | None:
         del care  # the eyes give size and roll every time
         step = last.side / _PATCH_FACE
         patch = cut(gray, (last.x, last.y), _PATCH * step, 0.0, _PATCH)
         left, top = last.x - _PATCH * step / 2, last.y - _PATCH * step / 2
         found = [
-            Sighting(left + x * step, top + y * step, side * step, angle, evidence)
+            Detection(left + x * step, top + y * step, side * step, angle, evidence)
             for x, y, side, angle, evidence in self._detect(patch)
         ]
         near = [one for one in found if math.hypot(one.x - last.x, one.y - last.y) < last.side]
         return min(near, key=lambda one: math.hypot(one.x - last.x, one.y - last.y), default=None)
 
-    def regain(self, gray: NDArray[np.uint8], last: Sighting) -> Sighting | None:
+    def regain(self, gray: NDArray[np.uint8], last: Detection) -> Detection | None:
         return None  # a near search already looks as hard and as far as it can
 
-    def _detect(self, picture: NDArray[np.uint8]) -> list[Sighting]:
+    def _detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
         self._network.setInputSize((picture.shape[1], picture.shape[0]))
         _, rows = self._network.detect(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))
         return [] if rows is None else [place(row) for row in np.asarray(rows, dtype=np.float64)]
 
 
-def place(row: NDArray[np.float64]) -> Sighting:
+def place(row: NDArray[np.float64]) -> Detection:
     """Frame a face as the cascade does, from the places of its eyes and mouth.
 
     Args:
@@ -110,4 +112,4 @@ def place(row: NDArray[np.float64]) -> Sighting:
     below = (0.5 - _EYES_DOWN) * side
     x = eyes[0] + below * math.sin(math.radians(angle))
     y = eyes[1] + below * math.cos(math.radians(angle))
-    return Sighting(float(x), float(y), side, angle, float(row[14]) * _EVIDENCE)
+    return Detection(float(x), float(y), side, angle, float(row[14]) * _EVIDENCE)

@@ -11,7 +11,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
-from affectline.services.sessions.marker_responses import Response
+from affectline.services.sessions.marker_responses import MarkerResponse
 
 Row = dict[str, Any]
 Table = dict[str, list[Any]]
@@ -40,7 +40,7 @@ def tables(packets: Iterable[Packet]) -> dict[str, Table]:
     return made
 
 
-def as_table(name: str, responses: Iterable[Response]) -> dict[str, Table]:
+def as_table(name: str, responses: Iterable[MarkerResponse]) -> dict[str, Table]:
     """What each signal did around each marker, as one table; none where there is nothing."""
     rows = [asdict(response) for response in responses]
     return {name: {key: [row[key] for row in rows] for key in rows[0]}} if rows else {}

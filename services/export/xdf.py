@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from affectline.common.atomic_file import whole_file
 from affectline.common.labels import LABELS
 from affectline.services.sessions.columns import marker_text
-from affectline.services.sessions.timeseries import Series, Session
+from affectline.services.sessions.timeseries import Series, SessionSeries
 
 FILE_HEADER: Final = 1
 STREAM_HEADER: Final = 2
@@ -31,7 +31,7 @@ NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 @dataclass(frozen=True)
-class Stream:
+class XdfStream:
     """One stream of an XDF file.
 
     Attributes:
@@ -49,21 +49,21 @@ class Stream:
     values: NDArray[np.float64] | list[str]
 
 
-def streams(session: Session) -> list[Stream]:
+def streams(session: SessionSeries) -> list[XdfStream]:
     """A session's signals, states, emotions and markers as streams."""
     made = [
-        Stream(name, "Signal", ((name, series.unit),), _seconds(series), series.values[:, None])
+        XdfStream(name, "Signal", ((name, series.unit),), _seconds(series), series.values[:, None])
         for name, series in session.series.items()
     ]
     for name, shares in session.emotions.items():
         columns = [shares[label] for label in LABELS]
         values = np.stack([series.values for series in columns], axis=1)
         channels = tuple((label, "1") for label in LABELS)
-        made.append(Stream(f"{name} emotion", "Emotion", channels, _seconds(columns[0]), values))
+        made.append(XdfStream(f"{name} emotion", "Emotion", channels, _seconds(columns[0]), values))
     if session.markers:
         times = np.array([marker.at for marker in session.markers]) / 1e9
         labels = [marker_text(marker) for marker in session.markers]
-        made.append(Stream("markers", "Markers", (("label", ""),), times, labels))
+        made.append(XdfStream("markers", "Markers", (("label", ""),), times, labels))
     return made
 
 
@@ -71,7 +71,7 @@ def _seconds(series: Series) -> NDArray[np.float64]:
     return series.times / 1e9
 
 
-def write(made: Iterable[Stream], path: Path) -> None:
+def write(made: Iterable[XdfStream], path: Path) -> None:
     """Write an XDF file; half a file never has its name."""
     with whole_file(path) as partial, partial.open("wb") as stream:
         stream.write(b"XDF:")
@@ -80,7 +80,7 @@ def write(made: Iterable[Stream], path: Path) -> None:
             _write_stream(stream, number, each)
 
 
-def _write_stream(file: BinaryIO, number: int, stream: Stream) -> None:
+def _write_stream(file: BinaryIO, number: int, stream: XdfStream) -> None:
     identity = struct.pack("<I", number)
     _chunk(file, STREAM_HEADER, identity + _header(stream).encode())
     count = len(stream.times)
@@ -106,7 +106,7 @@ def _write_stream(file: BinaryIO, number: int, stream: Stream) -> None:
     _chunk(file, STREAM_FOOTER, identity + footer.encode())
 
 
-def _header(stream: Stream) -> str:
+def _header(stream: XdfStream) -> str:
     channels = "".join(
         f"<channel><label>{_xml(label)}</label><unit>{_xml(unit)}</unit></channel>"
         for label, unit in stream.channels

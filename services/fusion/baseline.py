@@ -21,7 +21,7 @@ tells what five minutes do (Baek et al. 2015, https://doi.org/10.1089/tmj.2014.0
 fusion calibrates for unless told otherwise."""
 
 
-class Smoother:
+class TimeSmoother:
     """An exponentially weighted mean of values that come once a second.
 
     Args:
@@ -41,7 +41,7 @@ class Smoother:
 
 
 @dataclass(frozen=True)
-class Prior:
+class BaselinePrior:
     """How much a signal's logarithm usually varies within a person, before we know this one."""
 
     spread: float
@@ -50,20 +50,20 @@ class Prior:
     """As much as so many seconds of this person's own data."""
 
 
-class Rest:
+class Baseline:
     """Mean, low and spread of one signal's logarithm, as far as it has been seen.
 
     The spread starts from the prior and moves to the person's own as seconds gather, so that the
     first minutes' small movements are not blown up.
     """
 
-    def __init__(self, prior: Prior) -> None:
+    def __init__(self, prior: BaselinePrior) -> None:
         self._prior = prior
         self.reset()
 
     def reset(self) -> None:
         """Forget this person."""
-        self._smoother = Smoother(LOW_SMOOTHING_S)
+        self._smoother = TimeSmoother(LOW_SMOOTHING_S)
         self._n = self._mean = self._squares = self._location = 0.0
         self._low = math.inf
         self.seconds = 0.0

@@ -24,7 +24,7 @@ TENSE: Final = (CIRCUMPLEX["fear"][0] / _FEAR, CIRCUMPLEX["fear"][1] / _FEAR)
 
 
 @dataclass(frozen=True)
-class Look:
+class Affect:
     """Where a face is on the circumplex."""
 
     valence: float
@@ -38,11 +38,11 @@ class Look:
         return self.valence * TENSE[0] + self.arousal * TENSE[1]
 
 
-def place(distribution: Sequence[float]) -> Look:
+def place(distribution: Sequence[float]) -> Affect:
     """Where a distribution over the seven emotions, in FER2013's order, is on the circumplex."""
     total = sum(distribution) or 1.0
     pairs = [(p / total, CIRCUMPLEX[label]) for p, label in zip(distribution, LABELS, strict=True)]
-    return Look(
+    return Affect(
         valence=sum(p * point[0] for p, point in pairs),
         arousal=sum(p * point[1] for p, point in pairs),
     )

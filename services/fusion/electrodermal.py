@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
-from affectline.services.fusion.baseline import Smoother
+from affectline.services.fusion.baseline import TimeSmoother
 
 LOWEST_US: Final = 0.05
 HIGHEST_US: Final = 60.0
@@ -31,7 +31,7 @@ KEPT_S: Final = 120.0
 
 
 @dataclass(frozen=True)
-class Response:
+class SkinResponse:
     """One skin conductance response. Times in seconds, on the clock of the samples."""
 
     onset_s: float
@@ -52,7 +52,7 @@ class SkinLevel:
 
     def __init__(self) -> None:
         self._values: list[float] = []
-        self._smoother = Smoother(LEVEL_TAU_S)
+        self._smoother = TimeSmoother(LEVEL_TAU_S)
         self.level: float | None = None
         """Log of the level in uS."""
         self.newest_s = -math.inf
@@ -89,7 +89,7 @@ class SkinResponses:
         self._onset: tuple[float, float] | None = None
         self._peak = (0.0, 0.0)
         self._last_level = math.inf
-        self.found: deque[Response] = deque()
+        self.found: deque[SkinResponse] = deque()
         """Responses of the last two minutes, oldest first."""
 
     def add(self, at_s: float, value: float) -> None:
@@ -138,7 +138,7 @@ class SkinResponses:
         if value > self._peak[1] and at_s - self._onset[0] <= RISE_S + 1:
             self._peak = (at_s, value)
         elif value < self._peak[1] - TURN_SHARE * amplitude:
-            self.found.append(Response(self._onset[0], self._peak[0], amplitude))
+            self.found.append(SkinResponse(self._onset[0], self._peak[0], amplitude))
             self._last_level = self._peak[1] - amplitude / 2
             self._start_anew(at_s, value)
         elif at_s - self._peak[0] > RISE_S:  # neither up nor down: the level has moved

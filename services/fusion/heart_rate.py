@@ -35,7 +35,7 @@ SAME_RATE: Final = 0.02
 """A wave whose rate changes by more is another one: a device was set up anew."""
 
 
-class HeartSource(Protocol):
+class HeartRateSource(Protocol):
     """What can say how fast the heart beats. Times in seconds on the clock of the samples."""
 
     newest_s: float
@@ -60,7 +60,7 @@ class HeartSource(Protocol):
         """Root mean square of successive differences in ms; None where too little is known."""
 
 
-class Beats:
+class RRSource:
     """Heart rate from the intervals between beats, in ms, each told at its second beat."""
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class Beats:
         return found[::-1]
 
 
-class Rates:
+class RateSource:
     """Heart rate from a series of rates, in beats a minute, as most devices give."""
 
     def __init__(self) -> None:
@@ -189,7 +189,7 @@ class Rates:
         return None
 
 
-class Wave(Beats):
+class WaveformSource(RRSource):
     """Heart rate from a pulse wave or an electrocardiogram: beats are found, then counted.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from affectline.common.wire.biometrics import Samples
-from affectline.services.fusion.baseline import Prior, Rest
+from affectline.services.fusion.baseline import Baseline, BaselinePrior
 from affectline.services.fusion.beat_detection import (
     ELECTRO,
     PULSE,
@@ -16,15 +16,20 @@ from affectline.services.fusion.beat_detection import (
     estimate_rate,
 )
 from affectline.services.fusion.electrodermal import SkinLevel, SkinResponses
-from affectline.services.fusion.heart_rate import Beats, HeartSource, Rates, Wave
+from affectline.services.fusion.heart_rate import (
+    HeartRateSource,
+    RateSource,
+    RRSource,
+    WaveformSource,
+)
 
 HEART_SIGNALS: Final = ("rr_interval", "ecg", "ppg", "heart_rate")
 """Best first: intervals between beats carry their own proof, a series of rates does not."""
 SKIN_SIGNAL: Final = "skin_conductance"
-HEART_PRIOR: Final = Prior(spread=0.10, seconds=300.0)
+HEART_PRIOR: Final = BaselinePrior(spread=0.10, seconds=300.0)
 """A sitting person's heart rate spreads by a tenth within an hour (median over the people of
 Stress-Predict); five minutes to know better."""
-SKIN_PRIOR: Final = Prior(spread=0.50, seconds=120.0)
+SKIN_PRIOR: Final = BaselinePrior(spread=0.50, seconds=120.0)
 """Within a session the log of skin conductance spreads by half (median 0.47 over the people of
 Stress-Predict); people differ by more than that, so that one's own figure soon counts."""
 FRESH_S: Final = {"rr_interval": 30.0, "ecg": 10.0, "ppg": 10.0, "heart_rate": 10.0}
@@ -38,7 +43,7 @@ WORD_S: Final = 10.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class SignalDeviation:
     """What a signal of the body says at a moment."""
 
     deviation: float
@@ -53,7 +58,7 @@ class Finding:
     """The same at rest."""
 
 
-class Device:
+class SignalQuality:
     """How far a device, or its driver, has trusted its own samples lately."""
 
     def __init__(self) -> None:
@@ -78,18 +83,18 @@ class Device:
         return next((reason for *_, reason in reversed(self._said) if reason), "")
 
 
-class Heart:
+class HeartSignal:
     """Heart rate of one person from whatever sources there are."""
 
     def __init__(self) -> None:
-        self._rests: dict[str, Rest] = {}
+        self._rests: dict[str, Baseline] = {}
         self._refused = ""
         self.forget_samples()
 
     def forget_samples(self) -> None:
         """The clock was set: what was heard has no place in time any more; rest is kept."""
-        self._sources: dict[str, HeartSource] = {}
-        self._devices: defaultdict[str, Device] = defaultdict(Device)
+        self._sources: dict[str, HeartRateSource] = {}
+        self._devices: defaultdict[str, SignalQuality] = defaultdict(SignalQuality)
         self._stamps: defaultdict[str, list[float]] = defaultdict(list)
         """By wave without a rate: the times of its first samples."""
 
@@ -105,21 +110,21 @@ class Heart:
         for at_s, value in zip(times_s, samples.values, strict=True):
             source.add(at_s, value)
 
-    def _open(self, samples: Samples, times_s: list[float]) -> HeartSource | None:
+    def _open(self, samples: Samples, times_s: list[float]) -> HeartRateSource | None:
         signal = samples.signal
-        source: HeartSource | None
+        source: HeartRateSource | None
         if signal == "rr_interval":
-            source = Beats()
+            source = RRSource()
         elif signal == "heart_rate":
-            source = Rates()
+            source = RateSource()
         else:
             source = self._open_wave(samples, times_s)
         if source is not None:
             self._sources[signal] = source
-            self._rests.setdefault(signal, Rest(HEART_PRIOR))
+            self._rests.setdefault(signal, Baseline(HEART_PRIOR))
         return source
 
-    def _open_wave(self, samples: Samples, times_s: list[float]) -> HeartSource | None:
+    def _open_wave(self, samples: Samples, times_s: list[float]) -> HeartRateSource | None:
         """A wave's source; None while its rate is not known, or where nobody can read it."""
         signal, rate = samples.signal, samples.rate
         if not can_find_beats():
@@ -136,10 +141,10 @@ class Heart:
                 f"{signal}: {rate:g} samples a second; beats need {SLOWEST_RATE:g} at least"
             )
             return None
-        return Wave(BeatFinder(ELECTRO if signal == "ecg" else PULSE, rate))
+        return WaveformSource(BeatFinder(ELECTRO if signal == "ecg" else PULSE, rate))
 
     @property
-    def rests(self) -> list[Rest]:
+    def rests(self) -> list[Baseline]:
         """Baselines of all sources."""
         return list(self._rests.values())
 
@@ -154,7 +159,7 @@ class Heart:
         age_s = now_s - self._sources[signal].newest_s
         return self._devices[signal].quality * freshness(age_s, FRESH_S[signal], STALE_S[signal])
 
-    def look(self, now_s: float) -> Finding | str:
+    def look(self, now_s: float) -> SignalDeviation | str:
         """What the best source says, or why none says anything."""
         reason = self._refused or "no heart signal"
         for signal in (s for s in HEART_SIGNALS if s in self._sources):
@@ -165,7 +170,7 @@ class Heart:
                 reason = device or f"{signal}: too few beats or out of date"
                 continue
             coverage = source.coverage(now_s)
-            return Finding(
+            return SignalDeviation(
                 deviation=(math.log(rate) - rest.mean) / rest.spread,
                 trust=trust,
                 quality=trust * math.sqrt(coverage) * rest.maturity,
@@ -181,19 +186,19 @@ class Heart:
         return next((value for value in found if value is not None), None)
 
 
-class Skin:
+class SkinSignal:
     """Skin conductance of one person."""
 
     def __init__(self) -> None:
-        self.rest = Rest(SKIN_PRIOR)
+        self.rest = Baseline(SKIN_PRIOR)
         self.forget_samples()
 
     def forget_samples(self) -> None:
-        """As `Heart.forget_samples`."""
-        self._level, self.responses, self._device = SkinLevel(), SkinResponses(), Device()
+        """As `HeartSignal.forget_samples`."""
+        self._level, self.responses, self._device = SkinLevel(), SkinResponses(), SignalQuality()
 
     def hear(self, samples: Samples, times_s: list[float]) -> None:
-        """Take in samples in uS, as `Heart.hear`."""
+        """Take in samples in uS, as `HeartSignal.hear`."""
         self._device.hear(samples, times_s[-1])
         if not samples.quality:
             return
@@ -207,7 +212,7 @@ class Skin:
         if level is not None:
             self.rest.add(level)
 
-    def look(self, now_s: float) -> Finding | str:
+    def look(self, now_s: float) -> SignalDeviation | str:
         """What the level says, or why it says nothing."""
         age_s = now_s - self._level.newest_s
         trust = self._device.quality * freshness(age_s, SKIN_FRESH_S, SKIN_STALE_S)
@@ -215,7 +220,7 @@ class Skin:
         if level is None or low is None or trust <= 0:
             lost = "no contact or out of date" if self._level.invalid or level else ""
             return self._device.reason or lost or "no skin signal"
-        return Finding(
+        return SignalDeviation(
             deviation=(level - low) / self.rest.spread,
             trust=trust,
             quality=trust * self.rest.maturity,

@@ -10,7 +10,7 @@ CLOSEST: Final = 1 / 2
 """Whatever was late, the next is planned no closer than this share of a period."""
 
 
-class Pace:
+class RateLimiter:
     """Says of moments whether it is time. The same moments give the same answers.
 
     There is a plan, one moment a period after the other, which what is late does not move; so 15

@@ -12,7 +12,7 @@ from affectline.common.settings.pipeline import Delivery, HubSettings
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
 from affectline.services.fusion.baseline import CALIBRATED_S
-from affectline.services.fusion.subject import WAIT_S, Person
+from affectline.services.fusion.subject import WAIT_S, SubjectState
 
 CALIBRATE: Final = "calibrate"
 """Label of the marker that says: now this person is at rest."""
@@ -42,7 +42,7 @@ class Fusion(Stage):
 
     def __init__(self, settings: FusionSettings, clock: Callable[[], float] = monotonic) -> None:
         self._settings, self._clock = settings, clock
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, SubjectState] = {}
         self._sensed: set[str] = set()
         """Subjects that sensors have named."""
         self._seen: dict[str, tuple[int, int]] = {}
@@ -66,13 +66,13 @@ class Fusion(Stage):
         elif isinstance(message, StreamStart):
             self._begin(message)
         elif isinstance(message, StreamDone) and message.by == "sink":
-            done = {"by": "fusion", "done_at": self.around.now()}
+            done = {"by": "fusion", "done_at": self.context.now()}
             yield Packet(message.model_copy(update=done))
         if state is not None:
             yield Packet(state)
 
     def tick(self) -> Iterator[Packet]:
-        if self.around.delivery != "live":
+        if self.context.delivery != "live":
             return  # the same messages give the same states, however slowly they come
         for subject, person in self._people.items():
             silent_s = self._clock() - self._heard.get(subject, math.inf)
@@ -92,13 +92,13 @@ class Fusion(Stage):
     def _feel(self, said: Samples) -> State | None:
         samples = in_usual_unit(said)
         if samples is None:
-            self.around.counters["invalid"] += 1
+            self.context.counters["invalid"] += 1
             return None
         person = self._of_sensor(samples)
         self._heard[person.subject] = self._clock()
         return person.hear(samples)
 
-    def _of_sensor(self, samples: Samples) -> Person:
+    def _of_sensor(self, samples: Samples) -> SubjectState:
         subject = self._settings.subject or samples.subject
         if not self._sensed and subject not in self._people and DEFAULT_SUBJECT in self._people:
             # Whose face we have been seeing has a name now
@@ -113,9 +113,9 @@ class Fusion(Stage):
         only = next(iter(self._sensed)) if len(self._sensed) == 1 else DEFAULT_SUBJECT
         return named or only
 
-    def _person(self, subject: str, at: int) -> Person:
+    def _person(self, subject: str, at: int) -> SubjectState:
         if subject not in self._people:
-            person = self._people[subject] = Person(subject, self._settings)
+            person = self._people[subject] = SubjectState(subject, self._settings)
             for wanted in (None, subject):
                 marker = self._calibrations.get(wanted)
                 if marker and at < marker.at + round(_seconds(marker) * 1e9):
@@ -140,7 +140,7 @@ class Fusion(Stage):
     def _calibrate(self, marker: Marker) -> None:
         wanted = marker.extra.get("subject")
         if not 0 < _seconds(marker) <= LONGEST_S or not isinstance(wanted, str | None):
-            self.around.counters["invalid"] += 1
+            self.context.counters["invalid"] += 1
             return
         self._calibrations[wanted] = marker
         for subject, person in self._people.items():

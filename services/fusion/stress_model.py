@@ -42,7 +42,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Model:
+class StressModel:
     """The table of coefficients."""
 
     intercept: float
@@ -50,7 +50,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class StressEstimate:
     """What the model says."""
 
     nervousness: float
@@ -62,18 +62,18 @@ class Judgement:
 
 
 @cache
-def shipped() -> Model:
+def shipped() -> StressModel:
     """The model fitted on everybody in Stress-Predict."""
     return read_model(COEFFICIENTS.read_text(encoding="utf-8"))
 
 
-def read_model(text: str) -> Model:
+def read_model(text: str) -> StressModel:
     """Read a table of coefficients."""
     content = json.loads(text)
-    return Model(content["intercept"], {k: Term(**v) for k, v in content["terms"].items()})
+    return StressModel(content["intercept"], {k: Term(**v) for k, v in content["terms"].items()})
 
 
-def write_model(model: Model, about: str) -> str:
+def write_model(model: StressModel, about: str) -> str:
     """Write a table of coefficients as JSON, rounded to what matters."""
     terms = {
         name: {
@@ -87,7 +87,9 @@ def write_model(model: Model, about: str) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def judge(model: Model, evidence: Mapping[str, Evidence], face_weight: float = 0.0) -> Judgement:
+def judge(
+    model: StressModel, evidence: Mapping[str, Evidence], face_weight: float = 0.0
+) -> StressEstimate:
     """Judge a moment.
 
     Args:
@@ -107,7 +109,7 @@ def judge(model: Model, evidence: Mapping[str, Evidence], face_weight: float = 0
         face = evidence["face"]
         parts["face"] = face_weight * face.trust * _limit(face.deviation)
     log_odds = calm + sum(parts.values())
-    return Judgement(100 * _logistic(log_odds), log_odds, _share_out(calm, parts))
+    return StressEstimate(100 * _logistic(log_odds), log_odds, _share_out(calm, parts))
 
 
 def _share_out(calm: float, parts: Mapping[str, float]) -> dict[str, float]:

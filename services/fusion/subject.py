@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from affectline.common.settings.fusion import FusionSettings
-from affectline.common.wire.biometrics import Samples, Share, State
+from affectline.common.wire.biometrics import Samples, SignalContribution, State
 from affectline.services.fusion import stress_model as model
-from affectline.services.fusion.baseline import Prior, Rest
-from affectline.services.fusion.circumplex import Look, place
+from affectline.services.fusion.baseline import Baseline, BaselinePrior
+from affectline.services.fusion.circumplex import Affect, place
 from affectline.services.fusion.physiology import (
     HEART_SIGNALS,
     SKIN_SIGNAL,
-    Finding,
-    Heart,
-    Skin,
+    HeartSignal,
+    SignalDeviation,
+    SkinSignal,
     freshness,
 )
-from affectline.services.fusion.rate_limiter import Pace
-from affectline.services.fusion.stress_model import BODY, Evidence, Model
+from affectline.services.fusion.rate_limiter import RateLimiter
+from affectline.services.fusion.stress_model import BODY, Evidence, StressModel
 
 SECOND: Final = 1_000_000_000
 SET_BACK_S: Final = 10.0
@@ -29,7 +29,7 @@ LEAP_S: Final = 60.0
 ahead of the others and falls silent had a wrong clock: it is forgotten after as long."""
 WAIT_S: Final = 1.0
 """Between states while nothing is heard."""
-FACE_PRIOR: Final = Prior(spread=0.25, seconds=300.0)
+FACE_PRIOR: Final = BaselinePrior(spread=0.25, seconds=300.0)
 """In units of the circumplex; a quarter is the step from neutral to a weak expression."""
 FACE_FRESH_S: Final = 1.0
 FACE_STALE_S: Final = 5.0
@@ -38,14 +38,14 @@ FACE_ALONE: Final = 0.2
 
 
 @dataclass(frozen=True)
-class Seen:
+class FaceReading:
     """The last look at the face."""
 
     at_s: float
-    look: Look
+    look: Affect
 
 
-class Person:
+class SubjectState:
     """Estimates the state of one person.
 
     Feed messages in the order they come; the same messages give the same states.
@@ -57,18 +57,18 @@ class Person:
     """
 
     def __init__(
-        self, subject: str, settings: FusionSettings, coefficients: Model | None = None
+        self, subject: str, settings: FusionSettings, coefficients: StressModel | None = None
     ) -> None:
         self.subject = subject
         self._settings = settings
         self._model = coefficients or model.shipped()
-        self._heart, self._skin, self._face = Heart(), Skin(), Rest(FACE_PRIOR)
-        self._seen: Seen | None = None
+        self._heart, self._skin, self._face = HeartSignal(), SkinSignal(), Baseline(FACE_PRIOR)
+        self._seen: FaceReading | None = None
         self._origin_ns: int | None = None
         self._newest: dict[str, float] = {}
         self._overtaken: tuple[str, float] | None = None
         """Who was first heard far behind the newest signal since that one spoke, and when."""
-        self._second, self._pace = -math.inf, Pace(settings.rate)
+        self._second, self._pace = -math.inf, RateLimiter(settings.rate)
         self._calibrated_at_s: float | None = None
         self._mode: Literal["continuous", "calibrating", "calibrated"] = "continuous"
         self._synthetic = False
@@ -95,7 +95,7 @@ class Person:
         at_s = self._seconds(at_ns)
         self._watch_clock("face", at_s)
         if distribution is not None:
-            self._seen = Seen(at_s, place(distribution))
+            self._seen = FaceReading(at_s, place(distribution))
         return self._move_on("face", at_s)
 
     def wait(self, silent_s: float) -> State | None:
@@ -122,7 +122,7 @@ class Person:
             self._origin_ns = at_ns // SECOND * SECOND
         return (at_ns - self._origin_ns) / SECOND
 
-    def _rests(self) -> list[Rest]:
+    def _rests(self) -> list[Baseline]:
         return [*self._heart.rests, self._skin.rest, self._face]
 
     def _watch_clock(self, signal: str, at_s: float) -> None:
@@ -185,7 +185,7 @@ class Person:
         now_s = max(self._seconds(at_ns), *self._newest.values())
         return self._evidence(now_s, self._looks(now_s))
 
-    def _looks(self, now_s: float) -> dict[str, Finding | str]:
+    def _looks(self, now_s: float) -> dict[str, SignalDeviation | str]:
         return {"heart": self._heart.look(now_s), "skin": self._skin.look(now_s)}
 
     def _face_trust(self, now_s: float) -> float:
@@ -193,11 +193,13 @@ class Person:
             return 0.0
         return freshness(now_s - self._seen.at_s, FACE_FRESH_S, FACE_STALE_S)
 
-    def _evidence(self, now_s: float, looks: dict[str, Finding | str]) -> dict[str, Evidence]:
+    def _evidence(
+        self, now_s: float, looks: dict[str, SignalDeviation | str]
+    ) -> dict[str, Evidence]:
         evidence = {
             name: Evidence(look.deviation, look.trust)
             for name, look in looks.items()
-            if isinstance(look, Finding)
+            if isinstance(look, SignalDeviation)
         }
         trust = self._face_trust(now_s)
         if self._seen and trust and self._face.mean is not None:
@@ -228,8 +230,8 @@ class Person:
         )
 
     def _shares(
-        self, now_s: float, looks: dict[str, Finding | str], points: Mapping[str, float]
-    ) -> dict[str, Share]:
+        self, now_s: float, looks: dict[str, SignalDeviation | str], points: Mapping[str, float]
+    ) -> dict[str, SignalContribution]:
         shares = {
             "heart": _share(looks["heart"], "/min", points.get("heart", 0.0)),
             "skin": _share(looks["skin"], "uS", points.get("skin", 0.0)),
@@ -247,10 +249,10 @@ class Person:
         weight = sum(w for _, w in parts)
         return sum(value * w for value, w in parts) / weight if weight else None
 
-    def _face_share(self, trust: float, points: float) -> Share:
+    def _face_share(self, trust: float, points: float) -> SignalContribution:
         if not (self._seen and trust):
-            return Share(reason="no face in sight")
-        return Share(
+            return SignalContribution(reason="no face in sight")
+        return SignalContribution(
             value=self._seen.look.tension,
             unit="1",
             baseline=self._face.mean,
@@ -259,30 +261,34 @@ class Person:
             reason="" if self._face.maturity == 1 else "the baseline is young",
         )
 
-    def _details(self, now_s: float, shares: dict[str, Share]) -> dict[str, Share]:
+    def _details(
+        self, now_s: float, shares: dict[str, SignalContribution]
+    ) -> dict[str, SignalContribution]:
         """What is told but does not count: the experiments in docs/validation.md say why."""
         details = {}
         rmssd = self._heart.rmssd(now_s)
         if rmssd is not None:
             quality = shares["heart"].quality
-            details["heart_variability"] = Share(value=rmssd, unit="ms", quality=quality)
+            details["heart_variability"] = SignalContribution(
+                value=rmssd, unit="ms", quality=quality
+            )
         if shares["skin"].quality > 0:
             quality = shares["skin"].quality
             for name, (value, unit) in self._skin.tell_responses(now_s).items():
-                details[name] = Share(value=value, unit=unit, quality=quality)
+                details[name] = SignalContribution(value=value, unit=unit, quality=quality)
         return details
 
-    def _quality(self, shares: dict[str, Share], body: bool) -> float:
+    def _quality(self, shares: dict[str, SignalContribution], body: bool) -> float:
         if not body:
             return FACE_ALONE * shares["face"].quality if self._settings.face_weight else 0.0
         terms = self._model.terms
         return min(1.0, sum(term.importance * shares[name].quality for name, term in terms.items()))
 
 
-def _share(look: Finding | str, unit: str, points: float) -> Share:
+def _share(look: SignalDeviation | str, unit: str, points: float) -> SignalContribution:
     if isinstance(look, str):
-        return Share(unit=unit, reason=look[:200])
-    return Share(
+        return SignalContribution(unit=unit, reason=look[:200])
+    return SignalContribution(
         value=look.value,
         unit=unit,
         baseline=look.baseline,

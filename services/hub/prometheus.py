@@ -18,7 +18,7 @@ FORGET_S: Final = 60.0
 """One that has not been heard of for so long is not shown."""
 
 
-class Metrics(Collector):
+class HealthMetrics(Collector):
     """The newest health message of every service, served as metrics.
 
     Args:

@@ -20,13 +20,13 @@ from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.runtime.clock_sync import answer_probes
 from affectline.common.runtime.service import HEALTH_S
 from affectline.common.runtime.sockets import SEND_WAIT_MS, bind, new_socket
-from affectline.common.runtime.supervision import EXIT_GIVEN_UP, Link
-from affectline.common.runtime.wakeup import Waker
+from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
+from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import Delivery, HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.health import Health, make_health
 from affectline.common.wire.messages import READY, Packet
-from affectline.services.hub.prometheus import Metrics
+from affectline.services.hub.prometheus import HealthMetrics
 
 Parts = list[bytes]
 
@@ -162,9 +162,9 @@ class Hub:
 
     def __init__(self, settings: HubSettings, delivery: Delivery) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.link = Link()
-        self.waker = Waker()
-        self.metrics = Metrics()
+        self.link = SupervisorLink()
+        self.waker = WakeupPipe()
+        self.metrics = HealthMetrics()
         self.pending: Parts | None = None
         self._next_health = 0.0
         self._settings, self._delivery = settings, delivery

@@ -93,10 +93,10 @@ class LslOutlet(Stage):
             self._say(outlet, [marker_text(message)], message.at)
 
     def _say(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
-        shift = unix_minus_lsl(self.around.now, self._lsl.local_clock)
+        shift = unix_minus_lsl(self.context.now, self._lsl.local_clock)
         sample = row if isinstance(row[0], str) else np.array(row, np.float32)
         outlet.push_sample(sample, timestamp=(at - shift) / 1e9)
-        self.around.counters["offered"] += 1
+        self.context.counters["offered"] += 1
 
     def _outlet(self, name: str, kind: str, channels: tuple[str, ...]) -> Any:
         """The outlet of a name, made when it is first asked for."""

@@ -39,7 +39,7 @@ QUALITY: Final = 90
 
 
 @dataclass
-class Held:
+class BufferedMessage:
     """A message on its way to the file."""
 
     packet: Packet
@@ -54,7 +54,7 @@ class Held:
     """Answers to later pictures that have come."""
 
 
-class Blurring:
+class Anonymizer:
     """Keeps the messages in their order while pictures wait.
 
     Args:
@@ -63,8 +63,8 @@ class Blurring:
 
     def __init__(self, delivery: str) -> None:
         self._patience = PATIENCE_NS[delivery]
-        self._queue: deque[Held] = deque()
-        self._waiting: OrderedDict[Key, Held] = OrderedDict()
+        self._queue: deque[BufferedMessage] = deque()
+        self._waiting: OrderedDict[Key, BufferedMessage] = OrderedDict()
         self._answers: OrderedDict[Key, Emotion] = OrderedDict()
         self.wholly = 0
         """Pictures that had to be pixelated wholly."""
@@ -78,7 +78,7 @@ class Blurring:
             now: The same moment in ns by a clock that nobody sets.
         """
         message = packet.message
-        held = Held(packet, arrived, now, waits=isinstance(message, Frame))
+        held = BufferedMessage(packet, arrived, now, waits=isinstance(message, Frame))
         self._queue.append(held)
         if isinstance(message, Frame):
             key = (message.stream, message.epoch, message.seq)
@@ -117,13 +117,13 @@ class Blurring:
             if packet:
                 yield packet, held.arrived
 
-    def _may_go(self, held: Held, now: int) -> bool:
+    def _may_go(self, held: BufferedMessage, now: int) -> bool:
         age = now - held.since
         if held.answer is None:
             return age > self._patience
         return held.later >= LOOK_AHEAD or age > LOOK_AHEAD_NS
 
-    def _blurred(self, held: Held) -> Packet | None:
+    def _blurred(self, held: BufferedMessage) -> Packet | None:
         frame = held.packet.message
         assert isinstance(frame, Frame)  # noqa: S101 - for the type checker
         self._waiting.pop((frame.stream, frame.epoch, frame.seq), None)

@@ -28,7 +28,7 @@ from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import ends_replay
 from affectline.common.wire.messages import MESSAGES, Packet, StreamDone
-from affectline.services.recorder.anonymize import Blurring
+from affectline.services.recorder.anonymize import Anonymizer
 
 FLUSH_S: Final = 0.25
 SYNC_S: Final = 1.0
@@ -76,20 +76,20 @@ class Recorder(Stage):
         self._endless, self._follows_player = not expected, "replay" in closers
         self._is_replayed = False
         self._writer: SessionWriter | None = None
-        self._syncing: Syncing | None = None
+        self._syncing: FsyncThread | None = None
         self._next_flush = 0.0
 
     def setup(self) -> None:
-        self._begun = self.around.now()
+        self._begun = self.context.now()
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         blurs = self._privacy == "blurred"
-        self._blurring = Blurring(self.around.delivery) if blurs else None
+        self._blurring = Anonymizer(self.context.delivery) if blurs else None
         about = {"affectline": version("affectline"), "privacy": self._privacy, **self._about}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._check_what_is_there()
             self._writer = SessionWriter(self._path, about)
-            self._syncing = Syncing(self._writer.fileno())
+            self._syncing = FsyncThread(self._writer.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
 
@@ -110,7 +110,7 @@ class Recorder(Stage):
             )
 
     def process(self, packet: Packet) -> Iterable[Packet]:
-        now = self.around.now()
+        now = self.context.now()
         if self._blurring:
             self._blurring.take(packet, now, monotonic_ns())
         else:
@@ -162,14 +162,14 @@ class Recorder(Stage):
             self._writer.flush()
         except OSError as error:
             raise self._cannot_write(error) from error
-        self.around.counters["recorded"] = self._writer.messages
+        self.context.counters["recorded"] = self._writer.messages
 
     def _write_blurred(self, *, all_of_them: bool = False) -> None:
         if self._blurring:
             ready = self._blurring.ready(monotonic_ns(), all_of_them=all_of_them)
             for packet, arrived in ready:
                 self._add(packet, arrived)
-            self.around.counters["blurred_wholly"] = self._blurring.wholly
+            self.context.counters["blurred_wholly"] = self._blurring.wholly
 
     def _add(self, packet: Packet, arrived: int) -> None:
         message = packet.message
@@ -188,7 +188,7 @@ class Recorder(Stage):
         )
 
 
-class Syncing(threading.Thread):
+class FsyncThread(threading.Thread):
     """Has the operating system write to the disk, beside the work, for that can take its time.
 
     Args:

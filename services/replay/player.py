@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import InvalidMessage
-from affectline.common.recording.reader import Recorded, SessionReader
+from affectline.common.recording.reader import RecordedMessage, SessionReader
 from affectline.common.runtime.in_flight import SIZE
 from affectline.common.runtime.keyboard import PAUSE, STEP
 from affectline.common.runtime.service import Stage, run_service
@@ -101,7 +101,7 @@ class Player(Stage):
         if number == STEP:
             self._steps += 1
         self._paused = number == STEP or not self._paused
-        self.around.wake()
+        self.context.wake()
 
     def _rewind(self) -> None:
         """To the beginning, or where the user wants to begin."""
@@ -110,7 +110,7 @@ class Player(Stage):
         self._clock_at: float | None = None
         """When, by our clock, the moment `begin_s` is or would have been."""
 
-    def _wanted(self) -> Iterator[tuple[float, Recorded]]:
+    def _wanted(self) -> Iterator[tuple[float, RecordedMessage]]:
         """What is to be published, with its second; of what was before, only how streams began."""
         for second, recorded in with_seconds(self._reader.messages()):
             begun = second >= self._settings.begin_s or recorded.kind == "StreamStart"
@@ -122,13 +122,13 @@ class Player(Stage):
         return raw and topic.startswith(self._settings.topics or ("",))
 
     def newly_ready(self, services: set[str]) -> Iterable[Packet]:
-        me = self.around.service
+        me = self.context.service
         return [p for stream in self._streams.values() for p in stream.for_newcomers(services, me)]
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         message = packet.message
         if isinstance(message, Health):
-            mine = message.service == self.around.service and message.detail == AT_END
+            mine = message.service == self.context.service and message.detail == AT_END
             self._finished = self._finished or (self._over and mine)
         elif isinstance(message, (Emotion, StreamDone)):
             stream = self._streams.get(message.stream)
@@ -167,11 +167,11 @@ class Player(Stage):
 
     def _may_begin(self) -> bool:
         """Whether everybody is there; a moment later outside tools are as well."""
-        ready = self.around.ready | {name.split("/")[0] for name in self.around.ready}
+        ready = self.context.ready | {name.split("/")[0] for name in self.context.ready}
         # Its own announcement comes back from the hub: so the hub is there too
-        missing = [n for n in (self.around.service, *self._settings.consumers) if n not in ready]
+        missing = [n for n in (self.context.service, *self._settings.consumers) if n not in ready]
         if missing and not self._over:
-            self.around.detail = f"waiting for {', '.join(missing)}"
+            self.context.detail = f"waiting for {', '.join(missing)}"
             return False
         self._start_at = self._start_at or monotonic() + SETTLE_S
         return monotonic() >= self._start_at
@@ -184,10 +184,10 @@ class Player(Stage):
             if self._steps:
                 self._clock_at = now - passed / (rate or 1)
                 return True
-            self.around.detail = f"paused at {self._settings.begin_s + passed:.2f} s"
+            self.context.detail = f"paused at {self._settings.begin_s + passed:.2f} s"
             self._clock_at = now - passed / (rate or 1)  # goes on from here
             return False
-        self.around.detail = f"at {self._settings.begin_s + passed:.2f} s"
+        self.context.detail = f"at {self._settings.begin_s + passed:.2f} s"
         if rate is None:
             return True
         if self._clock_at is None:
@@ -197,7 +197,7 @@ class Player(Stage):
             self.tick_ms = min(LONGEST_WAIT_MS, max(1, int(wait_s * 1000)))
         return wait_s <= 0
 
-    def _has_room(self, recorded: Recorded) -> bool:
+    def _has_room(self, recorded: RecordedMessage) -> bool:
         """Reanalysis: whether this may go out before what is under way is answered.
 
         Two detectors answer in any order, so pictures of another stream wait as well.
@@ -205,11 +205,11 @@ class Player(Stage):
         busy = {f"frame/{name}": s.under_way for name, s in self._streams.items() if s.under_way}
         return not busy or (busy.keys() == {recorded.topic} and busy[recorded.topic] < SIZE)
 
-    def _publish(self, recorded: Recorded) -> Iterator[Packet]:
+    def _publish(self, recorded: RecordedMessage) -> Iterator[Packet]:
         try:
             packet = codec.decode(recorded.parts)
         except InvalidMessage:
-            self.around.counters["unreadable"] += 1
+            self.context.counters["unreadable"] += 1
             return
         message = packet.message
         self._count_step(recorded.topic)
@@ -258,17 +258,17 @@ class Player(Stage):
         if all(stream.done for stream in self._streams.values()) and not self._over:
             # Heard again when the hub has passed on everything that was before it
             self._over = True
-            self.around.detail = AT_END
+            self.context.detail = AT_END
             yield self._last_word()
 
     def _last_word(self) -> Packet:
-        around = self.around
-        health = make_health(around.service, "ready", AT_END, around.counters, at=around.now())
+        context = self.context
+        health = make_health(context.service, "ready", AT_END, context.counters, at=context.now())
         return Packet(health)
 
     def _end_streams(self) -> Iterator[Packet]:
         for stream in self._streams.values():
-            ends = list(stream.end(self.around.now()))
+            ends = list(stream.end(self.context.now()))
             yield from ends if self._has_sink or self._tells_streams else ()
 
     @property
@@ -276,7 +276,7 @@ class Player(Stage):
         return "stream/".startswith(self._settings.topics or ("",))
 
 
-def with_seconds(messages: Iterable[Recorded]) -> Iterator[tuple[float, Recorded]]:
+def with_seconds(messages: Iterable[RecordedMessage]) -> Iterator[tuple[float, RecordedMessage]]:
     """Messages with the seconds since the first, which never fall.
 
     A clock that was set while it was recorded, or a computer that slept, makes the times of arrival

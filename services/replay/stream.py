@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from affectline.common.clock import monotonic, monotonic_ns
-from affectline.common.runtime.in_flight import Window
+from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.wire.messages import (
     Emotion,
     Frame,
@@ -31,7 +31,7 @@ class ReplayStream:
     def __init__(self, *, reanalyse: bool, has_sink: bool, is_told: bool = True) -> None:
         self._reanalyse, self._has_sink, self._is_told = reanalyse, has_sink, is_told
         self._is_begun = False
-        self._window = Window()
+        self._window = InFlightWindow()
         self._epoch = self._last_seq = -1
         self._name = ""
         self._ending: StreamEnd | None = None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.vision.palette import COLOURS
-from affectline.services.sessions.timeseries import Series, Session
+from affectline.services.sessions.timeseries import Series, SessionSeries
 
 POINTS: Final = 4000
 """Points of a curve that a page carries; more are thinned out, with every peak kept."""
@@ -20,7 +20,7 @@ NAMED_MARKERS: Final = 30
 """More markers than this have a line in the chart and no name, for nobody could read them."""
 
 
-def chart(session: Session) -> str:
+def chart(session: SessionSeries) -> str:
     """All curves under each other on one time axis, as a piece of HTML with plotly inside."""
     try:
         import plotly.graph_objects as go
@@ -57,7 +57,7 @@ def chart(session: Session) -> str:
     return html
 
 
-def _marker_lines(session: Session) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _marker_lines(session: SessionSeries) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A line through all rows for each marker, and its name above."""
     markers = [marker for marker in session.markers if not session.is_stray(marker)]
     moments = _elapsed(np.array([marker.at for marker in markers], np.int64), session)
@@ -83,7 +83,7 @@ BOUNDS: Final = {"nervousness": (0, 100), "arousal": (-1, 1), "valence": (-1, 1)
 EXPRESSION: Final = "Expression in "
 
 
-class Row(NamedTuple):
+class ChartRow(NamedTuple):
     """One picture of the chart; ``bounds`` of its values, where they have some."""
 
     title: str
@@ -91,16 +91,16 @@ class Row(NamedTuple):
     bounds: tuple[float, float] | None = None
 
 
-def _rows(session: Session) -> Iterator[Row]:
+def _rows(session: SessionSeries) -> Iterator[ChartRow]:
     """The pictures from top to bottom."""
     ordered = in_order(session.series.values())
     told = [series for series in ordered if kind_of(series) == "nervousness"]
     if told:
-        yield Row("Nervousness, 0 to 100", _lines(told), BOUNDS["nervousness"])
+        yield ChartRow("Nervousness, 0 to 100", _lines(told), BOUNDS["nervousness"])
     for i, (stream, shares) in enumerate(session.emotions.items()):
         times, columns = thin_together(list(shares.values()))
         style = {"mode": "lines", "stackgroup": stream, "line": {"width": 0}, "showlegend": i == 0}
-        yield Row(
+        yield ChartRow(
             f"{EXPRESSION}{stream}: share of each emotion",
             [
                 (label, times, column, style | {
@@ -114,7 +114,7 @@ def _rows(session: Session) -> Iterator[Row]:
         bounds = BOUNDS.get(kind_of(series))
         unit = f"{bounds[0]} to {bounds[1]}" if bounds else series.unit
         title = series.name.replace("_", " ") + (f", {unit}" if unit else "")
-        yield Row(title, _lines([series]), bounds)
+        yield ChartRow(title, _lines([series]), bounds)
 
 
 def _lines(several: list[Series]) -> list[Curve]:
@@ -173,7 +173,7 @@ def thin(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return np.insert(times, gaps, times[gaps - 1] + 1), np.insert(values, gaps, np.nan)
 
 
-def _elapsed(times: NDArray[np.int64], session: Session) -> list[str]:
+def _elapsed(times: NDArray[np.int64], session: SessionSeries) -> list[str]:
     """Times since the beginning, as dates: plotly writes those as hours, minutes and seconds."""
     since = (times - (session.first or 0)).astype("datetime64[ns]")
     return [str(text) for text in np.datetime_as_string(since, unit="ms")]

@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from affectline.common.labels import LABELS
-from affectline.common.wire.biometrics import Share, State
+from affectline.common.wire.biometrics import SignalContribution, State
 from affectline.common.wire.messages import Marker
 from affectline.services.sessions.marker_responses import AFTER_S
-from affectline.services.sessions.timeseries import Session
+from affectline.services.sessions.timeseries import SessionSeries
 
 BANDS: Final = (
     (25.0, "calm"),
@@ -35,7 +35,7 @@ NAMED: Final = 3
 """Markers with a wrong time that are named; of more their number is told."""
 
 
-def paragraphs(session: Session) -> list[str]:
+def paragraphs(session: SessionSeries) -> list[str]:
     """Plain sentences about a session, the most important first.
 
     Example:
@@ -56,14 +56,14 @@ def paragraphs(session: Session) -> list[str]:
     return said
 
 
-def _about_people(session: Session) -> Iterator[list[str]]:
+def _about_people(session: SessionSeries) -> Iterator[list[str]]:
     # Whom most is known of comes first.
     for subject, _ in Counter(state.subject for state in session.states).most_common():
         states = [state for state in session.states if state.subject == subject]
         yield [*_how_calm(subject, states, session), *_how_sure(states, session)]
 
 
-def _how_calm(subject: str, states: list[State], session: Session) -> Iterator[str]:
+def _how_calm(subject: str, states: list[State], session: SessionSeries) -> Iterator[str]:
     told = [(s.at, s.nervousness) for s in states if s.nervousness is not None]
     if not told:
         yield f"Nothing that was measured of {subject} says how calm they were."
@@ -90,7 +90,7 @@ def _beside(at: int, markers: list[Marker]) -> str:
     return f", {(at - last.at) / 1e9:.0f} s after “{last.label}”"
 
 
-def _how_sure(states: list[State], session: Session) -> Iterator[str]:
+def _how_sure(states: list[State], session: SessionSeries) -> Iterator[str]:
     quality = float(np.mean([state.quality for state in states]))
     sure = next(word for end, word in SURE if quality < end)
     yield f"The report is {sure} of that (mean quality {quality:.0%})."
@@ -112,7 +112,7 @@ def _how_sure(states: list[State], session: Session) -> Iterator[str]:
         yield f"{span(session.seconds)} is too short to know a person's rest."
 
 
-def _that_count(state: State) -> dict[str, Share]:
+def _that_count(state: State) -> dict[str, SignalContribution]:
     """The signals that the quality comes of: a face does not count beside heart or skin."""
     said = {name for name, share in state.signals.items() if share.value is not None}
     left_out = "face" if said & {"heart", "skin"} else ""
@@ -123,7 +123,7 @@ def _reason(reason: str, signals: Counter[str], states: int) -> str:
     return f"{reason} ({', '.join(signals)}; {max(signals.values()) / states:.0%} of the time)"
 
 
-def _about_faces(session: Session) -> Iterator[str]:
+def _about_faces(session: SessionSeries) -> Iterator[str]:
     for stream, shares in session.emotions.items():
         means = {label: float(shares[label].values.mean()) for label in LABELS}
         first, second = sorted(means, key=lambda label: -means[label])[:2]
@@ -145,7 +145,7 @@ def _about_strays(strays: list[Marker]) -> str:
     )
 
 
-def where_from(session: Session, about: dict[str, Any]) -> str:
+def where_from(session: SessionSeries, about: dict[str, Any]) -> str:
     """When and how a session was recorded, as far as the recording says."""
     begun = ""
     if session.first is not None:
@@ -173,7 +173,7 @@ def date(at: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at / 1e9))
 
 
-def clock(at: int, session: Session) -> str:
+def clock(at: int, session: SessionSeries) -> str:
     """A time since the beginning, such as ``3:05``."""
     minutes, rest = divmod(max(0, at - (session.first or at)) // 1_000_000_000, 60)
     return f"{minutes}:{rest:02d}"

@@ -9,8 +9,8 @@ from typing import Final
 from affectline.common.wire.messages import Marker
 from affectline.services.report.chart import chart
 from affectline.services.report.narrative import clock
-from affectline.services.sessions.marker_responses import Response
-from affectline.services.sessions.timeseries import Session
+from affectline.services.sessions.marker_responses import MarkerResponse
+from affectline.services.sessions.timeseries import SessionSeries
 
 PAGE: Final = Template("""<!doctype html>
 <html lang="en">
@@ -55,9 +55,9 @@ medical finding, and none on which to decide about anybody.</p>
 
 def page(
     title: str,
-    session: Session,
+    session: SessionSeries,
     words: Sequence[str],
-    responses: Iterable[Response],
+    responses: Iterable[MarkerResponse],
     pictures: Sequence[bytes | None],
     note: str = "",
 ) -> str:
@@ -87,7 +87,7 @@ def page(
 
 
 def _markers(
-    session: Session, responses: list[Response], pictures: Sequence[bytes | None]
+    session: SessionSeries, responses: list[MarkerResponse], pictures: Sequence[bytes | None]
 ) -> Iterator[str]:
     if not session.markers:
         return
@@ -109,14 +109,14 @@ def _markers(
         yield "</table></div>"
 
 
-def _caption(marker: Marker, session: Session) -> str:
+def _caption(marker: Marker, session: SessionSeries) -> str:
     extra = ", ".join(f"{name} {value}" for name, value in marker.extra.items())
     at = "not on the time axis" if session.is_stray(marker) else clock(marker.at, session)
     parts = [at, marker.label, extra]
     return "<br>".join(escape(part) for part in parts if part)
 
 
-def _row(response: Response) -> str:
+def _row(response: MarkerResponse) -> str:
     unit = f" {escape(response.unit)}" if response.unit else ""
     cells = [
         f"<td>{escape(response.marker)}",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from affectline.common.vision.decode import decode
 from affectline.common.wire.messages import Frame, Marker, Packet
-from affectline.services.sessions.timeseries import Session, Sighting
+from affectline.services.sessions.timeseries import FaceObservation, SessionSeries
 
 NEAREST_S: Final = 2.0
 """A face that was seen longer before or after a marker says nothing about it."""
@@ -22,7 +22,7 @@ Key = tuple[str, int, int]
 """Stream, epoch and number of a picture."""
 
 
-def nearest(marker: Marker, session: Session) -> Sighting | None:
+def nearest(marker: Marker, session: SessionSeries) -> FaceObservation | None:
     """The face that was seen closest in time to a marker, if any was close."""
     sightings = session.sightings
     found = min(sightings, key=lambda seen: abs(seen.at - marker.at), default=None)
@@ -31,7 +31,7 @@ def nearest(marker: Marker, session: Session) -> Sighting | None:
     return found
 
 
-def thumbnails(session: Session, packets: Iterable[Packet]) -> list[bytes | None]:
+def thumbnails(session: SessionSeries, packets: Iterable[Packet]) -> list[bytes | None]:
     """A JPEG picture for each marker; None where no face or no picture was recorded near it.
 
     Args:

@@ -25,7 +25,7 @@ FEWEST: Final = 3
 
 
 @dataclass(frozen=True)
-class Response:
+class MarkerResponse:
     """One signal around one marker.
 
     Attributes:
@@ -57,7 +57,7 @@ def responses(
     series: Iterable[Series],
     before_s: float = BEFORE_S,
     after_s: float = AFTER_S,
-) -> Iterator[Response]:
+) -> Iterator[MarkerResponse]:
     """A row for every marker and every signal, measured around it or not."""
     signals = list(series)
     for marker in markers:
@@ -65,9 +65,9 @@ def responses(
             yield respond(marker, signal, before_s, after_s)
 
 
-def respond(marker: Marker, signal: Series, before_s: float, after_s: float) -> Response:
+def respond(marker: Marker, signal: Series, before_s: float, after_s: float) -> MarkerResponse:
     """What one signal did around one marker."""
-    row = Response(marker.label, marker.at, signal.name, signal.unit)
+    row = MarkerResponse(marker.label, marker.at, signal.name, signal.unit)
     seconds = (signal.times - marker.at) / 1e9
     before = signal.values[(seconds >= -before_s) & (seconds < 0)]
     inside = (seconds >= 0) & (seconds <= after_s)

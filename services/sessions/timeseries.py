@@ -35,7 +35,7 @@ class Series:
     values: NDArray[np.float64]
 
 
-class Sighting(NamedTuple):
+class FaceObservation(NamedTuple):
     """A face in a picture: where a thumbnail can be cut out."""
 
     at: int
@@ -47,7 +47,7 @@ class Sighting(NamedTuple):
 
 
 @dataclass
-class Session:
+class SessionSeries:
     """What a session's messages say over time.
 
     Attributes:
@@ -71,7 +71,7 @@ class Session:
     """By stream: pictures that were answered."""
     faceless: dict[str, int] = field(default_factory=dict)
     """By stream: answers without a face."""
-    sightings: list[Sighting] = field(default_factory=list)
+    sightings: list[FaceObservation] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -89,7 +89,7 @@ class Session:
         return [marker for marker in self.markers if self.is_stray(marker)]
 
 
-def gather(packets: Iterable[Packet]) -> Session:
+def gather(packets: Iterable[Packet]) -> SessionSeries:
     """Read a session's messages once, and sort what they say by quantity."""
     gathering = Gathering()
     for _ in gathering.watch(packets):
@@ -106,7 +106,7 @@ class Gathering:
     """A session while it is read."""
 
     def __init__(self) -> None:
-        self._session = Session()
+        self._session = SessionSeries()
         self._units: dict[tuple[str, str], str] = {}
         self._times: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._values: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -145,7 +145,9 @@ class Gathering:
         face = largest(emotion)
         if face is not None:
             at = emotion.captured_at
-            session.sightings.append(Sighting(at, stream, emotion.epoch, emotion.seq, face.box))
+            session.sightings.append(
+                FaceObservation(at, stream, emotion.epoch, emotion.seq, face.box)
+            )
         if face is not None and face.smoothed:
             for label, share in zip(LABELS, face.smoothed, strict=True):
                 self._grow((stream, label), "", [emotion.captured_at], [share])
@@ -175,7 +177,7 @@ class Gathering:
         for marker in near:
             self._see(marker.at)
 
-    def finish(self) -> Session:
+    def finish(self) -> SessionSeries:
         """The whole session, once it is read."""
         session = self._session
         session.markers.sort(key=lambda marker: marker.at)

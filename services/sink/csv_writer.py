@@ -30,7 +30,7 @@ DIGITS: Final = {
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
-class Timeline:
+class CsvWriter:
     """The files of one session.
 
     Args:

@@ -16,7 +16,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import to_name
 from affectline.common.labels import LABELS
 from affectline.common.runtime.keyboard import SIGNALS, STEERING
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.service import StageContext
 from affectline.common.settings.pipeline import Display as Kind
 from affectline.common.vision.decode import decode
 from affectline.common.wire.messages import Emotion, Frame, Marker, Packet, StreamStart
@@ -52,7 +52,7 @@ class Display(Protocol):
         """Close the window, or the files."""
 
 
-def open_display(kind: Kind, folder: Path, around: Surroundings) -> Display:
+def open_display(kind: Kind, folder: Path, context: StageContext) -> Display:
     """Open a window or an MP4 writer.
 
     Raises:
@@ -66,7 +66,7 @@ def open_display(kind: Kind, folder: Path, around: Surroundings) -> Display:
             f"--display window: {problem}",
             "log in to a desktop, use ssh -X, or write a film with --display mp4",
         )
-    return Window(folder, around)
+    return WindowDisplay(folder, context)
 
 
 def display_problem() -> str | None:
@@ -92,7 +92,7 @@ def display_problem() -> str | None:
     return None
 
 
-class Overlay:
+class OverlayDisplay:
     """Matches answers with their frames, and knows the pipeline's rate, latency and skips."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class Overlay:
         return draw(picture, emotion, Status(rate, latency, self._skipped[emotion.stream]))
 
 
-class Mp4(Overlay):
+class Mp4(OverlayDisplay):
     """One annotated MP4 a stream, at the rate that the source says."""
 
     closed = False
@@ -144,7 +144,7 @@ class Mp4(Overlay):
         super().__init__()
         self._folder = folder
         self._rates: dict[str, float] = {}
-        self._writers: dict[str, Film] = {}
+        self._writers: dict[str, VideoDisplay] = {}
 
     def begin(self, start: StreamStart) -> None:
         self._rates[start.stream] = start.rate or DEFAULT_RATE
@@ -156,7 +156,7 @@ class Mp4(Overlay):
             return
         if emotion.stream not in self._writers:
             rate = self._rates.get(emotion.stream, DEFAULT_RATE)
-            self._writers[emotion.stream] = Film(self._folder, emotion.stream, image, rate)
+            self._writers[emotion.stream] = VideoDisplay(self._folder, emotion.stream, image, rate)
         at = emotion.captured_at if emotion.media_time is None else emotion.media_time
         self._writers[emotion.stream].add(image, at)
 
@@ -168,7 +168,7 @@ class Mp4(Overlay):
             film.close()
 
 
-class Film:
+class VideoDisplay:
     """An MP4 file of constant rate, whose pictures stand where their time says."""
 
     def __init__(self, folder: Path, stream: str, first: Image, rate: float) -> None:
@@ -200,16 +200,16 @@ class Film:
         self._writer.release()
 
 
-class Window(Overlay):
+class WindowDisplay(OverlayDisplay):
     """A window a stream: K saves a snapshot, M sets a marker, Q quits.
 
     While a replay is shown, the keys that steer it are passed on.
     """
 
-    def __init__(self, folder: Path, around: Surroundings) -> None:
+    def __init__(self, folder: Path, context: StageContext) -> None:
         super().__init__()
         self.closed = self._is_replay = False
-        self._folder, self._around = folder, around
+        self._folder, self._context = folder, context
         self._newest: dict[str, tuple[Packet, Emotion]] = {}
         self._visible: dict[str, tuple[Packet, Emotion]] = {}
         sys.stdout.write(f"{KEYS}\n")
@@ -243,7 +243,7 @@ class Window(Overlay):
         elif key == "m":
             yield self._marker()
         elif self._is_replay and key in SIGNALS:
-            self._around.press(key)
+            self._context.press(key)
         gone = any(
             cv2.getWindowProperty(_title(s), cv2.WND_PROP_VISIBLE) < 1 for s in self._visible
         )
@@ -274,7 +274,7 @@ class Window(Overlay):
     def _marker(self) -> Packet:
         marker = Marker(
             session=to_name(self._folder.name) or "session",
-            at=self._around.now(),
+            at=self._context.now(),
             label="marker",
             source="window",
         )

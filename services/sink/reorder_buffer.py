@@ -15,7 +15,7 @@ KEPT: Final = 256
 """Answers that a detector keeps: one that is missing before so many others will not come."""
 
 
-class StreamOrder:
+class ReorderBuffer:
     """Puts one stream's `Emotion` messages in order.
 
     Args:

@@ -17,8 +17,8 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
-from affectline.services.sink.csv_writer import Timeline
-from affectline.services.sink.reorder_buffer import PATIENCE_NS, StreamOrder
+from affectline.services.sink.csv_writer import CsvWriter
+from affectline.services.sink.reorder_buffer import PATIENCE_NS, ReorderBuffer
 from affectline.services.sink.stream_stats import StreamSummary
 
 CHECKPOINT_S: Final = 0.5
@@ -51,21 +51,21 @@ class Sink(Stage):
         self.subscriptions = ("emotion/", "stream/", "marker/", *frames, *player)
         self._folder, self._expected, self._about = folder, expected, about
         self._display_kind = display
-        self._orders: dict[str, StreamOrder] = {}
-        self._timeline: Timeline | None = None
+        self._orders: dict[str, ReorderBuffer] = {}
+        self._timeline: CsvWriter | None = None
         self._next_checkpoint = 0.0
         self._quit = self._is_replayed = False
 
     def setup(self) -> None:
-        self._begun = self.around.now()
+        self._begun = self.context.now()
         self._display = None
         if self._display_kind != "none":
             from affectline.services.sink.display import open_display
 
-            self._display = open_display(self._display_kind, self._folder, self.around)
-        self._timeline = Timeline(self._folder, self._about)
+            self._display = open_display(self._display_kind, self._folder, self.context)
+        self._timeline = CsvWriter(self._folder, self._about)
         for name, kept in self._timeline.streams.items():
-            self._orders[name] = StreamOrder(self.around.delivery, kept.epoch, kept.next_seq)
+            self._orders[name] = ReorderBuffer(self.context.delivery, kept.epoch, kept.next_seq)
         self._timeline.checkpoint()
 
     def process(self, packet: Packet) -> Iterator[Packet]:
@@ -130,8 +130,8 @@ class Sink(Stage):
         has_ended = bool(self._expected) and set(self._expected) <= ended
         return self._quit or self._is_replayed or has_ended
 
-    def _order(self, stream: str) -> StreamOrder:
-        return self._orders.setdefault(stream, StreamOrder(self.around.delivery))
+    def _order(self, stream: str) -> ReorderBuffer:
+        return self._orders.setdefault(stream, ReorderBuffer(self.context.delivery))
 
     def _summary(self, stream: str) -> StreamSummary:
         assert self._timeline  # noqa: S101 - for the type checker: set up before any message
@@ -157,7 +157,7 @@ class Sink(Stage):
         self._checkpoint()
         return Packet(
             StreamDone(
-                stream=stream, epoch=end.epoch, last_seq=end.last_seq, done_at=self.around.now()
+                stream=stream, epoch=end.epoch, last_seq=end.last_seq, done_at=self.context.now()
             )
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from affectline.common.errors import explain_import
-from affectline.common.runtime.supervision import EXIT_GIVEN_UP, Link
+from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.fusion import FusionSettings
@@ -133,7 +133,7 @@ def main() -> None:
     try:
         code = KINDS[task["kind"]](hub, task["delivery"], task["arguments"])
     except ImportError as error:
-        code = Link().give_up(explain_import(error)) and EXIT_GIVEN_UP
+        code = SupervisorLink().give_up(explain_import(error)) and EXIT_GIVEN_UP
     sys.exit(code)
 
 

@@ -20,13 +20,13 @@ from affectline.common.settings.pipeline import (
     is_live,
     redact,
 )
-from affectline.services.supervisor.process import Task
+from affectline.services.supervisor.process import ProcessSpec
 
 
-def plan(settings: PipelineSettings) -> list[Task]:
+def plan(settings: PipelineSettings) -> list[ProcessSpec]:
     """The processes that a pipeline consists of."""
     tasks = [
-        Task("hub", "hub"),
+        ProcessSpec("hub", "hub"),
         *writers(settings, fused=bool(settings.biometrics)),
         *analysers(settings),
     ]
@@ -36,11 +36,11 @@ def plan(settings: PipelineSettings) -> list[Task]:
     listeners = ("fusion", *(("recorder",) if settings.recording.record else ()))
     for sensor in settings.biometrics:
         given = {"settings": sensor.model_dump(mode="json"), "consumers": listeners}
-        tasks.append(Task(sensor.service, "biometrics", given))
+        tasks.append(ProcessSpec(sensor.service, "biometrics", given))
     return tasks
 
 
-def captures(settings: PipelineSettings, consumers: tuple[str, ...]) -> list[Task]:
+def captures(settings: PipelineSettings, consumers: tuple[str, ...]) -> list[ProcessSpec]:
     """The processes that take pictures."""
     capture = settings.capture.model_dump(mode="json")
     tasks = []
@@ -52,11 +52,13 @@ def captures(settings: PipelineSettings, consumers: tuple[str, ...]) -> list[Tas
             "epoch": now_ns() // 1_000_000,
             "consumers": consumers,
         }
-        tasks.append(Task(f"capture/{source.name}", "capture", what))
+        tasks.append(ProcessSpec(f"capture/{source.name}", "capture", what))
     return tasks
 
 
-def writers(settings: PipelineSettings, *, fused: bool, replayed: bool = False) -> list[Task]:
+def writers(
+    settings: PipelineSettings, *, fused: bool, replayed: bool = False
+) -> list[ProcessSpec]:
     """The processes that write into the session folder.
 
     Args:
@@ -69,42 +71,42 @@ def writers(settings: PipelineSettings, *, fused: bool, replayed: bool = False) 
     about = describe_run(settings)
     folder = {"folder": str(settings.sink.out), "expected": expected, "about": about}
     shown = "none" if settings.sink.display in (None, "browser") else settings.sink.display
-    tasks = [Task("sink", "sink", folder | {"display": shown, "replayed": replayed})]
+    tasks = [ProcessSpec("sink", "sink", folder | {"display": shown, "replayed": replayed})]
     if settings.recording.record:
         closers = ("replay",) if replayed else ("sink", "fusion") if fused else ("sink",)
         more = {"privacy": settings.recording.privacy, "closers": closers}
-        tasks.append(Task("recorder", "recorder", folder | more))
+        tasks.append(ProcessSpec("recorder", "recorder", folder | more))
     return tasks
 
 
-def dashboard(settings: PipelineSettings) -> list[Task]:
+def dashboard(settings: PipelineSettings) -> list[ProcessSpec]:
     """The page in the browser, where it is wanted."""
     if settings.sink.display != "browser":
         return []
-    return [Task("dashboard", "dashboard", {"settings": settings.model_dump(mode="json")})]
+    return [ProcessSpec("dashboard", "dashboard", {"settings": settings.model_dump(mode="json")})]
 
 
-def analysers(settings: PipelineSettings) -> list[Task]:
+def analysers(settings: PipelineSettings) -> list[ProcessSpec]:
     """The processes that find out what pictures say."""
     tasks = []
     detector = settings.detector.model_dump(mode="json")
     for source in settings.sources:
         stream = {"stream": source.name, "settings": detector}
-        tasks.append(Task(f"detector/{source.name}", "detector", stream))
+        tasks.append(ProcessSpec(f"detector/{source.name}", "detector", stream))
     for i in range(1, settings.classifier.instances + 1):
         chosen = {"name": str(i), "settings": settings.classifier.model_dump(mode="json")}
-        tasks.append(Task(f"classifier/{i}", "classifier", chosen))
+        tasks.append(ProcessSpec(f"classifier/{i}", "classifier", chosen))
     return tasks
 
 
-def fusion(settings: PipelineSettings) -> Task:
+def fusion(settings: PipelineSettings) -> ProcessSpec:
     """The process that says how a person is: only where somebody is measured."""
     chosen = settings.fusion
     subjects = {sensor.subject for sensor in settings.biometrics}
     if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
         # Known before the first heart beat is: the face is that person's from the first picture
         chosen = chosen.model_copy(update={"subject": subjects.pop()})
-    return Task("fusion", "fusion", {"settings": chosen.model_dump(mode="json")})
+    return ProcessSpec("fusion", "fusion", {"settings": chosen.model_dump(mode="json")})
 
 
 def consumers(settings: PipelineSettings) -> tuple[str, ...]:

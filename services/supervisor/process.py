@@ -26,7 +26,7 @@ RESTARTS_WITHIN_S: Final = 30.0
 
 
 @dataclass
-class Task:
+class ProcessSpec:
     """What a child shall be."""
 
     name: str
@@ -35,11 +35,11 @@ class Task:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-class Child:
+class ManagedProcess:
     """One process of the pipeline, started and watched."""
 
     def __init__(
-        self, task: Task, hub: HubSettings, delivery: Delivery, stdout: IO[Any] | None
+        self, task: ProcessSpec, hub: HubSettings, delivery: Delivery, stdout: IO[Any] | None
     ) -> None:
         self.task = task
         self._hub, self._delivery, self._stdout = hub, delivery, stdout

@@ -10,7 +10,7 @@ from affectline.common.settings.pipeline import PipelineSettings, SourceSettings
 from affectline.common.settings.recording import PRIVACIES
 from affectline.services.replay.player import RAW, ReplaySettings
 from affectline.services.supervisor.plan import analysers, complete, dashboard, fusion, writers
-from affectline.services.supervisor.process import Task
+from affectline.services.supervisor.process import ProcessSpec
 
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -108,9 +108,9 @@ def find_streams(replay: ReplaySettings) -> list[str]:
     return list(dict.fromkeys(name for prefix, name in pairs if prefix in wanted))
 
 
-def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Task]:
+def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[ProcessSpec]:
     """The processes of a replay."""
-    tasks = [Task("hub", "hub")]
+    tasks = [ProcessSpec("hub", "hub")]
     if settings.sink.out is not None:
         tasks += writers(settings, fused=replay.reanalyse, replayed=not replay.reanalyse)
     if replay.reanalyse:
@@ -118,4 +118,4 @@ def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Task
     consumers = tuple(task.name for task in tasks if task.kind != "hub")
     tasks += dashboard(settings)
     arguments = replay.model_copy(update={"consumers": consumers}).model_dump(mode="json")
-    return [*tasks, Task("replay", "replay", arguments)]
+    return [*tasks, ProcessSpec("replay", "replay", arguments)]

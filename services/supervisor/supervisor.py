@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.keyboard import QUIT, SIGNALS, Keys
-from affectline.common.runtime.sockets import Listener, publish_once, taken_ports
+from affectline.common.runtime.keyboard import QUIT, SIGNALS, Keyboard
+from affectline.common.runtime.sockets import OutletSubscriber, publish_once, taken_ports
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP
-from affectline.common.runtime.wakeup import Waker
+from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import PipelineSettings, SourceSettings, is_live
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
 from affectline.services.supervisor.plan import plan
-from affectline.services.supervisor.process import Child, Task
+from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
 CHECK_S: Final = 0.25
 FLUSH_S: Final = 1.5
@@ -32,7 +32,7 @@ WRITERS: Final = ("sink", "recorder")
 Watcher = Callable[[Packet], None]
 
 
-class Launcher:
+class Supervisor:
     """Starts, watches and stops the processes of one pipeline run.
 
     Args:
@@ -49,16 +49,16 @@ class Launcher:
         *,
         quiet: bool,
         watch: Watcher = lambda _: None,
-        tasks: list[Task] | None = None,
-        keys: Keys | None = None,
+        tasks: list[ProcessSpec] | None = None,
+        keys: Keyboard | None = None,
     ) -> None:
         self._settings, self._quiet, self._watch = settings, quiet, watch
         self._tasks = plan(settings) if tasks is None else tasks
         self._keys = keys
         self._pressed = ""
         """What the player has not been told yet."""
-        self._waker = Waker()
-        self._children: dict[str, Child] = {}
+        self._waker = WakeupPipe()
+        self._children: dict[str, ManagedProcess] = {}
         self._reached: dict[str, tuple[int, int]] = {}
         """Per stream: epoch, and the first seq that has no answer yet."""
         self._begun: float | None = None
@@ -82,7 +82,7 @@ class Launcher:
                 f"cannot listen on port {'; '.join(taken)}",
                 "stop the program that uses it (another affectline?) or choose others with --port",
             )
-        listener = Listener(self._settings.hub, ("emotion/", "stream/"))
+        listener = OutletSubscriber(self._settings.hub, ("emotion/", "stream/"))
         with self._waker:
             try:
                 for task in self._tasks:
@@ -100,12 +100,12 @@ class Launcher:
         if self.failure:
             raise self.failure
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: ProcessSpec) -> None:
         delivery = self._settings.delivery or "lossless"
         stdout = sys.stderr if self._quiet else None
-        self._children[task.name] = Child(task, self._settings.hub, delivery, stdout)
+        self._children[task.name] = ManagedProcess(task, self._settings.hub, delivery, stdout)
 
-    def _wait(self, listener: Listener) -> None:
+    def _wait(self, listener: OutletSubscriber) -> None:
         others: list[Any] = [child.socket for child in self._children.values()]
         others += [self._waker.receiver, *((self._keys,) if self._keys else ())]
         listener.wait(others, CHECK_S)
@@ -162,7 +162,7 @@ class Launcher:
         if self._settings.duration is not None and into_s >= self._settings.duration:
             self._begin_stopping(FLUSH_S)
 
-    def _on_death(self, child: Child, code: int) -> None:
+    def _on_death(self, child: ManagedProcess, code: int) -> None:
         name, kind = child.task.name, child.task.kind
         del self._children[name]
         stopping = self._stop_by is not None
@@ -191,7 +191,7 @@ class Launcher:
         elif not writing and not left & set(SOURCES):
             self._begin_stopping(0.0)
 
-    def _restart(self, child: Child) -> None:
+    def _restart(self, child: ManagedProcess) -> None:
         task = child.task
         self.restarts[task.name] = child.restarted
         if task.kind == "capture":

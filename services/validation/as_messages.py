@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from affectline.common.wire.biometrics import Samples
-from affectline.services.biometrics.file_playback import Track
+from affectline.services.biometrics.file_playback import RecordedSignal
 from affectline.services.biometrics.validation import clean, time_of
 
 NS: Final = 1_000_000_000
@@ -13,7 +13,7 @@ UNEVEN: Final = 1
 """Samples in a message of a signal without a rate: beats are told one by one."""
 
 
-def as_messages(track: Track) -> Iterator[tuple[float, Samples]]:
+def as_messages(track: RecordedSignal) -> Iterator[tuple[float, Samples]]:
     """A signal a second at a time, with the time in seconds of each message's last sample.
 
     What is missing is left out and what no person shows is marked, as the drivers do it.

@@ -13,9 +13,9 @@ import numpy as np
 
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples
-from affectline.services.biometrics.file_playback import Track, even_times
-from affectline.services.fusion.stress_model import Model, judge, shipped
-from affectline.services.fusion.subject import Person
+from affectline.services.biometrics.file_playback import RecordedSignal, even_times
+from affectline.services.fusion.stress_model import StressModel, judge, shipped
+from affectline.services.fusion.subject import SubjectState
 from affectline.services.validation.as_messages import as_messages
 from affectline.services.validation.drivedb_reader import Drive, SkinChannel, read
 from affectline.services.validation.fitting import SETS
@@ -32,7 +32,7 @@ CALIBRATION_S: Final = 300.0
 
 
 @dataclass(frozen=True)
-class Course:
+class DriveCourse:
     """Nervousness of one drive in each second of its segments."""
 
     name: str
@@ -53,7 +53,7 @@ def messages(drive: Drive, channel: SkinChannel) -> Iterator[tuple[int, list[Sam
         (at_s, samples)
         for signal, unit, values in signals
         for at_s, samples in as_messages(
-            Track(signal, unit, even_times(0, drive.rate, len(values)), values, drive.rate)
+            RecordedSignal(signal, unit, even_times(0, drive.rate, len(values)), values, drive.rate)
         )
     ]
     by_second: dict[int, list[Samples]] = {}
@@ -81,8 +81,11 @@ def _lacks(drive: Drive, channel: SkinChannel) -> Iterator[str]:
 
 
 def follow(
-    drive: Drive, model: Model, channel: SkinChannel = CHANNEL, calibration_s: float = CALIBRATION_S
-) -> Course:
+    drive: Drive,
+    model: StressModel,
+    channel: SkinChannel = CHANNEL,
+    calibration_s: float = CALIBRATION_S,
+) -> DriveCourse:
     """Feed a drive to the live estimator; keep nervousness within the segments.
 
     Args:
@@ -91,7 +94,7 @@ def follow(
         channel: Which skin conductance.
         calibration_s: Length of the timed calibration at the start of rest; 0 for none.
     """
-    person = Person("driver", SELDOM)
+    person = SubjectState("driver", SELDOM)
     started = not calibration_s
     seconds, segments = [], []
     scores: dict[str, list[float]] = {name: [] for name in SETS}
@@ -111,7 +114,7 @@ def follow(
             chosen = {k: v for k, v in evidence.items() if k in signals}
             scores[name].append(judge(model, chosen).nervousness)
     vectors = {name: np.array(values) for name, values in scores.items()}
-    return Course(
+    return DriveCourse(
         drive.name,
         np.array(seconds),
         tuple(segments),
@@ -122,10 +125,10 @@ def follow(
 
 
 @dataclass(frozen=True)
-class Result:
+class DrivedbResult:
     """Everything that is told of a validation."""
 
-    courses: tuple[Course, ...]
+    courses: tuple[DriveCourse, ...]
     channel: SkinChannel
     calibration_s: float
     notes: tuple[str, ...] = ()
@@ -160,7 +163,7 @@ class Result:
     def _of(
         self,
         signals: str,
-        courses: tuple[Course, ...],
+        courses: tuple[DriveCourse, ...],
         kinds: tuple[str, ...],
         *,
         late: bool = False,
@@ -181,7 +184,7 @@ class Result:
         *,
         after_calibration: bool = False,
     ) -> dict[str, Any]:
-        def separate(courses: tuple[Course, ...]) -> float | None:
+        def separate(courses: tuple[DriveCourse, ...]) -> float | None:
             above = self._of(signals, courses, more)
             below = self._of(signals, courses, less, late=after_calibration)
             labels = np.repeat([True, False], [len(above), len(below)])
@@ -198,7 +201,7 @@ def validate(
     channel: SkinChannel = CHANNEL,
     calibration_s: float = CALIBRATION_S,
     progress: Callable[[int, int], None] = lambda done, of: None,
-) -> Result:
+) -> DrivedbResult:
     """Validate on a folder.
 
     Args:
@@ -214,4 +217,4 @@ def validate(
         notes += _lacks(drive, channel)
         courses.append(follow(drive, shipped(), channel, calibration_s))
         progress(len(courses), len(drives))
-    return Result(tuple(courses), channel, calibration_s, tuple(notes))
+    return DrivedbResult(tuple(courses), channel, calibration_s, tuple(notes))

@@ -9,7 +9,14 @@ from typing import Final
 import numpy as np
 
 from affectline.common.errors import AffectlineError
-from affectline.services.fusion.stress_model import BODY, FARTHEST, Evidence, Model, Term, judge
+from affectline.services.fusion.stress_model import (
+    BODY,
+    FARTHEST,
+    Evidence,
+    StressModel,
+    Term,
+    judge,
+)
 from affectline.services.validation.scoring import Labels, Vector, balance, fit_logistic
 
 SETS: Final[dict[str, tuple[str, ...]]] = {
@@ -47,7 +54,7 @@ class Course:
         return np.array(rows, np.float64).reshape(-1, len(BODY))
 
 
-def fit(courses: Iterable[Course]) -> Model:
+def fit(courses: Iterable[Course]) -> StressModel:
     """Fit intercept and weights; everybody counts the same, and so do stress and rest.
 
     Raises:
@@ -70,7 +77,7 @@ def fit(courses: Iterable[Course]) -> Model:
     # What a signal can tell is how far it moves the log-odds
     moves = np.abs(slopes) * features.std(axis=0)
     shares = moves / moves.sum() if moves.sum() else np.full(len(BODY), 1 / len(BODY))
-    return Model(
+    return StressModel(
         intercept,
         {
             name: Term(float(slopes[i]), float(usual[i]), float(shares[i]))
@@ -87,7 +94,7 @@ def _usual(people: list[Course]) -> Vector:
     return usual
 
 
-def score(course: Course, model: Model, signals: Iterable[str]) -> Vector:
+def score(course: Course, model: StressModel, signals: Iterable[str]) -> Vector:
     """Nervousness in each second, by those signals alone."""
     wanted = set(signals)
     return np.array(

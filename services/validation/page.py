@@ -21,13 +21,13 @@ REFERENCES: Final = (
 )
 
 
-def write_stress_predict(docs: Path, result: stress_predict.Result) -> None:
+def write_stress_predict(docs: Path, result: stress_predict.StressPredictResult) -> None:
     """Write section and picture of Stress-Predict."""
     (docs / "validation-stress-predict.svg").write_text(_draw_roc(result.curves()), "utf-8")
     _renew(docs / PAGE, "stress-predict", _tell_stress_predict(result.summary()))
 
 
-def write_drivedb(docs: Path, result: drivedb.Result) -> None:
+def write_drivedb(docs: Path, result: drivedb.DrivedbResult) -> None:
     """Write section and picture of drivedb."""
     (docs / "validation-drivedb.svg").write_text(_draw_drives(result.courses), "utf-8")
     _renew(docs / PAGE, "drivedb", _tell_drivedb(result.summary()))
@@ -168,7 +168,7 @@ def _draw_roc(curves: dict[str, list[tuple[float, float]]]) -> str:
     return _svg(left + side + 20, top + side + 50, parts)
 
 
-def _draw_drives(courses: Sequence[drivedb.Course]) -> str:
+def _draw_drives(courses: Sequence[drivedb.DriveCourse]) -> str:
     width, height, left = 760, 90, 70
     parts = []
     for i, course in enumerate(courses):

@@ -19,9 +19,9 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples
 from affectline.services.biometrics.e4 import read_file
-from affectline.services.biometrics.file_playback import Track
-from affectline.services.fusion.stress_model import Model, shipped
-from affectline.services.fusion.subject import Person
+from affectline.services.biometrics.file_playback import RecordedSignal
+from affectline.services.fusion.stress_model import StressModel, shipped
+from affectline.services.fusion.subject import SubjectState
 from affectline.services.validation.as_messages import as_messages
 from affectline.services.validation.fitting import SETS, Course, fit, score
 from affectline.services.validation.scoring import Labels, Vector, accuracy, auc, mean, plain, roc
@@ -34,7 +34,7 @@ FILES: Final = ("EDA.csv", "HR.csv", "IBI.csv")
 
 
 @dataclass(frozen=True)
-class Recording:
+class ParticipantRecording:
     """One person's files. Times in seconds since the Unix epoch."""
 
     name: str
@@ -44,7 +44,9 @@ class Recording:
     labels: Labels
 
 
-def read(folder: Path, note: Callable[[str], None] = lambda text: None) -> list[Recording]:
+def read(
+    folder: Path, note: Callable[[str], None] = lambda text: None
+) -> list[ParticipantRecording]:
     """Read every person of a folder laid out like Stress-Predict.
 
     A person's folder is called by the number that stands for them in ``labels.csv``, as in ``S02``.
@@ -69,7 +71,7 @@ def read(folder: Path, note: Callable[[str], None] = lambda text: None) -> list[
         samples = _read_person(place, note)
         if samples:
             seconds, labels = known.pop(number)
-            people.append(Recording(place.name, samples, seconds, labels))
+            people.append(ParticipantRecording(place.name, samples, seconds, labels))
         else:
             note(f"{place.name}: left out, no signal in {', '.join(FILES)}")
     if not people:
@@ -128,7 +130,7 @@ def _read_person(place: Path, note: Callable[[str], None]) -> tuple[tuple[float,
     """One person's samples as a live device would have sent them, a second at a time."""
     found: list[tuple[float, Samples]] = []
     for name in FILES:
-        tracks: list[Track] = []
+        tracks: list[RecordedSignal] = []
         try:
             tracks = read_file(place / name, Counter())
         except AffectlineError as error:
@@ -141,12 +143,12 @@ def _read_person(place: Path, note: Callable[[str], None]) -> tuple[tuple[float,
     return tuple(sorted(found, key=lambda pair: pair[0]))
 
 
-def follow(recording: Recording) -> Course:
+def follow(recording: ParticipantRecording) -> Course:
     """Feed a recording to the live estimator; note its evidence at each labelled second.
 
     At a second only the samples up to that second have been fed.
     """
-    person = Person("person", SELDOM)
+    person = SubjectState("person", SELDOM)
     evidence = []
     messages = iter(recording.samples)
     pending = next(messages, None)
@@ -159,13 +161,13 @@ def follow(recording: Recording) -> Course:
 
 
 @dataclass(frozen=True)
-class Result:
+class StressPredictResult:
     """Everything that is told of a validation."""
 
     courses: tuple[Course, ...]
     scores: dict[str, dict[str, Vector]]
     """By set of signals and person: nervousness by a model that has not seen the person."""
-    model: Model | None
+    model: StressModel | None
     """Fitted on everybody; None for one person, whom nothing was fitted to."""
     notes: tuple[str, ...] = ()
     """What could not be used."""
@@ -206,7 +208,9 @@ class Result:
         }
 
 
-def validate(folder: Path, progress: Callable[[int, int], None] = lambda done, of: None) -> Result:
+def validate(
+    folder: Path, progress: Callable[[int, int], None] = lambda done, of: None
+) -> StressPredictResult:
     """Validate on a folder, leaving one person out of each fit.
 
     One person alone is judged by the coefficients that are shipped.
@@ -230,4 +234,6 @@ def validate(folder: Path, progress: Callable[[int, int], None] = lambda done, o
         model = fit(others) if others else shipped()
         for name, signals in SETS.items():
             scores[name][left_out.name] = score(left_out, model, signals)
-    return Result(tuple(courses), scores, fit(courses) if len(courses) > 1 else None, tuple(notes))
+    return StressPredictResult(
+        tuple(courses), scores, fit(courses) if len(courses) > 1 else None, tuple(notes)
+    )

@@ -67,7 +67,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Doors:
+class AccessMiddleware:
     """ASGI middleware that lets in who may.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from affectline.services.web.frame_pairs import Pair
+from affectline.services.web.frame_pairs import FrameResult
 
 NEWS_KEPT: Final = 40
 """Messages that may wait for a page, some ten seconds of them; then it gets the history anew."""
@@ -23,10 +23,10 @@ SENT_KEPT: Final = 2
 LONGEST_WORD: Final = 200
 
 
-class Shown:
+class BroadcastFrame:
     """A picture on its way to several viewers, laid out at most once."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: FrameResult) -> None:
         self.pair = pair
         self._message: bytes | None = None
 
@@ -38,7 +38,7 @@ class Shown:
         return self._message
 
 
-class Viewer:
+class BroadcastClient:
     """One page, seen from here. Lives in the server's event loop.
 
     Args:
@@ -49,15 +49,15 @@ class Viewer:
     def __init__(self, socket: WebSocket, history: Callable[[], list[str]]) -> None:
         self.id = secrets.token_urlsafe(12)
         self._socket, self._history = socket, history
-        self._slots: dict[str, Shown] = {}
+        self._slots: dict[str, BroadcastFrame] = {}
         self._under_way: set[str] = set()
         self._news: deque[str] = deque()
         self._has_work = asyncio.Event()
         self._closing = False
-        self.sent: dict[str, deque[Pair]] = {}
+        self.sent: dict[str, deque[FrameResult]] = {}
         self.pictures = 0
 
-    def offer(self, shown: Shown) -> None:
+    def offer(self, shown: BroadcastFrame) -> None:
         """A new picture; it takes the place of one that is not under way yet."""
         self._slots[shown.pair.stream] = shown
         if shown.pair.stream not in self._under_way:
@@ -75,7 +75,7 @@ class Viewer:
         self._closing = True
         self._has_work.set()
 
-    def find(self, stream: str, epoch: int, seq: int) -> Pair | None:
+    def find(self, stream: str, epoch: int, seq: int) -> FrameResult | None:
         """The picture that the page has on its screen."""
         for pair in self.sent.get(stream, ()):
             if (pair.emotion.epoch, pair.emotion.seq) == (epoch, seq):
@@ -126,16 +126,16 @@ class Viewer:
                 self._has_work.set()
 
 
-class Audience:
+class Broadcaster:
     """All viewers of one hub. Lives in the server's event loop."""
 
     def __init__(self) -> None:
-        self.viewers: dict[str, Viewer] = {}
-        self._last: dict[str, Shown] = {}
+        self.viewers: dict[str, BroadcastClient] = {}
+        self._last: dict[str, BroadcastFrame] = {}
 
-    def show(self, pair: Pair) -> None:
+    def show(self, pair: FrameResult) -> None:
         """A new picture for everybody."""
-        shown = Shown(pair)
+        shown = BroadcastFrame(pair)
         self._last[pair.stream] = shown
         for viewer in self.viewers.values():
             viewer.offer(shown)
@@ -162,7 +162,7 @@ class Audience:
 
     async def welcome(self, socket: WebSocket, history: Callable[[], list[str]]) -> None:
         """Serve a page until it is gone."""
-        viewer = Viewer(socket, history)
+        viewer = BroadcastClient(socket, history)
         for shown in self._last.values():
             viewer.offer(shown)
         self.viewers[viewer.id] = viewer

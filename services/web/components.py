@@ -25,7 +25,7 @@ ICON: Final = (
 )
 
 
-class Live(Element, component=WEB / "live.js", esm={"affectline-dashboard": str(WEB)}):
+class VideoView(Element, component=WEB / "live.js", esm={"affectline-dashboard": str(WEB)}):
     """Pictures with boxes and bars."""
 
     def __init__(self, feed: str, hub: str) -> None:
@@ -46,7 +46,7 @@ class CurvesChart(Element, component=WEB / "curves.js"):
         self._props.update(labels=list(LABELS), colours=COLOURS)
 
 
-class Processes(Element, component=WEB / "processes.js"):
+class ProcessTable(Element, component=WEB / "processes.js"):
     """How the processes and sensors are."""
 
 

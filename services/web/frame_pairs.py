@@ -19,7 +19,7 @@ BLIND_S: Final = 0.5
 """Frames that nobody looked at are left out, unless there has been no other for so long."""
 
 
-class Pair(NamedTuple):
+class FrameResult(NamedTuple):
     """A picture and its answer."""
 
     emotion: Emotion
@@ -76,7 +76,7 @@ def rounded(distribution: tuple[float, ...] | None) -> list[float] | None:
     return None if distribution is None else [round(part, 4) for part in distribution]
 
 
-class Pairing:
+class FrameMatcher:
     """Matches answers with their frames, and counts them.
 
     Args:
@@ -100,7 +100,7 @@ class Pairing:
             while len(kept) > FRAMES_KEPT:
                 kept.popitem(last=False)
 
-    def match(self, emotion: Emotion) -> Pair | None:
+    def match(self, emotion: Emotion) -> FrameResult | None:
         """An answer with its frame; None where that is gone, or nobody looked at it."""
         now, stream = self._clock(), emotion.stream
         rate = self._count(stream, now)
@@ -113,7 +113,7 @@ class Pairing:
         self._without[stream] = 0 if frame else self._without.get(stream, 0) + 1
         if frame is None and self._without[stream] <= FRAMES_KEPT:
             return None
-        return Pair(emotion, frame, picture, rate)
+        return FrameResult(emotion, frame, picture, rate)
 
     def clear(self) -> None:
         """Forget everything: what follows is another time."""

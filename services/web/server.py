@@ -14,9 +14,9 @@ from nicegui import ui
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.dashboard import DEFAULT_DASHBOARD_PORT, DashboardSettings
-from affectline.services.dashboard.routes import Premises, add_feed
+from affectline.services.dashboard.routes import PageBackend, add_feed
 from affectline.services.web import components as theme
-from affectline.services.web.auth import Doors, is_loopback
+from affectline.services.web.auth import AccessMiddleware, is_loopback
 from affectline.services.web.token import FILE, Token, obtain
 
 PORTS_TRIED: Final = 20
@@ -25,7 +25,7 @@ RECONNECT_S: Final = 10.0
 LARGEST_WORD: Final = 1 << 20
 
 
-class Web(threading.Thread):
+class WebServer(threading.Thread):
     """Serves the pages until told to stop.
 
     Args:
@@ -38,7 +38,10 @@ class Web(threading.Thread):
     """
 
     def __init__(
-        self, settings: DashboardSettings, premises: Premises, add_pages: Callable[[FastAPI], None]
+        self,
+        settings: DashboardSettings,
+        premises: PageBackend,
+        add_pages: Callable[[FastAPI], None],
     ) -> None:
         super().__init__(name="web", daemon=True)
         self._premises, self._add_pages = premises, add_pages
@@ -81,7 +84,7 @@ class Web(threading.Thread):
 
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
         app.add_middleware(
-            Doors,
+            AccessMiddleware,
             host=settings.host,
             port=self.port,
             token=self.token.text if self.token else None,

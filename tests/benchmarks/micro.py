@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from affectline.common.model import artifact
-from affectline.common.runtime.sockets import Listener, publish_once
+from affectline.common.runtime.sockets import OutletSubscriber, publish_once
 from affectline.common.settings.pipeline import DetectorSettings, HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Packet
@@ -168,7 +168,7 @@ def _hub() -> list[Micro]:
     command = [*AFFECTLINE, "hub", "--hub", f"{hub.host}:{hub.port}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    listener = Listener(hub, ("marker/",))
+    listener = OutletSubscriber(hub, ("marker/",))
     try:
         if not publish_once(hub, marker, patience_s=10):
             raise RuntimeError("the hub does not answer")
@@ -186,7 +186,7 @@ def _hub() -> list[Micro]:
     return [Micro(name="hub", value=ms * 1e3, unit="µs", note="sent, forwarded, received, decoded")]
 
 
-def _hop(publisher: Any, listener: Listener, packet: Packet) -> None:
+def _hop(publisher: Any, listener: OutletSubscriber, packet: Packet) -> None:
     publisher.listen()
     if not publisher.send(packet, wait=True) or not listener.wait(timeout_s=2):
         raise RuntimeError("the hub lost a message")

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from affectline.common.runtime.sockets import Listener
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.messages import Emotion
 from affectline.services.supervisor.process import CHILD_MAIN
@@ -131,7 +131,7 @@ class Observer:
         self._memory = memory
         self._log = out.with_suffix(".log").open("w+")
         hub = HubSettings(port=free_port())
-        self._listener = Listener(hub, ("emotion/",))
+        self._listener = OutletSubscriber(hub, ("emotion/",))
         command = [*AFFECTLINE, "up", "--json", "--out", str(out), "--port", str(hub.port)]
         self.recording = Recording(begun=time.time_ns())
         self._process = subprocess.Popen(

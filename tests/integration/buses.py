@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from affectline.common.clock import monotonic, now_ns
-from affectline.common.runtime.sockets import Listener
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
@@ -23,7 +23,7 @@ class Bus:
         self.hub = HubSettings(port=free_port())
         self._folder, self._delivery = folder, delivery
         self.processes: list[subprocess.Popen[str]] = []
-        self.listener = Listener(self.hub, prefixes)
+        self.listener = OutletSubscriber(self.hub, prefixes)
         self.heard: list[Message] = []
         self.start("hub")
 

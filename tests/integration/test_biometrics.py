@@ -85,9 +85,9 @@ def test_wrong_input_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 
 
 def test_the_synthetic_board_of_brainflow() -> None:
-    from affectline.services.biometrics.brainflow_board import Board
+    from affectline.services.biometrics.brainflow_board import BrainFlowDriver
 
-    board = Board(settings("brainflow", board="synthetic"), real_clock())
+    board = BrainFlowDriver(settings("brainflow", board="synthetic"), real_clock())
     begun = now_ns()
     board.open()
     ecg = drive(board, 20, lambda r: sum(len(x.values) for x in r if x.signal == "ecg") >= 300)

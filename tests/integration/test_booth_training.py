@@ -16,8 +16,8 @@ from affectline.services.classifier.stage import open_model
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import judge
 from affectline.services.collect.exporting import TWO, export
-from affectline.services.collect.quality_checks import Shot
-from affectline.services.web.frame_pairs import Pairing
+from affectline.services.collect.quality_checks import FaceCrop
+from affectline.services.web.frame_pairs import FrameMatcher
 from tests.integration.conftest import Train
 from tests.pipelines import Pipeline
 
@@ -31,7 +31,7 @@ SIZE = 96
 def collect(folder: Path, clips: Path, tmp_path: Path) -> None:
     """Take faces from what the real pipeline says; each is labelled as it was judged there."""
     sources = [f"--source={person}={clips / clip}" for person, (clip, _) in CLIPS.items()]
-    pairing = Pairing()
+    pairing = FrameMatcher()
     done: set[str] = set()
     with (
         Collection(folder) as collection,
@@ -53,7 +53,7 @@ def collect(folder: Path, clips: Path, tmp_path: Path) -> None:
                     continue
                 found = judge(pair)
                 label = message.faces[0].label if message.faces else None
-                if isinstance(found, Shot) and label:
+                if isinstance(found, FaceCrop) and label:
                     collection.add(message.stream, label, found)
             elif isinstance(message, StreamDone) and message.by == "sink":
                 done.add(message.stream)

@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from affectline.common.clock import SKEW_VARIABLE
-from affectline.common.runtime.clock_sync import HubTime, answer_probes
+from affectline.common.runtime.clock_sync import ClockSync, answer_probes
 from affectline.common.runtime.sockets import bind, new_socket
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.biometrics import Samples
@@ -27,10 +27,10 @@ HUB = "10.213.77.1"
 
 
 @contextmanager
-def asking(hub: HubSettings, **clock: Callable[[], int]) -> Iterator[HubTime]:
+def asking(hub: HubSettings, **clock: Callable[[], int]) -> Iterator[ClockSync]:
     """A process' idea of the hub's time."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    hub_time = HubTime(context, hub, **clock)
+    hub_time = ClockSync(context, hub, **clock)
     yield hub_time
     context.destroy(linger=0)
 

@@ -16,7 +16,7 @@ import pytest
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.runtime.sockets import publish_once
 from affectline.common.wire.messages import Packet
-from affectline.services.biometrics.driver_thread import Feed
+from affectline.services.biometrics.driver_thread import DriverThread
 from affectline.services.biometrics.validation import time_of
 from tests.integration.buses import Bus, drive, real_clock
 from tests.samples import EMOTION, PACKETS
@@ -43,10 +43,10 @@ ROWS = np.array([[i, 1000 * i] for i in range(20)], np.float32)
 def test_an_lsl_stream_is_read_in_its_units_at_its_times() -> None:
     from mne_lsl.lsl import local_clock
 
-    from affectline.services.biometrics.lsl import Inlet
+    from affectline.services.biometrics.lsl import LslDriver
 
     outlet = make_outlet("affectline-even", 10.0)
-    inlet = Inlet(settings("lsl", name="affectline-even"), real_clock())
+    inlet = LslDriver(settings("lsl", name="affectline-even"), real_clock())
     inlet.open()
     sent, begun = local_clock(), now_ns()
     outlet.push_chunk(ROWS[:10], sent)  # the time of the last sample
@@ -77,10 +77,10 @@ sys.stdin.readline()
 
 
 def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
-    from affectline.services.biometrics.lsl import Inlet
+    from affectline.services.biometrics.lsl import LslDriver
 
-    inlet = Inlet(settings("lsl", name="affectline-lost"), real_clock())
-    feed = Feed(inlet, threading.Event(), lambda: None)
+    inlet = LslDriver(settings("lsl", name="affectline-lost"), real_clock())
+    feed = DriverThread(inlet, threading.Event(), lambda: None)
     sender = subprocess.Popen(
         [sys.executable, "-c", SENDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -107,7 +107,7 @@ def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
     gc.collect()
 
 
-def step_until(feed: Feed, reached: Callable[[], Any], timeout_s: float = 60) -> Any:
+def step_until(feed: DriverThread, reached: Callable[[], Any], timeout_s: float = 60) -> Any:
     """Let a feed work, without its pauses, until something is true."""
     deadline = monotonic() + timeout_s
     while not (found := reached()):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from affectline.common.clock import SKEW_VARIABLE, now_ns
-from affectline.common.runtime.sockets import Listener
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Marker
@@ -16,7 +16,7 @@ from tests.integration.test_documented_subscribers import program
 from tests.pipelines import AFFECTLINE, free_port, run
 
 
-def first_markers(listener: Listener) -> list[Marker]:
+def first_markers(listener: OutletSubscriber) -> list[Marker]:
     """The first markers that are heard together, within half a minute of silence."""
     heard: list[Marker] = []
     while not heard and listener.wait(timeout_s=30):
@@ -39,7 +39,7 @@ def mark(hub: HubSettings, *arguments: str) -> "subprocess.CompletedProcess[str]
 
 
 def test_a_marker_keeps_its_free_fields(hub: HubSettings) -> None:
-    listener = Listener(hub, ("marker/", "health/"))
+    listener = OutletSubscriber(hub, ("marker/", "health/"))
     try:
         # The hub's own words tell that we are connected.
         assert listener.wait(timeout_s=60)
@@ -62,7 +62,7 @@ def test_a_marker_keeps_its_free_fields(hub: HubSettings) -> None:
 
 def test_the_documented_publisher_sets_a_marker(hub: HubSettings, tmp_path: Path) -> None:
     (tmp_path / "publisher.py").write_text(program("marker"))
-    listener = Listener(hub, ("marker/", "health/"))
+    listener = OutletSubscriber(hub, ("marker/", "health/"))
     try:
         assert listener.wait(timeout_s=60)
         before = now_ns()
@@ -82,7 +82,7 @@ def test_a_marker_from_a_host_with_a_wrong_clock_is_in_hub_time(
     hub: HubSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SKEW_VARIABLE, "3600000")
-    listener = Listener(hub, ("marker/", "health/"))
+    listener = OutletSubscriber(hub, ("marker/", "health/"))
     try:
         assert listener.wait(timeout_s=60)
         before = now_ns()

@@ -18,7 +18,7 @@ from tests.samples import AT, EMOTION, EPOCH, FRAME
 
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 
-from affectline.services.dashboard.app_state import House
+from affectline.services.dashboard.app_state import AppState
 
 pytestmark = pytest.mark.slow
 FRAMES, RATE = 200, 20
@@ -26,7 +26,7 @@ STEP_NS = 1_000_000_000 // RATE
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def house(tmp_path: Path) -> AppState:
     """A house with one session of ten seconds; the picture's number is its place in it."""
     place = tmp_path / "sessions" / "drive"
     place.mkdir(parents=True)
@@ -43,10 +43,10 @@ def house(tmp_path: Path) -> House:
     writer.finish()
     dashboard = DashboardSettings(sessions=tmp_path / "sessions")
     settings = PipelineSettings(hub=HubSettings(port=free_port()), dashboard=dashboard)
-    return House(settings, "live", lambda _: None)
+    return AppState(settings, "live", lambda _: None)
 
 
-def position(house: House) -> float:
+def position(house: AppState) -> float:
     """Where the last picture that was shown belongs, in seconds; -1 where there is none."""
     channel = house.replay
     shown = channel.audience._last.get("drive") if channel else None
@@ -60,7 +60,7 @@ async def until(condition: Callable[[], bool], patience_s: float = 60) -> None:
         await asyncio.sleep(0.05)
 
 
-def test_a_session_is_replayed_paused_and_sought(house: House) -> None:
+def test_a_session_is_replayed_paused_and_sought(house: AppState) -> None:
     async def play() -> None:
         await house.open()
         try:
@@ -95,7 +95,7 @@ def test_a_session_is_replayed_paused_and_sought(house: House) -> None:
 
 
 def test_what_is_replayed_is_not_deleted_and_what_is_not_there_is_not_replayed(
-    house: House,
+    house: AppState,
 ) -> None:
     async def play() -> None:
         await house.open()

@@ -10,7 +10,7 @@ import pytest
 
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
-from affectline.common.runtime.sockets import Listener
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
@@ -35,7 +35,9 @@ def answer(epoch: int, seq: int) -> Emotion:
     )
 
 
-def hear(listener: Listener, wanted: Callable[[str], bool], timeout_s: float = 30) -> list[str]:
+def hear(
+    listener: OutletSubscriber, wanted: Callable[[str], bool], timeout_s: float = 30
+) -> list[str]:
     """Labels of the markers heard, up to the one that is wanted."""
     heard: list[str] = []
     deadline = time.monotonic() + timeout_s
@@ -127,7 +129,7 @@ def test_pause_step_and_quit_by_key(tmp_path: Path) -> None:
     assert first <= 2
 
 
-def seqs(listener: Listener, timeout_s: float = 30) -> Iterator[int]:
+def seqs(listener: OutletSubscriber, timeout_s: float = 30) -> Iterator[int]:
     """Numbers of the pictures that are judged."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -138,7 +140,7 @@ def seqs(listener: Listener, timeout_s: float = 30) -> Iterator[int]:
     raise AssertionError("nothing more is heard")
 
 
-def until_paused(listener: Listener, last: int) -> int:
+def until_paused(listener: OutletSubscriber, last: int) -> int:
     """The last picture judged before the player's health says that it is paused."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

@@ -15,8 +15,8 @@ import pytest
 import zmq
 from mcap.reader import make_reader
 
-from affectline.common.recording.reader import Recorded, SessionReader
-from affectline.common.runtime.sockets import Listener
+from affectline.common.recording.reader import RecordedMessage, SessionReader
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
@@ -29,7 +29,7 @@ OWN = ("health/sink", "health/recorder", "health/replay")
 """What a replay's own processes say."""
 
 
-def read(session: Path) -> list[Recorded]:
+def read(session: Path) -> list[RecordedMessage]:
     with SessionReader(session) as reader:
         found = list(reader.messages())
         assert reader.findings.sound, reader.findings
@@ -196,7 +196,7 @@ def test_a_killed_recorder_loses_less_than_a_second(tmp_path: Path) -> None:
     assert len(gaps) <= KILLS, "nothing is missing but what was lost with each kill"
 
 
-def wait_for_health(listener: Listener, service: str) -> None:
+def wait_for_health(listener: OutletSubscriber, service: str) -> None:
     begun, deadline = time.time_ns(), time.monotonic() + 60
     while time.monotonic() < deadline:
         listener.wait(timeout_s=0.1)

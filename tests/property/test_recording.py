@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
-from affectline.common.recording.reader import Findings, SessionReader
+from affectline.common.recording.reader import DamageReport, SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Frame, Packet, Resend
@@ -70,7 +70,7 @@ def small(request: pytest.FixtureRequest, place: Path) -> Small:
     return make(place.parent, finish=request.param)
 
 
-def read(place: Path, data: bytes) -> tuple[list[Wire], Findings] | None:
+def read(place: Path, data: bytes) -> tuple[list[Wire], DamageReport] | None:
     place.write_bytes(data)
     problem = ""
     try:

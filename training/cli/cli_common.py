@@ -19,7 +19,7 @@ from rich.progress import (
 from affectline.common.vision.preprocessing import FER_SIZE
 
 if TYPE_CHECKING:
-    from affectline.training.data.dataset import Faces
+    from affectline.training.data.dataset import LabelledFaces
 
 output = Console()
 notes = Console(stderr=True)
@@ -53,7 +53,7 @@ def bars() -> Iterator[Progress]:
 
 def read(
     data: Path, progress: Progress, size: int = FER_SIZE, votes: Path | None = None
-) -> "Faces":
+) -> "LabelledFaces":
     """The data, under a bar that only pulses: how many rows there are shows at the end.
 
     Args:

@@ -13,10 +13,10 @@ from rich.table import Table
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.training.cli.cli_common import bars, output
-from affectline.training.data.problems import Problem
+from affectline.training.data.problems import DataProblem
 
 if TYPE_CHECKING:
-    from affectline.training.data.dataset import Faces, Reading
+    from affectline.training.data.dataset import LabelledFaces, ParsedFaces
 
 data = typer.Typer(help="See what data holds before anything is trained.", no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def check(
 
     Example: `affectline-train data check fer2013.csv.xz --votes ferplus_votes.csv`
     """
-    problems: list[Problem] = []
+    problems: list[DataProblem] = []
     with bars() as progress:
         from affectline.training.data import dataset
 
@@ -76,7 +76,9 @@ def check(
         raise typer.Exit(1)
 
 
-def with_votes(reading: "Reading", path: Path, votes: Path, problems: list[Problem]) -> "Reading":
+def with_votes(
+    reading: "ParsedFaces", path: Path, votes: Path, problems: list[DataProblem]
+) -> "ParsedFaces":
     """Put votes beside the data; when they do not fit, that is one more problem."""
     from affectline.training.data import ferplus
 
@@ -84,17 +86,17 @@ def with_votes(reading: "Reading", path: Path, votes: Path, problems: list[Probl
         ferplus.check_owner(path)
         shares = ferplus.beside(reading, votes)
     except AffectlineError as error:
-        problems.append(Problem("votes", error.problem, error.remedy))
+        problems.append(DataProblem("votes", error.problem, error.remedy))
         return reading
     return replace(reading, faces=replace(reading.faces, votes=shares))
 
 
-def spoken(problem: Problem) -> str:
+def spoken(problem: DataProblem) -> str:
     """A problem in words; here the data is no option."""
     return str(problem).replace("--data ", "", 1)
 
 
-def listed(problems: list[Problem]) -> list[dict[str, Any]]:
+def listed(problems: list[DataProblem]) -> list[dict[str, Any]]:
     """Problems as JSON has them."""
     return [
         {"kind": each.kind, "row": each.row, "file": each.file or None, "text": spoken(each)}
@@ -102,7 +104,7 @@ def listed(problems: list[Problem]) -> list[dict[str, Any]]:
     ]
 
 
-def summarise(reading: "Reading") -> dict[str, Any]:
+def summarise(reading: "ParsedFaces") -> dict[str, Any]:
     """What of the data is usable, as JSON has it."""
     faces, sides = reading.faces, reading.sides
     pairs = Counter(zip(faces.usages.tolist(), faces.emotions.tolist(), strict=True))
@@ -124,7 +126,7 @@ def summarise(reading: "Reading") -> dict[str, Any]:
     }
 
 
-def repeats(faces: "Faces") -> dict[str, Any]:
+def repeats(faces: "LabelledFaces") -> dict[str, Any]:
     """Pictures that are there more than once, compared at 48x48 in gray."""
     groups = defaultdict(list)
     for place, picture in enumerate(faces.pixels):
@@ -140,7 +142,7 @@ def repeats(faces: "Faces") -> dict[str, Any]:
     }
 
 
-def _described(faces: "Faces", place: int) -> dict[str, str]:
+def _described(faces: "LabelledFaces", place: int) -> dict[str, str]:
     return {
         "source": faces.sources[place],
         "split": str(faces.usages[place]),
@@ -153,7 +155,7 @@ def say(text: str) -> None:
     output.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def show_problems(problems: list[Problem]) -> None:
+def show_problems(problems: list[DataProblem]) -> None:
     """Problems by kind, the first of each with their places."""
     for kind, title in TITLES.items():
         found = [problem for problem in problems if problem.kind == kind]

@@ -112,7 +112,7 @@ def measure(
             asked = to_probabilities(outputs, opened.manifest, "votes")
             figures["ferplus_votes"] = metrics.against(asked, seen)
     if out is not None:
-        page.write(out, serving.Answers(faces, probabilities), figures)
+        page.write(out, serving.Predictions(faces, probabilities), figures)
     return figures
 
 

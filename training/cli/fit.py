@@ -17,7 +17,7 @@ from affectline.training.silence_output import quiet
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from affectline.training.data.dataset import Faces
+    from affectline.training.data.dataset import LabelledFaces
 
 
 class RecipeName(StrEnum):
@@ -183,7 +183,7 @@ def check_choices(
 
 
 def train_paper(
-    faces: "Faces",
+    faces: "LabelledFaces",
     weights: Path | None,
     chosen: dict[str, Any],
     folder: Path,
@@ -192,12 +192,12 @@ def train_paper(
     """The paper's recipe."""
     with quiet():
         from affectline.training.fit import train_paper_head as train
-    settings = train.Settings(**chosen)
+    settings = train.HeadSettings(**chosen)
     return train.fit(faces, weights, settings, folder, progress, runs.cache_folder())
 
 
 def train_strong(
-    faces: "Faces",
+    faces: "LabelledFaces",
     weights: Path | None,
     start: "artifact.Artifact | None",
     chosen: dict[str, Any],
@@ -214,6 +214,6 @@ def train_strong(
         strategy = join() if worker else None
         progress.remove_task(waiting)
         from affectline.training.fit import finetune_run as strong
-        from affectline.training.fit.hyperparameters import GOING_ON, Recipe
-    recipe = Recipe(**(GOING_ON | chosen if start else chosen))
+        from affectline.training.fit.hyperparameters import GOING_ON, FinetuneConfig
+    recipe = FinetuneConfig(**(GOING_ON | chosen if start else chosen))
     return strong.fit(faces, weights, recipe, folder, progress, strategy, start)

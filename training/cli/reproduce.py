@@ -13,9 +13,9 @@ from affectline.training.silence_output import quiet
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from affectline.training.data.dataset import Faces
-    from affectline.training.fit.checkpoint import Place
-    from affectline.training.reproduce.grid import Tables
+    from affectline.training.data.dataset import LabelledFaces
+    from affectline.training.fit.checkpoint import Checkpoint
+    from affectline.training.reproduce.grid import Grid
 
 
 def reproduce(
@@ -45,9 +45,9 @@ def reproduce(
         runs.check_weights(backbone_weights)
         faces = read(data, progress)
         with quiet():
-            from affectline.training.reproduce.grid import Tables
+            from affectline.training.reproduce.grid import Grid
         page = reproduce_tables(
-            Tables(), faces, backbone_weights, work or default_work(), out, run, progress
+            Grid(), faces, backbone_weights, work or default_work(), out, run, progress
         )
     output.print(str(page), markup=False, highlight=False, soft_wrap=True)
 
@@ -58,8 +58,8 @@ def default_work() -> Path:
 
 
 def reproduce_tables(
-    tables: "Tables",
-    faces: "Faces",
+    tables: "Grid",
+    faces: "LabelledFaces",
     weights: Path | None,
     work: Path,
     out: Path,
@@ -87,9 +87,9 @@ def reproduce_tables(
     rows = [int(mask.sum()) for mask in material.masks(random=False)]
     wanted, folder = tables.trials(), work / material.key
 
-    def write(places: "dict[str, Place]") -> Path:
+    def write(places: "dict[str, Checkpoint]") -> Path:
         curves = {name: place.curve for name, place in places.items()}
-        return results.write(results.Page(tables, curves, *rows), out)
+        return results.write(results.ResultsPage(tables, curves, *rows), out)
 
     places = trials.kept(wanted, material, folder, progress)
     left = trials.unfinished(wanted, places)

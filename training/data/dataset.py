@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS, USAGES
 from affectline.common.vision.preprocessing import FER_SIZE, to_square
-from affectline.training.data.problems import Problem, Report, Tick, no_tick, records, refuse
+from affectline.training.data.problems import DataProblem, Report, Tick, no_tick, records, refuse
 from affectline.training.data.splits import Split
 
 PIXELS: Final = FER_SIZE * FER_SIZE
@@ -23,7 +23,7 @@ EMOTIONS: Final = {str(index): index for index in range(len(LABELS))}
 
 
 @dataclass(frozen=True)
-class Faces:
+class LabelledFaces:
     """Labelled pictures of faces."""
 
     pixels: NDArray[np.uint8]
@@ -89,7 +89,7 @@ class Faces:
                     "use data with all splits, or name the splits in the column Usage",
                 )
 
-    def only(self, split: Split) -> "Faces":
+    def only(self, split: Split) -> "LabelledFaces":
         """The rows of a split, in file order.
 
         Raises:
@@ -97,7 +97,7 @@ class Faces:
         """
         self.require(split)
         chosen = self.rows(split)
-        return Faces(
+        return LabelledFaces(
             self.pixels[chosen],
             self.emotions[chosen],
             self.usages[chosen],
@@ -107,10 +107,10 @@ class Faces:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedFaces:
     """What a file or a folder holds."""
 
-    faces: Faces
+    faces: LabelledFaces
     """The usable rows alone."""
     places: NDArray[np.int64]
     """``(N,)``, where these stand among all rows, from 0."""
@@ -122,7 +122,7 @@ class Reading:
 
 def load(
     path: Path, rows: int | None = None, size: int = FER_SIZE, votes: Path | None = None
-) -> Faces:
+) -> LabelledFaces:
     """Read FER2013's CSV file, compressed or not, or a folder of pictures.
 
     Args:
@@ -150,7 +150,7 @@ def read(
     rows: int | None = None,
     size: int = FER_SIZE,
     tick: Tick = no_tick,
-) -> Reading:
+) -> ParsedFaces:
     """Read what is usable, and report every problem as it is met.
 
     Args:
@@ -164,7 +164,7 @@ def read(
         from affectline.training.data import image_folder as folder
 
         return folder.read(path, report, rows, size, tick)
-    gathered = Gathered(size)
+    gathered = FaceCollector(size)
     for fields in islice(records(path, COLUMNS, report, tick), rows):
         gathered.total += 1
         if fields is None:
@@ -173,14 +173,14 @@ def read(
         values, wrong = _parse_pixels(text)
         problems = [*_judge(emotion, usage), *wrong]
         for kind, what, remedy in problems:
-            report(Problem(kind, what, remedy, row=gathered.total))
+            report(DataProblem(kind, what, remedy, row=gathered.total))
         if not problems:
             picture = values.astype(np.uint8).reshape(FER_SIZE, FER_SIZE)
             gathered.add(picture, EMOTIONS[emotion], usage, f"row {gathered.total}", FER_SIZE)
     return gathered.reading()
 
 
-class Gathered:
+class FaceCollector:
     """Usable rows on their way into arrays."""
 
     def __init__(self, size: int) -> None:
@@ -205,17 +205,17 @@ class Gathered:
         self._pixels.append(to_square(square, self._size))
         self._rest.append((emotion, usage, source, side, self.total - 1))
 
-    def reading(self) -> Reading:
+    def reading(self) -> ParsedFaces:
         """All that was kept."""
         columns = zip(*self._rest, strict=True) if self._rest else ((),) * 5
         emotions, usages, sources, sides, places = columns
-        faces = Faces(
+        faces = LabelledFaces(
             pixels=np.array(self._pixels, np.uint8).reshape(-1, self._size, self._size),
             emotions=np.array(emotions, np.int64),
             usages=np.array(usages, np.str_),
             sources=sources,
         )
-        return Reading(faces, np.array(places, np.int64), self.total, np.array(sides, np.int64))
+        return ParsedFaces(faces, np.array(places, np.int64), self.total, np.array(sides, np.int64))
 
 
 Wrong = tuple[str, str, str]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
-from affectline.training.data.dataset import Reading
-from affectline.training.data.problems import Problem, records
+from affectline.training.data.dataset import ParsedFaces
+from affectline.training.data.problems import DataProblem, records
 
 EMOTIONS: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """FER+'s names of ``LABELS``, in the same order."""
@@ -22,7 +22,7 @@ REMEDY: Final = "name FER+'s fer2013new.csv (here ferplus_votes.csv), unchanged"
 
 
 @dataclass(frozen=True)
-class Crowd:
+class VoteTable:
     """The rows of FER+."""
 
     usages: NDArray[np.str_]
@@ -33,14 +33,14 @@ class Crowd:
     """``(N, 10)``, votes for ``EMOTIONS``, then for ``OTHERS``."""
 
 
-def read(votes: Path) -> Crowd:
+def read(votes: Path) -> VoteTable:
     """Read FER+'s CSV file.
 
     Raises:
         AffectlineError: It cannot be read, or a row is not FER+'s; the row is named.
     """
 
-    def refuse(problem: Problem) -> None:
+    def refuse(problem: DataProblem) -> None:
         text = str(problem).replace(f"--data {votes}", "the file", 1)
         raise AffectlineError(f"FER+ votes {votes}: {text}", REMEDY)
 
@@ -53,12 +53,14 @@ def read(votes: Path) -> Crowd:
         numbers = [fields[name] for name in (*EMOTIONS, *OTHERS)]
         for text in numbers:
             if not (text.isascii() and text.isdigit() and len(text) < 5):
-                refuse(Problem("votes", f"has the count {text[:20]!r}", REMEDY, row))
+                refuse(DataProblem("votes", f"has the count {text[:20]!r}", REMEDY, row))
         counts.append([int(text) for text in numbers])
-    return Crowd(np.array(usages, np.str_), np.array(named, np.bool_), np.array(counts, np.int64))
+    return VoteTable(
+        np.array(usages, np.str_), np.array(named, np.bool_), np.array(counts, np.int64)
+    )
 
 
-def shares(crowd: Crowd) -> NDArray[np.float32]:
+def shares(crowd: VoteTable) -> NDArray[np.float32]:
     """How the votes for our seven emotions are divided.
 
     Returns:
@@ -107,7 +109,7 @@ def check_owner(data: Path) -> None:
         )
 
 
-def beside(reading: Reading, votes: Path, partly: bool = False) -> NDArray[np.float32]:
+def beside(reading: ParsedFaces, votes: Path, partly: bool = False) -> NDArray[np.float32]:
     """The shares for the rows of FER2013 that were read.
 
     Args:

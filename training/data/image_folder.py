@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS, USAGES
-from affectline.training.data.dataset import Gathered, Reading
-from affectline.training.data.problems import Problem, Report, Tick, records, unreadable
+from affectline.training.data.dataset import FaceCollector, ParsedFaces
+from affectline.training.data.problems import DataProblem, Report, Tick, records, unreadable
 from affectline.training.silence_output import quiet
 
 MANIFEST: Final = "manifest.csv"
@@ -38,7 +38,7 @@ BEHIND: Final = 128
 
 
 @dataclass(frozen=True)
-class Entry:
+class ImageEntry:
     """A picture that is yet to be read."""
 
     file: Path
@@ -50,9 +50,9 @@ class Entry:
     person: str = ""
 
 
-def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) -> Reading:
+def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) -> ParsedFaces:
     """Read a folder of pictures; see ``dataset.read`` for the arguments."""
-    gathered = Gathered(size)
+    gathered = FaceCollector(size)
     listed = path / MANIFEST
     entries = _listed(listed, report, tick) if listed.is_file() else _sorted(path, report, tick)
     for entry in islice(entries, rows):
@@ -63,24 +63,24 @@ def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) ->
             content = entry.file.read_bytes()
         except OSError as error:
             text = f"cannot be read ({error.strerror or error})"
-            report(Problem("picture", text, "see to the file", entry.row, entry.name))
+            report(DataProblem("picture", text, "see to the file", entry.row, entry.name))
             continue
         picture = decode(content)
         if picture is None:
             remedy = f"pictures are whole {KINDS} files of 8 or 16 bits"
-            report(Problem("picture", "is no readable picture", remedy, entry.row, entry.name))
+            report(DataProblem("picture", "is no readable picture", remedy, entry.row, entry.name))
             continue
         if max(picture.shape) > LARGEST:
             height, width = picture.shape
             remedy = f"faces are cut out, and at most {LARGEST} pixels high and wide"
             text = f"is {width}x{height} pixels large"
-            report(Problem("picture", text, remedy, entry.row, entry.name))
+            report(DataProblem("picture", text, remedy, entry.row, entry.name))
             continue
         usage = entry.usage or split_of(entry.person.encode() or content)
         gathered.add(to_frame(picture), entry.emotion, usage, entry.name, max(picture.shape))
     if not gathered.total and not listed.is_file():
         remedy = f"put a folder of pictures for each label into it, or a {MANIFEST}"
-        report(Problem("file", f"--data {path} holds no pictures of faces", remedy))
+        report(DataProblem("file", f"--data {path} holds no pictures of faces", remedy))
     return gathered.reading()
 
 
@@ -134,7 +134,7 @@ def to_frame(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(picture, (none, shared) if height > width else (shared, none), "edge")
 
 
-def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[Entry | None]:
+def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | None]:
     """Pictures in sub-folders that are named like labels, in the order of their paths."""
     known = f"its sub-folders are named {', '.join(LABELS)}"
     found: list[tuple[Path, int]] = []
@@ -142,19 +142,19 @@ def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[Entry | None]:
         if not folder.is_dir():
             if folder.suffix.lower() in SUFFIXES:
                 text = "has no label: it is in none of the sub-folders"
-                report(Problem("label", text, known, file=folder.name))
+                report(DataProblem("label", text, known, file=folder.name))
         elif folder.name.lower() not in NAMES:
-            report(Problem("label", "is not a label's name", known, file=f"{folder.name}/"))
+            report(DataProblem("label", "is not a label's name", known, file=f"{folder.name}/"))
         else:
             found += [(file, NAMES[folder.name.lower()]) for file in _visible(folder, report)]
     for number, (file, emotion) in enumerate(found):
         tick(number / len(found))
         name = file.relative_to(path).as_posix()
         if file.suffix.lower() in SUFFIXES:
-            yield Entry(file, name, emotion)
+            yield ImageEntry(file, name, emotion)
         else:
             remedy = f"keep {KINDS} files alone in the labels' sub-folders"
-            report(Problem("picture", "is no picture by its name", remedy, file=name))
+            report(DataProblem("picture", "is no picture by its name", remedy, file=name))
             yield None
 
 
@@ -167,7 +167,7 @@ def _visible(folder: Path, report: Report) -> list[Path]:
     return [e for e in entries if e.name[0] != "." and e.name.lower() not in CLUTTER]
 
 
-def _listed(manifest: Path, report: Report, tick: Tick) -> Iterator[Entry | None]:
+def _listed(manifest: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | None]:
     """Pictures that a manifest lists, in its order; ``None`` for a row that cannot be used."""
     seen: dict[Path, int] = {}
     for row, fields in enumerate(records(manifest, COLUMNS, report, tick), start=1):
@@ -178,12 +178,12 @@ def _listed(manifest: Path, report: Report, tick: Tick) -> Iterator[Entry | None
         file = locate(manifest.parent, name)
         problems = list(_judge(fields, file, seen))
         for kind, text, remedy in problems:
-            report(Problem(kind, text, remedy, row, name[:200]))
+            report(DataProblem(kind, text, remedy, row, name[:200]))
         if file is None or problems:
             yield None
             continue
         seen[file] = row
-        yield Entry(
+        yield ImageEntry(
             file, name, NAMES[label], row, fields.get("Usage", ""), fields.get("person", "")
         )
 

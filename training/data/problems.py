@@ -29,7 +29,7 @@ TICKS: Final = 256
 
 
 @dataclass(frozen=True)
-class Problem:
+class DataProblem:
     """What makes a row, a picture or a whole file unusable."""
 
     kind: str
@@ -55,7 +55,7 @@ class Problem:
         return f"{self.place} {self.text}".strip()
 
 
-Report = Callable[[Problem], None]
+Report = Callable[[DataProblem], None]
 Tick = Callable[[float], None]
 """Told now and then which share is done, 0 to 1."""
 
@@ -71,7 +71,7 @@ def refuse(data: Path) -> Report:
         AffectlineError: By the report, at once.
     """
 
-    def report(problem: Problem) -> None:
+    def report(problem: DataProblem) -> None:
         more = f"; affectline-train data check {data} lists all" if problem.place else ""
         raise AffectlineError(str(problem), problem.remedy + more)
 
@@ -103,7 +103,7 @@ def records(
                     return
             elif any(text.strip() for text in fields[len(names) :]):
                 text = f"has {len(fields)} fields, not {len(names)}"
-                report(Problem("fields", text, "give each row a field for each column", row))
+                report(DataProblem("fields", text, "give each row a field for each column", row))
                 yield None
             else:
                 fields += [""] * (len(names) - len(fields))
@@ -112,16 +112,16 @@ def records(
         report(unreadable(path, error))
     except BROKEN as error:
         text = f"--data {path} is not a CSV file or damaged after row {max(row, 0)} ({error})"
-        report(Problem("file", text, REMEDY))
+        report(DataProblem("file", text, REMEDY))
     else:
         if row < 1:
             text = "is empty" if row < 0 else "has a header but no rows"
-            report(Problem("file", f"--data {path} {text}", REMEDY))
+            report(DataProblem("file", f"--data {path} {text}", REMEDY))
 
 
-def unreadable(path: Path, error: OSError) -> Problem:
+def unreadable(path: Path, error: OSError) -> DataProblem:
     """A file or folder that the system does not let us read."""
-    return Problem("file", f"cannot read --data {path} ({error.strerror or error})", REMEDY)
+    return DataProblem("file", f"cannot read --data {path} ({error.strerror or error})", REMEDY)
 
 
 def _header_fits(names: list[str], path: Path, columns: Sequence[str], report: Report) -> bool:
@@ -129,11 +129,11 @@ def _header_fits(names: list[str], path: Path, columns: Sequence[str], report: R
     if not missing:
         return True
     if any("\ufffd" in name or "\0" in name for name in names):
-        report(Problem("file", f"--data {path} is not UTF-8 text", REMEDY))
+        report(DataProblem("file", f"--data {path} is not UTF-8 text", REMEDY))
         return False
     text = f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
     remedy = f"the columns are {', '.join(columns)}, with commas between them"
-    report(Problem("columns", f"--data {path} {text}", remedy))
+    report(DataProblem("columns", f"--data {path} {text}", remedy))
     return False
 
 

@@ -27,7 +27,7 @@ STYLE: Final[dict[Any, Any]] = {
 
 
 @dataclass(frozen=True)
-class Ink:
+class FigureColours:
     """Colours; the hues are Okabe & Ito's (2008), which colour-blind people can tell apart."""
 
     paper: str
@@ -42,13 +42,13 @@ class Ink:
     """From this share of a row on, paper is easier to read on its cell than text."""
 
 
-LIGHT: Final = Ink("#ffffff", "#1c2024", "#c9ced6", "#0072b2", "#d55e00", "#0060b0", 0.8)
-DARK: Final = Ink("#15181c", "#e6e8eb", "#454b54", "#0072b2", "#e69f00", "#5cbcf2", 0.6)
+LIGHT: Final = FigureColours("#ffffff", "#1c2024", "#c9ced6", "#0072b2", "#d55e00", "#0060b0", 0.8)
+DARK: Final = FigureColours("#15181c", "#e6e8eb", "#454b54", "#0072b2", "#e69f00", "#5cbcf2", 0.6)
 INKS: Final = (LIGHT, DARK)
 
 
 @mpl.rc_context(STYLE)
-def confusion_matrix(counts: NDArray[np.int64], ink: Ink) -> bytes:
+def confusion_matrix(counts: NDArray[np.int64], ink: FigureColours) -> bytes:
     """Draw confusion counts ``(7, 7)`` as SVG.
 
     A cell is coloured by its share of its row, with the share and the count written in. The row of
@@ -84,7 +84,7 @@ def confusion_matrix(counts: NDArray[np.int64], ink: Ink) -> bytes:
 
 
 @mpl.rc_context(STYLE)
-def reliability_diagram(bins: Sequence[dict[str, Any]], ink: Ink) -> bytes:
+def reliability_diagram(bins: Sequence[dict[str, Any]], ink: FigureColours) -> bytes:
     """Draw the bins of ``metrics.reliability`` as SVG, above a histogram of the confidences.
 
     Dots stand at the mean confidence of a bin, with the 95% interval of its accuracy.
@@ -131,7 +131,7 @@ def png(face: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".png", face)[1].tobytes()
 
 
-def _colour(axes: Axes, ink: Ink) -> None:
+def _colour(axes: Axes, ink: FigureColours) -> None:
     axes.set_facecolor(ink.paper)
     axes.tick_params(colors=ink.text)
     axes.xaxis.label.set_color(ink.text)

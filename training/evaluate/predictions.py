@@ -20,17 +20,17 @@ from affectline.common.vision.preprocessing import (
     to_square,
     to_three_channels,
 )
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.silence_output import quiet
 
 BATCH: Final = 64
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a model said to faces whose emotions are known."""
 
-    faces: Faces
+    faces: LabelledFaces
     probabilities: NDArray[np.float64]
     """``(N, 7)``."""
 
@@ -128,7 +128,7 @@ def open_served(artifact: Artifact) -> LiteRtModel:
         ) from error
 
 
-def predictions(answers: Answers) -> str:
+def predictions(answers: Predictions) -> str:
     """Every answer as CSV: source, label, given, confidence and the seven probabilities."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

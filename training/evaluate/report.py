@@ -16,7 +16,7 @@ from affectline.common.labels import LABELS
 from affectline.training.data.near_duplicates import in_words
 from affectline.training.data.splits import Split
 from affectline.training.evaluate import figures as pictures
-from affectline.training.evaluate.predictions import Answers, predictions
+from affectline.training.evaluate.predictions import Predictions, predictions
 
 KIND: Final = "affectline-train evaluate"
 """Marks a report as ours."""
@@ -122,7 +122,7 @@ def _is_report(path: Path) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
-def write(out: Path, answers: Answers, figures: dict[str, Any]) -> None:
+def write(out: Path, answers: Predictions, figures: dict[str, Any]) -> None:
     """Write ``index.html``, ``report.json``, ``predictions.csv`` and two pictures to a folder.
 
     Everything is made before anything is written, so that a mistake leaves no half a report.
@@ -160,7 +160,7 @@ def write(out: Path, answers: Answers, figures: dict[str, Any]) -> None:
 
 
 def render(
-    answers: Answers, figures: dict[str, Any], confusion: list[bytes], reliability: list[bytes]
+    answers: Predictions, figures: dict[str, Any], confusion: list[bytes], reliability: list[bytes]
 ) -> str:
     """The page as HTML, with everything that it shows inside.
 
@@ -186,7 +186,7 @@ def render(
     )
 
 
-def _sheet(answers: Answers, chosen: NDArray[np.bool_], count: int) -> str:
+def _sheet(answers: Predictions, chosen: NDArray[np.bool_], count: int) -> str:
     """Those of the chosen faces that the model was surest of, most sure first."""
     order = np.argsort(-answers.confidence, kind="stable")
     cells = []

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import (
     accuracy,
@@ -54,7 +54,7 @@ People = NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainedRun:
     """What ``fit`` left behind."""
 
     model: Any
@@ -64,7 +64,7 @@ class Run:
     record: dict[str, Any]
 
 
-def load_run(folder: Path, faces: Faces) -> Run:
+def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
     """Read a run folder.
 
     Raises:
@@ -91,10 +91,12 @@ def load_run(folder: Path, faces: Faces) -> Run:
             f"the run {folder} was trained on other data than --data holds",
             "name the same file as for fit, so that training and test rows stay apart",
         )
-    return Run(ending, logits, record)
+    return TrainedRun(ending, logits, record)
 
 
-def reblend(run: Run, folder: Path, votes: float, faces: Faces, progress: Progress) -> Run:
+def reblend(
+    run: TrainedRun, folder: Path, votes: float, faces: LabelledFaces, progress: Progress
+) -> TrainedRun:
     """A run of the strong recipe with another weight for the layer that learnt FER+'s votes.
 
     Raises:
@@ -112,12 +114,12 @@ def reblend(run: Run, folder: Path, votes: float, faces: Faces, progress: Progre
     run.model.get_layer("logits").set_weights([kernel, bias])
     logits = run_model(run.model, faces.pixels, progress, "Float model")
     settings = {**run.record["settings"], "votes_weight": votes}
-    return Run(run.model, logits, {**run.record, "settings": settings})
+    return TrainedRun(run.model, logits, {**run.record, "settings": settings})
 
 
 def measure(
     outputs: NDArray[np.float32],
-    faces: Faces,
+    faces: LabelledFaces,
     temperature: float,
     people: People = None,
     votes_temperature: float | None = None,
@@ -158,8 +160,8 @@ def measure(
 
 
 def export(
-    run: Run,
-    faces: Faces,
+    run: TrainedRun,
+    faces: LabelledFaces,
     out: Path,
     name: str,
     with_reference: bool,
@@ -226,8 +228,8 @@ def write_models(
 
 
 def describe(
-    run: Run,
-    faces: Faces,
+    run: TrainedRun,
+    faces: LabelledFaces,
     int8_logits: NDArray[np.float32],
     name: str,
     files: dict[Format, ModelFile],

@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.model.paper_network import input_batches
 from affectline.training.silence_output import quiet
@@ -51,7 +51,7 @@ def convert_to_float32(model: Any) -> bytes:
         return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
 
 
-def choose_samples(faces: Faces, seed: int) -> NDArray[np.uint8]:
+def choose_samples(faces: LabelledFaces, seed: int) -> NDArray[np.uint8]:
     """Faces of the training split alone, drawn without repeats."""
     pixels = faces.only(Split.TRAINING).pixels
     count = min(SAMPLE, len(pixels))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import Manifest
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.near_duplicates import have_twins, in_words
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import against, report, softmax
@@ -107,7 +107,7 @@ extends to models that learnt from it. FER+: MIT (Barsoum et al. 2016). ImageNet
 """
 
 
-def card(manifest: Manifest, logits: NDArray[np.float32], faces: Faces) -> str:
+def card(manifest: Manifest, logits: NDArray[np.float32], faces: LabelledFaces) -> str:
     """The card of a model, in Markdown.
 
     Args:
@@ -158,7 +158,7 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: Faces) -> str:
     )
 
 
-def _twins(logits: NDArray[np.float32], faces: Faces, measured: Split) -> str:
+def _twins(logits: NDArray[np.float32], faces: LabelledFaces, measured: Split) -> str:
     """How right it is on faces that it cannot have known; a paragraph, or nothing."""
     known = faces.pixels[faces.rows(Split.TRAINING)]
     if not len(known):
@@ -173,7 +173,7 @@ def _listed(values: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
 
 
-def _split_row(manifest: Manifest, split: Split, faces: Faces) -> str:
+def _split_row(manifest: Manifest, split: Split, faces: LabelledFaces) -> str:
     served = manifest.metrics["litert-int8"].get(split.value)
     if served is None:
         return f"| {split} | 0 | - | - | - | - | - | - |"

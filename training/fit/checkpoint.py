@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from affectline.common.errors import AffectlineError, first_line
-from affectline.training.fit.paper_head_loop import State
+from affectline.training.fit.paper_head_loop import HeadState
 
 LATEST: Final = "state.npz"
 BEFORE: Final = "state.before.npz"
@@ -20,7 +20,7 @@ ARRAYS: Final = ("weights", "momenta", "norms")
 
 
 @dataclass(frozen=True)
-class Mark:
+class CurvePoint:
     """One line of a learning curve."""
 
     epoch: int
@@ -33,14 +33,14 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Place:
+class Checkpoint:
     """A training that can go on, and what it went through."""
 
-    state: State
-    curve: tuple[Mark, ...] = ()
+    state: HeadState
+    curve: tuple[CurvePoint, ...] = ()
 
 
-def save(folder: Path, at: Place, identity: dict[str, Any]) -> None:
+def save(folder: Path, at: Checkpoint, identity: dict[str, Any]) -> None:
     """Write a checkpoint; the one before it is kept beside it.
 
     Args:
@@ -78,7 +78,7 @@ def save(folder: Path, at: Place, identity: dict[str, Any]) -> None:
         ) from error
 
 
-def load(folder: Path, identity: dict[str, Any]) -> tuple[Place | None, list[str]]:
+def load(folder: Path, identity: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that can be read.
 
     Returns:
@@ -102,7 +102,7 @@ def load(folder: Path, identity: dict[str, Any]) -> tuple[Place | None, list[str
     return None, remarks
 
 
-def _read(file: Path, identity: dict[str, Any]) -> Place:
+def _read(file: Path, identity: dict[str, Any]) -> Checkpoint:
     # Opened here: NumPy leaves a damaged file open.
     with file.open("rb") as stream, np.load(stream) as content:
         found = json.loads(str(content["identity"]))
@@ -118,5 +118,5 @@ def _read(file: Path, identity: dict[str, Any]) -> Place:
             for kind in ARRAYS
         }
         epoch, step = (int(value) for value in content["place"])
-        curve = tuple(Mark(int(row[0]), *map(float, row[1:])) for row in content["curve"])
-    return Place(State(**arrays, epoch=epoch, step=step), curve)
+        curve = tuple(CurvePoint(int(row[0]), *map(float, row[1:])) for row in content["curve"])
+    return Checkpoint(HeadState(**arrays, epoch=epoch, step=step), curve)

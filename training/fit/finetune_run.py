@@ -16,13 +16,13 @@ from rich.progress import Progress, TaskID
 
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.model.artifact import Artifact
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import accuracy, log_loss
 from affectline.training.fit.distributed import place
-from affectline.training.fit.hyperparameters import Recipe
+from affectline.training.fit.hyperparameters import FinetuneConfig
 from affectline.training.fit.run_record import finish
-from affectline.training.fit.trainer import MOMENTUM, Material, Trainer
+from affectline.training.fit.trainer import MOMENTUM, Trainer, TrainingData
 from affectline.training.model.features import run_model
 from affectline.training.model.network import Network, answer_twice, serve
 from affectline.training.model.paper_network import cut_softmax
@@ -37,7 +37,7 @@ START_SHARES: Final = (0.0, 0.25, 0.5)
 
 
 @dataclass(frozen=True)
-class Passed:
+class EpochLog:
     """One line of ``history.csv``; accuracies are 0 to 1, losses in nats."""
 
     epoch: int
@@ -54,9 +54,9 @@ class Passed:
 
 
 def fit(
-    faces: Faces,
+    faces: LabelledFaces,
     weights: Path | None,
-    recipe: Recipe,
+    recipe: FinetuneConfig,
     folder: Path,
     progress: Progress,
     strategy: Any = None,
@@ -116,13 +116,13 @@ ABOUT: Final = {
 }
 
 
-def gather(faces: Faces) -> Material:
+def gather(faces: LabelledFaces) -> TrainingData:
     """The training rows; where there are votes, those that nobody could tell are left out."""
     chosen = faces.rows(Split.TRAINING)
     told = faces.votes.any(axis=1)
     if told.any():
         chosen &= told
-    return Material(faces.pixels[chosen], faces.emotions[chosen], faces.votes[chosen])
+    return TrainingData(faces.pixels[chosen], faces.emotions[chosen], faces.votes[chosen])
 
 
 @contextmanager
@@ -161,14 +161,14 @@ def checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
 
 
 def train(
-    trainer: Trainer, faces: Faces, folder: Path | None, keep: Any, progress: Progress
+    trainer: Trainer, faces: LabelledFaces, folder: Path | None, keep: Any, progress: Progress
 ) -> None:
     """Go through the epochs that are left, with a checkpoint and a line of logs after each."""
     epochs, each = trainer.recipe.epochs, trainer.steps_per_epoch
     done = int(trainer.epoch.numpy())
     task = progress.add_task("Training", total=epochs * each, completed=done * each)
     watched = faces.only(Split.TRAINING), faces.only(Split.PUBLIC_TEST)
-    log = Log(folder, done) if folder else None
+    log = RunLog(folder, done) if folder else None
     while (epoch := int(trainer.epoch.numpy())) < epochs:
         start = time.perf_counter()
         loss, hits = run_epoch(trainer, progress, task)
@@ -176,7 +176,7 @@ def train(
         # dropped, but an epoch with a checkpoint and no line would never get one.
         if log:
             figures = look(trainer.average, *watched)
-            log.add(Passed(epoch + 1, loss, hits, *figures, time.perf_counter() - start))
+            log.add(EpochLog(epoch + 1, loss, hits, *figures, time.perf_counter() - start))
             now = f"Epoch {epoch + 1}, {figures[0]:.1%} training, {figures[1]:.1%} public test"
             progress.update(task, description=now)
         keep()
@@ -192,7 +192,9 @@ def run_epoch(trainer: Trainer, progress: Progress, task: TaskID) -> tuple[float
     return float(loss), float(hits)
 
 
-def look(network: Network, training: Faces, public: Faces) -> tuple[float, float, float]:
+def look(
+    network: Network, training: LabelledFaces, public: LabelledFaces
+) -> tuple[float, float, float]:
     """Accuracy on some training faces, accuracy and log loss on the public test rows."""
     some = slice(None, None, max(1, len(training) // WATCHED))
     known, _ = network.score(training.pixels[some])
@@ -201,12 +203,12 @@ def look(network: Network, training: Faces, public: Faces) -> tuple[float, float
     return accuracy(known, training.emotions[some]), right, log_loss(unseen, public.emotions)
 
 
-class Log:
+class RunLog:
     """``history.csv`` and TensorBoard's events, without the epochs that are run again."""
 
     def __init__(self, folder: Path, done: int) -> None:
         self._file = folder / HISTORY
-        names = [field.name for field in fields(Passed)]
+        names = [field.name for field in fields(EpochLog)]
         with self._written():
             rows = [line.split(",") for line in self._lines()[1:]]
             # A disk that was full may have cut the last line off.
@@ -216,7 +218,7 @@ class Log:
             partial.replace(self._file)
             self._events = tf.summary.create_file_writer(str(folder / TENSORBOARD))
 
-    def add(self, passed: Passed) -> None:
+    def add(self, passed: EpochLog) -> None:
         """Write a line."""
         with self._written():
             with self._file.open("a", newline="") as stream:
@@ -242,7 +244,7 @@ class Log:
             ) from error
 
 
-def choose_share(trainer: Trainer, public: Faces) -> tuple[float, Network]:
+def choose_share(trainer: Trainer, public: LabelledFaces) -> tuple[float, Network]:
     """How much of its start a network keeps, and that network: by log loss on the public rows."""
     tried = {share: trainer.back(share) for share in START_SHARES}
 
@@ -253,7 +255,7 @@ def choose_share(trainer: Trainer, public: Faces) -> tuple[float, Network]:
     return best, tried[best]
 
 
-def choose_blend(network: Network, public: Faces) -> float:
+def choose_blend(network: Network, public: LabelledFaces) -> float:
     """Weight of the votes' layer that is best on the public test rows; the larger of equals."""
     labels, votes = network.score(public.pixels)
     return max(

@@ -8,7 +8,7 @@ from affectline.training.cpu_features import fast_in_bfloat16
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FinetuneConfig:
     """What a run of the strong recipe is made of."""
 
     epochs: int = 60

@@ -24,7 +24,7 @@ Rows = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class State:
+class HeadState:
     """Everything that the next epoch depends on, apart from data and settings."""
 
     weights: Arrays
@@ -40,7 +40,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Scores:
+class HeadScores:
     """Mean loss in nats and share of right answers, 0 to 1."""
 
     loss: float
@@ -56,13 +56,13 @@ def use_one_thread() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def begin(weights: list[NDArray[np.float32]]) -> State:
+def begin(weights: list[NDArray[np.float32]]) -> HeadState:
     """The state before the first epoch."""
     none = tuple(np.zeros_like(array) for array in weights)
-    return State(tuple(weights), none, none)
+    return HeadState(tuple(weights), none, none)
 
 
-class Loop:
+class HeadLoop:
     """Training and scoring of one head on rows that stay in memory.
 
     Args:
@@ -79,7 +79,7 @@ class Loop:
         self._batches = -(-len(train[0]) // self._size)
         self._run = _compile_epoch(len(train[0]), self._size, learning_rate)
 
-    def epoch(self, state: State) -> tuple[State, Scores]:
+    def epoch(self, state: HeadState) -> tuple[HeadState, HeadScores]:
         """One epoch on.
 
         Returns:
@@ -94,8 +94,8 @@ class Loop:
             arrays, tf.constant(float(state.step)), *self._in_batches(order.astype(np.int32))
         )
         weights, momenta, norms = (tuple(array.numpy() for array in kind) for kind in arrays)
-        after = State(weights, momenta, norms, state.epoch + 1, state.step + self._batches)
-        return after, Scores(float(loss) / rows, float(hits) / rows)
+        after = HeadState(weights, momenta, norms, state.epoch + 1, state.step + self._batches)
+        return after, HeadScores(float(loss) / rows, float(hits) / rows)
 
     def _in_batches(self, order: NDArray[np.int32]) -> tuple[Any, Any]:
         """Features and targets in this order; the last batch is filled up with any rows."""
@@ -103,7 +103,7 @@ class Loop:
         return tf.gather(self._features, order), tf.gather(self._targets, order)
 
 
-def compile_score(rows: Rows) -> Callable[[Arrays], Scores]:
+def compile_score(rows: Rows) -> Callable[[Arrays], HeadScores]:
     """Compile the scoring of weights on rows that are only watched."""
     features, targets = (tf.constant(array) for array in rows)
 
@@ -112,9 +112,9 @@ def compile_score(rows: Rows) -> Callable[[Arrays], Scores]:
         losses, hits, _ = _judge(_forward(weights, features)[-1], targets)
         return tf.reduce_mean(losses), tf.reduce_mean(hits)
 
-    def run(weights: Arrays) -> Scores:
+    def run(weights: Arrays) -> HeadScores:
         loss, hits = score(weights, features, targets)
-        return Scores(float(loss), float(hits))
+        return HeadScores(float(loss), float(hits))
 
     return run
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import accuracy
 from affectline.training.run_folder import LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL
@@ -24,7 +24,7 @@ def finish(
     folder: Path,
     model: Any,
     logits: NDArray[np.float32],
-    faces: Faces,
+    faces: LabelledFaces,
     about: dict[str, Any],
     weights: Path | None,
     seconds: float,

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
-from affectline.training.fit.paper_head_loop import BETAS, Loop, begin, compile_score
+from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, begin, compile_score
 from affectline.training.fit.run_record import finish
 from affectline.training.model.features import extract_features, run_model
 from affectline.training.model.paper_network import (
@@ -42,7 +42,7 @@ ABOUT: Final = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class HeadSettings:
     """What may vary from run to run; the rest is the paper's."""
 
     epochs: int = 500
@@ -55,7 +55,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Epoch:
+class HeadEpoch:
     """One line of ``history.csv``; the test columns are watched, nothing is chosen by them."""
 
     epoch: int
@@ -70,8 +70,8 @@ def train_head(
     head: Any,
     train: tuple[NDArray[np.float32], NDArray[np.float32]],
     test: tuple[NDArray[np.float32], NDArray[np.float32]],
-    settings: Settings,
-) -> Iterator[Epoch]:
+    settings: HeadSettings,
+) -> Iterator[HeadEpoch]:
     """Train a head in place, an epoch for each step of the iterator.
 
     Args:
@@ -80,7 +80,7 @@ def train_head(
         test: The same for the rows that are only watched.
         settings: Epochs, batch size, learning rate and the seed of the shuffling.
     """
-    loop = Loop(train, settings.batch_size, settings.learning_rate, settings.seed)
+    loop = HeadLoop(train, settings.batch_size, settings.learning_rate, settings.seed)
     score = compile_score(test)
     state = begin(head.get_weights())
     for epoch in range(1, settings.epochs + 1):
@@ -89,13 +89,13 @@ def train_head(
         seen = score(state.weights)
         head.set_weights(state.weights)
         seconds = time.perf_counter() - start
-        yield Epoch(epoch, learnt.loss, learnt.accuracy, seen.loss, seen.accuracy, seconds)
+        yield HeadEpoch(epoch, learnt.loss, learnt.accuracy, seen.loss, seen.accuracy, seconds)
 
 
 def fit(
-    faces: Faces,
+    faces: LabelledFaces,
     weights: Path | None,
-    settings: Settings,
+    settings: HeadSettings,
     folder: Path,
     progress: Progress,
     cache: Path,
@@ -159,12 +159,12 @@ def check_merged(
         raise RuntimeError(f"the merged model's logits differ from the head's by {worst:.3g}")
 
 
-def log_epochs(epochs: Iterator[Epoch], file: Path, total: int, progress: Progress) -> None:
+def log_epochs(epochs: Iterator[HeadEpoch], file: Path, total: int, progress: Progress) -> None:
     """Drive the training, a line of CSV for each epoch as it ends."""
     task = progress.add_task("Head", total=total)
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(Epoch.__dataclass_fields__)
+        writer.writerow(HeadEpoch.__dataclass_fields__)
         for epoch in epochs:
             writer.writerow(f"{value:.6g}" for value in asdict(epoch).values())
             stream.flush()

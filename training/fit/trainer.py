@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from affectline.training.data.augment import DRAWS, augment
-from affectline.training.fit.hyperparameters import Recipe, rate
+from affectline.training.fit.hyperparameters import FinetuneConfig, rate
 from affectline.training.fit.label_smoothing import soften
 from affectline.training.model.network import Network, imagenet, to_input
 from affectline.training.model.paper_network import FEATURES
@@ -34,7 +34,7 @@ SETTLED: Final = 1024
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Training faces and what is said of them."""
 
     pixels: NDArray[np.uint8]
@@ -56,8 +56,8 @@ class Trainer:
 
     def __init__(
         self,
-        material: Material,
-        recipe: Recipe,
+        material: TrainingData,
+        recipe: FinetuneConfig,
         weights: Path | Literal["imagenet"] | Convolutions | None,
         strategy: Any = None,
     ) -> None:

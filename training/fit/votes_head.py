@@ -9,9 +9,9 @@ from rich.progress import Progress
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import Artifact
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
-from affectline.training.export.artifact import Run
+from affectline.training.export.artifact import TrainedRun
 from affectline.training.fit.label_smoothing import regress
 from affectline.training.model.features import run_model
 from affectline.training.model.network import answer_twice, assemble
@@ -24,7 +24,7 @@ ABOUT: Final = (
 )
 
 
-def add_votes(artifact: Artifact, faces: Faces, progress: Progress) -> Run:
+def add_votes(artifact: Artifact, faces: LabelledFaces, progress: Progress) -> TrainedRun:
     """Fit a layer to FER+'s votes on a model's last units, and put it beside its own.
 
     The first answer stays what it was, up to the rounding of one export more.
@@ -64,7 +64,7 @@ def add_votes(artifact: Artifact, faces: Faces, progress: Progress) -> Run:
     last_kernel, last_bias = both.get_layer("logits").get_weights()
     made.pop("export", None)
     made["data"] = {**made["data"], "votes": True}
-    return Run(both, units @ last_kernel + last_bias, {**made, "second_answer": ABOUT})
+    return TrainedRun(both, units @ last_kernel + last_bias, {**made, "second_answer": ABOUT})
 
 
 def _upto(model: Any, name: str) -> Any:

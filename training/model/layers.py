@@ -106,7 +106,7 @@ def _convolve_small(pictures: Any, kernel: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("affectline")
-class Normalisation(keras.layers.Layer):  # type: ignore[misc]
+class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
     """Batch normalisation (Ioffe & Szegedy 2015) whose moments in use are set, not run along.
 
     In training a batch is normalised by its own moments, over all replicas. Moments that are run

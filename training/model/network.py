@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS
 from affectline.common.vision.preprocessing import VGG_MEAN_BGR
-from affectline.training.model.layers import Convolution, Normalisation
+from affectline.training.model.layers import BatchNorm, Convolution
 from affectline.training.model.paper_network import FEATURES, HIDDEN, load_vgg16
 from affectline.training.model.warm_start import Convolutions
 
@@ -102,7 +102,7 @@ class Network:
         """
         parts = np.array_split(faces, max(1, len(faces) // SCORED))
         for model, given in ((self.backbone, None), (self.head, self.backbone)):
-            layers = [layer for layer in model.layers if isinstance(layer, Normalisation)]
+            layers = [layer for layer in model.layers if isinstance(layer, BatchNorm)]
             entries = keras.Model(model.input, [layer.input for layer in layers])
             found = []
             for pictures in map(_prepare, parts):
@@ -139,7 +139,7 @@ def _build_backbone() -> Any:
     for layer in load_vgg16(None, input_shape=(None, None, 3)).layers[1:]:
         if "conv" in layer.name:
             tensor = Convolution(layer.filters, name=layer.name)(tensor)
-            tensor = Normalisation(name=f"{layer.name}_norm")(tensor)
+            tensor = BatchNorm(name=f"{layer.name}_norm")(tensor)
             tensor = keras.layers.ReLU()(tensor)
         elif layer.name not in LEFT_OUT:
             tensor = keras.layers.MaxPooling2D(name=layer.name)(tensor)
@@ -154,7 +154,7 @@ def _build_head() -> Any:
         dense = keras.layers.Dense(
             units, use_bias=False, kernel_initializer="he_normal", name=f"dense{index}"
         )
-        tensor = Normalisation(name=f"dense{index}_norm")(dense(tensor))
+        tensor = BatchNorm(name=f"dense{index}_norm")(dense(tensor))
         tensor = keras.layers.ReLU()(tensor)
     outputs = [keras.layers.Dense(len(LABELS), name=name)(tensor) for name in ("labels", "votes")]
     return keras.Model(features, outputs, name="head")

@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from affectline.training.fit.checkpoint import Mark
+from affectline.training.fit.checkpoint import CurvePoint
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Of Okabe & Ito (2008), which colour-blind people can tell apart."""
@@ -33,7 +33,7 @@ class Curve:
     """One training."""
 
     label: str
-    marks: Sequence[Mark]
+    marks: Sequence[CurvePoint]
 
 
 @mpl.rc_context(STYLE)
@@ -75,7 +75,7 @@ def draw(
     figure.savefig(file, format="svg", metadata={"Date": None})
 
 
-def tabulate(curves: Mapping[str, Sequence[Mark]], file: Path) -> None:
+def tabulate(curves: Mapping[str, Sequence[CurvePoint]], file: Path) -> None:
     """Write every mark of every training, by its name, as a CSV file.
 
     Args:
@@ -84,7 +84,7 @@ def tabulate(curves: Mapping[str, Sequence[Mark]], file: Path) -> None:
     """
     with file.open("w", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["training", *(field.name for field in fields(Mark))])
+        writer.writerow(["training", *(field.name for field in fields(CurvePoint))])
         for name in sorted(curves):
             for mark in curves[name]:
                 epoch, *figures = astuple(mark)

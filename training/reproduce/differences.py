@@ -6,11 +6,11 @@ from statistics import mean
 from typing import TYPE_CHECKING, Final
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.fit.checkpoint import Mark
+from affectline.training.fit.checkpoint import CurvePoint
 from affectline.training.reproduce.results_text import LENGTH_LEFT, PIXELS_NOTE, WHY_NOTE
 
 if TYPE_CHECKING:
-    from affectline.training.reproduce.report import Page
+    from affectline.training.reproduce.report import ResultsPage
 
 PAPER_TEST: Final = (0.461, 0.467)
 """The lowest and the highest test accuracy of the paper's tables."""
@@ -30,7 +30,7 @@ def off(accuracy: float) -> float:
     return min(0.0, accuracy - PAPER_TEST[0]) + max(0.0, accuracy - PAPER_TEST[1])
 
 
-def why(page: "Page") -> str:
+def why(page: "ResultsPage") -> str:
     """The part of the page that looks for what makes the difference."""
     last = page.tables.sizes[-1]
     parts = ["\n## What makes the difference\n", _verdict(page)]
@@ -64,11 +64,11 @@ def _off(accuracy: float) -> str:
     return f"{100 * off(accuracy):+.2f}" if off(accuracy) else "in the range"
 
 
-def _best(marks: Sequence[Mark]) -> Mark | None:
+def _best(marks: Sequence[CurvePoint]) -> CurvePoint | None:
     return max(marks, key=lambda mark: mark.test_accuracy, default=None)
 
 
-def _verdict(page: "Page") -> str:
+def _verdict(page: "ResultsPage") -> str:
     """How far from the paper the lines end, and how much of it the preparation of pixels makes."""
     tables = page.tables
     every = (*tables.sizes, *tables.lengths, *tables.rates)

@@ -4,14 +4,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.fit.train_paper_head import Settings
+from affectline.training.fit.train_paper_head import HeadSettings
 
 
 @dataclass(frozen=True)
-class Trial:
+class RunConfig:
     """One training of the head. ``settings.epochs`` is where it ends, not what it is."""
 
-    settings: Settings
+    settings: HeadSettings
     standardised: bool = False
     """Whether each feature is made mean 0 and variance 1 over the training rows."""
     random_split: bool = False
@@ -33,7 +33,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Line:
+class GridRow:
     """A line of one of the paper's tables."""
 
     label: str
@@ -41,10 +41,10 @@ class Line:
     batch_size: int = 32
     learning_rate: float = 0.002
 
-    def trial(self, preprocessing: Preprocessing, seed: int = 0) -> Trial:
+    def trial(self, preprocessing: Preprocessing, seed: int = 0) -> RunConfig:
         """The training that gives its figure."""
-        return Trial(
-            Settings(
+        return RunConfig(
+            HeadSettings(
                 self.epochs,
                 self.batch_size,
                 self.learning_rate,
@@ -55,24 +55,26 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Tables:
+class Grid:
     """What is to be run and shown. One run to the last number of epochs passes the others."""
 
-    sizes: tuple[Line, ...] = tuple(Line(str(size), batch_size=size) for size in (32, 64, 128))
-    lengths: tuple[Line, ...] = tuple(
-        Line(f"{epochs:,}", epochs) for epochs in (500, 1000, 5000, 10000)
+    sizes: tuple[GridRow, ...] = tuple(
+        GridRow(str(size), batch_size=size) for size in (32, 64, 128)
     )
-    rates: tuple[Line, ...] = tuple(Line(f"{r:g}", learning_rate=r) for r in (0.002, 0.001))
+    lengths: tuple[GridRow, ...] = tuple(
+        GridRow(f"{epochs:,}", epochs) for epochs in (500, 1000, 5000, 10000)
+    )
+    rates: tuple[GridRow, ...] = tuple(GridRow(f"{r:g}", learning_rate=r) for r in (0.002, 0.001))
     preprocessings: tuple[Preprocessing, ...] = ("unit", "vgg16", "raw")
     seeds: tuple[int, ...] = (0, 1, 2)
 
     @property
-    def short(self) -> tuple[Line, ...]:
+    def short(self) -> tuple[GridRow, ...]:
         """The lines that are trained with every seed: all but the long ones."""
         return tuple(dict.fromkeys(replace(x, label="") for x in (*self.sizes, *self.rates)))
 
     @property
-    def experiments(self) -> tuple[Trial, ...]:
+    def experiments(self) -> tuple[RunConfig, ...]:
         """Other causes that a difference might have, at the largest batch size."""
         last = [self.sizes[-1].trial(each) for each in self.preprocessings]
         return (
@@ -80,7 +82,7 @@ class Tables:
             *(replace(trial, random_split=True) for trial in last),
         )
 
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[RunConfig]:
         """Everything, what says most first: one seed, experiments, the long run, more seeds."""
         first, *more = self.seeds
         kinds = self.preprocessings

@@ -15,8 +15,8 @@ from affectline.common.errors import AffectlineError
 from affectline.training.silence_output import quiet
 
 if TYPE_CHECKING:
-    from affectline.training.reproduce.grid import Trial
-    from affectline.training.reproduce.trainings import Material
+    from affectline.training.reproduce.grid import RunConfig
+    from affectline.training.reproduce.trainings import ReproductionData
 
 COMMAND: Final = (sys.executable, "-P", "-m", "affectline.training.reproduce.parallel_runs")
 EPOCH: Final = b"\n"
@@ -25,8 +25,8 @@ REMEDY: Final = "make room in memory if it was that; the same command goes on wh
 
 
 def side_by_side(
-    trials: Sequence["Trial"], material: "Material", work: Path, processes: int
-) -> Generator[tuple["Trial", int]]:
+    trials: Sequence["RunConfig"], material: "ReproductionData", work: Path, processes: int
+) -> Generator[tuple["RunConfig", int]]:
     """Run trials in their order, so many at once (at least one); never two of one name.
 
     Whatever ends this ends the processes too; when it is killed they notice after an epoch. Their
@@ -39,13 +39,13 @@ def side_by_side(
         AffectlineError: One of them failed, or was killed.
     """
     waiting = list(trials)
-    running: dict[str, _Process] = {}
+    running: dict[str, _TrainingProcess] = {}
     with selectors.DefaultSelector() as selector:
         try:
             while waiting or running:
                 for trial in _next(waiting, set(running), max(1, processes) - len(running)):
                     waiting.remove(trial)
-                    process = running[trial.name] = _Process(trial, material, work)
+                    process = running[trial.name] = _TrainingProcess(trial, material, work)
                     selector.register(process.output, selectors.EVENT_READ, process)
                 for key, _ in selector.select():
                     process = key.data
@@ -60,19 +60,19 @@ def side_by_side(
                 process.kill()
 
 
-def _next(waiting: Sequence["Trial"], busy: set[str], room: int) -> list["Trial"]:
+def _next(waiting: Sequence["RunConfig"], busy: set[str], room: int) -> list["RunConfig"]:
     """The first trials that may begin."""
-    found: dict[str, Trial] = {}
+    found: dict[str, RunConfig] = {}
     for trial in waiting:
         if trial.name not in busy:
             found.setdefault(trial.name, trial)
     return list(found.values())[:room]
 
 
-class _Process:
+class _TrainingProcess:
     """One trial at work."""
 
-    def __init__(self, trial: "Trial", material: "Material", work: Path) -> None:
+    def __init__(self, trial: "RunConfig", material: "ReproductionData", work: Path) -> None:
         self.trial = trial
         self._said = b""
         with tempfile.TemporaryFile() as given:  # it may read as late as it likes
@@ -123,7 +123,7 @@ def main() -> int:
     told = os.dup(1)
     os.dup2(2, 1)  # nobody else's words are taken for ours
     with quiet():
-        trial, material, work = pickle.load(sys.stdin.buffer)  # noqa: S301 - from `_Process`
+        trial, material, work = pickle.load(sys.stdin.buffer)  # noqa: S301 - from `_TrainingProcess`
         from affectline.training.fit.checkpoint import load
         from affectline.training.fit.paper_head_loop import use_one_thread
         from affectline.training.reproduce.trainings import run

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from typing import Final
 
 from affectline.common.errors import AffectlineError
-from affectline.training.fit.checkpoint import Mark
+from affectline.training.fit.checkpoint import CurvePoint
 from affectline.training.reproduce.curves import Curve, draw, tabulate
 from affectline.training.reproduce.differences import (
     NONE,
@@ -18,7 +18,7 @@ from affectline.training.reproduce.differences import (
     off,
     why,
 )
-from affectline.training.reproduce.grid import Line, Tables, Trial
+from affectline.training.reproduce.grid import Grid, GridRow, RunConfig
 from affectline.training.reproduce.results_text import DRIFT_HEAD, HEAD, LENGTHS_NOTE, SEEDS_HEAD
 
 PAGE: Final = "results.md"
@@ -27,20 +27,20 @@ CURVES: Final = "curves.csv"
 WINDOW: Final = 100
 """Epochs at the end of a training whose figures are shown together."""
 
-Curves = Mapping[str, Sequence[Mark]]
+Curves = Mapping[str, Sequence[CurvePoint]]
 
 
 @dataclass(frozen=True)
-class Page:
+class ResultsPage:
     """What the page is made of."""
 
-    tables: Tables
+    tables: Grid
     curves: Curves
     """By the names of the trials; those that are missing are shown as not run."""
     train_rows: int
     test_rows: int
 
-    def mark(self, trial: Trial) -> Mark | None:
+    def mark(self, trial: RunConfig) -> CurvePoint | None:
         """Where a training was at its last epoch."""
         for mark in self.curves.get(trial.name, ()):
             if mark.epoch == trial.settings.epochs:
@@ -48,7 +48,7 @@ class Page:
         return None
 
 
-def write(page: Page, out: Path) -> Path:
+def write(page: ResultsPage, out: Path) -> Path:
     """Write the page and its pictures.
 
     Args:
@@ -93,7 +93,7 @@ def _unwritable(out: Path, error: OSError) -> AffectlineError:
     )
 
 
-def _head(page: Page) -> str:
+def _head(page: ResultsPage) -> str:
     return HEAD.format(
         train=page.train_rows,
         test=page.test_rows,
@@ -104,7 +104,7 @@ def _head(page: Page) -> str:
     )
 
 
-def _tables(page: Page, pictures: Mapping[str, str]) -> list[str]:
+def _tables(page: ResultsPage, pictures: Mapping[str, str]) -> list[str]:
     known = f"{100 * PAPER_TEST[0]:.1f} to {100 * PAPER_TEST[1]:.1f} ({100 * PAPER_TRAIN:.1f})"
     kinds = page.tables.preprocessings
     parts = []
@@ -125,7 +125,7 @@ def _tables(page: Page, pictures: Mapping[str, str]) -> list[str]:
     return parts
 
 
-def _drift(page: Page) -> list[str]:
+def _drift(page: ResultsPage) -> list[str]:
     """Where the longest training is on the whole, beside where its last epochs happen to be."""
     lines = page.tables.lengths
     longest = lines[-1].trial(page.tables.preprocessings[0], page.tables.seeds[0])
@@ -142,7 +142,7 @@ def _drift(page: Page) -> list[str]:
     return [DRIFT_HEAD.format(kind=PIXELS[page.tables.preprocessings[0]]), *rows] if rows else []
 
 
-def _settings(lines: Sequence[Line]) -> str:
+def _settings(lines: Sequence[GridRow]) -> str:
     """What the lines of a table share, in a sentence."""
     shared = []
     for name, text in (
@@ -156,13 +156,13 @@ def _settings(lines: Sequence[Line]) -> str:
     return sentence[:1].upper() + sentence[1:] + "."
 
 
-def _cell(mark: Mark | None) -> str:
+def _cell(mark: CurvePoint | None) -> str:
     if mark is None:
         return NONE
     return f"{100 * mark.test_accuracy:.2f} ({100 * mark.accuracy:.2f})"
 
 
-def _seeds(page: Page) -> str:
+def _seeds(page: ResultsPage) -> str:
     seeds = page.tables.seeds
     parts = [SEEDS_HEAD.format(window=WINDOW)]
     titles = [f"seed {seed}" for seed in seeds]
@@ -182,7 +182,7 @@ def _seeds(page: Page) -> str:
     return "".join(parts)
 
 
-def _lately(page: Page, trial: Trial) -> str:
+def _lately(page: ResultsPage, trial: RunConfig) -> str:
     end = trial.settings.epochs
     if page.mark(trial) is None:
         return "-"
@@ -191,7 +191,7 @@ def _lately(page: Page, trial: Trial) -> str:
     return f"{mean(found):.2f}, {min(found):.2f} to {max(found):.2f}"
 
 
-def _draw_all(page: Page, folder: Path) -> dict[str, str]:
+def _draw_all(page: ResultsPage, folder: Path) -> dict[str, str]:
     """Draw what there are curves for; names of files by the titles of the tables."""
     tables, seed = page.tables, page.tables.seeds[0]
     first = tables.preprocessings[0]

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
-from affectline.training.fit.checkpoint import Mark, Place, load, save
-from affectline.training.fit.paper_head_loop import Loop, Rows, State, begin, compile_score
+from affectline.training.fit.checkpoint import Checkpoint, CurvePoint, load, save
+from affectline.training.fit.paper_head_loop import HeadLoop, HeadState, Rows, begin, compile_score
 from affectline.training.model.features import features_file
 from affectline.training.model.paper_network import build_backbone, build_head, weights_digest
-from affectline.training.reproduce.grid import Trial
+from affectline.training.reproduce.grid import RunConfig
 from affectline.training.reproduce.parallel_runs import side_by_side
 
 SAVE_SECONDS: Final = 60.0
@@ -35,7 +35,7 @@ def scored(epoch: int) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class ReproductionData:
     """What the trials learn from: small enough to be handed to other processes."""
 
     targets: NDArray[np.float32]
@@ -52,7 +52,7 @@ class Material:
         """A name for data and weights together."""
         return "".join(digest[:8] for digest in self.identity.values())
 
-    def rows(self, trial: Trial) -> tuple[Rows, Rows]:
+    def rows(self, trial: RunConfig) -> tuple[Rows, Rows]:
         """Training and test rows of a trial."""
         features = self.load(trial.settings.preprocessing)
         masks = self.masks(trial.random_split)
@@ -76,12 +76,12 @@ class Material:
 
 
 def gather(
-    faces: Faces,
+    faces: LabelledFaces,
     weights: Path | None,
     cache: Path,
     progress: Progress,
     kinds: Collection[Preprocessing] = (),
-) -> Material:
+) -> ReproductionData:
     """Send all faces through VGG16, or find their features in the cache.
 
     Args:
@@ -94,7 +94,7 @@ def gather(
     faces.require(Split.TRAINING, Split.TEST)
     backbone = build_backbone(weights or "imagenet")
     digest = weights_digest(backbone).hex()
-    return Material(
+    return ReproductionData(
         faces.targets,
         faces.rows(Split.TEST),
         {"data_sha256": faces.sha256, "backbone_sha256": digest},
@@ -103,8 +103,8 @@ def gather(
 
 
 def kept(
-    trials: Sequence[Trial], material: Material, work: Path, progress: Progress
-) -> dict[str, Place]:
+    trials: Sequence[RunConfig], material: ReproductionData, work: Path, progress: Progress
+) -> dict[str, Checkpoint]:
     """How far each trial has come, by its name; those that never began are missing.
 
     Raises:
@@ -120,7 +120,7 @@ def kept(
     return found
 
 
-def unfinished(trials: Sequence[Trial], places: dict[str, Place]) -> list[Trial]:
+def unfinished(trials: Sequence[RunConfig], places: dict[str, Checkpoint]) -> list[RunConfig]:
     """Those trials that are not at their last epoch."""
     return [
         trial
@@ -130,14 +130,14 @@ def unfinished(trials: Sequence[Trial], places: dict[str, Place]) -> list[Trial]
 
 
 def run_all(
-    trials: Sequence[Trial],
-    material: Material,
+    trials: Sequence[RunConfig],
+    material: ReproductionData,
     work: Path,
     progress: Progress,
-    places: dict[str, Place],
-    after: Callable[[dict[str, Place]], object] = lambda places: None,
+    places: dict[str, Checkpoint],
+    after: Callable[[dict[str, Checkpoint]], object] = lambda places: None,
     processes: int = 1,
-) -> dict[str, Place]:
+) -> dict[str, Checkpoint]:
     """Run trials, each from where it was stopped, some of them side by side.
 
     Args:
@@ -173,12 +173,12 @@ def run_all(
 
 
 def run(
-    trial: Trial,
-    at: Place | None,
-    material: Material,
+    trial: RunConfig,
+    at: Checkpoint | None,
+    material: ReproductionData,
     work: Path,
     advance: Callable[[], object] = lambda: None,
-) -> Place:
+) -> Checkpoint:
     """Take one trial to its last epoch, with a checkpoint every minute and at the end.
 
     Args:
@@ -194,8 +194,8 @@ def run(
     settings, folder = trial.settings, work / trial.name
     identity = {**trial.identity, **material.identity}
     train, test = material.rows(trial)
-    at = at or Place(_first(trial, train[0].shape[1]))
-    loop = Loop(train, settings.batch_size, settings.learning_rate, settings.seed)
+    at = at or Checkpoint(_first(trial, train[0].shape[1]))
+    loop = HeadLoop(train, settings.batch_size, settings.learning_rate, settings.seed)
     score = compile_score(test)
     saved = time.monotonic()
     while at.state.epoch < settings.epochs:
@@ -203,9 +203,9 @@ def run(
         curve = at.curve
         if scored(state.epoch):
             seen = score(state.weights)
-            mark = Mark(state.epoch, learnt.loss, learnt.accuracy, seen.loss, seen.accuracy)
+            mark = CurvePoint(state.epoch, learnt.loss, learnt.accuracy, seen.loss, seen.accuracy)
             curve = (*curve, mark)
-        at = Place(state, curve)
+        at = Checkpoint(state, curve)
         if time.monotonic() - saved > SAVE_SECONDS:
             save(folder, at, identity)
             saved = time.monotonic()
@@ -214,14 +214,17 @@ def run(
     return at
 
 
-def _first(trial: Trial, columns: int) -> State:
+def _first(trial: RunConfig, columns: int) -> HeadState:
     """The head before its first epoch."""
     keras.utils.set_random_seed(trial.settings.seed)
     return begin(build_head(trial.settings.hidden, columns).get_weights())
 
 
 def _whole(
-    trials: Sequence[Trial], places: dict[str, Place], material: Material, progress: Progress
+    trials: Sequence[RunConfig],
+    places: dict[str, Checkpoint],
+    material: ReproductionData,
+    progress: Progress,
 ) -> TaskID:
     """One bar over the batches of all trials, as far as they have come."""
     total, done = 0, 0
@@ -233,7 +236,7 @@ def _whole(
     return progress.add_task("Trainings", total=total, completed=done)
 
 
-def _steps(trial: Trial, material: Material) -> int:
+def _steps(trial: RunConfig, material: ReproductionData) -> int:
     """Batches in an epoch."""
     rows = int(material.masks(trial.random_split)[0].sum())
     return -(-rows // trial.settings.batch_size)

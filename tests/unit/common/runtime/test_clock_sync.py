@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectline.common.runtime.clock_sync import Exchange, contradict, is_here, judge
+from affectline.common.runtime.clock_sync import ClockProbe, contradict, is_here, judge
 from affectline.common.settings.pipeline import HubSettings
 
 LONG = st.integers(0, 10**9)
@@ -29,9 +29,9 @@ def test_probes_of_clocks_that_nobody_sets_never_contradict(
 
 
 def test_a_clock_that_was_set_contradicts_what_was_known() -> None:
-    before = Exchange(offset_ns=0, uncertainty_ns=1000)
-    assert contradict(before, Exchange(offset_ns=3000, uncertainty_ns=1000))
-    assert not contradict(before, Exchange(offset_ns=2000, uncertainty_ns=1000))
+    before = ClockProbe(offset_ns=0, uncertainty_ns=1000)
+    assert contradict(before, ClockProbe(offset_ns=3000, uncertainty_ns=1000))
+    assert not contradict(before, ClockProbe(offset_ns=2000, uncertainty_ns=1000))
 
 
 @pytest.mark.parametrize(

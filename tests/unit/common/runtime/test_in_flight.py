@@ -2,13 +2,13 @@
 
 import pytest
 
-from affectline.common.runtime.in_flight import AGAIN_NS, STUCK_NS, Window
+from affectline.common.runtime.in_flight import AGAIN_NS, STUCK_NS, InFlightWindow
 from affectline.common.wire.messages import Packet
 from tests.samples import FRAME
 
 
-def filled(count: int) -> tuple[Window, list[Packet]]:
-    window = Window()
+def filled(count: int) -> tuple[InFlightWindow, list[Packet]]:
+    window = InFlightWindow()
     packets = [Packet(FRAME.model_copy(update={"seq": seq})) for seq in range(count)]
     for seq, packet in enumerate(packets):
         window.add(seq, packet, now=0)
@@ -34,7 +34,7 @@ def test_silence_brings_everything_again() -> None:
     assert window.stuck(now=STUCK_NS - 1) == []
     assert window.stuck(now=STUCK_NS) == packets
     assert window.stuck(now=STUCK_NS + 1) == []
-    assert Window().stuck(now=STUCK_NS) == []
+    assert InFlightWindow().stuck(now=STUCK_NS) == []
 
 
 def test_a_consumer_that_comes_back_gets_all() -> None:

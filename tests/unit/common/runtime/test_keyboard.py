@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from affectline.common.runtime.keyboard import Keys
+from affectline.common.runtime.keyboard import Keyboard
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def test_a_job_in_the_background_leaves_the_terminal_alone(
     in_front: int, possible: bool, terminal: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "tcgetpgrp", lambda _: in_front)
-    assert Keys.possible() is possible
+    assert Keyboard.possible() is possible
     sys.stdin.close()
     os.close(terminal)
 
 
 def test_a_terminal_that_did_not_start_us_can_be_asked(terminal: int) -> None:
-    assert Keys.possible()
-    with Keys() as keys:
+    assert Keyboard.possible()
+    with Keyboard() as keys:
         os.write(terminal, b" .")
         assert keys.read() == " ."
         assert keys.read() == ""
@@ -41,7 +41,7 @@ def test_a_pipe_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     monkeypatch.setattr(sys, "stdin", os.fdopen(reader))
     os.close(writer)
-    assert not Keys.possible()
+    assert not Keyboard.possible()
     sys.stdin.close()
     monkeypatch.setattr(sys, "stdin", None)
-    assert not Keys.possible()
+    assert not Keyboard.possible()

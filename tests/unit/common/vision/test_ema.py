@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectline.common.vision.ema import FORGET_S, TIME_CONSTANT_S, Smoother
+from affectline.common.vision.ema import FORGET_S, TIME_CONSTANT_S, EmotionSmoother
 
 SAD = (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 HAPPY = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
@@ -14,11 +14,11 @@ SECOND = 1_000_000_000
 
 
 def test_the_first_distribution_stands_as_it_is() -> None:
-    assert Smoother().smooth(1, 0, SAD) == SAD
+    assert EmotionSmoother().smooth(1, 0, SAD) == SAD
 
 
 def test_after_the_time_constant_the_old_one_weighs_one_over_e() -> None:
-    smoother = Smoother()
+    smoother = EmotionSmoother()
     smoother.smooth(1, 0, SAD)
     after = smoother.smooth(1, int(TIME_CONSTANT_S * SECOND), HAPPY)
     assert after[4] == pytest.approx(1 / math.e)
@@ -27,7 +27,7 @@ def test_after_the_time_constant_the_old_one_weighs_one_over_e() -> None:
 
 @given(st.integers(1, 60))
 def test_the_frame_rate_does_not_matter(rate: int) -> None:
-    smoother = Smoother()
+    smoother = EmotionSmoother()
     smoother.smooth(1, 0, SAD)
     for i in range(1, rate + 1):
         after = smoother.smooth(1, i * SECOND // rate, HAPPY)
@@ -41,7 +41,7 @@ distributions = st.lists(st.floats(0.01, 1), min_size=7, max_size=7).map(
 
 @given(st.lists(st.tuples(st.integers(0, 10**10), distributions), max_size=20))
 def test_it_stays_a_distribution(steps: list[tuple[int, tuple[float, ...]]]) -> None:
-    smoother, at = Smoother(), 0
+    smoother, at = EmotionSmoother(), 0
     for step, distribution in steps:
         at += step
         after = smoother.smooth(1, at, distribution)
@@ -50,7 +50,7 @@ def test_it_stays_a_distribution(steps: list[tuple[int, tuple[float, ...]]]) -> 
 
 
 def test_tracks_do_not_mix_and_old_ones_are_forgotten() -> None:
-    smoother = Smoother()
+    smoother = EmotionSmoother()
     smoother.smooth(1, 0, SAD)
     assert smoother.smooth(2, 1, HAPPY) == HAPPY
     later = int((FORGET_S + 1) * SECOND)

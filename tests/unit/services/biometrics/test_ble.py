@@ -11,9 +11,9 @@ from bleak.exc import BleakError
 from bleak.uuids import normalize_uuid_16
 
 from affectline.services.biometrics import ble
-from affectline.services.biometrics.ble import Bluetooth, Strap
+from affectline.services.biometrics.ble import BleHeartRate, Bluetooth
 from affectline.services.biometrics.driver import Clock, DeviceGone, Reading
-from affectline.services.biometrics.driver_thread import Feed
+from affectline.services.biometrics.driver_thread import DriverThread
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 PULSE = bytes.fromhex("10483d03")
@@ -81,8 +81,8 @@ STRAP = (Device("H10 1234", "AA:BB"), Advertisement(None, [normalize_uuid_16(0x1
 LAMP = (Device("Lamp", "CC:DD"), Advertisement("Lamp", []))
 
 
-def strap(air: Air, **more: object) -> Strap:
-    return Strap(settings("ble", **more), FakeTime().clock, air.bluetooth)
+def strap(air: Air, **more: object) -> BleHeartRate:
+    return BleHeartRate(settings("ble", **more), FakeTime().clock, air.bluetooth)
 
 
 def signals(readings: list[Reading]) -> list[tuple[str, float]]:
@@ -151,7 +151,7 @@ def test_a_connection_that_hangs_ends_when_the_process_shall() -> None:
     air, time = Air([STRAP]), FakeTime()
     stopping = Clock(time.now, lambda: time.seconds, lambda _: bool(air.clients))
     bluetooth = Bluetooth(air, lambda *a, **k: Hangs(air, *a, **k), (BleakError, OSError))
-    driver = Strap(settings("ble"), stopping, bluetooth)
+    driver = BleHeartRate(settings("ble"), stopping, bluetooth)
     with pytest.raises(DeviceGone, match="did not answer in time"):
         driver.open()
     driver.close()
@@ -161,7 +161,7 @@ def test_a_connection_that_hangs_ends_when_the_process_shall() -> None:
 def test_a_strap_that_comes_back_is_heard_again() -> None:
     air = Air([STRAP])
     driver = strap(air)
-    feed = Feed(driver, threading.Event(), lambda: None)
+    feed = DriverThread(driver, threading.Event(), lambda: None)
     assert feed.step() == 0
     air.clients[0].lose()
     air.found = []
@@ -200,8 +200,8 @@ def test_a_strap_that_bleak_cannot_let_go_of_is_heard_again() -> None:
 
     air = Air([STRAP])
     bluetooth = Bluetooth(air, lambda *a, **k: Clings(air, *a, **k), (BleakError, OSError))
-    driver = Strap(settings("ble"), FakeTime().clock, bluetooth)
-    feed = Feed(driver, threading.Event(), lambda: None)
+    driver = BleHeartRate(settings("ble"), FakeTime().clock, bluetooth)
+    feed = DriverThread(driver, threading.Event(), lambda: None)
     assert feed.step() == 0
     air.clients[0].lose()
     assert feed.step() == 0.5

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import Column
-from affectline.services.biometrics.brainflow_board import Board, EvenClock, Row, choose_rows
+from affectline.services.biometrics.brainflow_board import (
+    BoardRow,
+    BrainFlowDriver,
+    EvenClock,
+    choose_rows,
+)
 from tests.unit.services.biometrics.fakes import FakeTime, settings
 
 S = 1_000_000_000
@@ -30,8 +35,8 @@ def test_the_first_row_of_each_kind_is_taken() -> None:
 
 
 def test_rows_are_chosen_by_number() -> None:
-    assert choose_rows(PRESETS, {"7": EEG}) == [Row(0, 7, EEG)]
-    assert choose_rows(PRESETS, {"1:3": EEG}) == [Row(1, 3, EEG)]
+    assert choose_rows(PRESETS, {"7": EEG}) == [BoardRow(0, 7, EEG)]
+    assert choose_rows(PRESETS, {"1:3": EEG}) == [BoardRow(1, 3, EEG)]
 
 
 @pytest.mark.parametrize("key", ["8", "2:0", "1:4", "x", "-1", ""])
@@ -47,7 +52,7 @@ def test_a_board_without_anything_of_the_body_wants_a_choice() -> None:
 
 @pytest.mark.parametrize("board", ["synthetic", "SYNTHETIC_BOARD", -1, "-1"])
 def test_boards_have_names_and_numbers(board: str | int) -> None:
-    assert Board(settings("brainflow", board=board), FakeTime().clock).synthetic
+    assert BrainFlowDriver(settings("brainflow", board=board), FakeTime().clock).synthetic
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,7 @@ def test_boards_have_names_and_numbers(board: str | int) -> None:
 )
 def test_a_wrong_board_is_one_clear_error(more: dict[str, Any], words: str) -> None:
     with pytest.raises(AffectlineError, match=words):
-        Board(settings("brainflow", **more), FakeTime().clock)
+        BrainFlowDriver(settings("brainflow", **more), FakeTime().clock)
 
 
 def test_bursts_become_even() -> None:

@@ -6,7 +6,7 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
-from affectline.services.biometrics.csv_file import CsvFile
+from affectline.services.biometrics.csv_file import CsvDriver
 from affectline.services.biometrics.driver import Reading
 from affectline.services.biometrics.validation import time_of
 from tests.unit.services.biometrics.fakes import FakeTime, play, settings
@@ -15,12 +15,12 @@ S = 1_000_000_000
 HR = {"hr": {"signal": "heart_rate", "unit": "/min"}}
 
 
-def read(path: Path, text: str, **more: object) -> tuple[CsvFile, list[Reading]]:
+def read(path: Path, text: str, **more: object) -> tuple[CsvDriver, list[Reading]]:
     file = path / "table.csv"
     file.write_text(text, encoding="utf-8")
     given = {"columns": HR, "keep_times": "rate" not in more} | more
     chosen = settings("csv", file=file, speed="max", **given)
-    driver = CsvFile(chosen, FakeTime().clock)
+    driver = CsvDriver(chosen, FakeTime().clock)
     return driver, play(driver)
 
 
@@ -133,7 +133,7 @@ def test_a_wrong_table_is_one_clear_error(
 def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     chosen = settings("csv", file=tmp_path / "none.csv", columns=HR)
     with pytest.raises(AffectlineError, match=r"none\.csv: cannot be read"):
-        CsvFile(chosen, FakeTime().clock).open()
+        CsvDriver(chosen, FakeTime().clock).open()
 
 
 cells = st.sampled_from(["", "1", "2.5", "60", "nan", "inf", "1e400", "x", "-3", "1e18", '"'])

@@ -1,14 +1,14 @@
 import threading
 
 from affectline.services.biometrics.driver import DeviceGone, Driver
-from affectline.services.biometrics.driver_thread import BATCHES, LONGEST_PAUSE_S, Feed
+from affectline.services.biometrics.driver_thread import BATCHES, LONGEST_PAUSE_S, DriverThread
 from tests.unit.services.biometrics.fakes import START, Script, Step, beat
 
 GONE = DeviceGone("the strap was taken off")
 
 
-def make(driver: Driver) -> Feed:
-    return Feed(driver, threading.Event(), lambda: None)
+def make(driver: Driver) -> DriverThread:
+    return DriverThread(driver, threading.Event(), lambda: None)
 
 
 def test_a_device_that_is_gone_is_opened_again_after_growing_pauses() -> None:
@@ -55,7 +55,7 @@ def test_a_driver_waits_for_a_stage_that_does_not_take() -> None:
     script: list[Step] = ["open"]
     script += [[beat(START + i)] for i in range(BATCHES + 20)]
     driver, woken = Script(script), threading.Semaphore(0)
-    feed = Feed(driver, threading.Event(), woken.release)
+    feed = DriverThread(driver, threading.Event(), woken.release)
     feed.start()
     for _ in range(BATCHES):
         assert woken.acquire(timeout=10)
@@ -73,7 +73,7 @@ def test_a_driver_waits_for_a_stage_that_does_not_take() -> None:
 def test_stopping_ends_a_feed_that_waits_for_room() -> None:
     driver, stopping = Script(["open", *([[beat(START)]] * 500)]), threading.Event()
     woken = threading.Semaphore(0)
-    feed = Feed(driver, stopping, woken.release)
+    feed = DriverThread(driver, stopping, woken.release)
     feed.start()
     for _ in range(BATCHES):
         assert woken.acquire(timeout=10)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.services.biometrics.driver import BUTTON, Reading
-from affectline.services.biometrics.e4 import E4
+from affectline.services.biometrics.e4 import E4Driver
 from affectline.services.biometrics.validation import time_of
 from tests.conftest import SHARED
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
@@ -26,8 +26,8 @@ def s02() -> Path:
     return folder
 
 
-def read(folder: Path, **more: object) -> tuple[E4, dict[str, list[Reading]]]:
-    driver = E4(settings("e4", folder=folder, speed="max", **more), FakeTime().clock)
+def read(folder: Path, **more: object) -> tuple[E4Driver, dict[str, list[Reading]]]:
+    driver = E4Driver(settings("e4", folder=folder, speed="max", **more), FakeTime().clock)
     signals: dict[str, list[Reading]] = {}
     for reading in play(driver):
         signals.setdefault(reading.signal, []).append(reading)

@@ -4,7 +4,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectline.services.biometrics.file_playback import Playback, Track, ascending, even_times
+from affectline.services.biometrics.file_playback import (
+    FilePlayback,
+    RecordedSignal,
+    ascending,
+    even_times,
+)
 from affectline.services.biometrics.validation import time_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
 
@@ -12,13 +17,18 @@ S = 1_000_000_000
 RECORDED = 1_600_000_000 * S
 
 
-class Two(Playback):
+class Two(FilePlayback):
     """Skin conductance for 10 s, and three beats."""
 
-    def load(self) -> list[Track]:
-        skin = Track("skin_conductance", "uS", even_times(RECORDED, 4.0, 40), np.arange(40.0), 4.0)
+    def load(self) -> list[RecordedSignal]:
+        skin = RecordedSignal(
+            "skin_conductance", "uS", even_times(RECORDED, 4.0, 40), np.arange(40.0), 4.0
+        )
         beats = np.array([2 * S, 3 * S, 9 * S]) + RECORDED
-        return [skin, Track("rr_interval", "ms", beats, np.array([800.0, math.nan, 900.0]))]
+        return [
+            skin,
+            RecordedSignal("rr_interval", "ms", beats, np.array([800.0, math.nan, 900.0])),
+        ]
 
 
 def test_real_time_plays_what_is_due_as_of_now() -> None:

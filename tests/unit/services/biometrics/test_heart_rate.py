@@ -1,12 +1,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectline.services.biometrics.heart_rate import Beats, Measurement, parse_measurement
+from affectline.services.biometrics.heart_rate import (
+    HeartRateMeasurement,
+    RRTimeline,
+    parse_measurement,
+)
 
 S = 1_000_000_000
 
 
-def encode(measurement: Measurement) -> bytes:
+def encode(measurement: HeartRateMeasurement) -> bytes:
     """The message that a strap would send."""
     wide = measurement.rate > 255
     flags = wide | (measurement.contact is not None) << 2 | bool(measurement.contact) << 1
@@ -20,7 +24,7 @@ def encode(measurement: Measurement) -> bytes:
 
 
 measurements = st.builds(
-    Measurement,
+    HeartRateMeasurement,
     rate=st.integers(0, 65535),
     contact=st.sampled_from([None, True, False]),
     energy_kj=st.none() | st.integers(0, 65535),
@@ -32,17 +36,19 @@ measurements = st.builds(
 
 def test_what_straps_say() -> None:
     # Flags as a chest strap sends them: RR intervals; contact found and RR; contact lost
-    assert parse_measurement(bytes.fromhex("10483d03")) == Measurement(
+    assert parse_measurement(bytes.fromhex("10483d03")) == HeartRateMeasurement(
         72, None, None, (809.5703125,)
     )
-    assert parse_measurement(bytes.fromhex("165a8e028802")) == Measurement(
+    assert parse_measurement(bytes.fromhex("165a8e028802")) == HeartRateMeasurement(
         90, True, None, (638.671875, 632.8125)
     )
-    assert parse_measurement(bytes.fromhex("0400")) == Measurement(0, False)
+    assert parse_measurement(bytes.fromhex("0400")) == HeartRateMeasurement(0, False)
 
 
 def test_sixteen_bits_and_energy() -> None:
-    assert parse_measurement(bytes.fromhex("09 0a01 1027")) == Measurement(266, None, 10000)
+    assert parse_measurement(bytes.fromhex("09 0a01 1027")) == HeartRateMeasurement(
+        266, None, 10000
+    )
 
 
 @given(st.binary(max_size=30))
@@ -55,13 +61,13 @@ def test_any_payload_is_read_or_refused(payload: bytes) -> None:
 
 
 @given(measurements)
-def test_what_is_encoded_is_read(measurement: Measurement) -> None:
+def test_what_is_encoded_is_read(measurement: HeartRateMeasurement) -> None:
     assert parse_measurement(encode(measurement)) == measurement
 
 
 @given(measurements, st.data())
 def test_a_message_cut_off_loses_only_what_is_missing(
-    measurement: Measurement, data: st.DataObject
+    measurement: HeartRateMeasurement, data: st.DataObject
 ) -> None:
     whole = encode(measurement)
     size = data.draw(st.integers(0, len(whole) - 1))
@@ -77,20 +83,24 @@ def test_a_message_cut_off_loses_only_what_is_missing(
 
 
 def test_an_interval_of_nothing_and_a_rest_count_as_damage() -> None:
-    assert parse_measurement(bytes.fromhex("10480000")) == Measurement(72, damaged=True)
-    assert parse_measurement(bytes.fromhex("1048000400")) == Measurement(
+    assert parse_measurement(bytes.fromhex("10480000")) == HeartRateMeasurement(72, damaged=True)
+    assert parse_measurement(bytes.fromhex("1048000400")) == HeartRateMeasurement(
         72, None, None, (1000.0,), damaged=True
     )
-    assert parse_measurement(bytes.fromhex("0048ff")) == Measurement(72, damaged=True)
+    assert parse_measurement(bytes.fromhex("0048ff")) == HeartRateMeasurement(72, damaged=True)
 
 
 def test_beats_go_back_from_the_arrival() -> None:
-    assert Beats().place(10 * S, (900.0, 800.0, 700.0)) == [8_500_000_000, 9_300_000_000, 10 * S]
-    assert Beats().place(10 * S, ()) == []
+    assert RRTimeline().place(10 * S, (900.0, 800.0, 700.0)) == [
+        8_500_000_000,
+        9_300_000_000,
+        10 * S,
+    ]
+    assert RRTimeline().place(10 * S, ()) == []
 
 
 def test_beats_are_chained_so_that_the_radio_does_not_show() -> None:
-    beats = Beats()
+    beats = RRTimeline()
     assert beats.place(10 * S, (1000.0,)) == [10 * S]
     assert beats.place(11 * S + 80_000_000, (1000.0,)) == [11 * S]  # 80 ms late
     assert beats.place(12 * S - 50_000_000, (1000.0,)) == [11_950_000_000]  # less late than before
@@ -98,12 +108,12 @@ def test_beats_are_chained_so_that_the_radio_does_not_show() -> None:
 
 
 def test_a_lost_beat_breaks_the_chain() -> None:
-    beats = Beats()
+    beats = RRTimeline()
     beats.place(10 * S, (1000.0,))
     assert beats.place(13 * S, (1000.0,)) == [13 * S]
 
 
 def test_the_strap_clock_set_back_breaks_the_chain() -> None:
-    beats = Beats()
+    beats = RRTimeline()
     beats.place(1000 * S, (1000.0,))
     assert beats.place(10 * S, (1000.0, 900.0)) == [9_100_000_000, 10 * S]

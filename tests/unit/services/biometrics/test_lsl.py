@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from affectline.common.errors import AffectlineError
 from affectline.common.lsl_time import unix_minus_lsl
 from affectline.services.biometrics.driver import DeviceGone
-from affectline.services.biometrics.lsl import Inlet, even_runs, name_channels, signal_of
+from affectline.services.biometrics.lsl import LslDriver, even_runs, name_channels, signal_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 S = 1_000_000_000
@@ -115,7 +115,7 @@ def test_times_go_through_both_clocks() -> None:
     time = FakeTime()
     network = Network(time)
     network.chunks = [([1.0, 2.0], [6000.0, 6000.1])]  # the sender's clock is 1000 s ahead
-    inlet = Inlet(PLAIN, time.clock, network)
+    inlet = LslDriver(PLAIN, time.clock, network)
     inlet.open()
     (reading,) = inlet.read()
     assert abs(reading.at - START) < 1000
@@ -128,7 +128,7 @@ def test_times_that_are_none_cost_themselves_alone() -> None:
     network = Network(time, rate=0.0)
     stamps = [6000.0, np.nan, 1e300, -np.inf, 5990.0, 6001.0]
     network.chunks = [([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], stamps), ([7.0], [np.nan])]
-    inlet = Inlet(PLAIN, time.clock, network)
+    inlet = LslDriver(PLAIN, time.clock, network)
     inlet.open()
     (reading,) = inlet.read()
     assert reading.values == (1.0, 5.0, 6.0)
@@ -140,7 +140,7 @@ def test_times_that_are_none_cost_themselves_alone() -> None:
 @pytest.mark.parametrize(("rate", "patience_s"), [(10.0, 10), (0.0, 60)])
 def test_a_stream_that_falls_silent_is_looked_for_again(rate: float, patience_s: float) -> None:
     time = FakeTime()
-    inlet = Inlet(PLAIN, time.clock, Network(time, rate))
+    inlet = LslDriver(PLAIN, time.clock, Network(time, rate))
     inlet.open()
     with pytest.raises(DeviceGone, match=f"silent for {patience_s} s"):
         [inlet.read() for _ in range(1000)]
@@ -150,7 +150,7 @@ def test_a_stream_that_falls_silent_is_looked_for_again(rate: float, patience_s:
 def test_a_stream_that_is_lost_is_not_replaced_by_another() -> None:
     time = FakeTime()
     network = Network(time)
-    inlet = Inlet(PLAIN, time.clock, network)
+    inlet = LslDriver(PLAIN, time.clock, network)
     inlet.open()
     inlet.close()
     network.names = ("B", "C")
@@ -165,17 +165,17 @@ def test_which_stream_must_be_clear() -> None:
     time = FakeTime()
     two = Network(time, names=("A", "B"))
     with pytest.raises(AffectlineError, match=r"several streams: A \(EDA\), B \(EDA\)"):
-        Inlet(PLAIN, time.clock, two).open()
-    Inlet(settings("lsl", name="B"), time.clock, two).open()
+        LslDriver(PLAIN, time.clock, two).open()
+    LslDriver(settings("lsl", name="B"), time.clock, two).open()
     with pytest.raises(DeviceGone, match="LSL: C was not found"):
-        Inlet(settings("lsl", name="C"), time.clock, two).open()
+        LslDriver(settings("lsl", name="C"), time.clock, two).open()
     with pytest.raises(DeviceGone, match="LSL: a stream was not found"):
-        Inlet(PLAIN, time.clock, Network(time, names=())).open()
+        LslDriver(PLAIN, time.clock, Network(time, names=())).open()
     beside_ours = Network(time, names=("affectline-markers", "A", "affectline-state-anna"))
-    found = Inlet(PLAIN, time.clock, beside_ours)
+    found = LslDriver(PLAIN, time.clock, beside_ours)
     found.open()
     assert found.device == "LSL A (EDA) at host"
-    Inlet(settings("lsl", name="affectline-state-anna"), time.clock, beside_ours).open()
+    LslDriver(settings("lsl", name="affectline-state-anna"), time.clock, beside_ours).open()
     two.dtype = "string"
     with pytest.raises(AffectlineError, match="one of texts, not of numbers"):
-        Inlet(settings("lsl", name="A"), time.clock, two).open()
+        LslDriver(settings("lsl", name="A"), time.clock, two).open()

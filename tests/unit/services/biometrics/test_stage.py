@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.service import StageContext
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
@@ -24,7 +24,7 @@ class Bench:
     ) -> None:
         self.woken = threading.Event()
         self.stage = Biometrics(settings("ble"), expected, lambda *_: driver)
-        self.stage.around = Surroundings(
+        self.stage.context = StageContext(
             "biometrics/person-ble", delivery="lossless" if delivery == "lossless" else "live",
             now=lambda: START, wake=self.woken.set,
         )  # fmt: skip
@@ -76,7 +76,7 @@ def test_readings_become_numbered_messages(bench: Callable[..., Bench]) -> None:
     first = b.said[0]
     assert (first.subject, first.device, first.synthetic) == ("person", "scripted", False)
     assert first.epoch == START // 1_000_000
-    assert b.stage.around.counters["samples"] == 3
+    assert b.stage.context.counters["samples"] == 3
 
 
 def test_drivers_go_by_the_hubs_time_once_it_is_known() -> None:
@@ -87,9 +87,9 @@ def test_drivers_go_by_the_hubs_time_once_it_is_known() -> None:
         return Script([])
 
     stage = Biometrics(settings("ble"), (), make)
-    stage.around = Surroundings("biometrics/person-ble", now=lambda: START)
+    stage.context = StageContext("biometrics/person-ble", now=lambda: START)
     stage.setup()
-    stage.around.now = lambda: START + 37  # as the runtime does when the hub has answered
+    stage.context.now = lambda: START + 37  # as the runtime does when the hub has answered
     assert clocks[0].now() == START + 37
     stage.cleanup()
 
@@ -129,19 +129,19 @@ def test_health_says_that_a_device_is_gone_and_back(
         [],
     ]
     b = bench(Script(steps))
-    around = b.stage.around
+    context = b.stage.context
     seen: set[tuple[str, str]] = set()
 
     def back() -> bool:
-        seen.add((around.state, around.detail))
+        seen.add((context.state, context.detail))
         return len(b.said) == 2
 
     b.run_until(back)
     assert ("degraded", "out of reach; tried again in 0.5 s") in seen
     b.run_until(lambda: b.stage.done)
     b.tick()
-    assert (around.state, around.detail) == ("ready", "")
-    assert around.counters["lost"] == 1
+    assert (context.state, context.detail) == ("ready", "")
+    assert context.counters["lost"] == 1
     assert capsys.readouterr().err == (
         "affectline: biometrics/person-ble: out of reach; tried again in 0.5 s\n"
         "affectline: biometrics/person-ble: hears scripted again\n"
@@ -158,17 +158,17 @@ def test_live_delivery_keeps_what_the_hub_missed_in_order(bench: Callable[..., B
     ]
     driver = Script(script)
     b = bench(driver)
-    b.run_until(lambda: b.stage.around.counters["samples"] == 100, accept=False)
+    b.run_until(lambda: b.stage.context.counters["samples"] == 100, accept=False)
     assert b.said == []
     b.run_until(lambda: len(b.said) == 100)
     assert [m.seq for m in b.said] == list(range(100))
-    assert b.stage.around.counters["skipped"] == 0
+    assert b.stage.context.counters["skipped"] == 0
 
 
 def test_live_delivery_counts_what_it_cannot_keep(bench: Callable[..., Bench]) -> None:
     many = [beat(START + i) for i in range(MAX_WAITING + 10)]
     b = bench(Script(["open", many, []]))
-    b.run_until(lambda: b.stage.around.counters["skipped"] == 10, accept=False)
+    b.run_until(lambda: b.stage.context.counters["skipped"] == 10, accept=False)
     b.run_until(lambda: b.stage.done)
     assert [m.seq for m in b.said] == list(range(10, MAX_WAITING + 10))
 
@@ -178,8 +178,8 @@ def test_lossless_delivery_starts_when_its_consumers_are_there(
 ) -> None:
     b = bench(Script(["open", [beat(START)]]), "lossless", ("recorder", "fusion"))
     b.tick()
-    assert b.stage.around.detail == "waits for fusion, recorder"
-    b.stage.around.ready |= {"recorder", "fusion"}
+    assert b.stage.context.detail == "waits for fusion, recorder"
+    b.stage.context.ready |= {"recorder", "fusion"}
     b.run_until(lambda: b.stage.done)
     assert len(b.said) == 1
 
@@ -195,7 +195,7 @@ def test_values_that_are_no_numbers_are_counted(bench: Callable[..., Bench]) -> 
     b.run_until(lambda: b.stage.done)
     b.tick()
     assert [m.values for m in b.said] == [(800.0,)]
-    assert b.stage.around.counters["missing"] == 1
+    assert b.stage.context.counters["missing"] == 1
 
 
 def test_stopping_says_what_was_read(bench: Callable[..., Bench]) -> None:

@@ -3,7 +3,7 @@ import numpy.typing as npt
 import pytest
 
 from affectline.services.biometrics.driver import Reading
-from affectline.services.biometrics.synthetic import SyntheticPerson
+from affectline.services.biometrics.synthetic import SyntheticDriver
 from affectline.services.biometrics.validation import judge, time_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
 
@@ -14,7 +14,7 @@ def live(**more: object) -> dict[str, list[tuple[float, float]]]:
     """Seconds and values of each signal."""
     chosen = settings("synthetic", **({"speed": "max", "duration": 120} | more))
     signals: dict[str, list[tuple[float, float]]] = {}
-    for reading in play(SyntheticPerson(chosen, FakeTime().clock)):
+    for reading in play(SyntheticDriver(chosen, FakeTime().clock)):
         assert judge(reading) == reading  # plausible
         for i, value in enumerate(reading.values):
             at = (time_of(reading, i) - START) / S
@@ -63,7 +63,7 @@ def test_stress_shows_in_heart_and_skin(seed: int) -> None:
 
 def test_it_lives_at_the_pace_of_the_clock() -> None:
     time = FakeTime()
-    driver = SyntheticPerson(settings("synthetic"), time.clock)
+    driver = SyntheticDriver(settings("synthetic"), time.clock)
     driver.open()
     found: list[Reading] = []
     while time.seconds < 10:

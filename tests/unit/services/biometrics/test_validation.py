@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from affectline.common.wire.biometrics import MAX_SAMPLES, Samples
 from affectline.services.biometrics.driver import Reading
-from affectline.services.biometrics.validation import Ascending, clean, judge, time_of
+from affectline.services.biometrics.validation import MonotonicTimestamps, clean, judge, time_of
 from tests.unit.services.biometrics.fakes import START, beat
 
 S = 1_000_000_000
@@ -69,7 +69,7 @@ def test_what_no_person_shows_lowers_the_quality() -> None:
 
 @given(st.lists(even | uneven, min_size=1, max_size=8))
 def test_times_of_a_signal_never_fall_and_nothing_is_dropped(readings: list[Reading]) -> None:
-    order, counters, last = Ascending(), Counter[str](), -1
+    order, counters, last = MonotonicTimestamps(), Counter[str](), -1
     for reading in readings:
         for piece in clean(reading, Counter()):
             placed = order.take(piece, counters)
@@ -83,7 +83,7 @@ def test_times_of_a_signal_never_fall_and_nothing_is_dropped(readings: list[Read
 
 
 def test_a_clock_set_back_goes_on_from_where_it_was_and_says_so() -> None:
-    order, counters = Ascending(), Counter[str]()
+    order, counters = MonotonicTimestamps(), Counter[str]()
     order.take(beat(START), counters)
     placed = [order.take(beat(START - 3600 * S + i * S), counters) for i in range(3)]
     assert [p.at - START for p in placed if p] == [0, S, 2 * S]
@@ -94,7 +94,7 @@ def test_a_clock_set_back_goes_on_from_where_it_was_and_says_so() -> None:
 
 
 def test_jitter_moves_a_batch_without_a_word() -> None:
-    order, counters = Ascending(), Counter[str]()
+    order, counters = MonotonicTimestamps(), Counter[str]()
     order.take(Reading("ecg", "mV", START, (0.0,) * 10, 10.0), counters)
     placed = order.take(Reading("ecg", "mV", START + S - 150_000_000, (0.0,), 10.0), counters)
     assert placed == Reading("ecg", "mV", START + S, (0.0,), 10.0)
@@ -103,5 +103,5 @@ def test_jitter_moves_a_batch_without_a_word() -> None:
 @pytest.mark.parametrize("at", [-5, 2**63])
 def test_a_time_that_the_wire_cannot_say_is_counted(at: int) -> None:
     counters: Counter[str] = Counter()
-    assert Ascending().take(beat(at), counters) is None
+    assert MonotonicTimestamps().take(beat(at), counters) is None
     assert counters["invalid"] == 1

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from affectline.common.runtime.in_flight import Window
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.in_flight import InFlightWindow
+from affectline.common.runtime.service import StageContext
 from affectline.common.settings.pipeline import CaptureSettings, SourceSettings
-from affectline.services.capture.reader import Encoded, Reader, Tempo
-from affectline.services.capture.sources import Ending
+from affectline.services.capture.reader import EncodedFrame, FramePacer, SourceReader
+from affectline.services.capture.sources import SourceEnd
 from tests.films import film
 
 MS = 1_000_000
@@ -18,31 +18,33 @@ MS = 1_000_000
 
 @pytest.mark.parametrize(("rate", "kept"), [(None, 50), (10, 20), (25, 50), (100, 50), (1, 2)])
 def test_a_film_is_thinned_out_to_the_rate(rate: float | None, kept: int) -> None:
-    tempo = Tempo(rate, "fast")
+    tempo = FramePacer(rate, "fast")
     assert sum(tempo.wanted(i * 40 * MS) for i in range(50)) == kept
 
 
 def test_a_gap_is_not_made_up_for() -> None:
-    tempo = Tempo(10, "fast")
+    tempo = FramePacer(10, "fast")
     times = [0, 100, 5000, 5040, 5080, 5100]
     assert [t for t in times if tempo.wanted(t * MS)] == [0, 100, 5000, 5100]
 
 
 def test_realtime_waits_and_fast_does_not() -> None:
-    tempo = Tempo(None, "realtime")
+    tempo = FramePacer(None, "realtime")
     assert tempo.pause(500 * MS) == pytest.approx(0, abs=0.01)
     assert tempo.pause(600 * MS) == pytest.approx(0.1, abs=0.02)
-    assert Tempo(None, "fast").pause(600 * MS) == 0
+    assert FramePacer(None, "fast").pause(600 * MS) == 0
 
 
-def read(source: str, skip: int = 0, rate: float | None = None) -> tuple[Reader, list[Encoded]]:
+def read(
+    source: str, skip: int = 0, rate: float | None = None
+) -> tuple[SourceReader, list[EncodedFrame]]:
     """Read a whole source as if all consumers were there and answered at once."""
-    around = Surroundings("capture/a", "lossless", ready={"detector/a", "classifier/1", "sink"})
+    context = StageContext("capture/a", "lossless", ready={"detector/a", "classifier/1", "sink"})
     woken = threading.Event()
-    around.wake = woken.set
+    context.wake = woken.set
     settings = CaptureSettings(rate=rate)
     named = SourceSettings(name="a", source=source)
-    reader = Reader(named, settings, "fast", Window(), around, skip)
+    reader = SourceReader(named, settings, "fast", InFlightWindow(), context, skip)
     reader.open(patient=False)
     reader.start()
     pictures = []
@@ -67,7 +69,7 @@ def test_whatever_goes_wrong_while_reading_is_not_kept_quiet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(film(tmp_path / "a.mp4", 5))
-    monkeypatch.setattr(Reader, "_encode", lambda *_: 1 / 0)
+    monkeypatch.setattr(SourceReader, "_encode", lambda *_: 1 / 0)
     reader, pictures = read(path)
     assert pictures == []
     assert isinstance(reader.failure, ZeroDivisionError)
@@ -75,9 +77,9 @@ def test_whatever_goes_wrong_while_reading_is_not_kept_quiet(
 
 def test_a_film_that_vanishes_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", 50)
-    around = Surroundings("capture/a", "lossless")
+    context = StageContext("capture/a", "lossless")
     named = SourceSettings(name="a", source=str(path))
-    reader = Reader(named, CaptureSettings(), "fast", Window(), around, 0)
+    reader = SourceReader(named, CaptureSettings(), "fast", InFlightWindow(), context, 0)
     reader.open(patient=False)
     path.unlink()
     assert reader.opened
@@ -90,9 +92,9 @@ def test_a_film_that_vanishes_while_it_is_read_is_read_to_its_end(tmp_path: Path
 
 
 def test_a_camera_lost_before_anybody_is_there_is_asked_now_and_then_only() -> None:
-    around = Surroundings("capture/a", "lossless")
+    context = StageContext("capture/a", "lossless")
     named = SourceSettings(name="a", source="sample")
-    reader = Reader(named, CaptureSettings(), "fast", Window(), around, 0)
+    reader = SourceReader(named, CaptureSettings(), "fast", InFlightWindow(), context, 0)
     asked = []
 
     class Lost:
@@ -105,8 +107,8 @@ def test_a_camera_lost_before_anybody_is_there_is_asked_now_and_then_only() -> N
             if len(asked) == 2:
                 reader.stopping.set()
 
-        def ending(self) -> Ending:
-            return Ending("lost")
+        def ending(self) -> SourceEnd:
+            return SourceEnd("lost")
 
         def close(self) -> None: ...
 

@@ -10,13 +10,13 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import CaptureSettings, is_live
 from affectline.services.capture.container_check import missing_bytes
 from affectline.services.capture.sample_clip import find_sample
-from affectline.services.capture.sources import Ending, Picture, Source, _ask, open_source
+from affectline.services.capture.sources import Source, SourceEnd, SourceFrame, _ask, open_source
 from tests.films import cut, film, index_first, picture, turn
 
 SETTINGS = CaptureSettings()
 
 
-def read_all(source: Source) -> list[Picture]:
+def read_all(source: Source) -> list[SourceFrame]:
     pictures = []
     while (one := source.read()) is not None:
         pictures.append(one)
@@ -30,7 +30,7 @@ def test_a_film_gives_all_its_frames_with_their_times(tmp_path: Path) -> None:
     pictures = read_all(source)
     assert [p.media_time for p in pictures] == [i * 40_000_000 for i in range(30)]
     assert pictures[0].image.shape == (48, 64, 3)
-    assert source.ending() == Ending("end")
+    assert source.ending() == SourceEnd("end")
 
 
 def test_the_sample_is_found_without_importing_its_package() -> None:
@@ -80,7 +80,7 @@ def test_a_container_that_overstates_a_little_is_sound(clips: Path) -> None:
     source = open_source(str(clips / "no_face.mp4"), SETTINGS)
     assert source.frames == 98
     assert len(read_all(source)) == 95
-    assert source.ending() == Ending("end")
+    assert source.ending() == SourceEnd("end")
 
 
 def test_pictures_come_in_the_order_that_people_count(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_pictures_come_in_the_order_that_people_count(tmp_path: Path) -> None:
     pictures = read_all(source)
     assert [int(p.image[-1, -1, 0]) for p in pictures] == [9, 18, 90]
     assert [p.media_time for p in pictures] == [0, 100_000_000, 200_000_000]
-    assert source.ending() == Ending("end")
+    assert source.ending() == SourceEnd("end")
 
 
 def test_a_picture_that_is_none_is_passed_over_and_named(tmp_path: Path) -> None:

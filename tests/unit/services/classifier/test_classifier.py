@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from affectline.common.model.artifact import load
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.service import StageContext
 from affectline.common.settings.pipeline import ClassifierSettings, Delivery
 from affectline.common.vision.preprocessing import to_three_channels, to_vgg16
 from affectline.common.wire.messages import Face, Packet, Scores
@@ -27,7 +27,7 @@ def packet(count: int, captured_at: int | None = None) -> Packet:
 
 def start(delivery: Delivery) -> Classifier:
     stage = Classifier(ClassifierSettings())
-    stage.around = Surroundings("classifier/1", delivery)
+    stage.context = StageContext("classifier/1", delivery)
     stage.setup()
     return stage
 
@@ -66,7 +66,7 @@ def test_live_declines_crops_that_are_too_old_or_overtaken() -> None:
     assert (old.missing, old.distributions) == ("stale", ())
     (reply,) = stage.superseded(packet(1))
     assert getattr(reply.message, "missing", "") == "behind"
-    assert stage.around.counters["skipped"] == 2
+    assert stage.context.counters["skipped"] == 2
 
 
 def test_lossless_judges_the_oldest_crop(classifier: Classifier) -> None:
@@ -88,7 +88,7 @@ def test_the_look_up_table_is_the_preprocessing() -> None:
 
 def test_asked_for_votes_it_gives_the_model_s_other_answer(classifier: Classifier) -> None:
     stage = Classifier(ClassifierSettings(answer="votes"))
-    stage.around = Surroundings("classifier/1", "lossless")
+    stage.context = StageContext("classifier/1", "lossless")
     stage.setup()
     question = packet(3)
     labels, votes = answer(classifier, question), answer(stage, question)

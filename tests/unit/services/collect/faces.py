@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.wire.messages import Emotion, FaceEmotion, Quality
-from affectline.services.collect.quality_checks import Shot, look
+from affectline.services.collect.quality_checks import FaceCrop, look
 
 AT = 1_795_445_587_329_376_688
 BOX = (200, 100, 135, 135)
@@ -33,8 +33,8 @@ def emotion(*faces: FaceEmotion, seq: int = 0, **more: Any) -> Emotion:
     return Emotion(**(values | more))
 
 
-def shot(seq: int = 0) -> Shot:
+def shot(seq: int = 0) -> FaceCrop:
     """A face that can be kept, another one for each ``seq``."""
     found = look(emotion(face(), seq=seq), np.roll(scene(), seq, axis=1))
-    assert isinstance(found, Shot)
+    assert isinstance(found, FaceCrop)
     return found

@@ -10,7 +10,7 @@ import pytest
 from affectline.common.errors import AffectlineError
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.consent import TEXT, VERSION
-from affectline.services.collect.quality_checks import Refused
+from affectline.services.collect.quality_checks import Rejection
 from affectline.training.data import dataset
 from tests.unit.services.collect.faces import AT, shot
 
@@ -170,7 +170,7 @@ def test_there_are_no_other_labels(folder: Path, label: str) -> None:
 def test_refusals_are_noted_with_reason_and_figures_but_without_a_picture(folder: Path) -> None:
     fill(folder, "anna", takes=0)
     with Collection(folder) as collection:
-        collection.refuse("anna", "happy", AT, Refused("dark: brightness 0.1", 100, 300.0, 0.1))
+        collection.refuse("anna", "happy", AT, Rejection("dark: brightness 0.1", 100, 300.0, 0.1))
     with Collection(folder) as collection:
         (row,) = collection.left_out
     assert (row.status, row.reason, row.brightness) == ("refused", "dark: brightness 0.1", 0.1)
@@ -180,8 +180,8 @@ def test_refusals_are_noted_with_reason_and_figures_but_without_a_picture(folder
 def test_of_a_deleted_person_nothing_remains(folder: Path) -> None:
     fill(folder, "anna", "ben", takes=3)
     with Collection(folder) as collection:
-        collection.refuse("anna", "happy", AT, Refused("no face"))
-        collection.refuse("ben", "sad", AT, Refused("no face"))
+        collection.refuse("anna", "happy", AT, Rejection("no face"))
+        collection.refuse("ben", "sad", AT, Rejection("no face"))
         collection.delete(collection.takes[0].file)
         before = (folder / "people/ben/consent.json").read_bytes()
         collection.delete_person("anna")

@@ -13,28 +13,28 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.messages import Emotion, Frame
 from affectline.services.collect.collection import Collection
-from affectline.services.collect.collector import Booth, Moment, read_moment
-from affectline.services.collect.quality_checks import Refused
-from affectline.services.collect.samples import Take
-from affectline.services.web.broadcaster import Audience, Viewer
-from affectline.services.web.frame_pairs import Pair
+from affectline.services.collect.collector import Collector, FrameRef, read_moment
+from affectline.services.collect.quality_checks import Rejection
+from affectline.services.collect.samples import Sample
+from affectline.services.web.broadcaster import BroadcastClient, Broadcaster
+from affectline.services.web.frame_pairs import FrameResult
 from tests.unit.services.collect.faces import emotion, face, scene
 
-MOMENT = Moment("viewer", "cam", 1, 0)
+MOMENT = FrameRef("viewer", "cam", 1, 0)
 
 
-def pair(answer: Emotion, *, picture: bytes | None = None) -> Pair:
+def pair(answer: Emotion, *, picture: bytes | None = None) -> FrameResult:
     jpeg = cv2.imencode(".jpg", scene(), [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-    return Pair(answer, Frame(**answer.identity), jpeg if picture is None else picture, 25.0)
+    return FrameResult(answer, Frame(**answer.identity), jpeg if picture is None else picture, 25.0)
 
 
-def take(folder: Path, shown: Pair, moment: Moment = MOMENT, person: str = "anna") -> Any:
+def take(folder: Path, shown: FrameResult, moment: FrameRef = MOMENT, person: str = "anna") -> Any:
     """What comes of it when a page shows this picture and somebody presses K."""
     with Collection(folder) as collection:
         collection.agree("anna")
-        booth = Booth(HubSettings(), collection)
-        audience = Audience()
-        viewer: Any = Viewer(None, list)  # type: ignore[arg-type]
+        booth = Collector(HubSettings(), collection)
+        audience = Broadcaster()
+        viewer: Any = BroadcastClient(None, list)  # type: ignore[arg-type]
         viewer.sent["cam"] = deque([shown])
         audience.viewers["viewer"] = viewer
         booth.live = SimpleNamespace(audience=audience)  # type: ignore[assignment]
@@ -44,7 +44,7 @@ def take(folder: Path, shown: Pair, moment: Moment = MOMENT, person: str = "anna
 def test_the_face_is_cut_from_the_picture_as_it_was_captured(tmp_path: Path) -> None:
     large = face((150, 20, 300, 300))  # the crops on the wire end at 160 pixels
     found = take(tmp_path / "faces", pair(emotion(large)))
-    assert isinstance(found, Take)
+    assert isinstance(found, Sample)
     assert (found.stream, found.epoch, found.seq) == ("cam", 1, 0)
     native = cv2.imread(str(tmp_path / "faces" / found.file))
     assert native is not None
@@ -53,7 +53,7 @@ def test_the_face_is_cut_from_the_picture_as_it_was_captured(tmp_path: Path) -> 
 
 def test_what_is_refused_is_noted(tmp_path: Path) -> None:
     found = take(tmp_path / "faces", pair(emotion()))
-    assert isinstance(found, Refused)
+    assert isinstance(found, Rejection)
     with Collection(tmp_path / "faces") as collection:
         assert not collection.takes
         assert collection.left_out[0].reason.startswith("no face")
@@ -66,9 +66,13 @@ def test_a_picture_that_is_none_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "moment",
-    [Moment("somebody", "cam", 1, 0), Moment("viewer", "cam", 1, 7), Moment("viewer", "x", 1, 0)],
+    [
+        FrameRef("somebody", "cam", 1, 0),
+        FrameRef("viewer", "cam", 1, 7),
+        FrameRef("viewer", "x", 1, 0),
+    ],
 )
-def test_only_what_is_on_that_very_page_is_taken(tmp_path: Path, moment: Moment) -> None:
+def test_only_what_is_on_that_very_page_is_taken(tmp_path: Path, moment: FrameRef) -> None:
     with pytest.raises(AffectlineError, match="not on the page any more"):
         take(tmp_path / "faces", pair(emotion(face())), moment)
 

@@ -12,7 +12,7 @@ from affectline.common import durable
 from affectline.common.atomic_file import part_of
 from affectline.common.errors import AffectlineError
 from affectline.services.collect.collection import Collection
-from affectline.services.collect.quality_checks import Refused
+from affectline.services.collect.quality_checks import Rejection
 from affectline.training.data import dataset
 from tests.unit.services.collect.faces import AT, shot
 from tests.unit.services.collect.test_collection import fill, rows
@@ -171,7 +171,7 @@ def test_a_full_disk_loses_the_take_in_hand_alone(small_disk: Path) -> None:
             take_until_full()
         kept = len(collection.takes)
         assert kept > 0
-        collection.refuse("anna", "happy", AT, Refused("no face"))
+        collection.refuse("anna", "happy", AT, Rejection("no face"))
     whole(folder)
     assert len(rows(folder)) == kept
 

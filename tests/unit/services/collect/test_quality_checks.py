@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 
 from affectline.common.vision.crops import crop
-from affectline.services.collect.quality_checks import MARGIN, Refused, Shot, look
+from affectline.services.collect.quality_checks import MARGIN, FaceCrop, Rejection, look
 from tests.unit.services.collect.faces import BOX, emotion, face, scene
 
 
 def test_a_good_face_is_cut_at_the_size_that_it_has() -> None:
     large = (100, 20, 300, 300)  # the wire's crops end at 160 pixels
     found = look(emotion(face(large, track=4)), scene())
-    assert isinstance(found, Shot)
+    assert isinstance(found, FaceCrop)
     assert found.native.shape == (306, 306, 3)
     assert found.gray_48.shape == (48, 48)
     assert found.gray_48.dtype == np.uint8
@@ -21,14 +21,14 @@ def test_it_is_cut_upright_and_framed_as_the_detector_does() -> None:
     picture = scene()
     rolled = face(angle=20)
     found = look(emotion(rolled), picture)
-    assert isinstance(found, Shot)
+    assert isinstance(found, FaceCrop)
     assert np.array_equal(found.native, crop(picture, rolled, MARGIN))
 
 
-def refused(*faces: object, picture: object = None, **more: object) -> Refused:
+def refused(*faces: object, picture: object = None, **more: object) -> Rejection:
     shown = scene() if picture is None else picture
     found = look(emotion(*faces, **more), shown)  # type: ignore[arg-type]
-    assert isinstance(found, Refused)
+    assert isinstance(found, Rejection)
     return found
 
 
@@ -72,4 +72,4 @@ def test_a_picture_that_nobody_looked_at_is_refused(missing: str) -> None:
 
 
 def test_a_face_without_an_answer_is_as_good_as_any() -> None:
-    assert isinstance(look(emotion(face(BOX)), scene()), Shot)
+    assert isinstance(look(emotion(face(BOX)), scene()), FaceCrop)

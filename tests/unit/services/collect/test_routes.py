@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from affectline.common.settings.pipeline import HubSettings
 from affectline.services.collect.collection import Collection
-from affectline.services.collect.collector import Booth
+from affectline.services.collect.collector import Collector
 from affectline.services.collect.exporting import export
 from affectline.services.collect.routes import add_routes, pack
 from tests.unit.services.collect.test_collection import fill
@@ -29,7 +29,7 @@ def collection(tmp_path: Path) -> Iterator[Collection]:
 @pytest.fixture
 def browser(collection: Collection) -> TestClient:
     app = FastAPI()
-    add_routes(app, Booth(HubSettings(), collection))
+    add_routes(app, Collector(HubSettings(), collection))
     return TestClient(app)
 
 

@@ -11,8 +11,8 @@ import pytest
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.pipeline import HubSettings, PipelineSettings
 from affectline.services.dashboard import app_state as module
-from affectline.services.dashboard.app_state import UNWATCHED_S, House
-from affectline.services.dashboard.replay_control import Progress
+from affectline.services.dashboard.app_state import UNWATCHED_S, AppState
+from affectline.services.dashboard.replay_control import ReplayProgress
 
 NOWHERE = HubSettings(port=1)
 
@@ -27,7 +27,7 @@ class Player:
     def __init__(self, place: Path, near: HubSettings) -> None:
         self.made.append(self)
         self.name = place.name
-        self.progress = Progress()
+        self.progress = ReplayProgress()
         self.began, self.may_go_on, self.closed = (threading.Event() for _ in range(3))
         self.sought: list[float] = []
         self.ticks_while_sought = 0
@@ -60,16 +60,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(module, "monotonic", clock)
     monkeypatch.setattr(module, "TICK_S", 0.0)
     monkeypatch.setattr(module, "SETTLE_S", 0.0)
-    monkeypatch.setattr(module, "Playback", Player)
+    monkeypatch.setattr(module, "ReplayControl", Player)
     monkeypatch.setattr(Player, "made", [], raising=False)
     return clock
 
 
 @pytest.fixture
-def house(tmp_path: Path, clock: Clock) -> House:
+def house(tmp_path: Path, clock: Clock) -> AppState:
     (tmp_path / "drive").mkdir()
     dashboard = DashboardSettings(sessions=tmp_path)
-    return House(PipelineSettings(hub=NOWHERE, dashboard=dashboard), "live", lambda _: None)
+    return AppState(PipelineSettings(hub=NOWHERE, dashboard=dashboard), "live", lambda _: None)
 
 
 async def several_ticks() -> None:
@@ -77,7 +77,7 @@ async def several_ticks() -> None:
         await asyncio.sleep(0)
 
 
-def visit(house: House, scene: Coroutine[Any, Any, None]) -> None:
+def visit(house: AppState, scene: Coroutine[Any, Any, None]) -> None:
     """Play a scene in an open house."""
 
     async def go() -> None:
@@ -91,12 +91,12 @@ def visit(house: House, scene: Coroutine[Any, Any, None]) -> None:
     asyncio.run(go())
 
 
-def player(house: House) -> Player:
+def player(house: AppState) -> Player:
     assert isinstance(house.playback, Player)
     return house.playback
 
 
-def test_of_many_places_in_a_row_the_first_and_the_last_are_gone_to(house: House) -> None:
+def test_of_many_places_in_a_row_the_first_and_the_last_are_gone_to(house: AppState) -> None:
     async def scene() -> None:
         it = player(house)
         first = asyncio.create_task(house.seek(1))
@@ -112,7 +112,7 @@ def test_of_many_places_in_a_row_the_first_and_the_last_are_gone_to(house: House
     visit(house, scene())
 
 
-def test_a_session_that_is_opened_twice_at_once_is_played_once(house: House) -> None:
+def test_a_session_that_is_opened_twice_at_once_is_played_once(house: AppState) -> None:
     async def scene() -> None:
         await asyncio.gather(house.open_replay("drive"), house.open_replay("drive"))
         assert [it for it in Player.made if not it.closed.is_set()] == [player(house)]
@@ -120,7 +120,7 @@ def test_a_session_that_is_opened_twice_at_once_is_played_once(house: House) -> 
     visit(house, scene())
 
 
-def test_a_replay_that_all_pages_have_left_ends(house: House, clock: Clock) -> None:
+def test_a_replay_that_all_pages_have_left_ends(house: AppState, clock: Clock) -> None:
     async def scene() -> None:
         it = player(house)
         clock.now += 10 * UNWATCHED_S

@@ -1,6 +1,6 @@
 """Curves: thinned out, told once, and told again to who comes late."""
 
-from affectline.common.wire.biometrics import Samples, Share, State
+from affectline.common.wire.biometrics import Samples, SignalContribution, State
 from affectline.common.wire.messages import Emotion, Marker
 from affectline.services.dashboard.curves import BACK_MS, KEPT_MS, STEP_MS, Curves
 from tests.samples import EMOTION
@@ -20,7 +20,7 @@ def heart(at_ms: int, value: float, quality: float = 1.0) -> Samples:
 
 
 def state(at_ms: int, rate: float, quality: float = 1.0) -> State:
-    signals = {"heart": Share(value=rate, unit="/min", quality=quality)}
+    signals = {"heart": SignalContribution(value=rate, unit="/min", quality=quality)}
     return State(subject="anna", at=at_ms * MS, nervousness=12.34, signals=signals)
 
 

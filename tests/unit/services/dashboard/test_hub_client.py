@@ -6,19 +6,19 @@ import pytest
 
 from affectline.common.clock import monotonic
 from affectline.common.settings.pipeline import HubSettings
-from affectline.services.dashboard.hub_client import Channel
-from affectline.services.web.frame_pairs import Pair
+from affectline.services.dashboard.hub_client import HubClient
+from affectline.services.web.frame_pairs import FrameResult
 from tests.samples import EMOTION, FRAME
 
 
-def pair(stream: str) -> Pair:
-    return Pair(EMOTION.model_copy(update={"stream": stream}), FRAME, b"jpeg", 12.0)
+def pair(stream: str) -> FrameResult:
+    return FrameResult(EMOTION.model_copy(update={"stream": stream}), FRAME, b"jpeg", 12.0)
 
 
 @pytest.mark.parametrize("given", [{"road"}, {"road", "driver"}])
 def test_a_stream_that_nobody_has_heard_of_yet_is_waited_for(given: set[str]) -> None:
     async def look() -> bool:
-        channel = Channel(HubSettings(port=1), is_replay=True)  # nobody speaks there
+        channel = HubClient(HubSettings(port=1), is_replay=True)  # nobody speaks there
         try:
             assert not channel.shows_all({"road", "driver"})
             channel.ear.first_answer = monotonic()

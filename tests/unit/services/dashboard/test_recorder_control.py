@@ -8,28 +8,28 @@ import pytest
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.dashboard import recorder_control as module
-from affectline.services.dashboard.recorder_control import CONSENT_MAX, Recordings
-from affectline.services.dashboard.session_store import Shelf
+from affectline.services.dashboard.recorder_control import CONSENT_MAX, RecorderControl
+from affectline.services.dashboard.session_store import SessionStore
 from affectline.services.recorder import stage as recorder
 from affectline.services.supervisor.child_main import KINDS
-from affectline.services.supervisor.process import Task
+from affectline.services.supervisor.process import ProcessSpec
 
 
 class Child:
     """A process that is only told."""
 
-    def __init__(self, task: Task, *_: object) -> None:
+    def __init__(self, task: ProcessSpec, *_: object) -> None:
         self.task = task
 
 
 @pytest.fixture
-def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recordings:
-    monkeypatch.setattr(module, "Child", Child)
-    return Recordings(PipelineSettings(), "live", Shelf(tmp_path))
+def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecorderControl:
+    monkeypatch.setattr(module, "ManagedProcess", Child)
+    return RecorderControl(PipelineSettings(), "live", SessionStore(tmp_path))
 
 
 def test_it_has_a_name_of_its_own_beside_the_recorder_of_the_pipeline(
-    recordings: Recordings, monkeypatch: pytest.MonkeyPatch
+    recordings: RecorderControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recordings.start("drive", " Anna agreed today ", "blurred")
     assert recordings.current
@@ -44,7 +44,7 @@ def test_it_has_a_name_of_its_own_beside_the_recorder_of_the_pipeline(
 
 @pytest.mark.parametrize("consent", ["", "  \n", "x" * (CONSENT_MAX + 1)])
 def test_without_a_note_on_consent_nothing_is_recorded(
-    recordings: Recordings, consent: str
+    recordings: RecorderControl, consent: str
 ) -> None:
     with pytest.raises(AffectlineError, match="note on consent"):
         recordings.start("drive", consent, "everything")
@@ -52,7 +52,7 @@ def test_without_a_note_on_consent_nothing_is_recorded(
 
 
 def test_a_session_that_is_there_is_not_recorded_over(
-    recordings: Recordings, tmp_path: Path
+    recordings: RecorderControl, tmp_path: Path
 ) -> None:
     (tmp_path / "drive").mkdir()
     with pytest.raises(AffectlineError, match="there is a session drive already"):

@@ -9,7 +9,7 @@ import pytest
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
-from affectline.services.dashboard.session_store import IN_USE_S, Shelf
+from affectline.services.dashboard.session_store import IN_USE_S, SessionStore
 from tests.samples import PACKETS
 
 BAD = [
@@ -32,7 +32,7 @@ def make(folder: Path, name: str, *, age_s: float = 60.0) -> Path:
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    shelf = Shelf(tmp_path / "sessions")
+    shelf = SessionStore(tmp_path / "sessions")
     for act in (shelf.place, shelf.session, shelf.delete, shelf.make_report):
         with pytest.raises(AffectlineError, match="no name for a session"):
             act(name)
@@ -43,7 +43,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     sessions = tmp_path / "sessions"
     sessions.mkdir()
     (sessions / "in").symlink_to(outside)
-    shelf = Shelf(sessions)
+    shelf = SessionStore(sessions)
     with pytest.raises(AffectlineError, match="not in the sessions folder"):
         shelf.delete("in")
     assert (outside / "session.mcap").exists()
@@ -53,14 +53,14 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
 def test_a_folder_that_is_itself_a_link_is_fine(tmp_path: Path) -> None:
     make(tmp_path / "disk", "a")
     (tmp_path / "sessions").symlink_to(tmp_path / "disk")
-    shelf = Shelf(tmp_path / "sessions")
+    shelf = SessionStore(tmp_path / "sessions")
     assert [row["name"] for row in shelf.rows()] == ["a"]
     shelf.delete("a")
     assert shelf.rows() == []
 
 
 def test_sessions_are_listed_with_their_consent(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    shelf = SessionStore(tmp_path)
     make(tmp_path, "one")
     (tmp_path / "no session").mkdir()
     (tmp_path / "empty").mkdir()
@@ -68,14 +68,14 @@ def test_sessions_are_listed_with_their_consent(tmp_path: Path) -> None:
     assert (row["name"], row["consent"], row["report"]) == ("one", "<i>yes</i>", "")
     (tmp_path / "one" / "report.html").write_text("x")
     assert shelf.rows()[0]["report"] == "there"
-    assert Shelf(tmp_path / "none").rows() == []
+    assert SessionStore(tmp_path / "none").rows() == []
 
 
 def test_only_what_nobody_uses_is_deleted(tmp_path: Path) -> None:
     make(tmp_path, "new", age_s=IN_USE_S - 4)
     (make(tmp_path, "old") / "report.html").write_text("made just now, and nobody's loss")
     make(tmp_path, "busy")
-    shelf = Shelf(tmp_path, lambda: {"busy": "is being replayed"})
+    shelf = SessionStore(tmp_path, lambda: {"busy": "is being replayed"})
     with pytest.raises(AffectlineError, match="is still being written"):
         shelf.delete("new")
     with pytest.raises(AffectlineError, match="is being replayed"):

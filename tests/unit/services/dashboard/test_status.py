@@ -12,7 +12,7 @@ from affectline.services.dashboard.status import (
     NO_PICTURE_S,
     NO_SAMPLE_S,
     SILENT_S,
-    Standing,
+    StatusTracker,
 )
 from tests.samples import AT, EMOTION, EPOCH, FRAME, PACKETS
 
@@ -30,8 +30,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def standing(clock: Clock) -> Standing:
-    return Standing(clock)
+def standing(clock: Clock) -> StatusTracker:
+    return StatusTracker(clock)
 
 
 def health(service: str, at_s: float = 0.0, **changes: Any) -> Health:
@@ -45,12 +45,12 @@ def start(*, replay: bool = False) -> StreamStart:
     )
 
 
-def word(standing: Standing) -> tuple[str, str]:
+def word(standing: StatusTracker) -> tuple[str, str]:
     told = standing.tell()["streams"]["drive"]
     return told["word"], told["detail"]
 
 
-def test_silence_is_no_pipeline(standing: Standing, clock: Clock) -> None:
+def test_silence_is_no_pipeline(standing: StatusTracker, clock: Clock) -> None:
     assert not standing.tell()["running"]
     standing.take(health("hub"))
     assert standing.tell()["running"]
@@ -58,13 +58,13 @@ def test_silence_is_no_pipeline(standing: Standing, clock: Clock) -> None:
     assert not standing.tell()["running"]
 
 
-def test_a_stream_that_is_well_needs_no_word(standing: Standing) -> None:
+def test_a_stream_that_is_well_needs_no_word(standing: StatusTracker) -> None:
     for message in (start(), FRAME, EMOTION):
         standing.take(message)
     assert word(standing) == ("", "")
 
 
-def test_a_camera_that_was_lost_is_said_by_its_process(standing: Standing) -> None:
+def test_a_camera_that_was_lost_is_said_by_its_process(standing: StatusTracker) -> None:
     for message in (start(), FRAME, EMOTION):
         standing.take(message)
     standing.take(health("capture/drive", state="degraded", detail="trying again in 2 s"))
@@ -73,19 +73,19 @@ def test_a_camera_that_was_lost_is_said_by_its_process(standing: Standing) -> No
     assert word(standing) == ("", "")
 
 
-def test_a_camera_that_never_came_is_known_from_its_process_alone(standing: Standing) -> None:
+def test_a_camera_that_never_came_is_known_from_its_process_alone(standing: StatusTracker) -> None:
     standing.take(health("capture/drive", state="degraded", detail="camera 0 does not answer"))
     assert word(standing) == ("no camera", "camera 0 does not answer")
 
 
-def test_a_capture_process_that_dies_is_noticed(standing: Standing, clock: Clock) -> None:
+def test_a_capture_process_that_dies_is_noticed(standing: StatusTracker, clock: Clock) -> None:
     standing.take(health("capture/drive"))
     standing.take(FRAME)
     clock.now += SILENT_S + 0.1
     assert word(standing) == ("no camera", "its process does not answer")
 
 
-def test_pictures_that_stop_are_noticed(standing: Standing, clock: Clock) -> None:
+def test_pictures_that_stop_are_noticed(standing: StatusTracker, clock: Clock) -> None:
     for message in (start(), FRAME, EMOTION):
         standing.take(message)
     clock.now += NO_PICTURE_S + 0.1
@@ -97,7 +97,7 @@ def test_pictures_that_stop_are_noticed(standing: Standing, clock: Clock) -> Non
     assert word(standing) == ("", "")
 
 
-def test_an_end_says_why(standing: Standing) -> None:
+def test_an_end_says_why(standing: StatusTracker) -> None:
     standing.take(start())
     end = StreamEnd(
         stream="drive",
@@ -113,7 +113,7 @@ def test_an_end_says_why(standing: Standing) -> None:
     assert word(standing) == ("waiting", "for the first picture")
 
 
-def test_a_paused_replay_is_not_a_lost_camera(standing: Standing, clock: Clock) -> None:
+def test_a_paused_replay_is_not_a_lost_camera(standing: StatusTracker, clock: Clock) -> None:
     for message in (start(replay=True), FRAME, EMOTION, PACKETS["Samples"].message):
         standing.take(message)
     clock.now += 100
@@ -122,7 +122,7 @@ def test_a_paused_replay_is_not_a_lost_camera(standing: Standing, clock: Clock) 
 
 
 def test_sensors_are_lost_by_silence_by_quality_and_by_their_own_word(
-    standing: Standing, clock: Clock
+    standing: StatusTracker, clock: Clock
 ) -> None:
     good = PACKETS["Samples"].message
     assert isinstance(good, Samples)
@@ -140,7 +140,7 @@ def test_sensors_are_lost_by_silence_by_quality_and_by_their_own_word(
     ]
 
 
-def test_processes_have_rates_and_go_away(standing: Standing, clock: Clock) -> None:
+def test_processes_have_rates_and_go_away(standing: StatusTracker, clock: Clock) -> None:
     standing.take(health("detector/drive", 1, counters={"in": 100, "out": 90}))
     standing.take(health("detector/drive", 3, counters={"in": 150, "out": 140, "skipped": 4}))
     (told,) = standing.tell()["services"]

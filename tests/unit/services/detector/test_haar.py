@@ -5,45 +5,45 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import DetectorSettings
-from affectline.services.detector.haar import HaarFinder, Sighting, Sweep
+from affectline.services.detector.haar import Detection, HaarDetector, ScanPass
 from affectline.services.detector.tracking import FaceTracker
 from affectline.services.detector.yunet import place
 from tests.unit.services.detector.people import man, scene
 
-FINDER = HaarFinder(scan_size=320, scale_factor=1.2, min_neighbours=2, min_face=0.15)
+FINDER = HaarDetector(scan_size=320, scale_factor=1.2, min_neighbours=2, min_face=0.15)
 
 
-def close(sighting: Sighting, x: float, y: float, by: float = 6) -> bool:
+def close(sighting: Detection, x: float, y: float, by: float = 6) -> bool:
     return abs(sighting.x - x) < by and abs(sighting.y - y) < by
 
 
 def test_a_sweep_finds_a_face_and_where_it_is() -> None:
-    found = FINDER.scan(scene((man(0), 200, 20)), Sweep("large", 0), ())
+    found = FINDER.scan(scene((man(0), 200, 20)), ScanPass("large", 0), ())
     assert [close(one, 272, 92) for one in found] == [True]
 
 
 def test_a_known_face_is_not_found_again() -> None:
     picture = scene((man(0), 20, 20), (man(9), 220, 20))
-    both = FINDER.scan(picture, Sweep("large", 0), ())
+    both = FINDER.scan(picture, ScanPass("large", 0), ())
     assert len(both) == 2
     left = min(both)
     before = picture.copy()
-    others = FINDER.scan(picture, Sweep("large", 0), [left])
+    others = FINDER.scan(picture, ScanPass("large", 0), [left])
     assert [close(one, 292, 92) for one in others] == [True]
     assert np.array_equal(picture, before), "the picture of a caller was painted"
 
 
 def test_a_rolled_face_needs_a_rolled_sweep() -> None:
     picture = scene((man(0, roll=35), 120, 20))
-    assert FINDER.scan(picture, Sweep("large", 0), ()) == []
-    found = FINDER.scan(picture, Sweep("large", 28), ())
+    assert FINDER.scan(picture, ScanPass("large", 0), ()) == []
+    found = FINDER.scan(picture, ScanPass("large", 28), ())
     assert [close(one, 192, 92) for one in found] == [True]
 
 
 @pytest.mark.parametrize("roll", [-24, -12, 0, 12, 24])
 def test_near_searches_approach_the_roll(roll: float) -> None:
     picture = scene((man(0, roll), 120, 20))
-    seen: Sighting | None = Sighting(192, 92, 58, 0, 0)
+    seen: Detection | None = Detection(192, 92, 58, 0, 0)
     for _ in range(8):
         assert seen
         seen = FINDER.follow(picture, seen, "measure")
@@ -55,7 +55,7 @@ def test_a_near_search_measures_how_large_a_face_is() -> None:
     picture = scene((man(0), 120, 20))
     sides = []
     for guess in (50, 58, 66):
-        seen = FINDER.follow(picture, Sighting(192, 92, guess, 0, 0), "measure")
+        seen = FINDER.follow(picture, Detection(192, 92, guess, 0, 0), "measure")
         assert seen
         sides.append(seen.side)
     assert max(sides) / min(sides) < 1.1
@@ -64,8 +64,8 @@ def test_a_near_search_measures_how_large_a_face_is() -> None:
 def test_a_near_search_finds_nothing_where_nothing_is() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (200, 400), dtype=np.uint8)
     for picture in (scene(), noise):
-        assert FINDER.follow(picture, Sighting(192, 92, 58, 0, 0), "measure") is None
-        assert FINDER.regain(picture, Sighting(192, 92, 58, 0, 0)) is None
+        assert FINDER.follow(picture, Detection(192, 92, 58, 0, 0), "measure") is None
+        assert FINDER.regain(picture, Detection(192, 92, 58, 0, 0)) is None
 
 
 def test_yunet_needs_a_model_file(tmp_path: Path) -> None:

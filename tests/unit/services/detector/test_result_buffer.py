@@ -3,7 +3,12 @@
 import pytest
 
 from affectline.common.wire.messages import Emotion, Faces, Frame, Packet, Resend, Scores
-from affectline.services.detector.result_buffer import KEPT, MAX_PATIENCE_S, PATIENCE_S, AnswerBook
+from affectline.services.detector.result_buffer import (
+    KEPT,
+    MAX_PATIENCE_S,
+    PATIENCE_S,
+    ResultBuffer,
+)
 from tests.samples import EPOCH, FACES, FRAME, HAPPY
 
 SECOND = 1_000_000_000
@@ -25,12 +30,12 @@ def scores(seq: int, count: int = 1, missing: str | None = None) -> Scores:
     )  # fmt: skip
 
 
-def published(book: AnswerBook) -> list[Emotion]:
+def published(book: ResultBuffer) -> list[Emotion]:
     return [p.message for p in book.publish(now=9) if isinstance(p.message, Emotion)]
 
 
 def test_answers_wait_for_the_ones_before() -> None:
-    book = AnswerBook(lossless=True)
+    book = ResultBuffer(lossless=True)
     for seq in range(3):
         book.ask(faces(seq), now=0)
     for seq in (2, 1):
@@ -42,7 +47,7 @@ def test_answers_wait_for_the_ones_before() -> None:
 
 
 def test_a_frame_without_a_face_needs_no_classifier() -> None:
-    book = AnswerBook(lossless=True)
+    book = ResultBuffer(lossless=True)
     book.ask(faces(0, count=0), now=0)
     (answer,) = published(book)
     assert (answer.faces, answer.missing, answer.classified_at) == ((), None, None)
@@ -50,7 +55,7 @@ def test_a_frame_without_a_face_needs_no_classifier() -> None:
 
 
 def test_an_answer_holds_what_the_classifier_and_the_detector_said() -> None:
-    book = AnswerBook(lossless=True)
+    book = ResultBuffer(lossless=True)
     book.ask(faces(0), now=0)
     book.settle(scores(0))
     (answer,) = published(book)
@@ -62,7 +67,7 @@ def test_an_answer_holds_what_the_classifier_and_the_detector_said() -> None:
 
 
 def test_lossless_asks_again_ever_more_patiently() -> None:
-    book = AnswerBook(lossless=True)
+    book = ResultBuffer(lossless=True)
     book.ask(faces(0), now=0)
     wait, now = PATIENCE_S["lossless"], 0.0
     for _ in range(6):
@@ -75,7 +80,7 @@ def test_lossless_asks_again_ever_more_patiently() -> None:
 
 
 def test_live_gives_up_and_says_why() -> None:
-    book = AnswerBook(lossless=False)
+    book = ResultBuffer(lossless=False)
     book.ask(faces(0), now=0)
     assert list(book.overdue(int(PATIENCE_S["live"] * SECOND))) == []
     (answer,) = published(book)
@@ -86,7 +91,7 @@ def test_live_gives_up_and_says_why() -> None:
 
 
 def test_skipped_frames_are_answered_in_their_place() -> None:
-    book = AnswerBook(lossless=False)
+    book = ResultBuffer(lossless=False)
     book.ask(faces(0), now=0)
     book.skip(frame(1), "behind")
     assert published(book) == []
@@ -97,7 +102,7 @@ def test_skipped_frames_are_answered_in_their_place() -> None:
 
 
 def test_scores_that_do_not_fit_are_refused() -> None:
-    book = AnswerBook(lossless=True)
+    book = ResultBuffer(lossless=True)
     book.ask(faces(0, count=2), now=0)
     assert not book.settle(scores(0, count=1))
     assert not book.settle(scores(5))
@@ -105,7 +110,7 @@ def test_scores_that_do_not_fit_are_refused() -> None:
 
 
 def test_the_second_of_two_answers_changes_nothing() -> None:
-    book = AnswerBook(lossless=True)
+    book = ResultBuffer(lossless=True)
     book.ask(faces(0), now=0)
     book.settle(scores(0))
     other = scores(0).model_copy(update={"model": "other"})
@@ -116,7 +121,7 @@ def test_the_second_of_two_answers_changes_nothing() -> None:
 
 
 def test_answers_are_kept_for_who_missed_them() -> None:
-    book = AnswerBook(lossless=True)
+    book = ResultBuffer(lossless=True)
     for seq in range(KEPT + 10):
         book.ask(faces(seq, count=0), now=0)
     published(book)

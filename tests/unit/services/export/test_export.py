@@ -17,7 +17,7 @@ from affectline.services.export.annotated_video import write_films
 from affectline.services.export.tables import tables, write_csv, write_parquet
 from affectline.services.sessions.timeseries import gather
 from affectline.services.sink import display
-from affectline.services.sink.display import Overlay
+from affectline.services.sink.display import OverlayDisplay
 from tests.unit.services.report.test_page import SECOND, START, frame, recording
 
 
@@ -133,7 +133,7 @@ def test_a_long_series_goes_into_several_chunks(tmp_path: Path) -> None:
     pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
     count = xdf.PIECE * 2 + 5
     values = np.random.default_rng(0).normal(size=(count, 1))
-    made = xdf.Stream("long", "Signal", (("x", "1"),), np.arange(count) / 100, values)
+    made = xdf.XdfStream("long", "Signal", (("x", "1"),), np.arange(count) / 100, values)
     xdf.write([made], tmp_path / "s.xdf")
     (stream,), _ = pyxdf.load_xdf(
         tmp_path / "s.xdf", synchronize_clocks=False, dejitter_timestamps=False
@@ -172,7 +172,7 @@ def test_a_film_that_has_no_room_is_one_line(small_disk: Path) -> None:
 
 
 def test_the_overlay_tells_the_rate_of_the_recording() -> None:
-    overlay, rates = Overlay(), []
+    overlay, rates = OverlayDisplay(), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(display, "draw", lambda _, __, status: rates.append(status.rate))
         for index in range(6):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from affectline.services.fusion.beat_detection import ELECTRO, PULSE, BeatFinder, WaveKind
-from affectline.services.fusion.heart_rate import Beats, Rates, Wave
+from affectline.services.fusion.heart_rate import RateSource, RRSource, WaveformSource
 from tests.conftest import SHARED
 
 
@@ -27,7 +27,7 @@ def intervals(count: int = 120, seed: int = 1) -> list[float]:
     return [820 + chance.gauss(0, 30) for _ in range(count)]
 
 
-def feed(beats: Beats, values: list[float]) -> float:
+def feed(beats: RRSource, values: list[float]) -> float:
     at_s = 0.0
     for value in values:
         at_s += value / 1000
@@ -36,7 +36,7 @@ def feed(beats: Beats, values: list[float]) -> float:
 
 
 def test_rate_and_rmssd_are_neurokits() -> None:
-    beats, values = Beats(), intervals()
+    beats, values = RRSource(), intervals()
     end_s = feed(beats, values)
     ends_s = np.cumsum(values) / 1000
     recent = [v for v, t in zip(values, ends_s, strict=True) if t > end_s - 60]
@@ -49,7 +49,7 @@ def test_rate_and_rmssd_are_neurokits() -> None:
 
 
 def test_artefacts_among_beats_change_nothing() -> None:
-    clean, dirty = Beats(), Beats()
+    clean, dirty = RRSource(), RRSource()
     values = intervals()
     end_s = feed(clean, values)
     at_s = 0.0
@@ -68,7 +68,7 @@ def test_artefacts_among_beats_change_nothing() -> None:
 
 
 def test_a_true_change_of_pace_is_believed_after_a_few_beats() -> None:
-    beats = Beats()
+    beats = RRSource()
     end_s = feed(beats, [1000.0] * 30)
     for i in range(1, 41):
         beats.add(end_s + i * 0.5, 500.0)
@@ -77,7 +77,7 @@ def test_a_true_change_of_pace_is_believed_after_a_few_beats() -> None:
 
 
 def test_too_few_beats_say_nothing() -> None:
-    beats = Beats()
+    beats = RRSource()
     end_s = feed(beats, [800.0] * 5)
     assert beats.rate(end_s) is None
     assert beats.rmssd(end_s) is None
@@ -86,7 +86,7 @@ def test_too_few_beats_say_nothing() -> None:
 
 
 def test_spikes_and_drop_outs_of_a_series_leave_no_trace() -> None:
-    rates = Rates()
+    rates = RateSource()
     for second in range(60):
         value = {20: 0.0, 21: 0.0, 40: 265.0, 41: 205.0}.get(second, 70.0)
         rates.add(float(second), value)
@@ -119,7 +119,7 @@ def test_beats_of_a_wave_are_neurokits(rate_bpm: int, kind: WaveKind, sampling: 
     for at_s in inner:
         assert min(abs(at_s - t) for t in beats) < 0.06
     assert len(beats) <= len(expected) + 1
-    heart = Wave(BeatFinder(kind, sampling))
+    heart = WaveformSource(BeatFinder(kind, sampling))
     for i, value in enumerate(wave):
         heart.add(i / sampling, float(value))
     assert heart.rate(40.0) == pytest.approx(60 / np.diff(expected).mean(), rel=0.01)
@@ -135,7 +135,7 @@ def test_real_drop_outs_are_rejected() -> None:
     path = SHARED / "biometrics" / "drivedb" / "drive05.csv.xz"
     if not path.exists():
         pytest.skip("../shared/data/biometrics/drivedb is not here")
-    rates, raw, kept = Rates(), [], []
+    rates, raw, kept = RateSource(), [], []
     with lzma.open(path, "rt") as file:
         for line in islice(file, 1 + 17_000, 1 + 34_000):
             columns = line.split(",")

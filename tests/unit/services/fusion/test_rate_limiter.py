@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectline.common.settings.fusion import FusionSettings
-from affectline.services.fusion.rate_limiter import Pace
-from affectline.services.fusion.subject import Person
+from affectline.services.fusion.rate_limiter import RateLimiter
+from affectline.services.fusion.subject import SubjectState
 from tests.unit.services.fusion.test_subject import CALM, SECOND, START
 
 LONG_S = 60
@@ -26,7 +26,7 @@ def stamps(fps: float, jitter_ms: float = 0, seed: int = 1) -> list[int]:
 
 
 def states(moments: list[int], rate: float = 10) -> list[int]:
-    person = Person("driver", FusionSettings(rate=rate))
+    person = SubjectState("driver", FusionSettings(rate=rate))
     seen = (person.see(CALM, at) for at in moments)
     return [state.at for state in seen if state]
 
@@ -64,7 +64,7 @@ def test_a_trembling_camera_never_gets_more_than_ten_and_loses_little(
     st.floats(0.1, 10, allow_nan=False),
 )
 def test_no_second_holds_more_than_asked_for_whatever_comes(gaps: list[int], rate: float) -> None:
-    pace, at, taken = Pace(rate), 0, []
+    pace, at, taken = RateLimiter(rate), 0, []
     for gap in gaps:
         at += gap // 20
         if pace.is_time(at):
@@ -88,7 +88,7 @@ def test_after_a_silence_there_is_no_rush() -> None:
 
 
 def test_silent_people_are_counted_too() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     moments = stamps(10)
     said = [state.at for at in moments[:50] if (state := person.see(CALM, at))]
     said += [state.at for i in range(1, 40) if (state := person.wait(i * 0.25))]

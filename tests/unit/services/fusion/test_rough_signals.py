@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples, State
 from affectline.services.fusion.beat_detection import estimate_rate
-from affectline.services.fusion.subject import Person
+from affectline.services.fusion.subject import SubjectState
 from tests.unit.services.fusion.test_heart_rate import neurokit
 from tests.unit.services.fusion.test_subject import CALM, SECOND, START, drive, rate, run, skin
 
@@ -37,7 +37,7 @@ def test_one_odd_beat_does_not_make_the_heart_vanish() -> None:
 
 
 def test_what_a_device_does_not_trust_itself_teaches_nothing() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     for second in range(100):
         person.hear(rate(second, 60))
     state = None
@@ -52,7 +52,7 @@ def test_what_a_device_does_not_trust_itself_teaches_nothing() -> None:
 
 
 def test_states_go_on_in_silence_and_grow_less_sure() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     for message in drive(200, 1000):
         last = person.hear(message) or State(subject="driver", at=0)
     assert person.wait(0.5) is None
@@ -67,11 +67,11 @@ def test_states_go_on_in_silence_and_grow_less_sure() -> None:
     again = person.hear(skin(400, 3.0))
     assert again
     assert again.nervousness is not None
-    assert Person("nobody", FusionSettings()).wait(5) is None
+    assert SubjectState("nobody", FusionSettings()).wait(5) is None
 
 
 def test_a_picture_without_a_face_is_a_moment_too() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     person.hear(skin(0, 3.0))
     states = [person.see(None, START + second * SECOND) for second in range(1, 60)]
     assert all(states)
@@ -81,7 +81,7 @@ def test_a_picture_without_a_face_is_a_moment_too() -> None:
 
 
 def test_a_device_from_the_future_that_is_lost_holds_up_nobody() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     person.hear(rate(7200, 70))  # its clock is two hours ahead, and it says no more
     states = [person.hear(skin(second, 3.0)) for second in range(100)]
     known = [state for state in states if state]
@@ -93,7 +93,7 @@ def test_a_device_from_the_future_that_is_lost_holds_up_nobody() -> None:
 
 
 def test_a_device_from_the_future_that_speaks_is_not_forgotten() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     for second in range(100):
         person.hear(rate(7200 + second, 70))
         person.hear(skin(second, 3.0))
@@ -106,7 +106,7 @@ def test_a_device_from_the_future_that_speaks_is_not_forgotten() -> None:
 
 @pytest.mark.parametrize("back_s", [0.5, 5, 9, 11, 59, 3600])
 def test_states_go_on_after_a_clock_was_set_back(back_s: float) -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     for message in drive(100, 1000):
         person.hear(message)
     after = [person.hear(m) for m in drive(200, 1000)]
@@ -184,7 +184,7 @@ messages = st.builds(
 def test_any_messages_in_any_order_give_states_that_can_be_sent(
     heard: list[Samples | int],
 ) -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     for one in heard:
         moment = START + one * SECOND if isinstance(one, int) else 0
         state = person.hear(one) if isinstance(one, Samples) else person.see(CALM, moment)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.service import StageContext
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import State
@@ -16,7 +16,7 @@ from tests.unit.services.fusion.test_subject import FEAR, SECOND, START, rate, s
 
 def stage(settings: FusionSettings | None = None, **more: Any) -> Fusion:
     fusion = Fusion(settings or FusionSettings(), **more)
-    fusion.around = Surroundings("fusion")
+    fusion.context = StageContext("fusion")
     return fusion
 
 
@@ -92,10 +92,10 @@ def test_other_tools_may_use_other_units() -> None:
     assert [state.quality for state in others] == [state.quality for state in usual]
     fusion = stage()
     assert not feed(fusion, message.model_copy(update={"unit": "ohm"}))
-    assert fusion.around.counters["invalid"] == 1
+    assert fusion.context.counters["invalid"] == 1
     warm = message.model_copy(update={"signal": "temperature", "unit": "[degRe]"})
     assert not feed(fusion, warm)
-    assert fusion.around.counters["invalid"] == 1
+    assert fusion.context.counters["invalid"] == 1
 
 
 def test_a_replay_that_begins_again_has_its_states_again() -> None:
@@ -155,7 +155,7 @@ def test_a_wrong_calibration_is_counted_and_left_alone(seconds: str | float) -> 
     feed(fusion, skin(0, 3.0), marker(1, seconds=seconds))
     states = feed(fusion, skin(2, 3.0))
     assert states[-1].baseline == "continuous"
-    assert fusion.around.counters["invalid"] == 1
+    assert fusion.context.counters["invalid"] == 1
 
 
 def test_a_calibration_of_one_subject_leaves_the_others() -> None:
@@ -193,12 +193,12 @@ def test_an_empty_picture_of_nobody_says_nothing() -> None:
 def test_states_go_on_in_silence_in_live_delivery() -> None:
     clock = iter(range(100))
     fusion = stage(clock=lambda: float(next(clock)))
-    fusion.around.delivery = "live"
+    fusion.context.delivery = "live"
     (first,) = feed(fusion, skin(0, 3.0))
     silent = [p.message for _ in range(40) for p in fusion.tick()]
     assert len(silent) == 40
     assert isinstance(silent[-1], State)
     assert silent[-1].at - first.at == 40 * SECOND
     assert silent[-1].quality == 0
-    fusion.around.delivery = "lossless"
+    fusion.context.delivery = "lossless"
     assert not list(fusion.tick())

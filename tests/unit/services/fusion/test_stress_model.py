@@ -5,7 +5,7 @@ import math
 import pytest
 
 from affectline.common.labels import LABELS
-from affectline.services.fusion.baseline import Prior, Rest, Smoother
+from affectline.services.fusion.baseline import Baseline, BaselinePrior, TimeSmoother
 from affectline.services.fusion.circumplex import place
 from affectline.services.fusion.stress_model import (
     Evidence,
@@ -46,7 +46,7 @@ def test_a_table_survives_its_file() -> None:
 
 
 def test_the_spread_moves_from_prior_to_person() -> None:
-    rest = Rest(Prior(spread=0.3, seconds=60))
+    rest = Baseline(BaselinePrior(spread=0.3, seconds=60))
     assert rest.spread == pytest.approx(0.3)
     for i in range(3000):
         rest.add(1.0 + 0.1 * (-1) ** i)
@@ -56,7 +56,7 @@ def test_the_spread_moves_from_prior_to_person() -> None:
 
 
 def test_a_calibrated_baseline_is_trusted_sooner() -> None:
-    rest = Rest(Prior(spread=0.3, seconds=60))
+    rest = Baseline(BaselinePrior(spread=0.3, seconds=60))
     for _ in range(60):
         rest.add(1.0)
     assert rest.maturity == pytest.approx(0.5), "it may have been anything"
@@ -65,7 +65,7 @@ def test_a_calibrated_baseline_is_trusted_sooner() -> None:
 
 
 def test_the_low_creeps_after_an_odd_minute() -> None:
-    rest = Rest(Prior(0.3, 60))
+    rest = Baseline(BaselinePrior(0.3, 60))
     for _ in range(60):
         rest.add(0.0)
     for _ in range(7200):
@@ -76,7 +76,7 @@ def test_the_low_creeps_after_an_odd_minute() -> None:
 
 
 def test_a_held_mean_stays_and_the_low_follows() -> None:
-    rest = Rest(Prior(0.3, 60))
+    rest = Baseline(BaselinePrior(0.3, 60))
     for _ in range(60):
         rest.add(1.0)
     rest.hold()
@@ -91,14 +91,14 @@ def test_a_held_mean_stays_and_the_low_follows() -> None:
         rest.add(0.5)
     assert rest.low == pytest.approx(0.5, abs=0.02)
     assert rest.mean == pytest.approx(1)
-    empty = Rest(Prior(0.3, 60))
+    empty = Baseline(BaselinePrior(0.3, 60))
     empty.hold()
     empty.add(1.0)
     assert empty.seconds == 1
 
 
 def test_the_first_value_does_not_stick() -> None:
-    smoother = Smoother(10.0)
+    smoother = TimeSmoother(10.0)
     smoother.add(100.0)
     for _ in range(9):
         last = smoother.add(0.0)

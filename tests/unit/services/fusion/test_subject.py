@@ -8,7 +8,7 @@ import pytest
 from affectline.common.labels import LABELS
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples, State
-from affectline.services.fusion.subject import Person
+from affectline.services.fusion.subject import SubjectState
 
 START = 1_795_445_587_000_000_000
 SECOND = 1_000_000_000
@@ -43,7 +43,7 @@ def drive(seconds: int, stress_from: int) -> list[Samples]:
 
 
 def run(messages: list[Samples], settings: FusionSettings | None = None) -> list[State]:
-    person = Person("driver", settings or FusionSettings())
+    person = SubjectState("driver", settings or FusionSettings())
     states = (person.hear(message) for message in messages)
     return [state for state in states if state]
 
@@ -69,7 +69,7 @@ def test_stress_raises_nervousness_and_says_why() -> None:
 
 
 def test_the_newest_response_of_the_skin_is_told_when_it_is_over() -> None:
-    person, states = Person("driver", FusionSettings()), []
+    person, states = SubjectState("driver", FusionSettings()), []
     for i in range(200):  # half a second each
         since_s = i / 2 - 60
         up, down = min(max(since_s / 2, 0), 1), math.exp(-max(since_s - 2, 0) * math.log(2) / 4)
@@ -120,7 +120,7 @@ def test_a_lost_signal_lowers_the_quality_and_never_stops_the_output() -> None:
 
 
 def test_no_contact_is_told_in_the_devices_words() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     for second in range(60):
         person.hear(skin(second, 3.0))
     state = None
@@ -133,7 +133,7 @@ def test_no_contact_is_told_in_the_devices_words() -> None:
 
 
 def test_a_timed_calibration_sets_the_baseline() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     modes = []
     for i, message in enumerate(drive(200, 150)):
         if i == 90:
@@ -149,7 +149,7 @@ def test_a_timed_calibration_sets_the_baseline() -> None:
 
 
 def test_a_face_gives_valence_and_alone_little_quality() -> None:
-    person = Person("person", FusionSettings())
+    person = SubjectState("person", FusionSettings())
     states = []
     for i in range(1500):
         shown = FEAR if i >= 1400 else CALM
@@ -163,14 +163,14 @@ def test_a_face_gives_valence_and_alone_little_quality() -> None:
     assert afraid.nervousness > calm.nervousness + 10
     assert afraid.signals["face"].contribution > 10
     assert afraid.quality <= 0.2
-    left_out = Person("person", FusionSettings(face_weight=0)).see(FEAR, START)
+    left_out = SubjectState("person", FusionSettings(face_weight=0)).see(FEAR, START)
     assert left_out
     assert left_out.nervousness is None
     assert left_out.quality == 0
 
 
 def test_a_clock_set_back_is_survived() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     for message in drive(100, 1000):
         person.hear(message)
     states = [person.hear(skin(second - 5000, 3.0)) for second in range(20)]
@@ -181,13 +181,13 @@ def test_a_clock_set_back_is_survived() -> None:
 
 
 def test_signals_that_nobody_knows_are_left_alone() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     strange = skin(0, 3.0).model_copy(update={"signal": "temperature"})
     assert person.hear(strange) is None
 
 
 def test_a_wave_that_is_too_slow_says_why_it_does_not_count() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     state = person.hear(skin(0, 3.0).model_copy(update={"signal": "ppg"}))
     assert state
     assert state.nervousness is None
@@ -195,7 +195,7 @@ def test_a_wave_that_is_too_slow_says_why_it_does_not_count() -> None:
 
 
 def test_synthetic_signals_are_told() -> None:
-    person = Person("driver", FusionSettings())
+    person = SubjectState("driver", FusionSettings())
     state = person.hear(skin(0, 3.0).model_copy(update={"synthetic": True}))
     assert state
     assert state.synthetic

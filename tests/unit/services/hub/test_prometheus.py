@@ -1,10 +1,10 @@
 """What Prometheus is told of processes."""
 
 from affectline.common.wire.health import ClockOffset, Health
-from affectline.services.hub.prometheus import FORGET_S, SILENCE_S, Metrics
+from affectline.services.hub.prometheus import FORGET_S, SILENCE_S, HealthMetrics
 
 
-def figures(metrics: Metrics, name: str) -> list[float]:
+def figures(metrics: HealthMetrics, name: str) -> list[float]:
     found = {metric.name: metric for metric in metrics.collect()}
     return [sample.value for sample in found[name].samples]
 
@@ -16,7 +16,7 @@ def health(at: int = 0) -> Health:
 
 def test_a_silent_service_is_not_ready_whatever_its_clock_says() -> None:
     seconds = 100.0
-    metrics = Metrics(lambda: seconds)
+    metrics = HealthMetrics(lambda: seconds)
     metrics.note(health(at=2**62))  # its clock is a century ahead
     assert figures(metrics, "affectline_ready") == [1.0]
     seconds += SILENCE_S
@@ -27,7 +27,7 @@ def test_a_silent_service_is_not_ready_whatever_its_clock_says() -> None:
 
 
 def test_offset_and_uncertainty_of_a_clock_are_told() -> None:
-    metrics = Metrics()
+    metrics = HealthMetrics()
     metrics.note(health())
     assert figures(metrics, "affectline_clock_offset_seconds") == [-0.25]
     assert figures(metrics, "affectline_clock_uncertainty_seconds") == [0.0005]

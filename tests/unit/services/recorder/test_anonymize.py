@@ -18,7 +18,7 @@ from affectline.services.recorder.anonymize import (
     LOOK_AHEAD,
     LOOK_AHEAD_NS,
     PATIENCE_NS,
-    Blurring,
+    Anonymizer,
     open_picture,
     pixelate,
 )
@@ -49,7 +49,9 @@ def emotion(seq: int, *boxes: tuple[int, int, int, int], missing: bool = False) 
     )  # fmt: skip
 
 
-def pictures(blurring: Blurring, now: int, *, all_of_them: bool = False) -> list[NDArray[np.uint8]]:
+def pictures(
+    blurring: Anonymizer, now: int, *, all_of_them: bool = False
+) -> list[NDArray[np.uint8]]:
     found = []
     for packet, _ in blurring.ready(now, all_of_them=all_of_them):
         if isinstance(packet.message, Frame):
@@ -81,7 +83,7 @@ def test_boxes_beyond_the_picture(box: tuple[int, int, int, int]) -> None:
 
 
 def test_a_picture_waits_for_its_answer_and_some_later_ones() -> None:
-    blurring = Blurring("lossless")
+    blurring = Anonymizer("lossless")
     blurring.take(frame(0), 0, 0)
     blurring.take(Packet(Marker(session="s", at=0, label="x")), 0, 0)
     assert list(blurring.ready(1)) == []
@@ -98,7 +100,7 @@ def test_a_picture_waits_for_its_answer_and_some_later_ones() -> None:
 
 
 def test_a_face_that_is_lost_for_a_moment_stays_blurred() -> None:
-    blurring = Blurring("lossless")
+    blurring = Anonymizer("lossless")
     for seq in range(40):
         blurring.take(frame(seq), 0, 0)
         blurring.take(emotion(seq, *(((50, 40, 40, 40),) if seq < 5 else ())), 0, 0)
@@ -109,7 +111,7 @@ def test_a_face_that_is_lost_for_a_moment_stays_blurred() -> None:
 
 @pytest.mark.parametrize("delivery", ["live", "lossless"])
 def test_without_an_answer_all_of_it_is_blurred(delivery: str) -> None:
-    blurring = Blurring(delivery)
+    blurring = Anonymizer(delivery)
     blurring.take(frame(0), 0, 0)
     assert pictures(blurring, PATIENCE_NS[delivery]) == []
     (picture,) = pictures(blurring, PATIENCE_NS[delivery] + 1)
@@ -118,7 +120,7 @@ def test_without_an_answer_all_of_it_is_blurred(delivery: str) -> None:
 
 
 def test_a_picture_that_was_skipped_is_blurred_wholly() -> None:
-    blurring = Blurring("live")
+    blurring = Anonymizer("live")
     blurring.take(frame(0), 0, 0)
     blurring.take(emotion(0, missing=True), 0, 0)
     (picture,) = pictures(blurring, LOOK_AHEAD_NS + 1)
@@ -126,7 +128,7 @@ def test_a_picture_that_was_skipped_is_blurred_wholly() -> None:
 
 
 def test_the_order_stays_and_a_stream_s_end_waits_for_nothing() -> None:
-    blurring = Blurring("lossless")
+    blurring = Anonymizer("lossless")
     blurring.take(frame(0), 1, 1)
     blurring.take(emotion(0), 2, 2)
     blurring.take(
@@ -137,7 +139,7 @@ def test_the_order_stays_and_a_stream_s_end_waits_for_nothing() -> None:
 
 
 def test_a_clock_that_is_set_changes_neither_waiting_nor_what_is_written() -> None:
-    blurring = Blurring("live")
+    blurring = Anonymizer("live")
     blurring.take(frame(0), 3600 * 10**9, 0)
     blurring.take(frame(1), 5, 1)
     assert list(blurring.ready(PATIENCE_NS["live"])) == []
@@ -148,6 +150,6 @@ def test_a_clock_that_is_set_changes_neither_waiting_nor_what_is_written() -> No
 def test_jpeg_files_stay_jpeg_files_and_broken_ones_are_left_out() -> None:
     message = frame(0).message.model_copy(update={"encoding": "jpeg"})
     for data, count in ((cv2.imencode(".jpg", noise())[1].tobytes(), 1), (b"\xff\xd8nothing", 0)):
-        blurring = Blurring("lossless")
+        blurring = Anonymizer("lossless")
         blurring.take(Packet(message, (data,)), 0, 0)
         assert len(pictures(blurring, 0, all_of_them=True)) == count

@@ -9,7 +9,7 @@ import typer
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.service import StageContext
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Frame, Marker, Packet, StreamDone
@@ -21,7 +21,7 @@ from tests.samples import EMOTION, FRAME, PACKETS
 
 def recorder(folder: Path, privacy: Privacy = "everything", *expected: str) -> Recorder:
     stage = Recorder(folder, privacy, expected, {"model": "m"})
-    stage.around = Surroundings("recorder")
+    stage.context = StageContext("recorder")
     stage.setup()
     return stage
 
@@ -82,9 +82,9 @@ def test_it_is_done_when_every_stream_is_written_down(tmp_path: Path) -> None:
 
 def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
     stage = Recorder(tmp_path, "everything", (), {}, ("replay",))
-    stage.around = Surroundings("recorder")
+    stage.context = StageContext("recorder")
     stage.setup()
-    word = make_health("replay", "ready", AT_END, Counter(), at=stage.around.now())
+    word = make_health("replay", "ready", AT_END, Counter(), at=stage.context.now())
     for message in (
         PACKETS["StreamDone"].message,
         word.model_copy(update={"at": 1}),  # recorded: the recording is one of a replay

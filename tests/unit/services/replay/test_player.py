@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from affectline.common.recording.reader import Recorded
+from affectline.common.recording.reader import RecordedMessage
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.runtime.in_flight import SIZE
 from affectline.common.runtime.keyboard import STEP
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.service import StageContext
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health, ends_replay
@@ -58,7 +58,7 @@ def session(tmp_path: Path) -> Path:
 def player(file: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Player:
     monkeypatch.setattr("signal.signal", lambda *_: None)
     stage = Player(ReplaySettings(file=file, **{"rate": None, **options}))
-    stage.around = Surroundings("replay", ready={"replay", *options.get("consumers", ())})
+    stage.context = StageContext("replay", ready={"replay", *options.get("consumers", ())})
     stage.setup()
     stage._start_at = 0.1
     return stage
@@ -117,10 +117,10 @@ def test_a_stream_without_its_start_says_all_the_same_that_it_is_a_replay(
 
 def test_it_waits_for_its_consumers(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = player(session, monkeypatch, consumers=("sink",))
-    stage.around.ready.discard("sink")
+    stage.context.ready.discard("sink")
     assert ticks(stage, 3) == []
-    assert stage.around.detail == "waiting for sink"
-    stage.around.ready.add("sink")
+    assert stage.context.detail == "waiting for sink"
+    stage.context.ready.add("sink")
     assert ticks(stage)
     stage.cleanup()
 
@@ -176,7 +176,7 @@ def test_a_replay_that_is_stopped_says_its_last_word(
 ) -> None:
     stage = player(session, monkeypatch, rate=0.01)
     ticks(stage)
-    begun = stage.around.now()
+    begun = stage.context.now()
     end, last = (packet.message for packet in stage.stop())
     stage.cleanup()
     assert isinstance(end, StreamEnd)
@@ -224,13 +224,15 @@ HOUR = 3600 * 10**9
 @pytest.mark.parametrize("set_by", [-HOUR, -2 * 10**9, HOUR])
 def test_a_clock_that_was_set_neither_hurries_nor_holds_up_a_replay(set_by: int) -> None:
     times = [at + set_by * (at > 5 * 10**9) + HOUR for at in range(0, 10**10, 10**9)]
-    messages = [Recorded(at, at, "Marker", (b"marker/s",)) for at in times]
+    messages = [RecordedMessage(at, at, "Marker", (b"marker/s",)) for at in times]
     seconds = [second for second, _ in with_seconds(messages)]
     assert seconds == [0, 1, 2, 3, 4, 5, 5, 6, 7, 8], "the step itself cannot be known"
 
 
 def test_what_was_written_a_little_late_holds_up_nothing() -> None:
-    messages = [Recorded(at, 0, "Marker", (b"marker/s",)) for at in (10**9, 9 * 10**8, 2 * 10**9)]
+    messages = [
+        RecordedMessage(at, 0, "Marker", (b"marker/s",)) for at in (10**9, 9 * 10**8, 2 * 10**9)
+    ]
     assert [second for second, _ in with_seconds(messages)] == [0, 0, 1]
 
 
@@ -239,7 +241,7 @@ def test_pause_and_step(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage._on_key(STEP, None)
     assert [type(m) for m in ticks(stage, 3)] == [StreamStart, Frame, Scores, Emotion]
     assert ticks(stage, 2) == []
-    assert stage.around.detail.startswith("paused at 0.0")
+    assert stage.context.detail.startswith("paused at 0.0")
     stage._on_key(STEP, None)
     stage._on_key(STEP, None)
     assert [type(m) for m in ticks(stage, 3)] == [Frame, Scores, Emotion] * 2

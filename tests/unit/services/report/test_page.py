@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from affectline.common.labels import LABELS
-from affectline.common.wire.biometrics import Samples, Share, State, sample_times
+from affectline.common.wire.biometrics import Samples, SignalContribution, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
 from affectline.services.report.chart import POINTS, chart, thin, thin_together
 from affectline.services.report.narrative import paragraphs, where_from
 from affectline.services.report.page import page
 from affectline.services.report.thumbnails import thumbnails
 from affectline.services.sessions.marker_responses import responses
-from affectline.services.sessions.timeseries import Series, Session, gather
+from affectline.services.sessions.timeseries import Series, SessionSeries, gather
 
 cv2 = pytest.importorskip("cv2")
 START = 1_795_445_587_000_000_000
@@ -44,7 +44,9 @@ def recording(nervous: float = 80.0, quality: float = 0.9) -> list[Packet]:
             subject="anna", signal="heart_rate", unit="/min", epoch=1, seq=index, at=at, rate=4.0,
             values=(rate, rate + 0.5, rate, rate - 0.5),
         )))  # fmt: skip
-        share = Share(value=rate, unit="/min", quality=quality, reason="no skin contact")
+        share = SignalContribution(
+            value=rate, unit="/min", quality=quality, reason="no skin contact"
+        )
         packets.append(Packet(State(
             subject="anna", at=at, nervousness=nervous if after else 12.0, quality=quality,
             baseline="continuous", baseline_s=30.0, signals={"heart": share},
@@ -88,16 +90,18 @@ def test_the_first_paragraph_says_how_calm_and_how_sure() -> None:
 
 
 def test_a_face_out_of_sight_does_not_lower_what_heart_and_skin_say() -> None:
-    heart = Share(value=70.0, unit="/min", quality=0.9, reason="the baseline is young")
-    unseen = Share(reason="no face in sight")
+    heart = SignalContribution(value=70.0, unit="/min", quality=0.9, reason="the baseline is young")
+    unseen = SignalContribution(reason="no face in sight")
 
-    def first_paragraph(**signals: Share) -> str:
+    def first_paragraph(**signals: SignalContribution) -> str:
         state = State(subject="a", at=START, nervousness=20.0, quality=0.5, signals=signals)
         return paragraphs(gather([Packet(state)]))[0]
 
     said = first_paragraph(heart=heart, face=unseen)
     assert "What lowers it: the baseline is young (heart; 100% of the time)." in said
-    assert "no face in sight (face;" in first_paragraph(heart=Share(reason="lost"), face=unseen)
+    assert "no face in sight (face;" in first_paragraph(
+        heart=SignalContribution(reason="lost"), face=unseen
+    )
 
 
 def test_without_states_it_says_that_nothing_can_be_said() -> None:
@@ -150,7 +154,7 @@ def test_a_page_says_when_and_how_it_was_recorded() -> None:
     assert note.startswith(f"Recorded {day} ")
     assert note.endswith(", model vgg16-48@1, privacy everything")
     assert f"<p class=note>{note}</p>" in page("a", session, ["x"], [], [None], note)
-    assert where_from(Session(), {}) == ""
+    assert where_from(SessionSeries(), {}) == ""
 
 
 @pytest.mark.parametrize("factor", [1_000_000_000, 1_000_000, 1_000])
@@ -233,7 +237,7 @@ def test_a_stack_stays_whole_when_it_is_thinned() -> None:
 
 
 def test_an_empty_session_is_a_page_too() -> None:
-    html = page("nothing", Session(), paragraphs(Session()), [], [])
+    html = page("nothing", SessionSeries(), paragraphs(SessionSeries()), [], [])
     assert "Nothing that changes over time" in html
 
 

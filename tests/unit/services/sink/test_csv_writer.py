@@ -9,7 +9,7 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.services.sessions.columns import COLUMNS
-from affectline.services.sink.csv_writer import Timeline
+from affectline.services.sink.csv_writer import CsvWriter
 from affectline.services.sink.stream_stats import StreamSummary
 from tests.samples import EMOTION, EPOCH, HAPPY, PACKETS
 
@@ -19,7 +19,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write(timeline: Timeline, seq: int) -> None:
+def write(timeline: CsvWriter, seq: int) -> None:
     emotion = EMOTION.model_copy(update={"seq": seq})
     timeline.add(emotion)
     summary = timeline.streams.setdefault("drive", StreamSummary())
@@ -28,7 +28,7 @@ def write(timeline: Timeline, seq: int) -> None:
 
 
 def test_one_row_per_face_and_frame(tmp_path: Path) -> None:
-    timeline = Timeline(tmp_path / "s", {"delivery": "live"})
+    timeline = CsvWriter(tmp_path / "s", {"delivery": "live"})
     write(timeline, 7)
     timeline.flush()
     happy, stale = rows(tmp_path / "s")
@@ -43,7 +43,7 @@ def test_one_row_per_face_and_frame(tmp_path: Path) -> None:
 
 
 def test_rows_are_with_the_operating_system_after_every_flush(tmp_path: Path) -> None:
-    timeline = Timeline(tmp_path, {})
+    timeline = CsvWriter(tmp_path, {})
     for seq in range(3):
         write(timeline, seq)
         timeline.flush()
@@ -52,13 +52,13 @@ def test_rows_are_with_the_operating_system_after_every_flush(tmp_path: Path) ->
 
 
 def test_a_second_process_goes_on_without_repeating_rows(tmp_path: Path) -> None:
-    first = Timeline(tmp_path, {})
+    first = CsvWriter(tmp_path, {})
     write(first, 0)
     first.checkpoint()
     write(first, 1)
     first.flush()  # and dies here: frame 1 is in the rows, not in the checkpoint
     first.close()
-    second = Timeline(tmp_path, {})
+    second = CsvWriter(tmp_path, {})
     assert second.streams["drive"].next_seq == 1
     write(second, 1)
     write(second, 2)
@@ -70,13 +70,13 @@ def test_a_second_process_goes_on_without_repeating_rows(tmp_path: Path) -> None
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
-    first = Timeline(tmp_path, {})
+    first = CsvWriter(tmp_path, {})
     write(first, 0)
     first.checkpoint()
     first.close()
     with (tmp_path / "emotions.csv").open("a") as file:
         file.write("drive,1,2,3")
-    second = Timeline(tmp_path, {})
+    second = CsvWriter(tmp_path, {})
     write(second, 1)
     second.flush()
     second.close()
@@ -84,7 +84,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_markers_keep_their_extra_fields(tmp_path: Path) -> None:
-    timeline = Timeline(tmp_path, {})
+    timeline = CsvWriter(tmp_path, {})
     timeline.add_marker(PACKETS["Marker"].message)  # type: ignore[arg-type]
     timeline.flush()
     timeline.close()
@@ -97,19 +97,19 @@ def test_markers_keep_their_extra_fields(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AffectlineError, match=r"--out .*file/s: cannot write"):
-        Timeline(tmp_path / "file" / "s", {})
+        CsvWriter(tmp_path / "file" / "s", {})
 
 
 def test_somebody_elses_session_json_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "session.json").write_text("[]")
     with pytest.raises(AffectlineError, match="not one of ours"):
-        Timeline(tmp_path, {})
+        CsvWriter(tmp_path, {})
     assert (tmp_path / "session.json").read_text() == "[]"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
 def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
-    timeline = Timeline(tmp_path, {})
+    timeline = CsvWriter(tmp_path, {})
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, timeline._file.fileno())
     os.close(full)

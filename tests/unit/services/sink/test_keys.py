@@ -7,9 +7,9 @@ import cv2
 import pytest
 
 from affectline.common.runtime.keyboard import STEERING
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.service import StageContext
 from affectline.common.wire.messages import Marker, StreamStart
-from affectline.services.sink.display import Window
+from affectline.services.sink.display import WindowDisplay
 from tests.samples import AT
 
 START = StreamStart(stream="drive", epoch=1, started_at=AT, source="0", live=True)
@@ -24,7 +24,7 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return keys
 
 
-def press(window: Window, keyboard: list[str], keys: str) -> list[Any]:
+def press(window: WindowDisplay, keyboard: list[str], keys: str) -> list[Any]:
     keyboard += keys
     return [packet.message for _ in keys for packet in window.show()]
 
@@ -33,7 +33,7 @@ def test_a_replay_is_steered_in_its_window(
     keyboard: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told: list[str] = []
-    window = Window(tmp_path, Surroundings("sink", press=told.append))
+    window = WindowDisplay(tmp_path, StageContext("sink", press=told.append))
     window.begin(START.model_copy(update={"replay": True}))
     window.begin(START.model_copy(update={"replay": True, "epoch": 2}))
     (marker,) = press(window, keyboard, " .xm .")
@@ -47,7 +47,7 @@ def test_a_replay_is_steered_in_its_window(
 
 def test_what_is_live_cannot_be_paused(keyboard: list[str], tmp_path: Path) -> None:
     told: list[str] = []
-    window = Window(tmp_path, Surroundings("sink", press=told.append))
+    window = WindowDisplay(tmp_path, StageContext("sink", press=told.append))
     window.begin(START)
     assert not press(window, keyboard, " .")
     assert not told

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectline.common.wire.messages import Emotion, StreamEnd
-from affectline.services.sink.reorder_buffer import ASK_AGAIN_NS, KEPT, PATIENCE_NS, StreamOrder
+from affectline.services.sink.reorder_buffer import ASK_AGAIN_NS, KEPT, PATIENCE_NS, ReorderBuffer
 from tests.samples import EMOTION, EPOCH
 
 
@@ -24,7 +24,7 @@ def seqs(emotions: Iterable[Emotion]) -> list[int]:
 
 
 def test_in_order_they_pass_at_once() -> None:
-    order = StreamOrder("lossless")
+    order = ReorderBuffer("lossless")
     assert [seqs(order.take(emotion(i))) for i in range(3)] == [[0], [1], [2]]
 
 
@@ -32,14 +32,14 @@ def test_in_order_they_pass_at_once() -> None:
 def test_any_order_and_any_repeats_come_out_once_and_sorted(
     later: list[int], repeats: list[int]
 ) -> None:
-    order = StreamOrder("lossless")
+    order = ReorderBuffer("lossless")
     out = [seq for i in [0, *later, *repeats] for seq in seqs(order.take(emotion(i)))]
     assert out == list(range(8))
     assert order.repeated == len(repeats)
 
 
 def test_a_gap_is_asked_for_now_and_then() -> None:
-    order = StreamOrder("lossless")
+    order = ReorderBuffer("lossless")
     seqs(order.take(emotion(0)))
     assert order.wanted("drive", now=1) is None
     assert seqs(order.take(emotion(4))) == []
@@ -52,7 +52,7 @@ def test_a_gap_is_asked_for_now_and_then() -> None:
 
 @pytest.mark.parametrize("delivery", ["live", "lossless", "replay"])
 def test_a_gap_that_stays_is_given_up_and_counted(delivery: str) -> None:
-    order = StreamOrder(delivery)
+    order = ReorderBuffer(delivery)
     seqs(order.take(emotion(0)))
     seqs(order.take(emotion(3)))
     order.wanted("drive", now=1)
@@ -62,7 +62,7 @@ def test_a_gap_that_stays_is_given_up_and_counted(delivery: str) -> None:
 
 
 def test_a_gap_before_more_than_anybody_keeps_is_given_up_at_once() -> None:
-    order = StreamOrder("lossless")
+    order = ReorderBuffer("lossless")
     seqs(order.take(emotion(0)))
     for seq in range(2, KEPT + 1):
         seqs(order.take(emotion(seq)))
@@ -73,7 +73,7 @@ def test_a_gap_before_more_than_anybody_keeps_is_given_up_at_once() -> None:
 
 
 def test_the_end_waits_for_every_answer_up_to_the_last() -> None:
-    order = StreamOrder("lossless")
+    order = ReorderBuffer("lossless")
     seqs(order.take(emotion(0)))
     order.close(end(2))
     assert not order.done
@@ -86,13 +86,13 @@ def test_the_end_waits_for_every_answer_up_to_the_last() -> None:
 
 
 def test_a_stream_without_frames_is_done_at_once() -> None:
-    order = StreamOrder("lossless")
+    order = ReorderBuffer("lossless")
     order.close(end(-1))
     assert order.done
 
 
 def test_a_new_epoch_starts_anew_and_an_old_one_is_over() -> None:
-    order = StreamOrder("live")
+    order = ReorderBuffer("live")
     seqs(order.take(emotion(0)))
     seqs(order.take(emotion(2)))
     assert seqs(order.take(emotion(0, EPOCH + 1))) == [2, 0]
@@ -103,7 +103,7 @@ def test_a_new_epoch_starts_anew_and_an_old_one_is_over() -> None:
 
 
 def test_a_restarted_sink_goes_on_where_the_other_was() -> None:
-    order = StreamOrder("lossless", epoch=EPOCH, next_seq=5)
+    order = ReorderBuffer("lossless", epoch=EPOCH, next_seq=5)
     assert seqs(order.take(emotion(7))) == []
     wanted = order.wanted("drive", now=ASK_AGAIN_NS)
     assert wanted is not None

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from affectline.common.runtime.service import Surroundings
+from affectline.common.runtime.service import StageContext
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Packet
@@ -13,7 +13,7 @@ from tests.samples import PACKETS
 
 def sink(folder: Path, *expected: str, replayed: bool = False) -> Sink:
     stage = Sink(folder, expected, "none", {}, replayed=replayed)
-    stage.around = Surroundings("sink")
+    stage.context = StageContext("sink")
     stage.setup()
     return stage
 
@@ -35,7 +35,7 @@ def test_it_is_done_when_every_stream_has_ended(tmp_path: Path) -> None:
 def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
     stage = sink(tmp_path, replayed=True)
     assert "health/replay" in stage.subscriptions
-    word = make_health("replay", "ready", AT_END, Counter(), at=stage.around.now())
+    word = make_health("replay", "ready", AT_END, Counter(), at=stage.context.now())
     hear(stage, PACKETS["StreamEnd"].message.model_copy(update={"last_seq": -1}))
     hear(stage, word.model_copy(update={"at": 1}))  # recorded: the recording is one of a replay
     assert not stage.done

@@ -10,11 +10,11 @@ import yaml
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.keyboard import PAUSE, STEP
-from affectline.common.runtime.supervision import LINK_FD, Link
+from affectline.common.runtime.supervision import LINK_FD, SupervisorLink
 from affectline.common.settings.pipeline import Display, PipelineSettings, SinkSettings, load
 from affectline.services.supervisor.plan import choose_display, complete, fusion, name_sources, plan
-from affectline.services.supervisor.process import Child
-from affectline.services.supervisor.supervisor import Launcher
+from affectline.services.supervisor.process import ManagedProcess
+from affectline.services.supervisor.supervisor import Supervisor
 
 CONFIGS = Path(__file__).parents[4] / "configs"
 
@@ -184,7 +184,7 @@ def test_keys_of_a_child_s_window_come_over_its_link(monkeypatch: pytest.MonkeyP
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     monkeypatch.setenv(LINK_FD, str(theirs.detach()))
-    link, child = Link(), Child.__new__(Child)
+    link, child = SupervisorLink(), ManagedProcess.__new__(ManagedProcess)
     child.socket, child.ready, child.last_words, child.pressed = ours, False, "", ""
     link.beat()
     link.press(" ")
@@ -197,7 +197,7 @@ def test_keys_of_a_child_s_window_come_over_its_link(monkeypatch: pytest.MonkeyP
     assert child.listen() is None
     assert (child.pressed, child.last_words) == (" .", "-+. ! gone")
 
-    launcher, told = Launcher(PipelineSettings(), quiet=True, tasks=[]), list[str]()
+    launcher, told = Supervisor(PipelineSettings(), quiet=True, tasks=[]), list[str]()
     monkeypatch.setattr(launcher, "_press", told.append)
     child._heard = monotonic()
     launcher._children["sink"] = child
@@ -220,8 +220,8 @@ def test_keys_wait_for_a_player_that_is_still_starting() -> None:
             self.told.append(number)
 
     player = Player()
-    launcher = Launcher(PipelineSettings(), quiet=True, tasks=[])
-    launcher._children["replay"] = cast(Child, player)
+    launcher = Supervisor(PipelineSettings(), quiet=True, tasks=[])
+    launcher._children["replay"] = cast(ManagedProcess, player)
     launcher._press(" x")
     player.ready = True
     launcher._press("")

@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from affectline.services.web.auth import Doors, host_name, is_loopback
+from affectline.services.web.auth import AccessMiddleware, host_name, is_loopback
 from affectline.services.web.token import obtain
 
 TOKEN = "a-token-that-is-long-enough-to-be-believed"
@@ -31,7 +31,9 @@ def client(token: str | None = None, host: str = "127.0.0.1", base: str = HERE) 
         Route("/{path:path}", inside, methods=["GET", "POST"]),
         WebSocketRoute("/feed", talk),
     ]
-    app = Doors(Starlette(routes=routes), host=host, port=8080, token=token, names=("lab.example",))
+    app = AccessMiddleware(
+        Starlette(routes=routes), host=host, port=8080, token=token, names=("lab.example",)
+    )
     return TestClient(app, base_url=base, follow_redirects=False)
 
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from affectline.services.web.broadcaster import NEWS_KEPT, Audience, Shown
-from affectline.services.web.frame_pairs import Pair
+from affectline.services.web.broadcaster import NEWS_KEPT, Broadcaster, BroadcastFrame
+from affectline.services.web.frame_pairs import FrameResult
 from tests.samples import EMOTION, FRAME
 
 
@@ -62,19 +62,21 @@ class Page:
             await asyncio.sleep(0)
 
 
-def pair(seq: int, stream: str = "drive") -> Pair:
+def pair(seq: int, stream: str = "drive") -> FrameResult:
     changes = {"seq": seq, "stream": stream}
-    return Pair(EMOTION.model_copy(update=changes), FRAME.model_copy(update=changes), b"jpeg", 25.0)
+    return FrameResult(
+        EMOTION.model_copy(update=changes), FRAME.model_copy(update=changes), b"jpeg", 25.0
+    )
 
 
-Scene = Callable[[Audience, Page], Coroutine[Any, Any, None]]
+Scene = Callable[[Broadcaster, Page], Coroutine[Any, Any, None]]
 
 
 def play(scene: Scene) -> Page:
     """Play a scene with one page in the audience."""
 
     async def go() -> Page:
-        audience, page = Audience(), Page()
+        audience, page = Broadcaster(), Page()
         visit = asyncio.create_task(audience.welcome(cast(WebSocket, page), lambda: ["history"]))
         await page.settle()
         await scene(audience, page)
@@ -87,7 +89,7 @@ def play(scene: Scene) -> Page:
 
 
 def test_a_page_is_greeted_with_what_was_before() -> None:
-    async def scene(_: Audience, page: Page) -> None:
+    async def scene(_: Broadcaster, page: Page) -> None:
         hello = json.loads(cast(str, page.got.get_nowait()))
         assert hello["kind"] == "hello"
         assert page.got.get_nowait() == "history"
@@ -96,7 +98,7 @@ def test_a_page_is_greeted_with_what_was_before() -> None:
 
 
 def test_the_next_picture_waits_for_the_last_one_and_the_newest_wins() -> None:
-    async def scene(audience: Audience, page: Page) -> None:
+    async def scene(audience: Broadcaster, page: Page) -> None:
         for seq in range(5):
             audience.show(pair(seq))
             await page.settle()
@@ -112,7 +114,7 @@ def test_the_next_picture_waits_for_the_last_one_and_the_newest_wins() -> None:
 
 
 def test_streams_do_not_wait_for_each_other() -> None:
-    async def scene(audience: Audience, page: Page) -> None:
+    async def scene(audience: Broadcaster, page: Page) -> None:
         for seq in range(3):
             audience.show(pair(seq, "left"))
             audience.show(pair(seq, "right"))
@@ -127,7 +129,7 @@ def test_streams_do_not_wait_for_each_other() -> None:
 
 
 def test_a_page_that_stalls_costs_nobody_anything_and_gets_the_history_anew() -> None:
-    async def scene(audience: Audience, page: Page) -> None:
+    async def scene(audience: Broadcaster, page: Page) -> None:
         page.reads.clear()
         for seq in range(3 * NEWS_KEPT):
             audience.tell({"kind": "curves", "n": seq})
@@ -148,22 +150,22 @@ def test_a_picture_is_laid_out_once_for_everybody_and_never_for_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     laid_out: list[int] = []
-    serialise = Pair.serialise
+    serialise = FrameResult.serialise
 
-    def counted(self: Pair) -> bytes:
+    def counted(self: FrameResult) -> bytes:
         laid_out.append(self.emotion.seq)
         return serialise(self)
 
-    monkeypatch.setattr(Pair, "serialise", counted)
-    Audience().show(pair(1))
+    monkeypatch.setattr(FrameResult, "serialise", counted)
+    Broadcaster().show(pair(1))
     assert laid_out == []
-    shown = Shown(pair(2))
+    shown = BroadcastFrame(pair(2))
     assert shown.message is shown.message
     assert laid_out == [2]
 
 
 def test_what_is_on_the_screen_can_be_found_again() -> None:
-    async def scene(audience: Audience, page: Page) -> None:
+    async def scene(audience: Broadcaster, page: Page) -> None:
         for seq in range(3):
             audience.show(pair(seq))
             await page.settle()
@@ -180,7 +182,7 @@ def test_what_is_on_the_screen_can_be_found_again() -> None:
 
 def test_a_late_page_gets_the_last_picture_at_once() -> None:
     async def go() -> tuple[str, int]:
-        audience, page = Audience(), Page()
+        audience, page = Broadcaster(), Page()
         audience.show(pair(9))
         visit = asyncio.create_task(audience.welcome(cast(WebSocket, page), list))
         found = await page.picture()

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from affectline.common.wire.messages import Emotion, Frame, Packet
-from affectline.services.web.frame_pairs import BLIND_S, FRAMES_KEPT, Pairing
+from affectline.services.web.frame_pairs import BLIND_S, FRAMES_KEPT, FrameMatcher
 from tests.samples import EMOTION, FRAME
 
 JPEG = b"\xff\xd8 no decoder would take this \xff\xd9"
@@ -19,7 +19,7 @@ def emotion(seq: int, **changes: Any) -> Emotion:
 
 
 def test_an_answer_meets_its_own_frame_whatever_came_between() -> None:
-    pairing = Pairing()
+    pairing = FrameMatcher()
     for seq in (1, 2, 3):
         pairing.keep(frame(seq))
     found = [pairing.match(emotion(seq)) for seq in (2, 3, 1)]
@@ -28,13 +28,13 @@ def test_an_answer_meets_its_own_frame_whatever_came_between() -> None:
 
 
 def test_an_answer_of_another_epoch_meets_nothing() -> None:
-    pairing = Pairing()
+    pairing = FrameMatcher()
     pairing.keep(frame(1))
     assert pairing.match(emotion(1, epoch=EMOTION.epoch + 1)) is None
 
 
 def test_the_picture_goes_through_byte_for_byte() -> None:
-    pairing = Pairing()
+    pairing = FrameMatcher()
     pairing.keep(frame(7))
     pair = pairing.match(emotion(7))
     assert pair is not None
@@ -52,7 +52,7 @@ def test_the_picture_goes_through_byte_for_byte() -> None:
 
 def test_frames_that_nobody_looked_at_are_left_out_for_a_while() -> None:
     now = 100.0
-    pairing = Pairing(lambda: now)
+    pairing = FrameMatcher(lambda: now)
     for seq in range(4):
         pairing.keep(frame(seq))
     assert pairing.match(emotion(0))
@@ -62,7 +62,7 @@ def test_frames_that_nobody_looked_at_are_left_out_for_a_while() -> None:
 
 
 def test_frames_without_an_answer_do_not_pile_up() -> None:
-    pairing = Pairing()
+    pairing = FrameMatcher()
     for seq in range(FRAMES_KEPT + 1):
         pairing.keep(frame(seq))
     assert pairing.match(emotion(0)) is None
@@ -71,7 +71,7 @@ def test_frames_without_an_answer_do_not_pile_up() -> None:
 
 def test_the_rate_is_that_of_the_answers() -> None:
     now = 0.0
-    pairing = Pairing(lambda: now)
+    pairing = FrameMatcher(lambda: now)
     for seq in range(51):
         now = seq / 25
         pairing.keep(frame(seq))
@@ -81,7 +81,7 @@ def test_the_rate_is_that_of_the_answers() -> None:
 
 
 def test_a_recording_without_pictures_shows_its_boxes_all_the_same() -> None:
-    pairing = Pairing()
+    pairing = FrameMatcher()
     pairs = [pairing.match(emotion(seq)) for seq in range(FRAMES_KEPT + 1)]
     assert not any(pairs[:-1])
     assert pairs[-1] is not None
@@ -90,7 +90,7 @@ def test_a_recording_without_pictures_shows_its_boxes_all_the_same() -> None:
 
 def test_raw_pictures_are_made_into_jpeg_files() -> None:
     raw = Frame(**FRAME.identity | {"width": 4, "height": 2}, encoding="raw")
-    pairing = Pairing()
+    pairing = FrameMatcher()
     pairing.keep(Packet(raw, (bytes(4 * 2 * 3),)))
     pair = pairing.match(emotion(7, width=4, height=2))
     assert pair is not None

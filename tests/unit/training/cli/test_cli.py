@@ -20,7 +20,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 def test_help_needs_neither_tensorflow_nor_pandas() -> None:
     code = (
-        "import sys; from training import cli; "
+        "import sys; from affectline.training.cli import main; "
         "print({'tensorflow', 'keras', 'pandas', 'ai_edge_litert'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.training.data import dataset
-from affectline.training.data.problems import Problem, records
+from affectline.training.data.problems import DataProblem, records
 from affectline.training.data.splits import Split
 
 FACE = " ".join(str(value % 256) for value in range(2304))
@@ -100,7 +100,7 @@ def test_without_votes_the_shares_are_zero_and_rows_are_numbered(tmp_path: Path)
 
 
 def test_a_split_keeps_its_votes_and_names() -> None:
-    faces = dataset.Faces(
+    faces = dataset.LabelledFaces(
         np.zeros((3, 48, 48), np.uint8),
         np.array([0, 1, 2]),
         np.array(["Training", "PublicTest", "Training"]),
@@ -158,7 +158,7 @@ def test_the_first_bad_row_is_refused_with_a_hint_at_the_check(tmp_path: Path) -
 def test_readings_that_are_left_open_leave_the_limit_of_others_alone(tmp_path: Path) -> None:
     file = write(tmp_path, *3 * [f"3,{FACE},Training"])
     before = csv.field_size_limit()
-    problems: list[Problem] = []
+    problems: list[DataProblem] = []
     first, second = (records(file, ["emotion"], problems.append) for _ in range(2))
     assert next(first) == next(second)
     assert csv.field_size_limit() == before

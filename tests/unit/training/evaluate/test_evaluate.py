@@ -14,7 +14,7 @@ from affectline.common.model import artifact
 from affectline.common.model.artifact import Artifact, ModelFile
 from affectline.common.vision.preprocessing import to_square
 from affectline.services.classifier import stage as classifier
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.evaluate import predictions as evaluate
 
 
@@ -65,8 +65,10 @@ def test_every_answer_is_a_row_of_the_predictions() -> None:
     shares = np.full((2, 7), 0.05)
     shares[:, 3] = 0.7
     sources = ("row 1", 'sad/a "b",\nc.png')
-    faces = Faces(noise(2, 48), np.array([3, 4]), np.array(["Training"] * 2), sources=sources)
-    rows = list(csv.reader(io.StringIO(evaluate.predictions(evaluate.Answers(faces, shares)))))
+    faces = LabelledFaces(
+        noise(2, 48), np.array([3, 4]), np.array(["Training"] * 2), sources=sources
+    )
+    rows = list(csv.reader(io.StringIO(evaluate.predictions(evaluate.Predictions(faces, shares)))))
     assert rows[0] == ["source", "label", "given", "confidence", *LABELS]
     assert rows[1][:4] == ["row 1", "happy", "happy", "0.700000"]
     assert rows[2][:5] == [sources[1], "sad", "happy", "0.700000", "0.050000"]

@@ -19,7 +19,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model import artifact
 from affectline.training.cli import main as cli
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.evaluate import metrics
 from affectline.training.evaluate import predictions as evaluate
 from affectline.training.evaluate import report as page
@@ -60,25 +60,25 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[evaluate.Answers, dict[str, Any]]:
+def judged() -> tuple[evaluate.Predictions, dict[str, Any]]:
     """The real model's answers to sixty made-up faces of five emotions."""
     chance = np.random.default_rng(3)
     pixels = chance.integers(0, 256, (60, 48, 48), dtype=np.uint8)
     emotions = chance.choice([0, 2, 3, 4, 6], 60)
     usages = np.array(["PrivateTest"] * 60)
     names = tuple(HOSTILE.replace("alert", f"alert{row}") for row in range(60))
-    faces = Faces(pixels, emotions, usages, sources=names)
+    faces = LabelledFaces(pixels, emotions, usages, sources=names)
     opened = artifact.load()
     with Progress(disable=True) as progress:
         outputs = evaluate.open_served(opened).run(pixels, progress)
     shares = artifact.to_probabilities(outputs, opened.manifest)
     figures = {"model": opened.model_id, "data": "<faces>", "split": None}
-    return evaluate.Answers(faces, shares), {**figures, **metrics.report(shares, emotions)}
+    return evaluate.Predictions(faces, shares), {**figures, **metrics.report(shares, emotions)}
 
 
 @pytest.fixture(scope="module")
 def folder(
-    judged: tuple[evaluate.Answers, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+    judged: tuple[evaluate.Predictions, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     out = tmp_path_factory.mktemp("evaluation") / "deep" / "report"
     page.write(out, *judged)
@@ -107,7 +107,7 @@ def test_the_page_needs_nothing_from_elsewhere(folder: Path, read: Reader) -> No
 
 
 def test_every_picture_opens(
-    judged: tuple[evaluate.Answers, dict[str, Any]], folder: Path, read: Reader
+    judged: tuple[evaluate.Predictions, dict[str, Any]], folder: Path, read: Reader
 ) -> None:
     drawings = faces = 0
     for picture in read.pictures:
@@ -147,7 +147,7 @@ def test_an_emotion_that_is_not_in_the_data_is_said_to_be(read: Reader) -> None:
 
 
 def test_the_figures_lie_beside_the_page(
-    judged: tuple[evaluate.Answers, dict[str, Any]], folder: Path
+    judged: tuple[evaluate.Predictions, dict[str, Any]], folder: Path
 ) -> None:
     report = json.loads((folder / "report.json").read_text())
     assert report == {"kind": page.KIND, **judged[1]}
@@ -156,7 +156,7 @@ def test_the_figures_lie_beside_the_page(
 
 
 def test_the_same_answers_give_the_same_files(
-    judged: tuple[evaluate.Answers, dict[str, Any]], folder: Path, tmp_path: Path
+    judged: tuple[evaluate.Predictions, dict[str, Any]], folder: Path, tmp_path: Path
 ) -> None:
     page.write(tmp_path, *judged)
     for name in page.FILES:
@@ -165,12 +165,12 @@ def test_the_same_answers_give_the_same_files(
 
 @pytest.mark.parametrize("given", [0, 3])
 def test_a_report_of_nothing_but_hits_or_mistakes(tmp_path: Path, given: int) -> None:
-    faces = Faces(np.zeros((1, 48, 48), np.uint8), np.array([3]), np.array(["Training"]))
+    faces = LabelledFaces(np.zeros((1, 48, 48), np.uint8), np.array([3]), np.array(["Training"]))
     shares = np.eye(7)[[given]]
     figures = {"model": "m", "data": "d", "split": "Training"}
     page.write(
         tmp_path,
-        evaluate.Answers(faces, shares),
+        evaluate.Predictions(faces, shares),
         {**figures, **metrics.report(shares, faces.emotions)},
     )
     text = (tmp_path / "index.html").read_text()
@@ -179,7 +179,7 @@ def test_a_report_of_nothing_but_hits_or_mistakes(tmp_path: Path, given: int) ->
 
 
 def test_an_earlier_report_is_replaced_and_a_folder_with_more_is_not(
-    judged: tuple[evaluate.Answers, dict[str, Any]], tmp_path: Path
+    judged: tuple[evaluate.Predictions, dict[str, Any]], tmp_path: Path
 ) -> None:
     page.write(tmp_path, *judged)
     page.write(tmp_path, *judged)
@@ -291,7 +291,8 @@ def test_people_s_votes_are_a_second_measure(
 
 def test_help_and_measuring_without_a_report_need_no_matplotlib() -> None:
     code = (
-        "import sys; from training import cli, evaluate, metrics; "
+        "import sys; from affectline.training.cli import main; "
+        "from affectline.training.evaluate import metrics, predictions; "
         "print('matplotlib' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

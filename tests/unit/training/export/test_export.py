@@ -15,7 +15,7 @@ from affectline.common.model import artifact
 from affectline.common.model.artifact import to_probabilities
 from affectline.common.vision.preprocessing import to_three_channels, to_vgg16
 from affectline.services.classifier.stage import open_model
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import softmax
 from affectline.training.run_folder import LAST_LAYERS, LOGITS_FILE, MODEL_FILE, RUN_FILE
@@ -37,10 +37,10 @@ SIZE, ROWS, WEIGHT = 32, 60, 0.2
 
 
 @pytest.fixture(scope="module")
-def faces() -> Faces:
+def faces() -> LabelledFaces:
     rng = np.random.default_rng(0)
     usages = [Split.TRAINING] * 30 + [Split.PUBLIC_TEST] * 20 + [Split.PRIVATE_TEST] * 10
-    return Faces(
+    return LabelledFaces(
         pixels=rng.integers(0, 256, (ROWS, SIZE, SIZE), dtype=np.uint8),
         emotions=rng.integers(0, 7, ROWS),
         usages=np.array([str(usage) for usage in usages]),
@@ -49,7 +49,7 @@ def faces() -> Faces:
 
 
 @pytest.fixture(scope="module")
-def network(faces: Faces) -> Network:
+def network(faces: LabelledFaces) -> Network:
     tf.keras.utils.set_random_seed(0)
     made = Network(mixed=False)
     for variable in made.trainable_variables:  # no bias is zero, as after a training
@@ -59,7 +59,7 @@ def network(faces: Faces) -> Network:
 
 
 @pytest.fixture(scope="module")
-def run_folder(network: Network, faces: Faces, tmp_path_factory: Any) -> Path:
+def run_folder(network: Network, faces: LabelledFaces, tmp_path_factory: Any) -> Path:
     """What ``fit`` leaves behind, of a network with random weights."""
     folder: Path = tmp_path_factory.mktemp("run")
     model, layers = serve(network, SIZE, WEIGHT), network.last_layers()
@@ -78,7 +78,7 @@ def run_folder(network: Network, faces: Faces, tmp_path_factory: Any) -> Path:
     return folder
 
 
-def test_both_answers_are_those_of_the_network(network: Network, faces: Faces) -> None:
+def test_both_answers_are_those_of_the_network(network: Network, faces: LabelledFaces) -> None:
     pictures = to_vgg16(to_three_channels(faces.pixels[:5]))
     model, layers = serve(network, SIZE, WEIGHT), network.last_layers()
     both = np.asarray(answer_twice(model, layers, WEIGHT)(pictures))
@@ -88,7 +88,9 @@ def test_both_answers_are_those_of_the_network(network: Network, faces: Faces) -
     assert softmax(both[:, 7:]) == pytest.approx(softmax(votes), abs=1e-4)
 
 
-def test_the_served_file_gives_both_answers(run_folder: Path, faces: Faces, tmp_path: Path) -> None:
+def test_the_served_file_gives_both_answers(
+    run_folder: Path, faces: LabelledFaces, tmp_path: Path
+) -> None:
     people = np.arange(ROWS) % 8 - 1
     run, out = export.load_run(run_folder, faces), tmp_path / "two"
     export.export(run, faces, out, "two", False, Progress(disable=True), people)
@@ -107,7 +109,7 @@ def test_the_served_file_gives_both_answers(run_folder: Path, faces: Faces, tmp_
 
 @pytest.mark.parametrize("content", ["{}", '{"data": 1}', "[]", "no json"])
 def test_a_damaged_record_is_one_clear_line(
-    run_folder: Path, faces: Faces, tmp_path: Path, content: str
+    run_folder: Path, faces: LabelledFaces, tmp_path: Path, content: str
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run_folder, folder)
@@ -117,7 +119,9 @@ def test_a_damaged_record_is_one_clear_line(
     assert "\n" not in str(error.value)
 
 
-def test_another_weight_changes_the_first_answer_alone(run_folder: Path, faces: Faces) -> None:
+def test_another_weight_changes_the_first_answer_alone(
+    run_folder: Path, faces: LabelledFaces
+) -> None:
     run = export.load_run(run_folder, faces)
     before = run.logits.copy()
     other = export.reblend(run, run_folder, 1.0, faces, Progress(disable=True))
@@ -127,7 +131,7 @@ def test_another_weight_changes_the_first_answer_alone(run_folder: Path, faces: 
 
 
 def test_a_finished_model_is_taught_a_second_answer(
-    run_folder: Path, faces: Faces, tmp_path: Path
+    run_folder: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
     progress, people = Progress(disable=True), np.arange(ROWS) % 8 - 1
     export.export(
@@ -150,7 +154,7 @@ def test_a_finished_model_is_taught_a_second_answer(
 
 
 def test_a_second_answer_is_learnt_from_the_model_s_own_data(
-    run_folder: Path, faces: Faces, tmp_path: Path
+    run_folder: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
     run = export.load_run(run_folder, faces)
     export.export(run, faces, tmp_path / "one", "one", False, Progress(disable=True))

@@ -13,9 +13,9 @@ tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the tr
 
 from affectline.training.data.augment import DRAWS, augment  # noqa: E402
 from affectline.training.fit import finetune_run as strong  # noqa: E402
-from affectline.training.fit.hyperparameters import Recipe, rate  # noqa: E402
-from affectline.training.fit.trainer import Material, Trainer  # noqa: E402
-from affectline.training.model.layers import Convolution, Normalisation  # noqa: E402
+from affectline.training.fit.hyperparameters import FinetuneConfig, rate  # noqa: E402
+from affectline.training.fit.trainer import Trainer, TrainingData  # noqa: E402
+from affectline.training.model.layers import BatchNorm, Convolution  # noqa: E402
 from affectline.training.model.network import Network, batches, serve  # noqa: E402
 from affectline.training.model.paper_network import load_vgg16  # noqa: E402
 from affectline.training.run_folder import CHECKPOINTS  # noqa: E402
@@ -71,9 +71,9 @@ def test_the_rate_waits_rises_and_falls() -> None:
 
 
 def test_the_last_epochs_see_whole_faces() -> None:
-    recipe = Recipe(epochs=5, whole=0.4, image_size=96)
+    recipe = FinetuneConfig(epochs=5, whole=0.4, image_size=96)
     assert [recipe.side(recipe.sees_whole(epoch)) for epoch in range(5)] == [80, 80, 80, 96, 96]
-    assert Recipe(epochs=1).sees_whole(0)
+    assert FinetuneConfig(epochs=1).sees_whole(0)
 
 
 def test_changes_of_no_strength_only_mirror() -> None:
@@ -136,8 +136,8 @@ def test_adopted_convolutions_go_on_as_they_were() -> None:
 
 
 def test_a_share_of_the_way_back_to_the_start() -> None:
-    material = Material(some(8), np.arange(8) % 7, np.zeros((8, 7), np.float32))
-    trainer = Trainer(material, Recipe(epochs=1, image_size=32, mixed=False), None)
+    material = TrainingData(some(8), np.arange(8) % 7, np.zeros((8, 7), np.float32))
+    trainer = Trainer(material, FinetuneConfig(epochs=1, image_size=32, mixed=False), None)
     begun = [np.asarray(v.value) for v in trainer.average.backbone.trainable_variables]
     for variable in trainer.average.trainable_variables:
         variable.assign(variable + 0.1 * tf.random.stateless_normal(variable.shape, (0, 1)))
@@ -174,7 +174,7 @@ def test_a_convolution_s_slopes_are_tensorflow_s(side: int) -> None:
 
 
 def test_a_normalisation_has_the_batch_s_moments_in_training_and_its_own_in_use() -> None:
-    layer = Normalisation()
+    layer = BatchNorm()
     tensor = 3 + 2 * tf.random.stateless_normal((8, 5, 5, 6), (0, 1))
     out = np.asarray(layer(tensor, training=True))
     assert out.mean(axis=(0, 1, 2)) == pytest.approx(0, abs=1e-4)
@@ -237,8 +237,8 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_log_and_says_so(small_disk: Path) -> None:
-    passed = [strong.Passed(epoch, 2.0, 0.5, 0.6, 0.55, 1.2, 9.0) for epoch in (1, 2, 3)]
-    log = strong.Log(small_disk, 0)
+    passed = [strong.EpochLog(epoch, 2.0, 0.5, 0.6, 0.55, 1.2, 9.0) for epoch in (1, 2, 3)]
+    log = strong.RunLog(small_disk, 0)
     log.add(passed[0])
     with contextlib.suppress(OSError), (small_disk / "other").open("wb", buffering=0) as stream:
         while True:
@@ -247,28 +247,28 @@ def test_a_full_disk_leaves_the_log_and_says_so(small_disk: Path) -> None:
     with pytest.raises(AffectlineError, match=r"cannot write the log .*history\.csv"):
         list(map(log.add, more))
     with pytest.raises(AffectlineError, match="cannot write the log"):
-        strong.Log(small_disk, 1)
+        strong.RunLog(small_disk, 1)
     assert (small_disk / "history.csv").read_text().splitlines()[1].startswith("1,2,0.5,")
     (small_disk / "other").unlink()
-    strong.Log(small_disk, 1).add(passed[1])
+    strong.RunLog(small_disk, 1).add(passed[1])
     lines = (small_disk / "history.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2"]
 
 
 def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     for epoch in range(1, 11):
-        strong.Log(tmp_path, epoch - 1).add(strong.Passed(epoch, 2.0, 0.5, 0.6, 0.5, 1.2, 9.0))
+        strong.RunLog(tmp_path, epoch - 1).add(strong.EpochLog(epoch, 2.0, 0.5, 0.6, 0.5, 1.2, 9.0))
     with (tmp_path / "history.csv").open("a") as stream:
         stream.write("1")  # of 11
-    strong.Log(tmp_path, 10)
+    strong.RunLog(tmp_path, 10)
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 11
 
 
 def test_epochs_that_are_run_again_are_logged_once(tmp_path: Path) -> None:
-    log = strong.Log(tmp_path, 0)
+    log = strong.RunLog(tmp_path, 0)
     for epoch in (1, 2, 3):
-        log.add(strong.Passed(epoch, 2.0, 0.5, 0.6, 0.55, 1.2, 9.0))
-    strong.Log(tmp_path, 2).add(strong.Passed(3, 1.0, 0.7, 0.8, 0.65, 1.0, 9.0))
+        log.add(strong.EpochLog(epoch, 2.0, 0.5, 0.6, 0.55, 1.2, 9.0))
+    strong.RunLog(tmp_path, 2).add(strong.EpochLog(3, 1.0, 0.7, 0.8, 0.65, 1.0, 9.0))
     lines = (tmp_path / "history.csv").read_text().splitlines()
     assert lines[0] == ("epoch,loss,accuracy,training_accuracy,public_accuracy,public_loss,seconds")
     assert [line.split(",")[:2] for line in lines[1:]] == [["1", "2"], ["2", "2"], ["3", "1"]]

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.training.data.dataset import Faces
+from affectline.training.data.dataset import LabelledFaces
 from affectline.training.fit import run_record as record
 from affectline.training.run_folder import LOGITS_FILE, RUN_FILE
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
-FACES = Faces(
+FACES = LabelledFaces(
     np.zeros((2, 48, 48), np.uint8), np.array([3, 4]), np.array(["Training", "PublicTest"])
 )
 LOGITS = np.eye(7, dtype=np.float32)[[3, 3]]

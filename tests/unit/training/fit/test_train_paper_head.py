@@ -18,7 +18,7 @@ from affectline.training.fit import train_paper_head as train
 from affectline.training.model import features
 from affectline.training.model.paper_network import build_head, cut_softmax, input_batches, merge
 
-SETTINGS = train.Settings(epochs=4, batch_size=32, hidden=(16, 16, 16))
+SETTINGS = train.HeadSettings(epochs=4, batch_size=32, hidden=(16, 16, 16))
 Data = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -32,7 +32,7 @@ def data() -> Data:
     return points.astype(np.float32), np.eye(7, dtype=np.float32)[emotions]
 
 
-def fit(data: Data, settings: train.Settings) -> list[train.Epoch]:
+def fit(data: Data, settings: train.HeadSettings) -> list[train.HeadEpoch]:
     keras.utils.set_random_seed(settings.seed)
     head = build_head(settings.hidden)
     return list(train.train_head(head, data, data, settings))
@@ -145,7 +145,7 @@ def test_features_come_from_the_cache_until_weights_or_preprocessing_change(tmp_
 
 def test_epochs_are_logged_as_they_end(tmp_path: Path) -> None:
     epochs = iter(
-        [train.Epoch(1, 1.5, 0.25, 2.0, 0.2, 0.1), train.Epoch(2, 1.0, 0.5, 2.1, 0.3, 0.1)]
+        [train.HeadEpoch(1, 1.5, 0.25, 2.0, 0.2, 0.1), train.HeadEpoch(2, 1.0, 0.5, 2.1, 0.3, 0.1)]
     )
     with Progress(disable=True) as progress:
         train.log_epochs(epochs, tmp_path / "history.csv", 2, progress)

@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow (the trainin
 from affectline.common.errors import AffectlineError
 from affectline.training.reproduce import parallel_runs as together
 from affectline.training.reproduce import trainings as reproduce
-from affectline.training.reproduce.grid import Trial
+from affectline.training.reproduce.grid import RunConfig
 from affectline.training.reproduce.parallel_runs import side_by_side
 from tests.unit.training.reproduce.test_reproduce import PYTHONPATH, SETTINGS, equal, made, run
 
@@ -28,8 +28,8 @@ def our_tests_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_side_by_side_trials_end_as_one_after_the_other(tmp_path: Path) -> None:
-    longer = Trial(replace(SETTINGS, epochs=5))
-    trials = [Trial(SETTINGS), Trial(replace(SETTINGS, seed=1)), longer]
+    longer = RunConfig(replace(SETTINGS, epochs=5))
+    trials = [RunConfig(SETTINGS), RunConfig(replace(SETTINGS, seed=1)), longer]
     seen: list[list[str]] = []
     with Progress(disable=True) as progress:
         together = reproduce.run_all(
@@ -48,9 +48,9 @@ KILLING = """
     from dataclasses import replace
     from tests.unit.training.reproduce import test_reproduce as here
     from affectline.training.reproduce.parallel_runs import side_by_side
-    from affectline.training.reproduce.grid import Trial
+    from affectline.training.reproduce.grid import RunConfig
 
-    trial = Trial(replace(here.SETTINGS, epochs=10**6))
+    trial = RunConfig(replace(here.SETTINGS, epochs=10**6))
     for _ in side_by_side([trial], here.made(), Path(sys.argv[1]), 1):
         print(flush=True)
 """
@@ -71,7 +71,7 @@ def test_killed_it_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_is_killed_is_one_line(tmp_path: Path) -> None:
-    endless = Trial(replace(SETTINGS, epochs=10**6))
+    endless = RunConfig(replace(SETTINGS, epochs=10**6))
     passed = side_by_side([endless], made(), tmp_path, 1)
     trial, epochs = next(passed)
     assert trial == endless
@@ -87,7 +87,7 @@ def test_a_trial_that_fails_says_why(tmp_path: Path) -> None:
     taken = tmp_path / "a.file"
     taken.touch()
     with pytest.raises(AffectlineError, match=r"a\.file.*\(Not a directory\)"):
-        list(side_by_side([Trial(SETTINGS)], made(), taken, 1))
+        list(side_by_side([RunConfig(SETTINGS)], made(), taken, 1))
 
 
 def test_a_process_that_cannot_begin_is_one_line(
@@ -96,4 +96,4 @@ def test_a_process_that_cannot_begin_is_one_line(
     monkeypatch.setattr(together, "COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
     much = replace(made(), targets=np.zeros((50_000, 7), np.float32))
     with pytest.raises(AffectlineError, match=r"ended \(exit code 3\)"):
-        list(side_by_side([Trial(SETTINGS)], much, tmp_path, 0))
+        list(side_by_side([RunConfig(SETTINGS)], much, tmp_path, 0))

@@ -9,24 +9,24 @@ import pytest
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
 from affectline.common.errors import AffectlineError
-from affectline.training.fit.checkpoint import Mark
+from affectline.training.fit.checkpoint import CurvePoint
 from affectline.training.reproduce import report as results
 from affectline.training.reproduce.differences import off
-from affectline.training.reproduce.grid import Line, Tables
+from affectline.training.reproduce.grid import Grid, GridRow
 
-SMALL = Tables(
-    sizes=(Line("16", 2, 16), Line("8", 2, 8)),
-    lengths=(Line("2", 2, 16), Line("4", 4, 16)),
-    rates=(Line("0.002", 2, 16), Line("0.001", 2, 16, 0.001)),
+SMALL = Grid(
+    sizes=(GridRow("16", 2, 16), GridRow("8", 2, 8)),
+    lengths=(GridRow("2", 2, 16), GridRow("4", 4, 16)),
+    rates=(GridRow("0.002", 2, 16), GridRow("0.001", 2, 16, 0.001)),
     preprocessings=("unit", "raw"),
     seeds=(0, 1),
 )
 
 
 def test_the_page_shows_what_was_run_and_what_was_not(tmp_path: Path) -> None:
-    curve = (Mark(1, 1.5, 0.4, 1.6, 0.35), Mark(2, 1.0, 0.997, 3.0, 0.4625))
+    curve = (CurvePoint(1, 1.5, 0.4, 1.6, 0.35), CurvePoint(2, 1.0, 0.997, 3.0, 0.4625))
     curves = {line.trial("unit").name: curve for line in SMALL.sizes}
-    file = results.write(results.Page(SMALL, curves, 40, 10), tmp_path)
+    file = results.write(results.ResultsPage(SMALL, curves, 40, 10), tmp_path)
     text = file.read_text()
     assert "| 16 | 46.1 to 46.7 (99.7) | 46.25 (99.70) | not run |" in text
     assert "| 4 | 46.1 to 46.7 (99.7) | not run | not run |" in text
@@ -42,8 +42,8 @@ def test_the_page_shows_what_was_run_and_what_was_not(tmp_path: Path) -> None:
 
 
 def test_the_page_tells_what_the_pixels_make(tmp_path: Path) -> None:
-    def ending(epochs: int, accuracy: float) -> Mark:
-        return Mark(epochs, 1.0, 0.997, 3.0, accuracy)
+    def ending(epochs: int, accuracy: float) -> CurvePoint:
+        return CurvePoint(epochs, 1.0, 0.997, 3.0, accuracy)
 
     batch, length = SMALL.sizes[1], SMALL.lengths[1]
     curves = {
@@ -52,7 +52,7 @@ def test_the_page_tells_what_the_pixels_make(tmp_path: Path) -> None:
         length.trial("unit").name: (ending(2, 0.461), ending(4, 0.436)),
         length.trial("raw").name: (ending(2, 0.441), ending(4, 0.431)),
     }
-    file = results.write(results.Page(SMALL, curves, 40, 10), tmp_path)
+    file = results.write(results.ResultsPage(SMALL, curves, 40, 10), tmp_path)
     words = " ".join(file.read_text().split())
     assert "* Pixels 0 to 255: -2.00 (nearest line) to -3.00 points" in words
     # Of the three lines, one is too far with the better pixels as well.
@@ -70,20 +70,22 @@ def test_a_place_is_checked_and_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_page_tells_a_last_epoch_from_where_the_training_is(tmp_path: Path) -> None:
-    lines = (Line("20", 20, 16), Line("40", 40, 16))
+    lines = (GridRow("20", 20, 16), GridRow("40", 40, 16))
     tables = replace(SMALL, lengths=lines)
-    marks = tuple(Mark(i, 1.0, 0.997, 3.0, 0.44 + 0.01 * (i % 2)) for i in range(1, 41))
+    marks = tuple(CurvePoint(i, 1.0, 0.997, 3.0, 0.44 + 0.01 * (i % 2)) for i in range(1, 41))
     name = lines[-1].trial("unit").name
-    text = results.write(results.Page(tables, {name: marks}, 40, 10), tmp_path).read_text()
+    text = results.write(results.ResultsPage(tables, {name: marks}, 40, 10), tmp_path).read_text()
     assert "| 20 | 44.00 | 44.5 | 44.0 to 45.0 | -1.6 |" in text
     assert "| 40 | 44.00 | 44.5 | 44.0 to 45.0 | -1.6 |" in text
-    text = results.write(results.Page(tables, {name: marks[:30]}, 40, 10), tmp_path).read_text()
+    text = results.write(
+        results.ResultsPage(tables, {name: marks[:30]}, 40, 10), tmp_path
+    ).read_text()
     assert "| 40 | 44" not in text, "it is not there yet"
 
 
 def test_the_same_figures_make_the_same_files(tmp_path: Path) -> None:
-    curve = (Mark(1, 1.5, 0.4, 1.6, 0.40), Mark(2, 1.0, 0.5, 3.0, 0.45))
-    page = results.Page(SMALL, {SMALL.sizes[0].trial("unit").name: curve}, 40, 10)
+    curve = (CurvePoint(1, 1.5, 0.4, 1.6, 0.40), CurvePoint(2, 1.0, 0.5, 3.0, 0.45))
+    page = results.ResultsPage(SMALL, {SMALL.sizes[0].trial("unit").name: curve}, 40, 10)
     for name in ("one", "two"):
         results.write(page, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "one") for path in tmp_path.glob("one/**/*.*"))
@@ -95,7 +97,7 @@ def test_the_same_figures_make_the_same_files(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(AffectlineError, match="--out"):
-        results.write(results.Page(SMALL, {}, 40, 10), tmp_path / "taken")
+        results.write(results.ResultsPage(SMALL, {}, 40, 10), tmp_path / "taken")
 
 
 def test_how_far_off_the_paper_s_range() -> None:

@@ -21,18 +21,18 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow (the trainin
 from affectline.common.errors import AffectlineError
 from affectline.training.fit import checkpoint
 from affectline.training.fit import paper_head_loop as head
-from affectline.training.fit.checkpoint import Mark, Place
-from affectline.training.fit.train_paper_head import Settings
+from affectline.training.fit.checkpoint import Checkpoint, CurvePoint
+from affectline.training.fit.train_paper_head import HeadSettings
 from affectline.training.reproduce import trainings as reproduce
-from affectline.training.reproduce.grid import Tables, Trial
+from affectline.training.reproduce.grid import Grid, RunConfig
 
 ROOT = Path(__file__).parents[4]
 PYTHONPATH = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
-SETTINGS = Settings(epochs=3, batch_size=16, hidden=(8, 8, 8))
+SETTINGS = HeadSettings(epochs=3, batch_size=16, hidden=(8, 8, 8))
 IDENTITY = {"data": "a"}
 
 
-class Made(reproduce.Material):
+class Made(reproduce.ReproductionData):
     """Features that no picture went through VGG16 for."""
 
     def load(self, preprocessing: str) -> NDArray[np.float32]:
@@ -47,7 +47,7 @@ def made() -> Made:
     )
 
 
-def run(trials: list[Trial], work: Path) -> dict[str, Place]:
+def run(trials: list[RunConfig], work: Path) -> dict[str, Checkpoint]:
     """Run trials one after the other, in this process."""
     material, places = made(), {}
     for trial in trials:
@@ -56,7 +56,7 @@ def run(trials: list[Trial], work: Path) -> dict[str, Place]:
     return places
 
 
-def equal(one: Place, other: Place) -> bool:
+def equal(one: Checkpoint, other: Checkpoint) -> bool:
     pairs = [(getattr(one.state, kind), getattr(other.state, kind)) for kind in checkpoint.ARRAYS]
     same = all(
         np.array_equal(a, b) for left, right in pairs for a, b in zip(left, right, strict=True)
@@ -64,9 +64,11 @@ def equal(one: Place, other: Place) -> bool:
     return same and one.curve == other.curve and one.state.step == other.state.step
 
 
-def place(epoch: int) -> Place:
+def place(epoch: int) -> Checkpoint:
     state = head.begin([np.full((2, 2), epoch, np.float32), np.zeros(2, np.float32)])
-    return Place(replace(state, epoch=epoch, step=10 * epoch), (Mark(epoch, 1.0, 0.5, 2.0, 0.25),))
+    return Checkpoint(
+        replace(state, epoch=epoch, step=10 * epoch), (CurvePoint(epoch, 1.0, 0.5, 2.0, 0.25),)
+    )
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
 
 
 def test_stopped_and_taken_up_again_a_run_ends_the_same(tmp_path: Path) -> None:
-    whole, half = Trial(SETTINGS), Trial(replace(SETTINGS, epochs=1))
+    whole, half = RunConfig(SETTINGS), RunConfig(replace(SETTINGS, epochs=1))
     undisturbed = run([whole], tmp_path / "one")
     run([half], tmp_path / "two")
     taken_up = run([whole], tmp_path / "two")
@@ -150,7 +152,7 @@ KILLED = """
     from affectline.training.reproduce import trainings as reproduce
 
     reproduce.SAVE_SECONDS = 0.0
-    trial = reproduce.Trial(replace(here.SETTINGS, epochs=int(sys.argv[2])))
+    trial = reproduce.RunConfig(replace(here.SETTINGS, epochs=int(sys.argv[2])))
     here.run([trial], Path(sys.argv[1]))
 """
 
@@ -160,7 +162,7 @@ def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
     last = 40
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "killed"), "100000"]
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    trial = Trial(replace(SETTINGS, epochs=last))
+    trial = RunConfig(replace(SETTINGS, epochs=last))
     folder = tmp_path / "killed" / trial.name
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -178,17 +180,17 @@ def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
     assert reached is not None
     assert not remarks
     last = max(last, reached.state.epoch + 5)
-    trial = Trial(replace(SETTINGS, epochs=last))
+    trial = RunConfig(replace(SETTINGS, epochs=last))
     taken_up = run([trial], tmp_path / "killed")
     undisturbed = run([trial], tmp_path / "undisturbed")
     assert equal(taken_up[trial.name], undisturbed[trial.name])
 
 
 def test_what_is_finished_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trial = Trial(SETTINGS)
+    trial = RunConfig(SETTINGS)
     before = run([trial], tmp_path)
 
-    def never(trials: list[Trial], *_: object) -> Generator[tuple[Trial, int]]:
+    def never(trials: list[RunConfig], *_: object) -> Generator[tuple[RunConfig, int]]:
         assert not trials
         yield from ()
 
@@ -200,7 +202,7 @@ def test_what_is_finished_is_not_run_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_variants_have_folders_and_rows_of_their_own() -> None:
-    plain = Trial(SETTINGS)
+    plain = RunConfig(SETTINGS)
     other = replace(plain, random_split=True)
     scaled = replace(plain, standardised=True)
     assert len({plain.name, other.name, scaled.name}) == 3
@@ -214,8 +216,8 @@ def test_variants_have_folders_and_rows_of_their_own() -> None:
 
 
 def test_the_plan_holds_every_line_of_the_paper() -> None:
-    names = {trial.name for trial in Tables().trials()}
-    longest = max(trial.settings.epochs for trial in Tables().trials())
+    names = {trial.name for trial in Grid().trials()}
+    longest = max(trial.settings.epochs for trial in Grid().trials())
     assert longest == 10000
     for kind in ("unit", "vgg16", "raw"):
         for words in ("b32-lr0.002", "b64-lr0.002", "b128-lr0.002", "b32-lr0.001"):
@@ -224,6 +226,6 @@ def test_the_plan_holds_every_line_of_the_paper() -> None:
 
 
 def test_identities_are_plain_json() -> None:
-    identity = Trial(SETTINGS).identity
+    identity = RunConfig(SETTINGS).identity
     assert json.loads(json.dumps(identity))["batch_size"] == 16
     assert "epochs" not in identity
