@@ -10,7 +10,8 @@ from affectline.common.wire.biometrics import Samples, SignalContribution, State
 from affectline.services.fusion import stress_model as model
 from affectline.services.fusion.baseline import Baseline, BaselinePrior
 from affectline.services.fusion.circumplex import Affect, place
-from affectline.services.fusion.physiology import (
+from affectline.services.fusion.rate_limiter import RateLimiter
+from affectline.services.fusion.signal_quality import (
     HEART_SIGNALS,
     SKIN_SIGNAL,
     HeartSignal,
@@ -18,7 +19,6 @@ from affectline.services.fusion.physiology import (
     SkinSignal,
     freshness,
 )
-from affectline.services.fusion.rate_limiter import RateLimiter
 from affectline.services.fusion.stress_model import BODY, Evidence, StressModel
 
 SECOND: Final = 1_000_000_000

@@ -16,11 +16,11 @@ from affectline.common.wire.biometrics import Samples
 from affectline.services.biometrics.file_playback import RecordedSignal, even_times
 from affectline.services.fusion.stress_model import StressModel, judge, shipped
 from affectline.services.fusion.subject import SubjectState
-from affectline.services.validation.as_messages import as_messages
 from affectline.services.validation.drivedb_reader import Drive, SkinChannel, read
+from affectline.services.validation.drivedb_segments import SEGMENTS
 from affectline.services.validation.fitting import SETS
-from affectline.services.validation.scoring import Vector, auc, mean, plain
-from affectline.services.validation.segments import SEGMENTS
+from affectline.services.validation.metrics import Vector, auc, mean, plain
+from affectline.services.validation.sample_messages import as_messages
 
 SECOND: Final = 1_000_000_000
 SELDOM: Final = FusionSettings(rate=0.001, face_weight=0)

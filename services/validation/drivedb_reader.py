@@ -10,8 +10,8 @@ from typing import Final, Literal
 import numpy as np
 
 from affectline.common.errors import AffectlineError
-from affectline.services.validation.scoring import Vector
-from affectline.services.validation.segments import choose_bounds, find_marks
+from affectline.services.validation.drivedb_segments import choose_bounds, find_marks
+from affectline.services.validation.metrics import Vector
 
 SkinChannel = Literal["hand", "foot"]
 COLUMNS: Final = {

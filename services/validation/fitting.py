@@ -17,7 +17,7 @@ from affectline.services.fusion.stress_model import (
     Term,
     judge,
 )
-from affectline.services.validation.scoring import Labels, Vector, balance, fit_logistic
+from affectline.services.validation.metrics import Labels, Vector, balance, fit_logistic
 
 SETS: Final[dict[str, tuple[str, ...]]] = {
     "heart": ("heart",),

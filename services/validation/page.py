@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from affectline.services.validation import drivedb, stress_predict
-from affectline.services.validation.segments import SEGMENTS
+from affectline.services.validation.drivedb_segments import SEGMENTS
 
 PAGE: Final = "validation.md"
 COLOURS: Final = {"heart": "#c0392b", "skin": "#2471a3", "together": "#1e8449"}

@@ -22,9 +22,9 @@ from affectline.services.biometrics.e4 import read_file
 from affectline.services.biometrics.file_playback import RecordedSignal
 from affectline.services.fusion.stress_model import StressModel, shipped
 from affectline.services.fusion.subject import SubjectState
-from affectline.services.validation.as_messages import as_messages
 from affectline.services.validation.fitting import SETS, Course, fit, score
-from affectline.services.validation.scoring import Labels, Vector, accuracy, auc, mean, plain, roc
+from affectline.services.validation.metrics import Labels, Vector, accuracy, auc, mean, plain, roc
+from affectline.services.validation.sample_messages import as_messages
 
 SECOND: Final = 1_000_000_000
 SELDOM: Final = FusionSettings(rate=0.001, face_weight=0)

@@ -12,9 +12,9 @@ from affectline.services.cli.validate import validate
 from affectline.services.fusion.stress_model import Evidence, shipped
 from affectline.services.validation import drivedb, stress_predict
 from affectline.services.validation.drivedb_reader import Drive, read_drive
+from affectline.services.validation.drivedb_segments import TYPICAL_S, choose_bounds, find_marks
 from affectline.services.validation.fitting import Course, fit, score
-from affectline.services.validation.scoring import accuracy, auc, balance, fit_logistic, roc
-from affectline.services.validation.segments import TYPICAL_S, choose_bounds, find_marks
+from affectline.services.validation.metrics import accuracy, auc, balance, fit_logistic, roc
 from tests.conftest import SHARED
 
 LENGTHS = (60, 60, 50, 50, 50, 60, 60)

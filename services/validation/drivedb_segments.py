@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import median_filter
 
-from affectline.services.validation.scoring import Vector
+from affectline.services.validation.metrics import Vector
 
 SEGMENTS: Final = ("rest", "city", "highway", "city", "highway", "city", "rest")
 """In the order of every drive (Healey and Picard 2005)."""
