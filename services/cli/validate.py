@@ -41,7 +41,7 @@ def stress_predict(
 
     Example: affectline validate stress-predict ../shared/data/biometrics/stress_predict
     """
-    from affectline.services.fusion.stress_model import write_model
+    from affectline.services.fusion.stress_model import format_model
     from affectline.services.validation import page
     from affectline.services.validation import stress_predict as dataset
 
@@ -56,7 +56,7 @@ def stress_predict(
             f"--fit {fit}: nothing was fitted to one person", "it needs two people or more"
         )
     if fit and model:
-        fitted = write_model(
+        fitted = format_model(
             model,
             f"affectline validate stress-predict FOLDER --fit FILE: {len(result.courses)} people",
         )
@@ -94,7 +94,7 @@ def drivedb(
         ),
     ] = 300,
 ) -> None:
-    """Rest against driving, and city against highway, by the coefficients that are shipped.
+    """Rest against driving, and city against highway, by the coefficients that are load_default_model.
 
     Example: affectline validate drivedb ../shared/data/biometrics/drivedb
     """

@@ -11,8 +11,8 @@ from affectline.common.settings.fusion import DEFAULT_SUBJECT, FusionSettings
 from affectline.common.settings.pipeline import Delivery, HubSettings
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
-from affectline.services.fusion.baseline import CALIBRATED_S
-from affectline.services.fusion.subject import WAIT_S, SubjectState
+from affectline.services.fusion.baseline import CALIBRATION_S
+from affectline.services.fusion.subject import SILENCE_S, SubjectState
 
 CALIBRATE: Final = "calibrate"
 """Label of the marker that says: now this person is at rest."""
@@ -76,7 +76,7 @@ class Fusion(Stage):
             return  # the same messages give the same states, however slowly they come
         for subject, person in self._people.items():
             silent_s = self._clock() - self._heard.get(subject, math.inf)
-            state = person.wait(silent_s) if silent_s >= WAIT_S else None
+            state = person.extrapolate(silent_s) if silent_s >= SILENCE_S else None
             if state is not None:
                 yield Packet(state)
 
@@ -87,7 +87,7 @@ class Fusion(Stage):
         again = before and start.epoch > before.epoch and start.started_at <= before.started_at
         if again and start.replay:
             for person in self._people.values():
-                person.go_back()
+                person.rewind()
 
     def _feel(self, said: Samples) -> State | None:
         samples = in_usual_unit(said)
@@ -96,7 +96,7 @@ class Fusion(Stage):
             return None
         person = self._of_sensor(samples)
         self._heard[person.subject] = self._clock()
-        return person.hear(samples)
+        return person.add_samples(samples)
 
     def _of_sensor(self, samples: Samples) -> SubjectState:
         subject = self._settings.subject or samples.subject
@@ -135,7 +135,7 @@ class Fusion(Stage):
         # Whoever sits before the camera fills most of its picture
         face = max(seen, key=lambda face: face.box[2] * face.box[3], default=None)
         distribution = (face.smoothed or face.probabilities) if face else None
-        return person.see(distribution, emotion.captured_at)
+        return person.add_expression(distribution, emotion.captured_at)
 
     def _calibrate(self, marker: Marker) -> None:
         wanted = marker.extra.get("subject")
@@ -165,7 +165,7 @@ def in_usual_unit(samples: Samples) -> Samples | None:
 
 def _seconds(marker: Marker) -> float:
     """How long a calibration shall last; NaN where that is no number."""
-    value = marker.extra.get("seconds", CALIBRATED_S)
+    value = marker.extra.get("seconds", CALIBRATION_S)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
     return float(value)

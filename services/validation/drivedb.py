@@ -14,7 +14,7 @@ import numpy as np
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples
 from affectline.services.biometrics.file_playback import RecordedSignal, even_times
-from affectline.services.fusion.stress_model import StressModel, judge, shipped
+from affectline.services.fusion.stress_model import StressModel, estimate_stress, load_default_model
 from affectline.services.fusion.subject import SubjectState
 from affectline.services.validation.drivedb_reader import Drive, SkinChannel, read
 from affectline.services.validation.drivedb_segments import SEGMENTS
@@ -100,7 +100,7 @@ def follow(
     scores: dict[str, list[float]] = {name: [] for name in SETS}
     for second, batch in messages(drive, channel):
         for samples in batch:
-            person.hear(samples)
+            person.add_samples(samples)
         if not started and second >= drive.bounds[0]:
             started = True
             person.calibrate(second * SECOND, calibration_s)
@@ -112,7 +112,7 @@ def follow(
         segments.append(SEGMENTS[segment])
         for name, signals in SETS.items():
             chosen = {k: v for k, v in evidence.items() if k in signals}
-            scores[name].append(judge(model, chosen).nervousness)
+            scores[name].append(estimate_stress(model, chosen).nervousness)
     vectors = {name: np.array(values) for name, values in scores.items()}
     return DriveCourse(
         drive.name,
@@ -215,6 +215,6 @@ def validate(
     courses = []
     for drive in drives:
         notes += _lacks(drive, channel)
-        courses.append(follow(drive, shipped(), channel, calibration_s))
+        courses.append(follow(drive, load_default_model(), channel, calibration_s))
         progress(len(courses), len(drives))
     return DrivedbResult(tuple(courses), channel, calibration_s, tuple(notes))

@@ -10,12 +10,12 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.services.fusion.stress_model import (
-    BODY,
-    FARTHEST,
+    MAX_DEVIATION,
+    PHYSIOLOGICAL,
     Evidence,
     StressModel,
     Term,
-    judge,
+    estimate_stress,
 )
 from affectline.services.validation.metrics import Labels, Vector, balance, fit_logistic
 
@@ -39,19 +39,21 @@ class Course:
     @cached_property
     def deviations(self) -> Vector:
         """``(N, signals)``, limited as the model limits them; NaN where a signal is missing."""
-        return self._table(lambda found: max(-FARTHEST, min(FARTHEST, found.deviation)), math.nan)
+        return self._table(
+            lambda found: max(-MAX_DEVIATION, min(MAX_DEVIATION, found.deviation)), math.nan
+        )
 
     @cached_property
     def trusts(self) -> Vector:
         """``(N, signals)``, 0 to 1; 0 where a signal is missing."""
-        return self._table(lambda found: found.trust, 0.0)
+        return self._table(lambda found: found.reliability, 0.0)
 
     def _table(self, figure: Callable[[Evidence], float], missing: float) -> Vector:
         rows = [
-            [figure(moment[name]) if name in moment else missing for name in BODY]
+            [figure(moment[name]) if name in moment else missing for name in PHYSIOLOGICAL]
             for moment in self.evidence
         ]
-        return np.array(rows, np.float64).reshape(-1, len(BODY))
+        return np.array(rows, np.float64).reshape(-1, len(PHYSIOLOGICAL))
 
 
 def fit(courses: Iterable[Course]) -> StressModel:
@@ -76,12 +78,14 @@ def fit(courses: Iterable[Course]) -> StressModel:
     intercept, slopes = fit_logistic(features, labels, weights)
     # What a signal can tell is how far it moves the log-odds
     moves = np.abs(slopes) * features.std(axis=0)
-    shares = moves / moves.sum() if moves.sum() else np.full(len(BODY), 1 / len(BODY))
+    shares = (
+        moves / moves.sum() if moves.sum() else np.full(len(PHYSIOLOGICAL), 1 / len(PHYSIOLOGICAL))
+    )
     return StressModel(
         intercept,
         {
             name: Term(float(slopes[i]), float(usual[i]), float(shares[i]))
-            for i, name in enumerate(BODY)
+            for i, name in enumerate(PHYSIOLOGICAL)
         },
     )
 
@@ -99,7 +103,7 @@ def score(course: Course, model: StressModel, signals: Iterable[str]) -> Vector:
     wanted = set(signals)
     return np.array(
         [
-            judge(model, {k: v for k, v in moment.items() if k in wanted}).nervousness
+            estimate_stress(model, {k: v for k, v in moment.items() if k in wanted}).nervousness
             for moment in course.evidence
         ]
     )

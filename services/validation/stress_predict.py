@@ -20,7 +20,7 @@ from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples
 from affectline.services.biometrics.e4 import read_file
 from affectline.services.biometrics.file_playback import RecordedSignal
-from affectline.services.fusion.stress_model import StressModel, shipped
+from affectline.services.fusion.stress_model import StressModel, load_default_model
 from affectline.services.fusion.subject import SubjectState
 from affectline.services.validation.fitting import SETS, Course, fit, score
 from affectline.services.validation.metrics import Labels, Vector, accuracy, auc, mean, plain, roc
@@ -154,7 +154,7 @@ def follow(recording: ParticipantRecording) -> Course:
     pending = next(messages, None)
     for second in recording.seconds:
         while pending is not None and pending[0] <= second:
-            person.hear(pending[1])
+            person.add_samples(pending[1])
             pending = next(messages, None)
         evidence.append(person.evidence(round(second * SECOND)))
     return Course(recording.name, tuple(evidence), recording.labels)
@@ -194,7 +194,9 @@ class StressPredictResult:
             "subjects": len(self.courses),
             "seconds": len(labels),
             "stress_seconds": int(labels.sum()),
-            "fitted_to": "all other subjects" if self.model else "the people of the shipped model",
+            "fitted_to": "all other subjects"
+            if self.model
+            else "the people of the load_default_model model",
             "notes": list(self.notes),
             "sets": sets,
         }
@@ -213,14 +215,14 @@ def validate(
 ) -> StressPredictResult:
     """Validate on a folder, leaving one person out of each fit.
 
-    One person alone is judged by the coefficients that are shipped.
+    One person alone is judged by the coefficients that are load_default_model.
 
     Args:
         folder: Laid out like Stress-Predict.
         progress: Called with the people done and their number.
 
     Raises:
-        AffectlineError: There is nobody to judge, or nobody to fit to.
+        AffectlineError: There is nobody to estimate_stress, or nobody to fit to.
     """
     notes: list[str] = []
     recordings = read(folder, notes.append)
@@ -231,7 +233,7 @@ def validate(
     scores: dict[str, dict[str, Vector]] = {name: {} for name in SETS}
     for left_out in courses:
         others = [c for c in courses if c is not left_out]
-        model = fit(others) if others else shipped()
+        model = fit(others) if others else load_default_model()
         for name, signals in SETS.items():
             scores[name][left_out.name] = score(left_out, model, signals)
     return StressPredictResult(

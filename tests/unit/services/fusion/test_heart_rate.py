@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affectline.services.fusion.beat_detection import ELECTRO, PULSE, BeatFinder, WaveKind
+from affectline.services.fusion.beat_detection import ECG, PPG, BeatDetector, WaveformKind
 from affectline.services.fusion.heart_rate import RateSource, RRSource, WaveformSource
 from tests.conftest import SHARED
 
@@ -72,7 +72,7 @@ def test_a_true_change_of_pace_is_believed_after_a_few_beats() -> None:
     end_s = feed(beats, [1000.0] * 30)
     for i in range(1, 41):
         beats.add(end_s + i * 0.5, 500.0)
-    assert beats.rate_now(end_s + 20) == pytest.approx(120)
+    assert beats.current_rate(end_s + 20) == pytest.approx(120)
     assert beats.rejected == 7
 
 
@@ -97,10 +97,10 @@ def test_spikes_and_drop_outs_of_a_series_leave_no_trace() -> None:
 
 
 @pytest.mark.parametrize("rate_bpm", [58, 75, 110])
-@pytest.mark.parametrize(("kind", "sampling"), [(PULSE, 64), (ELECTRO, 128)])
-def test_beats_of_a_wave_are_neurokits(rate_bpm: int, kind: WaveKind, sampling: int) -> None:
+@pytest.mark.parametrize(("kind", "sampling"), [(PPG, 64), (ECG, 128)])
+def test_beats_of_a_wave_are_neurokits(rate_bpm: int, kind: WaveformKind, sampling: int) -> None:
     nk = neurokit()
-    if kind is PULSE:
+    if kind is PPG:
         wave = nk.ppg_simulate(
             duration=40, sampling_rate=sampling, heart_rate=rate_bpm, random_state=1
         )
@@ -112,21 +112,21 @@ def test_beats_of_a_wave_are_neurokits(rate_bpm: int, kind: WaveKind, sampling: 
         cleaned = nk.ecg_clean(wave, sampling_rate=sampling)
         found = nk.ecg_findpeaks(cleaned, sampling_rate=sampling)["ECG_R_Peaks"]
         expected = np.asarray(found) / sampling
-    finder = BeatFinder(kind, sampling)
+    finder = BeatDetector(kind, sampling)
     beats = [t for i, v in enumerate(wave) for t in finder.add(i / sampling, float(v))]
     inner = [t for t in expected if 1 < t < 38]
     assert len(inner) > 30
     for at_s in inner:
         assert min(abs(at_s - t) for t in beats) < 0.06
     assert len(beats) <= len(expected) + 1
-    heart = WaveformSource(BeatFinder(kind, sampling))
+    heart = WaveformSource(BeatDetector(kind, sampling))
     for i, value in enumerate(wave):
         heart.add(i / sampling, float(value))
     assert heart.rate(40.0) == pytest.approx(60 / np.diff(expected).mean(), rel=0.01)
 
 
 def test_a_flat_or_broken_wave_has_no_beats() -> None:
-    finder = BeatFinder(PULSE, 64)
+    finder = BeatDetector(PPG, 64)
     assert not [t for i in range(640) for t in finder.add(i / 64, 0.5)]
     assert not [t for i in range(640) for t in finder.add(20 + i / 64, float("nan"))]
 

@@ -27,7 +27,7 @@ def stamps(fps: float, jitter_ms: float = 0, seed: int = 1) -> list[int]:
 
 def states(moments: list[int], rate: float = 10) -> list[int]:
     person = SubjectState("driver", FusionSettings(rate=rate))
-    seen = (person.see(CALM, at) for at in moments)
+    seen = (person.add_expression(CALM, at) for at in moments)
     return [state.at for state in seen if state]
 
 
@@ -64,10 +64,10 @@ def test_a_trembling_camera_never_gets_more_than_ten_and_loses_little(
     st.floats(0.1, 10, allow_nan=False),
 )
 def test_no_second_holds_more_than_asked_for_whatever_comes(gaps: list[int], rate: float) -> None:
-    pace, at, taken = RateLimiter(rate), 0, []
+    limiter, at, taken = RateLimiter(rate), 0, []
     for gap in gaps:
         at += gap // 20
-        if pace.is_time(at):
+        if limiter.admit(at):
             taken.append(at)
     many = max(1, int(rate))
     assert all(b - a >= SECOND for a, b in zip(taken, taken[many:], strict=False))
@@ -90,7 +90,7 @@ def test_after_a_silence_there_is_no_rush() -> None:
 def test_silent_people_are_counted_too() -> None:
     person = SubjectState("driver", FusionSettings())
     moments = stamps(10)
-    said = [state.at for at in moments[:50] if (state := person.see(CALM, at))]
-    said += [state.at for i in range(1, 40) if (state := person.wait(i * 0.25))]
+    said = [state.at for at in moments[:50] if (state := person.add_expression(CALM, at))]
+    said += [state.at for i in range(1, 40) if (state := person.extrapolate(i * 0.25))]
     assert len(said) == 50 + 9
     assert most_in_a_second(said) == 10

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples, State
-from affectline.services.fusion.beat_detection import estimate_rate
+from affectline.services.fusion.beat_detection import estimate_sampling_rate
 from affectline.services.fusion.subject import SubjectState
 from tests.unit.services.fusion.test_heart_rate import neurokit
 from tests.unit.services.fusion.test_subject import CALM, SECOND, START, drive, rate, run, skin
@@ -39,11 +39,11 @@ def test_one_odd_beat_does_not_make_the_heart_vanish() -> None:
 def test_what_a_device_does_not_trust_itself_teaches_nothing() -> None:
     person = SubjectState("driver", FusionSettings())
     for second in range(100):
-        person.hear(rate(second, 60))
+        person.add_samples(rate(second, 60))
     state = None
     for second in range(100, 108):
         loose = {"quality": 0.0, "reason": "no skin contact"}
-        state = person.hear(rate(second, 180).model_copy(update=loose)) or state
+        state = person.add_samples(rate(second, 180).model_copy(update=loose)) or state
     assert state
     heart = state.signals["heart"]
     assert heart.value == pytest.approx(60)
@@ -54,9 +54,9 @@ def test_what_a_device_does_not_trust_itself_teaches_nothing() -> None:
 def test_states_go_on_in_silence_and_grow_less_sure() -> None:
     person = SubjectState("driver", FusionSettings())
     for message in drive(200, 1000):
-        last = person.hear(message) or State(subject="driver", at=0)
-    assert person.wait(0.5) is None
-    states = [state for i in range(1, 400) if (state := person.wait(i / 2))]
+        last = person.add_samples(message) or State(subject="driver", at=0)
+    assert person.extrapolate(0.5) is None
+    states = [state for i in range(1, 400) if (state := person.extrapolate(i / 2))]
     assert len(states) == 199
     assert [state.at - last.at for state in states[:2]] == [SECOND, 2 * SECOND]
     qualities = [state.quality for state in states]
@@ -64,16 +64,16 @@ def test_states_go_on_in_silence_and_grow_less_sure() -> None:
     assert qualities[0] > 0.9
     assert (qualities[-1], states[-1].nervousness) == (0.0, None)
     assert "out of date" in states[-1].signals["heart"].reason
-    again = person.hear(skin(400, 3.0))
+    again = person.add_samples(skin(400, 3.0))
     assert again
     assert again.nervousness is not None
-    assert SubjectState("nobody", FusionSettings()).wait(5) is None
+    assert SubjectState("nobody", FusionSettings()).extrapolate(5) is None
 
 
 def test_a_picture_without_a_face_is_a_moment_too() -> None:
     person = SubjectState("driver", FusionSettings())
-    person.hear(skin(0, 3.0))
-    states = [person.see(None, START + second * SECOND) for second in range(1, 60)]
+    person.add_samples(skin(0, 3.0))
+    states = [person.add_expression(None, START + second * SECOND) for second in range(1, 60)]
     assert all(states)
     assert states[-1]
     assert states[-1].quality == 0
@@ -82,8 +82,8 @@ def test_a_picture_without_a_face_is_a_moment_too() -> None:
 
 def test_a_device_from_the_future_that_is_lost_holds_up_nobody() -> None:
     person = SubjectState("driver", FusionSettings())
-    person.hear(rate(7200, 70))  # its clock is two hours ahead, and it says no more
-    states = [person.hear(skin(second, 3.0)) for second in range(100)]
+    person.add_samples(rate(7200, 70))  # its clock is two hours ahead, and it says no more
+    states = [person.add_samples(skin(second, 3.0)) for second in range(100)]
     known = [state for state in states if state]
     assert states[:60] == [None] * 60
     assert len(known) > 35
@@ -95,9 +95,9 @@ def test_a_device_from_the_future_that_is_lost_holds_up_nobody() -> None:
 def test_a_device_from_the_future_that_speaks_is_not_forgotten() -> None:
     person = SubjectState("driver", FusionSettings())
     for second in range(100):
-        person.hear(rate(7200 + second, 70))
-        person.hear(skin(second, 3.0))
-    state = person.hear(rate(7300, 70))
+        person.add_samples(rate(7200 + second, 70))
+        person.add_samples(skin(second, 3.0))
+    state = person.add_samples(rate(7300, 70))
     assert state
     assert state.at == START + 7300 * SECOND
     assert state.signals["heart"].quality > 0.5
@@ -108,10 +108,10 @@ def test_a_device_from_the_future_that_speaks_is_not_forgotten() -> None:
 def test_states_go_on_after_a_clock_was_set_back(back_s: float) -> None:
     person = SubjectState("driver", FusionSettings())
     for message in drive(100, 1000):
-        person.hear(message)
-    after = [person.hear(m) for m in drive(200, 1000)]
+        person.add_samples(message)
+    after = [person.add_samples(m) for m in drive(200, 1000)]
     moved = [m.model_copy(update={"at": m.at - round(back_s * SECOND)}) for m in drive(300, 1000)]
-    states = [state for m in moved[600:] if (state := person.hear(m))]
+    states = [state for m in moved[600:] if (state := person.add_samples(m))]
     assert any(after)
     assert len(states) > 150
     assert states[-1].nervousness is not None
@@ -150,12 +150,14 @@ def test_a_wave_whose_rate_is_not_said_is_read_by_its_times(sampling: int, missi
 
 def test_the_rate_of_a_wave_by_its_stamps() -> None:
     even = [i / 256 for i in range(1000)]
-    assert estimate_rate(even) == pytest.approx(256)
-    assert estimate_rate([round(t, 3) for t in even]) == pytest.approx(256, rel=0.01)
-    assert estimate_rate([t for i, t in enumerate(even) if i % 50]) == pytest.approx(256, rel=0.01)
-    assert estimate_rate(even[:500]) is None
-    assert estimate_rate([]) is None
-    assert estimate_rate([0.0, 0.0, 0.0, 10.0]) is None
+    assert estimate_sampling_rate(even) == pytest.approx(256)
+    assert estimate_sampling_rate([round(t, 3) for t in even]) == pytest.approx(256, rel=0.01)
+    assert estimate_sampling_rate([t for i, t in enumerate(even) if i % 50]) == pytest.approx(
+        256, rel=0.01
+    )
+    assert estimate_sampling_rate(even[:500]) is None
+    assert estimate_sampling_rate([]) is None
+    assert estimate_sampling_rate([0.0, 0.0, 0.0, 10.0]) is None
 
 
 def test_a_board_that_is_set_up_at_another_rate_goes_on() -> None:
@@ -187,5 +189,9 @@ def test_any_messages_in_any_order_give_states_that_can_be_sent(
     person = SubjectState("driver", FusionSettings())
     for one in heard:
         moment = START + one * SECOND if isinstance(one, int) else 0
-        state = person.hear(one) if isinstance(one, Samples) else person.see(CALM, moment)
+        state = (
+            person.add_samples(one)
+            if isinstance(one, Samples)
+            else person.add_expression(CALM, moment)
+        )
         assert state is None or math.isfinite(state.quality)

@@ -109,7 +109,7 @@ def test_one_person_alone_is_judged_by_the_shipped_coefficients(tmp_path: Path) 
     write_person(tmp_path, 40, range(300, 600))
     figures, _ = run("stress-predict", tmp_path)
     assert figures["subjects"] == 1
-    assert figures["fitted_to"] == "the people of the shipped model"
+    assert figures["fitted_to"] == "the people of the load_default_model model"
     assert figures["sets"]["skin"]["auc_by_subject"]["S40"] > 0.9
     assert "one person" in complaint("stress-predict", tmp_path, "--fit", tmp_path / "a.json")
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from affectline.services.cli.validate import validate
-from affectline.services.fusion.stress_model import Evidence, shipped
+from affectline.services.fusion.stress_model import Evidence, load_default_model
 from affectline.services.validation import drivedb, stress_predict
 from affectline.services.validation.drivedb_reader import Drive, read_drive
 from affectline.services.validation.drivedb_segments import TYPICAL_S, choose_bounds, find_marks
@@ -222,7 +222,7 @@ def test_a_real_driver_is_calmer_at_rest() -> None:
         drive.name, drive.rate, drive.heart_rate[:end],
         {name: values[:end] for name, values in drive.skin.items()}, drive.bounds,
     )  # fmt: skip
-    course = drivedb.follow(short, shipped())
+    course = drivedb.follow(short, load_default_model())
     kinds = np.array(course.segments)
     rest, city = (course.scores["together"][kinds == kind] for kind in ("rest", "city"))
     assert np.median(rest) < 40 < 60 < np.median(city)
