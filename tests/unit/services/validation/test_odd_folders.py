@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from affectline.common.errors import AffectlineError
 from affectline.services.cli.validate import validate
-from affectline.services.validation import stress_predict
-from affectline.services.validation.drivedb_reader import read, read_drive
+from affectline.services.validation.drivedb_reader import read_drive, read_drives
+from affectline.services.validation.stress_predict import collect_evidence
+from affectline.services.validation.stress_predict_reader import FILES, read_recordings
 from tests.unit.services.validation.test_validation import write_drive, write_person
 
 START = 1_600_000_000
@@ -48,7 +49,7 @@ def holes(path: Path) -> None:
     path.write_text("\n".join(lines))
 
 
-@pytest.mark.parametrize("file", stress_predict.FILES)
+@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -74,16 +75,16 @@ def test_a_person_is_judged_by_the_files_that_are_there(
 
 
 def test_what_has_stopped_says_nothing_about_later_seconds(people: Path) -> None:
-    for file in stress_predict.FILES:
+    for file in FILES:
         keep(150)(people / "S03" / file)
-    (person,) = (p for p in stress_predict.read(people) if p.name == "S03")
-    course = stress_predict.follow(person)
+    (person,) = (p for p in read_recordings(people) if p.name == "S03")
+    course = collect_evidence(person)
     assert set(course.evidence[30]) == {"heart", "skin"}
     assert course.evidence[-1] == {}
 
 
 def test_who_has_no_signal_or_no_label_is_left_out_and_said(people: Path) -> None:
-    for file in stress_predict.FILES:
+    for file in FILES:
         (people / "S03" / file).write_text("")
     (people / "S04").mkdir()
     (people / "notes").mkdir()
@@ -109,7 +110,7 @@ def test_one_person_alone_is_judged_by_the_shipped_coefficients(tmp_path: Path) 
     write_person(tmp_path, 40, range(300, 600))
     figures, _ = run("stress-predict", tmp_path)
     assert figures["subjects"] == 1
-    assert figures["fitted_to"] == "the people of the load_default_model model"
+    assert figures["fitted_to"] == "the people of the shipped model"
     assert figures["sets"]["skin"]["auc_by_subject"]["S40"] > 0.9
     assert "one person" in complaint("stress-predict", tmp_path, "--fit", tmp_path / "a.json")
 
@@ -208,7 +209,10 @@ def test_a_drive_that_was_unpacked_beside_its_archive_counts_once(tmp_path: Path
     (tmp_path / "drive.one.csv.xz").write_bytes(lzma.compress(whole))
     (tmp_path / "drive.two.csv").write_bytes(whole)
     notes: list[str] = []
-    assert [drive.name for drive in read(tmp_path, notes.append)] == ["drive.one", "drive.two"]
+    assert [drive.name for drive in read_drives(tmp_path, notes.append)] == [
+        "drive.one",
+        "drive.two",
+    ]
     assert notes == ["drive.one.csv.xz: left out, drive.one is there already"]
 
 

@@ -10,11 +10,19 @@ from typer.testing import CliRunner
 
 from affectline.services.cli.validate import validate
 from affectline.services.fusion.stress_model import Evidence, load_default_model
-from affectline.services.validation import drivedb, stress_predict
+from affectline.services.validation import stress_predict
+from affectline.services.validation.drivedb import score_drive
 from affectline.services.validation.drivedb_reader import Drive, read_drive
 from affectline.services.validation.drivedb_segments import TYPICAL_S, choose_bounds, find_marks
-from affectline.services.validation.fitting import Course, fit, score
-from affectline.services.validation.metrics import accuracy, auc, balance, fit_logistic, roc
+from affectline.services.validation.fitting import (
+    LabelledEvidence,
+    fit_model,
+    score_seconds,
+)
+from affectline.services.validation.logistic_regression import class_weights, fit_logistic
+from affectline.services.validation.metrics import auc, balanced_accuracy, roc
+from affectline.services.validation.stress_predict import collect_evidence
+from affectline.services.validation.stress_predict_reader import read_recordings
 from tests.conftest import SHARED
 
 LENGTHS = (60, 60, 50, 50, 50, 60, 60)
@@ -29,7 +37,7 @@ def test_area_under_the_curve() -> None:
     assert auc(labels, np.array([1.0, 3, 2, 4])) == 0.75
     assert math.isnan(auc(np.ones(3, bool), np.ones(3)))
     assert roc(labels, np.array([1.0, 3, 2, 4]))[-1] == (1.0, 1.0)
-    assert accuracy(labels, np.array([1.0, 3, 2, 4]), 2.5) == 0.5
+    assert balanced_accuracy(labels, np.array([1.0, 3, 2, 4]), 2.5) == 0.5
 
 
 def test_a_logistic_fit_finds_the_weights_that_made_the_data() -> None:
@@ -43,14 +51,14 @@ def test_a_logistic_fit_finds_the_weights_that_made_the_data() -> None:
 
 
 def test_stress_and_rest_weigh_the_same() -> None:
-    weights = balance(np.array([True, False, False, False]))
+    weights = class_weights(np.array([True, False, False, False]))
     assert weights.tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6])
 
 
 def test_a_fit_learns_which_signal_tells() -> None:
     chance = np.random.default_rng(2)
 
-    def course(name: str) -> Course:
+    def person(name: str) -> LabelledEvidence:
         labels = np.arange(400) % 100 >= 50
         skin = chance.normal(size=400) + 2 * labels
         heart = chance.normal(size=400)
@@ -58,13 +66,13 @@ def test_a_fit_learns_which_signal_tells() -> None:
             {"heart": Evidence(float(h)), "skin": Evidence(float(s))}
             for h, s in zip(heart, skin, strict=True)
         )
-        return Course(name, tuple(moments), labels)
+        return LabelledEvidence(name, tuple(moments), labels)
 
-    people = [course(name) for name in "abc"]
-    model = fit(people)
+    people = [person(name) for name in "abc"]
+    model = fit_model(people)
     assert model.terms["skin"].importance > 0.8
-    assert auc(people[0].labels, score(people[0], model, ("skin",))) > 0.85
-    assert np.ptp(score(people[0], model, ())) == 0
+    assert auc(people[0].labels, score_seconds(people[0], model, ("skin",))) > 0.85
+    assert np.ptp(score_seconds(people[0], model, ())) == 0
 
 
 def test_marks_are_found_and_doubles_merged() -> None:
@@ -171,11 +179,11 @@ def test_the_person_judged_is_not_in_the_fit(people: Path) -> None:
 
 
 def test_evidence_never_looks_ahead(people: Path) -> None:
-    whole = stress_predict.follow(stress_predict.read(people)[0])
+    whole = collect_evidence(read_recordings(people)[0])
     eda = people / "S02" / "EDA.csv"
     lines = eda.read_text().splitlines()
     eda.write_text("\n".join([*lines[:802], *("30.0" for _ in lines[802:])]))
-    changed = stress_predict.follow(stress_predict.read(people)[0])
+    changed = collect_evidence(read_recordings(people)[0])
     assert changed.evidence[:199] == whole.evidence[:199]
     assert changed.evidence[230] != whole.evidence[230]
 
@@ -222,7 +230,7 @@ def test_a_real_driver_is_calmer_at_rest() -> None:
         drive.name, drive.rate, drive.heart_rate[:end],
         {name: values[:end] for name, values in drive.skin.items()}, drive.bounds,
     )  # fmt: skip
-    course = drivedb.follow(short, load_default_model())
+    course = score_drive(short, load_default_model())
     kinds = np.array(course.segments)
-    rest, city = (course.scores["together"][kinds == kind] for kind in ("rest", "city"))
+    rest, city = (course.nervousness["together"][kinds == kind] for kind in ("rest", "city"))
     assert np.median(rest) < 40 < 60 < np.median(city)
