@@ -36,7 +36,7 @@ def test_onset_amplitude_and_recovery() -> None:
 
 
 @pytest.mark.parametrize("count", [3, 6, 10])
-def test_responses_are_neurokits(count: int) -> None:
+def test_responses_match_neurokit(count: int) -> None:
     nk, rate = neurokit(), 32
     signal = 2 + nk.eda_simulate(
         duration=100, sampling_rate=rate, scr_number=count, noise=0, drift=-0.002, random_state=3
@@ -51,7 +51,7 @@ def test_responses_are_neurokits(count: int) -> None:
     assert onsets == pytest.approx(expected["SCR_Onsets"] / rate, abs=0.6)
 
 
-def test_a_slow_climb_is_no_response() -> None:
+def test_a_slow_rise_is_not_a_response() -> None:
     t = np.arange(0, 120, 0.25)
     assert not detect(2 + 0.003 * t, 4).responses
     assert detect(2 + 0.003 * t, 4).rate(120.0) == 0
@@ -63,7 +63,7 @@ def test_rate_counts_the_last_minute() -> None:
     assert detect(signal, 16).rate(100.0) == 3
 
 
-def test_what_skin_cannot_have_is_ignored() -> None:
+def test_implausible_conductances_are_ignored() -> None:
     assert not is_valid(0.0)
     assert not is_valid(80.0)
     assert not is_valid(math.nan)

@@ -35,7 +35,7 @@ def feed(beats: RRSource, values: list[float]) -> float:
     return at_s
 
 
-def test_rate_and_rmssd_are_neurokits() -> None:
+def test_rate_and_rmssd_match_neurokit() -> None:
     beats, values = RRSource(), intervals()
     end_s = feed(beats, values)
     ends_s = np.cumsum(values) / 1000
@@ -48,7 +48,7 @@ def test_rate_and_rmssd_are_neurokits() -> None:
     assert beats.rate(end_s) == pytest.approx(60_000 / np.mean(values), rel=0.005)
 
 
-def test_artefacts_among_beats_change_nothing() -> None:
+def test_artefacts_among_beats_are_rejected() -> None:
     clean, dirty = RRSource(), RRSource()
     values = intervals()
     end_s = feed(clean, values)
@@ -67,7 +67,7 @@ def test_artefacts_among_beats_change_nothing() -> None:
     assert rmssd == pytest.approx(expected, rel=0.15)
 
 
-def test_a_true_change_of_pace_is_believed_after_a_few_beats() -> None:
+def test_a_true_change_of_heart_rate_is_accepted_after_a_few_beats() -> None:
     beats = RRSource()
     end_s = feed(beats, [1000.0] * 30)
     for i in range(1, 41):
@@ -76,7 +76,7 @@ def test_a_true_change_of_pace_is_believed_after_a_few_beats() -> None:
     assert beats.rejected == 7
 
 
-def test_too_few_beats_say_nothing() -> None:
+def test_too_few_beats_give_no_rate() -> None:
     beats = RRSource()
     end_s = feed(beats, [800.0] * 5)
     assert beats.rate(end_s) is None
@@ -85,7 +85,7 @@ def test_too_few_beats_say_nothing() -> None:
     assert beats.rate(end_s + 500) is None
 
 
-def test_spikes_and_drop_outs_of_a_series_leave_no_trace() -> None:
+def test_spikes_and_drop_outs_of_a_series_have_no_effect() -> None:
     rates = RateSource()
     for second in range(60):
         value = {20: 0.0, 21: 0.0, 40: 265.0, 41: 205.0}.get(second, 70.0)
@@ -98,7 +98,7 @@ def test_spikes_and_drop_outs_of_a_series_leave_no_trace() -> None:
 
 @pytest.mark.parametrize("rate_bpm", [58, 75, 110])
 @pytest.mark.parametrize(("kind", "sampling"), [(PPG, 64), (ECG, 128)])
-def test_beats_of_a_wave_are_neurokits(rate_bpm: int, kind: WaveformKind, sampling: int) -> None:
+def test_beats_of_a_wave_match_neurokit(rate_bpm: int, kind: WaveformKind, sampling: int) -> None:
     nk = neurokit()
     if kind is PPG:
         wave = nk.ppg_simulate(

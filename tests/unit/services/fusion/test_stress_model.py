@@ -18,7 +18,7 @@ from affectline.services.fusion.stress_model import (
 MODEL = load_default_model()
 
 
-def test_contributions_make_up_the_difference_from_a_calm_person() -> None:
+def test_contributions_sum_to_the_difference_from_baseline() -> None:
     evidence = {"heart": Evidence(1.5), "skin": Evidence(3.0, 0.5), "face": Evidence(-1.0)}
     calm = {name: Evidence(0.0, found.reliability) for name, found in evidence.items()}
     now, rest = (
@@ -30,7 +30,7 @@ def test_contributions_make_up_the_difference_from_a_calm_person() -> None:
     assert rest.contributions == {"heart": 0, "skin": 0, "face": 0}
 
 
-def test_more_agitation_is_more_nervousness() -> None:
+def test_nervousness_rises_with_deviation() -> None:
     for name in ("heart", "skin"):
         scores = [estimate_stress(MODEL, {name: Evidence(d)}).nervousness for d in (-1, 0, 1, 3, 5)]
         assert scores == sorted(set(scores))
@@ -39,14 +39,14 @@ def test_more_agitation_is_more_nervousness() -> None:
     )
 
 
-def test_an_untrusted_signal_is_as_a_missing_one() -> None:
+def test_an_unreliable_signal_counts_as_missing() -> None:
     one = estimate_stress(MODEL, {"heart": Evidence(1.0)})
     other = estimate_stress(MODEL, {"heart": Evidence(1.0), "skin": Evidence(5.0, 0.0)})
     assert one.nervousness == pytest.approx(other.nervousness)
     assert other.contributions["skin"] == 0
 
 
-def test_a_table_survives_its_file() -> None:
+def test_coefficients_survive_a_round_trip() -> None:
     text = format_model(MODEL, "test")
     assert format_model(parse_model(text), "test") == text
     assert sum(term.importance for term in MODEL.terms.values()) == pytest.approx(1, abs=0.001)
@@ -82,7 +82,7 @@ def test_the_low_creeps_after_an_odd_minute() -> None:
     assert low == pytest.approx(1 - math.exp(-2), abs=0.02)
 
 
-def test_a_held_mean_stays_and_the_low_follows() -> None:
+def test_a_frozen_mean_stays_and_the_low_adapts() -> None:
     rest = Baseline(BaselinePrior(0.3, 60))
     for _ in range(60):
         rest.add(1.0)

@@ -48,7 +48,7 @@ def run(messages: list[Samples], settings: FusionSettings | None = None) -> list
     return [state for state in states if state]
 
 
-def test_stress_raises_nervousness_and_says_why() -> None:
+def test_stress_raises_nervousness_and_contributions() -> None:
     states = run(drive(400, stress_from=300))
     calm, stressed = states[500], states[-1]
     assert calm.nervousness is not None
@@ -68,7 +68,7 @@ def test_stress_raises_nervousness_and_says_why() -> None:
     assert stressed.quality > 0.9
 
 
-def test_the_newest_response_of_the_skin_is_told_when_it_is_over() -> None:
+def test_the_newest_skin_response_is_published_when_it_is_over() -> None:
     person, states = SubjectState("driver", FusionSettings()), []
     for i in range(200):  # half a second each
         since_s = i / 2 - 60
@@ -84,7 +84,7 @@ def test_the_newest_response_of_the_skin_is_told_when_it_is_over() -> None:
     assert "skin_response_recovery" not in risen
 
 
-def test_states_depend_on_the_past_alone_and_repeat() -> None:
+def test_states_are_causal_and_reproducible() -> None:
     messages = drive(200, stress_from=100)
     whole = run(messages)
     assert run(messages) == whole
@@ -119,7 +119,7 @@ def test_a_lost_signal_lowers_the_quality_and_never_stops_the_output() -> None:
     assert len(later) > 380
 
 
-def test_no_contact_is_told_in_the_devices_words() -> None:
+def test_lost_contact_is_reported_with_the_devices_reason() -> None:
     person = SubjectState("driver", FusionSettings())
     for second in range(60):
         person.add_samples(skin(second, 3.0))
@@ -171,7 +171,7 @@ def test_a_face_gives_valence_and_alone_little_quality() -> None:
     assert left_out.quality == 0
 
 
-def test_a_clock_set_back_is_survived() -> None:
+def test_states_continue_after_the_clock_is_set_back() -> None:
     person = SubjectState("driver", FusionSettings())
     for message in drive(100, 1000):
         person.add_samples(message)
@@ -182,13 +182,13 @@ def test_a_clock_set_back_is_survived() -> None:
     assert known[-1].nervousness is not None
 
 
-def test_signals_that_nobody_knows_are_left_alone() -> None:
+def test_unknown_signals_are_ignored() -> None:
     person = SubjectState("driver", FusionSettings())
     strange = skin(0, 3.0).model_copy(update={"signal": "temperature"})
     assert person.add_samples(strange) is None
 
 
-def test_a_wave_that_is_too_slow_says_why_it_does_not_count() -> None:
+def test_a_wave_with_too_low_a_rate_gives_the_reason() -> None:
     person = SubjectState("driver", FusionSettings())
     state = person.add_samples(skin(0, 3.0).model_copy(update={"signal": "ppg"}))
     assert state
@@ -196,7 +196,7 @@ def test_a_wave_that_is_too_slow_says_why_it_does_not_count() -> None:
     assert state.signals["heart"].reason == "ppg: 8 samples a second; beats need 20 at least"
 
 
-def test_synthetic_signals_are_told() -> None:
+def test_states_from_synthetic_signals_are_marked() -> None:
     person = SubjectState("driver", FusionSettings())
     state = person.add_samples(skin(0, 3.0).model_copy(update={"synthetic": True}))
     assert state

@@ -1,4 +1,4 @@
-"""Scores, fits, segments and both datasets' readers, on small made-up folders and a real drive."""
+"""Scores, fits, segments and both datasets' readers, on synthetic folders and a real drive."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from affectline.services.validation.stress_predict_reader import read_recordings
 from tests.conftest import SHARED
 
 LENGTHS = (60, 60, 50, 50, 50, 60, 60)
-"""Seconds of a made-up drive's segments."""
+"""Seconds of a synthetic drive's segments."""
 
 
 def test_area_under_the_curve() -> None:
@@ -41,27 +41,27 @@ def test_area_under_the_curve() -> None:
 
 
 def test_a_logistic_fit_finds_the_weights_that_made_the_data() -> None:
-    chance = np.random.default_rng(1)
-    features = chance.normal(size=(20_000, 2)) * (1, 5)
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(20_000, 2)) * (1, 5)
     truth = -0.5 + features @ np.array([1.5, -0.2])
-    labels = chance.random(20_000) < 1 / (1 + np.exp(-truth))
+    labels = rng.random(20_000) < 1 / (1 + np.exp(-truth))
     intercept, slopes = fit_logistic(features, labels, np.full(20_000, 1 / 20_000))
     assert intercept == pytest.approx(-0.5, abs=0.06)
     assert slopes == pytest.approx([1.5, -0.2], abs=0.06)
 
 
-def test_stress_and_rest_weigh_the_same() -> None:
+def test_stress_and_rest_have_equal_weight() -> None:
     weights = class_weights(np.array([True, False, False, False]))
     assert weights.tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6])
 
 
-def test_a_fit_learns_which_signal_tells() -> None:
-    chance = np.random.default_rng(2)
+def test_a_fit_finds_the_informative_signal() -> None:
+    rng = np.random.default_rng(2)
 
     def person(name: str) -> LabelledEvidence:
         labels = np.arange(400) % 100 >= 50
-        skin = chance.normal(size=400) + 2 * labels
-        heart = chance.normal(size=400)
+        skin = rng.normal(size=400) + 2 * labels
+        heart = rng.normal(size=400)
         moments = (
             {"heart": Evidence(float(h)), "skin": Evidence(float(s))}
             for h, s in zip(heart, skin, strict=True)
@@ -83,7 +83,7 @@ def test_marks_are_found_and_doubles_merged() -> None:
     assert find_marks(np.full(6000, 10.0), 10.0) == []
 
 
-def test_odd_marks_are_left_out_and_missing_ones_made_up() -> None:
+def test_extra_marks_are_left_out_and_missing_ones_replaced() -> None:
     right = np.cumsum([30, *TYPICAL_S]).tolist()
     assert choose_bounds(right, right[-1] + 20) == right
     assert choose_bounds(sorted([*right, right[3] + 60]), right[-1] + 20) == right
@@ -93,21 +93,21 @@ def test_odd_marks_are_left_out_and_missing_ones_made_up() -> None:
 
 
 def write_person(folder: Path, number: int, stress: range, seconds: int = 900) -> None:
-    place, chance = folder / f"S{number:02d}", np.random.default_rng(number)
-    place.mkdir(parents=True)
+    directory, rng = folder / f"S{number:02d}", np.random.default_rng(number)
+    directory.mkdir(parents=True)
     t = np.arange(seconds)
     load = np.clip(np.isin(t, stress).cumsum() / 20, 0, 1) * np.isin(t, stress)
-    skin = np.repeat(1 + 0.05 * number + load + 0.02 * chance.random(seconds), 4)
-    heart = 70 + 15 * load + chance.normal(size=seconds)
+    skin = np.repeat(1 + 0.05 * number + load + 0.02 * rng.random(seconds), 4)
+    heart = 70 + 15 * load + rng.normal(size=seconds)
     start = 1_600_000_000
-    (place / "EDA.csv").write_text("\n".join(map(str, [start, 4, *skin])))
-    (place / "HR.csv").write_text("\n".join(map(str, [start + 10, 1, *heart[10:]])))
+    (directory / "EDA.csv").write_text("\n".join(map(str, [start, 4, *skin])))
+    (directory / "HR.csv").write_text("\n".join(map(str, [start + 10, 1, *heart[10:]])))
     beats, at = [f"{start}, IBI"], 0.0
     while at < seconds - 1:
         interval = 60 / heart[int(at)]
         at += interval
         beats.append(f"{at},{interval}")
-    (place / "IBI.csv").write_text("\n".join(beats))
+    (directory / "IBI.csv").write_text("\n".join(beats))
     labels = folder / "labels.csv"
     old = labels.read_text() if labels.exists() else "participant,unix_s,stress\n"
     rows = (f"{number},{start + int(i)},{int(i in stress)}\n" for i in t)
@@ -164,7 +164,7 @@ def test_stress_predict_by_the_command_line(people: Path, tmp_path: Path) -> Non
     assert (tmp_path / "validation.md").read_text() == page
 
 
-def test_the_person_judged_is_not_in_the_fit(people: Path) -> None:
+def test_the_person_scored_is_not_in_the_fit(people: Path) -> None:
     before = stress_predict.validate(people)
     # Turning the labels of one person round must not move that person's own scores
     labels = people / "labels.csv"
@@ -178,7 +178,7 @@ def test_the_person_judged_is_not_in_the_fit(people: Path) -> None:
     assert (after.scores["together"]["S02"] != before.scores["together"]["S02"]).any()
 
 
-def test_evidence_never_looks_ahead(people: Path) -> None:
+def test_evidence_is_causal(people: Path) -> None:
     whole = collect_evidence(read_recordings(people)[0])
     eda = people / "S02" / "EDA.csv"
     lines = eda.read_text().splitlines()
