@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.benchmarks import page
 from tests.benchmarks.environment import ROOT, ensure
-from tests.benchmarks.measure import STEPS, measure, measure_viewing
 from tests.benchmarks.results import Results
+from tests.benchmarks.session import STEPS, measure, measure_viewing
 from tests.benchmarks.targets import judge
 
 DOCS: Final = ROOT / "docs"

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from tests.benchmarks import micro, viewing
+from tests.benchmarks import dashboard_load, micro_benchmarks
 from tests.benchmarks.clips import WEIGHTS, Clip, at_live_rate, choose
 from tests.benchmarks.environment import Quiet, describe, run_baseline
 from tests.benchmarks.pipeline import MB, Observer, Recording, looked_at, stages
@@ -40,7 +40,11 @@ PATIENCE_S: Final = 60.0
 Step = Callable[[str], None]
 """Told what begins."""
 STEPS: Final = (
-    (ROUNDS + SPARE_ROUNDS) * (2 + len(INSTANCES)) + len(INSTANCES) + STARTS + 3 + viewing.STEPS
+    (ROUNDS + SPARE_ROUNDS) * (2 + len(INSTANCES))
+    + len(INSTANCES)
+    + STARTS
+    + 3
+    + dashboard_load.STEPS
 )
 
 
@@ -173,7 +177,7 @@ class Session:
         if not shutil.which(CHROMIUM) or find_spec("playwright") is None:
             return []
         clip = at_live_rate(self.clip, self._folder / "viewing.mp4")
-        return viewing.measure(clip.path, self._folder, self._say, self._quiet)
+        return dashboard_load.measure(clip.path, self._folder, self._say, self._quiet)
 
     def first_emotion(self) -> FirstEmotion:
         """Time from the command to its first emotion, several times."""
@@ -205,7 +209,7 @@ def measure(step: Step, clock: Callable[[], float]) -> Results:
         first = session.first_emotion()
         pages = session.viewing()
         step("small operations")
-        small = micro.measure(session.clip.path)
+        small = micro_benchmarks.measure(session.clip.path)
     clip, after = session.clip, psutil.cpu_times()
     stolen = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
     machine.stolen_percent = 100 * stolen / (sum(after) - sum(before))
