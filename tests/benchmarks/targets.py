@@ -148,9 +148,9 @@ def _skipped(results: Results, live: Live) -> Target:
         f"frame costs in the throughput run, all of them would take {cost * rate / 1e3:.1f} "
         f"cores, {cores} are there. Capture and hub cost {per_frame:.1f} ms for every frame, "
         f"classified or not, {per_frame * rate / 1e3:.1f} cores; the rest can classify "
-        f"{classifiable:.0f} frames/s at {cost - per_frame:.1f} ms, {classifiable / rate:.0%}. Measured: "
-        f"{1 - live.skipped_percent / 100:.0%}, with {live.cores:.2f} cores busy with the pipeline "
-        f"and {live.other_cores:.2f} with other work."
+        f"{classifiable:.0f} frames/s at {cost - per_frame:.1f} ms, {classifiable / rate:.0%}. "
+        f"Measured: {1 - live.skipped_percent / 100:.0%}, with {live.cores:.2f} cores busy "
+        f"with the pipeline and {live.other_cores:.2f} with other work."
     )
     return Target(
         f"skipped, live, {live.streams} streams of 640x360 at {RATE} frames/s",
