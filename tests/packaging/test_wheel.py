@@ -159,14 +159,7 @@ def test_the_model_comes_with_it(python: Path, tmp_path: Path) -> None:
 def test_a_pipeline_runs_from_it(python: Path, tmp_path: Path) -> None:
     from tests.pipelines import free_port
 
-    arguments: list[str | Path] = [
-        "up",
-        "--json",
-        "--out",
-        tmp_path / "s",
-        "--port",
-        str(free_port()),
-    ]
+    out, port = tmp_path / "s", str(free_port())
     done = call(
         python, "-m", "affectline", "up", "--json", "--out", out, "--port", port, cwd=tmp_path
     )
