@@ -12,26 +12,26 @@ def make_driver(settings: BiometricsSettings, clock: Clock) -> Driver:
     """
     match settings.driver:
         case "ble":
-            from affectline.services.biometrics.ble import BleHeartRate
+            from affectline.services.biometrics.drivers.ble import BleHeartRate
 
             return BleHeartRate(settings, clock)
         case "lsl":
-            from affectline.services.biometrics.lsl import LslDriver
+            from affectline.services.biometrics.drivers.lsl import LslDriver
 
             return LslDriver(settings, clock)
         case "brainflow":
-            from affectline.services.biometrics.brainflow_board import BrainFlowDriver
+            from affectline.services.biometrics.drivers.brainflow import BrainFlowDriver
 
             return BrainFlowDriver(settings, clock)
         case "e4":
-            from affectline.services.biometrics.e4 import E4Driver
+            from affectline.services.biometrics.drivers.e4 import E4Driver
 
             return E4Driver(settings, clock)
         case "csv":
-            from affectline.services.biometrics.csv_file import CsvDriver
+            from affectline.services.biometrics.drivers.csv import CsvDriver
 
             return CsvDriver(settings, clock)
         case "synthetic":
-            from affectline.services.biometrics.synthetic import SyntheticDriver
+            from affectline.services.biometrics.drivers.synthetic import SyntheticDriver
 
             return SyntheticDriver(settings, clock)

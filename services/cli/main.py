@@ -2,6 +2,7 @@
 
 import typer
 
+from affectline.services.cli.biometrics import biometrics, lsl_outlet
 from affectline.services.cli.collect import collect
 from affectline.services.cli.errors import run_complaining
 from affectline.services.cli.looking import doctor, schema, subscribe
@@ -16,7 +17,6 @@ from affectline.services.cli.processes import (
     sink,
 )
 from affectline.services.cli.reporting import export, report
-from affectline.services.cli.sensing import biometrics, lsl_outlet
 from affectline.services.cli.sessions import check, info, record, replay, sessions
 from affectline.services.cli.up import up
 from affectline.services.cli.validate import validate

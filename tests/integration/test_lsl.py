@@ -43,7 +43,7 @@ ROWS = np.array([[i, 1000 * i] for i in range(20)], np.float32)
 def test_an_lsl_stream_is_read_in_its_units_at_its_times() -> None:
     from mne_lsl.lsl import local_clock
 
-    from affectline.services.biometrics.lsl import LslDriver
+    from affectline.services.biometrics.drivers.lsl import LslDriver
 
     outlet = make_outlet("affectline-even", 10.0)
     inlet = LslDriver(settings("lsl", name="affectline-even"), real_clock())
@@ -77,7 +77,7 @@ sys.stdin.readline()
 
 
 def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
-    from affectline.services.biometrics.lsl import LslDriver
+    from affectline.services.biometrics.drivers.lsl import LslDriver
 
     inlet = LslDriver(settings("lsl", name="affectline-lost"), real_clock())
     feed = DriverThread(inlet, threading.Event(), lambda: None)

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.services.cli.sensing import parse_columns, parse_parameters, parse_stress, settle
+from affectline.services.cli.biometrics import parse_columns, parse_parameters, parse_stress, settle
 
 PIPELINE = PipelineSettings()
 TABLE = {"file": "x.csv", "columns": {"hr": {"signal": "heart_rate", "unit": "/min"}}}

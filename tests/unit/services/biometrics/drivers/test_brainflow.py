@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import Column
-from affectline.services.biometrics.brainflow_board import (
+from affectline.services.biometrics.drivers.brainflow import (
     BoardRow,
     BrainFlowDriver,
     EvenClock,

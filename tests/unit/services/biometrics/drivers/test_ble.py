@@ -10,10 +10,10 @@ import pytest
 from bleak.exc import BleakError
 from bleak.uuids import normalize_uuid_16
 
-from affectline.services.biometrics import ble
-from affectline.services.biometrics.ble import BleHeartRate, Bluetooth
 from affectline.services.biometrics.driver import Clock, DeviceGone, Reading
 from affectline.services.biometrics.driver_thread import DriverThread
+from affectline.services.biometrics.drivers import ble
+from affectline.services.biometrics.drivers.ble import BleHeartRate, Bluetooth
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 PULSE = bytes.fromhex("10483d03")

@@ -3,7 +3,7 @@ import numpy.typing as npt
 import pytest
 
 from affectline.services.biometrics.driver import Reading
-from affectline.services.biometrics.synthetic import SyntheticDriver
+from affectline.services.biometrics.drivers.synthetic import SyntheticDriver
 from affectline.services.biometrics.validation import judge, time_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
 

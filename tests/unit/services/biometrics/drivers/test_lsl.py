@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from affectline.common.errors import AffectlineError
 from affectline.common.lsl_time import unix_minus_lsl
 from affectline.services.biometrics.driver import DeviceGone
-from affectline.services.biometrics.lsl import LslDriver, even_runs, name_channels, signal_of
+from affectline.services.biometrics.drivers.lsl import (
+    LslDriver,
+    even_runs,
+    name_channels,
+    signal_of,
+)
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 S = 1_000_000_000
