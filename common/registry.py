@@ -120,9 +120,9 @@ class Registry:
     def _explain(
         self, error: ValidationError, name: str, model: type["FamilySettings"]
     ) -> ValidationError:
-        """Say of missing and unknown settings whose they are."""
+        """Name the member in errors about missing and unknown settings; the missing come last."""
         details: list[InitErrorDetails] = []
-        for one in error.errors():
+        for one in sorted(error.errors(), key=lambda one: one["type"] == "missing"):
             text = one["msg"].removeprefix("Value error, ")
             if len(one["loc"]) == 1 and one["type"] == "missing":
                 text = f"the {self.key} {name} needs it"

@@ -2,10 +2,11 @@
 
 import typer
 
-from affectline.services.cli.biometrics import biometrics, lsl_outlet
+from affectline.services.cli.biometrics import BiometricsCommand, biometrics
 from affectline.services.cli.collect import collect
 from affectline.services.cli.errors import run_complaining
 from affectline.services.cli.looking import doctor, schema, subscribe
+from affectline.services.cli.lsl_outlet import lsl_outlet
 from affectline.services.cli.mark import mark
 from affectline.services.cli.processes import (
     capture,
@@ -32,7 +33,7 @@ for command in (
     up, hub, capture, detector, classifier, sink, dashboard, collect, mark, subscribe, schema,
     doctor, biometrics, fusion, lsl_outlet, record, replay, sessions, info, check, report, export,
 ):  # fmt: skip
-    app.command()(command)
+    app.command(cls=BiometricsCommand if command is biometrics else None)(command)
 app.add_typer(validate, name="validate")
 
 

@@ -1,4 +1,4 @@
-"""Emotions, states and markers for the Lab Streaming Layer: LabRecorder and others can record them.
+"""Publishes emotions, states and markers as Lab Streaming Layer streams, e.g. for LabRecorder.
 
 =================================  ========  ===================================================
 stream                             type      channels
@@ -8,8 +8,8 @@ stream                             type      channels
 ``affectline-markers``             Markers   the marker's label, as text
 =================================  ========  ===================================================
 
-All of them are irregular. A frame without a face, and whatever is not known, is NaN: silence is
-never ambiguous. A sample's time is the picture's, the state's or the marker's own, in LSL's clock.
+All of them are irregular. A frame without a face, and whatever is not known, is NaN. A sample's
+time is that of the frame, the state or the marker, in LSL's clock.
 """
 
 import math
@@ -21,7 +21,7 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.common.lsl_time import unix_minus_lsl
+from affectline.common.lsl_time import measure_lsl_offset
 from affectline.common.runtime.service import Stage, run_service
 from affectline.common.settings.pipeline import Delivery, HubSettings
 from affectline.common.wire.base import Message
@@ -33,18 +33,18 @@ SERVICE: Final = "outlet/lsl"
 MARKERS: Final = "affectline-markers"
 STATE_CHANNELS: Final = ("arousal", "valence", "nervousness", "quality")
 IRREGULAR: Final = 0.0
-"""LSL's word for a stream without a rate."""
+"""The rate that LSL gives to irregular streams."""
 
 
 class LslOutlet(Stage):
-    """Offers what goes over the bus as LSL streams.
+    """Republishes messages as LSL streams.
 
-    The stream of markers is there from the beginning, for a recorder lists what it can see before
-    it starts; so are those named here. Others appear with their first message.
+    The stream of markers exists from the start, because recorders list streams before they record;
+    so do those named here. Others appear with their first message.
 
     Args:
         streams: Names of video streams.
-        subjects: Names of persons.
+        subjects: Subject IDs.
     """
 
     subscriptions = ("emotion/", "state/", "marker/")
@@ -53,8 +53,8 @@ class LslOutlet(Stage):
     def __init__(self, streams: Iterable[str] = (), subjects: Iterable[str] = ()) -> None:
         self._streams, self._subjects = tuple(streams), tuple(subjects)
         self._outlets: dict[str, Any] = {}
-        self._said: dict[str, tuple[int, int]] = {}
-        """By video stream: epoch and number of the last picture."""
+        self._last_frame: dict[str, tuple[int, int]] = {}
+        """Epoch and number of the last frame of each video stream."""
 
     def setup(self) -> None:
         try:
@@ -79,27 +79,27 @@ class LslOutlet(Stage):
 
     def _push(self, message: Message) -> None:
         if isinstance(message, Emotion):
-            picture = message.epoch, message.seq
-            if self._said.get(message.stream, (-1, -1)) >= picture:
-                return  # said again for somebody who missed it
-            self._said[message.stream] = picture
+            frame = message.epoch, message.seq
+            if self._last_frame.get(message.stream, (-1, -1)) >= frame:
+                return  # published again for a consumer that missed it
+            self._last_frame[message.stream] = frame
             name, at = f"affectline-emotion-{message.stream}", message.captured_at
-            self._say(self._outlet(name, "Emotion", LABELS), emotion_row(message), at)
+            self._push_sample(self._outlet(name, "Emotion", LABELS), emotion_row(message), at)
         elif isinstance(message, State):
             name, at = f"affectline-state-{message.subject}", message.at
-            self._say(self._outlet(name, "State", STATE_CHANNELS), state_row(message), at)
+            self._push_sample(self._outlet(name, "State", STATE_CHANNELS), state_row(message), at)
         elif isinstance(message, Marker):
             outlet = self._outlet(MARKERS, "Markers", ("label",))
-            self._say(outlet, [marker_text(message)], message.at)
+            self._push_sample(outlet, [marker_text(message)], message.at)
 
-    def _say(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
-        shift = unix_minus_lsl(self.context.now, self._lsl.local_clock)
+    def _push_sample(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
+        offset = measure_lsl_offset(self.context.now, self._lsl.local_clock)
         sample = row if isinstance(row[0], str) else np.array(row, np.float32)
-        outlet.push_sample(sample, timestamp=(at - shift) / 1e9)
+        outlet.push_sample(sample, timestamp=(at - offset) / 1e9)
         self.context.counters["offered"] += 1
 
     def _outlet(self, name: str, kind: str, channels: tuple[str, ...]) -> Any:
-        """The outlet of a name, made when it is first asked for."""
+        """The outlet of a name, created when it is first needed."""
         if name not in self._outlets:
             dtype = "string" if kind == "Markers" else "float32"
             # The same after a restart, so that recorders find the stream again
@@ -113,7 +113,7 @@ class LslOutlet(Stage):
 
 
 def emotion_row(emotion: Emotion) -> list[float]:
-    """The seven probabilities of the largest face, in the order of `common.labels`, or NaN."""
+    """The seven probabilities of the largest face, in the order of `LABELS`, or NaN."""
     face = max(emotion.faces, key=_area, default=None)
     if face is None or face.probabilities is None:
         return [math.nan] * len(LABELS)
@@ -122,8 +122,8 @@ def emotion_row(emotion: Emotion) -> list[float]:
 
 def state_row(state: State) -> list[float]:
     """Arousal (-1 to 1), valence (-1 to 1), nervousness (0 to 100), quality (0 to 1), or NaN."""
-    figures = (state.arousal, state.valence, state.nervousness, state.quality)
-    return [math.nan if figure is None else figure for figure in figures]
+    values = (state.arousal, state.valence, state.nervousness, state.quality)
+    return [math.nan if value is None else value for value in values]
 
 
 def _area(face: FaceEmotion) -> int:
@@ -136,5 +136,5 @@ def run(
     streams: Iterable[str] = (),
     subjects: Iterable[str] = (),
 ) -> int:
-    """Be the process that offers LSL streams; return the exit code."""
+    """Run the process that publishes LSL streams; return the exit code."""
     return run_service(LslOutlet(streams, subjects), SERVICE, hub, delivery)
