@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from typer.core import TyperCommand
 
 from affectline.common.errors import AffectlineError
-from affectline.common.registry import FamilySettings, Registry
+from affectline.common.registry import FamilySettings
 
 GIVEN: Final = "affectline.given_settings"
 
@@ -33,7 +33,10 @@ class SettingsCommand(TyperCommand):
     family: ClassVar[type[FamilySettings]]
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return [*make_options(self.family), *super().get_params(ctx)]
+        own = super().get_params(ctx)
+        taken = {name for parameter in own for name in parameter.opts}
+        options = [o for o in make_options(self.family) if taken.isdisjoint(o.opts)]
+        return [*options, *own]
 
 
 def given_settings(context: typer.Context) -> dict[str, Any]:
@@ -49,10 +52,11 @@ def make_options(family: type[FamilySettings]) -> list[Any]:
         """Only carries the signature that typer makes options of."""
 
     fields = group_fields(family)
+    members = family.registry.names()
     parameters = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=None,
-            annotation=_annotation(name, owners, family.registry),
+            annotation=_annotation(name, owners, family, members),
         )
         for name, owners in fields.items()
     ]  # fmt: skip
@@ -95,13 +99,14 @@ def explain(error: ValidationError, family: type[FamilySettings], command: str) 
     return AffectlineError(f"{option}: {text}{value}", f"see affectline {command} --help")
 
 
-def describe(owners: dict[str, FieldInfo], members: int) -> str:
-    """What a setting means, for each member where they differ; empty where nobody says."""
+def describe(name: str, owners: dict[str, FieldInfo], *, shared: bool) -> str:
+    """The meaning of a setting; for each member, unless all share it and agree."""
     meanings: dict[str, list[str]] = {}
     for member, field in owners.items():
         text = " ".join((field.description or "").replace("``", "").split())
+        text += give_example(name, field)
         meanings.setdefault(text, []).append(member)
-    if len(owners) == members and len(meanings) == 1:
+    if shared and len(meanings) == 1:
         return next(iter(meanings))
     return " ".join(f"{', '.join(of)}: {text}" for text, of in meanings.items())
 
@@ -111,7 +116,7 @@ def give_example(name: str, field: FieldInfo) -> str:
     if not field.examples:
         return ""
     repeat = "; may be repeated" if _takes_several(field.annotation) else ""
-    return f" For example {option_name(name, field)} {field.examples[0]}{repeat}."
+    return f" E.g. {option_name(name, field)} {field.examples[0]}{repeat}."
 
 
 def describe_default(field: FieldInfo) -> str | None:
@@ -126,14 +131,15 @@ def choices(annotation: Any) -> list[str]:
     return list(map(str, get_args(annotation))) if get_origin(annotation) is Literal else []
 
 
-def _annotation(name: str, owners: dict[str, FieldInfo], registry: Registry) -> Any:
+def _annotation(
+    name: str, owners: dict[str, FieldInfo], family: type[FamilySettings], members: list[str]
+) -> Any:
     field = next(iter(owners.values()))
-    members = registry.names()
+    registry = family.registry
     if name == registry.key:
         help_text, shown, default = "", f"[{'|'.join(members)}]", registry.default
     else:
-        help_text = describe(owners, len(registry.settings_models()))
-        help_text += give_example(name, field)
+        help_text = describe(name, owners, shared=name in family.model_fields)
         shown = f"[{'|'.join(choices(field.annotation))}]" if choices(field.annotation) else ""
         default = describe_default(field)
     option = typer.Option(

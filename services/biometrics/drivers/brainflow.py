@@ -74,7 +74,7 @@ class BrainFlowSettings(BiometricsSettings):
         default_factory=dict, examples=["serial_port=/dev/ttyUSB0"]
     )
     """Fields of ``BrainFlowInputParams``, such as ``serial_port`` or ``mac_address``."""
-    columns: Columns = Field(default_factory=dict)
+    columns: Columns = Field(default_factory=dict, examples=["1=ecg:uV"])
     """Signal and unit by row number, ``1:8`` being row 8 of preset 1; by default the first row of
     each known kind."""
 

@@ -77,7 +77,7 @@ class LslSettings(BiometricsSettings):
     """Name of the stream."""
     stream_type: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Type of the stream, such as ``ECG``."""
-    columns: Columns = Field(default_factory=dict)
+    columns: Columns = Field(default_factory=dict, examples=["0=ecg:uV"])
     """Signal and unit by channel label, or by channel number from 0; by default all channels."""
 
 
