@@ -28,12 +28,12 @@ def biometrics(
 
     Example: affectline biometrics --driver synthetic --stress 20-40
     """
-    from affectline.services.biometrics import stage
+    from affectline.services.biometrics.spec import SPEC, BiometricsProcess
 
     settings = read_settings(config_file, hub)
     sensor = choose_sensor(given_settings(context), settings)
     mode = delivery or settings.delivery or "live"
-    raise typer.Exit(stage.run(sensor, settings.hub, mode))
+    raise typer.Exit(SPEC.run(BiometricsProcess(settings=sensor), settings.hub, mode))
 
 
 def choose_sensor(given: dict[str, Any], settings: PipelineSettings) -> BiometricsSettings:

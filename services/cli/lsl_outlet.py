@@ -23,9 +23,10 @@ def lsl_outlet(
 
     Example: affectline lsl-outlet --stream driver --subject person
     """
-    from affectline.services.lsl import outlet as service
+    from affectline.services.lsl.spec import SPEC, LslProcess
 
     settings = read_settings(config_file, hub)
     mode = delivery or settings.delivery or "live"
     streams = stream or [source.name for source in settings.sources]
-    raise typer.Exit(service.run(settings.hub, mode, streams, subject or ()))
+    process = LslProcess(streams=tuple(streams), subjects=tuple(subject or ()))
+    raise typer.Exit(SPEC.run(process, settings.hub, mode))

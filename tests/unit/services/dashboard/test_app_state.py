@@ -40,7 +40,7 @@ class Player:
         self.may_go_on.wait(10)
         self._is_sought = False
 
-    def tick(self, *, is_shown: bool) -> None:
+    def tick(self) -> None:
         self.ticks_while_sought += self._is_sought
 
     def close(self) -> None:
@@ -59,7 +59,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(module, "monotonic", clock)
     monkeypatch.setattr(module, "TICK_S", 0.0)
-    monkeypatch.setattr(module, "SETTLE_S", 0.0)
     monkeypatch.setattr(module, "ReplayControl", Player)
     monkeypatch.setattr(Player, "made", [], raising=False)
     return clock
