@@ -1,6 +1,5 @@
 """The stage of a biometrics process: publishes what a driver reads, in order."""
 
-import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -182,6 +181,6 @@ class Biometrics(Stage):
         state: Literal["ready", "degraded"] = "degraded" if problem else "ready"
         if state != self.context.state:
             # The first place to look for somebody who has just put on a strap
-            line = problem or f"reading {self._driver.device or self._settings.driver} again"
-            sys.stderr.write(f"affectline: {self.context.service}: {line}\n")
+            text = problem or f"reading {self._driver.device or self._settings.driver} again"
+            self.context.log.warning("%s", text)
         self.context.state, self.context.detail = state, problem
