@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,12 +12,8 @@ from affectline.common.logs import ServiceLogger
 
 
 @pytest.fixture(autouse=True)
-def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(logs.VARIABLE, "")
-    logger = logging.getLogger(logs.ROOT)
-    before = logger.level, logger.handlers, logger.propagate
-    yield
-    logger.level, logger.handlers, logger.propagate = before
 
 
 @pytest.mark.parametrize(
@@ -110,7 +105,7 @@ def test_an_exception_is_in_both_formats(capsys: pytest.CaptureFixture[str]) -> 
         raise ValueError("why")
 
     for form in ("text", "json"):
-        logs.configure(form=form)  # type: ignore[arg-type]
+        logs.configure(form=form)
         try:
             fail()
         except ValueError:
