@@ -1,54 +1,89 @@
-"""Is this machine fit to run the pipeline? Each check says how to mend what it finds."""
+"""``affectline doctor``: check that this machine can run the pipeline, and suggest fixes."""
 
 import os
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.table import Table
 
 from affectline.common.errors import AffectlineError, explain_import
 from affectline.common.model import artifact
 from affectline.common.runtime.sockets import taken_ports
 from affectline.common.settings.pipeline import HubSettings
 from affectline.services.capture.sample_clip import find_sample
+from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
+
+STYLES: Final = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
 class CheckResult(NamedTuple):
-    """What a check found."""
+    """What a check found, and how to fix it."""
 
     check: str
     state: Literal["ok", "warning", "failure"]
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
-def examine(hub: HubSettings, model: Path) -> Iterator[CheckResult]:
+def doctor(
+    config_file: ConfigFile = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65529, help="First of the seven ports to check.")
+    ] = None,
+) -> None:
+    """Check camera, display, ports, model and packages; suggest fixes.
+
+    Example: affectline doctor
+    """
+    settings = read_settings(config_file)
+    hub = with_overrides(settings.hub, port=port)
+    results = list(run_checks(hub, settings.classifier.model))
+    print_results(results)
+    raise typer.Exit(int(any(result.state == "failure" for result in results)))
+
+
+def print_results(results: Iterable[CheckResult]) -> None:
+    """Print the results of the checks as a table."""
+    table = Table("check", "state", "finding", "fix")
+    for result in results:
+        style = STYLES[result.state]
+        table.add_row(result.check, f"[{style}]{result.state}[/]", result.detail, result.fix)
+    Console().print(table)
+
+
+def run_checks(hub: HubSettings, model: Path) -> Iterator[CheckResult]:
     """Run all checks, cheapest first."""
-    yield _python()
-    yield from _packages()
-    yield _opencv()
-    yield _model(model)
-    yield _ports(hub)
-    yield _sample()
-    yield _display()
-    yield _camera()
+    yield _check_python()
+    yield from _check_packages()
+    yield _check_opencv()
+    yield _check_model(model)
+    yield _check_ports(hub)
+    yield _check_sample()
+    yield _check_display()
+    yield _check_camera()
 
 
-def _python() -> CheckResult:
-    return CheckResult("python", "ok", platform.python_version())  # older ones cannot read this
+def _check_python() -> CheckResult:
+    return CheckResult(
+        "python", "ok", platform.python_version()
+    )  # older versions cannot even import this module
 
 
-def _packages() -> Iterator[CheckResult]:
+def _check_packages() -> Iterator[CheckResult]:
     try:
-        needed = [r for r in requires("affectline") or () if "extra ==" not in r]
+        requirements = [r for r in requires("affectline") or () if "extra ==" not in r]
     except PackageNotFoundError:
         yield CheckResult("packages", "failure", "affectline is not installed", "pip install -e .")
         return
-    fine = []
-    for requirement in needed:
+    satisfied = []
+    for requirement in requirements:
         name, bounds = re.match(r"([A-Za-z0-9._-]+)(.*)", requirement).groups()  # type: ignore[union-attr]
         try:
             found = version(name)
@@ -58,20 +93,20 @@ def _packages() -> Iterator[CheckResult]:
             )
             continue
         if _satisfies(found, bounds):
-            fine.append(f"{name} {found}")
+            satisfied.append(f"{name} {found}")
         else:
             detail = f"{name} {found} is not {bounds}"
             yield CheckResult("packages", "failure", detail, f"pip install '{requirement}'")
-    yield CheckResult("packages", "ok", ", ".join(fine))
+    yield CheckResult("packages", "ok", ", ".join(satisfied))
 
 
 def _satisfies(found: str, bounds: str) -> bool:
-    """True where a plain release number keeps bounds such as ``<5,>=4.10``."""
+    """Return whether a plain release number is within bounds such as ``<5,>=4.10``."""
     have = _numbers(found)
     for operator, bound in re.findall(r"(>=|<|==)\s*([0-9.]+)", bounds):
         want = _numbers(bound)
-        kept = {">=": have >= want, "<": have < want, "==": have[: len(want)] == want}
-        if not kept[operator]:
+        holds = {">=": have >= want, "<": have < want, "==": have[: len(want)] == want}
+        if not holds[operator]:
             return False
     return True
 
@@ -80,7 +115,7 @@ def _numbers(release: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r"\d+", release))
 
 
-def _opencv() -> CheckResult:
+def _check_opencv() -> CheckResult:
     try:
         import cv2
     except ImportError as error:
@@ -90,53 +125,53 @@ def _opencv() -> CheckResult:
     return CheckResult("opencv", "ok", f"{cv2.__version__} can be loaded")
 
 
-def _model(folder: Path) -> CheckResult:
+def _check_model(folder: Path) -> CheckResult:
     try:
         loaded = artifact.load(folder)
         for kind in loaded.manifest.files:
             loaded.verified(kind)
     except AffectlineError as error:
         return CheckResult("model", "failure", error.problem, error.remedy)
-    return CheckResult("model", "ok", f"{loaded.model_id}, checksum right")
+    return CheckResult("model", "ok", f"{loaded.model_id}, checksum matches")
 
 
-def _ports(hub: HubSettings) -> CheckResult:
+def _check_ports(hub: HubSettings) -> CheckResult:
     taken = taken_ports(hub)
     if taken:
-        mend = "stop what uses them (another affectline?), or name others with --port"
-        return CheckResult("ports", "failure", "; ".join(taken), mend)
+        fix = "stop what uses them (another affectline?), or choose others with --port"
+        return CheckResult("ports", "failure", "; ".join(taken), fix)
     return CheckResult("ports", "ok", f"{min(hub.ports)} to {max(hub.ports)} are free")
 
 
-def _sample() -> CheckResult:
+def _check_sample() -> CheckResult:
     try:
         return CheckResult("sample clip", "ok", str(find_sample()))
     except AffectlineError as error:
         return CheckResult("sample clip", "warning", "not installed", error.remedy)
 
 
-def _display() -> CheckResult:
+def _check_display() -> CheckResult:
     try:
         from affectline.services.sink.display import display_problem
     except ImportError:
-        return CheckResult("display", "warning", "cannot be looked at without OpenCV")
+        return CheckResult("display", "warning", "cannot be checked without OpenCV")
     problem = display_problem()
     if problem:
-        mend = "fine for --display none and mp4; for a window log in to a desktop or use ssh -X"
-        return CheckResult("display", "warning", problem, mend)
+        fix = "fine for --display none and mp4; for a window log in to a desktop or use ssh -X"
+        return CheckResult("display", "warning", problem, fix)
     return CheckResult("display", "ok", os.environ.get("DISPLAY", platform.system()))
 
 
-def _camera() -> CheckResult:
+def _check_camera() -> CheckResult:
     if sys.platform != "linux":
-        detail = "cameras can only be seen by opening them here"
+        detail = "on this system a camera can only be found by opening it"
         return CheckResult("camera", "warning", detail, "try: affectline up --source 0")
     cameras = sorted(Path("/dev").glob("video[0-9]*"))
     if not cameras:
-        mend = "plug one in (in a container or virtual machine, pass it through), or use a file"
-        return CheckResult("camera", "warning", "no /dev/video* device", mend)
-    closed = [str(c) for c in cameras if not os.access(c, os.R_OK | os.W_OK)]
-    if closed:
-        mend = "add yourself to the group: sudo usermod -aG video $USER, then log in again"
-        return CheckResult("camera", "warning", f"no permission for {', '.join(closed)}", mend)
+        fix = "plug one in (in a container or virtual machine, pass it through), or use a file"
+        return CheckResult("camera", "warning", "no /dev/video* device", fix)
+    denied = [str(c) for c in cameras if not os.access(c, os.R_OK | os.W_OK)]
+    if denied:
+        fix = "add yourself to the group: sudo usermod -aG video $USER, then log in again"
+        return CheckResult("camera", "warning", f"no permission for {', '.join(denied)}", fix)
     return CheckResult("camera", "ok", ", ".join(map(str, cameras)))
