@@ -20,7 +20,7 @@ test-unit: .venv/dev ## Run the unit tests: less than a minute
 coverage: .venv/dev ## Run all tests and measure branch coverage, child processes included
 	$(BIN)/coverage erase
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
-	$(BIN)/coverage report
+	$(BIN)/coverage report --fail-under 90 # of common and services
 
 check: .venv/dev ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check .
