@@ -6,6 +6,8 @@ the package because grimp is a tool of development.
 """
 
 import functools
+import graphlib
+import itertools
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,16 +30,23 @@ PACKAGES: Final = ("common", "services", "training")
 DRAWN: Final = ("frame", "faces", "scores", "emotion", "bio", "state")
 """Topics with arrows of their own; the table of topics has the others as well."""
 SHAPES: Final = {
-    "hub": ("{{", "}}"),
     "source": ("([", "])"),
     "transform": ("[", "]"),
     "worker": ("[[", "]]"),
     "sink": ("[(", ")]"),
+    "hub": ("{{", "}}"),
     "page": ("(", ")"),
 }
 """By role, how Mermaid draws a process."""
 
-Pairs = set[tuple[str, str]]
+LOOSE: Final = "modules"
+"""Stands for the modules of a package that are in no room."""
+PROCESSES: Final = "processes"
+"""Stands for the rooms of the processes, without their declarations."""
+DECLARATIONS: Final = "declarations"
+"""Stands for ``spec.py`` in the rooms of the processes."""
+
+Arrow = tuple[str, str]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -59,28 +68,23 @@ def code(names: Iterable[str]) -> str:
 
 
 def draw_processes() -> str:
-    """Who publishes what for whom; what passes through the hub unseen is dotted."""
-    lines = []
-    for spec in SPECS.values():
-        opening, closing = SHAPES[spec.role]
-        lines.append(f"{spec.kind}{opening}{spec.kind}{closing}")
+    """Who publishes what for whom; dotted: everything that passes through the hub."""
+    specs = sorted(SPECS.values(), key=lambda spec: list(SHAPES).index(spec.role))
+    lines = [f"{spec.kind}{spec.kind.join(SHAPES[spec.role])}" for spec in specs]
     arrows: dict[tuple[str, str], list[str]] = {}
     for topic in DRAWN:
-        for source in (one for one in SPECS.values() if topic in one.outputs):
-            for reader in (one for one in SPECS.values() if topic in one.inputs):
-                if not _has_everything(source.outputs) and not _has_everything(reader.inputs):
-                    arrows.setdefault((source.kind, reader.kind), []).append(topic)
-    for (source_kind, reader_kind), topics in arrows.items():
-        lines.append(f"{source_kind} -- {', '.join(topics)} --> {reader_kind}")
-    for spec in SPECS.values():
-        if _has_everything(spec.outputs):
-            lines.append(f"{spec.kind} -. everything .-> hub")
-        if _has_everything(spec.inputs) or _reads_outlet(spec):
-            lines.append(f"hub -. everything .-> {spec.kind}")
+        writers = [one for one in specs if topic in one.outputs and not _is_all(one.outputs)]
+        readers = [one for one in specs if topic in one.inputs and not _is_all(one.inputs)]
+        for writer, reader in itertools.product(writers, readers):
+            arrows.setdefault((writer.kind, reader.kind), []).append(topic)
+    lines += [f"{a} -- {', '.join(topics)} --> {b}" for (a, b), topics in arrows.items()]
+    lines += [f"{spec.kind} -.-> hub" for spec in specs if _is_all(spec.outputs)]
+    everything = [spec for spec in specs if _is_all(spec.inputs) or _reads_outlet(spec)]
+    lines += [f"hub -.-> {spec.kind}" for spec in everything]
     return mermaid(lines)
 
 
-def _has_everything(topics: tuple[str, ...]) -> bool:
+def _is_all(topics: tuple[str, ...]) -> bool:
     return set(DRAWN) <= set(topics)
 
 
@@ -131,92 +135,89 @@ def graph() -> grimp.ImportGraph:
 
 
 def room_of(module: str) -> tuple[str, str] | None:
-    """Package and room of a module; modules that are in no room are one of their own."""
+    """Package and room of a module; those that are in no room count as one."""
     parts = module.split(".")[1:]
-    if len(parts) < 2 or parts[0] not in PACKAGES:
+    if len(parts) < 2 or parts[0] not in PACKAGES or parts[1] == "__main__":
         return None
-    is_room = bool(graph().find_children(f"affectline.{parts[0]}.{parts[1]}"))
-    return parts[0], parts[1] if is_room else LOOSE
+    if parts[0] == "services" and parts[-1] == "spec":
+        return parts[0], DECLARATIONS
+    return parts[0], LOOSE if parts[1] in loose_modules(parts[0]) else parts[1]
 
 
-LOOSE: Final = "modules"
-"""Stands for the modules of a package that are in no room."""
-
-
-def loose_modules(package: str) -> list[str]:
+@functools.cache
+def loose_modules(package: str) -> tuple[str, ...]:
     """Names of the modules of a package that are in no room."""
     children = graph().find_children(f"affectline.{package}")
-    return sorted(m.split(".")[-1] for m in children if not graph().find_children(m))
+    loose = (module.split(".")[-1] for module in children if not graph().find_children(module))
+    return tuple(sorted(name for name in loose if name != "__main__"))
 
 
-def imports_between_rooms(package: str) -> dict[tuple[str, str], set[str]]:
-    """By importing and imported room: the imported modules."""
-    found: dict[tuple[str, str], set[str]] = {}
+def imports_between_rooms(package: str) -> set[Arrow]:
+    """Importing and imported rooms."""
+    found: set[Arrow] = set()
     for module in graph().modules:
         importer = room_of(module)
+        if importer is None or importer[0] != package:
+            continue
         for other in graph().find_modules_directly_imported_by(module):
             imported = room_of(other)
-            if importer and imported and importer != imported:
-                if importer[0] == imported[0] == package:
-                    found.setdefault((importer[1], imported[1]), set()).add(other)
+            if imported and imported[0] == package and imported != importer:
+                found.add((importer[1], imported[1]))
     return found
 
 
-def without_shortcuts(pairs: Pairs) -> Pairs:
-    """Without the pairs that a longer way connects as well."""
+def without_shortcuts(arrows: set[Arrow]) -> set[Arrow]:
+    """Without the arrows whose ends a longer way connects as well.
 
-    def reaches(start: str, goal: str, seen: set[str]) -> bool:
-        following = {b for a, b in pairs if a == start} - seen
-        return goal in following or any(reaches(b, goal, seen | following) for b in following)
-
+    Raises:
+        ValueError: They form a circle.
+    """
+    below: dict[str, set[str]] = {}
+    order = graphlib.TopologicalSorter[str]()
+    for a, b in arrows:
+        order.add(a, b)
+    for room in order.static_order():
+        direct = {b for a, b in arrows if a == room}
+        below[room] = direct.union(*(below[b] for b in direct))
     return {
-        (a, b)
-        for a, b in pairs
-        if not any(reaches(middle, b, {a, middle}) for x, middle in pairs if x == a and middle != b)
-    }
+        (a, b) for a, b in arrows
+        if not any(b in below[other] for start, other in arrows if start == a)
+    }  # fmt: skip
 
 
 def draw_rooms(package: str) -> str:
     """The rooms of a package and the imports between them."""
-    found = imports_between_rooms(package)
-    named = {room for pair in found for room in pair}
-    lines = [f"{LOOSE}[{_wrap(loose_modules(package))}]"] if LOOSE in named else []
-    return mermaid([*lines, *(f"{a} --> {b}" for a, b in sorted(without_shortcuts(set(found))))])
+    lines = [f"{LOOSE}[{_label(loose_modules(package))}]"]
+    arrows = without_shortcuts(imports_between_rooms(package))
+    return mermaid([*lines, *(f"{a} --> {b}" for a, b in sorted(arrows))])
 
 
 def draw_services() -> str:
     """The rooms of services; those of processes, which never import each other, are one box."""
-    found = imports_between_rooms("services")
-    processes = "processes"
-    labels: dict[tuple[str, str], set[str]] = {}
-    for (importer, imported), modules in found.items():
-        pair = tuple(processes if room in SPECS else room for room in (importer, imported))
-        if pair[0] == pair[1]:
-            continue
-        members = labels.setdefault((pair[0], pair[1]), set())
-        if importer in SPECS:
-            members.add(importer)
-        elif imported in SPECS:
-            is_spec = all(module.endswith(".spec") for module in modules)
-            members.add(f"{imported} (spec)" if is_spec else imported)
-    lines = [f"{processes}[{_wrap(sorted(SPECS))}]"]
-    for a, b in sorted(labels):
-        kept = sorted(labels[a, b])
-        if a != processes and len(kept) > 3:
-            has_code = [one for one in kept if not one.endswith("(spec)")]
-            kept = [*has_code, "specs"] if len(has_code) < len(kept) else has_code
-        label = f" -- {_wrap(kept)} -->" if kept else " -->"
-        lines.append(f"{a}{label} {b}")
-    plain = without_shortcuts({pair for pair in labels})
-    shown = [line for line, pair in zip(lines[1:], sorted(labels), strict=True)
-             if pair in plain or labels[pair]]  # fmt: skip
-    return mermaid([lines[0].replace(f"[{LOOSE}]", ""), *shown])
+    arrows: dict[Arrow, set[str]] = {}
+    for importer, imported in imports_between_rooms("services"):
+        arrow = tuple(PROCESSES if room in SPECS else room for room in (importer, imported))
+        reasons = arrows.setdefault((arrow[0], arrow[1]), set())
+        reasons |= {room for room in (importer, imported) if room in SPECS}
+    plain = without_shortcuts(set(arrows))
+    for arrow in ((PROCESSES, LOOSE), (PROCESSES, DECLARATIONS)):
+        arrows.get(arrow, set()).clear()
+    lines = [
+        f"{PROCESSES}[{_label(sorted(SPECS))}]",
+        f'{DECLARATIONS}["spec.py of every process"]',
+        f"{LOOSE}[{_label(loose_modules('services'))}]",
+    ]
+    for (a, b), reasons in sorted(arrows.items()):
+        if reasons:
+            lines.append(f"{a} -- {_label(sorted(reasons))} --> {b}")
+        elif (a, b) in plain:
+            lines.append(f"{a} --> {b}")
+    return mermaid(lines)
 
 
-def _wrap(names: Sequence[str]) -> str:
-    """Names in lines of three, as a Mermaid label."""
-    lines = [", ".join(names[i : i + 3]) for i in range(0, len(names), 3)]
-    return '"' + "<br>".join(lines) + '"'
+def _label(names: Sequence[str]) -> str:
+    """Names in lines of two, as Mermaid wants them."""
+    return '"' + "<br>".join(", ".join(names[i : i + 2]) for i in range(0, len(names), 2)) + '"'
 
 
 def list_rooms() -> str:

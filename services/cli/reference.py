@@ -8,7 +8,7 @@ A page marks such a part with two comments, and what lies between them is writte
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -56,13 +56,18 @@ PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
 """Page, name of the generated part, and what makes its text."""
 
 
-def write_parts(page: str, text: str) -> str:
+def write_parts(page: str, text: str, parts: Mapping[str, Callable[[], str]]) -> str:
     """A page with its generated parts written anew.
+
+    Args:
+        page: Its name, for the error.
+        text: Its text.
+        parts: By name of the part, what makes its text.
 
     Raises:
         ValueError: The page does not mark one of its parts.
     """
-    for name, make in PARTS[page].items():
+    for name, make in parts.items():
         marks = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
         pattern = re.compile(f"{re.escape(marks[0])}.*?{re.escape(marks[1])}", re.DOTALL)
         if not pattern.search(text):
@@ -75,9 +80,10 @@ def write_parts(page: str, text: str) -> str:
 def main() -> None:
     """Write the generated parts of the pages in the folder named on the command line."""
     folder = Path(sys.argv[1])
-    for page in PARTS:
+    for page, parts in PARTS.items():
         path = folder / page
-        path.write_text(write_parts(page, path.read_text(encoding="utf-8")), encoding="utf-8")
+        text = write_parts(page, path.read_text(encoding="utf-8"), parts)
+        path.write_text(text, encoding="utf-8")
 
 
 def _settings_table(model: type[FamilySettings], names: list[str]) -> str:
