@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from affectline.common.atomic_file import whole_file
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
 from affectline.common.wire.messages import Packet
@@ -150,8 +150,8 @@ def write(path: Path, text: str) -> None:
         AffectlineError: It cannot be written.
     """
     try:
-        with whole_file(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_file.write_text(path, text)
     except OSError as error:
         raise AffectlineError(
             f"cannot write --out {path} ({error.strerror})", "make room, or name another"

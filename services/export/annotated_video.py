@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 import cv2
 from cv2.utils import logging
 
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
 from affectline.services.sink.display import Mp4
@@ -30,7 +31,8 @@ def write_films(packets: Iterable[Packet], folder: Path) -> list[Path]:
                     f"cannot write to --out {folder}: {path.name} was cut off",
                     "make room, or name another",
                 )
-            paths.append(made.replace(path))
+            atomic_file.rename(made, path)
+            paths.append(path)
     return paths
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from affectline.common.atomic_file import whole_file
+from affectline.common.atomic_file import atomic_write
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker, Packet
@@ -120,9 +120,10 @@ def _write(
     made: dict[str, Table], folder: Path, ending: str, write: Callable[[Path, Table], None]
 ) -> list[Path]:
     paths = []
+    folder.mkdir(parents=True, exist_ok=True)
     for name, table in made.items():
         path = folder / f"{name}.{ending}"
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             write(partial, table)
         paths.append(path)
     return paths

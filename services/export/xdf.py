@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.atomic_file import whole_file
+from affectline.common.atomic_file import atomic_write
 from affectline.common.labels import LABELS
 from affectline.services.sessions.columns import marker_text
 from affectline.services.sessions.timeseries import Series, SessionSeries
@@ -73,7 +73,8 @@ def _seconds(series: Series) -> NDArray[np.float64]:
 
 def write(made: Iterable[XdfStream], path: Path) -> None:
     """Write an XDF file; half a file never has its name."""
-    with whole_file(path) as partial, partial.open("wb") as stream:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as partial, partial.open("wb") as stream:
         stream.write(b"XDF:")
         _chunk(stream, FILE_HEADER, b'<?xml version="1.0"?><info><version>1.0</version></info>')
         for number, each in enumerate(made, start=1):
