@@ -4,6 +4,7 @@ import typer
 
 from affectline.services.cli.collect import collect
 from affectline.services.cli.errors import run_complaining
+from affectline.services.cli.export import export, report
 from affectline.services.cli.looking import doctor, schema, subscribe
 from affectline.services.cli.mark import mark
 from affectline.services.cli.processes import (
@@ -15,7 +16,6 @@ from affectline.services.cli.processes import (
     hub,
     sink,
 )
-from affectline.services.cli.reporting import export, report
 from affectline.services.cli.sensing import biometrics, lsl_outlet
 from affectline.services.cli.sessions import check, info, record, replay, sessions
 from affectline.services.cli.up import up

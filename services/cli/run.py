@@ -24,7 +24,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
-from affectline.services.sink.stream_stats import StreamSummary
+from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.supervisor.process import ProcessSpec
 from affectline.services.supervisor.supervisor import Supervisor, read_session
 

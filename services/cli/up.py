@@ -96,7 +96,7 @@ def up(
     code = summary.run(settings, as_json=as_json)
     folder = settings.sink.out
     if settings.recording.report and folder and (folder / FILE).exists():
-        from affectline.services.cli.reporting import report_on
+        from affectline.services.cli.export import report_on
 
         report_on(folder, folder / "report.html", quiet=as_json)
     raise typer.Exit(code)

@@ -7,8 +7,8 @@ from string import Template
 from typing import Final
 
 from affectline.common.wire.messages import Marker
-from affectline.services.report.chart import chart
-from affectline.services.report.narrative import clock
+from affectline.services.report.sections.chart import chart
+from affectline.services.report.sections.narrative import clock
 from affectline.services.sessions.marker_responses import MarkerResponse
 from affectline.services.sessions.timeseries import SessionSeries
 

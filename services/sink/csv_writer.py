@@ -21,7 +21,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.wire.messages import Emotion, Marker
 from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
-from affectline.services.sink.stream_stats import StreamSummary
+from affectline.services.sessions.stream_stats import StreamSummary
 
 DIGITS: Final = {
     "angle": 2, "blur": 2, "brightness": 4, **dict.fromkeys(LABELS, 6),

@@ -6,7 +6,7 @@ import pytest
 
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
-from affectline.services.cli.reporting import report_on
+from affectline.services.cli.export import report_on
 from tests.unit.services.report.test_page import recording
 
 

@@ -11,9 +11,9 @@ from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamStart
-from affectline.services.cli.reporting import Form, export, export_to
-from affectline.services.export import xdf
-from affectline.services.export.annotated_video import write_films
+from affectline.services.cli.export import Form, export, export_to
+from affectline.services.export.exporters import xdf
+from affectline.services.export.exporters.mp4 import write_films
 from affectline.services.export.tables import tables, write_csv, write_parquet
 from affectline.services.sessions.timeseries import gather
 from affectline.services.sink import display

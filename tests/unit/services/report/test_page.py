@@ -6,10 +6,10 @@ import pytest
 from affectline.common.labels import LABELS
 from affectline.common.wire.biometrics import Samples, SignalContribution, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
-from affectline.services.report.chart import POINTS, chart, thin, thin_together
-from affectline.services.report.narrative import paragraphs, where_from
 from affectline.services.report.page import page
-from affectline.services.report.thumbnails import thumbnails
+from affectline.services.report.sections.chart import POINTS, chart, thin, thin_together
+from affectline.services.report.sections.narrative import paragraphs, where_from
+from affectline.services.report.sections.thumbnails import thumbnails
 from affectline.services.sessions.marker_responses import responses
 from affectline.services.sessions.timeseries import Series, SessionSeries, gather
 

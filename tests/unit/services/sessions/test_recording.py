@@ -5,7 +5,7 @@ from pathlib import Path
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Packet
-from affectline.services.sessions.read import packets
+from affectline.services.sessions.recording import packets
 from tests.samples import EMOTION, EPOCH, FRAME
 
 

@@ -46,11 +46,11 @@ def report_on(
     quiet: bool = False,
 ) -> None:
     """Write the report on a recording, and say its first paragraph."""
-    from affectline.services.report.chart import in_order
-    from affectline.services.report.narrative import paragraphs, where_from
     from affectline.services.report.page import page
-    from affectline.services.report.thumbnails import thumbnails
-    from affectline.services.sessions.read import complain, packets
+    from affectline.services.report.sections.chart import in_order
+    from affectline.services.report.sections.narrative import paragraphs, where_from
+    from affectline.services.report.sections.thumbnails import thumbnails
+    from affectline.services.sessions.recording import complain, packets
     from affectline.services.sessions.timeseries import gather
 
     problems: list[str] = []
@@ -85,7 +85,7 @@ def export(
 
     Example: affectline export sessions/drive/session.mcap --to parquet
     """
-    from affectline.services.sessions.read import packets
+    from affectline.services.sessions.recording import packets
 
     folder = out or folder_of(file) / "export"
     try:
@@ -110,11 +110,11 @@ def export_to(
     from affectline.services.sessions.timeseries import Gathering, gather
 
     if to == "mp4":
-        from affectline.services.export.annotated_video import write_films
+        from affectline.services.export.exporters.mp4 import write_films
 
         return write_films(read(), folder)
     if to == "xdf":
-        from affectline.services.export import xdf
+        from affectline.services.export.exporters import xdf
 
         streams = xdf.streams(gather(read()))
         if streams:
