@@ -10,14 +10,14 @@ import typer
 from affectline.common.settings import pipeline as config
 from affectline.common.settings.pipeline import Pace
 from affectline.services.cli.options import (
-    Asked,
     BackendName,
     ConfigFile,
     DeliveryMode,
     HubAddress,
+    LabelSet,
     Model,
-    change,
     read_settings,
+    with_overrides,
 )
 
 
@@ -84,7 +84,7 @@ def classifier(
         str, typer.Option(help="Tells it from other classifiers.  [default: host name and pid]")
     ] = "",
     model: Model = None,
-    answer: Asked = None,
+    answer: LabelSet = None,
     backend: BackendName = None,
     config_file: ConfigFile = None,
     hub: HubAddress = None,
@@ -97,7 +97,7 @@ def classifier(
     from affectline.services.classifier import stage as service
 
     settings = read_settings(config_file, hub)
-    chosen = change(settings.classifier, model=model, answer=answer, backend=backend)
+    chosen = with_overrides(settings.classifier, model=model, answer=answer, backend=backend)
     name = name or f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
     mode = delivery or settings.delivery or "live"
     raise typer.Exit(service.run(chosen, settings.hub, mode, name))
@@ -136,7 +136,7 @@ def dashboard(
     from affectline.services.dashboard import stage
 
     settings = read_settings(config_file, hub)
-    chosen = change(
+    chosen = with_overrides(
         settings.dashboard,
         host=host,
         port=port or settings.dashboard.port or DEFAULT_DASHBOARD_PORT,

@@ -1,4 +1,4 @@
-"""What the commands say: help, one line for whatever is wrong, and what goes by."""
+"""The command line: help, one line for every error, and live messages."""
 
 import json
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_schema_prints_json_schema() -> None:
     assert "MESSAGE Feeling: there is no such message" in wrong.stderr
 
 
-def test_the_doctor_says_how_to_mend(tmp_path: Path) -> None:
+def test_the_doctor_suggests_fixes(tmp_path: Path) -> None:
     healthy = run("doctor", "--port", str(free_port()))
     assert healthy.returncode == 0, healthy.stdout
     with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:

@@ -1,9 +1,9 @@
-"""What ``affectline subscribe`` says of a message in one row."""
+"""What ``affectline subscribe`` prints of a message in one row."""
 
 import pytest
 
 from affectline.common.wire.biometrics import Samples, State
-from affectline.services.cli.message_printer import tell
+from affectline.services.cli.subscribe import summarize
 from tests.samples import AT, PACKETS
 
 
@@ -16,20 +16,20 @@ from tests.samples import AT, PACKETS
         ("Health", "ready  3.0 ms  clock -1250.5 ± 0.2 ms  in 8 out 8"),
     ],
 )
-def test_a_row_says_what_matters(kind: str, row: str) -> None:
-    assert tell(PACKETS[kind].message) == row
+def test_a_row_has_what_matters(kind: str, row: str) -> None:
+    assert summarize(PACKETS[kind].message) == row
 
 
-def test_what_is_not_known_and_what_is_made_up_is_said() -> None:
+def test_unknown_and_synthetic_values_are_marked() -> None:
     state = State(subject="anna", at=AT, synthetic=True)
-    assert tell(state) == "nervousness unknown  quality 0%  synthetic"
+    assert summarize(state) == "nervousness unknown  quality 0%  synthetic"
     samples = Samples(
         subject="anna", signal="skin_conductance", unit="uS", epoch=1, seq=0, at=AT, rate=4.0,
         values=(3.14159,), synthetic=True,
     )  # fmt: skip
-    assert tell(samples) == "3.142 uS  synthetic"
+    assert summarize(samples) == "3.142 uS  synthetic"
 
 
 @pytest.mark.parametrize("kind", PACKETS)
 def test_every_message_has_a_row(kind: str) -> None:
-    assert tell(PACKETS[kind].message)
+    assert summarize(PACKETS[kind].message)
