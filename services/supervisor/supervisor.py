@@ -1,9 +1,7 @@
 """The whole pipeline from one command: starts the processes, watches them, ends with them."""
 
-import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from affectline.common.clock import monotonic, now_ns
@@ -232,9 +230,3 @@ class Supervisor:
             self._kill_by = monotonic() + STOP_S
             for child in self._children.values():
                 child.stop()
-
-
-def read_session(folder: Path) -> dict[str, Any]:
-    """Read what the sink wrote about a session."""
-    content: dict[str, Any] = json.loads((folder / "session.json").read_text(encoding="utf-8"))
-    return content

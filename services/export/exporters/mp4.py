@@ -10,7 +10,7 @@ from cv2.utils import logging
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
-from affectline.services.sink.display import Mp4
+from affectline.services.overlay.video import AnnotatedVideo
 
 
 def write_films(packets: Iterable[Packet], folder: Path) -> list[Path]:
@@ -37,7 +37,7 @@ def write_films(packets: Iterable[Packet], folder: Path) -> list[Path]:
 
 
 def _film(packets: Iterable[Packet], folder: Path) -> None:
-    film = Mp4(folder)
+    film = AnnotatedVideo(folder)
     try:
         for packet in packets:
             message = packet.message

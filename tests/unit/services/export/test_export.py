@@ -15,9 +15,9 @@ from affectline.services.cli.export import Form, export, export_to
 from affectline.services.export.exporters import xdf
 from affectline.services.export.exporters.mp4 import write_films
 from affectline.services.export.tables import tables, write_csv, write_parquet
+from affectline.services.overlay import video
+from affectline.services.overlay.video import OverlayDisplay
 from affectline.services.sessions.timeseries import gather
-from affectline.services.sink import display
-from affectline.services.sink.display import OverlayDisplay
 from tests.unit.services.report.test_page import SECOND, START, frame, recording
 
 
@@ -174,7 +174,7 @@ def test_a_film_that_has_no_room_is_one_line(small_disk: Path) -> None:
 def test_the_overlay_tells_the_rate_of_the_recording() -> None:
     overlay, rates = OverlayDisplay(), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(display, "draw", lambda _, __, status: rates.append(status.rate))
+        patch.setattr(video, "draw", lambda _, __, status: rates.append(status.rate))
         for index in range(6):
             picture, answer = frame(index)
             assert isinstance(answer.message, Emotion)
