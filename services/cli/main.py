@@ -5,7 +5,7 @@ import typer
 from affectline.services.cli.collect import collect
 from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
-from affectline.services.cli.export import export, report
+from affectline.services.cli.export import export
 from affectline.services.cli.mark import mark
 from affectline.services.cli.processes import (
     capture,
@@ -18,6 +18,7 @@ from affectline.services.cli.processes import (
 )
 from affectline.services.cli.record import record
 from affectline.services.cli.replay import replay
+from affectline.services.cli.report import report
 from affectline.services.cli.schema import schema
 from affectline.services.cli.sensing import biometrics, lsl_outlet
 from affectline.services.cli.sessions import check, info, sessions

@@ -11,14 +11,21 @@ from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamStart
-from affectline.services.cli.export import Form, export, export_to
+from affectline.services.cli.export import export
+from affectline.services.export.exporter import make_exporter
 from affectline.services.export.exporters import xdf
-from affectline.services.export.exporters.mp4 import write_films
-from affectline.services.export.tables import tables, write_csv, write_parquet
+from affectline.services.export.exporters.csv import CsvExporter, CsvSettings
+from affectline.services.export.exporters.parquet import ParquetExporter, ParquetSettings
+from affectline.services.export.tables import make_tables
 from affectline.services.overlay import video
 from affectline.services.overlay.video import OverlayDisplay
-from affectline.services.sessions.timeseries import gather
+from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.timeseries import read_series
 from tests.unit.services.report.test_page import SECOND, START, frame, recording
+
+
+def write_films(packets: list[Packet], folder: Path) -> list[Path]:
+    return make_exporter("mp4").export(Recording("drive", lambda: packets), folder)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -27,7 +34,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_message_has_its_rows(tmp_path: Path) -> None:
-    paths = write_csv(tables(recording()), tmp_path / "made")
+    (tmp_path / "made").mkdir()
+    paths = CsvExporter(CsvSettings()).write(make_tables(recording()), tmp_path / "made")
     assert sorted(path.name for path in paths) == [
         "emotions.csv", "markers.csv", "samples.csv", "states.csv",
     ]  # fmt: skip
@@ -59,15 +67,15 @@ def test_every_marker_has_a_row_for_each_signal(tmp_path: Path) -> None:
     assert float(heart["peak_s"]) >= float(heart["onset_s"]) >= 0
 
 
-@pytest.mark.parametrize("to", ["csv", "xdf", "mp4"])
-def test_a_recording_is_read_once(to: Form, tmp_path: Path) -> None:
+@pytest.mark.parametrize("to", ["csv", "parquet", "xdf", "mp4"])
+def test_a_recording_is_read_once(to: str, tmp_path: Path) -> None:
     read = []
 
     def packets() -> list[Packet]:
         read.append(to)
         return recording()
 
-    assert export_to(to, packets, tmp_path, "drive")
+    assert make_exporter(to).export(Recording("drive", packets), tmp_path)
     assert read == [to]
 
 
@@ -76,15 +84,15 @@ def test_a_signal_that_comes_late_has_empty_cells_before() -> None:
     later = State.model_validate(
         {"subject": "a", "at": START + SECOND, "signals": {"skin": {"value": 2.5}}}
     )
-    made = tables([Packet(first), Packet(later), Packet(first)])["states"]
+    made = make_tables([Packet(first), Packet(later), Packet(first)])["states"]
     assert made["skin_value"] == [None, 2.5, None]
     assert len({len(column) for column in made.values()}) == 1
 
 
 def test_parquet_reads_back_as_the_same_table(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow (the tables extra)")
-    made = tables(recording())
-    write_parquet(made, tmp_path)
+    made = make_tables(recording())
+    ParquetExporter(ParquetSettings()).write(made, tmp_path)
     for name, table in made.items():
         assert pq.read_table(tmp_path / f"{name}.parquet").to_pydict() == table
 
@@ -93,8 +101,8 @@ def test_parquet_reads_back_as_the_same_table(tmp_path: Path) -> None:
 def test_xdf_opens_in_pyxdf(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
     turn = Packet(Marker(session="s", at=START + 40 * SECOND, label="turn"))
-    session = gather([*recording(), turn])
-    xdf.write(xdf.streams(session), tmp_path / "s.xdf")
+    session = read_series([*recording(), turn])
+    xdf.write_xdf(xdf.make_streams(session), tmp_path / "s.xdf")
     with caplog.at_level("WARNING", logger="pyxdf"):
         streams, header = pyxdf.load_xdf(tmp_path / "s.xdf")
     assert not caplog.records
@@ -120,8 +128,8 @@ def test_units_of_other_tools_may_hold_what_xml_cannot(tmp_path: Path) -> None:
         at=START, rate=1.0, values=(1.0, 2.0),
     )  # fmt: skip
     marker = Marker(session="s", at=START, label=f"<turn>{forbidden}")
-    made = xdf.streams(gather([Packet(samples), Packet(marker)]))
-    xdf.write(made, tmp_path / "s.xdf")
+    made = xdf.make_streams(read_series([Packet(samples), Packet(marker)]))
+    xdf.write_xdf(made, tmp_path / "s.xdf")
     (signal, markers), _ = pyxdf.load_xdf(tmp_path / "s.xdf")
     (channel,) = signal["info"]["desc"][0]["channels"][0]["channel"]
     assert channel["unit"] == [samples.unit.replace(forbidden, "\ufffd" * len(forbidden))]
@@ -131,10 +139,10 @@ def test_units_of_other_tools_may_hold_what_xml_cannot(tmp_path: Path) -> None:
 
 def test_a_long_series_goes_into_several_chunks(tmp_path: Path) -> None:
     pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
-    count = xdf.PIECE * 2 + 5
+    count = xdf.SAMPLES_PER_CHUNK * 2 + 5
     values = np.random.default_rng(0).normal(size=(count, 1))
     made = xdf.XdfStream("long", "Signal", (("x", "1"),), np.arange(count) / 100, values)
-    xdf.write([made], tmp_path / "s.xdf")
+    xdf.write_xdf([made], tmp_path / "s.xdf")
     (stream,), _ = pyxdf.load_xdf(
         tmp_path / "s.xdf", synchronize_clocks=False, dejitter_timestamps=False
     )
@@ -144,7 +152,7 @@ def test_a_long_series_goes_into_several_chunks(tmp_path: Path) -> None:
 def test_a_film_has_every_picture_with_its_overlay(tmp_path: Path) -> None:
     start = StreamStart(stream="drive", epoch=1, started_at=START, source="x", live=False, rate=1.0)
     messages = [Packet(start), *(packet for index in range(6) for packet in frame(index))]
-    (path,) = write_films(messages, tmp_path / "films")
+    (path,) = write_films(messages, tmp_path)
     film = cv2.VideoCapture(str(path))
     pictures = []
     while (found := film.read())[0]:
@@ -191,8 +199,8 @@ def test_a_session_without_pictures_has_no_film(tmp_path: Path) -> None:
 
 
 def test_nothing_becomes_no_table() -> None:
-    assert tables([]) == {}
+    assert make_tables([]) == {}
     samples = Samples(
         subject="a", signal="x", unit="1", epoch=1, seq=0, at=START, rate=1.0, values=(1.0,)
     )
-    assert list(tables([Packet(samples)])) == ["samples"]
+    assert list(make_tables([Packet(samples)])) == ["samples"]

@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,12 +7,19 @@ import pytest
 from affectline.common.labels import LABELS
 from affectline.common.wire.biometrics import Samples, SignalContribution, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
-from affectline.services.report.page import page
-from affectline.services.report.sections.chart import POINTS, chart, thin, thin_together
-from affectline.services.report.sections.narrative import paragraphs, where_from
-from affectline.services.report.sections.thumbnails import thumbnails
-from affectline.services.sessions.marker_responses import responses
-from affectline.services.sessions.timeseries import Series, SessionSeries, gather
+from affectline.services.report.page import render_page
+from affectline.services.report.section import ReportData, make_sections
+from affectline.services.report.sections.chart import (
+    POINTS,
+    downsample,
+    downsample_stack,
+    draw_chart,
+)
+from affectline.services.report.sections.narrative import describe_origin, describe_session
+from affectline.services.report.sections.thumbnails import crop_thumbnails
+from affectline.services.sessions.marker_responses import marker_responses
+from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.timeseries import Series, SessionSeries, read_series
 
 cv2 = pytest.importorskip("cv2")
 START = 1_795_445_587_000_000_000
@@ -57,15 +65,20 @@ def recording(nervous: float = 80.0, quality: float = 0.9) -> list[Packet]:
     return [*packets, Packet(marker)]
 
 
+def page(name: str, packets: list[Packet], about: dict[str, Any] | None = None) -> str:
+    data = ReportData(Recording(name, lambda: packets, about or {}), read_series(packets))
+    return render_page(data, make_sections())
+
+
 def test_messages_become_series() -> None:
-    session = gather(recording())
+    session = read_series(recording())
     heart = session.series["anna heart_rate"]
     assert (len(heart.times), heart.unit) == (240, "/min")
     assert np.diff(heart.times).min() == SECOND // 4
     assert session.seconds == pytest.approx(59.75)
     assert session.frames == {"drive": 60}
-    assert session.faceless == {"drive": 15}
-    assert len(session.sightings) == 45
+    assert session.frames_without_face == {"drive": 15}
+    assert len(session.observations) == 45
 
 
 def test_uneven_samples_have_their_own_times() -> None:
@@ -77,16 +90,16 @@ def test_uneven_samples_have_their_own_times() -> None:
 
 
 def test_the_first_paragraph_says_how_calm_and_how_sure() -> None:
-    first, *_ = paragraphs(gather(recording()))
+    first, *_ = describe_session(read_series(recording()))
     assert "Over 1 min 0 s, anna was mostly calm" in first
     assert "48% of the time it was above 60" in first
     assert "The highest was 80, at 0:31, 1 s after “<hard> braking”." in first
     assert "The report is sure of that (mean quality 90%)." in first
     assert "What lowers it: no skin contact (heart; 100% of the time)." in first
     assert "running baseline" in first
-    bad = paragraphs(gather(recording(quality=0.2)))[0]
+    bad = describe_session(read_series(recording(quality=0.2)))[0]
     assert "very unsure" in bad
-    assert "and it was never above 60." in paragraphs(gather(recording(nervous=50.0)))[0]
+    assert "and it was never above 60." in describe_session(read_series(recording(nervous=50.0)))[0]
 
 
 def test_a_face_out_of_sight_does_not_lower_what_heart_and_skin_say() -> None:
@@ -95,7 +108,7 @@ def test_a_face_out_of_sight_does_not_lower_what_heart_and_skin_say() -> None:
 
     def first_paragraph(**signals: SignalContribution) -> str:
         state = State(subject="a", at=START, nervousness=20.0, quality=0.5, signals=signals)
-        return paragraphs(gather([Packet(state)]))[0]
+        return describe_session(read_series([Packet(state)]))[0]
 
     said = first_paragraph(heart=heart, face=unseen)
     assert "What lowers it: the baseline is young (heart; 100% of the time)." in said
@@ -106,7 +119,7 @@ def test_a_face_out_of_sight_does_not_lower_what_heart_and_skin_say() -> None:
 
 def test_without_states_it_says_that_nothing_can_be_said() -> None:
     only_faces = [packet for index in range(9) for packet in frame(index)]
-    first, faces = paragraphs(gather(only_faces))
+    first, faces = describe_session(read_series(only_faces))
     assert first.startswith("How calm the person was cannot be said")
     assert "a face was in sight 67% of the time" in faces
     assert "happy (40% on average)" in faces
@@ -117,12 +130,12 @@ def test_what_is_synthetic_is_called_so() -> None:
         subject="a", signal="heart_rate", unit="/min", epoch=1, seq=0, at=START, rate=1.0,
         values=(60.0,), synthetic=True,
     )  # fmt: skip
-    assert any("synthetic" in text for text in paragraphs(gather([Packet(made_up)])))
+    assert any("synthetic" in text for text in describe_session(read_series([Packet(made_up)])))
 
 
 def test_thumbnails_show_the_face_nearest_to_the_marker() -> None:
-    session = gather(recording())
-    (picture,) = thumbnails(session, recording())
+    session = read_series(recording())
+    (picture,) = crop_thumbnails(session, recording())
     assert picture is not None
     seen = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     assert seen.shape == (160, 160, 3)
@@ -131,9 +144,7 @@ def test_thumbnails_show_the_face_nearest_to_the_marker() -> None:
 
 
 def test_the_page_needs_no_network_and_shows_everything() -> None:
-    session = gather(recording())
-    found = list(responses(session.markers, session.series.values()))
-    html = page("a & b", session, paragraphs(session), found, thumbnails(session, recording()))
+    html = page("a & b", recording())
     body = html[html.rindex("</script>") :]
     # A second into the session, as plotly reads times.
     assert '"1970-01-01T00:00:01.000"' in html
@@ -147,14 +158,14 @@ def test_the_page_needs_no_network_and_shows_everything() -> None:
 
 
 def test_a_page_says_when_and_how_it_was_recorded() -> None:
-    session = gather(recording())
+    session = read_series(recording())
     about = {"model": "vgg16-48@1", "privacy": "everything", "settings": {}}
-    note = where_from(session, about)
+    note = describe_origin(session, about)
     day = time.strftime("%Y-%m-%d", time.localtime(START / 1e9))
     assert note.startswith(f"Recorded {day} ")
     assert note.endswith(", model vgg16-48@1, privacy everything")
-    assert f"<p class=note>{note}</p>" in page("a", session, ["x"], [], [None], note)
-    assert where_from(SessionSeries(), {}) == ""
+    assert f"<p class=note>{note}</p>" in page("a", recording(), about)
+    assert describe_origin(SessionSeries(), {}) == ""
 
 
 @pytest.mark.parametrize("factor", [1_000_000_000, 1_000_000, 1_000])
@@ -165,18 +176,18 @@ def test_a_marker_whose_time_is_decades_off_does_not_stretch_the_axis(factor: in
     ]
     early = Marker(session="s", at=START - 20 * SECOND, label="before all else")
     packets = [*map(Packet, wrong), *recording(), Packet(early)]
-    session = gather(packets)
+    session = read_series(packets)
     assert session.first == START - 20 * SECOND
     assert session.seconds == pytest.approx(79.75)
     assert session.strays == wrong
-    words = paragraphs(session)
+    words = describe_session(session)
     assert "Over 1 min 20 s, anna" in words[0]
     assert "Not on the time axis" in words[-1]
     assert "“in seconds 0” at 1970-01-" in words[-1]
     assert words[-1].count("in seconds") == 3
     assert "and 2 more." in words[-1]
-    rows = list(responses(session.markers, session.series.values()))
-    html = page("x", session, words, rows, thumbnails(session, packets))
+    rows = list(marker_responses(session.markers, session.series.values()))
+    html = page("x", packets)
     body = html[html.rindex("</script>") :]
     assert html.count('"dash":"dot"') == 2
     assert "before all else" in html[: html.rindex("</script>")]
@@ -188,33 +199,33 @@ def test_a_marker_whose_time_is_decades_off_does_not_stretch_the_axis(factor: in
 
 def test_a_marker_that_is_far_ahead_is_no_end_of_the_session() -> None:
     ahead = Marker(session="s", at=2**63 - 1, label="far ahead")
-    session = gather([*recording(), Packet(ahead)])
+    session = read_series([*recording(), Packet(ahead)])
     assert session.seconds == pytest.approx(59.75)
     assert session.strays == [ahead]
-    assert "far ahead" in paragraphs(session)[-1]
-    assert "far ahead" not in chart(session)
+    assert "far ahead" in describe_session(session)[-1]
+    assert "far ahead" not in draw_chart(session)
 
 
 def test_a_session_of_markers_alone_has_no_strays() -> None:
     markers = [Marker(session="s", at=START + i * 3600 * SECOND, label="x") for i in range(3)]
-    session = gather(map(Packet, markers))
+    session = read_series(map(Packet, markers))
     assert not session.strays
     assert session.seconds == 7200
-    assert not any("axis" in text for text in paragraphs(session))
+    assert not any("axis" in text for text in describe_session(session))
 
 
 def test_hundreds_of_markers_are_drawn_at_once() -> None:
-    session = gather(recording())
+    session = read_series(recording())
     session.markers = [
         Marker(session="s", at=START + i * SECOND // 10, label=f"event {i}") for i in range(500)
     ]
-    html = chart(session)
+    html = draw_chart(session)
     assert html.count('"dash":"dot"') == 500
     assert "event 7" not in html, "so many names would lie on each other"
 
 
 def test_what_has_bounds_is_drawn_between_them_and_named_once() -> None:
-    html = chart(gather(recording()))
+    html = draw_chart(read_series(recording()))
     for bounds in ("[0,100]", "[0,1]"):
         assert f'"range":{bounds}' in html
     assert html.index("Nervousness, 0 to 100") < html.index("anna heart rate")
@@ -227,7 +238,7 @@ def test_a_stack_stays_whole_when_it_is_thinned() -> None:
     times[count // 2 + 3 :] += 60 * SECOND
     parts = np.random.default_rng(1).dirichlet(np.ones(7), count)
     stack = [Series(label, "", times, parts[:, i]) for i, label in enumerate(LABELS)]
-    thinned, values = thin_together(stack)
+    thinned, values = downsample_stack(stack)
     assert values.shape == (7, len(thinned))
     assert len(thinned) <= POINTS + 3
     assert (np.diff(thinned) > 0).all()
@@ -237,7 +248,7 @@ def test_a_stack_stays_whole_when_it_is_thinned() -> None:
 
 
 def test_an_empty_session_is_a_page_too() -> None:
-    html = page("nothing", SessionSeries(), paragraphs(SessionSeries()), [], [])
+    html = page("nothing", [])
     assert "Nothing that changes over time" in html
 
 
@@ -246,7 +257,7 @@ def test_thinning_keeps_peaks_and_marks_gaps() -> None:
     times[50_000:] += 60 * SECOND
     values = np.sin(np.arange(100_000) / 500)
     values[31_337] = 9.0
-    thinned, kept = thin(Series("x", "", times, values))
+    thinned, kept = downsample(Series("x", "", times, values))
     assert len(thinned) <= POINTS + 2
     assert np.nanmax(kept) == 9.0
     assert np.isnan(kept).sum() == 1
