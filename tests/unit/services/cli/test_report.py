@@ -7,7 +7,7 @@ import pytest
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.services.cli.report import report
-from tests.unit.services.report.test_page import recording
+from tests.recordings import recording
 
 
 @pytest.mark.parametrize("whole", [True, False])
