@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from affectline.common.runtime.spec import Run
 from affectline.common.settings.pipeline import HubSettings, PipelineSettings
 from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
 from affectline.services.supervisor.process import ProcessSpec
@@ -36,7 +37,7 @@ def collect(
 
     Example: affectline collect --source 0 --out faces
     """
-    from affectline.services.supervisor.plan import name_sources
+    from affectline.common.settings.pipeline import name_sources
     from affectline.services.supervisor.supervisor import Supervisor
 
     settings = read_settings(config_file)
@@ -59,21 +60,23 @@ def collect(
             token_file=settings.dashboard.token_file or out / ".booth-token",
         ),
     )
-    Supervisor(settings, quiet=False, tasks=plan(settings, out)).run()
+    Supervisor(settings, quiet=False, processes=plan(settings, out)).run()
     raise typer.Exit
 
 
 def plan(settings: PipelineSettings, out: Path) -> list[ProcessSpec]:
     """Plan the processes of a collection: those that find faces, and the page."""
-    from affectline.services.supervisor.plan import analysers, captures
+    from affectline.services.collect.spec import CollectProcess
+    from affectline.services.registry import SPECS
 
-    page = {"page": settings.dashboard.model_dump(mode="json"), "folder": str(out.absolute())}
-    return [
-        ProcessSpec("hub", "hub"),
-        *analysers(settings),
-        ProcessSpec("booth", "booth", page),
-        *captures(settings, ()),
+    run = Run(settings)
+    page = CollectProcess(page=settings.dashboard, folder=out.absolute(), hub=settings.hub)
+    planned = [
+        ProcessSpec(SPECS[kind], one)
+        for kind in ("hub", "detector", "classifier", "capture")
+        for one in SPECS[kind].planned(run)
     ]
+    return [*planned, ProcessSpec(SPECS["collect"], page)]
 
 
 def choose_hub(hub: HubSettings) -> HubSettings:

@@ -7,15 +7,7 @@ from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
 from affectline.services.cli.export import export
 from affectline.services.cli.mark import mark
-from affectline.services.cli.processes import (
-    capture,
-    classifier,
-    dashboard,
-    detector,
-    fusion,
-    hub,
-    sink,
-)
+from affectline.services.cli.processes import process_commands
 from affectline.services.cli.record import record
 from affectline.services.cli.replay import replay
 from affectline.services.cli.report import report
@@ -34,10 +26,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    up, hub, capture, detector, classifier, sink, dashboard, collect, mark, subscribe, schema,
-    doctor, biometrics, fusion, lsl_outlet, record, replay, sessions, info, check, report, export,
+    up, collect, mark, subscribe, schema, doctor, record, replay, sessions, info, check, report,
+    export, biometrics, lsl_outlet,
 ):  # fmt: skip
     app.command()(command)
+for name, process in process_commands():
+    app.command(name)(process)
 app.add_typer(validate, name="validate")
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from affectline.common.identifiers import to_name
 from affectline.services.cli.options import (
     ConfigFile,
     DeliveryMode,
@@ -29,25 +28,19 @@ def record(
 
     Example: affectline record --hub 192.168.1.20 --out sessions/today --privacy features
     """
-    from affectline.services.recorder import stage as recorder
-    from affectline.services.supervisor.plan import describe_run
+    from affectline.services.recorder.spec import SPEC, RecorderProcess, recorder_name
 
     settings = read_settings(config_file, hub)
     folder = out or settings.sink.out or _default_folder()
     mode = delivery or settings.delivery or "live"
-    about = describe_run(settings.model_copy(update={"delivery": mode}))
-    chosen = privacy or settings.recording.privacy
-    name = service_name(folder)
-    raise typer.Exit(recorder.run(folder, chosen, (), about, settings.hub, mode, name=name))
-
-
-def service_name(folder: Path) -> str:
-    """Return the name on the bus of the recorder that writes to a folder.
-
-    It differs from ``recorder``, which the pipeline's own recorder is called. It depends on the
-    folder alone, so that a recorder that continues after a crash has the same name again.
-    """
-    return f"recorder/{to_name(folder.resolve().name) or 'command'}"
+    recorder = RecorderProcess(
+        folder=folder,
+        privacy=privacy or settings.recording.privacy,
+        about=settings.model_copy(update={"delivery": mode}).describe(),
+        classifier=settings.classifier,
+        name=recorder_name(folder),
+    )
+    raise typer.Exit(SPEC.run(recorder, settings.hub, mode))
 
 
 def _default_folder() -> Path:

@@ -57,7 +57,7 @@ def replay(
     """
     from affectline.common.runtime.keyboard import HELP
     from affectline.services.cli.run import run_pipeline
-    from affectline.services.replay.player import ReplaySettings
+    from affectline.services.replay.spec import ReplaySettings
     from affectline.services.supervisor import replay_plan
 
     settings = read_settings(config_file)
@@ -77,5 +77,5 @@ def replay(
         reanalyse=reanalyse,
     )
     settings = replay_plan.prepare(settings, chosen)
-    specs = replay_plan.plan_replay(settings, chosen)
-    raise typer.Exit(run_pipeline(settings, as_json=as_json, specs=specs, keys_help=HELP))
+    processes = replay_plan.plan_replay(settings, chosen)
+    raise typer.Exit(run_pipeline(settings, as_json=as_json, processes=processes, keys_help=HELP))

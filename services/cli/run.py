@@ -35,7 +35,7 @@ def run_pipeline(
     settings: PipelineSettings,
     *,
     as_json: bool,
-    specs: list[ProcessSpec] | None = None,
+    processes: list[ProcessSpec] | None = None,
     keys_help: str = "",
 ) -> int:
     """Run a pipeline and print its results; return the exit code.
@@ -43,7 +43,7 @@ def run_pipeline(
     Args:
         settings: Complete settings, with sources, delivery, pace and session folder.
         as_json: Print the summary as one JSON object.
-        specs: The processes, where they differ from those of ``up``; without a sink among them
+        processes: The processes, where they differ from those of ``up``; without a sink among them
             there is no summary.
         keys_help: What the keys do, printed at the beginning if standard input is a terminal;
             without it no keys are read.
@@ -62,7 +62,11 @@ def run_pipeline(
         if keys:
             console.print(keys_help, highlight=False)
         supervisor = Supervisor(
-            settings, quiet=as_json, watch=observer.on_message, tasks=specs, keys=keys
+            settings,
+            quiet=as_json,
+            observe=observer.on_message,
+            processes=processes,
+            keyboard=keys,
         )
         try:
             supervisor.run()

@@ -13,6 +13,7 @@ from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.control import Control
 from affectline.common.wire.health import ClockOffset, Health
 from affectline.common.wire.messages import (
     Emotion,
@@ -152,6 +153,12 @@ def _(state: State) -> str:
         parts += [f"{name} {value:+.2f}"] if value is not None else []
     parts += [f"quality {state.quality:.0%}", *(["synthetic"] if state.synthetic else [])]
     return "  ".join(parts)
+
+
+@summarize.register
+def _(control: Control) -> str:
+    given = control.action.model_dump(exclude={"command"}, exclude_none=True)
+    return "  ".join([control.action.command, *(f"{k}={v}" for k, v in given.items())])
 
 
 def _summarize_clock(clock: ClockOffset) -> str:

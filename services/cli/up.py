@@ -71,11 +71,12 @@ def up(
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
     from affectline.common.recording.reader import FILE
+    from affectline.common.settings.pipeline import name_sources
     from affectline.services.cli.run import run_pipeline
     from affectline.services.supervisor import plan
 
     settings = read_settings(config_file)
-    named = plan.name_sources(source) if source else None
+    named = name_sources(source) if source else None
     settings = with_overrides(
         settings,
         sources=named,

@@ -49,8 +49,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(60, 63):
         message = frame(index)[1].message
         assert isinstance(message, Emotion)
-        packet = Packet(message.model_copy(update={"faces": (happy, happy)}))
-        writer.add("Emotion", codec.encode(packet), index, index)
+        faces = message.model_copy(update={"faces": (happy, happy)})
+        writer.add("Emotion", codec.encode(Packet(faces)), index, index)
     for packet in recording():
         writer.add(type(packet.message).__name__, codec.encode(packet), 99, 99)
     writer.finish()
