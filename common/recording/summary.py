@@ -1,4 +1,4 @@
-"""The end of an MCAP file: statistics, and the index of everything before it."""
+"""The summary section of an MCAP file: statistics, and the index of everything before it."""
 
 import struct
 import zlib
@@ -25,12 +25,12 @@ from mcap.records import (
 )
 
 from affectline.common.recording.reader import SessionReader
-from affectline.common.recording.records import CHUNK_HEAD, MAGIC, FileRecord
+from affectline.common.recording.records import CHUNK_HEADER, MAGIC, FileRecord
 
 
 @dataclass
-class FileIndex:
-    """What a file holds, and where."""
+class FileSummary:
+    """The content of a summary section."""
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
@@ -39,60 +39,68 @@ class FileIndex:
     """Messages in each channel."""
     metadata: list[MetadataIndex] = field(default_factory=list)
     end: int = 0
-    """Where the data section ends, or the last sound record of an unfinished file."""
+    """Offset of the end of the last valid record of the data section."""
 
     @classmethod
-    def of(cls, path: Path) -> Self:
-        """Make the index of a recording, finished or not.
+    def rebuild(cls, path: Path) -> Self:
+        """Rebuild the summary of a recording, finished or not.
 
         Raises:
             AffectlineError: It is no recording.
         """
-        index, usable = cls(), False
+        summary, is_usable = cls(), False
         with SessionReader(path) as reader:
             for record in reader.file.records():
                 if record.opcode == Opcode.CHUNK:
-                    usable = reader.file.content(record)[1]
-                    if not usable:
+                    is_usable = reader.file.read_chunk(record)[1]
+                    if not is_usable:
                         continue
-                    index._add_chunk_at(reader, record)
-                elif record.opcode == Opcode.MESSAGE_INDEX and usable:
-                    index._add_message_index(reader, record)
+                    summary._add_chunk_at(reader, record)
+                elif record.opcode == Opcode.MESSAGE_INDEX and is_usable:
+                    summary._add_message_index(reader, record)
                 elif record.opcode == Opcode.METADATA:
-                    stream = ReadDataStream(BytesIO(reader.file.body(record)))
-                    length = record.end - record.at
-                    index.add_metadata(Metadata.read(stream), record.at, length)
-                index.end = record.end
-            index.schemas, index.channels = reader.file.schemas, reader.file.channels
-        return index
+                    stream = ReadDataStream(BytesIO(reader.file.read_body(record)))
+                    length = record.end - record.start
+                    summary.add_metadata(Metadata.read(stream), record.start, length)
+                summary.end = record.end
+            summary.schemas, summary.channels = reader.file.schemas, reader.file.channels
+        return summary
 
     def _add_chunk_at(self, reader: SessionReader, record: FileRecord) -> None:
-        head = reader.file.read_at(record.at + 9, CHUNK_HEAD.size)
-        first, last, size, _, _, _, compressed = CHUNK_HEAD.unpack(head)
+        header = reader.file.read_at(record.start + 9, CHUNK_HEADER.size)
+        first, last, size, _, _, _, compressed = CHUNK_HEADER.unpack(header)
         self.chunks.append(
             ChunkIndex(
-                record.end - record.at, record.at, "zstd", compressed, last, 0, {}, first, size
+                record.end - record.start,
+                record.start,
+                "zstd",
+                compressed,
+                last,
+                0,
+                {},
+                first,
+                size,
             )
         )
 
     def _add_message_index(self, reader: SessionReader, record: FileRecord) -> None:
-        stream = ReadDataStream(BytesIO(reader.file.body(record)))
+        stream = ReadDataStream(BytesIO(reader.file.read_body(record)))
         found, chunk = MessageIndex.read(stream), self.chunks[-1]
-        chunk.message_index_offsets[found.channel_id] = record.at
-        chunk.message_index_length += record.end - record.at
+        chunk.message_index_offsets[found.channel_id] = record.start
+        chunk.message_index_length += record.end - record.start
         self.counts[found.channel_id] += len(found.records)
 
     def add_chunk(self, chunk: ChunkIndex, counts: dict[int, int]) -> None:
-        """Note a chunk that has been written, and its messages for each channel."""
+        """Add a chunk, and the number of its messages in each channel."""
         self.chunks.append(chunk)
         self.counts.update(counts)
 
-    def add_metadata(self, note: Metadata, at: int, length: int) -> None:
-        """Note a metadata record."""
-        self.metadata.append(MetadataIndex(at, length, note.name))
+    def add_metadata(self, record: Metadata, start: int, length: int) -> None:
+        """Add a metadata record."""
+        self.metadata.append(MetadataIndex(start, length, record.name))
 
     def statistics(self) -> Statistics:
-        """The file in figures."""
+        """Return the statistics record."""
         return Statistics(
             attachment_count=0,
             channel_count=len(self.channels),
@@ -106,49 +114,49 @@ class FileIndex:
         )
 
 
-def end_records(index: FileIndex, at: int, crc: int) -> bytes:
-    """The bytes that finish a file.
+def encode_end(summary: FileSummary, data_end: int, crc: int) -> bytes:
+    """Encode the end of a file: Data End, summary section, summary offset section, footer.
 
     Args:
-        index: What the file holds; an empty one makes a small end without summary, from which
-            readers learn that they must read the whole file.
-        at: Where the data section ends.
-        crc: CRC-32 of everything before, 0 where it is not known.
+        summary: The content of the summary section; if empty, there is none and readers must read
+            the whole file.
+        data_end: Offset of the end of the data section.
+        crc: CRC-32 of the data section, 0 if unknown.
     """
     data = RecordBuilder()
     DataEnd(crc).write(data)
-    start = at + data.count if index.chunks else 0
-    summary, groups = RecordBuilder(), RecordBuilder()
+    start = data_end + data.count if summary.chunks else 0
+    section, offsets = RecordBuilder(), RecordBuilder()
     if start:
-        _write_groups(index, start, summary, groups)
-    offset = start + summary.count if start else 0
-    body = taken(summary) + taken(groups)
+        _write_summary(summary, start, section, offsets)
+    offset = start + section.count if start else 0
+    body = pop_bytes(section) + pop_bytes(offsets)
     # The checksum covers the footer up to itself (MCAP, "Footer")
-    beginning = struct.pack("<BQQQ", Opcode.FOOTER, 20, start, offset)
+    checked = struct.pack("<BQQQ", Opcode.FOOTER, 20, start, offset)
     footer = RecordBuilder()
-    Footer(start, offset, zlib.crc32(beginning, zlib.crc32(body))).write(footer)
-    return taken(data) + body + taken(footer) + MAGIC
+    Footer(start, offset, zlib.crc32(checked, zlib.crc32(body))).write(footer)
+    return pop_bytes(data) + body + pop_bytes(footer) + MAGIC
 
 
-def _write_groups(
-    index: FileIndex, start: int, summary: RecordBuilder, groups: RecordBuilder
+def _write_summary(
+    summary: FileSummary, start: int, section: RecordBuilder, offsets: RecordBuilder
 ) -> None:
     kinds: tuple[tuple[Opcode, list[McapRecord]], ...] = (
-        (Opcode.SCHEMA, [*index.schemas.values()]),
-        (Opcode.CHANNEL, [*index.channels.values()]),
-        (Opcode.STATISTICS, [index.statistics()]),
-        (Opcode.CHUNK_INDEX, [*index.chunks]),
-        (Opcode.METADATA_INDEX, [*index.metadata]),
+        (Opcode.SCHEMA, [*summary.schemas.values()]),
+        (Opcode.CHANNEL, [*summary.channels.values()]),
+        (Opcode.STATISTICS, [summary.statistics()]),
+        (Opcode.CHUNK_INDEX, [*summary.chunks]),
+        (Opcode.METADATA_INDEX, [*summary.metadata]),
     )
     for opcode, records in kinds:
-        begin = summary.count
+        begin = section.count
         for record in records:
-            record.write(summary)
+            record.write(section)
         if records:
-            SummaryOffset(opcode, start + begin, summary.count - begin).write(groups)
+            SummaryOffset(opcode, start + begin, section.count - begin).write(offsets)
 
 
-def taken(builder: RecordBuilder) -> bytes:
-    """The records that were built, which are then no longer in the builder."""
+def pop_bytes(builder: RecordBuilder) -> bytes:
+    """Remove and return the bytes of a builder."""
     data: bytes = builder.end()  # type: ignore[no-untyped-call]
     return data

@@ -47,7 +47,7 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
         found["bytes"] = (folder / FILE).stat().st_size
         try:
             with SessionReader(folder) as reader:
-                first, last = reader.span()
+                first, last = reader.time_range()
                 found["recording"] = str(reader.about.get("privacy", ""))
                 found["problem"] = "" if reader.file.footer else "not finished"
                 found["seconds"] = (last - first) / 1e9
@@ -64,7 +64,7 @@ def describe(path: Path) -> dict[str, Any]:
         AffectlineError: It cannot be read.
     """
     with SessionReader(path) as reader:
-        first, last = reader.span()
+        first, last = reader.time_range()
         about = reader.about
         return {
             "file": str(reader.path),
@@ -95,9 +95,9 @@ def verify(path: Path) -> dict[str, Any]:
                 codec.decode(recorded.parts)
             except InvalidMessage:
                 invalid += 1
-        found = reader.findings
+        found = reader.damage
         problems = list(found.problems)
-        if found.sound and not reader.checksum_is_right():
+        if found.sound and not reader.has_valid_crc():
             problems.append("the checksum of the whole is wrong: something was changed")
         if invalid:
             problems.append(f"{invalid} messages are not as they should be")

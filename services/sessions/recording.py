@@ -79,7 +79,7 @@ def read_packets(path: Path, on_problem: OnProblem = print_problem) -> Iterator[
                     continue
                 seen.add(key)
             yield packet
-        problems = list(reader.findings.problems)
+        problems = list(reader.damage.problems)
     if invalid:
         problems.append(f"{invalid} messages of another version or damaged")
     if problems:
