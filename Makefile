@@ -37,6 +37,7 @@ bench: .venv/dev ## Run the benchmarks and write docs/benchmarks.md (needs ../sh
 
 docs: .venv/runtime ## Generate the schemas and the AsyncAPI document in docs/
 	$(BIN)/python -m affectline.common.wire.asyncapi docs
+	$(BIN)/python -m affectline.services.cli.reference docs
 
 clean: ## Remove the environment and caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -57,7 +57,13 @@ class Registry:
 
     def names(self) -> list[str]:
         """All members, our own first; none of them is imported."""
-        return [*self._own_names(), *sorted(self._plugins())]
+        return [*self.own_names(), *sorted(self._plugins())]
+
+    def own_names(self) -> list[str]:
+        """Our own members: the modules of the package, but for those that begin with ``_``."""
+        package = importlib.import_module(self.package)
+        names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+        return [name for name in names if not name.startswith("_")]
 
     def load(self, name: str) -> type[Any]:
         """The class of a member.
@@ -65,9 +71,12 @@ class Registry:
         Raises:
             AffectlineError: There is no such member, or the plug-in that adds it is broken.
         """
-        if name in self._own_names():
+        if name in self.own_names():
             module = importlib.import_module(f"{self.package}.{name}")
-            return next(found for found in _classes(module) if self._name_of(found) == name)
+            for found in _classes(module):
+                if self._name_of(found) == name:
+                    return found
+            raise self._not_a_member(module.__name__, name)
         plugin = self._plugins().get(name)
         if plugin is None:
             known = ", ".join(map(repr, self.names()))
@@ -120,9 +129,9 @@ class Registry:
     def _explain(
         self, error: ValidationError, name: str, model: type["FamilySettings"]
     ) -> ValidationError:
-        """Say of missing and unknown settings whose they are."""
+        """Name the member in errors about missing and unknown settings; the missing come last."""
         details: list[InitErrorDetails] = []
-        for one in error.errors():
+        for one in sorted(error.errors(), key=lambda one: one["type"] == "missing"):
             text = one["msg"].removeprefix("Value error, ")
             if len(one["loc"]) == 1 and one["type"] == "missing":
                 text = f"the {self.key} {name} needs it"
@@ -135,13 +144,9 @@ class Registry:
     def _invalid(self, where: tuple[str, ...], text: str, value: object) -> ValidationError:
         return ValidationError.from_exception_data(self.key, [_detail(where, text, value)])
 
-    def _own_names(self) -> list[str]:
-        package = importlib.import_module(self.package)
-        return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-
     def _plugins(self) -> dict[str, EntryPoint]:
         """Members of other distributions; a name of ours stays ours."""
-        own = self._own_names()
+        own = self.own_names()
         return {p.name: p for p in entry_points(group=self.group) if p.name not in own}
 
     def _load_plugin(self, plugin: EntryPoint) -> type[Any]:
@@ -154,11 +159,14 @@ class Registry:
                 "update or remove the package that adds it",
             ) from error
         if self._name_of(found) != plugin.name:
-            raise AffectlineError(
-                f"{where} is no class with a settings_model whose {self.key} is {plugin.name!r}",
-                "see docs/extending.md",
-            )
+            raise self._not_a_member(where, plugin.name)
         return found
+
+    def _not_a_member(self, where: str, name: str) -> AffectlineError:
+        return AffectlineError(
+            f"{where} has no class with a settings_model whose {self.key} is {name!r}",
+            "see docs/extending.md",
+        )
 
     def _name_of(self, found: object) -> str | None:
         model = getattr(found, "settings_model", None)

@@ -14,11 +14,10 @@ from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
-from affectline.services.biometrics.driver import BUTTON, Clock, Driver, Reading
+from affectline.services.biometrics.driver import BUTTON, Clock, Driver, Reading, make_driver
 from affectline.services.biometrics.driver_thread import DriverThread
-from affectline.services.biometrics.registry import make_driver
 from affectline.services.biometrics.spec import BiometricsProcess
-from affectline.services.biometrics.validation import MonotonicTimestamps, clean, time_of
+from affectline.services.biometrics.validation import MonotonicTimestamps, time_of, validate
 
 MAX_WAITING: Final = 4096
 """Live delivery: messages kept while the hub is away, some minutes of a strap's; then the oldest
@@ -67,13 +66,13 @@ class Biometrics(Stage):
         if feed is None or not self._may_start(feed):
             return
         yield from self._send_waiting()
-        while not self._refused and (readings := feed.take()):
+        while not self._refused and (readings := feed.next_batch()):
             self._heard = monotonic()
             self._pack(readings)
             yield from self._send_waiting()
         if self._refused and not self._lossless and not self._driver.can_wait:
             # The hub is away, and a sensor cannot wait for it: keep what it misses
-            while readings := feed.take():
+            while readings := feed.next_batch():
                 self._heard = monotonic()
                 self._pack(readings)
             self._forget_oldest()
@@ -88,7 +87,7 @@ class Biometrics(Stage):
     def stop(self) -> Iterator[Packet]:
         self._stopping.set()
         if self._feed:
-            while readings := self._feed.take():
+            while readings := self._feed.next_batch():
                 self._pack(readings)
         yield from self._send_waiting()
 
@@ -128,9 +127,9 @@ class Biometrics(Stage):
             if raw.signal == BUTTON:
                 self._waiting += [Packet(self._press(raw, i)) for i in range(len(raw.values))]
                 continue
-            for reading in clean(raw, self._driver.counters):
+            for reading in validate(raw, self._driver.counters):
                 order = self._order.setdefault(reading.signal, MonotonicTimestamps())
-                placed = order.take(reading, self._driver.counters)
+                placed = order.adjust(reading, self._driver.counters)
                 if placed:
                     self._waiting.append(Packet(self._samples(placed)))
 
@@ -176,7 +175,7 @@ class Biometrics(Stage):
         self.context.counters.update(
             {k: v - self.context.counters[k] for k, v in list(self._driver.counters.items())}
         )
-        trouble, silent_s = feed.trouble, monotonic() - self._heard
+        trouble, silent_s = feed.problem, monotonic() - self._heard
         if not trouble and not feed.ended and silent_s > SILENCE_S:
             where = self._driver.device or self._settings.driver
             trouble = f"nothing from {where} for {silent_s:.0f} s"

@@ -16,10 +16,14 @@ from rich.table import Table
 from affectline.common.errors import AffectlineError, explain_import
 from affectline.common.model import artifact
 from affectline.common.runtime.sockets import taken_ports
+from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.pipeline import HubSettings
 from affectline.services.capture.sample_clip import find_sample
 from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
+from affectline.services.export.exporter import EXPORTERS
+from affectline.services.report.section import SECTIONS
 
+REGISTRIES: Final = (BiometricsSettings.registry, EXPORTERS, SECTIONS)
 STYLES: Final = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
@@ -62,6 +66,7 @@ def run_checks(hub: HubSettings, model: Path) -> Iterator[CheckResult]:
     """Run all checks, cheapest first."""
     yield _check_python()
     yield from _check_packages()
+    yield _check_plugins()
     yield _check_opencv()
     yield _check_model(model)
     yield _check_ports(hub)
@@ -113,6 +118,18 @@ def _satisfies(found: str, bounds: str) -> bool:
 
 def _numbers(release: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r"\d+", release))
+
+
+def _check_plugins() -> CheckResult:
+    """Drivers and the like of other packages; a broken one only matters to those who name it."""
+    broken = [text for r in REGISTRIES for text in r.broken_plugins().values()]
+    if broken:
+        fix = "update or remove the packages that add them"
+        return CheckResult("plug-ins", "warning", "; ".join(broken), fix)
+    added = [
+        f"{r.key} {name}" for r in REGISTRIES for name in r.names() if name not in r.own_names()
+    ]
+    return CheckResult("plug-ins", "ok", ", ".join(added) or "none are installed")
 
 
 def _check_opencv() -> CheckResult:

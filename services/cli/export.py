@@ -1,12 +1,28 @@
 """``affectline export``: write a recorded session in the format of other tools."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
-from affectline.services.cli.options import SessionFile, parse_assignments
+from affectline.services.cli.options import SessionFile
+from affectline.services.cli.setting_options import SettingsCommand, explain, given_settings
+from affectline.services.export.exporter import EXPORTERS, ExportSettings, make_exporter
+
+
+class ExportCommand(SettingsCommand):
+    """Adds the options of all exporters, and their names to the help of ``--to``."""
+
+    family = ExportSettings
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params = [p for p in super().get_params(ctx) if p.name != EXPORTERS.key]
+        for param in params:
+            if param.name == "to":
+                param.metavar = f"[{'|'.join(EXPORTERS.names())}]"
+        return params
 
 
 def _print_exporters(requested: bool) -> None:
@@ -14,8 +30,6 @@ def _print_exporters(requested: bool) -> None:
         return
     from rich.console import Console
     from rich.table import Table
-
-    from affectline.services.export.exporter import EXPORTERS
 
     table = Table("exporter", "writes", "files", "settings")
     broken = EXPORTERS.broken_plugins()
@@ -31,26 +45,17 @@ def _print_exporters(requested: bool) -> None:
 
 
 def export(
+    context: typer.Context,
     file: SessionFile,
     to: Annotated[
         str,
         typer.Option(
-            metavar="NAME",
             help="csv and parquet: a table for each kind of message. mp4: the film with its "
-            "overlay. xdf: what LabRecorder would have written. Installed packages may add others: "
-            "see --list.",
+            "overlay. xdf: what LabRecorder would have written. See also --list.",
         ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="The folder.  [default: export beside the recording]")
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="A setting of the exporter, e.g. delimiter=';' for csv; several times.",
-        ),
     ] = None,
     listed: Annotated[
         bool,
@@ -63,13 +68,15 @@ def export(
 
     Example: affectline export sessions/drive/session.mcap --to parquet
     """
-    from affectline.services.export.exporter import EXPORTERS, make_exporter
     from affectline.services.sessions.recording import open_recording, session_folder
 
     if to not in EXPORTERS.names():
         names = ", ".join(map(repr, EXPORTERS.names()))
         raise typer.BadParameter(f"{to!r} is not one of {names}", param_hint="--to")
-    exporter = make_exporter(to, parse_assignments(assignments))
+    try:
+        exporter = make_exporter(to, given_settings(context))
+    except ValidationError as error:
+        raise explain(error, ExportSettings, "export") from error
     recording = open_recording(file)
     folder = out or session_folder(file) / "export"
     is_new = not folder.exists()

@@ -2,17 +2,18 @@
 
 import typer
 
+from affectline.services.cli.biometrics import BiometricsCommand, biometrics
 from affectline.services.cli.collect import collect
 from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
-from affectline.services.cli.export import export
+from affectline.services.cli.export import ExportCommand, export
+from affectline.services.cli.lsl_outlet import lsl_outlet
 from affectline.services.cli.mark import mark
 from affectline.services.cli.processes import process_commands
 from affectline.services.cli.record import record
 from affectline.services.cli.replay import replay
 from affectline.services.cli.report import report
 from affectline.services.cli.schema import schema
-from affectline.services.cli.sensing import biometrics, lsl_outlet
 from affectline.services.cli.sessions import check, info, sessions
 from affectline.services.cli.subscribe import subscribe
 from affectline.services.cli.up import up
@@ -27,9 +28,11 @@ app = typer.Typer(
 )
 for command in (
     up, collect, mark, subscribe, schema, doctor, record, replay, sessions, info, check, report,
-    export, biometrics, lsl_outlet,
+    lsl_outlet,
 ):  # fmt: skip
     app.command()(command)
+app.command(cls=ExportCommand)(export)
+app.command(cls=BiometricsCommand)(biometrics)
 for name, process in process_commands():
     app.command(name)(process)
 app.add_typer(validate, name="validate")

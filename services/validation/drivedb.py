@@ -13,7 +13,7 @@ import numpy as np
 
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples
-from affectline.services.biometrics.file_playback import RecordedSignal, even_times
+from affectline.services.biometrics.file_playback import RecordedSignal, regular_times
 from affectline.services.fusion.stress_model import StressModel, judge, shipped
 from affectline.services.fusion.subject import SubjectState
 from affectline.services.validation.as_messages import as_messages
@@ -53,7 +53,9 @@ def messages(drive: Drive, channel: SkinChannel) -> Iterator[tuple[int, list[Sam
         (at_s, samples)
         for signal, unit, values in signals
         for at_s, samples in as_messages(
-            RecordedSignal(signal, unit, even_times(0, drive.rate, len(values)), values, drive.rate)
+            RecordedSignal(
+                signal, unit, regular_times(0, drive.rate, len(values)), values, drive.rate
+            )
         )
     ]
     by_second: dict[int, list[Samples]] = {}

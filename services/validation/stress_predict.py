@@ -18,7 +18,7 @@ import numpy as np
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples
-from affectline.services.biometrics.e4 import read_file
+from affectline.services.biometrics.drivers.e4 import read_file
 from affectline.services.biometrics.file_playback import RecordedSignal
 from affectline.services.fusion.stress_model import StressModel, shipped
 from affectline.services.fusion.subject import SubjectState

@@ -85,7 +85,7 @@ def test_wrong_input_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 
 
 def test_the_synthetic_board_of_brainflow() -> None:
-    from affectline.services.biometrics.brainflow_board import BrainFlowDriver
+    from affectline.services.biometrics.drivers.brainflow import BrainFlowDriver
 
     board = BrainFlowDriver(settings("brainflow", board="synthetic"), real_clock())
     begun = now_ns()

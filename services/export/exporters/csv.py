@@ -13,7 +13,7 @@ class CsvSettings(ExportSettings):
 
     exporter: Literal["csv"] = "csv"
     delimiter: Literal[",", ";", "\t"] = ","
-    """Between the cells of a row."""
+    """Character between the cells of a row."""
 
 
 class CsvExporter(TableExporter):

@@ -12,7 +12,7 @@ class ParquetSettings(ExportSettings):
 
     exporter: Literal["parquet"] = "parquet"
     compression: Literal["none", "snappy", "gzip", "zstd"] = "snappy"
-    """Of the columns."""
+    """Compression of the columns."""
 
 
 class ParquetExporter(TableExporter):

@@ -1,5 +1,6 @@
 """``affectline export`` and ``affectline report`` as typed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,16 +36,31 @@ def test_every_exporter_is_listed() -> None:
 
 def test_an_exporter_s_settings_are_set_by_name(session: Path, tmp_path: Path) -> None:
     command = ["export", str(session), "--to", "csv", "--out", str(tmp_path)]
-    done = RUNNER.invoke(app, [*command, "--set", "delimiter=;"])
+    done = RUNNER.invoke(app, [*command, "--delimiter", ";"])
     assert done.exit_code == 0, done.output
     assert str(tmp_path / "markers.csv") in done.stdout
     assert (tmp_path / "markers.csv").read_text().startswith("session;at;label")
 
 
-@pytest.mark.parametrize("wrong", [("--to", "docx"), ("--to", "csv", "--set", "delimiter")])
+@pytest.mark.parametrize("wrong", [("--to", "docx"), (), ("--to", "csv", "--music", "loud")])
 def test_a_wrong_option_is_a_usage_error(session: Path, wrong: tuple[str, ...]) -> None:
     done = RUNNER.invoke(app, ["export", str(session), *wrong])
     assert done.exit_code == 2
+
+
+def test_a_wrong_setting_is_explained(session: Path) -> None:
+    command = ["export", str(session), "--to", "csv"]
+    wrong = RUNNER.invoke(app, [*command, "--delimiter", "x"])
+    assert "--delimiter: Input should be ',', ';' or" in str(wrong.exception)
+    other = RUNNER.invoke(app, [*command, "--compression", "zstd"])
+    assert "the exporter csv has no such setting" in str(other.exception)
+
+
+def test_help_lists_the_exporters_and_their_settings() -> None:
+    text = RUNNER.invoke(app, ["export", "--help"], env={"COLUMNS": "200"}).stdout
+    assert re.search(rf"--to +{re.escape('[' + '|'.join(EXPORTERS.names()) + ']')}", text), text
+    assert "csv: Character between the cells of a row." in text
+    assert "--exporter" not in text
 
 
 def test_a_recording_without_matching_messages_leaves_no_folder(tmp_path: Path) -> None:

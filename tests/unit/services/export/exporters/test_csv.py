@@ -3,9 +3,10 @@ from pathlib import Path
 
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
-from affectline.services.cli.export import export
+from affectline.services.export.exporter import make_exporter
 from affectline.services.export.exporters.csv import CsvExporter, CsvSettings
 from affectline.services.export.tables import make_tables
+from affectline.services.sessions.recording import open_recording
 from tests.recordings import SECOND, START, recording
 
 
@@ -39,7 +40,8 @@ def test_every_marker_has_a_row_for_each_signal(tmp_path: Path) -> None:
     for packet in recording():
         writer.add(type(packet.message).__name__, codec.encode(packet), START, START)
     writer.finish()
-    export(session, "csv", tmp_path / "made")
+    (tmp_path / "made").mkdir()
+    make_exporter("csv").export(open_recording(session), tmp_path / "made")
     found = rows(tmp_path / "made" / "responses.csv")
     assert {row["marker"] for row in found} == {"<hard> braking"}
     assert {row["signal"] for row in found} == {"anna heart_rate", "anna nervousness"}
