@@ -20,6 +20,8 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
     try:
         code = command()
     except AffectlineError as error:
+        for line in error.details:
+            sys.stderr.write(f"  {line}\n")
         _exit_with_error(str(error), 1)
     except ImportError as error:
         _exit_with_error(explain_import(error), 1)

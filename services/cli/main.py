@@ -7,6 +7,7 @@ from affectline.services.cli.collect import collect
 from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
 from affectline.services.cli.export import ExportCommand, export
+from affectline.services.cli.log_options import with_log_options
 from affectline.services.cli.lsl_outlet import lsl_outlet
 from affectline.services.cli.mark import mark
 from affectline.services.cli.processes import process_commands
@@ -30,11 +31,11 @@ for command in (
     up, collect, mark, subscribe, schema, doctor, record, replay, sessions, info, check, report,
     lsl_outlet,
 ):  # fmt: skip
-    app.command()(command)
-app.command(cls=ExportCommand)(export)
-app.command(cls=BiometricsCommand)(biometrics)
+    app.command()(with_log_options(command))
+app.command(cls=ExportCommand)(with_log_options(export))
+app.command(cls=BiometricsCommand)(with_log_options(biometrics))
 for name, process in process_commands():
-    app.command(name)(process)
+    app.command(name)(with_log_options(process))
 app.add_typer(validate, name="validate")
 
 
