@@ -13,59 +13,59 @@ from affectline.common.vision.decode import decode
 from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
 from affectline.services.overlay.drawing import Image, Status, draw
 
-FRAMES_KEPT: Final = 64
-"""Frames of a stream that wait for their answer; in lossless delivery at most 16 are under way."""
+MAX_FRAMES: Final = 64
+"""Frames of a stream that wait for their result; in lossless delivery at most 16 are in flight."""
 LONGEST_GAP_S: Final = 2.0
 """A longer gap in a stream is left out of the film."""
-RATE_OVER_S: Final = 2.0
+RATE_WINDOW_S: Final = 2.0
 DEFAULT_RATE: Final = 25.0
 
 
 class OverlayDisplay:
-    """Matches answers with their frames, and knows the pipeline's rate, latency and skips."""
+    """Matches results with their frames, and measures rate, latency and skips for the overlay."""
 
     def __init__(self) -> None:
         self._frames: dict[str, OrderedDict[tuple[int, int], Packet]] = {}
         self._published: dict[str, deque[int]] = {}
         self._skipped: dict[str, int] = {}
 
-    def keep(self, packet: Packet) -> None:
-        """Keep a frame until its answer comes."""
+    def add_frame(self, packet: Packet) -> None:
+        """Buffer a frame until its result arrives."""
         frame = packet.message
         if isinstance(frame, Frame):
-            kept = self._frames.setdefault(frame.stream, OrderedDict())
-            kept[frame.epoch, frame.seq] = packet
-            while len(kept) > FRAMES_KEPT:
-                kept.popitem(last=False)
+            frames = self._frames.setdefault(frame.stream, OrderedDict())
+            frames[frame.epoch, frame.seq] = packet
+            while len(frames) > MAX_FRAMES:
+                frames.popitem(last=False)
 
     def match(self, emotion: Emotion) -> Packet | None:
-        """The frame that an answer is about, if it is still there."""
-        # By the answers' own times: those of a recording tell the rate that it had
+        """Remove and return the frame of a result, if it is still buffered."""
+        # By the times of the results: those of a recording yield the rate that it had
         times = self._published.setdefault(emotion.stream, deque())
         if times and emotion.published_at < times[-1]:
             times.clear()
         times.append(emotion.published_at)
-        while times[-1] - times[0] > RATE_OVER_S * 1e9:
+        while times[-1] - times[0] > RATE_WINDOW_S * 1e9:
             times.popleft()
         missed = bool(emotion.missing) or any(face.missing for face in emotion.faces)
         self._skipped[emotion.stream] = self._skipped.get(emotion.stream, 0) + missed
-        kept = self._frames.get(emotion.stream, OrderedDict())
-        return kept.pop((emotion.epoch, emotion.seq), None)
+        frames = self._frames.get(emotion.stream, OrderedDict())
+        return frames.pop((emotion.epoch, emotion.seq), None)
 
-    def paint(self, packet: Packet, emotion: Emotion) -> Image | None:
-        """Draw an answer onto its frame."""
+    def render(self, packet: Packet, emotion: Emotion) -> Image | None:
+        """Decode a frame and draw its result onto it; None if it is damaged."""
         frame = packet.message
-        picture = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
-        if picture is None:
+        image = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
+        if image is None:
             return None
         times = self._published[emotion.stream]
         rate = (len(times) - 1) * 1e9 / max(1, times[-1] - times[0])
         latency = (emotion.published_at - emotion.captured_at) / 1e6
-        return draw(picture, emotion, Status(rate, latency, self._skipped[emotion.stream]))
+        return draw(image, emotion, Status(rate, latency, self._skipped[emotion.stream]))
 
 
 class AnnotatedVideo(OverlayDisplay):
-    """One annotated MP4 a stream, at the rate that the source says."""
+    """One annotated MP4 file for each stream, at the nominal rate of its source."""
 
     closed = False
 
@@ -78,9 +78,9 @@ class AnnotatedVideo(OverlayDisplay):
     def begin(self, start: StreamStart) -> None:
         self._rates[start.stream] = start.rate or DEFAULT_RATE
 
-    def answer(self, emotion: Emotion) -> None:
+    def add_result(self, emotion: Emotion) -> None:
         packet = self.match(emotion)
-        image = self.paint(packet, emotion) if packet else None
+        image = self.render(packet, emotion) if packet else None
         if image is None:
             return
         if emotion.stream not in self._writers:
@@ -98,7 +98,7 @@ class AnnotatedVideo(OverlayDisplay):
 
 
 class VideoFile:
-    """An MP4 file of constant rate, whose pictures stand where their time says."""
+    """An MP4 file of constant rate whose images are placed by their time."""
 
     def __init__(self, folder: Path, stream: str, first: Image, rate: float) -> None:
         names = [f"{stream}.mp4", *(f"{stream}-{i}.mp4" for i in range(2, 1000))]
@@ -113,7 +113,7 @@ class VideoFile:
         self._written = 0
 
     def add(self, image: Image, at: int) -> None:
-        """Add a picture of the time ``at`` in ns; it is repeated where others are missing."""
+        """Add an image of the time ``at`` in ns; it is repeated where others are missing."""
         if not self._written or not 0 <= at - self._last <= LONGEST_GAP_S * 1e9:
             self._begun = at - round(self._written * 1e9 / self._rate)
         self._last = at

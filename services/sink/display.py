@@ -34,14 +34,14 @@ class Display(Protocol):
     def begin(self, start: StreamStart) -> None:
         """A stream begins."""
 
-    def keep(self, packet: Packet) -> None:
-        """A frame came; its answer will follow."""
+    def add_frame(self, packet: Packet) -> None:
+        """Add a frame; its result will follow."""
 
-    def answer(self, emotion: Emotion) -> None:
-        """A frame's answer, in order."""
+    def add_result(self, emotion: Emotion) -> None:
+        """Add the result of a frame, in order."""
 
     def show(self) -> Iterable[Packet]:
-        """Bring the picture up to date; yield what the user's keys have caused."""
+        """Show the newest frames; yield the messages that keys have caused."""
 
     def close(self) -> None:
         """Close the window, or the files."""
@@ -109,14 +109,14 @@ class WindowDisplay(OverlayDisplay):
             sys.stdout.write(f"{STEERING}\n")
             sys.stdout.flush()
 
-    def answer(self, emotion: Emotion) -> None:
+    def add_result(self, emotion: Emotion) -> None:
         packet = self.match(emotion)
         if packet:
             self._newest[emotion.stream] = (packet, emotion)
 
     def show(self) -> Iterator[Packet]:
         for stream, (packet, emotion) in self._newest.items():
-            image = self.paint(packet, emotion)
+            image = self.render(packet, emotion)
             if image is not None:
                 if stream not in self._visible:
                     cv2.namedWindow(_title(stream), cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)

@@ -58,9 +58,9 @@ def _write_films(recording: Recording, folder: Path) -> None:
             if isinstance(message, StreamStart):
                 video.begin(message)
             elif isinstance(message, Frame):
-                video.keep(packet)
+                video.add_frame(packet)
             elif isinstance(message, Emotion):
-                video.answer(message)
+                video.add_result(message)
     finally:
         video.close()
 

@@ -1,4 +1,4 @@
-"""The session in words: how calm each person was, and how certain that is."""
+"""A summary of the session: how calm each person was, and how certain that is."""
 
 import time
 from collections import Counter

@@ -14,8 +14,8 @@ def test_the_overlay_tells_the_rate_of_the_recording() -> None:
             picture, answer = frame(index)
             assert isinstance(answer.message, Emotion)
             said = answer.message.model_copy(update={"published_at": START + index * SECOND // 25})
-            overlay.keep(picture)
+            overlay.add_frame(picture)
             matched = overlay.match(said)
             assert matched is not None
-            overlay.paint(matched, said)
+            overlay.render(matched, said)
     assert rates == [0.0, *[pytest.approx(25.0)] * 5]
