@@ -116,7 +116,7 @@ def make_driver(settings: BiometricsSettings, clock: Clock) -> Driver:
 
 
 def missing_package(driver: str, error: ImportError) -> AffectlineError:
-    """The error that tells how to install a driver's package."""
+    """The error about a package that a driver needs, and how to install it."""
     return AffectlineError(
         f"--driver {driver}: {error}", "install the sensors with pip install 'affectline[sensors]'"
     )

@@ -59,7 +59,7 @@ def run_pipeline(
         observer = RunProgress(started)
         if console.is_terminal:
             observer.progress = stack.enter_context(_new_progress(console))
-        keys = stack.enter_context(Keyboard()) if keys_help and Keyboard.possible() else None
+        keys = stack.enter_context(Keyboard()) if keys_help and Keyboard.is_available() else None
         if keys:
             console.print(keys_help, highlight=False)
         supervisor = Supervisor(

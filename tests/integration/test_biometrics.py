@@ -29,7 +29,7 @@ def flat(samples: list[Samples]) -> list[tuple[int, float]]:
     return found
 
 
-def test_a_made_up_person_on_a_real_hub(bus: Callable[..., Bus]) -> None:
+def test_a_simulated_subject_on_a_real_hub(bus: Callable[..., Bus]) -> None:
     b = bus()
     before = now_ns()
     b.start("biometrics", "--driver", "synthetic", "--subject", "anna", "--stress", "1-5")

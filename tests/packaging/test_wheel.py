@@ -67,7 +67,16 @@ def environment(folder: Path, *more: str) -> Path:
 
 
 def pip_install(python: Path, *arguments: str | Path) -> None:
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-deps",
+    ]
     subprocess.run([*pip, *arguments], check=True)
 
 
@@ -150,7 +159,9 @@ def test_the_model_comes_with_it(python: Path, tmp_path: Path) -> None:
 def test_a_pipeline_runs_from_it(python: Path, tmp_path: Path) -> None:
     from tests.pipelines import free_port
 
-    arguments = ["up", "--json", "--out", tmp_path / "s", "--port", str(free_port())]
-    done = call(python, "-m", "affectline", *arguments, cwd=tmp_path)
+    out, port = tmp_path / "s", str(free_port())
+    done = call(
+        python, "-m", "affectline", "up", "--json", "--out", out, "--port", port, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "s" / "emotions.csv").read_text().count("\n") > 100
+    assert (out / "emotions.csv").read_text().count("\n") > 100

@@ -200,7 +200,7 @@ class BrainFlowDriver(Driver):
             return self._number
         if self._parameters.master_board == int(ids.NO_BOARD):
             raise AffectlineError(
-                f"--board {self._settings.board}: cannot say what it measures",
+                f"--board {self._settings.board}: does not name the board that measured",
                 "name the number of the recorded board, as in --parameter master_board=-1",
             )
         return self._find_board(self._parameters.master_board)
@@ -249,7 +249,7 @@ def choose_rows(presets: dict[int, dict[str, Any]], columns: dict[str, Column]) 
                 rows.setdefault(signal, BoardRow(preset, number, Column(signal=signal, unit=unit)))
     if not rows:
         raise AffectlineError(
-            "--driver brainflow: the board says of none of its rows that it is of the body",
+            "--driver brainflow: the board describes none of its rows as a known signal",
             "choose rows by number with --column, e.g. --column 1=eeg:uV",
         )
     return list(rows.values())

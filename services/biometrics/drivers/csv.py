@@ -58,7 +58,7 @@ class CsvSettings(PlaybackSettings):
     @model_validator(mode="after")
     def _check_times(self) -> Self:
         if self.rate and self.keep_times:
-            raise ValueError("keep_times needs a column of times, and rate says there is none")
+            raise ValueError("keep_times needs a column of times, which rate replaces")
         return self
 
 
@@ -175,7 +175,7 @@ def _check_unit(signal: RecordedSignal, column: Column, path: Path) -> None:
         if known.low <= given * other_factor + other_offset <= known.high:
             raise AffectlineError(
                 f"--file {path}: {signal.signal} around {given:g} cannot be {column.unit}",
-                f"it looks like {unit}: say so with --column, or give the signal another name",
+                f"it looks like {unit}: change it with --column, or give the signal another name",
             )
 
 

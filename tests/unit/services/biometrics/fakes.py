@@ -30,7 +30,7 @@ Step = list[Reading] | Exception | str
 
 
 class Script(Driver):
-    """Does what the script says, a step a call: readings, an error, or nothing (it ends).
+    """Follows a script, a step a call: readings, an error, or nothing (it ends).
 
     Args:
         steps: ``"open"`` where opening shall succeed.

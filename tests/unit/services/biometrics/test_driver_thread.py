@@ -25,7 +25,7 @@ def test_a_device_that_is_gone_is_opened_again_after_growing_pauses() -> None:
     assert driver.counters["lost"] == 2  # once, and once; what failed to open was not lost again
 
 
-def test_whatever_a_library_raises_is_said_and_tried_again() -> None:
+def test_whatever_a_library_raises_is_reported_and_tried_again() -> None:
     driver = Script(["open", RuntimeError("bus error 5"), "open", [beat(START)]])
     feed = make(driver)
     assert feed.step() == 0.5
@@ -51,7 +51,7 @@ def test_a_device_that_cannot_be_closed_is_opened_again_all_the_same() -> None:
     assert driver.counters["failures"] == 1
 
 
-def test_a_driver_waits_for_a_stage_that_does_not_take() -> None:
+def test_a_driver_waits_for_a_stage_that_fetches_nothing() -> None:
     script: list[Step] = ["open"]
     script += [[beat(START + i)] for i in range(BATCHES + 20)]
     driver, woken = Script(script), threading.Semaphore(0)

@@ -64,7 +64,7 @@ def test_as_fast_as_possible_waits_for_nothing_and_interleaves() -> None:
     assert len(readings) >= 10
 
 
-def test_a_loop_goes_on_behind_the_end() -> None:
+def test_a_loop_continues_behind_the_end() -> None:
     driver = Two(settings("e4", folder="x", speed="max", loop=True), FakeTime().clock)
     readings = [r for r in play(driver, 30) if r.signal == "skin_conductance"]
     times = [time_of(r, i) for r in readings for i in range(len(r.values))]

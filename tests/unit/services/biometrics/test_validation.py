@@ -89,7 +89,7 @@ def test_times_of_a_signal_never_fall_and_nothing_is_dropped(readings: list[Read
     assert counters["invalid"] == 0
 
 
-def test_a_clock_set_back_goes_on_from_where_it_was_and_says_so() -> None:
+def test_after_a_clock_is_set_back_times_continue_and_the_reason_is_given() -> None:
     order, counters = MonotonicTimestamps(), Counter[str]()
     order.adjust(beat(START), counters)
     placed = [order.adjust(beat(START - 3600 * S + i * S), counters) for i in range(3)]

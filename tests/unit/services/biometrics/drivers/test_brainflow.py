@@ -60,7 +60,7 @@ def test_boards_have_names_and_numbers(board: str | int) -> None:
     [
         ({"board": "toaster"}, "--board toaster: BrainFlow knows no such board.*synthetic"),
         ({"board": 9999}, "--board 9999"),
-        ({"board": "playback_file"}, "cannot say what it measures"),
+        ({"board": "playback_file"}, "does not name the board that measured"),
         ({"board": "streaming", "parameters": {"master_board": -50}}, "--board -50"),
         ({"parameters": {"port": 1}}, "--parameter port=1: not a parameter.*serial_port"),
         ({"parameters": {"ip_port": "a"}}, "--parameter ip_port=a"),
