@@ -1,9 +1,14 @@
 """What ``affectline subscribe`` prints of a message in one row."""
 
+import json
+
 import pytest
 
+from affectline.common.labels import LABELS
 from affectline.common.wire.biometrics import Samples, State
-from affectline.services.cli.subscribe import summarize
+from affectline.common.wire.messages import Packet
+from affectline.services.cli import subscribe as command
+from affectline.services.cli.subscribe import print_messages, summarize
 from tests.samples import AT, PACKETS
 
 
@@ -34,3 +39,49 @@ def test_unknown_and_synthetic_values_are_marked() -> None:
 @pytest.mark.parametrize("kind", PACKETS)
 def test_every_message_has_a_row(kind: str) -> None:
     assert summarize(PACKETS[kind].message)
+
+
+class FakeSubscriber:
+    """Two batches of messages; nothing arrives before the first wait is over."""
+
+    def __init__(self, *_: object) -> None:
+        self.closed = False
+        self._batches = [[PACKETS["Emotion"], PACKETS["Marker"]], [PACKETS["State"]] * 5]
+        subscribers.append(self)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        return timeout_s is None
+
+    def receive(self) -> list[Packet]:
+        return self._batches.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+subscribers: list[FakeSubscriber] = []
+
+
+def test_it_stops_after_so_many_messages(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "OutletSubscriber", FakeSubscriber)
+    print_messages("", "tcp://127.0.0.1:1", "json", 4)
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["message"] for line in lines] == ["Emotion", "Marker", "State", "State"]
+    assert set(lines[0]["faces"][0]["probabilities"]) == set(LABELS)
+    assert "is affectline up running?" in err
+    assert subscribers.pop().closed
+
+
+def test_the_table_has_time_topic_and_summary(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "OutletSubscriber", FakeSubscriber)
+    print_messages("", "tcp://127.0.0.1:1", "table", 2)
+    marker = capsys.readouterr().out.splitlines()[1].split()
+    assert len(marker[0].split(":")) == 3
+    assert marker[1].startswith("marker/")
+    assert marker[2:] == ["hard", "braking", "km/h=63.5"]
+    assert subscribers.pop().closed
