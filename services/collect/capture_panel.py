@@ -19,7 +19,7 @@ COUNTDOWN: Final = 3
 MODES: Final = {"led": "Led through the seven", "free": "Freely"}
 
 
-class Viewfinder(Element, component=Path(__file__).parent / "web" / "viewfinder.js"):
+class Viewfinder(Element, component=Path(__file__).parent / "static" / "viewfinder.js"):
     """The camera's picture; says ``shot`` when the picture on the screen is to be kept."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from affectline.common.vision.decode import decode
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.quality_checks import FaceCrop, Rejection, look
 from affectline.services.collect.samples import Sample
-from affectline.services.dashboard.hub_client import HubClient
+from affectline.services.web.hub_client import HubClient
 from affectline.services.web.frame_pairs import FrameResult
 
 

@@ -16,7 +16,7 @@ from affectline.services.collect.review_panel import ReviewPanel
 from affectline.services.collect.routes import add_routes
 from affectline.services.web import components as theme
 
-WEB: Final = Path(__file__).parent / "web"
+WEB: Final = Path(__file__).parent / "static"
 STYLE_URL: Final = "/booth-style"
 PARTS: Final = {"take": "Take", "review": "Review", "data": "Export and delete"}
 
@@ -27,7 +27,7 @@ def add_to(booth: Collector) -> Callable[[FastAPI], None]:
     def add(app: FastAPI) -> None:
         add_routes(app, booth)
         app.mount(STYLE_URL, StaticFiles(directory=WEB))
-        ui.add_head_html(f'<link rel="stylesheet" href="{STYLE_URL}/booth.css">', shared=True)
+        ui.add_head_html(f'<link rel="stylesheet" href="{STYLE_URL}/collect.css">', shared=True)
 
         @ui.page("/", title="Affectline: booth")
         def show() -> None:

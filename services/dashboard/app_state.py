@@ -8,7 +8,7 @@ from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import Delivery, PipelineSettings
 from affectline.common.wire.messages import Marker
-from affectline.services.dashboard.hub_client import HubClient
+from affectline.services.web.hub_client import HubClient
 from affectline.services.dashboard.recorder_control import RecorderControl
 from affectline.services.dashboard.replay_control import ReplayControl
 from affectline.services.dashboard.session_store import SessionStore

@@ -7,7 +7,7 @@ from typing import Any, Final
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker
-from affectline.services.dashboard.status import TRUSTED
+from affectline.services.web.status import TRUSTED
 from affectline.services.web.frame_pairs import rounded
 
 KEPT_MS: Final = 300_000

@@ -8,10 +8,10 @@ from nicegui import ui
 
 from affectline.common.errors import AffectlineError
 from affectline.services.dashboard.app_state import AppState
-from affectline.services.dashboard.recording_dialog import RecordingDialog
-from affectline.services.dashboard.replay_bar import ReplayBar
+from affectline.services.dashboard.panels.recording import RecordingDialog
+from affectline.services.dashboard.panels.replay import ReplayBar
 from affectline.services.dashboard.routes import add_routes
-from affectline.services.dashboard.sessions_list import SessionsList
+from affectline.services.dashboard.panels.sessions import SessionsList
 from affectline.services.web import components as theme
 
 REFRESH_S: Final = 0.5

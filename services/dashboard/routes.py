@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import describe
 from affectline.services.dashboard.app_state import AppState
-from affectline.services.dashboard.hub_client import HubClient
+from affectline.services.web.hub_client import HubClient
 from affectline.services.dashboard.session_store import REPORT
 from affectline.services.web.auth import REFUSED
 from affectline.services.web.components import STYLE_URL, WEB

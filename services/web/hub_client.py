@@ -12,7 +12,7 @@ from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.messages import Emotion, Frame, Packet
 from affectline.services.dashboard.curves import Curves
-from affectline.services.dashboard.status import StatusTracker
+from affectline.services.web.status import StatusTracker
 from affectline.services.web.broadcaster import Broadcaster
 from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
 

@@ -9,7 +9,7 @@ from nicegui import run, ui
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.services.dashboard.app_state import AppState
-from affectline.services.dashboard.replay_bar import clock
+from affectline.services.dashboard.panels.replay import clock
 from affectline.services.web import components as theme
 
 LOOK_S: Final = 3.0

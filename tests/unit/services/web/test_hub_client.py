@@ -6,7 +6,7 @@ import pytest
 
 from affectline.common.clock import monotonic
 from affectline.common.settings.pipeline import HubSettings
-from affectline.services.dashboard.hub_client import HubClient
+from affectline.services.web.hub_client import HubClient
 from affectline.services.web.frame_pairs import FrameResult
 from tests.samples import EMOTION, FRAME
 

@@ -7,7 +7,7 @@ import pytest
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion, Frame, StreamEnd, StreamStart
-from affectline.services.dashboard.status import (
+from affectline.services.web.status import (
     GONE_S,
     NO_PICTURE_S,
     NO_SAMPLE_S,

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from affectline.training.data import dataset
-from tests.booths import Collecting
+from tests.collecting import Collecting
 from tests.browsers import chromium, open_page, screenshot
 from tests.films import film
 
@@ -75,7 +75,7 @@ def show(page: Any, part: str) -> None:
 def test_nobody_is_taken_who_has_not_agreed(browser: Any, booth: Collecting) -> None:
     with open_page(browser, booth.url) as page:
         page.get_by_text("You take part of your own free will.").wait_for()
-        screenshot(page, "booth-consent")
+        screenshot(page, "collect-consent")
         name, problem = page.get_by_label("Your name, or a pseudonym"), page.get_by_role("alert")
         for wrong in ("", "../x", "a/b", ".hidden", EVIL):
             name.fill(wrong)
@@ -107,7 +107,7 @@ def test_somebody_is_led_through_the_emotions(browser: Any, booth: Collecting) -
         press(page, "happy")
         press(page, "happy")
         page.get_by_text("happy: 2 taken, 3 in all").wait_for()
-        screenshot(page, "booth-take")
+        screenshot(page, "collect-capture")
     rows = booth.rows()
     assert [row["label"] for row in rows] == ["neutral", "happy", "happy"]
     native = cv2.imread(str(booth.faces / rows[0]["file"]), cv2.IMREAD_UNCHANGED)
@@ -156,7 +156,7 @@ def test_takes_are_kept_relabelled_and_deleted(browser: Any, booth: Collecting) 
         first = page.locator(f"[data-take='{takes.first.get_attribute('data-take')}']")
         first.get_by_role("button", name="Keep").click()
         page.locator("figure[data-status=kept]").first.wait_for()
-        screenshot(page, "booth-review")
+        screenshot(page, "collect-review")
         second = takes.nth(1).get_attribute("data-take")
         page.locator(f"[data-take='{second}']").get_by_role("combobox").click()
         page.get_by_role("option", name="fear").click()
@@ -184,7 +184,7 @@ def test_both_exports_are_read_by_training(browser: Any, booth: Collecting) -> N
                 page.get_by_role("link", name="Download").click()
             with zipfile.ZipFile(io.BytesIO(Path(coming.value.path()).read_bytes())) as archive:
                 assert any(member.endswith(name) for member in archive.namelist())
-        screenshot(page, "booth-export", full_page=True)
+        screenshot(page, "collect-export", full_page=True)
     exports = sorted((booth.faces / "exports").iterdir(), key=lambda p: "folder" not in p.name)
     assert len(dataset.load(exports[0], size=96)) == len(booth.rows())
     assert len(dataset.load(exports[1] / "faces.csv")) == len(booth.rows())
@@ -239,7 +239,7 @@ def test_it_fits_a_phone_in_the_dark(browser: Any, booth: Collecting) -> None:
         begin(page, "lee")
         freely(page, "happy")
         press(page, "happy")
-        screenshot(page, "booth-phone")
+        screenshot(page, "collect-phone")
         for part in ("Take", "Review", "Export and delete"):
             show(page, part)
             page.get_by_role("button", name=part, exact=True, pressed=True).wait_for()
