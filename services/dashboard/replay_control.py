@@ -1,4 +1,4 @@
-"""A recorded session, played on a hub of its own: the page listens there instead."""
+"""The replay of a recorded session on a hub of its own, to which the page subscribes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +12,18 @@ from affectline.services.sessions.catalog import describe
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
 RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-FIRST_PORT_ON: Final = 100
-"""The first port tried is so many above the live hub's."""
-TRIES: Final = 200
-ANSWERS: Final = "emotion/"
+PORT_OFFSET: Final = 100
+"""How far above the live hub's port the first one is that is tried."""
+PORT_RANGES_TRIED: Final = 200
+EMOTION_PREFIX: Final = "emotion/"
 
 
 @dataclass
 class ReplayProgress:
-    """Where a replay stands."""
+    """The position and state of a replay."""
 
     begin_s: float = 0.0
-    """Where the player began."""
+    """Where the player started, in seconds into the session."""
     rate: float = 1.0
     is_paused: bool = False
     has_ended: bool = False
@@ -33,32 +33,32 @@ class ReplayControl:
     """One session being replayed.
 
     Args:
-        place: The session's folder.
-        near: The live hub: ports near it are taken.
+        folder: The session's folder.
+        live_hub: Ports near its ports are chosen.
 
     Raises:
-        AffectlineError: It holds no recording, or there are no ports.
+        AffectlineError: The session holds no recording, or no ports are free.
     """
 
-    def __init__(self, place: Path, near: HubSettings) -> None:
-        described = describe(place)
+    def __init__(self, folder: Path, live_hub: HubSettings) -> None:
+        described = describe(folder)
         if not described["topics"]:
-            raise AffectlineError(f"session {place.name} holds no message", "choose another one")
-        self.name, self._place = place.name, place
+            raise AffectlineError(f"session {folder.name} holds no message", "choose another one")
+        self.name, self._folder = folder.name, folder
         self.streams = {
-            topic.removeprefix(ANSWERS)
+            topic.removeprefix(EMOTION_PREFIX)
             for topic in described["topics"]
-            if topic.startswith(ANSWERS)
+            if topic.startswith(EMOTION_PREFIX)
         }
-        """Those of which there are answers."""
+        """Those that have results."""
         self.first_ns: int = described["first"]
         self.seconds: float = described["seconds"]
-        self.hub = free_hub(near)
+        self.hub = find_free_hub(live_hub)
         self.progress = ReplayProgress()
         self.problem = ""
-        self._hub_child = ManagedProcess(ProcessSpec("hub", "hub"), self.hub, "lossless", None)
+        self._hub_process = ManagedProcess(ProcessSpec("hub", "hub"), self.hub, "lossless", None)
         self._player: ManagedProcess | None = None
-        self._pause_at_picture = False
+        self._pause_at_frame = False
         self.play_from(0.0)
 
     def position(self, at_ns: int) -> float:
@@ -74,62 +74,66 @@ class ReplayControl:
         return min(self.seconds, max(0.0, into))
 
     def play_from(self, begin_s: float, rate: float | None = None) -> None:
-        """Go to a moment: the player is started anew there. A paused one shows its first picture.
+        """Play from a position: the player is restarted there. A paused one shows its first frame.
 
         Args:
             begin_s: Seconds into the session.
-            rate: Times as fast; None: as before.
+            rate: Speed as a multiple of the original; None: as before.
         """
         progress = self.progress
         begin_s = min(max(0.0, begin_s), max(0.0, self.seconds - 0.1))
         self.progress = ReplayProgress(begin_s, rate or progress.rate, progress.is_paused)
         self._end_player()
-        what = {"file": str(self._place), "rate": self.progress.rate, "begin_s": begin_s}
+        arguments = {"file": str(self._folder), "rate": self.progress.rate, "begin_s": begin_s}
         self._player = ManagedProcess(
-            ProcessSpec("replay", "replay", what), self.hub, "lossless", None
+            ProcessSpec("replay", "replay", arguments), self.hub, "lossless", None
         )
-        self._pause_at_picture = progress.is_paused
+        self._pause_at_frame = progress.is_paused
 
-    def pause(self) -> None:
-        """Pause, or go on; a replay that has ended begins again."""
+    def toggle_pause(self) -> None:
+        """Pause, or resume; a replay that has ended starts again."""
         if self.progress.has_ended:
             self.progress.is_paused = False
             self.play_from(0.0)
             return
         self.progress.is_paused = not self.progress.is_paused
         if self._player and self._player.ready:
-            if not self._pause_at_picture:
+            if not self._pause_at_frame:
                 self._player.send_signal(PAUSE)
-            self._pause_at_picture = False
-        else:  # it may only be steered when it has set up its ears
-            self._pause_at_picture = self.progress.is_paused
+            self._pause_at_frame = False
+        else:  # the player handles signals only when it is ready
+            self._pause_at_frame = self.progress.is_paused
 
     def tick(self, *, is_shown: bool) -> None:
-        """Notice how the processes are.
+        """Check on the processes.
 
         Args:
-            is_shown: There is a picture of every stream.
+            is_shown: There is a frame of every stream.
         """
         if self._player:
             code = self._player.listen()
             if code is not None:
                 self.progress.has_ended = True
-                self.problem = "" if code == 0 else self._player.last_words or "the player died"
+                self.problem = (
+                    ""
+                    if code == 0
+                    else self._player.last_words or "the player stopped unexpectedly"
+                )
                 self._player = None
-            elif self._player.ready and self._pause_at_picture and is_shown:
+            elif self._player.ready and self._pause_at_frame and is_shown:
                 self._player.send_signal(PAUSE)
-                self._pause_at_picture = False
-        if self._hub_child.listen() is not None:
-            self.problem = self._hub_child.last_words or "the replay's hub died"
+                self._pause_at_frame = False
+        if self._hub_process.listen() is not None:
+            self.problem = self._hub_process.last_words or "the replay's hub stopped unexpectedly"
             self.progress.has_ended = True
 
     def close(self) -> None:
         """End its processes."""
         self._end_player()
-        self._hub_child.stop()
-        if self._hub_child.wait(1.0) is None:
-            self._hub_child.kill()
-            self._hub_child.wait(1.0)
+        self._hub_process.stop()
+        if self._hub_process.wait(1.0) is None:
+            self._hub_process.kill()
+            self._hub_process.wait(1.0)
 
     def _end_player(self) -> None:
         """At once, so that it does not say that the streams end."""
@@ -139,15 +143,15 @@ class ReplayControl:
             self._player = None
 
 
-def free_hub(near: HubSettings) -> HubSettings:
+def find_free_hub(near: HubSettings) -> HubSettings:
     """A hub on this machine with seven free ports.
 
     Raises:
         AffectlineError: There are none near by.
     """
-    first = near.port + FIRST_PORT_ON
+    first = near.port + PORT_OFFSET
     count = len(near.ports)
-    for port in range(first, min(first + TRIES * count, 65529), count):
+    for port in range(first, min(first + PORT_RANGES_TRIED * count, 65529), count):
         hub = HubSettings(port=port)
         if not taken_ports(hub):
             return hub

@@ -147,3 +147,30 @@ class ManagedProcess:
         """Make it stop."""
         if self._process.poll() is None:
             self._process.kill()
+
+
+class BackgroundCommand:
+    """One of our own commands, run in the background. What it prints is discarded.
+
+    Args:
+        arguments: As after ``affectline`` on the command line.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        # -P: a folder called affectline where the user happens to be is not ours
+        command = [sys.executable, "-P", "-m", "affectline", *arguments]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self, patience_s: float) -> None:
+        """Terminate it where it still runs, and wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: It did not end in time.
+        """
+        if self.is_running:
+            self._process.terminate()
+        self._process.wait(patience_s)

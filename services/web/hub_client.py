@@ -1,161 +1,173 @@
-"""One hub, listened to, and the audience of what is heard there."""
+"""A subscription to one hub, and the broadcaster that passes on what is received there."""
 
 import asyncio
 import json
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from affectline.common.clock import monotonic
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Emotion, Frame, Packet
-from affectline.services.dashboard.curves import Curves
-from affectline.services.web.status import StatusTracker
 from affectline.services.web.broadcaster import Broadcaster
 from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
 
 PREFIXES: Final = ("frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/")
-PULSE_S: Final = 0.25
-"""How often curves are brought up to date."""
-STANDING_PULSES: Final = 4
+UPDATE_PERIOD_S: Final = 0.25
+"""How often aggregators are asked for their updates."""
 PATIENCE_S: Final = 1.0
-"""How long to wait for the pictures of all streams, from the first answer on."""
+"""How long to wait for frames of all streams, from the first result on."""
+
+
+class Aggregator(Protocol):
+    """Turns a hub's messages into what the scripts of the pages show.
+
+    Its methods are called under the lock of the listener.
+    """
+
+    def add(self, message: Message) -> None:
+        """Take a message into account."""
+
+    def clear(self) -> None:
+        """Forget what belongs to a time line: what follows is another one."""
+
+    def update(self) -> dict[str, Any] | None:
+        """What pages have to be sent now: JSON with a ``kind``. None: nothing."""
+
+    def history(self) -> dict[str, Any]:
+        """The same for a page that has just connected."""
 
 
 class HubListener(threading.Thread):
-    """Listens at a hub's outlet, which always drops for the slow: nobody ever waits for us.
+    """Subscribes to a hub's outlet, which drops messages for slow subscribers: we delay nobody.
 
     Args:
-        hub: Where.
+        hub: Its address.
         loop: The server's event loop.
-        audience: Gets the pictures.
-        is_replay: It is a recording that is heard there.
+        broadcaster: Gets the frames.
+        aggregators: Get every message but frames' pictures.
     """
 
     def __init__(
         self,
         hub: HubSettings,
         loop: asyncio.AbstractEventLoop,
-        audience: Broadcaster,
-        *,
-        is_replay: bool,
+        broadcaster: Broadcaster,
+        aggregators: Sequence[Aggregator],
     ) -> None:
-        super().__init__(name="ear", daemon=True)
-        self._hub, self._loop, self._audience = hub, loop, audience
-        self._waker = WakeupPipe()
+        super().__init__(name="hub-listener", daemon=True)
+        self._hub, self._loop, self._broadcaster = hub, loop, broadcaster
+        self._aggregators = tuple(aggregators)
+        self._wakeup = WakeupPipe()
         self._lock = threading.Lock()
-        self._pairing, self._curves = FrameMatcher(), Curves()
-        self._standing = StatusTracker(is_replay=is_replay)
-        self.heard = 0
+        self._matcher = FrameMatcher()
+        self.received = 0
         """Messages so far."""
         self.position_ns = 0
-        """Time of the newest picture."""
-        self.first_answer: float | None = None
-        """When, by our clock, the first answer came."""
+        """Event time of the newest result."""
+        self.first_result_at: float | None = None
+        """When, by the monotonic clock, the first result came."""
 
     def run(self) -> None:
-        listener = OutletSubscriber(self._hub, PREFIXES)
+        subscriber = OutletSubscriber(self._hub, PREFIXES)
         try:
-            while not self._waker.stopping:
-                listener.wait([self._waker.receiver])
+            while not self._wakeup.stopping:
+                subscriber.wait([self._wakeup.receiver])
                 with self._lock:
-                    pairs = [p for packet in listener.receive() if (p := self._take(packet))]
-                if pairs:
+                    results = [r for packet in subscriber.receive() if (r := self._handle(packet))]
+                if results:
                     with suppress(RuntimeError):  # the loop is closed: the server is stopping
-                        self._loop.call_soon_threadsafe(self._show, pairs)
+                        self._loop.call_soon_threadsafe(self._publish, results)
         finally:
-            listener.close()
+            subscriber.close()
 
     def stop(self) -> None:
-        """Stop listening, and wait for it."""
-        self._waker.stopping = True
-        self._waker.wake()
+        """Stop listening, and wait for the thread."""
+        self._wakeup.stopping = True
+        self._wakeup.wake()
         if self.is_alive():
             self.join(timeout=2)
-        self._waker.close()
+        self._wakeup.close()
 
-    def fresh(self) -> dict[str, Any] | None:
-        """What the curves have got since the last call."""
+    def updates(self) -> list[dict[str, Any]]:
+        """What all pages have to be sent now."""
         with self._lock:
-            return self._curves.fresh()
+            return [found for one in self._aggregators if (found := one.update())]
 
-    def history(self) -> dict[str, Any]:
-        """What they had before."""
+    def history(self) -> list[dict[str, Any]]:
+        """What a page has to be sent that has just connected."""
         with self._lock:
-            return self._curves.history()
-
-    def standing(self) -> dict[str, Any]:
-        """How everything is."""
-        with self._lock:
-            return self._standing.tell()
+            return [one.history() for one in self._aggregators]
 
     def clear(self) -> None:
-        """Another time begins."""
+        """Begin another time line."""
         with self._lock:
-            self.position_ns, self.first_answer = 0, None
-            self._pairing.clear()
-            self._curves.clear()
-            self._standing.clear()
+            self.position_ns, self.first_result_at = 0, None
+            self._matcher.clear()
+            for one in self._aggregators:
+                one.clear()
 
-    def _take(self, packet: Packet) -> FrameResult | None:
+    def _handle(self, packet: Packet) -> FrameResult | None:
         message = packet.message
-        self.heard += 1
-        self._standing.take(message)
+        self.received += 1
+        for one in self._aggregators:
+            one.add(message)
         if isinstance(message, Frame):
-            self._pairing.keep(packet)
-            return None
-        self._curves.take(message)
-        if isinstance(message, Emotion):
+            self._matcher.add_frame(packet)
+        elif isinstance(message, Emotion):
             self.position_ns = message.captured_at
-            self.first_answer = self.first_answer or monotonic()
-            return self._pairing.match(message)
+            self.first_result_at = self.first_result_at or monotonic()
+            return self._matcher.match(message)
         return None
 
-    def _show(self, pairs: list[FrameResult]) -> None:
-        for pair in {pair.stream: pair for pair in pairs}.values():
-            self._audience.show(pair)
+    def _publish(self, results: list[FrameResult]) -> None:
+        for result in {result.stream: result for result in results}.values():
+            self._broadcaster.publish_frame(result)
 
 
 class HubClient:
-    """A hub's ear and its audience, with the pulse that tells the news."""
+    """A hub's listener and broadcaster, with the task that publishes updates.
 
-    def __init__(self, hub: HubSettings, *, is_replay: bool = False) -> None:
-        self.audience = Broadcaster()
-        self.ear = HubListener(hub, asyncio.get_running_loop(), self.audience, is_replay=is_replay)
-        self.ear.start()
-        self._pulse = asyncio.create_task(self._beat())
+    Args:
+        hub: Its address.
+        aggregators: What pages are sent besides frames.
+    """
+
+    def __init__(self, hub: HubSettings, aggregators: Sequence[Aggregator] = ()) -> None:
+        self.broadcaster = Broadcaster()
+        loop = asyncio.get_running_loop()
+        self.listener = HubListener(hub, loop, self.broadcaster, aggregators)
+        self.listener.start()
+        self._publishing = asyncio.create_task(self._publish_updates())
 
     def history(self) -> list[str]:
-        """What a page has to know that has just come."""
-        return [json.dumps(news) for news in (self.ear.history(), self.ear.standing())]
+        """Messages for a page that has just connected."""
+        return [json.dumps(update) for update in self.listener.history()]
 
-    def shows_all(self, streams: set[str]) -> bool:
-        """Whether there is a picture of every stream; where there are none, not for ever."""
-        first = self.ear.first_answer
+    def has_all_streams(self, streams: set[str]) -> bool:
+        """Whether there was a frame of every stream; after `PATIENCE_S` those few will do."""
+        first = self.listener.first_result_at
         if first is None:
             return False
-        return streams <= self.audience.streams() or monotonic() - first > PATIENCE_S
+        return streams <= self.broadcaster.streams() or monotonic() - first > PATIENCE_S
 
     def clear(self) -> None:
-        """Another time begins."""
-        self.ear.clear()
-        self.audience.forget()
+        """Begin another time line."""
+        self.listener.clear()
+        self.broadcaster.clear()
 
     async def close(self) -> None:
-        """Stop listening, and send everybody away."""
-        self._pulse.cancel()
-        self.audience.close()
-        await asyncio.to_thread(self.ear.stop)
+        """Stop listening, and disconnect all clients."""
+        self._publishing.cancel()
+        self.broadcaster.close()
+        await asyncio.to_thread(self.listener.stop)
 
-    async def _beat(self) -> None:
-        beats = 0
+    async def _publish_updates(self) -> None:
         while True:
-            await asyncio.sleep(PULSE_S)
-            beats += 1
-            news = self.ear.fresh()
-            if news:
-                self.audience.tell(news)
-            if beats % STANDING_PULSES == 0 and self.audience.viewers:
-                self.audience.tell(self.ear.standing())
+            await asyncio.sleep(UPDATE_PERIOD_S)
+            for update in self.listener.updates():
+                self.broadcaster.publish_update(update)

@@ -1,6 +1,6 @@
-"""How everything is, in the few words that stand on the page."""
+"""The status of streams, sensors and processes, as the pages show it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,44 +11,46 @@ from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion, Frame, StreamEnd, StreamStart
 
 SILENT_S: Final = 3.0
-"""Every process speaks once a second; whoever has not done so for this long is away."""
+"""Every process publishes its health once a second; after this long without, it is away."""
 GONE_S: Final = 60.0
-"""Then it is left out of the list."""
-NO_PICTURE_S: Final = 2.0
+"""After this long it is left out of the list."""
+NO_FRAME_S: Final = 2.0
 NO_SAMPLE_S: Final = 5.0
-TRUSTED: Final = 0.05
-"""Samples of less quality than this tell nothing."""
+USABLE_QUALITY: Final = 0.05
+"""Samples of a lower quality than this are not shown."""
+UPDATE_PERIOD_S: Final = 1.0
+"""How often pages are sent the status."""
 
 
 @dataclass
 class StreamStatus:
-    """What is known of a video stream."""
+    """A video stream, and when (monotonic clock, seconds) it was last heard of."""
 
     start: StreamStart | None = None
     end: StreamEnd | None = None
-    pictured: float | None = None
-    answered: float | None = None
+    frame_at: float | None = None
+    result_at: float | None = None
     last_seq: int = -1
 
 
 @dataclass
 class ServiceStatus:
-    """The last word of a process, and the one before it."""
+    """The last health message of a process, and the one before it."""
 
     health: Health
-    heard: float
-    before: Health | None = None
+    received_at: float
+    previous: Health | None = None
 
     def rate(self) -> float:
-        """Messages a second that came in, or went out where none come in."""
-        if self.before is None or self.health.at <= self.before.at:
+        """Messages a second: received, or sent where none are received."""
+        if self.previous is None or self.health.at <= self.previous.at:
             return 0.0
-        seconds = (self.health.at - self.before.at) / 1e9
-        grown = (
-            self.health.counters.get(name, 0) - self.before.counters.get(name, 0)
+        seconds = (self.health.at - self.previous.at) / 1e9
+        increases = (
+            self.health.counters.get(name, 0) - self.previous.counters.get(name, 0)
             for name in ("in", "out")
         )
-        return max(0.0, *grown) / seconds
+        return max(0.0, *increases) / seconds
 
 
 @dataclass
@@ -56,33 +58,35 @@ class SensorStatus:
     """The last samples of one signal of one person."""
 
     samples: Samples
-    heard: float
+    received_at: float
 
 
 class StatusTracker:
-    """Follows what is said, and what is not.
+    """Keeps the status from the messages of a hub, and from their absence.
+
+    An `Aggregator` of the hub's client.
 
     Args:
         clock: Seconds.
-        is_replay: What is heard is a recording: it may be paused or slow, and silence says nothing.
+        is_replay: A recording is played on the hub; it may be paused, so silence means nothing.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, *, is_replay: bool = False) -> None:
         self._clock, self._is_replay = clock, is_replay
-        self._heard: float | None = None
+        self._received_at: float | None = None
+        self._updated_at = clock()
         self.streams: dict[str, StreamStatus] = {}
         self._services: dict[str, ServiceStatus] = {}
         self._sensors: dict[tuple[str, str], SensorStatus] = {}
 
-    def take(self, message: Message) -> None:
-        """Take in any message."""
+    def add(self, message: Message) -> None:
         now = self._clock()
-        self._heard = now
+        self._received_at = now
         if isinstance(message, Frame):
-            self._stream(message.stream).pictured = now
+            self._stream(message.stream).frame_at = now
         elif isinstance(message, Emotion):
             stream = self._stream(message.stream)
-            stream.answered, stream.last_seq = now, message.seq
+            stream.result_at, stream.last_seq = now, message.seq
         elif isinstance(message, StreamStart):
             self.streams[message.stream] = StreamStatus(start=message)
             self._is_replay = self._is_replay or message.replay
@@ -92,45 +96,56 @@ class StatusTracker:
             self._sensors[message.subject, message.signal] = SensorStatus(message, now)
         elif isinstance(message, Health):
             known = self._services.get(message.service)
-            before = known.health if known and known.health.pid == message.pid else None
-            self._services[message.service] = ServiceStatus(message, now, before)
+            previous = known.health if known and known.health.pid == message.pid else None
+            self._services[message.service] = ServiceStatus(message, now, previous)
             kind, _, stream_name = message.service.partition("/")
             if kind == "capture":
                 self._stream(stream_name)
 
     def clear(self) -> None:
-        """Forget the streams and sensors: what follows is another time."""
         self.streams.clear()
         self._sensors.clear()
 
-    def tell(self) -> dict[str, Any]:
-        """Everything, as the page shows it."""
+    def update(self) -> dict[str, Any] | None:
         now = self._clock()
-        for name in [n for n, s in self._services.items() if now - s.heard > GONE_S]:
+        if now - self._updated_at < UPDATE_PERIOD_S:
+            return None
+        self._updated_at = now
+        return self.to_dict()
+
+    def history(self) -> dict[str, Any]:
+        return self.to_dict()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The status of everything, as the scripts of the pages read it."""
+        now = self._clock()
+        for name in [n for n, s in self._services.items() if now - s.received_at > GONE_S]:
             del self._services[name]
-        silent = self._heard is None or now - self._heard > SILENT_S
+        silent = self._received_at is None or now - self._received_at > SILENT_S
         return {
-            "kind": "standing",
+            "kind": "status",
             "running": not silent,
-            "streams": {name: self._tell_stream(name, s, now) for name, s in self.streams.items()},
-            "sensors": [self._tell_sensor(s, now) for s in self._sensors.values()],
+            "streams": {
+                name: self._stream_to_dict(name, s, now) for name, s in self.streams.items()
+            },
+            "sensors": [self._sensor_to_dict(s, now) for s in self._sensors.values()],
             "lost_sensors": list(self._lost_sensors(now)),
-            "services": [_tell_service(s, now) for _, s in sorted(self._services.items())],
+            "services": [_service_to_dict(s, now) for _, s in sorted(self._services.items())],
         }
 
     def _stream(self, name: str) -> StreamStatus:
         return self.streams.setdefault(name, StreamStatus())
 
-    def _tell_stream(self, name: str, stream: StreamStatus, now: float) -> dict[str, Any]:
-        word, detail = self._word(name, stream, now)
+    def _stream_to_dict(self, name: str, stream: StreamStatus, now: float) -> dict[str, Any]:
+        status, detail = self._stream_status(name, stream, now)
         start = stream.start
         return {
-            "word": word, "detail": detail, "source": start.source if start else "",
+            "status": status, "detail": detail, "source": start.source if start else "",
             "live": bool(start and start.live), "replay": bool(start and start.replay),
         }  # fmt: skip
 
-    def _word(self, name: str, stream: StreamStatus, now: float) -> tuple[str, str]:
-        """What keeps a stream's picture from being a live one."""
+    def _stream_status(self, name: str, stream: StreamStatus, now: float) -> tuple[str, str]:
+        """Why a stream shows no live picture, and details; both empty where it does."""
         if stream.end:
             why = {"end": "", "truncated": "its file is cut off", "stopped": "stopped"}
             return "ended", stream.end.detail or why[stream.end.reason]
@@ -139,49 +154,51 @@ class StatusTracker:
             return "no camera", capture.health.detail
         if self._is_replay:
             return "", ""
-        if capture and now - capture.heard > SILENT_S:
-            return "no camera", "its process does not answer"
-        if stream.pictured is None:
-            return "waiting", "for the first picture"
-        if now - stream.pictured > NO_PICTURE_S:
-            return "no camera", f"no picture for {now - stream.pictured:.0f} s"
-        if stream.answered is None or now - stream.answered > NO_PICTURE_S:
-            return "waiting", "for the first answer"
+        if capture and now - capture.received_at > SILENT_S:
+            return "no camera", "its process does not respond"
+        if stream.frame_at is None:
+            return "waiting", "for the first frame"
+        if now - stream.frame_at > NO_FRAME_S:
+            return "no camera", f"no frame for {now - stream.frame_at:.0f} s"
+        if stream.result_at is None or now - stream.result_at > NO_FRAME_S:
+            return "waiting", "for the first result"
         return "", ""
 
-    def _tell_sensor(self, sensor: SensorStatus, now: float) -> dict[str, Any]:
+    def _sensor_to_dict(self, sensor: SensorStatus, now: float) -> dict[str, Any]:
         samples = sensor.samples
-        word, detail = "", ""
-        if now - sensor.heard > NO_SAMPLE_S and not self._is_replay:
-            word, detail = "sensor lost", f"nothing for {now - sensor.heard:.0f} s"
-        elif samples.quality < TRUSTED:
-            word, detail = "sensor lost", samples.reason or "its values cannot be trusted"
+        status, detail = "", ""
+        if now - sensor.received_at > NO_SAMPLE_S and not self._is_replay:
+            status, detail = "sensor lost", f"no samples for {now - sensor.received_at:.0f} s"
+        elif samples.quality < USABLE_QUALITY:
+            status, detail = "sensor lost", samples.reason or "its values are not plausible"
         return {
             "subject": samples.subject, "signal": samples.signal, "unit": samples.unit,
             "value": round(samples.values[-1], 2), "quality": round(samples.quality, 2),
-            "synthetic": samples.synthetic, "word": word, "detail": detail,
+            "synthetic": samples.synthetic, "status": status, "detail": detail,
         }  # fmt: skip
 
-    def _lost_sensors(self, now: float) -> Any:
-        """Sensors whose own process says so, or does not say anything any more."""
+    def _lost_sensors(self, now: float) -> Iterator[dict[str, str]]:
+        """Sensors whose own process reports it, or does not respond."""
         for name, service in sorted(self._services.items()):
             if not name.startswith("biometrics/"):
                 continue
             if service.health.state == "degraded":
                 yield {"name": name, "detail": service.health.detail}
-            elif now - service.heard > SILENT_S and not self._is_replay:
-                yield {"name": name, "detail": "its process does not answer"}
+            elif now - service.received_at > SILENT_S and not self._is_replay:
+                yield {"name": name, "detail": "its process does not respond"}
 
 
-def _tell_service(service: ServiceStatus, now: float) -> dict[str, Any]:
+def _service_to_dict(service: ServiceStatus, now: float) -> dict[str, Any]:
     health = service.health
-    away = now - service.heard > SILENT_S
+    is_away = now - service.received_at > SILENT_S
     latency = health.latency
     return {
         "name": health.service,
-        "state": "away" if away else health.state,
-        "detail": f"silent for {now - service.heard:.0f} s" if away else health.detail,
-        "rate": 0.0 if away else round(service.rate(), 1),
+        "state": "away" if is_away else health.state,
+        "detail": f"no health message for {now - service.received_at:.0f} s"
+        if is_away
+        else health.detail,
+        "rate": 0.0 if is_away else round(service.rate(), 1),
         "p50": round(latency.p50_ms, 1) if latency else None,
         "p95": round(latency.p95_ms, 1) if latency else None,
         "skipped": health.counters.get("skipped", 0),

@@ -66,10 +66,20 @@ def test_the_wheel_brings_the_pages(fresh: Path, tmp_path: Path) -> None:
     code = (
         "from affectline.services.web import server; "
         "from affectline.services.dashboard import live_page; "
-        "from affectline.services.web.components import WEB; "
-        "print(sorted(p.name for p in WEB.iterdir() if p.is_file()))"
+        "from affectline.services.web.components import STATIC as WEB; "
+        "from affectline.services.dashboard.panel import STATIC, load_panels; "
+        "from affectline.services.collect.page import STATIC as COLLECT; "
+        "print(sorted(f'{p.parts[-3]}/{p.name}' for s in (WEB, STATIC, COLLECT) "
+        "for p in s.iterdir() if p.is_file())); "
+        "print([panel.__name__ for panel in load_panels()])"
     )
     done = call(fresh / "python", "-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for name in ("index.js", "live.js", "curves.js", "processes.js", "link.js", "style.css"):
+    files = (
+        "web/index.js", "web/socket.js", "web/keys.js", "web/picture.js", "web/style.css",
+        "web/key_bindings.js", "dashboard/index.js", "dashboard/video.js", "dashboard/curves.js",
+        "dashboard/echart.js", "dashboard/processes.js", "dashboard/dashboard.css",
+        "collect/viewfinder.js", "collect/collect.css",
+    )  # fmt: skip
+    for name in (*files, "VideoPanel", "SignalsPanel", "HealthPanel"):
         assert repr(name) in done.stdout

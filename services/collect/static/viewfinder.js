@@ -1,134 +1,134 @@
-// The camera's picture as a mirror, with an outline round the face and a countdown over it.
-import { decode, link, onKeys } from "affectline-dashboard";
+// The camera's picture as a mirror, with an outline around the face and a countdown over it.
+import { decode, feed, onKeys } from "affectline-web";
 
-const NO_FACE_MS = 500; // a face that is missed in a few pictures is no news
-const FROZEN_MS = 5000; // how long an answer to a shot is waited for
+const NO_FACE_MS = 500; // a face may be missed in a few pictures
+const FROZEN_MS = 5000; // how long to wait for the server's response to a capture
 const FLASH_MS = 160;
 
 export default {
   template: `
-    <div class="bo-finder" :class="{ flash: flashing }">
-      <canvas ref="canvas" width="640" height="360" role="img" :aria-label="spoken"
-        :class="{ mirrored }" :data-seq="about?.seq"></canvas>
-      <p v-if="count" class="bo-count" role="timer" aria-live="assertive">{{ count }}</p>
-      <p class="bo-hint" :class="{ good: !hint }" role="status">{{ hint || "ready" }}</p>
+    <div class="co-finder" :class="{ flash: isFlashing }">
+      <canvas ref="canvas" width="640" height="360" role="img" :aria-label="description"
+        :class="{ mirrored }" :data-seq="frame?.seq"></canvas>
+      <p v-if="count" class="co-count" role="timer" aria-live="assertive">{{ count }}</p>
+      <p class="co-hint" :class="{ good: !hint }" role="status">{{ hint || "ready" }}</p>
     </div>`,
   props: { active: Boolean, armed: Boolean, countdown: Number, mirrored: Boolean, smallest: Number },
-  emits: ["shot"],
+  emits: ["capture"],
   data() {
-    return { about: null, standing: null, gone: false, seen: 0, count: 0, flashing: false };
+    return { frame: null, pipeline: null, isDisconnected: false, faceSeen: 0, count: 0, isFlashing: false };
   },
   computed: {
     hint() {
-      if (this.gone) return "the server is gone, trying to reconnect";
-      const word = this.standing && Object.values(this.standing.streams)[0];
-      if (word?.word) return `${word.word} ${word.detail}`;
-      if (this.standing && !this.standing.running) return "no pipeline: nothing is heard from it";
-      if (!this.about) return "waiting for the first picture";
-      const faces = this.about.faces;
+      if (this.isDisconnected) return "disconnected from the server, reconnecting";
+      const stream = this.pipeline && Object.values(this.pipeline.streams)[0];
+      if (stream?.status) return `${stream.status} ${stream.detail}`;
+      if (this.pipeline && !this.pipeline.running) return "no pipeline: no messages from it";
+      if (!this.frame) return "waiting for the first picture";
+      const faces = this.frame.faces;
       if (faces.length > 1) return `${faces.length} faces: only one person at a time, please`;
-      if (!faces.length) return this.lost ? "no face: look into the camera" : "";
+      if (!faces.length) return this.isFaceLost ? "no face: look into the camera" : "";
       const size = Math.max(...faces[0].box.slice(2));
       return size < this.smallest ? `come closer: ${size} of ${this.smallest} pixels` : "";
     },
-    lost() {
-      return this.about.received - this.seen > NO_FACE_MS;
+    isFaceLost() {
+      return this.frame.received - this.faceSeen > NO_FACE_MS;
     },
-    spoken() {
+    description() {
       return `Camera picture: ${this.hint || "one face, ready"}`;
     },
   },
   watch: {
     active(active) {
       this.cancel();
-      if (active) link.open("live");
-      else link.close();
+      if (active) feed.open("live");
+      else feed.close();
     },
     armed(armed) {
       if (!armed) this.cancel();
     },
   },
   created() {
-    this.thawed = Promise.resolve();
+    this.unfrozen = Promise.resolve();
   },
   mounted() {
-    this.endings = [
-      link.on("hello", () => { this.gone = false; }),
-      link.on("picture", (about) => this.receive(about)),
-      link.on("standing", (standing) => { this.standing = standing; }),
-      link.on("gone", () => {
-        Object.assign(this, { gone: true, about: null });
+    this.unsubscribes = [
+      feed.on("hello", () => { this.isDisconnected = false; }),
+      feed.on("frame", (frame) => this.receive(frame)),
+      feed.on("status", (pipeline) => { this.pipeline = pipeline; }),
+      feed.on("disconnected", () => {
+        Object.assign(this, { isDisconnected: true, frame: null });
         this.cancel();
-        this.thaw();
+        this.unfreeze();
       }),
       onKeys({ k: () => this.press(), escape: () => this.cancel() }),
     ];
-    if (this.active) link.open("live");
+    if (this.active) feed.open("live");
   },
   unmounted() {
     this.cancel();
-    this.endings.forEach((end) => end());
-    link.close();
+    this.unsubscribes.forEach((unsubscribe) => unsubscribe());
+    feed.close();
   },
   methods: {
-    // Begin the countdown, or shoot at once where there is none.
+    // Start the countdown, or capture at once where there is none.
     press() {
-      if (!this.armed || !this.active || this.count || this.frozen) return;
+      if (!this.armed || !this.active || this.count || this.isFrozen) return;
       this.count = this.countdown;
       if (!this.count) {
-        this.shoot();
+        this.capture();
         return;
       }
       this.timer = setInterval(() => {
         this.count -= 1;
         if (this.count > 0) return;
         clearInterval(this.timer);
-        this.shoot();
+        this.capture();
       }, 1000);
     },
     cancel() {
       clearInterval(this.timer);
       this.count = 0;
     },
-    // The picture on the screen stays there until the server has said what became of it. As no
-    // other is acknowledged meanwhile, the server still has it.
-    shoot() {
-      if (!this.about || !link.viewer) return;
-      const { stream, epoch, seq } = this.about;
-      this.frozen = true;
-      this.thawed = new Promise((resolve) => { this.release = resolve; });
-      setTimeout(() => this.thaw(), FROZEN_MS);
-      this.flashing = true;
-      setTimeout(() => { this.flashing = false; }, FLASH_MS);
-      this.$emit("shot", { viewer: link.viewer, stream, epoch, seq });
+    // The picture stays on the screen until the server has responded. As no other is acknowledged
+    // meanwhile, the server still has it.
+    capture() {
+      if (!this.frame || !feed.clientId) return;
+      const { stream, epoch, seq } = this.frame;
+      this.isFrozen = true;
+      this.unfrozen = new Promise((resolve) => { this.release = resolve; });
+      setTimeout(() => this.unfreeze(), FROZEN_MS);
+      this.isFlashing = true;
+      setTimeout(() => { this.isFlashing = false; }, FLASH_MS);
+      this.$emit("capture", { viewer: feed.clientId, stream, epoch, seq });
     },
-    thaw() {
-      this.frozen = false;
+    unfreeze() {
+      this.isFrozen = false;
       this.release?.();
     },
-    async receive(about) {
+    async receive(frame) {
       try {
-        const image = await decode(about);
-        await this.thawed;
-        if (image && this.$refs.canvas) this.show(about, image);
+        const image = await decode(frame);
+        await this.unfrozen;
+        if (image && this.$refs.canvas) this.show(frame, image);
         image?.close();
       } finally {
-        link.shown(about.stream);
+        feed.acknowledge(frame.stream);
       }
     },
-    show(about, image) {
+    show(frame, image) {
       const canvas = this.$refs.canvas;
-      const [width, height] = about.size;
+      const [width, height] = frame.size;
       if (canvas.width !== width || canvas.height !== height) {
         canvas.width = width;
         canvas.height = height;
       }
-      about.received = performance.now();
-      if (about.faces.length) this.seen = about.received;
-      this.about = Object.freeze(about);
+      frame.received = performance.now();
+      if (frame.faces.length) this.faceSeen = frame.received;
+      this.frame = Object.freeze(frame);
       const context = canvas.getContext("2d");
       context.drawImage(image, 0, 0, width, height);
-      for (const face of about.faces) this.outline(context, face, width);
+      for (const face of frame.faces) this.outline(context, face, width);
     },
     outline(context, face, width) {
       const [x, y, w, h] = face.box;

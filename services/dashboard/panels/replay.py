@@ -1,36 +1,34 @@
-"""Steering a replay: pause, seek, rate, and back to the live pictures."""
+"""The controls of a replay: pause, position, rate, and back to the live feed."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from nicegui import ui
 
-from affectline.services.dashboard.app_state import AppState
+from affectline.services.dashboard.panel import Panel, register
 from affectline.services.dashboard.replay_control import RATES
+from affectline.services.web import components
+from affectline.services.web.components import format_duration
 
 STEP_S: Final = 0.5
-"""What an arrow key moves."""
+"""How far an arrow key moves the position."""
 
 
-class ReplayBar:
-    """The row that a replaying page has above its pictures.
+@register
+class ReplayPanel(Panel):
+    """The row above the pictures of a replay."""
 
-    Args:
-        house: What is replayed.
-        listen_to: Has the page show a feed.
-    """
+    order = 10
 
-    def __init__(self, house: AppState, listen_to: Callable[[str], None]) -> None:
-        self._house, self._listen_to = house, listen_to
-        self._is_held = False
+    def build(self) -> None:
+        self._is_dragged = False
         with ui.element("section").classes("af-card af-wide af-replay") as self._bar:
             self._bar.props('aria-label="Replay"')
-            self._pause = ui.button("Pause (P)", icon="pause", on_click=house.pause)
+            self._pause = ui.button("Pause (P)", icon="pause", on_click=self._toggle_pause)
             self._pause.props("outline no-caps")
             # The browser's own: its keys are Home, End, arrows and pages
             self._slider = ui.element("input").props(f"type=range min=0 max=1 step={STEP_S}")
             self._slider.props('aria-label="Position in the recording, seconds"')
-            self._slider.on("input", self._hold, js_handler="() => emit()")
+            self._slider.on("input", self._drag, js_handler="() => emit()")
             self._slider.on("change", self._seek, js_handler="(event) => emit(event.target.value)")
             self._clock = ui.label().props('role="status"')
             rates = {rate: f"{rate:g} times" for rate in RATES}
@@ -39,50 +37,50 @@ class ReplayBar:
             ui.button("Back to live", icon="videocam", on_click=self._leave).props("no-caps")
             self._problem = ui.label().classes("af-recording").props('role="alert"')
         self._bar.set_visibility(False)
+        components.KeyBindings({"p": self._toggle_pause})
+        self.view.on_refresh(self._refresh)
 
-    def refresh(self, *, shown: bool) -> None:
-        """Show where the replay is."""
-        playback = self._house.playback
-        self._bar.set_visibility(shown and playback is not None)
-        if playback is None or not shown:
+    def _refresh(self) -> None:
+        state = self.view.state
+        replay = state.replay if self.view.feed == "replay" else None
+        self._bar.set_visibility(replay is not None)
+        if replay is None:
             return
-        progress, position = playback.progress, self._house.position()
-        if not self._is_held:
-            place = {"max": round(playback.seconds, 1), "value": round(position, 1)}
+        progress, position = replay.progress, state.position()
+        if not self._is_dragged:
+            place = {"max": round(replay.seconds, 1), "value": round(position, 1)}
             if place.items() - self._slider.props.items():
                 self._slider.props.update(place)
                 self._slider.update()
-        goes_on = progress.is_paused or progress.has_ended
+        is_stopped = progress.is_paused or progress.has_ended
         self._pause.set_text(
-            "Again (P)" if progress.has_ended else "Go on (P)" if goes_on else "Pause (P)"
+            "Restart (P)" if progress.has_ended else "Resume (P)" if is_stopped else "Pause (P)"
         )
-        self._pause.set_icon("play_arrow" if goes_on else "pause")
-        self._clock.set_text(f"{clock(position)} of {clock(playback.seconds)}")
+        self._pause.set_icon("play_arrow" if is_stopped else "pause")
+        self._clock.set_text(f"{format_duration(position)} of {format_duration(replay.seconds)}")
         self._rate.value = progress.rate
-        self._problem.set_text(playback.problem)
+        self._problem.set_text(replay.problem)
 
-    def _hold(self) -> None:
+    async def _toggle_pause(self) -> None:
+        if self.view.feed == "replay":
+            await self.view.state.toggle_pause()
+
+    def _drag(self) -> None:
         """While the slider is being moved it does not follow the replay."""
-        self._is_held = True
+        self._is_dragged = True
 
     async def _seek(self, event: Any) -> None:
-        self._is_held = False
-        await self._house.seek(float(event.args))
+        self._is_dragged = False
+        await self.view.state.seek(float(event.args))
 
     async def _change_rate(self, event: Any) -> None:
-        playback = self._house.playback
-        if playback and event.value != playback.progress.rate:
-            await self._house.seek(self._house.position(), event.value)
+        replay = self.view.state.replay
+        if replay and event.value != replay.progress.rate:
+            await self.view.state.seek(self.view.state.position(), event.value)
 
     async def _leave(self) -> None:
-        """Back to the live pictures; a replay that nobody else watches ends."""
-        replay = self._house.replay
-        self._listen_to("live")
-        if replay and len(replay.audience.viewers) <= 1:
-            await self._house.close_replay()
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    minutes, rest = divmod(max(0.0, seconds), 60)
-    return f"{int(minutes)}:{rest:04.1f}"
+        """Back to the live feed; a replay that no other page shows is closed."""
+        hub = self.view.state.replay_hub
+        self.view.show_feed("live")
+        if hub and len(hub.broadcaster.clients) <= 1:
+            await self.view.state.close_replay()

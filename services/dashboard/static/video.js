@@ -1,13 +1,13 @@
-// The pictures with their boxes, each face's seven bars, and words where there is no picture.
-import { decode, draw, drawBlank, link, onKeys } from "affectline-dashboard";
+// The pictures with their boxes, each face's seven bars, and the reason where there is no picture.
+import { decode, draw, drawBlank, feed, onKeys } from "affectline-web";
 
-const NO_FACE_MS = 500; // a face that is missed in a few pictures is no news
+const NO_FACE_MS = 500; // a face may be missed in a few pictures
 const SNAPSHOT_MS = 5000; // how long a snapshot is waited for
-const NOT_LOOKED_AT = {
-  behind: { word: "behind", detail: "the computer had no time for this picture" },
-  invalid: { word: "no picture", detail: "the camera's could not be decoded" },
+const NOT_ANALYSED = {
+  behind: { status: "behind", detail: "the classifiers had no time for this picture" },
+  invalid: { status: "no picture", detail: "the camera's could not be decoded" },
 };
-const KEPT_MS = 60_000; // how long the browser may take to begin with a file
+const DOWNLOAD_MS = 60_000; // how long the browser may take to start a download
 
 export default {
   template: `
@@ -15,21 +15,21 @@ export default {
       <p v-if="banner" class="af-banner" role="alert">{{ banner }}</p>
       <p v-if="!banner && !names.length" class="af-empty" role="status">{{ empty }}</p>
       <section v-for="name in names" :key="name" class="af-stream" :data-stream="name"
-          :class="{ 'af-stale': banner || streams[name].word }" :aria-label="'Stream ' + name">
-        <h2>{{ name }} <small>{{ facts(streams[name]) }}</small></h2>
+          :class="{ 'af-stale': banner || streams[name].status }" :aria-label="'Stream ' + name">
+        <h2>{{ name }} <small>{{ frameFacts(streams[name]) }}</small></h2>
         <div class="af-picture">
           <canvas :ref="(el) => canvases[name] = el" width="640" height="360" role="img"
-            :aria-label="spoken(name)" :data-seq="streams[name].about?.seq"></canvas>
-          <p v-if="words(name)" class="af-word" role="status">
-            <strong>{{ words(name).word }}</strong> <span>{{ words(name).detail }}</span>
+            :aria-label="description(name)" :data-seq="streams[name].frame?.seq"></canvas>
+          <p v-if="status(name)" class="af-status" role="status">
+            <strong>{{ status(name).status }}</strong> <span>{{ status(name).detail }}</span>
           </p>
         </div>
         <div class="af-faces">
-          <div v-for="face in streams[name].about?.faces ?? []" :key="face.track" class="af-face"
+          <div v-for="face in streams[name].frame?.faces ?? []" :key="face.track" class="af-face"
               :data-track="face.track">
             <h3>Face #{{ face.track }}
               <small v-if="face.label">{{ face.label }} {{ percent(face.confidence) }}</small>
-              <small v-else>no answer: {{ face.missing }}</small></h3>
+              <small v-else>no result: {{ face.missing }}</small></h3>
             <dl v-if="face.probabilities" class="af-bars">
               <template v-for="(label, i) in labels" :key="label">
                 <dt>{{ label }}</dt>
@@ -44,7 +44,7 @@ export default {
         </div>
       </section>
       <section v-if="snapshot" class="af-snapshot" aria-label="Last snapshot" role="status">
-        <h2>Snapshot <small>{{ snapshot.when }}, {{ snapshot.told }}</small></h2>
+        <h2>Snapshot <small>{{ snapshot.when }}, {{ snapshot.state }}</small></h2>
         <div v-for="one in snapshot.streams" :key="one.name" class="af-shot">
           <img :src="one.image" :alt="'Picture of ' + one.name">
           <table v-if="one.faces.length">
@@ -59,25 +59,24 @@ export default {
       </section>
     </div>`,
   props: { feed: String, labels: Array, colours: Object, hub: String },
-  emits: ["mark", "pause"],
   data() {
-    return { streams: {}, standing: null, banner: "", snapshot: null };
+    return { streams: {}, pipeline: null, banner: "", snapshot: null };
   },
   computed: {
     names() {
       return Object.keys(this.streams).sort();
     },
     empty() {
-      if (this.feed === "replay") return "The replay is about to begin.";
-      if (!this.standing) return "Connecting.";
-      if (this.standing.running) return "The pipeline is running; no stream has begun yet.";
+      if (this.feed === "replay") return "The replay is starting.";
+      if (!this.pipeline) return "Connecting.";
+      if (this.pipeline.running) return "The pipeline is running; no stream has started yet.";
       return `No pipeline is running at ${this.hub}. Start one with: affectline up`;
     },
   },
   watch: {
-    feed(feed) {
-      this.forget();
-      link.open(feed);
+    feed(name) {
+      this.clear();
+      feed.open(name);
     },
   },
   created() {
@@ -85,122 +84,122 @@ export default {
     this.images = {};
   },
   mounted() {
-    this.endings = [
-      link.on("hello", () => this.forget()),
-      link.on("picture", (about) => this.receive(about)),
-      link.on("standing", (standing) => this.stand(standing)),
-      link.on("curves", (news) => news.reset && this.forget()),
-      link.on("gone", () => { this.banner = "The server is gone. Trying to reconnect."; }),
-      onKeys({ k: () => this.shoot(), m: () => this.$emit("mark"), p: () => this.$emit("pause") }),
+    this.unsubscribes = [
+      feed.on("hello", () => this.clear()),
+      feed.on("frame", (frame) => this.receive(frame)),
+      feed.on("status", (status) => this.showStatus(status)),
+      feed.on("curves", (update) => update.reset && this.clear()),
+      feed.on("disconnected", () => { this.banner = "Disconnected from the server. Reconnecting."; }),
+      onKeys({ k: () => this.takeSnapshot() }),
     ];
-    link.open(this.feed);
+    feed.open(this.feed);
   },
   unmounted() {
-    this.endings.forEach((end) => end());
-    link.close();
+    this.unsubscribes.forEach((unsubscribe) => unsubscribe());
+    feed.close();
   },
   methods: {
-    forget() {
+    clear() {
       this.banner = "";
       this.streams = {};
-      this.standing = null;
+      this.pipeline = null;
     },
     stream(name) {
-      this.streams[name] ??= { about: null, word: "", detail: "", seen: performance.now() };
+      this.streams[name] ??= { frame: null, status: "", detail: "", faceSeen: performance.now() };
       return this.streams[name];
     },
-    stand(standing) {
-      this.standing = standing;
-      for (const [name, told] of Object.entries(standing.streams)) {
-        Object.assign(this.stream(name), { word: told.word, detail: told.detail });
+    showStatus(pipeline) {
+      this.pipeline = pipeline;
+      for (const [name, { status, detail }] of Object.entries(pipeline.streams)) {
+        Object.assign(this.stream(name), { status, detail });
       }
-      if (standing.running || this.feed === "replay") return;
+      if (pipeline.running || this.feed === "replay") return;
       for (const stream of Object.values(this.streams)) {
-        if (stream.word === "ended") continue;
-        Object.assign(stream, { word: "no pipeline", detail: `nothing is heard from ${this.hub}` });
+        if (stream.status === "ended") continue;
+        Object.assign(stream, { status: "no pipeline", detail: `no messages from ${this.hub}` });
       }
     },
-    async receive(about) {
-      const viewer = link.viewer;
-      const isOurs = () => viewer === link.viewer; // not of a feed that was left meanwhile
+    async receive(frame) {
+      const { clientId } = feed;
+      const isCurrent = () => clientId === feed.clientId; // else the feed was changed meanwhile
       try {
-        const image = await decode(about);
-        await this.held;
-        if (isOurs()) await this.show(about, image);
+        const image = await decode(frame);
+        await this.snapshotTaken;
+        if (isCurrent()) await this.show(frame, image);
         else image?.close();
       } finally {
-        if (isOurs()) link.shown(about.stream);
+        if (isCurrent()) feed.acknowledge(frame.stream);
       }
     },
-    async show(about, image) {
-      const stream = this.stream(about.stream);
-      if (!this.canvases[about.stream]) await this.$nextTick();
-      const canvas = this.canvases[about.stream];
+    async show(frame, image) {
+      const stream = this.stream(frame.stream);
+      if (!this.canvases[frame.stream]) await this.$nextTick();
+      const canvas = this.canvases[frame.stream];
       if (!canvas) return;
-      if (image) draw(canvas, image, about, this.colours);
-      else drawBlank(canvas, about, this.colours);
+      if (image) draw(canvas, image, frame, this.colours);
+      else drawBlank(canvas, frame, this.colours);
       image?.close();
-      if (about.faces.length || about.missing) stream.seen = performance.now();
-      stream.about = Object.freeze(about); // with the picture, in one repaint
+      if (frame.faces.length || frame.missing) stream.faceSeen = performance.now();
+      stream.frame = Object.freeze(frame); // with the picture, in one repaint
     },
-    words(name) {
+    status(name) {
       const stream = this.streams[name];
-      if (stream.word) return { word: stream.word, detail: stream.detail };
-      if (!stream.about) return { word: "waiting", detail: "for the first picture" };
-      if (stream.about.faces.length) return null;
-      const { missing } = stream.about;
-      if (missing) return NOT_LOOKED_AT[missing] ?? { word: "no answer", detail: missing };
-      if (performance.now() - stream.seen < NO_FACE_MS) return null;
-      return { word: "no face", detail: "" };
+      if (stream.status) return { status: stream.status, detail: stream.detail };
+      if (!stream.frame) return { status: "waiting", detail: "for the first picture" };
+      if (stream.frame.faces.length) return null;
+      const { missing } = stream.frame;
+      if (missing) return NOT_ANALYSED[missing] ?? { status: "no result", detail: missing };
+      if (performance.now() - stream.faceSeen < NO_FACE_MS) return null;
+      return { status: "no face", detail: "" };
     },
-    facts(stream) {
-      if (!stream.about) return "";
-      const { rate, latency, seq } = stream.about;
+    frameFacts(stream) {
+      if (!stream.frame) return "";
+      const { rate, latency, seq } = stream.frame;
       const late = this.feed === "replay" ? "" : `, ${Math.round(latency)} ms`;
       return `frame ${seq}, ${Math.round(rate)} frames/s${late}`;
     },
-    spoken(name) {
-      const faces = this.streams[name].about?.faces ?? [];
-      const said = faces.map((f) => `face ${f.track} ${f.label ?? "without an answer"}`);
-      return `${name}: ${said.join(", ") || this.words(name)?.word || "no face"}`;
+    description(name) {
+      const faces = this.streams[name].frame?.faces ?? [];
+      const descriptions = faces.map((f) => `face ${f.track} ${f.label ?? "without a result"}`);
+      return `${name}: ${descriptions.join(", ") || this.status(name)?.status || "no face"}`;
     },
     percent(share) {
       return `${Math.round(100 * share)} %`;
     },
     // Download what is on the screen, picture and numbers, and show the numbers here.
-    async shoot() {
-      const shown = this.names.filter((name) => this.streams[name].about);
-      if (!shown.length || !link.viewer) return;
-      const query = new URLSearchParams({ viewer: link.viewer, feed: this.feed });
+    async takeSnapshot() {
+      const shown = this.names.filter((name) => this.streams[name].frame);
+      if (!shown.length || !feed.clientId) return;
+      const query = new URLSearchParams({ viewer: feed.clientId, feed: this.feed });
       for (const name of shown) {
-        const { epoch, seq } = this.streams[name].about;
+        const { epoch, seq } = this.streams[name].frame;
         query.append("frame", `${name}:${epoch}:${seq}`);
       }
       const now = new Date();
       this.snapshot = {
-        told: "on its way",
+        state: "downloading",
         when: now.toLocaleTimeString(),
         streams: shown.map((name) => ({
           name,
-          seq: this.streams[name].about.seq,
-          faces: this.streams[name].about.faces,
+          seq: this.streams[name].frame.seq,
+          faces: this.streams[name].frame.faces,
           image: this.canvases[name].toDataURL("image/jpeg"),
         })),
       };
       const snapshot = this.snapshot;
       // Nothing else is shown meanwhile. As no other picture is acknowledged, the server still has
       // the one on the screen.
-      const answer = fetch(`/snapshot?${query}`, { signal: AbortSignal.timeout(SNAPSHOT_MS) });
-      this.held = answer.catch(() => null);
+      const request = fetch(`/snapshot?${query}`, { signal: AbortSignal.timeout(SNAPSHOT_MS) });
+      this.snapshotTaken = request.catch(() => null);
       try {
-        const response = await answer;
+        const response = await request;
         if (!response.ok) throw new Error(await response.text());
         const stamp = now.toISOString().replace(/[-:]/g, "").slice(0, 15);
         const file = `snapshot-${stamp}.zip`;
         save(await response.blob(), file);
-        snapshot.told = `downloaded as ${file}`;
+        snapshot.state = `downloaded as ${file}`;
       } catch (error) {
-        snapshot.told = `not downloaded: ${error.message}`;
+        snapshot.state = `not downloaded: ${error.message}`;
       }
     },
   },
@@ -211,5 +210,5 @@ function save(blob, file) {
   anchor.href = URL.createObjectURL(blob);
   anchor.download = file;
   anchor.click();
-  setTimeout(() => URL.revokeObjectURL(anchor.href), KEPT_MS);
+  setTimeout(() => URL.revokeObjectURL(anchor.href), DOWNLOAD_MS);
 }

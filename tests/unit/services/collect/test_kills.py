@@ -1,4 +1,4 @@
-"""The booth dies at any moment, or the disk is full: all but the take in hand stays."""
+"""The booth dies at any frame_ref, or the disk is full: all but the sample in hand stays."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from affectline.common.errors import AffectlineError
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.quality_checks import Rejection
 from affectline.training.data import dataset
-from tests.unit.services.collect.faces import AT, shot
+from tests.unit.services.collect.faces import AT, face_crop
 from tests.unit.services.collect.test_collection import fill, rows
 
 
@@ -25,8 +25,8 @@ class Killed(BaseException):
 class Reaper:
     """Kills at the n-th change on disk, before it, in its middle, or after it."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, at: int, moment: str) -> None:
-        self.left, self.moment = at, moment
+    def __init__(self, patch: pytest.MonkeyPatch, at: int, frame_ref: str) -> None:
+        self.left, self.frame_ref = at, frame_ref
         for name in ("create", "replace", "rename", "remove", "remove_folder"):
             patch.setattr(durable, name, self.wrap(name, getattr(durable, name)))
 
@@ -37,9 +37,9 @@ class Reaper:
                 assert self.left > 0, "a dead process goes on"
                 change(path, *rest)
                 return
-            if self.moment == "after":
+            if self.frame_ref == "after":
                 change(path, *rest)
-            if self.moment == "within":
+            if self.frame_ref == "within":
                 self.half(name, path, *rest)
             raise Killed
 
@@ -64,10 +64,10 @@ def whole(folder: Path) -> None:
     assert len(dataset.load(folder)) == len(listed) / 2
 
 
-def die(folder: Path, at: int, moment: str, act: Callable[[Collection], object]) -> bool:
+def die(folder: Path, at: int, frame_ref: str, act: Callable[[Collection], object]) -> bool:
     """Kill while something is done; False where it was over before."""
     with pytest.MonkeyPatch.context() as patch, Collection(folder) as collection:
-        Reaper(patch, at, moment)
+        Reaper(patch, at, frame_ref)
         try:
             act(collection)
         except Killed:
@@ -75,19 +75,19 @@ def die(folder: Path, at: int, moment: str, act: Callable[[Collection], object])
         return False
 
 
-MOMENTS = pytest.mark.parametrize("moment", ["before", "within", "after"])
+MOMENTS = pytest.mark.parametrize("frame_ref", ["before", "within", "after"])
 
 
 def every_death(
-    tmp_path: Path, moment: str, act: Callable[[Collection], object]
+    tmp_path: Path, frame_ref: str, act: Callable[[Collection], object]
 ) -> list[tuple[Path, bool]]:
-    """Folders in which the booth died at the first, second, ... change, opened again."""
+    """Folders in which the process died at the first, second, ... change, opened again."""
     folders = []
     fill(tmp_path / "filled", "anna", "ben")
     for at in range(1, 50):
         folder = tmp_path / str(at)
         shutil.copytree(tmp_path / "filled", folder)
-        died = die(folder, at, moment, act)
+        died = die(folder, at, frame_ref, act)
         Collection(folder).close()
         folders.append(folder)
         if not died:
@@ -97,11 +97,11 @@ def every_death(
 
 
 @MOMENTS
-def test_a_kill_while_taking_loses_the_take_in_hand_at_most(tmp_path: Path, moment: str) -> None:
+def test_a_kill_while_taking_loses_the_take_in_hand_at_most(tmp_path: Path, frame_ref: str) -> None:
     def act(collection: Collection) -> None:
-        collection.add("anna", "fear", shot(9))
+        collection.add("anna", "fear", face_crop(9))
 
-    for folder, is_done in every_death(tmp_path, moment, act):
+    for folder, is_done in every_death(tmp_path, frame_ref, act):
         whole(folder)
         labels = [row["label"] for row in rows(folder)]
         assert labels[:4] == ["happy", "sad", "happy", "sad"]
@@ -109,11 +109,11 @@ def test_a_kill_while_taking_loses_the_take_in_hand_at_most(tmp_path: Path, mome
 
 
 @MOMENTS
-def test_a_kill_while_deleting_a_take_loses_no_other(tmp_path: Path, moment: str) -> None:
+def test_a_kill_while_deleting_a_take_loses_no_other(tmp_path: Path, frame_ref: str) -> None:
     def act(collection: Collection) -> None:
-        collection.delete(collection.takes[0].file)
+        collection.delete(collection.samples[0].file)
 
-    for folder, is_done in every_death(tmp_path, moment, act):
+    for folder, is_done in every_death(tmp_path, frame_ref, act):
         whole(folder)
         labels = [row["label"] for row in rows(folder)]
         assert labels[-3:] == ["sad", "happy", "sad"]
@@ -121,39 +121,39 @@ def test_a_kill_while_deleting_a_take_loses_no_other(tmp_path: Path, moment: str
 
 
 @MOMENTS
-def test_a_deletion_of_a_person_is_finished_later(tmp_path: Path, moment: str) -> None:
+def test_a_deletion_of_a_person_is_finished_later(tmp_path: Path, frame_ref: str) -> None:
     def act(collection: Collection) -> None:
         collection.delete_person("anna")
 
-    for number, (folder, _) in enumerate(every_death(tmp_path, moment, act)):
+    for number, (folder, _) in enumerate(every_death(tmp_path, frame_ref, act)):
         whole(folder)
-        begun = moment == "after" or number > 0
+        begun = frame_ref == "after" or number > 0
         assert {row["person"] for row in rows(folder)} == ({"ben"} if begun else {"anna", "ben"})
         assert (folder / "people" / "anna").exists() != begun
 
 
 @MOMENTS
 def test_a_kill_while_relabelling_leaves_the_old_or_the_new_label(
-    tmp_path: Path, moment: str
+    tmp_path: Path, frame_ref: str
 ) -> None:
     folder = tmp_path / "faces"
     fill(folder, "anna")
-    assert die(folder, 1, moment, lambda c: c.relabel(c.takes[0].file, "angry"))
+    assert die(folder, 1, frame_ref, lambda c: c.relabel(c.samples[0].file, "angry"))
     with Collection(folder) as collection:
-        new = "angry" if moment == "after" else "happy"
-        assert [take.label for take in collection.takes] == [new, "sad"]
+        new = "angry" if frame_ref == "after" else "happy"
+        assert [sample.label for sample in collection.samples] == [new, "sad"]
     whole(folder)
 
 
 @MOMENTS
-def test_a_kill_while_agreeing_leaves_no_half_consent(tmp_path: Path, moment: str) -> None:
+def test_a_kill_while_agreeing_leaves_no_half_consent(tmp_path: Path, frame_ref: str) -> None:
     folder = tmp_path / "faces"
     fill(folder, "ben")
-    assert die(folder, 1, moment, lambda collection: collection.agree("anna"))
+    assert die(folder, 1, frame_ref, lambda collection: collection.record_consent("anna"))
     with Collection(folder) as collection:
-        assert (collection.consent("anna") is not None) == (moment == "after")
-        collection.agree("anna")
-        collection.add("anna", "happy", shot(9))
+        assert (collection.consent("anna") is not None) == (frame_ref == "after")
+        collection.record_consent("anna")
+        collection.add("anna", "happy", face_crop(9))
     whole(folder)
 
 
@@ -161,17 +161,17 @@ def test_a_kill_while_agreeing_leaves_no_half_consent(tmp_path: Path, moment: st
 def test_a_full_disk_loses_the_take_in_hand_alone(small_disk: Path) -> None:
     folder = small_disk / "faces"
     with Collection(folder) as collection:
-        collection.agree("anna")
+        collection.record_consent("anna")
 
         def take_until_full() -> None:
             for number in range(100):
-                collection.add("anna", "happy", shot(number))
+                collection.add("anna", "happy", face_crop(number))
 
-        with pytest.raises(AffectlineError, match="take could not be written"):
+        with pytest.raises(AffectlineError, match="sample could not be written"):
             take_until_full()
-        kept = len(collection.takes)
+        kept = len(collection.samples)
         assert kept > 0
-        collection.refuse("anna", "happy", AT, Rejection("no face"))
+        collection.reject("anna", "happy", AT, Rejection("no face"))
     whole(folder)
     assert len(rows(folder)) == kept
 
@@ -179,15 +179,15 @@ def test_a_full_disk_loses_the_take_in_hand_alone(small_disk: Path) -> None:
 @pytest.mark.parametrize("small_disk", ["300k"], indirect=True)
 def test_people_can_be_deleted_from_a_full_disk(small_disk: Path) -> None:
     folder = small_disk / "faces"
-    fill(folder, "anna", "ben", takes=1)
+    fill(folder, "anna", "ben", samples=1)
     with (folder / "fill").open("wb", buffering=0) as file, suppress(OSError):
         while file.write(os.urandom(4096)):
             pass
     with Collection(folder) as collection:
         with pytest.raises(AffectlineError, match="could not be written"):
-            collection.agree("eve")
-        collection.delete(collection.takes[1].file)
+            collection.record_consent("eve")
+        collection.delete(collection.samples[1].file)
         collection.delete_person("anna")
-        assert not collection.takes
+        assert not collection.samples
     assert not list(folder.rglob("*.png"))
     assert not (folder / "people" / "anna").exists()

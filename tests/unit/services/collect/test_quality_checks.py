@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 
 from affectline.common.vision.crops import crop
-from affectline.services.collect.quality_checks import MARGIN, FaceCrop, Rejection, look
+from affectline.services.collect.quality_checks import MARGIN, FaceCrop, Rejection, check_face
 from tests.unit.services.collect.faces import BOX, emotion, face, scene
 
 
 def test_a_good_face_is_cut_at_the_size_that_it_has() -> None:
     large = (100, 20, 300, 300)  # the wire's crops end at 160 pixels
-    found = look(emotion(face(large, track=4)), scene())
+    found = check_face(emotion(face(large, track=4)), scene())
     assert isinstance(found, FaceCrop)
     assert found.native.shape == (306, 306, 3)
     assert found.gray_48.shape == (48, 48)
@@ -20,14 +20,14 @@ def test_a_good_face_is_cut_at_the_size_that_it_has() -> None:
 def test_it_is_cut_upright_and_framed_as_the_detector_does() -> None:
     picture = scene()
     rolled = face(angle=20)
-    found = look(emotion(rolled), picture)
+    found = check_face(emotion(rolled), picture)
     assert isinstance(found, FaceCrop)
     assert np.array_equal(found.native, crop(picture, rolled, MARGIN))
 
 
 def refused(*faces: object, picture: object = None, **more: object) -> Rejection:
     shown = scene() if picture is None else picture
-    found = look(emotion(*faces, **more), shown)  # type: ignore[arg-type]
+    found = check_face(emotion(*faces, **more), shown)  # type: ignore[arg-type]
     assert isinstance(found, Rejection)
     return found
 
@@ -68,8 +68,8 @@ def test_a_face_that_is_cut_off_is_refused() -> None:
 
 @pytest.mark.parametrize("missing", ["behind", "invalid"])
 def test_a_picture_that_nobody_looked_at_is_refused(missing: str) -> None:
-    assert "nobody looked at this picture" in refused(missing=missing).reason
+    assert "this picture was not analysed" in refused(missing=missing).reason
 
 
 def test_a_face_without_an_answer_is_as_good_as_any() -> None:
-    assert isinstance(look(emotion(face(BOX)), scene()), FaceCrop)
+    assert isinstance(check_face(emotion(face(BOX)), scene()), FaceCrop)

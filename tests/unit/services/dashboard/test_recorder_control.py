@@ -23,17 +23,17 @@ class Child:
 
 
 @pytest.fixture
-def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecorderControl:
+def recorder_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecorderControl:
     monkeypatch.setattr(module, "ManagedProcess", Child)
     return RecorderControl(PipelineSettings(), "live", SessionStore(tmp_path))
 
 
 def test_it_has_a_name_of_its_own_beside_the_recorder_of_the_pipeline(
-    recordings: RecorderControl, monkeypatch: pytest.MonkeyPatch
+    recorder_control: RecorderControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recordings.start("drive", " Anna agreed today ", "blurred")
-    assert recordings.current
-    task = recordings.current.child.task
+    recorder_control.start("drive", " Anna agreed today ", "blurred")
+    assert recorder_control.current
+    task = recorder_control.current.process.task
     assert task.name == "recorder/drive"
     assert task.arguments["about"]["consent"] == "Anna agreed today"
     told: dict[str, Any] = {}
@@ -44,16 +44,16 @@ def test_it_has_a_name_of_its_own_beside_the_recorder_of_the_pipeline(
 
 @pytest.mark.parametrize("consent", ["", "  \n", "x" * (CONSENT_MAX + 1)])
 def test_without_a_note_on_consent_nothing_is_recorded(
-    recordings: RecorderControl, consent: str
+    recorder_control: RecorderControl, consent: str
 ) -> None:
     with pytest.raises(AffectlineError, match="note on consent"):
-        recordings.start("drive", consent, "everything")
-    assert recordings.current is None
+        recorder_control.start("drive", consent, "everything")
+    assert recorder_control.current is None
 
 
 def test_a_session_that_is_there_is_not_recorded_over(
-    recordings: RecorderControl, tmp_path: Path
+    recorder_control: RecorderControl, tmp_path: Path
 ) -> None:
     (tmp_path / "drive").mkdir()
     with pytest.raises(AffectlineError, match="there is a session drive already"):
-        recordings.start("drive", "yes", "everything")
+        recorder_control.start("drive", "yes", "everything")

@@ -9,7 +9,7 @@ from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion, Frame, StreamEnd, StreamStart
 from affectline.services.web.status import (
     GONE_S,
-    NO_PICTURE_S,
+    NO_FRAME_S,
     NO_SAMPLE_S,
     SILENT_S,
     StatusTracker,
@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def standing(clock: Clock) -> StatusTracker:
+def tracker(clock: Clock) -> StatusTracker:
     return StatusTracker(clock)
 
 
@@ -45,60 +45,60 @@ def start(*, replay: bool = False) -> StreamStart:
     )
 
 
-def word(standing: StatusTracker) -> tuple[str, str]:
-    told = standing.tell()["streams"]["drive"]
-    return told["word"], told["detail"]
+def stream_status(tracker: StatusTracker) -> tuple[str, str]:
+    entry = tracker.to_dict()["streams"]["drive"]
+    return entry["status"], entry["detail"]
 
 
-def test_silence_is_no_pipeline(standing: StatusTracker, clock: Clock) -> None:
-    assert not standing.tell()["running"]
-    standing.take(health("hub"))
-    assert standing.tell()["running"]
+def test_silence_is_no_pipeline(tracker: StatusTracker, clock: Clock) -> None:
+    assert not tracker.to_dict()["running"]
+    tracker.add(health("hub"))
+    assert tracker.to_dict()["running"]
     clock.now += SILENT_S + 1
-    assert not standing.tell()["running"]
+    assert not tracker.to_dict()["running"]
 
 
-def test_a_stream_that_is_well_needs_no_word(standing: StatusTracker) -> None:
+def test_a_stream_that_is_well_needs_no_word(tracker: StatusTracker) -> None:
     for message in (start(), FRAME, EMOTION):
-        standing.take(message)
-    assert word(standing) == ("", "")
+        tracker.add(message)
+    assert stream_status(tracker) == ("", "")
 
 
-def test_a_camera_that_was_lost_is_said_by_its_process(standing: StatusTracker) -> None:
+def test_a_camera_that_was_lost_is_said_by_its_process(tracker: StatusTracker) -> None:
     for message in (start(), FRAME, EMOTION):
-        standing.take(message)
-    standing.take(health("capture/drive", state="degraded", detail="trying again in 2 s"))
-    assert word(standing) == ("no camera", "trying again in 2 s")
-    standing.take(health("capture/drive"))
-    assert word(standing) == ("", "")
+        tracker.add(message)
+    tracker.add(health("capture/drive", state="degraded", detail="trying again in 2 s"))
+    assert stream_status(tracker) == ("no camera", "trying again in 2 s")
+    tracker.add(health("capture/drive"))
+    assert stream_status(tracker) == ("", "")
 
 
-def test_a_camera_that_never_came_is_known_from_its_process_alone(standing: StatusTracker) -> None:
-    standing.take(health("capture/drive", state="degraded", detail="camera 0 does not answer"))
-    assert word(standing) == ("no camera", "camera 0 does not answer")
+def test_a_camera_that_never_came_is_known_from_its_process_alone(tracker: StatusTracker) -> None:
+    tracker.add(health("capture/drive", state="degraded", detail="camera 0 does not answer"))
+    assert stream_status(tracker) == ("no camera", "camera 0 does not answer")
 
 
-def test_a_capture_process_that_dies_is_noticed(standing: StatusTracker, clock: Clock) -> None:
-    standing.take(health("capture/drive"))
-    standing.take(FRAME)
+def test_a_capture_process_that_dies_is_noticed(tracker: StatusTracker, clock: Clock) -> None:
+    tracker.add(health("capture/drive"))
+    tracker.add(FRAME)
     clock.now += SILENT_S + 0.1
-    assert word(standing) == ("no camera", "its process does not answer")
+    assert stream_status(tracker) == ("no camera", "its process does not respond")
 
 
-def test_pictures_that_stop_are_noticed(standing: StatusTracker, clock: Clock) -> None:
+def test_pictures_that_stop_are_noticed(tracker: StatusTracker, clock: Clock) -> None:
     for message in (start(), FRAME, EMOTION):
-        standing.take(message)
-    clock.now += NO_PICTURE_S + 0.1
-    assert word(standing) == ("no camera", "no picture for 2 s")
+        tracker.add(message)
+    clock.now += NO_FRAME_S + 0.1
+    assert stream_status(tracker) == ("no camera", "no frame for 2 s")
     frame = Frame(**FRAME.identity | {"seq": 8})
-    standing.take(frame)
-    assert word(standing) == ("waiting", "for the first answer")
-    standing.take(Emotion(**frame.identity, published_at=AT))
-    assert word(standing) == ("", "")
+    tracker.add(frame)
+    assert stream_status(tracker) == ("waiting", "for the first result")
+    tracker.add(Emotion(**frame.identity, published_at=AT))
+    assert stream_status(tracker) == ("", "")
 
 
-def test_an_end_says_why(standing: StatusTracker) -> None:
-    standing.take(start())
+def test_an_end_says_why(tracker: StatusTracker) -> None:
+    tracker.add(start())
     end = StreamEnd(
         stream="drive",
         epoch=EPOCH,
@@ -107,47 +107,47 @@ def test_an_end_says_why(standing: StatusTracker) -> None:
         reason="truncated",
         detail="cut at 4 s",
     )
-    standing.take(end)
-    assert word(standing) == ("ended", "cut at 4 s")
-    standing.take(start())
-    assert word(standing) == ("waiting", "for the first picture")
+    tracker.add(end)
+    assert stream_status(tracker) == ("ended", "cut at 4 s")
+    tracker.add(start())
+    assert stream_status(tracker) == ("waiting", "for the first frame")
 
 
-def test_a_paused_replay_is_not_a_lost_camera(standing: StatusTracker, clock: Clock) -> None:
+def test_a_paused_replay_is_not_a_lost_camera(tracker: StatusTracker, clock: Clock) -> None:
     for message in (start(replay=True), FRAME, EMOTION, PACKETS["Samples"].message):
-        standing.take(message)
+        tracker.add(message)
     clock.now += 100
-    assert word(standing) == ("", "")
-    assert standing.tell()["lost_sensors"] == []
+    assert stream_status(tracker) == ("", "")
+    assert tracker.to_dict()["lost_sensors"] == []
 
 
 def test_sensors_are_lost_by_silence_by_quality_and_by_their_own_word(
-    standing: StatusTracker, clock: Clock
+    tracker: StatusTracker, clock: Clock
 ) -> None:
     good = PACKETS["Samples"].message
     assert isinstance(good, Samples)
-    standing.take(good)
-    assert standing.tell()["sensors"][0]["word"] == ""
+    tracker.add(good)
+    assert tracker.to_dict()["sensors"][0]["status"] == ""
     clock.now += NO_SAMPLE_S + 1
-    told = standing.tell()["sensors"][0]
-    assert (told["word"], told["detail"]) == ("sensor lost", "nothing for 6 s")
-    standing.take(good.model_copy(update={"quality": 0.0}))
-    told = standing.tell()["sensors"][0]
-    assert (told["word"], told["detail"]) == ("sensor lost", "no skin contact")
-    standing.take(health("biometrics/anna-ble", state="degraded", detail="strap is gone"))
-    assert standing.tell()["lost_sensors"] == [
+    entry = tracker.to_dict()["sensors"][0]
+    assert (entry["status"], entry["detail"]) == ("sensor lost", "no samples for 6 s")
+    tracker.add(good.model_copy(update={"quality": 0.0}))
+    entry = tracker.to_dict()["sensors"][0]
+    assert (entry["status"], entry["detail"]) == ("sensor lost", "no skin contact")
+    tracker.add(health("biometrics/anna-ble", state="degraded", detail="strap is gone"))
+    assert tracker.to_dict()["lost_sensors"] == [
         {"name": "biometrics/anna-ble", "detail": "strap is gone"}
     ]
 
 
-def test_processes_have_rates_and_go_away(standing: StatusTracker, clock: Clock) -> None:
-    standing.take(health("detector/drive", 1, counters={"in": 100, "out": 90}))
-    standing.take(health("detector/drive", 3, counters={"in": 150, "out": 140, "skipped": 4}))
-    (told,) = standing.tell()["services"]
-    assert (told["rate"], told["skipped"], told["state"]) == (25.0, 4, "ready")
-    standing.take(health("detector/drive", 4, pid=2, counters={"in": 1, "out": 1}))
-    assert standing.tell()["services"][0]["rate"] == 0.0, "another process: counts from 0"
+def test_processes_have_rates_and_go_away(tracker: StatusTracker, clock: Clock) -> None:
+    tracker.add(health("detector/drive", 1, counters={"in": 100, "out": 90}))
+    tracker.add(health("detector/drive", 3, counters={"in": 150, "out": 140, "skipped": 4}))
+    (entry,) = tracker.to_dict()["services"]
+    assert (entry["rate"], entry["skipped"], entry["state"]) == (25.0, 4, "ready")
+    tracker.add(health("detector/drive", 4, pid=2, counters={"in": 1, "out": 1}))
+    assert tracker.to_dict()["services"][0]["rate"] == 0.0, "another process: counts from 0"
     clock.now += SILENT_S + 1
-    assert standing.tell()["services"][0]["state"] == "away"
+    assert tracker.to_dict()["services"][0]["state"] == "away"
     clock.now += GONE_S
-    assert standing.tell()["services"] == []
+    assert tracker.to_dict()["services"] == []
