@@ -162,7 +162,7 @@ class AppState:
             await asyncio.sleep(TICK_S)
             self.recorder.tick()
             if self.replay and self.replay_hub and not self._replay_lock.locked():
-                self.replay.tick(is_shown=self.replay_hub.has_all_streams(self.replay.streams))
+                self.replay.tick()
                 if self._is_unwatched(self.replay_hub):
                     await self.close_replay()
 

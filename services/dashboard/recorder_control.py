@@ -8,7 +8,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import Delivery, PipelineSettings
 from affectline.common.settings.recording import Privacy
 from affectline.services.dashboard.session_store import SessionStore
-from affectline.services.supervisor.plan import describe_run
+from affectline.services.recorder.spec import SPEC, RecorderProcess
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
 CONSENT_MAX: Final = 4000
@@ -68,14 +68,17 @@ class RecorderControl:
         folder = self._sessions.path(name)
         if folder.exists():
             raise AffectlineError(f"there is a session {name} already", "choose another name")
-        about = describe_run(self._settings) | {"name": name, "consent": consent.strip()}
-        service = f"recorder/{name}"  # the pipeline may have a recorder of its own
-        arguments = {
-            "folder": str(folder), "privacy": privacy, "expected": (), "about": about,
-            "closers": ("sink",), "name": service,
-        }  # fmt: skip
-        task = ProcessSpec(service, "recorder", arguments)
-        process = ManagedProcess(task, self._settings.hub, self._delivery, None)
+        about = self._settings.describe() | {"name": name, "consent": consent.strip()}
+        recorder = RecorderProcess(
+            folder=folder,
+            privacy=privacy,
+            about=about,
+            classifier=self._settings.classifier,
+            name=f"recorder/{name}",  # the pipeline may have a recorder of its own
+        )
+        process = ManagedProcess(
+            ProcessSpec(SPEC, recorder), self._settings.hub, self._delivery, None
+        )
         self.problem = ""
         self.current = ActiveRecording(name, privacy, monotonic(), process)
 
@@ -90,13 +93,13 @@ class RecorderControl:
         current = self.current
         if current is None:
             return
-        code = current.process.listen()
+        code = current.process.poll()
         if code is None:
-            if current.process.silent and not current.is_stopping:
+            if current.process.hangs and not current.is_stopping:
                 current.process.kill()
             return
         if code != 0 or not current.is_stopping:
-            reason = current.process.last_words or f"the recorder ended with exit code {code}"
+            reason = current.process.exit_reason or f"the recorder ended with exit code {code}"
             self.problem = f"recording {current.name}: {reason}"
         self.current = None
 

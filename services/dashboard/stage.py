@@ -1,4 +1,4 @@
-"""The dashboard process' stage: the web server beside the runtime's own loop.
+"""The stage of the dashboard process: the web server beside the runtime's own loop.
 
 It subscribes to the hub's outlet, like any other tool, so that it can never delay the pipeline;
 markers that are set on the page are published on the bus.
@@ -6,31 +6,29 @@ markers that are set on the page are published on the bus.
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Final
 
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineSettings
+from affectline.common.runtime.stage import Route, Stage
+from affectline.common.settings.pipeline import Delivery
+from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Marker, Packet
+from affectline.services.dashboard.spec import DashboardProcess
 
 MARKERS_KEPT: Final = 100
 """Markers that wait for a hub that is away."""
 
 
 class Dashboard(Stage):
-    """Serves the page.
+    """Serves the page."""
 
-    Args:
-        settings: The pipeline's, as far as they are known here.
-        delivery: The pipeline's.
-    """
-
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Marker: "bus"}
     tick_ms = 500
-    measured = None
 
-    def __init__(self, settings: PipelineSettings, delivery: Delivery) -> None:
-        self._settings, self._delivery = settings, delivery
+    def __init__(self, process: DashboardProcess) -> None:
+        self._settings = process.settings
+        self._delivery: Delivery = process.settings.delivery or "live"
         self._markers: deque[Marker] = deque(maxlen=MARKERS_KEPT)
 
     def setup(self) -> None:
@@ -56,14 +54,14 @@ class Dashboard(Stage):
     def tick(self) -> Iterator[Packet]:
         if self._web.failure or not self._web.is_alive():
             raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
-        for _ in range(len(self._markers)):  # one that is refused comes back
+        for _ in range(len(self._markers)):  # one that cannot be sent comes back
             yield Packet(self._markers.popleft())
         hub = getattr(self._state, "live_hub", None)  # created when the server has started
         if hub:
             self.context.counters["in"] = hub.listener.received
             self.context.counters["viewers"] = len(hub.broadcaster.clients)
 
-    def refused(self, packet: Packet) -> Iterable[Packet]:
+    def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         if isinstance(packet.message, Marker):
             self._markers.appendleft(packet.message)
         return ()
@@ -89,12 +87,3 @@ class Dashboard(Stage):
             lines.append(f"its token is stored in {token_path(self._settings.dashboard)}")
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
-
-
-def run(settings: PipelineSettings, hub: HubSettings, delivery: Delivery) -> int:
-    """Run the dashboard process; return the exit code.
-
-    Its own delivery is always live: it delays nobody.
-    """
-    settings = settings.model_copy(update={"hub": hub})
-    return run_service(Dashboard(settings, delivery), "dashboard", hub, "live")
