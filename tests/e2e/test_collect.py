@@ -59,9 +59,9 @@ def freely(page: Any, label: str) -> None:
 
 
 def press(page: Any, label: str) -> None:
-    """Press K, and wait until this take is counted."""
-    said = page.get_by_text(re.compile(r"\d+ in all$"))
-    before = re.search(r"(\d+) in all$", said.inner_text())
+    """Press K, and wait until this sample is counted."""
+    total = page.get_by_text(re.compile(r"\d+ in all$"))
+    before = re.search(r"(\d+) in all$", total.inner_text())
     assert before
     page.keyboard.press("k")
     page.get_by_text(re.compile(f" {int(before[1]) + 1} in all$")).wait_for()
@@ -72,7 +72,7 @@ def show(page: Any, part: str) -> None:
     page.locator(".af-top").get_by_role("button", name=part, exact=True).click()
 
 
-def test_nobody_is_taken_who_has_not_agreed(browser: Any, collecting: Collecting) -> None:
+def test_nobody_is_captured_who_has_not_agreed(browser: Any, collecting: Collecting) -> None:
     with open_page(browser, collecting.url) as page:
         page.get_by_text("You take part of your own free will.").wait_for()
         screenshot(page, "collect-consent")
@@ -91,7 +91,7 @@ def test_nobody_is_taken_who_has_not_agreed(browser: Any, collecting: Collecting
     assert collecting.rows() == []
 
 
-def test_somebody_is_led_through_the_emotions(browser: Any, collecting: Collecting) -> None:
+def test_somebody_is_guided_through_the_emotions(browser: Any, collecting: Collecting) -> None:
     with open_page(browser, collecting.url) as page:
         begin(page, "anna")
         page.get_by_text("You are waiting for a bus").wait_for()
@@ -132,7 +132,7 @@ def test_somebody_who_comes_again_is_asked_whether_it_is_them(
         page.get_by_label("Your name, or a pseudonym").wait_for()
 
 
-def test_with_the_label_chosen_first_k_takes_at_once(browser: Any, collecting: Collecting) -> None:
+def test_with_the_label_chosen_first_k_works_at_once(browser: Any, collecting: Collecting) -> None:
     with open_page(browser, collecting.url) as page:
         begin(page, "ben")
         for label in ("surprise", "sad", "sad"):
@@ -144,7 +144,7 @@ def test_with_the_label_chosen_first_k_takes_at_once(browser: Any, collecting: C
     ]  # fmt: skip
 
 
-def test_takes_are_kept_relabelled_and_deleted(browser: Any, collecting: Collecting) -> None:
+def test_samples_are_kept_relabelled_and_deleted(browser: Any, collecting: Collecting) -> None:
     with open_page(browser, collecting.url) as page:
         show(page, "Review")
         samples = page.locator("figure.co-sample")
@@ -249,29 +249,29 @@ def test_it_fits_a_phone_in_the_dark(browser: Any, collecting: Collecting) -> No
         assert paper == "rgb(20, 23, 26)"
 
 
-def test_bad_pictures_are_refused_and_other_machines_need_the_token(
+def test_bad_pictures_are_rejected_and_other_machines_need_the_token(
     browser: Any, tmp_path: Path
 ) -> None:
     """One server for both: nobody is before its camera, and it listens to all machines."""
     empty = film(tmp_path / "empty.mp4", 50, size=(320, 240))
     collecting = Collecting(tmp_path, empty, host="0.0.0.0")
     with collecting.running():
-        told = re.search(r"\?token=(\S+)", collecting.output)
-        assert told
+        token = re.search(r"\?token=(\S+)", collecting.output)
+        assert token
         paths = (
             "",
             "take/anna/x.png",
             "export/20261125-120000-folder.zip",
-            "booth-style/collecting.css",
+            "collect-style/collect.css",
         )
         for path in paths:
             assert httpx.get(collecting.url + path).status_code == 401
             evil = {
                 "origin": "http://evil.example",
-                "cookie": f"affectline-{collecting.port}={told[1]}",
+                "cookie": f"affectline-{collecting.port}={token[1]}",
             }
             assert httpx.get(collecting.url + path, headers=evil).status_code == 403
-        with open_page(browser, f"{collecting.url}?token={told[1]}") as page:
+        with open_page(browser, f"{collecting.url}?token={token[1]}") as page:
             page.get_by_label("Your name, or a pseudonym").fill("anna")
             tick(page)
             page.get_by_role("button", name="Begin").click()

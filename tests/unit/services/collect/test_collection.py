@@ -34,7 +34,7 @@ def fill(folder: Path, *people: str, samples: int = 2) -> None:
                 collection.add(person, label, face_crop(100 * number + sample))
 
 
-def test_a_take_is_two_pictures_and_a_row(folder: Path) -> None:
+def test_a_sample_is_two_pictures_and_a_row(folder: Path) -> None:
     with Collection(folder) as collection:
         collection.record_consent("anna")
         sample = collection.add("anna", "happy", face_crop())
@@ -63,7 +63,7 @@ def test_training_reads_the_folder_as_it_is(folder: Path) -> None:
     assert faces.emotions.tolist() == [3, 4, 3, 4]
 
 
-def test_what_was_taken_is_there_next_time(folder: Path) -> None:
+def test_what_was_captured_is_there_next_time(folder: Path) -> None:
     fill(folder, "anna")
     with Collection(folder) as collection:
         assert [sample.label for sample in collection.samples] == ["happy", "sad"]
@@ -135,7 +135,7 @@ def test_only_listed_pictures_are_given_out(folder: Path) -> None:
                 collection.picture(file)
 
 
-def test_the_same_picture_is_taken_once(folder: Path) -> None:
+def test_the_same_picture_is_stored_once(folder: Path) -> None:
     fill(folder, "anna")
     with Collection(folder) as collection, pytest.raises(AffectlineError, match="very picture"):
         collection.add("anna", "fear", face_crop(0))
@@ -167,7 +167,9 @@ def test_there_are_no_other_labels(folder: Path, label: str) -> None:
             collection.add("anna", label, face_crop(5))
 
 
-def test_refusals_are_noted_with_reason_and_figures_but_without_a_picture(folder: Path) -> None:
+def test_rejections_are_recorded_with_figures_but_without_a_picture(
+    folder: Path,
+) -> None:
     fill(folder, "anna", samples=0)
     with Collection(folder) as collection:
         collection.reject("anna", "happy", AT, Rejection("dark: brightness 0.1", 100, 300.0, 0.1))
@@ -200,7 +202,7 @@ def test_faces_are_not_for_everybody_on_the_machine(folder: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
-def test_a_folder_has_one_booth(folder: Path) -> None:
+def test_a_folder_has_one_user(folder: Path) -> None:
     with Collection(folder), pytest.raises(AffectlineError, match="is in use by another process"):
         Collection(folder)
     Collection(folder).close()
@@ -224,7 +226,7 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
         ("{head}\0\n", "row 1"),
     ],
 )  # fmt: skip
-def test_a_manifest_that_is_not_ours_is_refused(folder: Path, text: str, words: str) -> None:
+def test_a_manifest_that_is_not_ours_is_rejected(folder: Path, text: str, words: str) -> None:
     fill(folder)
     manifest = folder / "manifest.csv"
     given = text.replace("{head}", manifest.read_text())

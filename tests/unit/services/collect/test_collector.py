@@ -53,7 +53,7 @@ def test_the_face_is_cut_from_the_picture_as_it_was_captured(tmp_path: Path) -> 
     assert native.shape == (306, 306, 3)
 
 
-def test_what_is_refused_is_noted(tmp_path: Path) -> None:
+def test_what_is_rejected_is_recorded(tmp_path: Path) -> None:
     found = capture(tmp_path / "faces", result(emotion()))
     assert isinstance(found, Rejection)
     with Collection(tmp_path / "faces") as collection:
@@ -61,7 +61,7 @@ def test_what_is_refused_is_noted(tmp_path: Path) -> None:
         assert collection.rejected[0].reason.startswith("no face")
 
 
-def test_a_picture_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_picture_that_is_none_is_rejected(tmp_path: Path) -> None:
     found = capture(tmp_path / "faces", result(emotion(face()), picture=b"no jpeg"))
     assert "could not be decoded" in found.reason
 
@@ -74,19 +74,19 @@ def test_a_picture_that_is_none_is_refused(tmp_path: Path) -> None:
         FrameRef("viewer", "x", 1, 0),
     ],
 )
-def test_only_what_is_on_that_very_page_is_taken(tmp_path: Path, frame_ref: FrameRef) -> None:
+def test_only_what_is_on_that_very_page_is_captured(tmp_path: Path, frame_ref: FrameRef) -> None:
     with pytest.raises(AffectlineError, match="not on the page any more"):
         capture(tmp_path / "faces", result(emotion(face())), frame_ref)
 
 
-def test_of_those_who_have_not_agreed_nothing_is_taken(tmp_path: Path) -> None:
+def test_of_those_who_have_not_agreed_nothing_is_captured(tmp_path: Path) -> None:
     with pytest.raises(AffectlineError, match="ben has not agreed"):
         capture(tmp_path / "faces", result(emotion(face())), person="ben")
     assert not list(tmp_path.rglob("*.png"))
 
 
 @pytest.mark.parametrize("faces", [0, 1])
-def test_of_those_who_have_not_agreed_no_refusal_is_noted_either(
+def test_of_those_who_have_not_agreed_no_rejection_is_recorded_either(
     tmp_path: Path, faces: int
 ) -> None:
     with pytest.raises(AffectlineError):

@@ -1,4 +1,4 @@
-"""The booth dies at any frame_ref, or the disk is full: all but the sample in hand stays."""
+"""The process dies at any moment, or the disk is full: at most the sample being written is lost."""
 
 import os
 import shutil
@@ -25,8 +25,8 @@ class Killed(BaseException):
 class Reaper:
     """Kills at the n-th change on disk, before it, in its middle, or after it."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, at: int, frame_ref: str) -> None:
-        self.left, self.frame_ref = at, frame_ref
+    def __init__(self, patch: pytest.MonkeyPatch, at: int, moment: str) -> None:
+        self.left, self.moment = at, moment
         for name in ("create", "replace", "rename", "remove", "remove_folder"):
             patch.setattr(durable, name, self.wrap(name, getattr(durable, name)))
 
@@ -37,9 +37,9 @@ class Reaper:
                 assert self.left > 0, "a dead process goes on"
                 change(path, *rest)
                 return
-            if self.frame_ref == "after":
+            if self.moment == "after":
                 change(path, *rest)
-            if self.frame_ref == "within":
+            if self.moment == "within":
                 self.half(name, path, *rest)
             raise Killed
 
@@ -64,10 +64,10 @@ def whole(folder: Path) -> None:
     assert len(dataset.load(folder)) == len(listed) / 2
 
 
-def die(folder: Path, at: int, frame_ref: str, act: Callable[[Collection], object]) -> bool:
+def die(folder: Path, at: int, moment: str, act: Callable[[Collection], object]) -> bool:
     """Kill while something is done; False where it was over before."""
     with pytest.MonkeyPatch.context() as patch, Collection(folder) as collection:
-        Reaper(patch, at, frame_ref)
+        Reaper(patch, at, moment)
         try:
             act(collection)
         except Killed:
@@ -75,11 +75,11 @@ def die(folder: Path, at: int, frame_ref: str, act: Callable[[Collection], objec
         return False
 
 
-MOMENTS = pytest.mark.parametrize("frame_ref", ["before", "within", "after"])
+MOMENTS = pytest.mark.parametrize("moment", ["before", "within", "after"])
 
 
 def every_death(
-    tmp_path: Path, frame_ref: str, act: Callable[[Collection], object]
+    tmp_path: Path, moment: str, act: Callable[[Collection], object]
 ) -> list[tuple[Path, bool]]:
     """Folders in which the process died at the first, second, ... change, opened again."""
     folders = []
@@ -87,7 +87,7 @@ def every_death(
     for at in range(1, 50):
         folder = tmp_path / str(at)
         shutil.copytree(tmp_path / "filled", folder)
-        died = die(folder, at, frame_ref, act)
+        died = die(folder, at, moment, act)
         Collection(folder).close()
         folders.append(folder)
         if not died:
@@ -97,11 +97,11 @@ def every_death(
 
 
 @MOMENTS
-def test_a_kill_while_taking_loses_the_take_in_hand_at_most(tmp_path: Path, frame_ref: str) -> None:
+def test_a_kill_while_adding_loses_at_most_that_sample(tmp_path: Path, moment: str) -> None:
     def act(collection: Collection) -> None:
         collection.add("anna", "fear", face_crop(9))
 
-    for folder, is_done in every_death(tmp_path, frame_ref, act):
+    for folder, is_done in every_death(tmp_path, moment, act):
         whole(folder)
         labels = [row["label"] for row in rows(folder)]
         assert labels[:4] == ["happy", "sad", "happy", "sad"]
@@ -109,11 +109,11 @@ def test_a_kill_while_taking_loses_the_take_in_hand_at_most(tmp_path: Path, fram
 
 
 @MOMENTS
-def test_a_kill_while_deleting_a_take_loses_no_other(tmp_path: Path, frame_ref: str) -> None:
+def test_a_kill_while_deleting_a_sample_loses_no_other(tmp_path: Path, moment: str) -> None:
     def act(collection: Collection) -> None:
         collection.delete(collection.samples[0].file)
 
-    for folder, is_done in every_death(tmp_path, frame_ref, act):
+    for folder, is_done in every_death(tmp_path, moment, act):
         whole(folder)
         labels = [row["label"] for row in rows(folder)]
         assert labels[-3:] == ["sad", "happy", "sad"]
@@ -121,44 +121,44 @@ def test_a_kill_while_deleting_a_take_loses_no_other(tmp_path: Path, frame_ref: 
 
 
 @MOMENTS
-def test_a_deletion_of_a_person_is_finished_later(tmp_path: Path, frame_ref: str) -> None:
+def test_a_deletion_of_a_person_is_finished_later(tmp_path: Path, moment: str) -> None:
     def act(collection: Collection) -> None:
         collection.delete_person("anna")
 
-    for number, (folder, _) in enumerate(every_death(tmp_path, frame_ref, act)):
+    for number, (folder, _) in enumerate(every_death(tmp_path, moment, act)):
         whole(folder)
-        begun = frame_ref == "after" or number > 0
+        begun = moment == "after" or number > 0
         assert {row["person"] for row in rows(folder)} == ({"ben"} if begun else {"anna", "ben"})
         assert (folder / "people" / "anna").exists() != begun
 
 
 @MOMENTS
 def test_a_kill_while_relabelling_leaves_the_old_or_the_new_label(
-    tmp_path: Path, frame_ref: str
+    tmp_path: Path, moment: str
 ) -> None:
     folder = tmp_path / "faces"
     fill(folder, "anna")
-    assert die(folder, 1, frame_ref, lambda c: c.relabel(c.samples[0].file, "angry"))
+    assert die(folder, 1, moment, lambda c: c.relabel(c.samples[0].file, "angry"))
     with Collection(folder) as collection:
-        new = "angry" if frame_ref == "after" else "happy"
+        new = "angry" if moment == "after" else "happy"
         assert [sample.label for sample in collection.samples] == [new, "sad"]
     whole(folder)
 
 
 @MOMENTS
-def test_a_kill_while_agreeing_leaves_no_half_consent(tmp_path: Path, frame_ref: str) -> None:
+def test_a_kill_while_agreeing_leaves_no_half_consent(tmp_path: Path, moment: str) -> None:
     folder = tmp_path / "faces"
     fill(folder, "ben")
-    assert die(folder, 1, frame_ref, lambda collection: collection.record_consent("anna"))
+    assert die(folder, 1, moment, lambda collection: collection.record_consent("anna"))
     with Collection(folder) as collection:
-        assert (collection.consent("anna") is not None) == (frame_ref == "after")
+        assert (collection.consent("anna") is not None) == (moment == "after")
         collection.record_consent("anna")
         collection.add("anna", "happy", face_crop(9))
     whole(folder)
 
 
 @pytest.mark.parametrize("small_disk", ["300k"], indirect=True)
-def test_a_full_disk_loses_the_take_in_hand_alone(small_disk: Path) -> None:
+def test_a_full_disk_loses_only_the_sample_being_written(small_disk: Path) -> None:
     folder = small_disk / "faces"
     with Collection(folder) as collection:
         collection.record_consent("anna")

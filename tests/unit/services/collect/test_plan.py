@@ -6,7 +6,7 @@ from affectline.services.collect.prompts import EXAMPLES, ORDER
 from affectline.services.collect.spec import CollectProcess
 
 
-def test_a_booth_is_what_finds_faces_and_a_page() -> None:
+def test_collecting_takes_what_finds_faces_and_a_page() -> None:
     source = SourceSettings(name="cam", source="0", loop=True)
     settings = PipelineSettings(sources=(source,), delivery="live", pace="realtime")
     tasks = plan(settings, Path("faces"))

@@ -32,13 +32,13 @@ def refused(*faces: object, picture: object = None, **more: object) -> Rejection
     return found
 
 
-def test_a_small_face_is_refused_in_words_and_figures() -> None:
+def test_a_small_face_is_rejected_in_words_and_figures() -> None:
     found = refused(face((10, 10, 60, 60)))
     assert found.reason == "too small: 60 pixels of at least 96: come closer"
     assert found.size == 60
 
 
-def test_a_blurred_face_is_refused() -> None:
+def test_a_blurred_face_is_rejected() -> None:
     soft = cv2.GaussianBlur(scene(), (0, 0), 6)
     found = refused(face(), picture=soft)
     assert found.reason.startswith(f"blurred: sharpness {found.blur:.0f} of at least 150")
@@ -48,26 +48,26 @@ def test_a_blurred_face_is_refused() -> None:
     ("brightness", "words"),
     [(0.1, "dark: brightness 0.1"), (0.95, "washed out: brightness 0.9")],
 )
-def test_bad_light_is_refused(brightness: float, words: str) -> None:
+def test_bad_light_is_rejected(brightness: float, words: str) -> None:
     assert refused(face(), picture=scene(brightness)).reason.startswith(words)
 
 
-def test_no_face_is_refused() -> None:
+def test_no_face_is_rejected() -> None:
     assert refused().reason.startswith("no face")
 
 
-def test_more_than_one_face_is_refused() -> None:
+def test_more_than_one_face_is_rejected() -> None:
     found = refused(face(), face((400, 100, 135, 135), track=2))
     assert found.reason.startswith("2 faces: only one person at a time")
 
 
-def test_a_face_that_is_cut_off_is_refused() -> None:
+def test_a_face_that_is_cut_off_is_rejected() -> None:
     found = refused(face((-27, 100, 135, 135)))
     assert found.reason.startswith("cut off: 20% of the face")
 
 
 @pytest.mark.parametrize("missing", ["behind", "invalid"])
-def test_a_picture_that_nobody_looked_at_is_refused(missing: str) -> None:
+def test_a_picture_that_nobody_looked_at_is_rejected(missing: str) -> None:
     assert "this picture was not analysed" in refused(missing=missing).reason
 
 

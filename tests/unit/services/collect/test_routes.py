@@ -33,7 +33,7 @@ def browser(collection: Collection) -> TestClient:
     return TestClient(app)
 
 
-def test_pictures_of_takes_are_given_out(browser: TestClient, collection: Collection) -> None:
+def test_pictures_of_samples_are_given_out(browser: TestClient, collection: Collection) -> None:
     sample = collection.samples[0]
     answer = browser.get(f"/take/{sample.file.removeprefix('people/')}")
     assert answer.status_code == 200
@@ -46,10 +46,10 @@ def test_pictures_of_takes_are_given_out(browser: TestClient, collection: Collec
 @pytest.mark.parametrize(
     "path",
     [
-        "sample/anna/consent.json",
-        "sample/anna/x.png",
-        "sample/..%2fanna/x.png",
-        "sample/%2e%2e/manifest.csv",
+        "take/anna/consent.json",
+        "take/anna/x.png",
+        "take/..%2fanna/x.png",
+        "take/%2e%2e/manifest.csv",
         "export/x.zip",
         "export/..zip",
         "export/..%2f..%2fpeople.zip",
