@@ -68,8 +68,8 @@ class CapturePanel:
                 self._title = ui.label()
             self._example = ui.label().classes("co-example")
             with ui.element("div").classes("co-row"):
-                self._back = ui.button("Back", on_click=lambda: self._go(-1))
-                self._next = ui.button("Next emotion", on_click=lambda: self._go(1))
+                self._back = ui.button("Back", on_click=lambda: self._change_step(-1))
+                self._next = ui.button("Next emotion", on_click=lambda: self._change_step(1))
                 for button in (self._back, self._next):
                     button.props("outline no-caps")
         with ui.element("div").classes("co-labels") as self._free:
@@ -101,7 +101,7 @@ class CapturePanel:
         """The emotion that the person is to show."""
         return ORDER[self._step] if self._mode.value == "guided" else str(self._label.value)
 
-    def _go(self, by: int) -> None:
+    def _change_step(self, by: int) -> None:
         self._step = min(max(0, self._step + by), len(ORDER) - 1)
         self._result.clear()
         self._draw()

@@ -15,7 +15,7 @@ from typing import Self
 from affectline.common import durable
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
-from affectline.services.collect import layout as files
+from affectline.services.collect import layout
 from affectline.services.collect.consent import (
     RECORD_FILE,
     ConsentRecord,
@@ -55,12 +55,12 @@ class Collection:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self._mutex = threading.RLock()
-        self._lock = files.open_folder(self.folder)
+        self._lock = layout.open_folder(self.folder)
         try:
             self.form: ConsentText = read_form(self.folder)
-            self._samples = read_table(Sample, self._read(files.MANIFEST), files.MANIFEST)
-            rejected = self._read(files.REJECTED) or write_table(RejectedSample, ())
-            self._rejected = read_table(RejectedSample, rejected, files.REJECTED)
+            self._samples = read_table(Sample, self._read(layout.MANIFEST), layout.MANIFEST)
+            rejected = self._read(layout.REJECTED) or write_table(RejectedSample, ())
+            self._rejected = read_table(RejectedSample, rejected, layout.REJECTED)
             self._recover()
         except BaseException:
             self.close()
@@ -92,7 +92,7 @@ class Collection:
 
     def consents(self) -> list[ConsentRecord]:
         """The consent of everybody who has agreed to something."""
-        folders = sorted((self.folder / files.PEOPLE).iterdir())
+        folders = sorted((self.folder / layout.PEOPLE).iterdir())
         return [found for folder in folders if (found := read_consent(folder / RECORD_FILE))]
 
     def consent(self, person: str) -> ConsentRecord | None:
@@ -106,7 +106,7 @@ class Collection:
             if earlier and earlier.covers(self.form):
                 return earlier
             folder = self._person_folder(person)
-            for other in (self.folder / files.PEOPLE).iterdir():
+            for other in (self.folder / layout.PEOPLE).iterdir():
                 # Some file systems ignore case
                 if other.name.lower() == person.lower() and other.name != person:
                     raise AffectlineError(f"there is {other.name} already", "choose another name")
@@ -115,7 +115,7 @@ class Collection:
                 folder.mkdir(exist_ok=True, mode=0o700)
                 durable.replace(folder / RECORD_FILE, serialise_consent(consent))
             except OSError as error:
-                raise files.disk_error("the consent could not be written", error) from error
+                raise layout.disk_error("the consent could not be written", error) from error
             return consent
 
     def add(self, person: str, label: str, face_crop: FaceCrop) -> Sample:
@@ -135,14 +135,14 @@ class Collection:
                 sample.file_48: to_png(face_crop.gray_48),
             }
             try:
-                files.write_pending(self.folder, PendingChange(doing="add", files=tuple(written)))
+                layout.write_pending(self.folder, PendingChange(doing="add", files=tuple(written)))
                 for name, data in written.items():
-                    durable.create(files.path_below(self.folder, name), data)
+                    durable.create(layout.path_below(self.folder, name), data)
                 self._write_manifest([*self._samples, sample])
-                files.clear_pending(self.folder)
+                layout.clear_pending(self.folder)
             except OSError as error:
                 self._undo(written)
-                raise files.disk_error("the sample could not be written", error) from error
+                raise layout.disk_error("the sample could not be written", error) from error
             return sample
 
     def reject(self, person: str, label: str, at_ns: int, rejection: Rejection) -> None:
@@ -170,7 +170,7 @@ class Collection:
     def delete_person(self, person: str) -> list[str]:
         """Delete everything about a person; returns the names of the exports deleted with it."""
         with self._mutex:
-            files.check_name(person, "a person")
+            layout.check_name(person, "a person")
             self._record_change(PendingChange(doing="delete person", person=person))
             exports = self._delete_person(person)
             self._clear_change()
@@ -190,7 +190,7 @@ class Collection:
     def picture(self, file: str) -> Path:
         """The file of a picture; only pictures that the manifest lists are given out."""
         self.find(file)
-        return files.path_below(self.folder, file)
+        return layout.path_below(self.folder, file)
 
     def _require_consent(self, person: str) -> None:
         consent = self.consent(person)
@@ -209,36 +209,36 @@ class Collection:
             try:
                 self._write_manifest(samples)
             except OSError as error:
-                raise files.disk_error(f"{files.MANIFEST} could not be written", error) from error
+                raise layout.disk_error(f"{layout.MANIFEST} could not be written", error) from error
 
     def _delete(self, sample: Sample) -> None:
         try:
             # The pictures first: on a full disk that makes the room that the table needs
-            durable.remove(files.path_below(self.folder, sample.file))
-            durable.remove(files.path_below(self.folder, sample.file_48))
+            durable.remove(layout.path_below(self.folder, sample.file))
+            durable.remove(layout.path_below(self.folder, sample.file_48))
             self._write_manifest([kept for kept in self._samples if kept.file != sample.file])
         except OSError as error:
-            raise files.disk_error("the sample could not be deleted", error) from error
+            raise layout.disk_error("the sample could not be deleted", error) from error
         self._add_rejected(deleted_row(sample, now_ns()))
 
     def _delete_person(self, person: str) -> list[str]:
-        exports = list(files.exports_with(self.folder, person))
+        exports = list(layout.exports_with(self.folder, person))
         try:
             for folder in (*exports, self._person_folder(person)):
                 durable.remove_folder(folder)
             self._write_manifest([sample for sample in self._samples if sample.person != person])
             kept = [row for row in self._rejected if row.person != person]
             if len(kept) != len(self._rejected):
-                self._write(files.REJECTED, RejectedSample, kept)
+                self._write(layout.REJECTED, RejectedSample, kept)
                 self._rejected = kept
         except OSError as error:
-            raise files.disk_error(f"{person} could not be deleted as a whole", error) from error
+            raise layout.disk_error(f"{person} could not be deleted as a whole", error) from error
         return [export.name for export in exports]
 
     def _recover(self) -> None:
         """Undo or finish the change that was in progress when the process died."""
-        files.remove_parts(self.folder)
-        pending = files.read_pending(self.folder)
+        layout.remove_parts(self.folder)
+        pending = layout.read_pending(self.folder)
         if pending is None:
             return
         if pending.doing == "delete person" and pending.person:
@@ -248,8 +248,8 @@ class Collection:
                 self._delete(sample)
         elif not any(sample.file in pending.files for sample in self._samples):
             for file in pending.files:
-                durable.remove(files.path_below(self.folder, file))
-        files.clear_pending(self.folder)
+                durable.remove(layout.path_below(self.folder, file))
+        layout.clear_pending(self.folder)
 
     def _undo(self, written: dict[str, bytes]) -> None:
         """Remove everything of a sample that could not be written."""
@@ -258,25 +258,25 @@ class Collection:
         with suppress(OSError):  # the journal stays: whoever opens the folder next tries again
             for file in written:
                 durable.remove(self.folder / file)
-            files.clear_pending(self.folder)
+            layout.clear_pending(self.folder)
 
     def _record_change(self, pending: PendingChange) -> None:
         with suppress(OSError):  # a full disk must not keep anybody from deleting
-            files.write_pending(self.folder, pending)
+            layout.write_pending(self.folder, pending)
 
     def _clear_change(self) -> None:
         with suppress(OSError):  # the change is complete; repeating it does no harm
-            files.clear_pending(self.folder)
+            layout.clear_pending(self.folder)
 
     def _write_manifest(self, samples: list[Sample]) -> None:
-        self._write(files.MANIFEST, Sample, samples)
+        self._write(layout.MANIFEST, Sample, samples)
         self._samples = samples
 
     def _add_rejected(self, row: RejectedSample) -> None:
         """Add a row to the rejected ones, if possible: nothing depends on it."""
         rows = [*self._rejected, row]
         with suppress(OSError):
-            self._write(files.REJECTED, RejectedSample, rows)
+            self._write(layout.REJECTED, RejectedSample, rows)
             self._rejected = rows
 
     def _write(self, name: str, kind: type[TableRow], rows: Sequence[TableRow]) -> None:
@@ -288,8 +288,8 @@ class Collection:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise files.disk_error(f"{name} cannot be read", error) from error
+            raise layout.disk_error(f"{name} cannot be read", error) from error
 
     def _person_folder(self, person: str) -> Path:
-        files.check_name(person, "a person")
-        return files.path_below(self.folder, files.PEOPLE, person)
+        layout.check_name(person, "a person")
+        return layout.path_below(self.folder, layout.PEOPLE, person)

@@ -10,7 +10,7 @@ from nicegui import run, ui
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.services.collect import layout as files
+from affectline.services.collect import layout
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.exporting import ExportFormat, export
 from affectline.services.web import components
@@ -117,7 +117,7 @@ class ExportPanel:
     def _confirm_delete(self, person: str) -> None:
         self._to_delete = person
         count = sum(sample.person == person for sample in self._collection.samples)
-        exports = len(list(files.exports_with(self._collection.folder, person)))
+        exports = len(list(layout.exports_with(self._collection.folder, person)))
         self._question.set_text(
             f"Delete everything about {person}: {count} samples, the consent, "
             f"and {exports} exports?"
@@ -136,10 +136,10 @@ class ExportPanel:
         self._on_person_deleted(self._to_delete)
 
 
-def relative_to_cwd(place: Path) -> Path:
+def relative_to_cwd(path: Path) -> Path:
     """A path as it is typed in the current directory."""
-    here = Path.cwd()
-    return place.relative_to(here) if place.is_relative_to(here) else place
+    cwd = Path.cwd()
+    return path.relative_to(cwd) if path.is_relative_to(cwd) else path
 
 
 def add_row(*cells: object, head: bool = False) -> None:

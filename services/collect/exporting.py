@@ -18,7 +18,7 @@ from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS, USAGES
 from affectline.common.vision.preprocessing import FER_SIZE
-from affectline.services.collect import layout as files
+from affectline.services.collect import layout
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.samples import Sample, iso
 
@@ -62,7 +62,7 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
             "there is nothing to export", "capture some pictures, and keep them in the review"
         )
     usages, division = divide(samples)
-    exports = files.path_below(collection.folder, files.EXPORTS)
+    exports = layout.path_below(collection.folder, layout.EXPORTS)
     folder = next(
         p for n in range(1, 10_000) if not (p := exports / _name(file_format, n)).exists()
     )
@@ -78,7 +78,7 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
         durable.rename(part, folder)
     except OSError as error:
         durable.remove_folder(part)
-        raise files.disk_error(f"{folder} could not be written", error) from error
+        raise layout.disk_error(f"{folder} could not be written", error) from error
     return ExportResult(folder, len(samples), division)
 
 
@@ -151,7 +151,7 @@ def _write_folder(
         (part / sample.person).mkdir(exist_ok=True)
         durable.create(part / name, collection.picture(sample.file).read_bytes())
         writer.writerow((name, sample.label, sample.person, usage))
-    durable.create(part / files.MANIFEST, text.getvalue().encode())
+    durable.create(part / layout.MANIFEST, text.getvalue().encode())
 
 
 def _about(file_format: ExportFormat, samples: Sequence[Sample], division: str) -> bytes:

@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
 from affectline.common.errors import AffectlineError
-from affectline.services.collect import layout as files
+from affectline.services.collect import layout
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import Collector
 
@@ -27,7 +27,7 @@ def add_routes(app: FastAPI, collector: Collector) -> None:
     @app.get("/take/{person}/{name}")
     def sample(person: str, name: str) -> Response:
         try:
-            path = collection.picture(f"{files.PEOPLE}/{person}/{name}")
+            path = collection.picture(f"{layout.PEOPLE}/{person}/{name}")
         except AffectlineError as error:
             return PlainTextResponse(str(error), 404)
         if not path.is_file():
@@ -52,7 +52,7 @@ def find_export(collection: Collection, name: str) -> Path | None:
     """The folder of an export; None where there is none of that name."""
     if not EXPORT.fullmatch(name):
         return None
-    folder = collection.folder / files.EXPORTS / name
+    folder = collection.folder / layout.EXPORTS / name
     return folder if folder.is_dir() and not folder.is_symlink() else None
 
 

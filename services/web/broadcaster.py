@@ -148,10 +148,6 @@ class Broadcaster:
             for client in self.clients.values():
                 client.queue_update(text)
 
-    def streams(self) -> set[str]:
-        """Streams of which there was a frame."""
-        return set(self._last)
-
     def last_frame(self, stream: str) -> FrameResult | None:
         """The newest frame of a stream; None where there was none."""
         frame = self._last.get(stream)

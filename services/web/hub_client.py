@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from affectline.common.clock import monotonic
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import HubSettings
@@ -19,8 +18,6 @@ from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
 PREFIXES: Final = ("frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/")
 UPDATE_PERIOD_S: Final = 0.25
 """How often aggregators are asked for their updates."""
-PATIENCE_S: Final = 1.0
-"""How long to wait for frames of all streams, from the first result on."""
 
 
 class Aggregator(Protocol):
@@ -69,8 +66,6 @@ class HubListener(threading.Thread):
         """Messages so far."""
         self.position_ns = 0
         """Event time of the newest result."""
-        self.first_result_at: float | None = None
-        """When, by the monotonic clock, the first result came."""
 
     def run(self) -> None:
         subscriber = OutletSubscriber(self._hub, PREFIXES)
@@ -106,7 +101,7 @@ class HubListener(threading.Thread):
     def clear(self) -> None:
         """Begin another time line."""
         with self._lock:
-            self.position_ns, self.first_result_at = 0, None
+            self.position_ns = 0
             self._matcher.clear()
             for one in self._aggregators:
                 one.clear()
@@ -120,7 +115,6 @@ class HubListener(threading.Thread):
             self._matcher.add_frame(packet)
         elif isinstance(message, Emotion):
             self.position_ns = message.captured_at
-            self.first_result_at = self.first_result_at or monotonic()
             return self._matcher.match(message)
         return None
 
@@ -147,13 +141,6 @@ class HubClient:
     def history(self) -> list[str]:
         """Messages for a page that has just connected."""
         return [json.dumps(update) for update in self.listener.history()]
-
-    def has_all_streams(self, streams: set[str]) -> bool:
-        """Whether there was a frame of every stream; after `PATIENCE_S` those few will do."""
-        first = self.listener.first_result_at
-        if first is None:
-            return False
-        return streams <= self.broadcaster.streams() or monotonic() - first > PATIENCE_S
 
     def clear(self) -> None:
         """Begin another time line."""

@@ -27,7 +27,7 @@ class MarkersPanel(Panel):
 
     def _publish(self) -> None:
         if self.view.feed != "live":
-            ui.notify("A replay takes no markers: go back to the live feed.", type="info")
+            ui.notify("Markers can only be set in the live feed: go back to it first.", type="info")
             return
         try:
             self.view.state.publish_marker(self._label.value or "")

@@ -1,31 +1,97 @@
-"""When a replay that is paused may rest: every stream of the recording has its picture."""
+"""What a hub's messages become: frames with their results, and updates of aggregators."""
 
 import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from affectline.common.clock import monotonic
 from affectline.common.settings.pipeline import HubSettings
-from affectline.services.web.frame_pairs import FrameResult
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import Emotion, Packet
+from affectline.services.web import hub_client as module
 from affectline.services.web.hub_client import HubClient
 from tests.samples import EMOTION, FRAME
 
 
-def result(stream: str) -> FrameResult:
-    return FrameResult(EMOTION.model_copy(update={"stream": stream}), FRAME, b"jpeg", 12.0)
+class ResultCounter:
+    """An aggregator that counts results."""
+
+    def __init__(self) -> None:
+        self.count = self.sent = 0
+
+    def add(self, message: Message) -> None:
+        self.count += isinstance(message, Emotion)
+
+    def clear(self) -> None:
+        self.count = self.sent = 0
+
+    def update(self) -> dict[str, Any] | None:
+        if self.count == self.sent:
+            return None
+        self.sent = self.count
+        return self.history()
+
+    def history(self) -> dict[str, Any]:
+        return {"kind": "results", "count": self.count}
 
 
-@pytest.mark.parametrize("given", [{"road"}, {"road", "driver"}])
-def test_a_stream_that_nobody_has_heard_of_yet_is_waited_for(given: set[str]) -> None:
-    async def check() -> bool:
-        client = HubClient(HubSettings(port=1))  # nobody speaks there
+def with_client(act: Callable[[HubClient], Any]) -> Any:
+    """Do something with a client of a hub that does not exist."""
+
+    async def run() -> Any:
+        client = HubClient(HubSettings(port=1), [ResultCounter()])
         try:
-            assert not client.has_all_streams({"road", "driver"})
-            client.listener.first_result_at = monotonic()
-            for stream in given:
-                client.broadcaster.publish_frame(result(stream))
-            return client.has_all_streams({"road", "driver"})
+            found = act(client)
+            return await found if asyncio.iscoroutine(found) else found
         finally:
             await client.close()
 
-    assert asyncio.run(check()) == (given == {"road", "driver"})
+    return asyncio.run(run())
+
+
+def handle_both(client: HubClient) -> Any:
+    assert client.listener._handle(Packet(FRAME, (b"jpeg",))) is None
+    return client.listener._handle(Packet(EMOTION))
+
+
+def test_a_result_is_matched_with_its_frame_and_gives_the_position() -> None:
+    def act(client: HubClient) -> None:
+        found = handle_both(client)
+        assert (found.emotion, found.frame, found.payload) == (EMOTION, FRAME, b"jpeg")
+        assert client.listener.position_ns == EMOTION.captured_at
+        assert client.listener.received == 2
+
+    with_client(act)
+
+
+def test_updates_of_aggregators_are_published_when_there_are_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "UPDATE_PERIOD_S", 0.0)
+
+    async def act(client: HubClient) -> list[dict[str, Any]]:
+        published: list[dict[str, Any]] = []
+        monkeypatch.setattr(client.broadcaster, "publish_update", published.append)
+        for _ in range(2):
+            handle_both(client)
+            for _ in range(10):
+                await asyncio.sleep(0)
+        return published
+
+    updates = [{"kind": "results", "count": 1}, {"kind": "results", "count": 2}]
+    assert with_client(act) == updates
+
+
+def test_a_late_page_gets_the_history_and_another_time_line_has_none() -> None:
+    def act(client: HubClient) -> None:
+        client.broadcaster.publish_frame(handle_both(client))
+        assert [json.loads(text) for text in client.history()] == [{"kind": "results", "count": 1}]
+        assert client.broadcaster.last_frame(EMOTION.stream)
+        client.clear()
+        assert [json.loads(text) for text in client.history()] == [{"kind": "results", "count": 0}]
+        assert client.broadcaster.last_frame(EMOTION.stream) is None
+        assert client.listener.position_ns == 0
+
+    with_client(act)
