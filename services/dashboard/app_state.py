@@ -17,8 +17,6 @@ from affectline.services.web.status import StatusTracker
 Feed = Literal["live", "replay"]
 MARKER_LABEL_MAX: Final = 1000
 TICK_S: Final = 0.2
-SETTLE_S: Final = 0.1
-"""After this long, no message of a player that has ended is in flight any more."""
 RECORDER_PATIENCE_S: Final = 0.5
 UNWATCHED_S: Final = 15.0
 """A replay that no page has shown for so long is closed; pages reconnect within ten seconds."""
@@ -134,9 +132,9 @@ class AppState:
         async with self._replay_lock:
             replay, hub = self.replay, self.replay_hub
             if replay and hub and (rate or number == self._seeks):
+                if replay.progress.has_ended:
+                    hub.clear()
                 await asyncio.to_thread(replay.play_from, seconds, rate)
-                await asyncio.sleep(SETTLE_S)
-                hub.clear()
 
     async def toggle_pause(self) -> None:
         """Pause the replay, or continue it."""

@@ -21,7 +21,6 @@ RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 PORT_OFFSET: Final = 100
 """How far above the live hub's port the first one is that is tried."""
 PORT_RANGES_TRIED: Final = 200
-EMOTION_PREFIX: Final = "emotion/"
 
 
 @dataclass
@@ -51,12 +50,6 @@ class ReplayControl:
         if not described["topics"]:
             raise AffectlineError(f"session {folder.name} holds no message", "choose another one")
         self.name, self._folder = folder.name, folder
-        self.streams = {
-            topic.removeprefix(EMOTION_PREFIX)
-            for topic in described["topics"]
-            if topic.startswith(EMOTION_PREFIX)
-        }
-        """Those that have results."""
         self.first_ns: int = described["first"]
         self.seconds: float = described["seconds"]
         self.hub = find_free_hub(live_hub)

@@ -11,11 +11,14 @@ from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
-from affectline.common.wire.messages import Emotion, Frame, Packet
+from affectline.common.wire.control import Control, Seek
+from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
 from affectline.services.web.broadcaster import Broadcaster
 from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
 
-PREFIXES: Final = ("frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/")
+PREFIXES: Final = (
+    "frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/", "control/replay",
+)  # fmt: skip
 UPDATE_PERIOD_S: Final = 0.25
 """How often aggregators are asked for their updates."""
 
@@ -66,6 +69,8 @@ class HubListener(threading.Thread):
         """Messages so far."""
         self.position_ns = 0
         """Event time of the newest result."""
+        self._is_seeking = False
+        """A replay was told to continue at another position, and has not done so yet."""
 
     def run(self) -> None:
         subscriber = OutletSubscriber(self._hub, PREFIXES)
@@ -101,14 +106,25 @@ class HubListener(threading.Thread):
     def clear(self) -> None:
         """Begin another time line."""
         with self._lock:
-            self.position_ns = 0
-            self._matcher.clear()
-            for one in self._aggregators:
-                one.clear()
+            self._clear()
+
+    def _clear(self) -> None:
+        self.position_ns = 0
+        self._matcher.clear()
+        for one in self._aggregators:
+            one.clear()
 
     def _handle(self, packet: Packet) -> FrameResult | None:
         message = packet.message
         self.received += 1
+        if isinstance(message, Control):
+            self._is_seeking = self._is_seeking or isinstance(message.action, Seek)
+            return None
+        if isinstance(message, StreamStart) and self._is_seeking:
+            # What comes from here on belongs to the new position
+            self._is_seeking = False
+            self._clear()
+            self._loop.call_soon_threadsafe(self._broadcaster.clear)
         for one in self._aggregators:
             one.add(message)
         if isinstance(message, Frame):

@@ -20,7 +20,6 @@ NOWHERE = HubSettings(port=1)
 class Player:
     """A replay that records what is done to it, and by how many at once."""
 
-    streams: frozenset[str] = frozenset()
     hub = NOWHERE
     made: ClassVar[list["Player"]]
 
@@ -59,7 +58,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(module, "monotonic", clock)
     monkeypatch.setattr(module, "TICK_S", 0.0)
-    monkeypatch.setattr(module, "SETTLE_S", 0.0)
     monkeypatch.setattr(module, "ReplayControl", Player)
     monkeypatch.setattr(Player, "made", [], raising=False)
     return clock

@@ -9,10 +9,12 @@ import pytest
 
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
+from affectline.common.wire.control import Control, Pause, Seek
 from affectline.common.wire.messages import Emotion, Packet
 from affectline.services.web import hub_client as module
+from affectline.services.web.frame_pairs import FrameResult
 from affectline.services.web.hub_client import HubClient
-from tests.samples import EMOTION, FRAME
+from tests.samples import EMOTION, FRAME, PACKETS
 
 
 class ResultCounter:
@@ -95,3 +97,30 @@ def test_a_late_page_gets_the_history_and_another_time_line_has_none() -> None:
         assert client.listener.position_ns == 0
 
     with_client(act)
+
+
+def test_what_was_shown_is_forgotten_when_the_new_position_begins_and_not_before() -> None:
+    start = PACKETS["StreamStart"].message.model_copy(update={"replay": True})
+
+    def shown_after(*messages: Message) -> Any:
+        async def act(client: HubClient) -> tuple[bool, int]:
+            client.broadcaster.publish_frame(FrameResult(EMOTION, FRAME, b"jpeg", 12.0))
+            for message in (EMOTION, *messages):
+                client.listener._handle(Packet(message))
+            await asyncio.sleep(0)  # what was handed to the loop is done
+            is_shown = client.broadcaster.last_frame(EMOTION.stream) is not None
+            return is_shown, client.listener.position_ns
+
+        return with_client(act)
+
+    def command(action: Pause | Seek) -> Control:
+        return Control(target="replay", at=1, action=action)
+
+    before, forgotten = (True, EMOTION.captured_at), (False, 0)
+    seek = command(Seek(position_s=3.0))
+    assert shown_after(start) == before
+    assert shown_after(command(Pause()), start) == before
+    assert shown_after(seek) == before
+    assert shown_after(seek, EMOTION) == before, "published before the seek"
+    assert shown_after(seek, start) == forgotten
+    assert shown_after(seek, start, EMOTION, start)[1] == EMOTION.captured_at
