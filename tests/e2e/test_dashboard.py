@@ -1,4 +1,4 @@
-"""The page in a real browser, and what it says of things that go wrong: said by us on a bus."""
+"""The dashboard in a real browser, with messages that the tests publish."""
 
 import re
 import signal
@@ -65,7 +65,7 @@ def moves(page: Any) -> None:
     page.wait_for_function(f"({SEQ})() > {now}")
 
 
-def test_words_for_everything_that_is_missing(browser: Any, board: Board) -> None:
+def test_the_status_names_everything_that_is_missing(browser: Any, board: Board) -> None:
     with open_page(browser, board.url) as page:
         page.get_by_text("no stream has started yet").wait_for()
         screenshot(page, "dashboard-empty")
@@ -74,11 +74,11 @@ def test_words_for_everything_that_is_missing(browser: Any, board: Board) -> Non
         with board.showing():
             moves(page)
             stream_status(page).wait_for(state="detached")
-        board.say(health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"))
+        board.publish(health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"))
         stream_status(page).get_by_text("no camera").wait_for()
         stream_status(page).get_by_text("trying again in 2 s").wait_for()
         page.wait_for_selector(STALE)
-        board.say(health("capture/cam"))
+        board.publish(health("capture/cam"))
         with board.showing(lambda: board.show(faces=0)):
             stream_status(page).get_by_text("no face").wait_for()
             assert page.locator(STALE).count() == 0
@@ -96,10 +96,10 @@ def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
 
     def be_well() -> None:
         board.show()
-        board.say(heart())
+        board.publish(heart())
 
     def complain() -> None:
-        board.say(
+        board.publish(
             health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"),
             health("biometrics/anna-ble", "degraded", "strap does not answer"),
             heart(values=(250.0,), quality=0.0, reason="no skin contact"),
@@ -117,7 +117,7 @@ def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
             lost.get_by_text("biometrics/anna-ble, strap does not answer").wait_for()
             stream_status(page).get_by_text("no camera").wait_for()
             screenshot(page, "dashboard-lost", full_page=True)
-        board.say(health("capture/cam"))
+        board.publish(health("capture/cam"))
 
 
 def test_picture_and_bars_are_always_those_of_one_frame(browser: Any, board: Board) -> None:
@@ -163,7 +163,7 @@ def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: Board)
         board.show()
         at = (now_ns() // TEN_S + 1) * TEN_S  # the label of this time is at the very edge
         same: dict[str, Any] = {"subject": "ben", "at": at}
-        board.say(
+        board.publish(
             Samples(
                 **same, signal="heart_rate", unit="/min", epoch=1, seq=0, offsets=(0,), values=(62,)
             ),
@@ -183,7 +183,7 @@ def test_nothing_that_anybody_typed_is_markup(browser: Any, board: Board) -> Non
         board.start()
         board.show()
         page.wait_for_selector("canvas[data-seq]")
-        board.say(
+        board.publish(
             Marker(session="s", at=now_ns(), label=EVIL, source=EVIL),
             health("capture/cam", "degraded", EVIL),
             health("detector/cam", "degraded", EVIL),
