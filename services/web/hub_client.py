@@ -12,7 +12,13 @@ from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Seek
-from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
+from affectline.common.wire.messages import (
+    Emotion,
+    Frame,
+    Packet,
+    StreamMessage,
+    StreamStart,
+)
 from affectline.services.web.broadcaster import Broadcaster
 from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
 
@@ -71,6 +77,8 @@ class HubListener(threading.Thread):
         """Event time of the newest result."""
         self._is_seeking = False
         """A replay was told to continue at another position, and has not done so yet."""
+        self._epochs: dict[str, int] = {}
+        """The last epoch of each stream: a replay begins new ones when it continues elsewhere."""
 
     def run(self) -> None:
         subscriber = OutletSubscriber(self._hub, PREFIXES)
@@ -113,6 +121,17 @@ class HubListener(threading.Thread):
         self._matcher.clear()
         for one in self._aggregators:
             one.clear()
+        # At once: a paused replay publishes a single frame, which pages would forget if they were
+        # told after it
+        updates = [found for one in self._aggregators if (found := one.update())]
+        with suppress(RuntimeError):  # the loop is closed: the server is stopping
+            self._loop.call_soon_threadsafe(self._begin_time_line, updates)
+
+    def _begin_time_line(self, updates: list[dict[str, Any]]) -> None:
+        self._broadcaster.clear()
+        self._broadcaster.publish_update({"kind": "reset"})
+        for update in updates:
+            self._broadcaster.publish_update(update)
 
     def _handle(self, packet: Packet) -> FrameResult | None:
         message = packet.message
@@ -120,11 +139,13 @@ class HubListener(threading.Thread):
         if isinstance(message, Control):
             self._is_seeking = self._is_seeking or isinstance(message.action, Seek)
             return None
-        if isinstance(message, StreamStart) and self._is_seeking:
-            # What comes from here on belongs to the new position
-            self._is_seeking = False
-            self._clear()
-            self._loop.call_soon_threadsafe(self._broadcaster.clear)
+        if isinstance(message, StreamMessage):
+            is_new = self._epochs.get(message.stream, message.epoch) != message.epoch
+            self._epochs[message.stream] = message.epoch
+            if self._is_seeking and (is_new or isinstance(message, StreamStart)):
+                # What comes from here on belongs to the new position
+                self._is_seeking = False
+                self._clear()
         for one in self._aggregators:
             one.add(message)
         if isinstance(message, Frame):
@@ -161,7 +182,6 @@ class HubClient:
     def clear(self) -> None:
         """Begin another time line."""
         self.listener.clear()
-        self.broadcaster.clear()
 
     async def close(self) -> None:
         """Stop listening, and disconnect all clients."""

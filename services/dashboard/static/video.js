@@ -88,7 +88,7 @@ export default {
       feed.on("hello", () => this.clear()),
       feed.on("frame", (frame) => this.receive(frame)),
       feed.on("status", (status) => this.showStatus(status)),
-      feed.on("curves", (update) => update.reset && this.clear()),
+      feed.on("reset", () => this.clear()),
       feed.on("disconnected", () => { this.banner = "Disconnected from the server. Reconnecting."; }),
       onKeys({ k: () => this.takeSnapshot() }),
     ];

@@ -27,7 +27,7 @@ class ResultCounter:
         self.count += isinstance(message, Emotion)
 
     def clear(self) -> None:
-        self.count = self.sent = 0
+        self.count, self.sent = 0, -1
 
     def update(self) -> dict[str, Any] | None:
         if self.count == self.sent:
@@ -87,11 +87,12 @@ def test_updates_of_aggregators_are_published_when_there_are_any(
 
 
 def test_a_late_page_gets_the_history_and_another_time_line_has_none() -> None:
-    def act(client: HubClient) -> None:
+    async def act(client: HubClient) -> None:
         client.broadcaster.publish_frame(handle_both(client))
         assert [json.loads(text) for text in client.history()] == [{"kind": "results", "count": 1}]
         assert client.broadcaster.last_frame(EMOTION.stream)
         client.clear()
+        await asyncio.sleep(0)
         assert [json.loads(text) for text in client.history()] == [{"kind": "results", "count": 0}]
         assert client.broadcaster.last_frame(EMOTION.stream) is None
         assert client.listener.position_ns == 0
@@ -123,4 +124,27 @@ def test_what_was_shown_is_forgotten_when_the_new_position_begins_and_not_before
     assert shown_after(seek) == before
     assert shown_after(seek, EMOTION) == before, "published before the seek"
     assert shown_after(seek, start) == forgotten
+    later = EMOTION.model_copy(update={"epoch": EMOTION.epoch + 1, "captured_at": 5})
+    assert shown_after(later) == (True, 5)
+    assert shown_after(seek, later) == (False, 5), "a recording may begin within a stream"
     assert shown_after(seek, start, EMOTION, start)[1] == EMOTION.captured_at
+
+
+def test_pages_begin_a_new_position_before_its_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A paused replay publishes one frame there: it must not be forgotten with the old ones."""
+
+    async def act(client: HubClient) -> list[object]:
+        published: list[object] = []
+        monkeypatch.setattr(client.broadcaster, "publish_update", published.append)
+        monkeypatch.setattr(client.broadcaster, "publish_frame", published.append)
+        start = PACKETS["StreamStart"].message
+        for message in (Control(target="replay", at=1, action=Seek(position_s=3.0)), start):
+            client.listener._handle(Packet(message))
+        result = handle_both(client)
+        client._publishing.cancel()
+        asyncio.get_running_loop().call_soon_threadsafe(client.listener._publish, [result])
+        await asyncio.sleep(0)
+        return [one if isinstance(one, dict) else type(one) for one in published]
+
+    reset = [{"kind": "reset"}, {"kind": "results", "count": 0}]
+    assert with_client(act) == [*reset, FrameResult]
