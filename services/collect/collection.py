@@ -195,7 +195,7 @@ class Collection:
     def _require_consent(self, person: str) -> None:
         consent = self.consent(person)
         if consent is None or not consent.covers(self.form):
-            raise AffectlineError(f"{person} has not agreed to be recorded", "ask for consent first")
+            raise AffectlineError(f"{person} has not agreed to be recorded", "ask first")
 
     def _change(self, chosen: Sequence[str], **values: str) -> None:
         with self._mutex:
