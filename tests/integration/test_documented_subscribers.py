@@ -60,3 +60,13 @@ def test_the_node_subscriber(tmp_path: Path) -> None:
     path.write_text(program("node"))
     (tmp_path / "node_modules").symlink_to(NODE_MODULES)
     check(follow([node, str(path)], tmp_path))
+
+
+def test_the_command_that_stops_a_pipeline(tmp_path: Path) -> None:
+    path = tmp_path / "quit.py"
+    path.write_text(program("command"))
+    source = ("--source", "sample", "--delivery", "live")
+    with Pipeline(tmp_path / "out", *source, prefixes=("emotion/",)) as pipeline:
+        pipeline.wait_for_frame(1)
+        subprocess.run([sys.executable, str(path), pipeline.hub.ingress], check=True, timeout=30)
+        assert pipeline.process.wait(timeout=30) == 0
