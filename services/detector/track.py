@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from affectline.services.detector.haar import Detection
+from affectline.services.detector.detectors.haar import Detection
 
 _STRONG: Final = 16.0
 """Evidence that makes a face at once: 2 of 258 mistaken finds in pictures without a face had as

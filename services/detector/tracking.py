@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import DetectorSettings
-from affectline.services.detector.haar import (
+from affectline.services.detector.detectors.haar import (
     Detection,
     FaceDetector,
     HaarDetector,
@@ -16,7 +16,7 @@ from affectline.services.detector.haar import (
     SearchEffort,
 )
 from affectline.services.detector.track import FaceTrack, box, distance, same, within_reach
-from affectline.services.detector.yunet import YuNetDetector
+from affectline.services.detector.detectors.yunet import YuNetDetector
 
 
 class TrackedFace(NamedTuple):

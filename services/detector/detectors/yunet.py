@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.vision.crops import cut
-from affectline.services.detector.haar import Detection, ScanPass, SearchEffort
+from affectline.services.detector.detectors.haar import Detection, ScanPass, SearchEffort
 
 _SCORE: Final = 0.7
 """Least score, 0 to 1, at which something is a face."""

@@ -5,9 +5,9 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import DetectorSettings
-from affectline.services.detector.haar import Detection, HaarDetector, ScanPass
+from affectline.services.detector.detectors.haar import Detection, HaarDetector, ScanPass
 from affectline.services.detector.tracking import FaceTracker
-from affectline.services.detector.yunet import place
+from affectline.services.detector.detectors.yunet import place
 from tests.unit.services.detector.people import man, scene
 
 FINDER = HaarDetector(scan_size=320, scale_factor=1.2, min_neighbours=2, min_face=0.15)
