@@ -1,21 +1,24 @@
-"""Faces by OpenCV's Haar cascade: a scan of the whole picture, and a search near a known face."""
+"""Faces by OpenCV's Haar cascade: a scan of the whole image, and a search near a known face."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-from affectline.common.vision.crops import cut
-from affectline.services.detector.roll_angle import upright
-
-_CASCADE: Final = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
+from affectline.common.settings.detector import DetectorSettings
+from affectline.services.detector.detection import (
+    Detection,
+    IncrementalFaceDetector,
+    ScanPass,
+    SearchEffort,
+)
 
 _WINDOW: Final = 24
-"""Side of the cascade's own window: it sees no smaller face."""
+"""Side of the cascade's own window: it finds no smaller face."""
 
 _LARGE: Final = 1.7
 """Large faces are those from this many times the smallest size on."""
@@ -28,7 +31,7 @@ class _SearchParams(NamedTuple):
     """How a neighbourhood is searched."""
 
     face: int
-    """The picture is scaled until the face has this side, so that every face costs the same."""
+    """The image is scaled until the face has this side, so that every face costs the same."""
     span: float
     """Side of the neighbourhood, in sides of the face."""
     spread: float
@@ -40,9 +43,9 @@ class _SearchParams(NamedTuple):
 
 
 _NEAR: Final = _SearchParams(face=32, span=1.5, spread=1.2, turns=(-12, 12), least=4)
-"""The cascade bears a roll of about 15 degrees either way, so directions 12 apart overlap. Finds
-the place of a face up to a quarter of its side away, but hardly notices that it grew: of
-a growth by a tenth it reports a fortieth."""
+"""The cascade tolerates a roll of about 15 degrees either way, so directions 12 apart overlap.
+Finds a face up to a quarter of its side away, but hardly measures growth: of a growth by a tenth it
+reports a fortieth."""
 
 _SIZING: Final = _SearchParams(face=32, span=1.5, spread=1.35, turns=(), least=1)
 """Measures the size of a face to 2 %, for nearly twice the price."""
@@ -51,156 +54,152 @@ _HARD: Final = _SearchParams(face=48, span=1.8, spread=1.35, turns=(-24, -12, 12
 """Finds about twice the windows on a face, for three times the price."""
 
 
-class Detection(NamedTuple):
-    """A face as a finder sees it: a square, perhaps rolled."""
+_SCAN: Final = (
+    ScanPass("large", 0.0),
+    ScanPass("small", 0.0),
+    ScanPass("large", 28.0),
+    ScanPass("large", 0.0),
+    ScanPass("small", 0.0),
+    ScanPass("large", -28.0),
+)
+"""The passes of a full scan. The cascade tolerates a roll of about 15 degrees, a search near a
+known face 12 more."""
 
-    x: float
-    """Centre in pixels from the left."""
-    y: float
-    """Centre in pixels from the top."""
-    side: float
-    """In pixels, framed as by the Haar cascade: from mid-forehead to below the lips."""
-    angle: float
-    """Roll in degrees, positive counter-clockwise on the screen."""
-    evidence: float
-    """Number of overlapping windows that agree, added up over all directions looked in."""
-
-
-class ScanPass(NamedTuple):
-    """Part of a full scan, small enough that its picture need not wait for it."""
-
-    part: Literal["large", "small"]
-    """Sizes of faces: two sweeps of about equal cost."""
-    angle: float
-    """Roll of the faces to look for, in degrees."""
+_UPRIGHT_PASSES: Final = 2
+"""So many of the first passes find upright faces of all sizes."""
 
 
-SearchEffort = Literal["glance", "measure", "weigh"]
-"""How closely to look at a face: only where it is; its size and roll too; and in all directions,
-so that the evidence tells whether it is a face at all."""
+class HaarSettings(DetectorSettings):
+    """OpenCV's Haar cascade, which is included."""
+
+    backend: Literal["haar"] = "haar"
+    scan_size: Annotated[int, Field(ge=64, le=4096)] = 320
+    """Longer side of the reduced image that a full scan searches, in pixels."""
+    scale_factor: Annotated[float, Field(gt=1.01, le=2)] = 1.2
+    """Ratio of successive face sizes in a full scan."""
+    min_neighbours: Annotated[int, Field(ge=1)] = 2
+    """Windows that must agree in a full scan; what it finds is confirmed by a closer search."""
+    min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Smallest face that a full scan finds, as a fraction of the image's height."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_settings_of_yunet(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # Earlier settings files list the settings of both detectors
+        return {name: value for name, value in values.items() if name != "yunet_model"}
 
 
-class FaceDetector(Protocol):
-    """What finds faces in a picture."""
+class HaarDetector(IncrementalFaceDetector):
+    """OpenCV's frontal face cascade (Viola & Jones 2001; Lienhart & Maydt 2002)."""
 
-    def scan(
-        self, gray: NDArray[np.uint8], sweep: ScanPass, known: Sequence[Detection]
+    settings_model = HaarSettings
+
+    def __init__(self, settings: HaarSettings) -> None:
+        import cv2
+
+        cascade = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
+        self._cascade = cv2.CascadeClassifier(str(cascade))
+        self._settings = settings
+
+    def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
+        """Find all faces by a full scan; the tracker spreads it over several frames instead."""
+        faces: list[Detection] = []
+        for scan_pass in dict.fromkeys(self.scan_passes(upright_only=False)):
+            found = self.detect_pass(gray, scan_pass, faces)
+            for candidate in sorted(found, key=lambda one: -one.side):
+                face = self.redetect(gray, candidate, "confirm")
+                if face and not any(face.overlaps(other) for other in faces):
+                    faces.append(face)
+        return faces
+
+    def scan_passes(self, *, upright_only: bool) -> Sequence[ScanPass]:
+        return _SCAN[:_UPRIGHT_PASSES] if upright_only else _SCAN
+
+    def detect_pass(
+        self, gray: NDArray[np.uint8], scan_pass: ScanPass, known: Sequence[Detection]
     ) -> list[Detection]:
-        """Look for faces anywhere but at the known ones, with the picture turned upright.
+        import cv2
 
-        Args:
-            gray: ``(H, W) uint8``.
-            sweep: Which faces to look for.
-            known: Faces that need no search.
-        """
-
-    def follow(
-        self, gray: NDArray[np.uint8], last: Detection, care: SearchEffort
-    ) -> Detection | None:
-        """Look for one face near where it was."""
-
-    def regain(self, gray: NDArray[np.uint8], last: Detection) -> Detection | None:
-        """Look harder and farther for a face that was missed."""
-
-
-class HaarDetector:
-    """OpenCV's frontal face cascade (Viola & Jones 2001; Lienhart & Maydt 2002).
-
-    Args:
-        scan_size: Longer side of the reduced picture of a full scan, in pixels.
-        scale_factor: Between the sizes of faces that a full scan tries.
-        min_neighbours: Windows that must agree in a full scan.
-        min_face: Smallest face of a full scan, as a fraction of the picture's height.
-    """
-
-    def __init__(
-        self, scan_size: int, scale_factor: float, min_neighbours: int, min_face: float
-    ) -> None:
-        self._cascade = cv2.CascadeClassifier(str(_CASCADE))
-        self._scan_size = scan_size
-        self._scale_factor = scale_factor
-        self._min_neighbours = min_neighbours
-        self._min_face = min_face
-
-    def scan(
-        self, gray: NDArray[np.uint8], sweep: ScanPass, known: Sequence[Detection]
-    ) -> list[Detection]:
         height, width = gray.shape
-        shrink = max(1.0, max(width, height) / self._scan_size)
+        shrink = max(1.0, max(width, height) / self._settings.scan_size)
         small = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        picture = np.asarray(cv2.resize(gray, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        _blot_out(picture, known, shrink)
-        if sweep.angle:
-            turn = cv2.getRotationMatrix2D((small[0] / 2, small[1] / 2), -sweep.angle, 1)
-            picture = np.asarray(
-                cv2.warpAffine(picture, turn, small, borderMode=cv2.BORDER_REPLICATE), np.uint8
+        image = np.asarray(cv2.resize(gray, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        _mask_faces(image, known, shrink)
+        if scan_pass.angle:
+            turn = cv2.getRotationMatrix2D((small[0] / 2, small[1] / 2), -scan_pass.angle, 1)
+            image = np.asarray(
+                cv2.warpAffine(image, turn, small, borderMode=cv2.BORDER_REPLICATE), np.uint8
             )
-        least = max(_WINDOW, round(self._min_face * small[1]))
-        middling = round(least * _LARGE)
-        if sweep.part == "large":
-            least, most = middling, max(small)
-        else:  # reaches into the large ones, lest a face between them find no neighbours
-            most = round(middling * self._scale_factor)
-        found = self._detect(picture, self._scale_factor, self._min_neighbours, least, most)
+        least = max(_WINDOW, round(self._settings.min_face * small[1]))
+        medium = round(least * _LARGE)
+        if scan_pass.sizes == "large":
+            least, most = medium, max(small)
+        else:  # reaches into the large ones, so that a face between them has enough neighbours
+            most = round(medium * self._settings.scale_factor)
+        found = self._search(
+            image, self._settings.scale_factor, self._settings.min_neighbours, least, most
+        )
         middle, centre = (small[0] / 2, small[1] / 2), (width / 2, height / 2)
-        return [_placed(one, middle, centre, shrink, sweep.angle) for one in found]
+        return [_to_image(one, middle, centre, shrink, scan_pass.angle) for one in found]
 
-    def follow(
-        self, gray: NDArray[np.uint8], last: Detection, care: SearchEffort
+    def redetect(
+        self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort
     ) -> Detection | None:
-        found = self._look(gray, last, last.angle, _NEAR)
-        if found is None or found.evidence < _NEAR.least or care == "weigh":
-            found = self._look_around(gray, last, _NEAR, found)
+        params = _HARD if effort == "recover" else _NEAR
+        found = self._search_near(gray, last, last.angle, params)
+        if effort in ("confirm", "recover") or found is None or found.evidence < params.least:
+            found = self._search_directions(gray, last, params, found)
         if found is None:
             return None
-        found = found._replace(side=last.side)
-        if care == "glance" and found.evidence >= _SURE and found.angle == last.angle:
+        if effort != "recover":
+            found = found._replace(side=last.side)
+        if effort == "fast" and found.evidence >= _SURE and found.angle == last.angle:
             return found
-        return self._measured(gray, found, sized=care != "glance")
+        return self._measure(gray, found, size=effort != "fast")
 
-    def regain(self, gray: NDArray[np.uint8], last: Detection) -> Detection | None:
-        straight = self._look(gray, last, last.angle, _HARD)
-        found = self._look_around(gray, last, _HARD, straight)
-        return self._measured(gray, found, sized=True) if found else None
+    def _measure(self, gray: NDArray[np.uint8], face: Detection, *, size: bool) -> Detection:
+        """Measure the roll of a face, and its size where that is wanted."""
+        from affectline.services.detector.roll_angle import measure_roll
 
-    def _measured(self, gray: NDArray[np.uint8], found: Detection, sized: bool) -> Detection:
-        angle = upright(gray, (found.x, found.y), found.side, found.angle)
-        size = self._look(gray, found, angle, _SIZING) if sized else None
-        return found._replace(side=size.side if size else found.side, angle=angle)
+        angle = measure_roll(gray, (face.x, face.y), face.side, face.angle)
+        sized = self._search_near(gray, face, angle, _SIZING) if size else None
+        return face._replace(side=sized.side if sized else face.side, angle=angle)
 
-    def _look_around(
+    def _search_directions(
         self,
         gray: NDArray[np.uint8],
         last: Detection,
-        look: _SearchParams,
+        params: _SearchParams,
         straight: Detection | None,
     ) -> Detection | None:
         """Search in the directions beside the last one as well."""
-        turned = [self._look(gray, last, last.angle + turn, look) for turn in look.turns]
-        agreed = _agreed([one for one in (straight, *turned) if one])
-        return agreed if agreed and agreed.evidence >= look.least else None
+        turned = [self._search_near(gray, last, last.angle + turn, params) for turn in params.turns]
+        merged = _merge([one for one in (straight, *turned) if one])
+        return merged if merged and merged.evidence >= params.least else None
 
-    def _look(
-        self, gray: NDArray[np.uint8], last: Detection, angle: float, look: _SearchParams
+    def _search_near(
+        self, gray: NDArray[np.uint8], last: Detection, angle: float, params: _SearchParams
     ) -> Detection | None:
         """Search the neighbourhood of a face in one direction."""
-        size = round(look.face * look.span)
-        step = last.side / look.face
-        patch = cut(gray, (last.x, last.y), size * step, angle, size)
-        least, most = round(look.face / look.spread), round(look.face * look.spread)
-        found = self._detect(patch, 1.1, 1, least, most)
-        middle = (size / 2, size / 2)
-        placed = [_placed(one, middle, (last.x, last.y), step, angle) for one in found]
-        return max(placed, key=lambda one: _likeness(one, last), default=None)
+        from affectline.common.vision.crops import cut
 
-    def _detect(
-        self, picture: NDArray[np.uint8], factor: float, neighbours: int, least: int, most: int
+        size = round(params.face * params.span)
+        step = last.side / params.face
+        patch = cut(gray, (last.x, last.y), size * step, angle, size)
+        least, most = round(params.face / params.spread), round(params.face * params.spread)
+        found = self._search(patch, 1.1, 1, least, most)
+        middle = (size / 2, size / 2)
+        placed = [_to_image(one, middle, (last.x, last.y), step, angle) for one in found]
+        return max(placed, key=lambda one: _likelihood(one, last), default=None)
+
+    def _search(
+        self, image: NDArray[np.uint8], factor: float, neighbours: int, least: int, most: int
     ) -> list[tuple[float, float, float, int]]:
         """Boxes as ``(centre x, centre y, side, agreeing windows)``."""
-        if min(picture.shape) < max(_WINDOW, least) or most < least:
+        if min(image.shape) < max(_WINDOW, least) or most < least:
             return []
         boxes, counts = self._cascade.detectMultiScale2(
-            picture, factor, neighbours, minSize=(least, least), maxSize=(most, most)
+            image, factor, neighbours, minSize=(least, least), maxSize=(most, most)
         )
         return [
             (float(x + w / 2), float(y + h / 2), float(w), int(count))
@@ -208,24 +207,24 @@ class HaarDetector:
         ]
 
 
-def _blot_out(picture: NDArray[np.uint8], known: Sequence[Detection], shrink: float) -> None:
+def _mask_faces(image: NDArray[np.uint8], known: Sequence[Detection], shrink: float) -> None:
     """Paint known faces over: windows on a face pass most stages and cost two thirds of a scan."""
     for face in known:
         left, top = (int(max(0.0, c - face.side / 2) / shrink) for c in (face.x, face.y))
         right, bottom = (int(max(0.0, c + face.side / 2) / shrink) for c in (face.x, face.y))
-        area = picture[top:bottom, left:right]
+        area = image[top:bottom, left:right]
         if area.size:
             area[:] = int(area.mean())
 
 
-def _placed(
+def _to_image(
     box: tuple[float, float, float, int],
     middle: tuple[float, float],
     centre: tuple[float, float],
     step: float,
     angle: float,
 ) -> Detection:
-    """Bring a box from a turned and scaled patch back into the picture."""
+    """Transform a box from a turned and scaled patch to the image."""
     x, y = (box[0] - middle[0]) * step, (box[1] - middle[1]) * step
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     return Detection(
@@ -237,20 +236,20 @@ def _placed(
     )
 
 
-def _likeness(one: Detection, last: Detection) -> float:
+def _likelihood(one: Detection, last: Detection) -> float:
     """Evidence, halved at a quarter of a face away from where the face was."""
     distance = math.hypot(one.x - last.x, one.y - last.y) / last.side
     return one.evidence / (1 + (4 * distance) ** 2)
 
 
-def _agreed(sightings: Sequence[Detection]) -> Detection | None:
-    """What several directions say together, each with the weight of its evidence.
+def _merge(detections: Sequence[Detection]) -> Detection | None:
+    """The mean of what several directions found, weighted by evidence.
 
     The roll that comes out is only about right: the windows that agree need not be spread evenly
-    about a head's roll, and it is pulled to the middle of the directions looked in.
+    about a head's roll, and it is pulled to the middle of the directions searched.
     """
-    if not sightings:
+    if not detections:
         return None
-    weights = np.array([one.evidence for one in sightings])
-    x, y, side, angle = (weights @ np.array(sightings)[:, :4] / weights.sum()).tolist()
+    weights = np.array([one.evidence for one in detections])
+    x, y, side, angle = (weights @ np.array(detections)[:, :4] / weights.sum()).tolist()
     return Detection(x, y, side, angle, float(weights.sum()))
