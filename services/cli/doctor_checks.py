@@ -117,7 +117,7 @@ def _sample() -> CheckResult:
 
 def _display() -> CheckResult:
     try:
-        from affectline.services.sink.display import display_problem
+        from affectline.services.sink.window import display_problem
     except ImportError:
         return CheckResult("display", "warning", "cannot be looked at without OpenCV")
     problem = display_problem()

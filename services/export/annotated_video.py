@@ -9,7 +9,7 @@ from cv2.utils import logging
 
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
-from affectline.services.sink.display import Mp4
+from affectline.services.overlay.video_writer import AnnotatedVideoWriter
 
 
 def write_films(packets: Iterable[Packet], folder: Path) -> list[Path]:
@@ -35,18 +35,18 @@ def write_films(packets: Iterable[Packet], folder: Path) -> list[Path]:
 
 
 def _film(packets: Iterable[Packet], folder: Path) -> None:
-    film = Mp4(folder)
+    writer = AnnotatedVideoWriter(folder)
     try:
         for packet in packets:
             message = packet.message
             if isinstance(message, StreamStart):
-                film.begin(message)
+                writer.begin(message)
             elif isinstance(message, Frame):
-                film.keep(packet)
+                writer.add_frame(packet)
             elif isinstance(message, Emotion):
-                film.answer(message)
+                writer.add_result(message)
     finally:
-        film.close()
+        writer.close()
 
 
 def _plays(path: Path) -> bool:

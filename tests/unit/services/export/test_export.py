@@ -15,9 +15,9 @@ from affectline.services.cli.reporting import Form, export, export_to
 from affectline.services.export import xdf
 from affectline.services.export.annotated_video import write_films
 from affectline.services.export.tables import tables, write_csv, write_parquet
+from affectline.services.overlay import renderer
+from affectline.services.overlay.renderer import OverlayRenderer
 from affectline.services.sessions.timeseries import gather
-from affectline.services.sink import display
-from affectline.services.sink.display import OverlayDisplay
 from tests.unit.services.report.test_page import SECOND, START, frame, recording
 
 
@@ -172,17 +172,17 @@ def test_a_film_that_has_no_room_is_one_line(small_disk: Path) -> None:
 
 
 def test_the_overlay_tells_the_rate_of_the_recording() -> None:
-    overlay, rates = OverlayDisplay(), []
+    overlay, rates = OverlayRenderer(), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(display, "draw", lambda _, __, status: rates.append(status.rate))
+        patch.setattr(renderer, "draw", lambda _, __, status: rates.append(status.rate))
         for index in range(6):
             picture, answer = frame(index)
             assert isinstance(answer.message, Emotion)
             said = answer.message.model_copy(update={"published_at": START + index * SECOND // 25})
-            overlay.keep(picture)
+            overlay.add_frame(picture)
             matched = overlay.match(said)
             assert matched is not None
-            overlay.paint(matched, said)
+            overlay.render(matched, said)
     assert rates == [0.0, *[pytest.approx(25.0)] * 5]
 
 
