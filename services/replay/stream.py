@@ -100,7 +100,7 @@ class ReplayStream:
         """Note an answer; return the frames before it that got lost."""
         if answer.epoch != self._epoch or not self._reanalyse:
             return ()
-        return self._window.answered(answer.seq, monotonic_ns())
+        return self._window.acknowledge(answer.seq, monotonic_ns())
 
     def on_done(self, done: StreamDone) -> None:
         """The sink has everything up to a frame."""
@@ -110,11 +110,11 @@ class ReplayStream:
 
     def for_newcomers(self, services: set[str], source: str) -> list[Packet]:
         """What consumers that have come back must get again."""
-        return self._window.for_newcomers(services, self._name, source, monotonic_ns())
+        return self._window.unanswered_for(services, self._name, source, monotonic_ns())
 
     def due(self) -> Iterator[Packet]:
         """What must be said again, because nobody has answered."""
-        yield from self._window.stuck(monotonic_ns())
+        yield from self._window.overdue(monotonic_ns())
         if self._ending and self._waits and monotonic() - self._end_said >= END_REPEAT_S:
             self._end_said = monotonic()
             yield Packet(self._ending)
