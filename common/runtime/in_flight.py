@@ -1,4 +1,4 @@
-"""The frames in flight: published, and not yet answered."""
+"""The frames in flight: published, and not yet answered; which of them were lost."""
 
 import threading
 from collections import OrderedDict
@@ -9,9 +9,9 @@ from affectline.common.wire.messages import Packet
 SIZE: Final = 16
 """Frames in flight at once in lossless delivery: enough to keep every stage busy, few enough that
 no queue of the bus fills up, for a full one could block its own way out."""
-RESEND_INTERVAL_NS: Final = 500_000_000
+RESEND_NS: Final = 500_000_000
 """A frame is sent again at most this often."""
-STALLED_NS: Final = 2_000_000_000
+STUCK_NS: Final = 2_000_000_000
 """When no answer has come for so long, everything unanswered is sent again."""
 
 
@@ -29,41 +29,39 @@ class InFlightWindow:
         return len(self._frames)
 
     def add(self, seq: int, packet: Packet, now: int) -> None:
-        """Add a frame that is being published."""
+        """A frame is being published."""
         with self.changed:
             self._frames[seq] = packet
             self._sent_at[seq] = now
             self._progress_at = max(self._progress_at, now)
 
-    def acknowledge(self, seq: int, now: int) -> list[Packet]:
-        """Remove a frame that was answered; return the earlier ones that must have been lost.
+    def on_answer(self, seq: int, now: int) -> list[Packet]:
+        """A frame is answered; return the earlier ones that must have been lost.
 
         Answers come in order, so a frame without one before this got lost on its way.
         """
         with self.changed:
-            self._remove(seq)
+            self._forget(seq)
             self._progress_at = now
             self.changed.notify_all()
         return self._resend([earlier for earlier in self._frames if earlier < seq], now)
 
     def overdue(self, now: int) -> list[Packet]:
-        """What to send again because nothing was answered for too long."""
-        if not self._frames or now - self._progress_at < STALLED_NS:
+        """What to send again because no answer has come for too long."""
+        if not self._frames or now - self._progress_at < STUCK_NS:
             return []
         self._progress_at = now
         return self._resend(list(self._frames), now)
 
-    def unanswered_for(
-        self, services: set[str], stream: str, source: str, now: int
-    ) -> list[Packet]:
-        """Everything unanswered, where some of the services that are ready now need it.
+    def missed_by(self, services: set[str], stream: str, source: str, now: int) -> list[Packet]:
+        """Everything unanswered, where consumers that have just become ready need it.
 
         The stream's own detector, the sink and recorders take frames; the source itself has missed
-        answers while it was not connected. For others nothing is sent again, or subscribers would
-        receive results twice whenever one of several starts late.
+        answers when its own ear was away. For others nothing is sent again, or whoever listens
+        would hear answers twice whenever one of several starts late.
 
         Args:
-            services: Those that have just become ready.
+            services: Who has come.
             stream: Whose frames these are.
             source: The service that publishes them.
             now: In ns, as of all the others here.
@@ -75,10 +73,10 @@ class InFlightWindow:
         return list(self._frames.values())
 
     def _resend(self, seqs: list[int], now: int) -> list[Packet]:
-        due = [seq for seq in seqs if now - self._sent_at[seq] >= RESEND_INTERVAL_NS]
+        due = [seq for seq in seqs if now - self._sent_at[seq] >= RESEND_NS]
         self._sent_at.update(dict.fromkeys(due, now))
         return [self._frames[seq] for seq in due]
 
-    def _remove(self, seq: int) -> None:
+    def _forget(self, seq: int) -> None:
         self._frames.pop(seq, None)
         self._sent_at.pop(seq, None)

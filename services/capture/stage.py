@@ -71,7 +71,7 @@ class Capture(Stage):
             self._window.changed.notify_all()
         if not self._is_lossless:
             return ()
-        unanswered = self._window.unanswered_for(
+        unanswered = self._window.missed_by(
             services, self._source.name, self.context.service, monotonic_ns()
         )
         return self._resend(unanswered)
@@ -82,7 +82,7 @@ class Capture(Stage):
         emotion = packet.message
         if emotion.epoch != self._epoch:
             return ()
-        return self._resend(self._window.acknowledge(emotion.seq, monotonic_ns()))
+        return self._resend(self._window.on_answer(emotion.seq, monotonic_ns()))
 
     @on(StreamDone)
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:

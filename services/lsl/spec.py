@@ -1,15 +1,15 @@
 """The declaration of the outlet to the Lab Streaming Layer."""
 
-from affectline.common.runtime.spec import ProcessSettings, ServiceSpec, plan_named
+from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 
 
 class LslProcess(ProcessSettings):
-    """What the outlet is told."""
+    """Settings of the outlet process."""
 
     streams: tuple[str, ...] = ()
-    """Video streams whose outlets are offered before their first message."""
+    """Video streams whose outlets are created at the start."""
     subjects: tuple[str, ...] = ()
-    """Subjects whose outlets are offered before their first message."""
+    """Subjects whose outlets are created at the start."""
 
     @property
     def process_name(self) -> str:
@@ -18,10 +18,10 @@ class LslProcess(ProcessSettings):
 
 SPEC = ServiceSpec(
     kind="lsl",
-    summary="Offer emotions, states and markers as Lab Streaming Layer streams.",
+    summary="Publish emotions, states and markers as Lab Streaming Layer streams.",
     settings=LslProcess,
     stage="affectline.services.lsl.outlet:LslOutlet",
     role="page",
     inputs=("emotion", "marker", "state"),
-    planned=plan_named("lsl", LslProcess),
+    optional=True,
 )

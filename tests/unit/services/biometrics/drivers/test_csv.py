@@ -1,0 +1,155 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as property_settings
+from hypothesis import strategies as st
+
+from affectline.common.errors import AffectlineError
+from affectline.services.biometrics.driver import Reading
+from affectline.services.biometrics.drivers.csv import CsvDriver
+from affectline.services.biometrics.validation import time_of
+from tests.unit.services.biometrics.fakes import FakeTime, play, settings
+
+S = 1_000_000_000
+HR = {"hr": {"signal": "heart_rate", "unit": "/min"}}
+
+
+def read(path: Path, text: str, **more: object) -> tuple[CsvDriver, list[Reading]]:
+    file = path / "table.csv"
+    file.write_text(text, encoding="utf-8")
+    given = {"columns": HR, "keep_times": "rate" not in more} | more
+    chosen = settings("csv", file=file, speed="max", **given)
+    driver = CsvDriver(chosen, FakeTime().clock)
+    return driver, play(driver)
+
+
+def samples(readings: list[Reading]) -> list[tuple[float, float]]:
+    """Seconds and value of every sample."""
+    return [(time_of(r, i) / S, v) for r in readings for i, v in enumerate(r.values)]
+
+
+def test_columns_become_signals_in_their_unit(tmp_path: Path) -> None:
+    columns = {
+        "hr": {"signal": "heart_rate", "unit": "bpm"},
+        "rr": {"signal": "rr_interval", "unit": "s"},
+        "t": {"signal": "temperature", "unit": "K"},
+        "joy": {"signal": "joy", "unit": "points"},
+    }
+    text = "time,hr,rr,t,joy\n100,60,1.0,309.15,3\n101,61,0.98,,\n102.5,62,0.97,309.15,5\n"
+    driver, readings = read(tmp_path, text, columns=columns)
+    by = {s: [r for r in readings if r.signal == s] for s in {r.signal for r in readings}}
+    assert samples(by["heart_rate"]) == [(100, 60), (101, 61), (102.5, 62)]
+    assert [v for _, v in samples(by["rr_interval"])] == [1000, 980, 970]
+    assert samples(by["temperature"]) == [(100, 36), (102.5, 36)]
+    assert samples(by["joy"]) == [(100, 3), (102.5, 5)]
+    units = {s: r[0].unit for s, r in by.items()}
+    assert units == {
+        "heart_rate": "/min", "rr_interval": "ms", "temperature": "Cel", "joy": "points",
+    }  # fmt: skip
+    assert not +driver.counters
+
+
+def test_even_times_become_a_rate(tmp_path: Path) -> None:
+    rows = "".join(f"{100 + i / 4},{60 + i}\n" for i in range(20))
+    _, readings = read(tmp_path, "time,hr\n" + rows)
+    assert {r.rate for r in readings} == {4.0}
+    assert samples(readings)[19] == (104.75, 79)
+
+
+def test_gaps_and_bad_cells_cost_themselves_alone(tmp_path: Path) -> None:
+    text = "time,hr\n100,60\n101,\n102,n/a\nlater,63\n104,64\n105\n106,66\n"
+    driver, readings = read(tmp_path, text)
+    assert samples(readings) == [(100, 60), (104, 64), (106, 66)]
+    assert driver.counters["invalid"] == 2
+
+
+def test_a_rate_instead_of_times_keeps_gaps_in_place(tmp_path: Path) -> None:
+    _, readings = read(tmp_path, "hr\n60\n-\n62\n", rate=2.0)
+    values = [v for r in readings for v in r.values]
+    assert [values[0], values[2]] == [60, 62]
+    assert values[1] != values[1]
+    assert readings[0].rate == 2.0
+
+
+@pytest.mark.parametrize(
+    ("unit", "cell"),
+    [
+        ("ns", "1600000000123456789"),
+        ("us", "1600000000123456.789"),
+        ("iso", "2020-09-13T14:26:40.123457+02:00"),
+        ("iso", "2020-09-13 12:26:40.123457"),
+    ],
+)
+def test_units_of_time(tmp_path: Path, unit: str, cell: str) -> None:
+    _, readings = read(tmp_path, f"time,hr\n{cell},60\n", time_unit=unit)
+    assert abs(readings[0].at - 1_600_000_000_123_456_789) < 1000
+    assert unit != "ns" or readings[0].at == 1_600_000_000_123_456_789
+
+
+def test_a_clock_that_jumps_back_loses_nothing(tmp_path: Path) -> None:
+    times = [100, 101, 102, 50, 51, 52]
+    text = "time,hr\n" + "".join(f"{t},{60 + i}\n" for i, t in enumerate(times))
+    driver, readings = read(tmp_path, text)
+    assert samples(readings) == [(100 + i, 60 + i) for i in range(6)]
+    assert driver.counters["reanchored"] == 1
+
+
+def test_other_signs_between_cells_and_a_byte_order_mark(tmp_path: Path) -> None:
+    _, readings = read(tmp_path, "\ufefftime; hr \n\n100;60\n", delimiter=";")
+    assert samples(readings) == [(100, 60)]
+
+
+def test_a_comma_is_a_point_between_other_signs(tmp_path: Path) -> None:
+    _, readings = read(tmp_path, "time;hr\n100,25;60,5\n", delimiter=";")
+    assert samples(readings) == [(100.25, 60.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "words"),
+    [
+        ("", {}, "is empty"),
+        ("time;hr\n1;60\n", {}, "no column 'hr'.*is there another --delimiter between them"),
+        ("time,pulse\n1,2\n", {}, r"no column 'hr'.*its columns are time, pulse"),
+        ("t,hr\n1,60\n", {}, "no column 'time'"),
+        ("time,hr\nnoon,60\n", {}, "no row with a time.*should hold numbers in s"),
+        ("time,hr\n1,high\n", {}, "no number in hr: name other columns"),
+        ("time,hr\n1,1.1\n2,1.2\n", {}, r"heart_rate around 1.15 cannot be /min: it looks like Hz"),
+        (
+            "time,rr\n1,0.8\n2,0.9\n",
+            {"columns": {"rr": {"signal": "rr_interval", "unit": "ms"}}},
+            "rr_interval around 0.85 cannot be ms: it looks like s",
+        ),
+        ('time,hr\n1,"60\n' + "9" * 200_000, {}, "is no CSV"),
+    ],
+)
+def test_a_wrong_table_is_one_clear_error(
+    tmp_path: Path, text: str, more: dict[str, object], words: str
+) -> None:
+    with pytest.raises(AffectlineError, match=words):
+        read(tmp_path, text, **more)
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
+    chosen = settings("csv", file=tmp_path / "none.csv", columns=HR)
+    with pytest.raises(AffectlineError, match=r"none\.csv: cannot be read"):
+        CsvDriver(chosen, FakeTime().clock).open()
+
+
+cells = st.sampled_from(["", "1", "2.5", "60", "nan", "inf", "1e400", "x", "-3", "1e18", '"'])
+
+
+@property_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@given(
+    st.lists(st.lists(cells, max_size=4).map(",".join), max_size=20).map("\n".join)
+    | st.text(max_size=60),
+    st.sampled_from(["s", "ns", "iso"]),
+)
+def test_any_table_is_read_or_refused(tmp_path: Path, body: str, unit: str) -> None:
+    try:
+        _, readings = read(tmp_path, "time,hr\n" + body.replace("\r", ""), time_unit=unit)
+    except AffectlineError:
+        return
+    times = [time for time, _ in samples(readings)]
+    assert times == sorted(times)
+    assert readings

@@ -1,0 +1,186 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectline.common.errors import AffectlineError
+from affectline.common.lsl_time import measure_lsl_offset
+from affectline.services.biometrics.driver import DeviceGone
+from affectline.services.biometrics.drivers.lsl import (
+    LslDriver,
+    map_channels,
+    recognize_signal,
+    split_at_gaps,
+)
+from tests.unit.services.biometrics.fakes import START, FakeTime, settings
+
+S = 1_000_000_000
+PLAIN = settings("lsl")
+
+
+@pytest.mark.parametrize(
+    ("label", "signal"),
+    [
+        ("HR", "heart_rate"), ("Heart Rate", "heart_rate"), ("RR", "rr_interval"),
+        ("EDA", "skin_conductance"), ("gsr-1", "skin_conductance"), ("BVP", "ppg"),
+        ("ACC_X", "acceleration_x"), ("ECG", "ecg"), ("Fz", None), ("", None), ("hr_max", None),
+    ],
+)  # fmt: skip
+def test_labels_tell_signals(label: str, signal: str | None) -> None:
+    assert recognize_signal(label) == signal
+
+
+def test_labels_and_units_of_a_stream_are_used() -> None:
+    found = map_channels(
+        ["EDA", "ECG", "Fz left", "ECG"], ["microsiemens", "microvolts", "uV", "1"], 4, "x", PLAIN
+    )
+    described = [(c.signal, c.unit, c.wire_unit) for c in found.values()]
+    assert described == [
+        ("skin_conductance", "uS", "uS"), ("ecg", "uV", "mV"), ("Fz-left", "uV", "uV"),
+        ("ecg_3", "1", "1"),
+    ]  # fmt: skip
+
+
+def test_without_labels_the_type_of_the_stream_tells() -> None:
+    found = map_channels(None, None, 2, "PPG", PLAIN)
+    assert [(c.signal, c.unit) for c in found.values()] == [("ppg", "1"), ("ppg_1", "1")]
+    assert [c.signal for c in map_channels(None, None, 2, "", PLAIN).values()] == [
+        "channel_0", "channel_1",
+    ]  # fmt: skip
+
+
+def test_columns_choose_channels() -> None:
+    pulse = {"signal": "heart_rate", "unit": "bpm"}
+    chosen = settings("lsl", columns={"b": pulse})
+    assert list(map_channels(["a", "b"], None, 2, "", chosen)) == [1]
+    chosen = settings("lsl", columns={"0": pulse})
+    assert list(map_channels(["a", "b"], None, 2, "", chosen)) == [0]
+    with pytest.raises(AffectlineError, match=r"--column 0: .*numbers from 0 to -1"):
+        map_channels(None, None, 0, "", chosen)
+    with pytest.raises(AffectlineError, match=r"--column b: .*it has x, y"):
+        map_channels(["x", "y"], None, 2, "", settings("lsl", columns={"b": pulse}))
+
+
+def test_gaps_cut_even_times() -> None:
+    times = np.array([0, 100, 200, 600, 700, 690], np.int64) * S // 1000
+    assert split_at_gaps(times, 10.0) == [(0, 3), (3, 5), (5, 6)]
+
+
+@given(st.lists(st.integers(0, 10**15), min_size=1, max_size=40), st.floats(0.1, 1000))
+def test_runs_hold_every_sample_once(raw: list[int], rate: float) -> None:
+    runs = split_at_gaps(np.array(raw, np.int64), rate)
+    assert [i for start, stop in runs for i in range(start, stop)] == list(range(len(raw)))
+
+
+def test_the_closest_look_at_two_clocks_counts() -> None:
+    unix = iter([1000, 9000, 10_000, 10_200, 11_000, 17_000])
+    lsl = iter([1e-9, 100e-9, 2e-9])
+    assert measure_lsl_offset(lambda: next(unix), lambda: next(lsl)) == 10_000
+
+
+class Network:
+    """Streams that can be found, and what they say; speaks as ``mne_lsl.lsl`` does."""
+
+    def __init__(self, time: FakeTime, rate: float = 10.0, names: tuple[str, ...] = ("A",)) -> None:
+        self.time, self.chunks = time, list[tuple[Any, Any]]()
+        self.dtype: Any = np.float32
+        self.rate, self.names = rate, names
+
+    def local_clock(self) -> float:
+        return 5000.0 + self.time.seconds
+
+    def resolve_streams(self, timeout: float, name: str | None, kind: str | None) -> list[Any]:
+        return [self.info(n) for n in self.names if name in (None, n)]
+
+    def info(self, name: str) -> Any:
+        return SimpleNamespace(
+            name=name, stype="EDA", dtype=self.dtype, sfreq=self.rate, hostname="host",
+            n_channels=1, get_channel_names=lambda: None, get_channel_units=lambda: None,
+        )  # fmt: skip
+
+    def StreamInlet(self, info: Any, recover: bool) -> Any:  # noqa: N802 - its name there
+        assert not recover
+        return SimpleNamespace(
+            open_stream=lambda timeout: None, get_sinfo=lambda timeout: info,
+            time_correction=lambda timeout: -1000.0, pull_chunk=self.pull_chunk,
+        )  # fmt: skip
+
+    def pull_chunk(self, timeout: float, max_samples: int) -> tuple[Any, Any]:
+        if self.chunks:
+            values, stamps = self.chunks.pop(0)
+            return np.array(values, np.float32).reshape(-1, 1), np.array(stamps)
+        self.time.wait(timeout)
+        return np.empty((0, 1)), np.empty(0)
+
+
+def test_times_go_through_both_clocks() -> None:
+    time = FakeTime()
+    network = Network(time)
+    network.chunks = [([1.0, 2.0], [6000.0, 6000.1])]  # the sender's clock is 1000 s ahead
+    inlet = LslDriver(PLAIN, time.clock, network)
+    inlet.open()
+    (reading,) = inlet.read()
+    assert abs(reading.at - START) < 1000
+    assert (reading.signal, reading.unit, reading.rate) == ("skin_conductance", "uS", 10.0)
+    assert inlet.device == "LSL A (EDA) at host"
+
+
+def test_times_that_are_none_cost_themselves_alone() -> None:
+    time = FakeTime()
+    network = Network(time, rate=0.0)
+    stamps = [6000.0, np.nan, 1e300, -np.inf, 5990.0, 6001.0]
+    network.chunks = [([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], stamps), ([7.0], [np.nan])]
+    inlet = LslDriver(PLAIN, time.clock, network)
+    inlet.open()
+    (reading,) = inlet.read()
+    assert reading.values == (1.0, 5.0, 6.0)
+    assert list(reading.offsets) == sorted(reading.offsets)
+    assert inlet.read() == []
+    assert inlet.counters == {"invalid": 4, "reanchored": 1}
+
+
+@pytest.mark.parametrize(("rate", "patience_s"), [(10.0, 10), (0.0, 60)])
+def test_a_stream_that_falls_silent_is_looked_for_again(rate: float, patience_s: float) -> None:
+    time = FakeTime()
+    inlet = LslDriver(PLAIN, time.clock, Network(time, rate))
+    inlet.open()
+    with pytest.raises(DeviceGone, match=f"silent for {patience_s} s"):
+        [inlet.read() for _ in range(1000)]
+    assert patience_s <= time.seconds < patience_s + 1
+
+
+def test_a_stream_that_is_lost_is_not_replaced_by_another() -> None:
+    time = FakeTime()
+    network = Network(time)
+    inlet = LslDriver(PLAIN, time.clock, network)
+    inlet.open()
+    inlet.close()
+    network.names = ("B", "C")
+    with pytest.raises(DeviceGone, match="LSL: A of type EDA was not found"):
+        inlet.open()
+    network.names = ("A", "B")
+    inlet.open()
+    assert inlet.device == "LSL A (EDA) at host"
+
+
+def test_which_stream_must_be_clear() -> None:
+    time = FakeTime()
+    two = Network(time, names=("A", "B"))
+    with pytest.raises(AffectlineError, match=r"several streams: A \(EDA\), B \(EDA\)"):
+        LslDriver(PLAIN, time.clock, two).open()
+    LslDriver(settings("lsl", name="B"), time.clock, two).open()
+    with pytest.raises(DeviceGone, match="LSL: C was not found"):
+        LslDriver(settings("lsl", name="C"), time.clock, two).open()
+    with pytest.raises(DeviceGone, match="LSL: a stream was not found"):
+        LslDriver(PLAIN, time.clock, Network(time, names=())).open()
+    beside_ours = Network(time, names=("affectline-markers", "A", "affectline-state-anna"))
+    found = LslDriver(PLAIN, time.clock, beside_ours)
+    found.open()
+    assert found.device == "LSL A (EDA) at host"
+    LslDriver(settings("lsl", name="affectline-state-anna"), time.clock, beside_ours).open()
+    two.dtype = "string"
+    with pytest.raises(AffectlineError, match="one of texts, not of numbers"):
+        LslDriver(settings("lsl", name="A"), time.clock, two).open()
