@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.vision.crops import cut
+from affectline.common.vision.crops import crop_square
 
 _STEP: Final = 6
 """Degrees between the directions in which a face is compared with its mirror image."""
@@ -37,9 +37,9 @@ def measure_roll(
         The roll in degrees, at most ``_REACH`` from ``angle``.
     """
     size = round(1.5 * _FACE)
-    patch = cut(gray, centre, side * size / _FACE, angle, size)
+    patch = crop_square(gray, centre, side * size / _FACE, angle, size)
     middle, turns = (size / 2, size / 2), range(-_REACH, _REACH + 1, _STEP)
-    symmetry = [_symmetry(cut(patch, middle, _FACE, turn, _FACE)) for turn in turns]
+    symmetry = [_symmetry(crop_square(patch, middle, _FACE, turn, _FACE)) for turn in turns]
     best = int(np.argmax(symmetry))
     if not 0 < best < len(turns) - 1:
         return angle + turns[best]

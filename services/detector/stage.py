@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from affectline.common.clock import monotonic_ns
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.detector import DetectorSettings
-from affectline.common.vision.crops import crop, quality
+from affectline.common.vision.crops import crop_face, measure_quality
 from affectline.common.vision.preprocessing import to_square
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
@@ -148,7 +148,7 @@ class Detector(Stage):
         faces: list[Face] = []
         parts: list[bytes] = []
         for found in self._tracker.track(image):
-            face = crop(image, found, self._settings.margin, LARGEST_CROP)
+            face = crop_face(image, found, self._settings.margin, LARGEST_CROP)
             small = to_square(face)
             faces.append(self._describe(found, small, face.shape[0], scale))
             parts += [face.tobytes(), small.tobytes()]
@@ -162,7 +162,7 @@ class Detector(Stage):
     def _describe(
         self, found: TrackedFace, small: NDArray[np.uint8], crop_side: int, scale: float
     ) -> Face:
-        measured = quality(small)
+        measured = measure_quality(small)
         x, y, w, h = (round(value * scale) for value in found.box)
         return Face(
             track=self._first_track + found.track,

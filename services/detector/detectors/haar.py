@@ -181,11 +181,11 @@ class HaarDetector(IncrementalFaceDetector):
         self, gray: NDArray[np.uint8], last: Detection, angle: float, params: _SearchParams
     ) -> Detection | None:
         """Search the neighbourhood of a face in one direction."""
-        from affectline.common.vision.crops import cut
+        from affectline.common.vision.crops import crop_square
 
         size = round(params.face * params.span)
         step = last.side / params.face
-        patch = cut(gray, (last.x, last.y), size * step, angle, size)
+        patch = crop_square(gray, (last.x, last.y), size * step, angle, size)
         least, most = round(params.face / params.spread), round(params.face * params.spread)
         found = self._search(patch, 1.1, 1, least, most)
         middle = (size / 2, size / 2)
