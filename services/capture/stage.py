@@ -1,4 +1,4 @@
-"""The capture process' stage: publishes what the reader reads, and sees every frame answered.
+"""The stage of the capture process: publishes what the reader reads, resends what is unanswered.
 
 Lossless delivery: the source pauses unless all consumers that the stream needs are there, and
 while an `InFlightWindow` of frames is unanswered. Unanswered frames are kept, and sent again when
@@ -66,7 +66,7 @@ class Capture(Stage):
         self._reader.start()
 
     def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
-        """A consumer came (back): it starts with what nobody has answered yet."""
+        """A consumer is ready (again): it starts with the frames that are unanswered."""
         with self._window.changed:
             self._window.changed.notify_all()
         if not self._is_lossless:

@@ -11,7 +11,7 @@ from affectline.common.settings.pipeline import Delivery, PipelineSettings
 
 
 class DetectorProcess(ProcessSettings):
-    """What one detector process is told."""
+    """Settings of one detector process."""
 
     name: str
     """The stream whose faces it finds."""

@@ -36,20 +36,20 @@ class Status(NamedTuple):
     skipped: int
 
 
-def draw(picture: Image, emotion: Emotion, status: Status) -> Image:
+def draw(frame: Image, emotion: Emotion, status: Status) -> Image:
     """Draw the result of a frame onto a copy of it.
 
     Args:
-        picture: ``(H, W, 3) uint8`` BGR.
+        frame: ``(H, W, 3) uint8`` BGR.
         emotion: The result of this very frame.
         status: The status of the pipeline.
 
     Returns:
         ``(H', W', 3) uint8`` BGR, at least `SMALLEST_WIDTH` wide.
     """
-    scale = max(1.0, SMALLEST_WIDTH / picture.shape[1])
-    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    image = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    scale = max(1.0, SMALLEST_WIDTH / frame.shape[1])
+    size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
+    image = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
     for face in emotion.faces:
         _draw_face(image, face, scale)
     _draw_status(image, emotion, status)

@@ -58,8 +58,10 @@ class Sink(Stage):
 
             self._display = open_display(self._display_kind, self._folder, self.context)
         self._writer = CsvWriter(self._folder, self._about)
-        for name, kept in self._writer.streams.items():
-            self._buffers[name] = ReorderBuffer(self.context.delivery, kept.epoch, kept.next_seq)
+        for name, summary in self._writer.streams.items():
+            self._buffers[name] = ReorderBuffer(
+                self.context.delivery, summary.epoch, summary.next_seq
+            )
         self._writer.checkpoint()
 
     @on(Frame)
@@ -139,7 +141,7 @@ class Sink(Stage):
     @property
     def done(self) -> bool:
         streams = self._writer.streams if self._writer else {}
-        ended = {name for name, kept in streams.items() if kept.end is not None}
+        ended = {name for name, summary in streams.items() if summary.end is not None}
         has_ended = bool(self._expected) and set(self._expected) <= ended
         return self._quit or self._is_replayed or has_ended
 

@@ -1,4 +1,4 @@
-"""What a stream came to: counts, latency, shares of the emotions; kept while it runs."""
+"""Statistics of a stream: counts, latency, and shares of the emotions."""
 
 import math
 from typing import Annotated, Final
@@ -23,20 +23,20 @@ class StreamSummary(BaseModel):
     epoch: int = -1
     next_seq: int = 0
     frames: int = 0
-    """Frames answered, whatever the answer."""
+    """Frames with a result, whatever it is."""
     frames_with_face: int = 0
     faces: int = 0
     tracks: int = 0
     """How many identities the faces had."""
     recent_tracks: list[int] = []
     skipped: dict[str, int] = {}
-    """Frames that were not looked at, by reason."""
+    """Frames that were not analysed, by reason."""
     lost: int = 0
-    """Frames of which no answer ever came."""
+    """Frames whose result never came."""
     first_captured_at: int | None = None
     last_captured_at: int | None = None
     models: list[str] = []
-    """Ids of the models that judged the faces, in the order of their first answers."""
+    """Ids of the models that classified the faces, in the order of their first results."""
     labels: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
     """Faces by their most probable emotion."""
     latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
@@ -46,11 +46,11 @@ class StreamSummary(BaseModel):
     detail: str = ""
 
     def begin(self, start: StreamStart) -> None:
-        """Note where the stream comes from."""
+        """Set where the stream comes from."""
         self.source = start.source
 
     def add(self, emotion: Emotion) -> None:
-        """Count one answer."""
+        """Count one result."""
         self.frames += 1
         self.first_captured_at = self.first_captured_at or emotion.captured_at
         self.last_captured_at = emotion.captured_at
@@ -72,7 +72,7 @@ class StreamSummary(BaseModel):
             self.latency_buckets[bucket] = self.latency_buckets.get(bucket, 0) + 1
 
     def finish(self, end: StreamEnd) -> None:
-        """Note how the stream ended."""
+        """Set how the stream ended."""
         self.end, self.detail = end.reason, end.detail
 
     def latency_ms(self, quantile: float) -> float | None:
@@ -85,6 +85,6 @@ class StreamSummary(BaseModel):
         return None
 
     def shares(self) -> dict[str, float]:
-        """Part of the judged faces that each emotion was the most probable one of, 0 to 1."""
+        """Part of the classified faces that each emotion was the most probable one of, 0 to 1."""
         total = sum(self.labels.values())
         return {label: round(n / total, 4) if total else 0.0 for label, n in self.labels.items()}
