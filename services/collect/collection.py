@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from affectline.common import durable
+from affectline.common import atomic_file
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.services.collect import layout as files
@@ -113,7 +113,7 @@ class Collection:
             consent = agree(before, person, self.form, now_ns())
             try:
                 place.mkdir(exist_ok=True, mode=0o700)
-                durable.replace(place / RECORD, write_consent(consent))
+                atomic_file.write_bytes(place / RECORD, write_consent(consent))
             except OSError as error:
                 raise files.cannot("the consent could not be written", error) from error
             return consent
@@ -134,7 +134,7 @@ class Collection:
             try:
                 files.write_intent(self.folder, PendingChange(doing="add", files=tuple(written)))
                 for name, data in written.items():
-                    durable.create(files.below(self.folder, name), data)
+                    atomic_file.create(files.below(self.folder, name), data)
                 self._list([*self._takes, take])
                 files.forget_intent(self.folder)
             except OSError as error:
@@ -209,8 +209,8 @@ class Collection:
     def _delete(self, take: Sample) -> None:
         try:
             # The pictures first: on a full disk that makes the room that the table needs
-            durable.remove(files.below(self.folder, take.file))
-            durable.remove(files.below(self.folder, take.file_48))
+            atomic_file.remove(files.below(self.folder, take.file))
+            atomic_file.remove(files.below(self.folder, take.file_48))
             self._list([kept for kept in self._takes if kept.file != take.file])
         except OSError as error:
             raise files.cannot("the take could not be deleted", error) from error
@@ -220,7 +220,7 @@ class Collection:
         exports = list(files.exports_with(self.folder, person))
         try:
             for place in (*exports, self._place(person)):
-                durable.remove_folder(place)
+                atomic_file.remove_folder(place)
             self._list([take for take in self._takes if take.person != person])
             kept = [row for row in self._left_out if row.person != person]
             if len(kept) != len(self._left_out):
@@ -243,7 +243,7 @@ class Collection:
                 self._delete(take)
         elif not any(take.file in intent.files for take in self._takes):
             for file in intent.files:
-                durable.remove(files.below(self.folder, file))
+                atomic_file.remove(files.below(self.folder, file))
         files.forget_intent(self.folder)
 
     def _undo(self, written: dict[str, bytes]) -> None:
@@ -252,7 +252,7 @@ class Collection:
             return  # it is listed; only the note about it could not be taken away
         with suppress(OSError):  # the intent stays: whoever opens the folder next tries again
             for file in written:
-                durable.remove(self.folder / file)
+                atomic_file.remove(self.folder / file)
             files.forget_intent(self.folder)
 
     def _intend(self, intent: PendingChange) -> None:
@@ -275,7 +275,7 @@ class Collection:
             self._left_out = rows
 
     def _write(self, name: str, kind: type[TableRow], rows: Sequence[TableRow]) -> None:
-        durable.replace(self.folder / name, write_table(kind, rows))
+        atomic_file.write_bytes(self.folder / name, write_table(kind, rows))
 
     def _read(self, name: str) -> bytes:
         try:

@@ -12,8 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import cv2
 
-from affectline.common import durable
-from affectline.common.atomic_file import part_of
+from affectline.common import atomic_file
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS, USAGES
@@ -62,18 +61,18 @@ def export(collection: Collection, form: Form, *, only_kept: bool) -> ExportResu
     usages, division = divide(takes)
     folder = files.below(collection.folder, files.EXPORTS)
     place = next(p for n in range(1, 10_000) if not (p := folder / _name(form, n)).exists())
-    part = part_of(place)
+    part = atomic_file.partial_path(place)
     try:
         part.mkdir(parents=True)
         # First, so that whoever deletes a person knows whose pictures these are
-        durable.create(part / "about.json", _about(form, takes, division))
+        atomic_file.create(part / "about.json", _about(form, takes, division))
         if form == "folder":
             _write_folder(collection, part, takes, usages)
         else:
-            durable.create(part / "faces.csv", fer2013(collection, takes, usages))
-        durable.rename(part, place)
+            atomic_file.create(part / "faces.csv", fer2013(collection, takes, usages))
+        atomic_file.rename(part, place)
     except OSError as error:
-        durable.remove_folder(part)
+        atomic_file.remove_folder(part)
         raise files.cannot(f"{place} could not be written", error) from error
     return ExportResult(place, len(takes), division)
 
@@ -139,9 +138,9 @@ def _write_folder(
     for take, usage in zip(takes, usages, strict=True):
         name = f"{take.person}/{take.id}.png"
         (part / take.person).mkdir(exist_ok=True)
-        durable.create(part / name, collection.picture(take.file).read_bytes())
+        atomic_file.create(part / name, collection.picture(take.file).read_bytes())
         writer.writerow((name, take.label, take.person, usage))
-    durable.create(part / files.MANIFEST, text.getvalue().encode())
+    atomic_file.create(part / files.MANIFEST, text.getvalue().encode())
 
 
 def _about(form: Form, takes: Sequence[Sample], division: str) -> bytes:

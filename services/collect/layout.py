@@ -17,8 +17,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from affectline.common import durable
-from affectline.common.atomic_file import part_of
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name
 from affectline.services.collect.consent import OWN_TEXT, RECORD
@@ -46,7 +45,7 @@ class PendingChange(BaseModel):
 
 def write_intent(folder: Path, intent: PendingChange) -> None:
     """Say what is about to be done."""
-    durable.replace(folder / INTENT, intent.model_dump_json().encode())
+    atomic_file.write_bytes(folder / INTENT, intent.model_dump_json().encode())
 
 
 def read_intent(folder: Path) -> PendingChange | None:
@@ -63,7 +62,7 @@ def read_intent(folder: Path) -> PendingChange | None:
 
 def forget_intent(folder: Path) -> None:
     """It is done."""
-    durable.remove(folder / INTENT)
+    atomic_file.remove(folder / INTENT)
 
 
 def check_name(name: str, what: str) -> str:
@@ -118,7 +117,7 @@ def open_folder(folder: Path) -> int:
                 f"--out {folder}: another booth is open there", "close that, or name another folder"
             ) from None
         if MANIFEST not in held:
-            durable.replace(folder / MANIFEST, write_table(Sample, ()))
+            atomic_file.write_bytes(folder / MANIFEST, write_table(Sample, ()))
         (folder / PEOPLE).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise cannot(f"--out {folder} cannot be used", error) from error
@@ -146,8 +145,8 @@ def exports_with(folder: Path, person: str) -> Iterable[Path]:
 def remove_parts(folder: Path) -> None:
     """Remove what was being written when the booth died."""
     for name in (MANIFEST, LEFT_OUT, INTENT):
-        part_of(folder / name).unlink(missing_ok=True)
-    for consent in (folder / PEOPLE).glob(f"*/{part_of(Path(RECORD))}"):
+        atomic_file.partial_path(folder / name).unlink(missing_ok=True)
+    for consent in (folder / PEOPLE).glob(f"*/{atomic_file.partial_path(Path(RECORD))}"):
         consent.unlink()
     for export in (folder / EXPORTS).glob(".*.part"):
-        durable.remove_folder(export)
+        atomic_file.remove_folder(export)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from affectline.common import durable
-from affectline.common.atomic_file import part_of
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.quality_checks import Rejection
@@ -27,8 +26,8 @@ class Reaper:
 
     def __init__(self, patch: pytest.MonkeyPatch, at: int, moment: str) -> None:
         self.left, self.moment = at, moment
-        for name in ("create", "replace", "rename", "remove", "remove_folder"):
-            patch.setattr(durable, name, self.wrap(name, getattr(durable, name)))
+        for name in ("create", "write_bytes", "rename", "remove", "remove_folder"):
+            patch.setattr(atomic_file, name, self.wrap(name, getattr(atomic_file, name)))
 
     def wrap(self, name: str, change: Callable[..., None]) -> Callable[..., None]:
         def changed(path: Path, *rest: bytes) -> None:
@@ -49,8 +48,8 @@ class Reaper:
     def half(name: str, path: Path, data: bytes = b"") -> None:
         if name == "create":
             path.write_bytes(data[: len(data) // 2])
-        elif name == "replace":
-            part_of(path).write_bytes(data[: len(data) // 2])
+        elif name == "write_bytes":
+            atomic_file.partial_path(path).write_bytes(data[: len(data) // 2])
         elif name == "remove_folder" and path.is_dir():
             next(path.iterdir()).unlink()
 

@@ -1,4 +1,4 @@
-"""Statistics of a stream: counts, latency, and shares of the emotions."""
+"""Statistics of a stream: counts, latency, shares of the emotions; updated while it runs."""
 
 import math
 from typing import Annotated, Final
@@ -23,16 +23,16 @@ class StreamSummary(BaseModel):
     epoch: int = -1
     next_seq: int = 0
     frames: int = 0
-    """Frames with a result, whatever it is."""
+    """Frames with a result, whatever the result."""
     frames_with_face: int = 0
     faces: int = 0
     tracks: int = 0
-    """How many identities the faces had."""
+    """Number of distinct tracks."""
     recent_tracks: list[int] = []
     skipped: dict[str, int] = {}
     """Frames that were not analysed, by reason."""
     lost: int = 0
-    """Frames whose result never came."""
+    """Frames for which no result ever came."""
     first_captured_at: int | None = None
     last_captured_at: int | None = None
     models: list[str] = []
@@ -46,7 +46,7 @@ class StreamSummary(BaseModel):
     detail: str = ""
 
     def begin(self, start: StreamStart) -> None:
-        """Set where the stream comes from."""
+        """Record the source of the stream."""
         self.source = start.source
 
     def add(self, emotion: Emotion) -> None:
@@ -72,11 +72,11 @@ class StreamSummary(BaseModel):
             self.latency_buckets[bucket] = self.latency_buckets.get(bucket, 0) + 1
 
     def finish(self, end: StreamEnd) -> None:
-        """Set how the stream ended."""
+        """Record how the stream ended."""
         self.end, self.detail = end.reason, end.detail
 
     def latency_ms(self, quantile: float) -> float | None:
-        """Latency from capture to publication below which this part of the frames stayed."""
+        """Quantile (0 to 1) of the latency in ms, capture to publication; None without frames."""
         left = quantile * sum(self.latency_buckets.values())
         for bucket in sorted(self.latency_buckets):
             left -= self.latency_buckets[bucket]
@@ -85,6 +85,6 @@ class StreamSummary(BaseModel):
         return None
 
     def shares(self) -> dict[str, float]:
-        """Part of the classified faces that each emotion was the most probable one of, 0 to 1."""
+        """Share of the classified faces for which each emotion was the most probable, 0 to 1."""
         total = sum(self.labels.values())
         return {label: round(n / total, 4) if total else 0.0 for label, n in self.labels.items()}

@@ -1,27 +1,54 @@
-"""The curves of a session under each other, zoomable, as a piece of HTML."""
+"""The curves of a session under each other on one time axis, zoomable."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.vision.palette import COLOURS
+from affectline.services.report.section import ReportData, Section, SectionSettings
 from affectline.services.sessions.timeseries import Series, SessionSeries
 
 POINTS: Final = 4000
-"""Points of a curve that a page carries; more are thinned out, with every peak kept."""
+"""Longer curves are reduced to about this number of points, with every peak kept."""
 GAP_S: Final = 3.0
 """Values further apart are not joined by a line."""
 ROW_PX: Final = 190
 NAMED_MARKERS: Final = 30
-"""More markers than this have a line in the chart and no name, for nobody could read them."""
+"""With more markers than this only lines are drawn: nobody could read the names."""
 
 
-def chart(session: SessionSeries) -> str:
-    """All curves under each other on one time axis, as a piece of HTML with plotly inside."""
+INTRODUCTION: Final = """<h2>Over time</h2>
+<p>Drag over a stretch to look at it more closely, double-click to see everything again; a click in
+the legend hides a curve.</p>
+"""
+
+
+class ChartSettings(SectionSettings):
+    """Settings of the chart."""
+
+    section: Literal["chart"] = "chart"
+
+
+class ChartSection(Section):
+    """Shows all series over time."""
+
+    settings_model = ChartSettings
+    order = 20
+
+    def render(self, data: ReportData) -> str:
+        return INTRODUCTION + draw_chart(data.session)
+
+
+def draw_chart(session: SessionSeries) -> str:
+    """All curves as HTML, with plotly inside.
+
+    Raises:
+        AffectlineError: plotly is not installed.
+    """
     try:
         import plotly.graph_objects as go
         from plotly.subplots import make_subplots
@@ -77,14 +104,14 @@ def _marker_lines(session: SessionSeries) -> tuple[list[dict[str, Any]], list[di
 
 
 Curve = tuple[str, NDArray[np.int64], NDArray[np.float64], dict[str, Any]]
-"""Name, times, values, and how it is drawn."""
+"""Name, times, values, and style for plotly."""
 ORDER: Final = ("nervousness", "heart_rate", "skin_conductance", "arousal", "valence")
 BOUNDS: Final = {"nervousness": (0, 100), "arousal": (-1, 1), "valence": (-1, 1)}
 EXPRESSION: Final = "Expression in "
 
 
 class ChartRow(NamedTuple):
-    """One picture of the chart; ``bounds`` of its values, where they have some."""
+    """One subplot; ``bounds`` of its values, where they have some."""
 
     title: str
     curves: list[Curve]
@@ -92,13 +119,13 @@ class ChartRow(NamedTuple):
 
 
 def _rows(session: SessionSeries) -> Iterator[ChartRow]:
-    """The pictures from top to bottom."""
-    ordered = in_order(session.series.values())
-    told = [series for series in ordered if kind_of(series) == "nervousness"]
-    if told:
-        yield ChartRow("Nervousness, 0 to 100", _lines(told), BOUNDS["nervousness"])
-    for i, (stream, shares) in enumerate(session.emotions.items()):
-        times, columns = thin_together(list(shares.values()))
+    """The subplots from top to bottom."""
+    ordered = by_importance(session.series.values())
+    nervousness = [series for series in ordered if quantity(series) == "nervousness"]
+    if nervousness:
+        yield ChartRow("Nervousness, 0 to 100", _lines(nervousness), BOUNDS["nervousness"])
+    for i, (stream, by_label) in enumerate(session.emotions.items()):
+        times, columns = downsample_stack(list(by_label.values()))
         style = {"mode": "lines", "stackgroup": stream, "line": {"width": 0}, "showlegend": i == 0}
         yield ChartRow(
             f"{EXPRESSION}{stream}: share of each emotion",
@@ -106,43 +133,43 @@ def _rows(session: SessionSeries) -> Iterator[ChartRow]:
                 (label, times, column, style | {
                     "fillcolor": COLOURS[label], "legendgroup": label,
                 })
-                for label, column in zip(shares, columns, strict=True)
+                for label, column in zip(by_label, columns, strict=True)
             ],
             (0, 1),
         )  # fmt: skip
-    for series in ordered[len(told) :]:
-        bounds = BOUNDS.get(kind_of(series))
+    for series in ordered[len(nervousness) :]:
+        bounds = BOUNDS.get(quantity(series))
         unit = f"{bounds[0]} to {bounds[1]}" if bounds else series.unit
         title = series.name.replace("_", " ") + (f", {unit}" if unit else "")
         yield ChartRow(title, _lines([series]), bounds)
 
 
 def _lines(several: list[Series]) -> list[Curve]:
-    """One is named by the title above it, more by the legend."""
+    """A single curve is named by the title above it, several by the legend."""
     style: dict[str, Any] = {"mode": "lines", "line": {"width": 1.4}}
     if len(several) == 1:
         style = style | {"line": {"width": 1.4, "color": "#1f4e8c"}, "showlegend": False}
-    return [(series.name, *thin(series), style) for series in several]
+    return [(series.name, *downsample(series), style) for series in several]
 
 
-def kind_of(series: Series) -> str:
-    """What a series is about, without whom."""
+def quantity(series: Series) -> str:
+    """Name of a series without its subject."""
     return series.name.split(" ", 1)[-1]
 
 
-def in_order(several: Iterable[Series]) -> list[Series]:
-    """What people look for first comes first."""
+def by_importance(several: Iterable[Series]) -> list[Series]:
+    """Sort series so that what most readers look for comes first."""
     places = {kind: i for i, kind in enumerate(ORDER)}
-    return sorted(several, key=lambda series: places.get(kind_of(series), len(ORDER)))
+    return sorted(several, key=lambda series: places.get(quantity(series), len(ORDER)))
 
 
-def thin_together(
+def downsample_stack(
     several: Sequence[Series],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """At most ``POINTS`` or so common points of series with the same times, for a stack.
+    """Reduce series with the same times to about ``POINTS`` common points, for a stack.
 
-    Stacked curves must stand at the same times. So each point is the mean of its stretch; around a
-    gap there are points of zero.
+    Stacked curves need the same times, so each point is the mean of a stretch. Around a gap there
+    are points of zero.
 
     Returns:
         Times ``(M,)``, and values ``(N, M)`` of the N series.
@@ -156,10 +183,10 @@ def thin_together(
     return np.insert(times[starts], places, around), np.insert(values, places, 0.0, axis=1)
 
 
-def thin(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """At most ``POINTS`` or so points of a series; gaps get a value that is not a number.
+def downsample(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Reduce a series to about ``POINTS`` points; gaps get a NaN.
 
-    Of each stretch the lowest and the highest value stay, so that no peak is lost.
+    Of each stretch the lowest and the highest value are kept, so that no peak is lost.
     """
     times, values = series.times, series.values
     stretch = np.concatenate([[0], np.cumsum(np.diff(times) > GAP_S * 1e9)])
@@ -174,6 +201,6 @@ def thin(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 
 
 def _elapsed(times: NDArray[np.int64], session: SessionSeries) -> list[str]:
-    """Times since the beginning, as dates: plotly writes those as hours, minutes and seconds."""
+    """Times since the start, as dates: plotly formats those as hours, minutes and seconds."""
     since = (times - (session.first or 0)).astype("datetime64[ns]")
     return [str(text) for text in np.datetime_as_string(since, unit="ms")]

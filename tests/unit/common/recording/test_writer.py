@@ -12,7 +12,7 @@ from mcap.reader import make_reader
 from mcap.stream_reader import StreamReader
 
 from affectline.common.errors import AffectlineError
-from affectline.common.recording.layout import LAYOUT, frame, unframe
+from affectline.common.recording.layout import LAYOUT, pack_parts, unpack_parts
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
@@ -49,9 +49,9 @@ def test_messages_come_back_byte_for_byte_in_order(tmp_path: Path) -> None:
     with SessionReader(tmp_path) as reader:
         recorded = list(reader.messages())
         assert [m.parts for m in recorded] == sent
-        assert reader.findings.sound
-        assert reader.findings.messages == len(sent)
-        assert reader.checksum_is_right()
+        assert reader.damage.sound
+        assert reader.damage.messages == len(sent)
+        assert reader.has_valid_crc()
         assert reader.about == {"affectline": "0", "privacy": "everything"}
         assert sum(reader.topics().values()) == len(sent)
     assert [(m.kind, m.log_time, m.publish_time) for m in recorded[:2]] == [
@@ -91,7 +91,7 @@ def test_a_recorder_that_died_is_followed_by_one_that_goes_on_in_the_file(tmp_pa
     sent += write(path, 2, begin=2)
     with SessionReader(path) as reader:
         assert [m.parts for m in reader.messages()] == sent
-        assert reader.findings.sound
+        assert reader.damage.sound
     with path.open("rb") as file:
         again = make_reader(file, validate_crcs=True)
         assert len(list(again.iter_messages())) == len(sent)
@@ -146,16 +146,16 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("parts", [[b"h"], [b"h", b""], [b"head", b"x" * 70000, b"", b"y"]])
 def test_framing(parts: list[bytes]) -> None:
-    assert unframe(LAYOUT, frame(parts, plain=False)) == tuple(parts)
+    assert unpack_parts(LAYOUT, pack_parts(parts, header_only=False)) == tuple(parts)
     if len(parts) == 1:
-        assert frame(parts, plain=True) == parts[0]
+        assert pack_parts(parts, header_only=True) == parts[0]
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\x01", b"\x00\x00", b"\xff\xff", b"ab\x03\x00\x00\x00\x01\x00"]
 )
 def test_lengths_that_do_not_fit(data: bytes) -> None:
-    assert unframe(LAYOUT, data) is None
+    assert unpack_parts(LAYOUT, data) is None
 
 
 def fill(writer: SessionWriter, make: Callable[[], Wire]) -> int:
@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_a_readable_file(small_disk: Path) -> None:
     assert flushed > 20
     with SessionReader(path) as reader:
         assert len(list(reader.messages())) == flushed
-        assert reader.findings.sound
+        assert reader.damage.sound
     with path.open("rb") as file:
         assert len(list(make_reader(file, validate_crcs=True).iter_messages())) == flushed
 
@@ -208,4 +208,4 @@ def test_no_room_for_the_end_is_told_and_loses_nothing(small_disk: Path) -> None
         writer.finish()
     with SessionReader(path) as reader:
         assert len(list(reader.messages())) == 1
-        assert not reader.findings.finished
+        assert not reader.damage.finished
