@@ -14,7 +14,7 @@ from affectline.common.model.artifact import DEFAULT_MODEL
 from affectline.common.wire.messages import Emotion, Frame, StreamDone
 from affectline.services.classifier.stage import open_model
 from affectline.services.collect.collection import Collection
-from affectline.services.collect.collector import judge
+from affectline.services.collect.collector import check_result
 from affectline.services.collect.exporting import TWO, export
 from affectline.services.collect.quality_checks import FaceCrop
 from affectline.services.web.frame_pairs import FrameMatcher
@@ -29,9 +29,9 @@ SIZE = 96
 
 
 def collect(folder: Path, clips: Path, tmp_path: Path) -> None:
-    """Take faces from what the real pipeline says; each is labelled as it was judged there."""
+    """Collect faces from the results of the real pipeline; its own labels are used."""
     sources = [f"--source={person}={clips / clip}" for person, (clip, _) in CLIPS.items()]
-    pairing = FrameMatcher()
+    matcher = FrameMatcher()
     done: set[str] = set()
     with (
         Collection(folder) as collection,
@@ -43,15 +43,15 @@ def collect(folder: Path, clips: Path, tmp_path: Path) -> None:
         ) as pipeline,
     ):
         for person in CLIPS:
-            collection.agree(person)
+            collection.record_consent(person)
         for packet in pipeline.messages(60):
             message = packet.message
             if isinstance(message, Frame):
-                pairing.keep(packet)
-            elif isinstance(message, Emotion) and (pair := pairing.match(message)):
+                matcher.add_frame(packet)
+            elif isinstance(message, Emotion) and (result := matcher.match(message)):
                 if message.seq % CLIPS[message.stream][1]:
                     continue
-                found = judge(pair)
+                found = check_result(result)
                 label = message.faces[0].label if message.faces else None
                 if isinstance(found, FaceCrop) and label:
                     collection.add(message.stream, label, found)
@@ -68,12 +68,12 @@ def exported(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tmp_path = tmp_path_factory.mktemp("collected")
     collect(tmp_path / "faces", clips, tmp_path)
     with Collection(tmp_path / "faces") as collection:
-        counts = Counter(take.person for take in collection.takes)
+        counts = Counter(sample.person for sample in collection.samples)
         assert counts["woman"] > counts["man"] >= 10
         made = export(collection, "folder", only_kept=False)
         export(collection, "fer2013", only_kept=False)
     assert made.division == TWO
-    return made.place
+    return made.folder
 
 
 def test_faces_are_larger_than_any_crop_on_the_wire(exported: Path) -> None:

@@ -1,5 +1,5 @@
-// How every process and every sensor is.
-import { link } from "affectline-dashboard";
+// The tables of processes and sensors.
+import { feed } from "affectline-web";
 
 export default {
   template: `
@@ -9,11 +9,11 @@ export default {
         <tr><th>person</th><th>signal</th><th class="num">value</th><th class="num">quality</th>
           <th>state</th></tr>
         <tr v-for="one in sensors" :key="one.subject + one.signal"
-            :class="{ bad: one.word }">
+            :class="{ bad: one.status }">
           <th>{{ one.subject }}</th><td>{{ one.signal.replaceAll("_", " ") }}</td>
           <td class="num">{{ one.value }} {{ one.unit }}</td>
           <td class="num">{{ Math.round(100 * one.quality) }} %</td>
-          <td>{{ one.word ? one.word + ": " + one.detail : one.synthetic ? "made up" : "ok" }}</td>
+          <td>{{ one.status ? one.status + ": " + one.detail : one.synthetic ? "simulated" : "ok" }}</td>
         </tr></table></div>
       <div v-if="services.length" class="af-scroll"><table>
         <caption>Processes</caption>
@@ -27,24 +27,24 @@ export default {
           <td class="num">{{ one.p50 === null ? "" : one.p50 + ", " + one.p95 + " ms" }}</td>
           <td class="num">{{ one.skipped }}</td>
         </tr></table></div>
-      <p v-if="!services.length">Nothing is heard from any process.</p>
+      <p v-if="!services.length">No process has published its health.</p>
     </div>`,
   data() {
     return { services: [], sensors: [] };
   },
   mounted() {
-    this.endings = [
-      link.on("standing", (standing) => {
-        this.services = standing.services;
-        this.sensors = standing.sensors;
+    this.unsubscribes = [
+      feed.on("status", (status) => {
+        this.services = status.services;
+        this.sensors = status.sensors;
       }),
-      link.on("gone", () => {
+      feed.on("disconnected", () => {
         this.services = [];
         this.sensors = [];
       }),
     ];
   },
   unmounted() {
-    this.endings.forEach((end) => end());
+    this.unsubscribes.forEach((unsubscribe) => unsubscribe());
   },
 };

@@ -82,8 +82,8 @@ def moves(page: Any) -> None:
     page.wait_for_function(f"() => ({SEQ})() >= 0 && ({SEQ})() !== {now}")
 
 
-def judged(page: Any) -> dict[str, Any]:
-    """What is told of a face."""
+def first_face(page: Any) -> dict[str, Any]:
+    """The first face with its seven bars."""
     page.wait_for_function(f"(({FACES})()[0]?.shares.length ?? 0) === 7")
     faces: list[dict[str, Any]] = page.evaluate(FACES)
     return faces[0]
@@ -94,14 +94,14 @@ def test_the_picture_moves_and_the_bars_sum_to_one(browser: Any, lab: Lab) -> No
         moves(page)
         before = page.evaluate(PIXELS)
         for _ in range(5):
-            face = judged(page)
+            face = first_face(page)
             if len(face["shares"]) == 7:
                 assert sum(face["shares"]) == pytest.approx(1, abs=0.002)
                 best = face["names"][int(np.argmax(face["shares"]))]
                 assert best in face["said"], "the label is that of these very bars"
             moves(page)
         assert page.evaluate(PIXELS) != before
-        page.locator(f"{EMPTY} .af-word").get_by_text("no face").wait_for()
+        page.locator(f"{EMPTY} .af-status").get_by_text("no face").wait_for()
 
 
 def test_curves_of_face_heart_skin_and_nerves_under_one_axis(browser: Any, lab: Lab) -> None:
@@ -122,7 +122,7 @@ def test_curves_of_face_heart_skin_and_nerves_under_one_axis(browser: Any, lab: 
 def test_k_downloads_picture_and_numbers(browser: Any, lab: Lab) -> None:
     with open_page(browser, lab.url) as page:
         moves(page)
-        judged(page)
+        first_face(page)
         with page.expect_download() as download:
             page.keyboard.press("k")
         assert re.fullmatch(r"snapshot-\d{8}T\d{6}\.zip", download.value.suggested_filename)
@@ -200,7 +200,7 @@ def replay(page: Any) -> None:
     page.wait_for_function(f"() => {PLACE} > 2 && ({SEQ})() >= 0")
     screenshot(page, "dashboard-replay")
     page.keyboard.press("p")
-    page.get_by_role("button", name="Go on (P)").wait_for()
+    page.get_by_role("button", name="Resume (P)").wait_for()
     page.wait_for_function(
         f"() => new Promise((done) => {{ const was = ({SEQ})();"
         f"setTimeout(() => done(was === ({SEQ})()), 500) }})"
@@ -211,7 +211,7 @@ def replay(page: Any) -> None:
     page.wait_for_function(f"() => {PLACE} < 1 && ({SEQ})() >= 0 && ({SEQ})() !== {was}")
     page.get_by_role("combobox", name="Rate").click()
     page.get_by_role("option", name="0.5 times").click()
-    page.get_by_role("button", name="Go on (P)").click()
+    page.get_by_role("button", name="Resume (P)").click()
     moves(page)
     page.get_by_role("button", name="Back to live").click()
     page.get_by_text("live", exact=True).wait_for()

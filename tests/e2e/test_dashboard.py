@@ -1,4 +1,4 @@
-"""The page in a real browser, and what it says of things that go wrong: said by us on a bus."""
+"""The dashboard in a real browser, with messages that the tests publish."""
 
 import re
 import signal
@@ -54,8 +54,8 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
         yield board
 
 
-def word(page: Any, stream: str = "cam") -> Any:
-    return page.locator(f"[data-stream={stream}] .af-word")
+def stream_status(page: Any, stream: str = "cam") -> Any:
+    return page.locator(f"[data-stream={stream}] .af-status")
 
 
 def moves(page: Any) -> None:
@@ -65,27 +65,27 @@ def moves(page: Any) -> None:
     page.wait_for_function(f"({SEQ})() > {now}")
 
 
-def test_words_for_everything_that_is_missing(browser: Any, board: Board) -> None:
+def test_the_status_names_everything_that_is_missing(browser: Any, board: Board) -> None:
     with open_page(browser, board.url) as page:
-        page.get_by_text("no stream has begun yet").wait_for()
+        page.get_by_text("no stream has started yet").wait_for()
         screenshot(page, "dashboard-empty")
         board.start()
-        word(page).get_by_text("waiting").wait_for()
+        stream_status(page).get_by_text("waiting").wait_for()
         with board.showing():
             moves(page)
-            word(page).wait_for(state="detached")
-        board.say(health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"))
-        word(page).get_by_text("no camera").wait_for()
-        word(page).get_by_text("trying again in 2 s").wait_for()
+            stream_status(page).wait_for(state="detached")
+        board.publish(health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"))
+        stream_status(page).get_by_text("no camera").wait_for()
+        stream_status(page).get_by_text("trying again in 2 s").wait_for()
         page.wait_for_selector(STALE)
-        board.say(health("capture/cam"))
+        board.publish(health("capture/cam"))
         with board.showing(lambda: board.show(faces=0)):
-            word(page).get_by_text("no face").wait_for()
+            stream_status(page).get_by_text("no face").wait_for()
             assert page.locator(STALE).count() == 0
         with board.showing(lambda: board.show(damaged=True)):
-            word(page).get_by_text("could not be decoded").wait_for()
+            stream_status(page).get_by_text("could not be decoded").wait_for()
         with board.showing():
-            word(page).wait_for(state="detached")
+            stream_status(page).wait_for(state="detached")
 
 
 def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
@@ -96,10 +96,10 @@ def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
 
     def be_well() -> None:
         board.show()
-        board.say(heart())
+        board.publish(heart())
 
     def complain() -> None:
-        board.say(
+        board.publish(
             health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"),
             health("biometrics/anna-ble", "degraded", "strap does not answer"),
             heart(values=(250.0,), quality=0.0, reason="no skin contact"),
@@ -115,9 +115,9 @@ def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
             lost = page.get_by_role("alert")  # beside the curves
             lost.get_by_text("heart rate of anna, no skin contact").wait_for()
             lost.get_by_text("biometrics/anna-ble, strap does not answer").wait_for()
-            word(page).get_by_text("no camera").wait_for()
+            stream_status(page).get_by_text("no camera").wait_for()
             screenshot(page, "dashboard-lost", full_page=True)
-        board.say(health("capture/cam"))
+        board.publish(health("capture/cam"))
 
 
 def test_picture_and_bars_are_always_those_of_one_frame(browser: Any, board: Board) -> None:
@@ -163,7 +163,7 @@ def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: Board)
         board.show()
         at = (now_ns() // TEN_S + 1) * TEN_S  # the label of this time is at the very edge
         same: dict[str, Any] = {"subject": "ben", "at": at}
-        board.say(
+        board.publish(
             Samples(
                 **same, signal="heart_rate", unit="/min", epoch=1, seq=0, offsets=(0,), values=(62,)
             ),
@@ -183,24 +183,24 @@ def test_nothing_that_anybody_typed_is_markup(browser: Any, board: Board) -> Non
         board.start()
         board.show()
         page.wait_for_selector("canvas[data-seq]")
-        board.say(
+        board.publish(
             Marker(session="s", at=now_ns(), label=EVIL, source=EVIL),
             health("capture/cam", "degraded", EVIL),
             health("detector/cam", "degraded", EVIL),
         )
         page.get_by_role("list", name="Markers").get_by_text(EVIL).wait_for()
-        word(page).get_by_text(EVIL).wait_for()
+        stream_status(page).get_by_text(EVIL).wait_for()
         page.get_by_role("row", name="detector/cam").get_by_text(EVIL).wait_for()
         page.get_by_role("button", name="Record").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Name of the session").fill(EVIL)
         dialog.get_by_label("Consent").fill(EVIL)
         dialog.get_by_role("button", name="Start recording").click()
-        dialog.get_by_text("is no name for a session").wait_for()
+        dialog.get_by_text("is not a valid session name").wait_for()
         for name in ("../outside", ".hidden", "a/b"):
             dialog.get_by_label("Name of the session").fill(name)
             dialog.get_by_role("button", name="Start recording").click()
-            dialog.get_by_text(f"'{name}' is no name for a session").wait_for()
+            dialog.get_by_text(f"'{name}' is not a valid session name").wait_for()
         assert page.evaluate("window.hacked") is None
         assert page.locator("img[src=x]").count() == 0
     assert sorted(p.name for p in board.sessions.parent.iterdir()) == ["board.yaml"]
@@ -232,10 +232,10 @@ def test_a_page_finds_its_server_again(browser: Any, board: Board) -> None:
         page = stack.enter_context(open_page(browser, board_2.url))
         moves(page)
         dashboard.send_signal(signal.SIGKILL)
-        page.get_by_text("The server is gone. Trying to reconnect.").wait_for()
+        page.get_by_text("Disconnected from the server. Reconnecting.").wait_for()
         screenshot(page, "dashboard-reconnecting")
         stack.enter_context(board_2.serving(stdout=subprocess.DEVNULL))
-        page.get_by_text("The server is gone. Trying to reconnect.").wait_for(state="detached")
+        page.get_by_text("Disconnected from the server. Reconnecting.").wait_for(state="detached")
         moves(page)
 
 

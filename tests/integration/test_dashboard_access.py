@@ -1,4 +1,4 @@
-"""The dashboard's doors, tried from outside over HTTP and websockets: the real process."""
+"""The dashboard's access control over HTTP and websockets, with the real process."""
 
 import asyncio
 import json
@@ -42,27 +42,29 @@ def open_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Board
         yield board, token[1]
 
 
-def hears(board: Board, path: str = "feed/live", **headers: str) -> bool:
-    """Whether a websocket gets a word."""
+def can_connect(board: Board, path: str = "feed/live", **headers: str) -> bool:
+    """Whether a websocket is accepted and greeted."""
     origin = headers.pop("origin", None)
 
-    async def listen() -> bool:
+    async def receive() -> bool:
         url = f"ws://127.0.0.1:{board.port}/{path}"
         try:
-            async with connect(url, origin=origin, additional_headers=headers) as talk:  # type: ignore[arg-type]
-                return bool(json.loads(await asyncio.wait_for(talk.recv(), 10))["kind"] == "hello")
+            async with connect(url, origin=origin, additional_headers=headers) as connection:  # type: ignore[arg-type]
+                return bool(
+                    json.loads(await asyncio.wait_for(connection.recv(), 10))["kind"] == "hello"
+                )
         except (InvalidStatus, WebSocketException):
             return False
 
-    return asyncio.run(listen())
+    return asyncio.run(receive())
 
 
 def raw(board: Board, request: str) -> bytes:
-    """What a server says to a request that no client library would send."""
-    with socket.create_connection(("127.0.0.1", board.port), timeout=10) as talk:
-        talk.sendall(request.encode())
+    """The server's response to a request that no client library would send."""
+    with socket.create_connection(("127.0.0.1", board.port), timeout=10) as connection:
+        connection.sendall(request.encode())
         answer = b""
-        while data := talk.recv(65536):
+        while data := connection.recv(65536):
             answer += data
     return answer
 
@@ -88,7 +90,7 @@ def test_this_machine_gets_the_page_and_nothing_from_elsewhere(board: Board) -> 
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     addresses = set(re.findall(r"https?://[\w.-]+", answer.text))
     assert {a for a in addresses if "w3.org" not in a} == set()
-    assert hears(board, origin=board.url.rstrip("/"))
+    assert can_connect(board, origin=board.url.rstrip("/"))
 
 
 def test_rebound_names_and_other_origins_are_refused(board: Board) -> None:
@@ -97,8 +99,8 @@ def test_rebound_names_and_other_origins_are_refused(board: Board) -> None:
         assert httpx.get(url, headers={"host": "evil.example"}).status_code == 403
         assert httpx.get(url, headers={"origin": "http://evil.example"}).status_code == 403
     for path in ("feed/live", "_nicegui_ws/socket.io/?EIO=4&transport=websocket"):
-        assert not hears(board, path, origin="http://evil.example")
-        assert not hears(board, path)
+        assert not can_connect(board, path, origin="http://evil.example")
+        assert not can_connect(board, path)
 
 
 def test_no_token_no_entry(open_board: tuple[Board, str]) -> None:
@@ -109,8 +111,8 @@ def test_no_token_no_entry(open_board: tuple[Board, str]) -> None:
         assert httpx.get(board.url + path, headers=wrong).status_code == 401
     origin = board.url.rstrip("/")
     assert httpx.post(board.url, headers={"origin": origin}).status_code == 401
-    assert not hears(board, origin=origin)
-    assert not hears(board, "_nicegui_ws/socket.io/?EIO=4&transport=websocket", origin=origin)
+    assert not can_connect(board, origin=origin)
+    assert not can_connect(board, "_nicegui_ws/socket.io/?EIO=4&transport=websocket", origin=origin)
 
 
 def test_the_token_opens_everything(open_board: tuple[Board, str]) -> None:
@@ -119,8 +121,8 @@ def test_the_token_opens_everything(open_board: tuple[Board, str]) -> None:
         assert browser.get("/", params={"token": token}).status_code == 200
         assert browser.get("/style/style.css").status_code == 200
         cookie = f"affectline-{board.port}={browser.cookies[f'affectline-{board.port}']}"
-    assert hears(board, origin=board.url.rstrip("/"), cookie=cookie)
-    assert not hears(board, origin="http://evil.example", cookie=cookie)
+    assert can_connect(board, origin=board.url.rstrip("/"), cookie=cookie)
+    assert not can_connect(board, origin="http://evil.example", cookie=cookie)
 
 
 def test_the_token_is_kept_where_only_its_owner_reads_it(open_board: tuple[Board, str]) -> None:

@@ -1,4 +1,4 @@
-"""The list of sessions: replay them, read their reports, delete them."""
+"""The list of sessions: replay, report, delete."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,52 +8,51 @@ from nicegui import run, ui
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
-from affectline.services.dashboard.app_state import AppState
-from affectline.services.dashboard.replay_bar import clock
-from affectline.services.web import components as theme
+from affectline.services.dashboard.panel import Panel, register
+from affectline.services.web import components
+from affectline.services.web.components import format_duration
 
-LOOK_S: Final = 3.0
-"""How often the folder is looked at."""
+RELOAD_PERIOD_S: Final = 3.0
+"""How often the folder is read."""
 
 
-class SessionsList:
-    """The list, for one viewer.
+@register
+class SessionsPanel(Panel):
+    """All sessions in the folder, the newest first."""
 
-    Args:
-        house: Whose sessions.
-        listen_to: Has the page show a feed.
-    """
+    title = "Sessions"
+    order = 40
 
-    def __init__(self, house: AppState, listen_to: Callable[[str], None]) -> None:
-        self._house, self._listen_to = house, listen_to
+    def build(self) -> None:
+        self._store = self.view.state.sessions
         self._rows: list[dict[str, Any]] | None = None
-        self._looked = 0.0
-        self._is_looking = False
+        self._loaded_at = 0.0
+        self._is_loading = False
         self._list = ui.element("div").classes("af-sessions").props('role="list"')
-        self._doomed = ""
+        self._chosen = ""
         with ui.dialog() as self._dialog, ui.card().classes("af-dialog"):
             self._dialog.props('aria-label="Delete a session"')
             self._question = ui.label()
             with ui.row():
                 ui.button("Delete it", on_click=self._delete).props("no-caps color=negative")
                 ui.button("Keep it", on_click=self._dialog.close).props("flat no-caps autofocus")
+        self.view.on_refresh(self._refresh)
 
-    async def _look(self) -> None:
-        self._is_looking = True
+    async def _reload(self) -> None:
+        self._is_loading = True
         try:
-            rows = await run.io_bound(self._house.shelf.rows)
+            rows = await run.io_bound(self._store.list_sessions)
         finally:
-            self._is_looking = False
-            self._looked = monotonic()
+            self._is_loading = False
+            self._loaded_at = monotonic()
         if rows is not None and rows != self._rows and not self._list.is_deleted:
             self._rows = rows
             self._draw()
 
-    def refresh(self) -> None:
-        """Look at the folder again, when it is time."""
-        if not self._is_looking and monotonic() - self._looked > LOOK_S:
+    def _refresh(self) -> None:
+        if not self._is_loading and monotonic() - self._loaded_at > RELOAD_PERIOD_S:
             with self._list:
-                ui.timer(0, self._look, once=True)
+                ui.timer(0, self._reload, once=True)
 
     def _draw(self) -> None:
         self._list.clear()
@@ -70,54 +69,54 @@ class SessionsList:
             ui.label(describe(row)).classes("af-about")
             with ui.element("div").classes("af-tools"):
                 if row["recording"] is not None:
-                    self._button("Replay", name, partial(self._open, name))
-                if row["report"] == "there":
+                    self._button("Replay", name, partial(self._open_replay, name))
+                if row["report"] == "ready":
                     link = ui.link("Report", f"/report/{name}", new_tab=True)
                     link.props(f'rel="noopener" aria-label="Report on {name}"')
                 elif row["report"]:
-                    ui.label("report is being made")
+                    ui.label("generating the report")
                 elif row["recording"] is not None:
-                    self._button("Make report", name, partial(self._make_report, name))
-                self._button("Delete", name, partial(self._ask, name))
+                    self._button("Make report", name, partial(self._generate_report, name))
+                self._button("Delete", name, partial(self._confirm_delete, name))
 
-    def _button(self, word: str, name: str, action: Callable[[], Any]) -> None:
-        button = ui.button(word, on_click=action).props("flat dense no-caps")
-        button.props(f'aria-label="{word}: {name}"')
+    def _button(self, text: str, name: str, action: Callable[[], Any]) -> None:
+        button = ui.button(text, on_click=action).props("flat dense no-caps")
+        button.props(f'aria-label="{text}: {name}"')
 
-    async def _open(self, name: str) -> None:
+    async def _open_replay(self, name: str) -> None:
         try:
-            await self._house.open_replay(name)
+            await self.view.state.open_replay(name)
         except AffectlineError as error:
-            theme.complain(error)
+            components.notify_error(error)
         else:
-            self._listen_to("replay")
+            self.view.show_feed("replay")
 
-    def _make_report(self, name: str) -> None:
+    def _generate_report(self, name: str) -> None:
         try:
-            self._house.shelf.make_report(name)
+            self._store.generate_report(name)
         except AffectlineError as error:
-            theme.complain(error)
-        self._looked = 0.0
+            components.notify_error(error)
+        self._loaded_at = 0.0
 
-    def _ask(self, name: str) -> None:
-        self._doomed = name
+    def _confirm_delete(self, name: str) -> None:
+        self._chosen = name
         self._question.set_text(f"Delete the session {name}, with everything in its folder?")
         self._dialog.open()
 
     async def _delete(self) -> None:
         self._dialog.close()
         try:
-            await run.io_bound(self._house.shelf.delete, self._doomed)
+            await run.io_bound(self._store.delete, self._chosen)
         except AffectlineError as error:
-            theme.complain(error)
-        self._looked = 0.0
+            components.notify_error(error)
+        self._loaded_at = 0.0
 
 
 def describe(row: dict[str, Any]) -> str:
-    """A session in a few words."""
+    """One line on a session."""
     parts = [str(row["begun"]).replace("T", " ")[:19]]
     if row["seconds"] is not None:
-        parts.append(clock(row["seconds"]))
+        parts.append(format_duration(row["seconds"]))
     if row["streams"]:
         parts.append(", ".join(row["streams"]))
     if row["recording"] is not None:

@@ -1,6 +1,7 @@
-// The curves of the last minutes, appended to as they come.
+// The curves of the last minutes, extended as updates come.
 import { echarts } from "nicegui-echart";
-import { charted, link, option } from "affectline-dashboard";
+import { chartOption, layOut } from "affectline-dashboard";
+import { feed } from "affectline-web";
 
 const KEPT_MS = 300_000;
 const SPANS = { "30 s": 30_000, "1 min": 60_000, "5 min": 300_000 };
@@ -19,50 +20,50 @@ export default {
       </ul>
       <p v-if="!height">Curves appear with the first face or signal.</p>
       <div ref="chart" class="af-chart" :style="{ height: height + 'px' }" role="img"
-        :aria-label="spoken" :data-rows="rows.length" :data-markers="shownMarkers"></div>
-      <ol v-if="named.length" class="af-markers" aria-label="Markers">
-        <li v-for="(one, i) in named" :key="i"><time>{{ clock(one.at) }}</time> {{ one.label }}</li>
+        :aria-label="description" :data-rows="rows.length" :data-markers="shownMarkers"></div>
+      <ol v-if="lastMarkers.length" class="af-markers" aria-label="Markers">
+        <li v-for="(one, i) in lastMarkers" :key="i"><time>{{ clock(one.at) }}</time> {{ one.label }}</li>
       </ol>
     </div>`,
   props: { labels: Array, colours: Object },
   data() {
-    return { span: "1 min", height: 0, rows: [], named: [], shownMarkers: 0, lost: [] };
+    return { span: "1 min", height: 0, rows: [], lastMarkers: [], shownMarkers: 0, lost: [] };
   },
   computed: {
     spans: () => Object.keys(SPANS),
-    spoken() {
+    description() {
       const names = this.rows.map((row) => row.title).join("; ");
-      return `Curves over time: ${names || "none yet"}`;
+      return `Signals: ${names || "none yet"}`;
     },
   },
   watch: {
     span() {
-      this.paint();
+      this.draw();
     },
   },
   created() {
     this.curves = {};
     this.markers = [];
-    this.laidOut = "";
+    this.rowNames = "";
   },
   mounted() {
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.repaint = () => this.paint();
-    this.resizing = new ResizeObserver(() => this.chart?.resize());
-    this.resizing.observe(this.$refs.chart);
-    this.scheme.addEventListener("change", this.repaint);
-    document.addEventListener("visibilitychange", this.repaint);
-    this.endings = [
-      link.on("curves", (news) => this.add(news)),
-      link.on("standing", (standing) => this.lose(standing)),
-      link.on("gone", () => { this.lost = []; }),
+    this.redraw = () => this.draw();
+    this.resizeObserver = new ResizeObserver(() => this.chart?.resize());
+    this.resizeObserver.observe(this.$refs.chart);
+    this.scheme.addEventListener("change", this.redraw);
+    document.addEventListener("visibilitychange", this.redraw);
+    this.unsubscribes = [
+      feed.on("curves", (update) => this.add(update)),
+      feed.on("status", (status) => this.showLost(status)),
+      feed.on("disconnected", () => { this.lost = []; }),
     ];
   },
   unmounted() {
-    this.endings.forEach((end) => end());
-    this.resizing.disconnect();
-    this.scheme.removeEventListener("change", this.repaint);
-    document.removeEventListener("visibilitychange", this.repaint);
+    this.unsubscribes.forEach((unsubscribe) => unsubscribe());
+    this.resizeObserver.disconnect();
+    this.scheme.removeEventListener("change", this.redraw);
+    document.removeEventListener("visibilitychange", this.redraw);
     this.chart?.dispose();
   },
   methods: {
@@ -71,43 +72,43 @@ export default {
         this.curves = {};
         this.markers = [];
       }
-      for (const [name, { points, ...about }] of Object.entries(series)) {
+      for (const [name, { points, ...attributes }] of Object.entries(series)) {
         this.curves[name] ??= { points: [] };
-        Object.assign(this.curves[name], about);
+        Object.assign(this.curves[name], attributes);
         this.curves[name].points.push(...points);
       }
       this.markers.push(...markers);
-      this.named = this.markers.slice(-5).reverse();
-      this.paint();
+      this.lastMarkers = this.markers.slice(-5).reverse();
+      this.draw();
     },
-    // Say beside the curves which of them have no sensor any more.
-    lose({ sensors, lost_sensors: processes }) {
-      const signals = sensors.filter(({ word }) => word).map(({ subject, signal, detail }) => (
+    // List the curves whose sensor is lost.
+    showLost({ sensors, lost_sensors: processes }) {
+      const signals = sensors.filter(({ status }) => status).map(({ subject, signal, detail }) => (
         { name: `${signal.replaceAll("_", " ")} of ${subject}`, detail }));
       this.lost = [...processes, ...signals];
     },
-    async paint() {
+    async draw() {
       if (document.hidden) return;
       const ends = Object.values(this.curves).map(({ points }) => points.at(-1)[0]);
       const end = Math.max(...ends, ...this.markers.slice(-1).map(({ at }) => at));
       if (!Number.isFinite(end)) return;
       this.forgetBefore(end - KEPT_MS);
       const begin = end - SPANS[this.span];
-      const plan = charted(this.curves, begin, this.labels, this.colours);
-      this.rows = plan.rows;
-      this.height = plan.height;
-      if (!plan.rows.length) return;
+      const layout = layOut(this.curves, begin, this.labels, this.colours);
+      this.rows = layout.rows;
+      this.height = layout.height;
+      if (!layout.rows.length) return;
       const markers = this.markers.filter(({ at }) => at >= begin);
       this.shownMarkers = markers.length;
       await this.$nextTick();
       this.chart ??= echarts.init(this.$refs.chart);
-      const layout = plan.rows.map((row) => row.name).join();
-      const notMerge = layout !== this.laidOut;
-      this.laidOut = layout;
+      const rowNames = layout.rows.map((row) => row.name).join();
+      const notMerge = rowNames !== this.rowNames;
+      this.rowNames = rowNames;
       this.chart.resize();
       const style = getComputedStyle(this.$el);
       const [ink, faint] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
-      this.chart.setOption(option(plan, { begin, end, markers, ink, faint }), { notMerge });
+      this.chart.setOption(chartOption(layout, { begin, end, markers, ink, faint }), { notMerge });
     },
     forgetBefore(time) {
       for (const [name, curve] of Object.entries(this.curves)) {

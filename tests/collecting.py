@@ -1,4 +1,4 @@
-"""A booth for tests: started as a user would."""
+"""``affectline collect`` for tests: started as a user would."""
 
 import csv
 import signal
@@ -18,7 +18,7 @@ class Collecting:
     """``affectline collect`` in the background.
 
     Args:
-        folder: For the takes and settings.
+        folder: For the samples and settings.
         source: What the camera sees.
         host: Where the page is served.
     """
@@ -27,33 +27,35 @@ class Collecting:
         self._folder, self.faces = folder, folder / "faces"
         self.port = free_web_port()
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._settings = folder / "booth.yaml"
+        self._settings = folder / "collect.yaml"
         self._settings.write_text(f"hub: {{port: {free_port()}}}\n")
         self._options = (
             "--source", str(source.absolute()), "--out", "faces", "--host", host,
             "--port", str(self.port), "--config", str(self._settings),
         )  # fmt: skip
-        self.said = ""
+        self.output = ""
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """The whole of it; ends as by Ctrl-C."""
-        with process("collect", *self._options, stdout=subprocess.PIPE, cwd=self._folder) as booth:
-            assert booth.stdout
-            while "takes go to" not in self.said:
-                line = booth.stdout.readline()
+        with process(
+            "collect", *self._options, stdout=subprocess.PIPE, cwd=self._folder
+        ) as collecting:
+            assert collecting.stdout
+            while "samples are stored in" not in self.output:
+                line = collecting.stdout.readline()
                 assert line, "it ended"
-                self.said += line
+                self.output += line
             self._wait_until_it_answers()
             yield
-            booth.send_signal(signal.SIGINT)
-            assert booth.wait(timeout=20) == 0
+            collecting.send_signal(signal.SIGINT)
+            assert collecting.wait(timeout=20) == 0
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(httpx.TransportError):
-                httpx.get(f"{self.url}booth-style/booth.css", timeout=5)
+                httpx.get(f"{self.url}collect-style/collect.css", timeout=5)
                 return
         raise AssertionError(f"nobody answers at {self.url}")
 

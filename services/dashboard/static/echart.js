@@ -1,26 +1,26 @@
-// The curves as ECharts wants them: one row for each, all rows on one time axis.
+// The curves as options of ECharts: one row for each, all rows on one time axis.
 
 const ROW = 84;
 const EMOTION_ROW = 120;
 const GAP = 40;
 const FOOT = 34;
-const GAP_MS = 1500; // values further apart are not joined
-const TRACKS = 4; // timelines of so many faces at once, those seen most
+const GAP_MS = 1500; // values further apart are not connected
+const TRACKS = 4; // how many faces are shown at once, those seen most
 const ORDER = ["emotion", "heart_rate", "skin_conductance", "nervousness"];
 const COLOURS = { heart_rate: "#d55e00", skin_conductance: "#0072b2", nervousness: "#cc79a7" };
 
-// Which curves are drawn, from top to bottom, and how high it all is.
-export function charted(curves, begin, labels, colours) {
-  const recent = Object.entries(curves)
+// Which curves are drawn, from top to bottom, and the height of the chart.
+export function layOut(curves, begin, labels, colours) {
+  const visible = Object.entries(curves)
     .map(([name, curve]) => ({ name, ...curve, kind: name.split("/")[0] }))
     .map((curve) => ({ ...curve, seen: curve.points.filter(([at]) => at >= begin) }))
     .filter((curve) => curve.seen.length);
-  const faces = recent
+  const faces = visible
     .filter((curve) => curve.kind === "emotion")
     .sort((a, b) => b.seen.length - a.seen.length)
     .slice(0, TRACKS);
-  const rows = [...faces, ...recent.filter((curve) => curve.kind !== "emotion")];
-  rows.sort((a, b) => place(a) - place(b) || a.name.localeCompare(b.name, "en", { numeric: true }));
+  const rows = [...faces, ...visible.filter((curve) => curve.kind !== "emotion")];
+  rows.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name, "en", { numeric: true }));
   let top = GAP;
   for (const row of rows) {
     row.top = top;
@@ -34,7 +34,7 @@ export function charted(curves, begin, labels, colours) {
   return { rows, height: rows.length ? top - GAP + FOOT : 0 };
 }
 
-function place(row) {
+function rank(row) {
   return ORDER.indexOf(row.kind);
 }
 
@@ -43,16 +43,16 @@ function title({ name, kind, unit, synthetic }) {
   const what = kind === "emotion" ? `expression, ${first}, face #${second}`
     : `${kind.replaceAll("_", " ")}, ${first}`;
   const units = kind === "emotion" ? "" : ` (${unit})`;
-  return `${what}${units}${synthetic ? ", made up" : ""}`;
+  return `${what}${units}${synthetic ? ", simulated" : ""}`;
 }
 
 // The option of the whole chart.
-export function option({ rows }, { begin, end, markers, ink, faint }) {
+export function chartOption({ rows }, { begin, end, markers, ink, faint }) {
   const last = rows.length - 1;
   return {
     animation: false,
     backgroundColor: "transparent",
-    tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: (v) => rounded(v) },
+    tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: (v) => formatValue(v) },
     axisPointer: { link: [{ xAxisIndex: "all" }] },
     title: rows.map((row) => ({
       text: row.title,
@@ -73,21 +73,21 @@ export function option({ rows }, { begin, end, markers, ink, faint }) {
       type: "value", gridIndex: i, scale: row.kind !== "nervousness", splitNumber: 2,
       ...(row.kind === "emotion" ? { min: 0, max: 1 } : {}),
       ...(row.kind === "nervousness" ? { min: 0, max: 100 } : {}),
-      axisLabel: { color: ink, formatter: (v) => rounded(v) },
+      axisLabel: { color: ink, formatter: (v) => formatValue(v) },
       splitLine: { lineStyle: { color: faint } },
     })),
     series: rows.flatMap((row, i) => row.series.map((part, j) => ({
       type: "line", name: part.name, xAxisIndex: i, yAxisIndex: i, symbol: "none",
-      data: joined(row.seen, part.value),
+      data: connect(row.seen, part.value),
       color: part.colour,
       lineStyle: { width: row.kind === "emotion" ? 0 : 2 },
       ...(row.kind === "emotion" ? { stack: row.name, areaStyle: { opacity: 0.9 } } : {}),
-      ...(j === 0 ? { markLine: lines(markers, i === 0, ink) } : {}),
+      ...(j === 0 ? { markLine: markerLines(markers, i === 0, ink) } : {}),
     }))),
   };
 }
 
-function joined(points, value) {
+function connect(points, value) {
   const data = [];
   for (const point of points) {
     const before = data.at(-1);
@@ -97,7 +97,7 @@ function joined(points, value) {
   return data;
 }
 
-function lines(markers, named, ink) {
+function markerLines(markers, named, ink) {
   return {
     silent: true, symbol: "none", animation: false,
     lineStyle: { color: ink, type: "dashed", width: 1 },
@@ -107,6 +107,6 @@ function lines(markers, named, ink) {
   };
 }
 
-function rounded(value) {
+function formatValue(value) {
   return typeof value === "number" ? String(Math.round(100 * value) / 100) : "";
 }
