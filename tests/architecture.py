@@ -204,7 +204,7 @@ def draw_services() -> str:
         arrows.get(arrow, set()).clear()
     lines = [
         f"{PROCESSES}[{_label(sorted(SPECS))}]",
-        f'{DECLARATIONS}["spec.py of every process"]',
+        f'{DECLARATIONS}["spec of every process"]',
         f"{LOOSE}[{_label(loose_modules('services'))}]",
     ]
     for (a, b), reasons in sorted(arrows.items()):
