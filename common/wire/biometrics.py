@@ -8,7 +8,14 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from affectline.common.identifiers import Name
-from affectline.common.wire.base import Count, Message, Nanoseconds, Probability
+from affectline.common.wire.base import (
+    EXAMPLE_AT,
+    EXAMPLE_EPOCH,
+    Count,
+    Message,
+    Nanoseconds,
+    Probability,
+)
 
 MAX_SAMPLES = 4096
 """Samples in one message: at 256 Hz sixteen seconds; sensors send a tenth of a second or so."""
@@ -22,6 +29,9 @@ class Samples(Message):
     """
 
     topic_prefix: ClassVar[str] = "bio"
+    topic_levels: ClassVar[tuple[str, ...]] = ("subject", "signal")
+    is_input: ClassVar[bool] = True
+    is_open_to_tools: ClassVar[bool] = True
     message: Literal["Samples"] = "Samples"
     subject: Name
     signal: Name
@@ -47,6 +57,14 @@ class Samples(Message):
     reason: Annotated[str, Field(max_length=200)] = ""
     """Why the quality is not 1, such as ``no skin contact``."""
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            subject="driver", signal="rr_interval", unit="ms", device="strap",
+            epoch=EXAMPLE_EPOCH, seq=3, at=EXAMPLE_AT, offsets=(0, 812_000_000),
+            values=(798.0, 812.5), quality=0.5, reason="no skin contact",
+        )  # fmt: skip
+
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         if (self.rate is None) != bool(self.offsets):
@@ -60,10 +78,6 @@ class Samples(Message):
     @property
     def time(self) -> int:
         return self.at
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.subject}/{self.signal}"
 
 
 def sample_times(samples: Samples) -> list[int]:
@@ -94,6 +108,7 @@ class State(Message):
     """How a person is, by all signals together: at most ten times a second."""
 
     topic_prefix: ClassVar[str] = "state"
+    topic_levels: ClassVar[tuple[str, ...]] = ("subject",)
     message: Literal["State"] = "State"
     subject: Name
     at: Nanoseconds
@@ -114,10 +129,17 @@ class State(Message):
     synthetic: bool = False
     """Some of the signals were made up for a demonstration."""
 
+    @classmethod
+    def example(cls) -> Self:
+        heart = SignalContribution(
+            value=92.0, unit="/min", baseline=68.5, contribution=31.0, quality=0.9
+        )
+        return cls(
+            subject="driver", at=EXAMPLE_AT, arousal=0.4, valence=-0.2, nervousness=63.5,
+            quality=0.8, baseline="calibrated", baseline_s=60.0,
+            signals={"heart": heart, "face": SignalContribution(reason="no face in sight")},
+        )  # fmt: skip
+
     @property
     def time(self) -> int:
         return self.at
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.subject}"

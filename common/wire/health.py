@@ -3,12 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from affectline.common.identifiers import ServiceName
-from affectline.common.wire.base import Count, Message, Nanoseconds
+from affectline.common.wire.base import EXAMPLE_AT, Count, Message, Nanoseconds
 
 AT_END: Final = "at the end"
 """`Health.detail` of a player that has said everything."""
@@ -41,6 +41,7 @@ class Health(Message):
     """How a process is: once a second."""
 
     topic_prefix: ClassVar[str] = "health"
+    topic_levels: ClassVar[tuple[str, ...]] = ("service",)
     message: Literal["Health"] = "Health"
     service: ServiceName
     pid: Count
@@ -54,13 +55,18 @@ class Health(Message):
     clock: ClockOffset | None = None
     """None on the hub's own machine, and before the hub has answered."""
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            service="detector/drive", pid=42, at=EXAMPLE_AT, state="ready",
+            counters={"in": 8, "out": 8, "skipped": 0, "invalid": 0},
+            latency=Latency(p50_ms=3.0, p95_ms=4.5, p99_ms=6.0),
+            clock=ClockOffset(offset_ms=-1250.5, uncertainty_ms=0.25, corrected_ms=-1250.5),
+        )  # fmt: skip
+
     @property
     def time(self) -> int:
         return self.at
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.service}"
 
 
 def ends_replay(message: Message, since: int) -> bool:

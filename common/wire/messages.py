@@ -1,20 +1,26 @@
-"""Every message on the wire, and the topics that they travel on.
+"""The messages about video streams, markers, and what travels with a message.
 
 All times are nanoseconds since the Unix epoch unless a field says otherwise. Boxes are in pixels
 of the frame that the message is about, ``(x, y, w, h)`` with the origin at the top left.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 from typing_extensions import TypeVar
 
 from affectline.common.identifiers import Name
 from affectline.common.labels import LABELS
-from affectline.common.wire.base import Count, Message, Nanoseconds, Pixels, Probability
-from affectline.common.wire.biometrics import Samples, State
-from affectline.common.wire.control import Control
-from affectline.common.wire.health import Health
+from affectline.common.wire.base import (
+    EXAMPLE_AT,
+    EXAMPLE_EPOCH,
+    Count,
+    Imagery,
+    Message,
+    Nanoseconds,
+    Pixels,
+    Probability,
+)
 
 Distribution = Annotated[
     tuple[Probability, ...], Field(min_length=len(LABELS), max_length=len(LABELS), strict=False)
@@ -31,13 +37,11 @@ when a classifier got to it; no classifier answered in time; the picture could n
 class StreamMessage(Message):
     """A message about one stream."""
 
+    topic_levels: ClassVar[tuple[str, ...]] = ("stream",)
+
     stream: Name
     epoch: Count
     """Start of the capture process in ms since the Unix epoch; a new one starts ``seq`` anew."""
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.stream}"
 
 
 class FrameMessage(StreamMessage):
@@ -62,6 +66,7 @@ class FrameMessage(StreamMessage):
         return {name: getattr(self, name) for name in IDENTITY}
 
 
+EXAMPLE: Final[dict[str, Any]] = {"stream": "drive", "epoch": EXAMPLE_EPOCH}
 IDENTITY: Final = ("stream", "epoch", "seq", "captured_at", "media_time", "width", "height")
 
 
@@ -69,8 +74,21 @@ class Frame(FrameMessage):
     """One picture. One part: the JPEG file, or raw BGR rows (``height * width * 3`` bytes)."""
 
     topic_prefix: ClassVar[str] = "frame"
+    parts_description: ClassVar[str] = (
+        "1 part: the JPEG file, or height * width * 3 bytes of BGR rows."
+    )
+    imagery: ClassVar[Imagery] = "frame"
+    is_input: ClassVar[bool] = True
+    example_parts: ClassVar[tuple[bytes, ...]] = (b"\xff\xd8\xff\xd9",)
+
     message: Literal["Frame"] = "Frame"
     encoding: Literal["jpeg", "raw"] = "jpeg"
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            **EXAMPLE, seq=7, captured_at=EXAMPLE_AT, media_time=291_958_333, width=640, height=360
+        )
 
     @property
     def part_sizes(self) -> tuple[int | None, ...]:
@@ -88,6 +106,12 @@ class Quality(BaseModel):
     """Variance of the Laplacian at 48x48 pixels; below about 150 the face is blurred."""
     brightness: Annotated[float, Field(ge=0, le=1)]
     """Mean gray value; below 0.2 the face is dark, above 0.8 washed out."""
+
+
+EXAMPLE_BOX: Final = (145, 30, 135, 135)
+EXAMPLE_QUALITY: Final = Quality(size=135, blur=553.5, brightness=0.3423)
+EXAMPLE_DISTRIBUTION: Final = (0.02, 0.0, 0.01, 0.9, 0.02, 0.03, 0.02)
+EXAMPLE_MODEL: Final = "vgg16-48@1f3a9c02"
 
 
 class SeenFace(BaseModel):
@@ -118,9 +142,21 @@ class Faces(FrameMessage):
     """
 
     topic_prefix: ClassVar[str] = "faces"
+    parts_description: ClassVar[str] = (
+        "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 pixels; "
+        "8-bit gray rows."
+    )
+    imagery: ClassVar[Imagery] = "crops"
+    example_parts: ClassVar[tuple[bytes, ...]] = (b"\x10\x20\x30\x40", bytes(48 * 48))
+
     message: Literal["Faces"] = "Faces"
     detected_at: Nanoseconds
     faces: Annotated[tuple[Face, ...], Field(max_length=256, strict=False)] = ()
+
+    @classmethod
+    def example(cls) -> Self:
+        face = Face(track=1, box=EXAMPLE_BOX, angle=-6.5, quality=EXAMPLE_QUALITY, crop_side=2)
+        return cls(**Frame.example().identity, detected_at=EXAMPLE_AT + 3_000_000, faces=(face,))
 
     @property
     def time(self) -> int:
@@ -146,6 +182,13 @@ class Scores(StreamMessage):
     missing: Missing | None = None
     distributions: Annotated[tuple[Distribution, ...], Field(max_length=256, strict=False)] = ()
     """One for each face of the `Faces`, in its order; empty where ``missing`` says why."""
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            **EXAMPLE, seq=7, classified_at=EXAMPLE_AT, model=EXAMPLE_MODEL,
+            distributions=(EXAMPLE_DISTRIBUTION,),
+        )  # fmt: skip
 
     @property
     def time(self) -> int:
@@ -180,6 +223,22 @@ class Emotion(FrameMessage):
     """Why the frame was not looked at; None where it was, even if it shows no face."""
     faces: Annotated[tuple[FaceEmotion, ...], Field(max_length=256, strict=False)] = ()
 
+    @classmethod
+    def example(cls) -> Self:
+        happy = FaceEmotion(
+            track=1, box=EXAMPLE_BOX, angle=-6.5, quality=EXAMPLE_QUALITY,
+            probabilities=EXAMPLE_DISTRIBUTION, smoothed=EXAMPLE_DISTRIBUTION,
+            label="happy", confidence=0.9,
+        )  # fmt: skip
+        stale = FaceEmotion(
+            track=2, box=(400, 30, 90, 90), quality=EXAMPLE_QUALITY, missing="stale"
+        )
+        return cls(
+            **Frame.example().identity, detected_at=EXAMPLE_AT + 3_000_000,
+            classified_at=EXAMPLE_AT + 6_000_000, published_at=EXAMPLE_AT + 7_000_000,
+            model=EXAMPLE_MODEL, faces=(happy, stale),
+        )  # fmt: skip
+
     @property
     def time(self) -> int:
         return self.published_at
@@ -193,6 +252,10 @@ class Resend(StreamMessage):
     first_seq: Count
     last_seq: Count
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(**EXAMPLE, first_seq=3, last_seq=5)
+
     @model_validator(mode="after")
     def _in_order(self) -> "Resend":
         if self.last_seq < self.first_seq:
@@ -204,6 +267,7 @@ class StreamStart(StreamMessage):
     """A source was opened."""
 
     topic_prefix: ClassVar[str] = "stream"
+    is_input: ClassVar[bool] = True
     message: Literal["StreamStart"] = "StreamStart"
     started_at: Nanoseconds
     source: str
@@ -217,6 +281,13 @@ class StreamStart(StreamMessage):
     replay: bool = False
     """A recorded session is being replayed: all times are those of the recording."""
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            **EXAMPLE, started_at=EXAMPLE_AT, source="drive.mp4", live=False, rate=23.976,
+            frames=472,
+        )  # fmt: skip
+
     @property
     def time(self) -> int:
         return self.started_at
@@ -226,12 +297,17 @@ class StreamEnd(StreamMessage):
     """No frame follows ``last_seq``; a consumer is done when all up to it are answered."""
 
     topic_prefix: ClassVar[str] = "stream"
+    is_input: ClassVar[bool] = True
     message: Literal["StreamEnd"] = "StreamEnd"
     ended_at: Nanoseconds
     last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
     """-1 where there was no frame at all."""
     reason: Literal["end", "truncated", "stopped"]
     detail: str = ""
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(**EXAMPLE, ended_at=EXAMPLE_AT, last_seq=471, reason="end")
 
     @property
     def time(self) -> int:
@@ -251,6 +327,10 @@ class StreamDone(StreamMessage):
     last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
     done_at: Nanoseconds
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(**EXAMPLE, last_seq=471, done_at=EXAMPLE_AT)
+
     @property
     def time(self) -> int:
         return self.done_at
@@ -260,6 +340,10 @@ class Marker(Message):
     """Something happened, said by a person or a tool."""
 
     topic_prefix: ClassVar[str] = "marker"
+    topic_levels: ClassVar[tuple[str, ...]] = ("session",)
+    is_input: ClassVar[bool] = True
+    is_open_to_tools: ClassVar[bool] = True
+
     message: Literal["Marker"] = "Marker"
     session: Name
     at: Nanoseconds
@@ -267,13 +351,15 @@ class Marker(Message):
     source: str = ""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            session="s1", at=EXAMPLE_AT, label="hard braking", source="hand", extra={"km/h": 63.5}
+        )
+
     @property
     def time(self) -> int:
         return self.at
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.session}"
 
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
@@ -285,15 +371,6 @@ class Packet(NamedTuple, Generic[M_co]):
     message: M_co
     parts: tuple[bytes | memoryview, ...] = ()
 
-
-MESSAGES: Final[dict[str, type[Message]]] = {
-    kind.__name__: kind
-    for kind in (
-        Frame, Faces, Scores, Emotion, Resend, StreamStart, StreamEnd, StreamDone, Samples, State,
-        Marker, Health, Control,
-    )
-}  # fmt: skip
-"""Every message by the name in its ``message`` field."""
 
 READY: Final = "~ready/"
 """Not a message: a consumer subscribes to ``~ready/<service>`` after its other subscriptions, and

@@ -18,8 +18,8 @@ from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Seek, Step
 from affectline.common.wire.health import AT_END, Health, make_health
+from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import (
-    MESSAGES,
     Emotion,
     Frame,
     FrameMessage,
@@ -54,9 +54,7 @@ END_REPEAT_S: Final = 0.5
 class Player(Stage):
     """Publishes a recording."""
 
-    outputs: ClassVar[Mapping[type[Message], Route]] = {
-        kind: "bus" for kind in MESSAGES.values() if kind is not Control
-    }
+    outputs: ClassVar[Mapping[type[Message], Route]] = dict.fromkeys(recorded_kinds(), "bus")
     measures_latency = False
 
     def __init__(self, settings: ReplaySettings) -> None:
