@@ -9,9 +9,6 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Pixels = Annotated[int, Field(ge=0, le=65535)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
-Imagery = Literal["none", "crops", "frame"]
-"""What a message's binary parts show of people: nothing, crops of faces, or the whole frame."""
-
 EXAMPLE_AT = 1_795_445_587_329_376_688
 EXAMPLE_EPOCH = 1_795_445_587_179
 
@@ -31,8 +28,8 @@ class Message(BaseModel):
     """Fields whose values are the further levels of its topics."""
     parts_description: ClassVar[str] = ""
     """What its binary parts hold, for the documents; empty where it has none."""
-    imagery: ClassVar[Imagery] = "none"
-    """Recordings leave out or blur what shows people, as their privacy setting demands."""
+    shows_people: ClassVar[bool] = False
+    """Whether its binary parts are images of people, which not every recording may hold."""
     is_recorded: ClassVar[bool] = True
     """Whether recordings hold it and replays publish it again."""
     is_input: ClassVar[bool] = False

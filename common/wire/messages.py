@@ -15,7 +15,6 @@ from affectline.common.wire.base import (
     EXAMPLE_AT,
     EXAMPLE_EPOCH,
     Count,
-    Imagery,
     Message,
     Nanoseconds,
     Pixels,
@@ -77,7 +76,7 @@ class Frame(FrameMessage):
     parts_description: ClassVar[str] = (
         "1 part: the JPEG file, or height * width * 3 bytes of BGR rows."
     )
-    imagery: ClassVar[Imagery] = "frame"
+    shows_people: ClassVar[bool] = True
     is_input: ClassVar[bool] = True
     example_parts: ClassVar[tuple[bytes, ...]] = (b"\xff\xd8\xff\xd9",)
 
@@ -146,7 +145,7 @@ class Faces(FrameMessage):
         "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 pixels; "
         "8-bit gray rows."
     )
-    imagery: ClassVar[Imagery] = "crops"
+    shows_people: ClassVar[bool] = True
     example_parts: ClassVar[tuple[bytes, ...]] = (b"\x10\x20\x30\x40", bytes(48 * 48))
 
     message: Literal["Faces"] = "Faces"

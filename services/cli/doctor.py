@@ -20,9 +20,11 @@ from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.pipeline import HubSettings
 from affectline.services.capture.sample_clip import find_sample
 from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
+from affectline.services.export.exporter import EXPORTERS
+from affectline.services.report.section import SECTIONS
 
+REGISTRIES: Final = (BiometricsSettings.registry, EXPORTERS, SECTIONS)
 STYLES: Final = {"ok": "green", "warning": "yellow", "failure": "red"}
-REGISTRIES: Final = (BiometricsSettings.registry,)
 
 
 class CheckResult(NamedTuple):

@@ -1,4 +1,4 @@
-"""Recordings that are started and stopped on the page: a recorder process each."""
+"""Recordings that are started and stopped on the page, each by a recorder process."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -16,17 +16,18 @@ CONSENT_MAX: Final = 4000
 
 @dataclass
 class ActiveRecording:
-    """The one that is under way."""
+    """The recording in progress."""
 
     name: str
     privacy: Privacy
-    begun: float
-    child: ManagedProcess
+    started_at: float
+    """By the monotonic clock, in seconds."""
+    process: ManagedProcess
     is_stopping: bool = False
 
     @property
     def seconds(self) -> float:
-        return monotonic() - self.begun
+        return monotonic() - self.started_at
 
 
 class RecorderControl:
@@ -35,26 +36,28 @@ class RecorderControl:
     Args:
         settings: The pipeline's, as far as they are known here; recorded with the session.
         delivery: The pipeline's.
-        shelf: Where sessions go.
+        sessions: Where sessions are stored.
     """
 
-    def __init__(self, settings: PipelineSettings, delivery: Delivery, shelf: SessionStore) -> None:
+    def __init__(
+        self, settings: PipelineSettings, delivery: Delivery, sessions: SessionStore
+    ) -> None:
         self._settings = settings.model_copy(update={"delivery": delivery})
-        self._delivery, self._shelf = delivery, shelf
+        self._delivery, self._sessions = delivery, sessions
         self.current: ActiveRecording | None = None
         self.problem = ""
         """Why the last one ended before it was stopped."""
 
     def start(self, name: str, consent: str, privacy: Privacy) -> None:
-        """Begin to record into a new session.
+        """Start recording into a new session.
 
         Args:
             name: Of the session.
             consent: Who agreed to what: kept in the recording.
-            privacy: What becomes of pictures.
+            privacy: What is done with pictures.
 
         Raises:
-            AffectlineError: That cannot be.
+            AffectlineError: One is in progress, there is no consent, or the name is taken.
         """
         if self.current:
             raise AffectlineError(f"{self.current.name} is being recorded", "stop it first")
@@ -62,46 +65,47 @@ class RecorderControl:
             raise AffectlineError(
                 "a recording needs a note on consent", "who agreed to be recorded, when and how"
             )
-        place = self._shelf.place(name)
-        if place.exists():
+        folder = self._sessions.path(name)
+        if folder.exists():
             raise AffectlineError(f"there is a session {name} already", "choose another name")
         about = self._settings.describe() | {"name": name, "consent": consent.strip()}
         recorder = RecorderProcess(
-            folder=place,
+            folder=folder,
             privacy=privacy,
             about=about,
             classifier=self._settings.classifier,
             name=f"recorder/{name}",  # the pipeline may have a recorder of its own
         )
-        process = ProcessSpec(SPEC, recorder)
-        child = ManagedProcess(process, self._settings.hub, self._delivery, None)
+        process = ManagedProcess(
+            ProcessSpec(SPEC, recorder), self._settings.hub, self._delivery, None
+        )
         self.problem = ""
-        self.current = ActiveRecording(name, privacy, monotonic(), child)
+        self.current = ActiveRecording(name, privacy, monotonic(), process)
 
     def stop(self) -> None:
-        """Ask the recorder to finish its file; `tick` notices when it has."""
+        """Ask the recorder to finish its file; `tick` detects when it has."""
         if self.current and not self.current.is_stopping:
             self.current.is_stopping = True
-            self.current.child.stop()
+            self.current.process.stop()
 
     def tick(self) -> None:
-        """Notice how the recorder is."""
+        """Check on the recorder."""
         current = self.current
         if current is None:
             return
-        code = current.child.poll()
+        code = current.process.poll()
         if code is None:
-            if current.child.hangs and not current.is_stopping:
-                current.child.kill()
+            if current.process.hangs and not current.is_stopping:
+                current.process.kill()
             return
         if code != 0 or not current.is_stopping:
-            words = current.child.exit_reason or f"the recorder ended with exit code {code}"
-            self.problem = f"recording {current.name}: {words}"
+            reason = current.process.exit_reason or f"the recorder ended with exit code {code}"
+            self.problem = f"recording {current.name}: {reason}"
         self.current = None
 
     def close(self, patience_s: float) -> None:
-        """Stop, and wait a little: a recorder that is left alone finishes its file as well."""
+        """Stop, and wait a little: a recorder finishes its file without us as well."""
         self.stop()
         if self.current:
-            self.current.child.wait(patience_s)
+            self.current.process.wait(patience_s)
             self.tick()

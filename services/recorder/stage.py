@@ -7,7 +7,7 @@ so a recorder that is killed loses less than a second; its successor goes on in 
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Final
@@ -22,22 +22,22 @@ from affectline.common.recording.writer import SessionWriter, is_empty
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire import codec
-from affectline.common.wire.base import Imagery, Message
+from affectline.common.wire.base import Message
 from affectline.common.wire.health import ends_replay
 from affectline.common.wire.kinds import recorded_kinds
-from affectline.common.wire.messages import Packet, StreamDone
+from affectline.common.wire.messages import Frame, Packet, StreamDone
 from affectline.services.recorder.anonymize import Anonymizer
 from affectline.services.recorder.spec import RecorderProcess
 
 FLUSH_S: Final = 0.25
 SYNC_S: Final = 1.0
 """How often the operating system is asked to have it all on the disk: against power failures."""
-OMITTED: Final[dict[Privacy, tuple[Imagery, ...]]] = {
-    "everything": (),
-    "blurred": ("crops",),
-    "features": ("crops", "frame"),
+PERMITTED_IMAGES: Final[dict[Privacy, Callable[[type[Message]], bool]]] = {
+    "everything": lambda _: True,
+    "blurred": lambda kind: kind is Frame,  # which is pixelated
+    "features": lambda _: False,
 }
-"""Messages that show this are not recorded."""
+"""By privacy: which kinds of message that show people are recorded."""
 
 
 class Recorder(Stage):
@@ -58,7 +58,9 @@ class Recorder(Stage):
         self._next_flush = 0.0
 
     def topic(self, kind: type[Message]) -> str | None:
-        return None if kind.imagery in OMITTED[self._privacy] else super().topic(kind)
+        if kind.shows_people and not PERMITTED_IMAGES[self._privacy](kind):
+            return None
+        return super().topic(kind)
 
     def setup(self) -> None:
         self._begun = self.context.now()
@@ -109,7 +111,7 @@ class Recorder(Stage):
         """Write a message, or keep it until its faces can be blurred."""
         now = self.context.now()
         if self._blurring:
-            self._blurring.take(packet, now, monotonic_ns())
+            self._blurring.add(packet, now, monotonic_ns())
         else:
             self._add(packet, now)
         if isinstance(packet.message, StreamDone):
@@ -163,10 +165,10 @@ class Recorder(Stage):
 
     def _write_blurred(self, *, all_of_them: bool = False) -> None:
         if self._blurring:
-            ready = self._blurring.ready(monotonic_ns(), all_of_them=all_of_them)
+            ready = self._blurring.pop_ready(monotonic_ns(), flush=all_of_them)
             for packet, arrived in ready:
                 self._add(packet, arrived)
-            self.context.counters["blurred_wholly"] = self._blurring.wholly
+            self.context.counters["blurred_wholly"] = self._blurring.without_result
 
     def _add(self, packet: Packet, arrived: int) -> None:
         message = packet.message

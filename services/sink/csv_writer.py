@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.wire.messages import Emotion, Marker
 from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
-from affectline.services.sink.stream_stats import StreamSummary
+from affectline.services.sessions.stream_stats import StreamSummary
 
 DIGITS: Final = {
     "angle": 2, "blur": 2, "brightness": 4, **dict.fromkeys(LABELS, 6),
@@ -153,9 +154,9 @@ class CsvWriter:
                 "streams": {name: s.model_dump() for name, s in self.streams.items()},
             },
         }
-        temporary = self.folder / ".session.json"
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(self.folder / "session.json")
+        text = json.dumps(content, indent=2) + "\n"
+        # Written every few batches: waiting for the disk would hold up the pipeline
+        atomic_file.write_text(self.folder / "session.json", text, sync=False)
 
     def close(self) -> None:
         """Close the files."""

@@ -4,13 +4,11 @@ import os
 import re
 import socket
 import sys
-from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
 import cv2
-import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import to_name
@@ -21,14 +19,8 @@ from affectline.common.settings.pipeline import Display as Kind
 from affectline.common.vision.decode import decode
 from affectline.common.wire.control import REPLAY, Control
 from affectline.common.wire.messages import Emotion, Frame, Marker, Packet, StreamStart
-from affectline.services.overlay.drawing import Image, Status, draw
+from affectline.services.overlay.video import AnnotatedVideo, OverlayDisplay
 
-FRAMES_KEPT: Final = 64
-"""Frames of a stream that wait for their answer; in lossless delivery at most 16 are under way."""
-LONGEST_GAP_S: Final = 2.0
-"""A longer gap in a stream is left out of the film."""
-RATE_OVER_S: Final = 2.0
-DEFAULT_RATE: Final = 25.0
 STEPS: Final = (" ", ".")
 """Keys that steer a replay."""
 KEYS: Final = "K: snapshot   M: marker   Q: quit"
@@ -42,14 +34,14 @@ class Display(Protocol):
     def begin(self, start: StreamStart) -> None:
         """A stream begins."""
 
-    def keep(self, packet: Packet) -> None:
-        """A frame came; its answer will follow."""
+    def add_frame(self, packet: Packet) -> None:
+        """Add a frame; its result will follow."""
 
-    def answer(self, emotion: Emotion) -> None:
-        """A frame's answer, in order."""
+    def add_result(self, emotion: Emotion) -> None:
+        """Add the result of a frame, in order."""
 
     def show(self) -> Iterable[Packet]:
-        """Bring the picture up to date; yield what the user's keys have caused."""
+        """Show the newest frames; yield the messages that keys have caused."""
 
     def close(self) -> None:
         """Close the window, or the files."""
@@ -62,7 +54,7 @@ def open_display(kind: Kind, folder: Path, context: StageContext) -> Display:
         AffectlineError: There is no screen.
     """
     if kind == "mp4":
-        return Mp4(folder)
+        return AnnotatedVideo(folder)
     problem = display_problem()
     if problem:
         raise AffectlineError(
@@ -95,114 +87,6 @@ def display_problem() -> str | None:
     return None
 
 
-class OverlayDisplay:
-    """Matches answers with their frames, and knows the pipeline's rate, latency and skips."""
-
-    def __init__(self) -> None:
-        self._frames: dict[str, OrderedDict[tuple[int, int], Packet]] = {}
-        self._published: dict[str, deque[int]] = {}
-        self._skipped: dict[str, int] = {}
-
-    def keep(self, packet: Packet) -> None:
-        """Keep a frame until its answer comes."""
-        frame = packet.message
-        if isinstance(frame, Frame):
-            kept = self._frames.setdefault(frame.stream, OrderedDict())
-            kept[frame.epoch, frame.seq] = packet
-            while len(kept) > FRAMES_KEPT:
-                kept.popitem(last=False)
-
-    def match(self, emotion: Emotion) -> Packet | None:
-        """The frame that an answer is about, if it is still there."""
-        # By the answers' own times: those of a recording tell the rate that it had
-        times = self._published.setdefault(emotion.stream, deque())
-        if times and emotion.published_at < times[-1]:
-            times.clear()
-        times.append(emotion.published_at)
-        while times[-1] - times[0] > RATE_OVER_S * 1e9:
-            times.popleft()
-        missed = bool(emotion.missing) or any(face.missing for face in emotion.faces)
-        self._skipped[emotion.stream] = self._skipped.get(emotion.stream, 0) + missed
-        kept = self._frames.get(emotion.stream, OrderedDict())
-        return kept.pop((emotion.epoch, emotion.seq), None)
-
-    def paint(self, packet: Packet, emotion: Emotion) -> Image | None:
-        """Draw an answer onto its frame."""
-        frame = packet.message
-        picture = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
-        if picture is None:
-            return None
-        times = self._published[emotion.stream]
-        rate = (len(times) - 1) * 1e9 / max(1, times[-1] - times[0])
-        latency = (emotion.published_at - emotion.captured_at) / 1e6
-        return draw(picture, emotion, Status(rate, latency, self._skipped[emotion.stream]))
-
-
-class Mp4(OverlayDisplay):
-    """One annotated MP4 a stream, at the rate that the source says."""
-
-    closed = False
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._folder = folder
-        self._rates: dict[str, float] = {}
-        self._writers: dict[str, VideoDisplay] = {}
-
-    def begin(self, start: StreamStart) -> None:
-        self._rates[start.stream] = start.rate or DEFAULT_RATE
-
-    def answer(self, emotion: Emotion) -> None:
-        packet = self.match(emotion)
-        image = self.paint(packet, emotion) if packet else None
-        if image is None:
-            return
-        if emotion.stream not in self._writers:
-            rate = self._rates.get(emotion.stream, DEFAULT_RATE)
-            self._writers[emotion.stream] = VideoDisplay(self._folder, emotion.stream, image, rate)
-        at = emotion.captured_at if emotion.media_time is None else emotion.media_time
-        self._writers[emotion.stream].add(image, at)
-
-    def show(self) -> Iterable[Packet]:
-        return ()
-
-    def close(self) -> None:
-        for film in self._writers.values():
-            film.close()
-
-
-class VideoDisplay:
-    """An MP4 file of constant rate, whose pictures stand where their time says."""
-
-    def __init__(self, folder: Path, stream: str, first: Image, rate: float) -> None:
-        names = [f"{stream}.mp4", *(f"{stream}-{i}.mp4" for i in range(2, 1000))]
-        # A sink that was restarted starts another film, the first part stays as it is
-        path = next(p for n in names if not (p := folder / n).exists())
-        self._rate, self._size = rate, (first.shape[1], first.shape[0])
-        codec = cv2.VideoWriter.fourcc(*"mp4v")
-        self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, rate, self._size)
-        if not self._writer.isOpened():
-            raise AffectlineError(f"cannot write {path}", "check the space and the permissions")
-        self._begun = self._last = 0
-        self._written = 0
-
-    def add(self, image: Image, at: int) -> None:
-        """Add a picture of the time ``at`` in ns; it is repeated where others are missing."""
-        if not self._written or not 0 <= at - self._last <= LONGEST_GAP_S * 1e9:
-            self._begun = at - round(self._written * 1e9 / self._rate)
-        self._last = at
-        due = round((at - self._begun) / 1e9 * self._rate) + 1
-        if (image.shape[1], image.shape[0]) != self._size:
-            image = np.asarray(cv2.resize(image, self._size), dtype=np.uint8)
-        for _ in range(due - self._written):
-            self._writer.write(image)
-        self._written = max(self._written, due)
-
-    def close(self) -> None:
-        """Write the index: without it the file cannot be played."""
-        self._writer.release()
-
-
 class WindowDisplay(OverlayDisplay):
     """A window a stream: K saves a snapshot, M sets a marker, Q quits.
 
@@ -225,14 +109,14 @@ class WindowDisplay(OverlayDisplay):
             sys.stdout.write(f"{STEERING}\n")
             sys.stdout.flush()
 
-    def answer(self, emotion: Emotion) -> None:
+    def add_result(self, emotion: Emotion) -> None:
         packet = self.match(emotion)
         if packet:
             self._newest[emotion.stream] = (packet, emotion)
 
     def show(self) -> Iterator[Packet]:
         for stream, (packet, emotion) in self._newest.items():
-            image = self.paint(packet, emotion)
+            image = self.render(packet, emotion)
             if image is not None:
                 if stream not in self._visible:
                     cv2.namedWindow(_title(stream), cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)

@@ -18,10 +18,10 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sink.csv_writer import CsvWriter
 from affectline.services.sink.reorder_buffer import PATIENCE_NS, ReorderBuffer
 from affectline.services.sink.spec import SinkProcess
-from affectline.services.sink.stream_stats import StreamSummary
 
 CHECKPOINT_S: Final = 0.5
 
@@ -66,7 +66,7 @@ class Sink(Stage):
     def on_frame(self, packet: Packet[Frame]) -> Iterable[Packet]:
         """Keep a frame for the display until its answer comes."""
         if self._display:
-            self._display.keep(packet)
+            self._display.add_frame(packet)
         return ()
 
     @on(Emotion)
@@ -160,7 +160,7 @@ class Sink(Stage):
             if self._timeline:
                 self._timeline.add(emotion)
             if self._display:
-                self._display.answer(emotion)
+                self._display.add_result(emotion)
 
     def _finish(self, stream: str, end: StreamEnd) -> Packet:
         """Have everything on disk before saying so."""

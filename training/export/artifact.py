@@ -1,7 +1,6 @@
 """From a run folder to the artifact that is served: LiteRT int8 and its manifest."""
 
 import json
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
@@ -190,23 +190,12 @@ def export(
     samples = choose_samples(faces, settings["seed"])
     content = convert_to_int8(run.model, samples, preprocessing)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
-        folder = Path(made) / "new"
-        folder.mkdir()
+    with atomic_file.replace_folder(out) as folder:
         files = write_models(run.model, content, folder, with_reference)
         int8_logits = LiteRtModel(folder / INT8_FILE, preprocessing).run(faces.pixels, progress)
         manifest = describe(run, faces, int8_logits, name, files, people)
         (folder / CARD_FILE).write_text(card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-        old = Path(made) / "old"
-        if out.exists():
-            out.rename(old)
-        try:
-            folder.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
     return manifest
 
 
