@@ -29,8 +29,8 @@ Coordinate = Annotated[int, Field(ge=-(2**17), le=2**17)]
 Box = Annotated[tuple[Coordinate, Coordinate, Pixels, Pixels], Field(strict=False)]
 
 Missing = Literal["behind", "stale", "unanswered", "invalid"]
-"""Why there is no answer: a stage was behind and skipped to a newer frame; the crop was too old
-when a classifier got to it; no classifier answered in time; the picture could not be decoded."""
+"""Why there is no result: a stage was behind and skipped to a newer frame; the crop was too old
+when a classifier received it; no classifier answered in time; the image could not be decoded."""
 
 
 class StreamMessage(Message):
@@ -40,16 +40,16 @@ class StreamMessage(Message):
 
     stream: Name
     epoch: Count
-    """Start of the capture process in ms since the Unix epoch; a new one starts ``seq`` anew."""
+    """Start of the capture process in ms since the Unix epoch; ``seq`` counts within it."""
 
 
 class FrameMessage(StreamMessage):
-    """A message about one picture of a stream."""
+    """A message about one frame of a stream."""
 
     seq: Count
     """Number of the frame in its stream, from 0, without gaps at the source."""
     captured_at: Nanoseconds
-    """When the picture was taken (cameras) or read (files)."""
+    """When the frame was captured (cameras) or read (files)."""
     media_time: Nanoseconds | None = None
     """Files only: ns from the beginning of the file to this frame, by the file's own clock."""
     width: Annotated[int, Field(ge=1, le=65535)]
@@ -61,7 +61,7 @@ class FrameMessage(StreamMessage):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The fields that every later message about this picture carries unchanged."""
+        """The fields that every later message about this frame repeats unchanged."""
         return {name: getattr(self, name) for name in IDENTITY}
 
 
@@ -70,7 +70,7 @@ IDENTITY: Final = ("stream", "epoch", "seq", "captured_at", "media_time", "width
 
 
 class Frame(FrameMessage):
-    """One picture. One part: the JPEG file, or raw BGR rows (``height * width * 3`` bytes)."""
+    """An image of a stream, as a JPEG file or as raw BGR rows (``height * width * 3`` bytes)."""
 
     topic_prefix: ClassVar[str] = "frame"
     parts_description: ClassVar[str] = (
@@ -95,7 +95,7 @@ class Frame(FrameMessage):
 
 
 class Quality(BaseModel):
-    """How good a crop is to judge an expression by."""
+    """How well an expression can be classified from a crop."""
 
     model_config = Message.model_config
 
@@ -114,7 +114,7 @@ EXAMPLE_MODEL: Final = "vgg16-48@1f3a9c02"
 
 
 class SeenFace(BaseModel):
-    """Where a face is, whose it is, and how well it can be seen."""
+    """Where a face is, which track it belongs to, and how good its crop is."""
 
     model_config = Message.model_config
 
@@ -134,10 +134,10 @@ class Face(SeenFace):
 
 
 class Faces(FrameMessage):
-    """The faces of a frame, with two parts each: the upright crop, and the same at 48x48 pixels.
+    """The faces of a frame: track, box, roll angle and quality of each, and its crops.
 
-    Both are rows of 8-bit gray values. The crop has the size that the face has in the picture, but
-    at most 160 pixels.
+    Two binary parts a face: the upright crop, and the same at 48x48 pixels. Both are rows of 8-bit
+    gray values. The crop has the size that the face has in the frame, but at most 160 pixels.
     """
 
     topic_prefix: ClassVar[str] = "faces"
@@ -167,9 +167,9 @@ class Faces(FrameMessage):
 
 
 class Scores(StreamMessage):
-    """A classifier's answer to one `Faces`, on its way to the stream's detector.
+    """A classifier's result for one `Faces`, on its way to the stream's detector.
 
-    Several classifiers answer in any order; the detector puts the answers in order, smooths them
+    Several classifiers answer in any order; the detector puts their results in order, smooths them
     over time and publishes each frame's one `Emotion`.
     """
 
@@ -195,7 +195,7 @@ class Scores(StreamMessage):
 
 
 class FaceEmotion(SeenFace):
-    """What a face shows, or why nobody can say."""
+    """The emotion that a face shows, or why there is no result."""
 
     probabilities: Distribution | None = None
     """This frame alone."""
@@ -209,17 +209,17 @@ class FaceEmotion(SeenFace):
 
 
 class Emotion(FrameMessage):
-    """The one answer to a frame: published once for every frame, in order of ``seq``."""
+    """The result for a frame: published once for every frame, in order of ``seq``."""
 
     topic_prefix: ClassVar[str] = "emotion"
     message: Literal["Emotion"] = "Emotion"
     detected_at: Nanoseconds | None = None
     classified_at: Nanoseconds | None = None
-    """None where no classifier was asked: no face, or the frame was skipped."""
+    """None where no classifier was needed: no face, or the frame was skipped."""
     published_at: Nanoseconds
     model: str | None = None
     missing: Missing | None = None
-    """Why the frame was not looked at; None where it was, even if it shows no face."""
+    """Why the frame was not analysed; None where it was, even if it shows no face."""
     faces: Annotated[tuple[FaceEmotion, ...], Field(max_length=256, strict=False)] = ()
 
     @classmethod
@@ -244,7 +244,7 @@ class Emotion(FrameMessage):
 
 
 class Resend(StreamMessage):
-    """A consumer noticed a gap: the detector publishes these frames' `Emotion` again."""
+    """A request of a consumer that missed results: publish these frames' `Emotion` again."""
 
     topic_prefix: ClassVar[str] = "resend"
     message: Literal["Resend"] = "Resend"
@@ -263,7 +263,7 @@ class Resend(StreamMessage):
 
 
 class StreamStart(StreamMessage):
-    """A source was opened."""
+    """The start of a stream: a source was opened."""
 
     topic_prefix: ClassVar[str] = "stream"
     is_input: ClassVar[bool] = True
@@ -274,9 +274,9 @@ class StreamStart(StreamMessage):
     """A camera or network stream, as opposed to a file that ends."""
     first_seq: Count = 0
     rate: Annotated[float, Field(gt=0)] | None = None
-    """Frames a second, as far as the source says."""
+    """Frames per second, where the source declares it."""
     frames: Count | None = None
-    """How many frames the file claims to hold; containers are often wrong about it."""
+    """How many frames the file declares; containers are often wrong about it."""
     replay: bool = False
     """A recorded session is being replayed: all times are those of the recording."""
 
@@ -293,7 +293,10 @@ class StreamStart(StreamMessage):
 
 
 class StreamEnd(StreamMessage):
-    """No frame follows ``last_seq``; a consumer is done when all up to it are answered."""
+    """The end of a stream: no frame follows ``last_seq``.
+
+    A consumer is done when it has the results of all frames up to it.
+    """
 
     topic_prefix: ClassVar[str] = "stream"
     is_input: ClassVar[bool] = True
@@ -314,10 +317,10 @@ class StreamEnd(StreamMessage):
 
 
 class StreamDone(StreamMessage):
-    """Everything up to ``last_seq`` is dealt with: the end of the stream's end.
+    """A consumer has handled all results of a stream, up to ``last_seq``.
 
-    The sink says so first. Fusion then says that its states of before have been published, so that
-    a recorder knows when it has them all.
+    The sink publishes it first. Fusion follows when it has published all states up to then, so
+    that a recorder knows when it has them all.
     """
 
     topic_prefix: ClassVar[str] = "stream"
@@ -336,7 +339,7 @@ class StreamDone(StreamMessage):
 
 
 class Marker(Message):
-    """Something happened, said by a person or a tool."""
+    """A labelled event, published by a person or a tool."""
 
     topic_prefix: ClassVar[str] = "marker"
     topic_levels: ClassVar[tuple[str, ...]] = ("session",)

@@ -23,7 +23,7 @@ def golden() -> dict[str, list[str]]:
 
 
 def test_there_is_a_sample_and_golden_bytes_of_every_message() -> None:
-    assert set(PACKETS) == set(message_kinds()) == set(golden())
+    assert set(PACKETS) == set(message_kinds()) == set(golden()), "run make docs"
 
 
 @pytest.mark.parametrize("name", sorted(message_kinds()))
