@@ -4,6 +4,7 @@ import typer
 
 from affectline.services.cli.biometrics import BiometricsCommand, biometrics
 from affectline.services.cli.collect import collect
+from affectline.services.cli.control import control
 from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
 from affectline.services.cli.export import ExportCommand, export
@@ -37,6 +38,7 @@ app.command(cls=BiometricsCommand)(with_log_options(biometrics))
 for name, process in process_commands():
     app.command(name)(with_log_options(process))
 app.add_typer(validate, name="validate")
+app.add_typer(control, name="control")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.vision.crops import crop, quality
+from affectline.common.vision.crops import crop_face, measure_quality
 from affectline.common.vision.preprocessing import to_square
 from affectline.common.wire.messages import Emotion, SeenFace
 
@@ -75,9 +75,9 @@ def check_face(emotion: Emotion, picture: Image) -> FaceCrop | Rejection:
             f"cut off: {outside:.0%} of the face lie outside of the picture: move to its middle",
             size,
         )
-    native = crop(picture, face, MARGIN)
+    native = crop_face(picture, face, MARGIN)
     gray_48 = to_square(to_gray(native))
-    measured = quality(gray_48)
+    measured = measure_quality(gray_48)
     face_crop = FaceCrop(
         emotion, face.track, native, gray_48,
         max(face.box[2:]), round(measured.blur, 1), round(measured.brightness, 3),

@@ -8,9 +8,9 @@ from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import Delivery, PipelineSettings
 from affectline.common.wire.messages import Marker
-from affectline.services.dashboard.recorder_control import RecorderControl
 from affectline.services.dashboard.replay_control import ReplayControl
 from affectline.services.dashboard.session_store import SessionStore
+from affectline.services.supervisor.recorder_control import RecorderControl
 from affectline.services.web.hub_client import Aggregator, HubClient
 from affectline.services.web.status import StatusTracker
 
@@ -54,7 +54,7 @@ class AppState:
         self._watched_at: float | None = None
         """When a page last showed the replay; None: none has yet."""
         self.sessions = SessionStore(settings.dashboard.sessions, self._sessions_in_use)
-        self.recorder = RecorderControl(settings, delivery, self.sessions)
+        self.recorder = RecorderControl(settings, delivery, self.sessions.path)
 
     async def open(self) -> None:
         """Start listening to the live hub."""

@@ -7,7 +7,7 @@ from nicegui import ui
 
 from affectline.common.errors import AffectlineError
 from affectline.services.dashboard.panel import Area, Panel, register
-from affectline.services.dashboard.recorder_control import CONSENT_MAX
+from affectline.services.supervisor.recorder_control import CONSENT_MAX
 
 PRIVACY: Final = {
     "everything": "everything, as it is",

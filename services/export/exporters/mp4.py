@@ -11,7 +11,7 @@ from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Emotion, Frame, StreamStart
 from affectline.services.export.exporter import Exporter, ExportSettings
-from affectline.services.overlay.video import AnnotatedVideo
+from affectline.services.overlay.video_writer import AnnotatedVideoWriter
 from affectline.services.sessions.recording import Recording
 
 
@@ -51,7 +51,7 @@ class Mp4Exporter(Exporter):
 
 
 def _write_films(recording: Recording, folder: Path) -> None:
-    video = AnnotatedVideo(folder)
+    video = AnnotatedVideoWriter(folder)
     try:
         for packet in recording.read():
             message = packet.message

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from affectline.common.vision.crops import crop
+from affectline.common.vision.crops import crop_face
 from affectline.services.collect.quality_checks import MARGIN, FaceCrop, Rejection, check_face
 from tests.unit.services.collect.faces import BOX, emotion, face, scene
 
@@ -22,7 +22,7 @@ def test_it_is_cut_upright_and_framed_as_the_detector_does() -> None:
     rolled = face(angle=20)
     found = check_face(emotion(rolled), picture)
     assert isinstance(found, FaceCrop)
-    assert np.array_equal(found.native, crop(picture, rolled, MARGIN))
+    assert np.array_equal(found.native, crop_face(picture, rolled, MARGIN))
 
 
 def refused(*faces: object, picture: object = None, **more: object) -> Rejection:

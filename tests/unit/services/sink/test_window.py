@@ -10,7 +10,7 @@ from affectline.common.runtime.keyboard import STEERING
 from affectline.common.runtime.stage import StageContext
 from affectline.common.wire.control import Control, Pause, Step
 from affectline.common.wire.messages import Marker, StreamStart
-from affectline.services.sink.display import WindowDisplay
+from affectline.services.sink.window import WindowDisplay
 from tests.samples import AT
 
 START = StreamStart(stream="drive", epoch=1, started_at=AT, source="0", live=True)
@@ -27,7 +27,7 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def press(window: WindowDisplay, keyboard: list[str], keys: str) -> list[Any]:
     keyboard += keys
-    return [packet.message for _ in keys for packet in window.show()]
+    return [packet.message for _ in keys for packet in window.refresh()]
 
 
 def test_a_replay_is_steered_in_its_window(

@@ -1,15 +1,15 @@
 import pytest
 
 from affectline.common.wire.messages import Emotion
-from affectline.services.overlay import video
-from affectline.services.overlay.video import OverlayDisplay
+from affectline.services.overlay import renderer
+from affectline.services.overlay.renderer import OverlayRenderer
 from tests.recordings import SECOND, START, frame
 
 
 def test_the_overlay_tells_the_rate_of_the_recording() -> None:
-    overlay, rates = OverlayDisplay(), []
+    overlay, rates = OverlayRenderer(), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(video, "draw", lambda _, __, status: rates.append(status.rate))
+        patch.setattr(renderer, "draw", lambda _, __, status: rates.append(status.rate))
         for index in range(6):
             picture, answer = frame(index)
             assert isinstance(answer.message, Emotion)

@@ -6,11 +6,10 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.services.dashboard import recorder_control as module
-from affectline.services.dashboard.recorder_control import CONSENT_MAX, RecorderControl
-from affectline.services.dashboard.session_store import SessionStore
 from affectline.services.recorder.spec import RecorderProcess
+from affectline.services.supervisor import recorder_control as module
 from affectline.services.supervisor.process import ProcessSpec
+from affectline.services.supervisor.recorder_control import CONSENT_MAX, RecorderControl
 
 
 class Child:
@@ -23,7 +22,7 @@ class Child:
 @pytest.fixture
 def recorder_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecorderControl:
     monkeypatch.setattr(module, "ManagedProcess", Child)
-    return RecorderControl(PipelineSettings(), "live", SessionStore(tmp_path))
+    return RecorderControl(PipelineSettings(), "live", lambda name: tmp_path / name)
 
 
 def test_it_has_a_name_of_its_own_beside_the_recorder_of_the_pipeline(

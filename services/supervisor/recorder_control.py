@@ -1,13 +1,14 @@
-"""Recordings that are started and stopped on the page, each by a recorder process."""
+"""Recordings that are started and stopped while a pipeline runs, each by a recorder process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import Delivery, PipelineSettings
 from affectline.common.settings.recording import Privacy
-from affectline.services.dashboard.session_store import SessionStore
 from affectline.services.recorder.spec import SPEC, RecorderProcess
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
@@ -36,14 +37,14 @@ class RecorderControl:
     Args:
         settings: The pipeline's, as far as they are known here; recorded with the session.
         delivery: The pipeline's.
-        sessions: Where sessions are stored.
+        folder_of: The session folder of a name; an `AffectlineError` where it cannot be one.
     """
 
     def __init__(
-        self, settings: PipelineSettings, delivery: Delivery, sessions: SessionStore
+        self, settings: PipelineSettings, delivery: Delivery, folder_of: Callable[[str], Path]
     ) -> None:
         self._settings = settings.model_copy(update={"delivery": delivery})
-        self._delivery, self._sessions = delivery, sessions
+        self._delivery, self._folder_of = delivery, folder_of
         self.current: ActiveRecording | None = None
         self.problem = ""
         """Why the last one ended before it was stopped."""
@@ -65,7 +66,7 @@ class RecorderControl:
             raise AffectlineError(
                 "a recording needs a note on consent", "who agreed to be recorded, when and how"
             )
-        folder = self._sessions.path(name)
+        folder = self._folder_of(name)
         if folder.exists():
             raise AffectlineError(f"there is a session {name} already", "choose another name")
         about = self._settings.describe() | {"name": name, "consent": consent.strip()}
