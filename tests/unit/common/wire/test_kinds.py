@@ -1,6 +1,7 @@
 """A message is one file: what finds the kinds of message, and what follows from them."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,43 +13,7 @@ from affectline.common.wire.base import Message
 from affectline.common.wire.kinds import message_kinds, prefixes, recorded_kinds
 from tests.golden.__main__ import GOLDEN, complete
 
-GAZE = '''
-"""Where a driver looks."""
-
-from typing import ClassVar, Literal, Self
-
-from affectline.common.identifiers import Name
-from affectline.common.wire.base import EXAMPLE_AT, Message, Nanoseconds
-
-
-class Gaze(Message):
-    """Where a person looks, as angles from straight ahead."""
-
-    topic_prefix: ClassVar[str] = "gaze"
-    topic_levels: ClassVar[tuple[str, ...]] = ("subject", "eye")
-    parts_description: ClassVar[str] = "1 part: the image of the eye, 32x32 pixels of 8-bit gray."
-    shows_people: ClassVar[bool] = True
-    is_open_to_tools: ClassVar[bool] = True
-    example_parts: ClassVar[tuple[bytes, ...]] = (bytes(1024),)
-    message: Literal["Gaze"] = "Gaze"
-    subject: Name
-    eye: Literal["left", "right"]
-    at: Nanoseconds
-    yaw: float
-    """Degrees to the right."""
-
-    @classmethod
-    def example(cls) -> Self:
-        return cls(subject="driver", eye="left", at=EXAMPLE_AT, yaw=-12.5)
-
-    @property
-    def time(self) -> int:
-        return self.at
-
-    @property
-    def part_sizes(self) -> tuple[int | None, ...]:
-        return (1024,)
-'''
+PAGE = Path(__file__).parents[4] / "docs" / "extending.md"
 PROGRAM = """
 import json
 import sys
@@ -112,7 +77,9 @@ print(json.dumps({
 
 
 def test_a_message_in_a_module_of_its_own_needs_no_other_line(tmp_path: Path) -> None:
-    (tmp_path / "gaze.py").write_text(GAZE)
+    documented = re.search(r"^## A message$.*?^```python$(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    assert documented
+    (tmp_path / "gaze.py").write_text(documented[1])
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=False
     )
