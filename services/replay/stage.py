@@ -92,14 +92,14 @@ class Player(Stage):
     @on(Control)
     def on_control(self, packet: Packet[Control]) -> Iterable[Packet]:
         """Pause, resume, step or seek."""
-        action = packet.message.action
-        if isinstance(action, Step):
-            self._steps += 1
-            self._paused = True
-        elif isinstance(action, Pause):
-            self._paused = not self._paused if action.paused is None else action.paused
-        elif isinstance(action, Seek):
-            self._seek(action)
+        match packet.message.action:
+            case Step():
+                self._steps += 1
+                self._paused = True
+            case Pause(paused=paused):
+                self._paused = not self._paused if paused is None else paused
+            case Seek() as seek:
+                self._seek(seek)
         return ()
 
     def _seek(self, action: Seek) -> None:
