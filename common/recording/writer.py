@@ -39,7 +39,7 @@ from affectline.common.recording.reader import METADATA_NAME, PROFILE
 from affectline.common.recording.records import MAGIC
 from affectline.common.recording.summary import FileSummary, encode_end, pop_bytes
 from affectline.common.wire.base import Message as WireMessage
-from affectline.common.wire.messages import MESSAGES
+from affectline.common.wire.kinds import message_kinds
 
 CHUNK_BYTES: Final = 1 << 20
 """A chunk is written when it has grown to this, if not flushed before."""
@@ -116,7 +116,7 @@ class SessionWriter:
         """Add a message; it is in the file after `flush`.
 
         Args:
-            kind: Name of its class, one of `affectline.common.wire.messages.MESSAGES`.
+            kind: Name of its class, one of `affectline.common.wire.kinds.message_kinds`.
             parts: As on the wire: topic, header, binary parts.
             log_time: Time of its arrival, in ns since the Unix epoch.
             publish_time: Its own time, in ns since the Unix epoch.
@@ -207,7 +207,7 @@ class SessionWriter:
         schemas = self._summary.schemas
         schema = next((s for s in schemas.values() if s.name == kind), None)
         if schema is None:
-            text = json.dumps(MESSAGES[kind].model_json_schema())
+            text = json.dumps(message_kinds()[kind].model_json_schema())
             schema = Schema(len(schemas) + 1, text.encode(), "jsonschema", kind)
             schemas[schema.id] = schema
             schema.write(self._new_records)
@@ -258,7 +258,7 @@ def is_empty(path: Path) -> bool:
 
 def is_header_only(kind: str) -> bool:
     """Whether messages of a kind never have binary parts."""
-    return MESSAGES[kind].part_sizes is WireMessage.part_sizes
+    return message_kinds()[kind].part_sizes is WireMessage.part_sizes
 
 
 def encode_record(record: McapRecord) -> bytes:

@@ -7,43 +7,26 @@ it would write.
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples, State
-from affectline.common.wire.control import Control
-from affectline.common.wire.health import Health
-from affectline.common.wire.messages import MESSAGES, Marker, StreamMessage
-
-PARTS: Final = {
-    "Frame": "1 part: the JPEG file, or height * width * 3 bytes of BGR rows.",
-    "Faces": "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 "
-    "pixels; 8-bit gray rows.",
-}
-
-PLACES: Final[dict[type[Message], list[str]]] = {
-    Marker: ["session"],
-    Health: ["service"],
-    Samples: ["subject", "signal"],
-    State: ["subject"],
-    Control: ["target"],
-}
-"""What the levels of a topic after its first are called, where it is not the stream."""
+from affectline.common.wire.kinds import message_kinds, prefixes
 
 
 def schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema of every message, by its name."""
-    return {name: kind.model_json_schema() for name, kind in MESSAGES.items()}
+    return {name: kind.model_json_schema() for name, kind in message_kinds().items()}
 
 
 def asyncapi() -> dict[str, Any]:
     """The AsyncAPI document of the hub's outlet and ingress."""
-    hub = HubSettings()
+    hub, kinds = HubSettings(), message_kinds()
     by_prefix: dict[str, list[type[Message]]] = {}
-    for kind in MESSAGES.values():
+    for kind in kinds.values():
         by_prefix.setdefault(kind.topic_prefix, []).append(kind)
-    channels = {prefix: _channel(prefix, kinds) for prefix, kinds in by_prefix.items()}
+    channels = {prefix: _channel(prefix, members) for prefix, members in by_prefix.items()}
+    open_prefixes = prefixes(tuple(kind for kind in kinds.values() if kind.is_open_to_tools))
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -61,10 +44,9 @@ def asyncapi() -> dict[str, Any]:
         "channels": channels,
         "operations": {
             **{f"receive_{name}": _operation("send", name) for name in channels},
-            "send_marker": _operation("receive", "marker"),
-            "send_bio": _operation("receive", "bio"),
+            **{f"send_{name}": _operation("receive", name) for name in open_prefixes},
         },
-        "components": {"messages": {name: _message(name, k) for name, k in MESSAGES.items()}},
+        "components": {"messages": {name: _message(name, k) for name, k in kinds.items()}},
     }
 
 
@@ -77,8 +59,13 @@ def _server(address: str, description: str) -> dict[str, str]:
 
 
 def _channel(prefix: str, kinds: list[type[Message]]) -> dict[str, Any]:
-    first = kinds[0]
-    names = ["stream"] if issubclass(first, StreamMessage) else PLACES[first]
+    names = kinds[0].topic_levels
+    for kind in kinds:
+        if kind.topic_levels != names:
+            raise TypeError(
+                f"{kind.__name__}.topic_levels: {kind.topic_levels} for topics {prefix}/, "
+                f"make them {names} as those of {kinds[0].__name__}"
+            )
     return {
         "address": "/".join([prefix, *(f"{{{name}}}" for name in names)]),
         "parameters": {name: {"description": f"Name of the {name}."} for name in names},
@@ -99,8 +86,8 @@ def _message(name: str, kind: type[Message]) -> dict[str, Any]:
         ref_template=f"#/components/messages/{name}/payload/$defs/{{model}}"
     )
     result: dict[str, Any] = {"name": name, "summary": summary, "payload": schema}
-    if name in PARTS:
-        result["description"] = PARTS[name]
+    if kind.parts_description:
+        result["description"] = kind.parts_description
     return result
 
 

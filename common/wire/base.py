@@ -1,6 +1,6 @@
 """What every message on the wire is made of."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,24 +9,67 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Pixels = Annotated[int, Field(ge=0, le=65535)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
+EXAMPLE_AT = 1_795_445_587_329_376_688
+EXAMPLE_EPOCH = 1_795_445_587_179
+
 
 class Message(BaseModel):
-    """What all messages share. ``parts`` travel beside the header as raw bytes."""
+    """What all messages share. ``parts`` travel beside the header as raw bytes.
+
+    A class with a field ``message``, which is its name, is a kind of message. One that is defined
+    in a module of this package needs no other line: `common.wire.kinds` finds it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     topic_prefix: ClassVar[str]
+    """First level of its topics."""
+    topic_levels: ClassVar[tuple[str, ...]] = ()
+    """Fields whose values are the further levels of its topics."""
+    parts_description: ClassVar[str] = ""
+    """What its binary parts hold, for the documents; empty where it has none."""
+    shows_people: ClassVar[bool] = False
+    """Whether its binary parts are images of people, which not every recording may hold."""
+    is_recorded: ClassVar[bool] = True
+    """Whether recordings hold it and replays publish it again."""
+    is_input: ClassVar[bool] = False
+    """Whether it comes from outside (a camera, a sensor, a person): a reanalysis publishes it
+    again, whereas the pipeline makes all other messages anew."""
+    is_open_to_tools: ClassVar[bool] = False
+    """Whether tools outside the pipeline publish it."""
+    example_parts: ClassVar[tuple[bytes, ...]] = ()
+    """The binary parts of its `example`."""
 
     version: Literal[1] = 1
+
+    @classmethod
+    def example(cls) -> Self:
+        """A message of this kind, for the golden bytes, documents and tests."""
+        raise NotImplementedError(f"{cls.__name__} has no example")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        declared = cls.model_fields.get("message")
+        if declared is None:  # what several kinds have in common
+            return
+        if declared.default != cls.__name__:
+            raise TypeError(
+                f"{cls.__name__}.message: the default is {declared.default!r}, "
+                f"make it {cls.__name__!r}"
+            )
+        for level in cls.topic_levels:
+            if level not in cls.model_fields:
+                raise TypeError(f"{cls.__name__}.topic_levels: {level!r} is not one of its fields")
 
     @property
     def topic(self) -> str:
         """The topic that this message is published on."""
-        raise NotImplementedError
+        return "/".join([self.topic_prefix, *[getattr(self, name) for name in self.topic_levels]])
 
     @property
     def time(self) -> int | None:
-        """When this message was made, in ns since the Unix epoch; None where it does not say."""
+        """When this message was made, in ns since the Unix epoch; None where it has no time."""
         return None
 
     @property

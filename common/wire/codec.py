@@ -1,4 +1,4 @@
-"""Bytes to messages and back; the only module that speaks msgpack."""
+"""Bytes to messages and back; the only module that imports msgpack."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from affectline.common.errors import InvalidMessage
 from affectline.common.wire.base import Message
-from affectline.common.wire.messages import MESSAGES, Packet
+from affectline.common.wire.kinds import message_kinds
+from affectline.common.wire.messages import Packet
 
 MAX_HEADER_BYTES: Final = 1 << 20
 """No header of ours comes near this; a longer one is not even parsed."""
@@ -29,7 +30,7 @@ def decode(parts: Sequence[bytes | memoryview]) -> Packet:
         parts: Topic, msgpack header, then the binary parts.
 
     Raises:
-        InvalidMessage: Anything at all is not as `affectline.common.wire.messages` says.
+        InvalidMessage: Anything at all is not as the message's class declares.
     """
     if not 2 <= len(parts) <= 2 + MAX_PARTS:
         raise InvalidMessage(f"{len(parts)} parts")
@@ -54,7 +55,7 @@ def _parse(header: bytes | memoryview) -> Message:
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise InvalidMessage(f"a header that is not msgpack: {error}") from error
     kind = fields.get("message") if isinstance(fields, dict) else None
-    model = MESSAGES.get(kind) if isinstance(kind, str) else None
+    model = message_kinds().get(kind) if isinstance(kind, str) else None
     if model is None:
         raise InvalidMessage(f"no message of ours: {str(kind)[:80]!r}")
     try:

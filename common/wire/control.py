@@ -1,11 +1,11 @@
 """Commands to a running pipeline: pause and steer a replay, record, quit."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from affectline.common.identifiers import Name, ServiceName
-from affectline.common.wire.base import Message, Nanoseconds
+from affectline.common.wire.base import EXAMPLE_AT, Message, Nanoseconds
 
 PIPELINE = "pipeline"
 """The target that stands for whoever supervises the processes."""
@@ -81,16 +81,18 @@ class Control(Message):
     """A command to one process, or to the pipeline as a whole. Never recorded or replayed."""
 
     topic_prefix: ClassVar[str] = "control"
+    topic_levels: ClassVar[tuple[str, ...]] = ("target",)
+    is_recorded: ClassVar[bool] = False  # a replay must not repeat commands
     message: Literal["Control"] = "Control"
     target: ServiceName
     """``replay``, ``fusion`` or another process; ``pipeline`` for the supervisor."""
     at: Nanoseconds
     action: Command
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(target="replay", at=EXAMPLE_AT, action=Seek(position_s=12.5, rate=2.0))
+
     @property
     def time(self) -> int:
         return self.at
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.target}"

@@ -1,17 +1,17 @@
-"""How a process is: the message that every one of them sends once a second."""
+"""The message that every process publishes once a second: state, counters, latency, clock."""
 
 import os
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from affectline.common.identifiers import ServiceName
-from affectline.common.wire.base import Count, Message, Nanoseconds
+from affectline.common.wire.base import EXAMPLE_AT, Count, Message, Nanoseconds
 
 AT_END: Final = "at the end"
-"""`Health.detail` of a player that has said everything."""
+"""`Health.detail` of a replay that has published everything."""
 
 
 class Latency(BaseModel):
@@ -25,50 +25,56 @@ class Latency(BaseModel):
 
 
 class ClockOffset(BaseModel):
-    """How far a host's clock is from the hub's."""
+    """The offset of a host's clock from the hub's."""
 
     model_config = Message.model_config
 
     offset_ms: float
-    """The hub's clock less the host's."""
+    """The hub's clock minus the host's."""
     uncertainty_ms: Annotated[float, Field(ge=0)]
-    """Half of the shortest round trip: the offset is wrong by this at most."""
+    """Half of the shortest round trip: the largest error of the offset."""
     corrected_ms: float
-    """What the process adds to its host's clock; 0 where the offset may just as well be none."""
+    """What the process adds to its host's clock; 0 where the offset is within its uncertainty."""
 
 
 class Health(Message):
-    """How a process is: once a second."""
+    """State, counters and latency of a process, once a second."""
 
     topic_prefix: ClassVar[str] = "health"
+    topic_levels: ClassVar[tuple[str, ...]] = ("service",)
     message: Literal["Health"] = "Health"
     service: ServiceName
     pid: Count
     at: Nanoseconds
     state: Literal["ready", "degraded"]
     detail: str = ""
-    """In words, e.g. that a camera was lost and when it is tried again."""
+    """For people, e.g. that a camera was lost and when it is opened again."""
     counters: dict[str, Count] = Field(default_factory=dict)
     """Since the process started: ``in``, ``out``, ``skipped``, ``invalid`` and the stage's own."""
     latency: Latency | None = None
     clock: ClockOffset | None = None
-    """None on the hub's own machine, and before the hub has answered."""
+    """None on the hub's host, and before the hub has answered."""
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            service="detector/drive", pid=42, at=EXAMPLE_AT, state="ready",
+            counters={"in": 8, "out": 8, "skipped": 0, "invalid": 0},
+            latency=Latency(p50_ms=3.0, p95_ms=4.5, p99_ms=6.0),
+            clock=ClockOffset(offset_ms=-1250.5, uncertainty_ms=0.25, corrected_ms=-1250.5),
+        )  # fmt: skip
 
     @property
     def time(self) -> int:
         return self.at
 
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.service}"
-
 
 def ends_replay(message: Message, since: int) -> bool:
-    """Whether this is a player's last word: everything of the recording was before.
+    """Whether this is the last message of a replay: all of the recording was published before it.
 
     Args:
-        message: Any.
-        since: Nanoseconds since the Unix epoch; an earlier last word is part of the recording.
+        message: Any message.
+        since: Nanoseconds since the Unix epoch; an earlier one is part of the recording.
     """
     return (
         isinstance(message, Health)
@@ -87,7 +93,7 @@ def make_health(
     at: int,
     clock: ClockOffset | None = None,
 ) -> Health:
-    """Put together a health message of this process."""
+    """Make a health message of this process."""
     ordered = sorted(latencies_ms)
     return Health(
         service=service,

@@ -1,20 +1,25 @@
-"""Every message on the wire, and the topics that they travel on.
+"""The messages about video streams, markers, and what travels with a message.
 
 All times are nanoseconds since the Unix epoch unless a field says otherwise. Boxes are in pixels
 of the frame that the message is about, ``(x, y, w, h)`` with the origin at the top left.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 from typing_extensions import TypeVar
 
 from affectline.common.identifiers import Name
 from affectline.common.labels import LABELS
-from affectline.common.wire.base import Count, Message, Nanoseconds, Pixels, Probability
-from affectline.common.wire.biometrics import Samples, State
-from affectline.common.wire.control import Control
-from affectline.common.wire.health import Health
+from affectline.common.wire.base import (
+    EXAMPLE_AT,
+    EXAMPLE_EPOCH,
+    Count,
+    Message,
+    Nanoseconds,
+    Pixels,
+    Probability,
+)
 
 Distribution = Annotated[
     tuple[Probability, ...], Field(min_length=len(LABELS), max_length=len(LABELS), strict=False)
@@ -24,29 +29,27 @@ Coordinate = Annotated[int, Field(ge=-(2**17), le=2**17)]
 Box = Annotated[tuple[Coordinate, Coordinate, Pixels, Pixels], Field(strict=False)]
 
 Missing = Literal["behind", "stale", "unanswered", "invalid"]
-"""Why there is no answer: a stage was behind and skipped to a newer frame; the crop was too old
-when a classifier got to it; no classifier answered in time; the picture could not be decoded."""
+"""Why there is no result: a stage was behind and skipped to a newer frame; the crop was too old
+when a classifier received it; no classifier answered in time; the image could not be decoded."""
 
 
 class StreamMessage(Message):
     """A message about one stream."""
 
+    topic_levels: ClassVar[tuple[str, ...]] = ("stream",)
+
     stream: Name
     epoch: Count
-    """Start of the capture process in ms since the Unix epoch; a new one starts ``seq`` anew."""
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.stream}"
+    """Start of the capture process in ms since the Unix epoch; ``seq`` counts within it."""
 
 
 class FrameMessage(StreamMessage):
-    """A message about one picture of a stream."""
+    """A message about one frame of a stream."""
 
     seq: Count
     """Number of the frame in its stream, from 0, without gaps at the source."""
     captured_at: Nanoseconds
-    """When the picture was taken (cameras) or read (files)."""
+    """When the frame was captured (cameras) or read (files)."""
     media_time: Nanoseconds | None = None
     """Files only: ns from the beginning of the file to this frame, by the file's own clock."""
     width: Annotated[int, Field(ge=1, le=65535)]
@@ -58,19 +61,33 @@ class FrameMessage(StreamMessage):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The fields that every later message about this picture carries unchanged."""
+        """The fields that every later message about this frame repeats unchanged."""
         return {name: getattr(self, name) for name in IDENTITY}
 
 
+EXAMPLE: Final[dict[str, Any]] = {"stream": "drive", "epoch": EXAMPLE_EPOCH}
 IDENTITY: Final = ("stream", "epoch", "seq", "captured_at", "media_time", "width", "height")
 
 
 class Frame(FrameMessage):
-    """One picture. One part: the JPEG file, or raw BGR rows (``height * width * 3`` bytes)."""
+    """An image of a stream, as a JPEG file or as raw BGR rows (``height * width * 3`` bytes)."""
 
     topic_prefix: ClassVar[str] = "frame"
+    parts_description: ClassVar[str] = (
+        "1 part: the JPEG file, or height * width * 3 bytes of BGR rows."
+    )
+    shows_people: ClassVar[bool] = True
+    is_input: ClassVar[bool] = True
+    example_parts: ClassVar[tuple[bytes, ...]] = (b"\xff\xd8\xff\xd9",)
+
     message: Literal["Frame"] = "Frame"
     encoding: Literal["jpeg", "raw"] = "jpeg"
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            **EXAMPLE, seq=7, captured_at=EXAMPLE_AT, media_time=291_958_333, width=640, height=360
+        )
 
     @property
     def part_sizes(self) -> tuple[int | None, ...]:
@@ -78,7 +95,7 @@ class Frame(FrameMessage):
 
 
 class Quality(BaseModel):
-    """How good a crop is to judge an expression by."""
+    """How well an expression can be classified from a crop."""
 
     model_config = Message.model_config
 
@@ -90,8 +107,14 @@ class Quality(BaseModel):
     """Mean gray value; below 0.2 the face is dark, above 0.8 washed out."""
 
 
+EXAMPLE_BOX: Final = (145, 30, 135, 135)
+EXAMPLE_QUALITY: Final = Quality(size=135, blur=553.5, brightness=0.3423)
+EXAMPLE_DISTRIBUTION: Final = (0.02, 0.0, 0.01, 0.9, 0.02, 0.03, 0.02)
+EXAMPLE_MODEL: Final = "vgg16-48@1f3a9c02"
+
+
 class SeenFace(BaseModel):
-    """Where a face is, whose it is, and how well it can be seen."""
+    """Where a face is, which track it belongs to, and how good its crop is."""
 
     model_config = Message.model_config
 
@@ -111,16 +134,28 @@ class Face(SeenFace):
 
 
 class Faces(FrameMessage):
-    """The faces of a frame, with two parts each: the upright crop, and the same at 48x48 pixels.
+    """The faces of a frame: track, box, roll angle and quality of each, and its crops.
 
-    Both are rows of 8-bit gray values. The crop has the size that the face has in the picture, but
-    at most 160 pixels.
+    Two binary parts a face: the upright crop, and the same at 48x48 pixels. Both are rows of 8-bit
+    gray values. The crop has the size that the face has in the frame, but at most 160 pixels.
     """
 
     topic_prefix: ClassVar[str] = "faces"
+    parts_description: ClassVar[str] = (
+        "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 pixels; "
+        "8-bit gray rows."
+    )
+    shows_people: ClassVar[bool] = True
+    example_parts: ClassVar[tuple[bytes, ...]] = (b"\x10\x20\x30\x40", bytes(48 * 48))
+
     message: Literal["Faces"] = "Faces"
     detected_at: Nanoseconds
     faces: Annotated[tuple[Face, ...], Field(max_length=256, strict=False)] = ()
+
+    @classmethod
+    def example(cls) -> Self:
+        face = Face(track=1, box=EXAMPLE_BOX, angle=-6.5, quality=EXAMPLE_QUALITY, crop_side=2)
+        return cls(**Frame.example().identity, detected_at=EXAMPLE_AT + 3_000_000, faces=(face,))
 
     @property
     def time(self) -> int:
@@ -132,9 +167,9 @@ class Faces(FrameMessage):
 
 
 class Scores(StreamMessage):
-    """A classifier's answer to one `Faces`, on its way to the stream's detector.
+    """A classifier's result for one `Faces`, on its way to the stream's detector.
 
-    Several classifiers answer in any order; the detector puts the answers in order, smooths them
+    Several classifiers answer in any order; the detector puts their results in order, smooths them
     over time and publishes each frame's one `Emotion`.
     """
 
@@ -147,13 +182,20 @@ class Scores(StreamMessage):
     distributions: Annotated[tuple[Distribution, ...], Field(max_length=256, strict=False)] = ()
     """One for each face of the `Faces`, in its order; empty where ``missing`` says why."""
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            **EXAMPLE, seq=7, classified_at=EXAMPLE_AT, model=EXAMPLE_MODEL,
+            distributions=(EXAMPLE_DISTRIBUTION,),
+        )  # fmt: skip
+
     @property
     def time(self) -> int:
         return self.classified_at
 
 
 class FaceEmotion(SeenFace):
-    """What a face shows, or why nobody can say."""
+    """The emotion that a face shows, or why there is no result."""
 
     probabilities: Distribution | None = None
     """This frame alone."""
@@ -167,18 +209,34 @@ class FaceEmotion(SeenFace):
 
 
 class Emotion(FrameMessage):
-    """The one answer to a frame: published once for every frame, in order of ``seq``."""
+    """The result for a frame: published once for every frame, in order of ``seq``."""
 
     topic_prefix: ClassVar[str] = "emotion"
     message: Literal["Emotion"] = "Emotion"
     detected_at: Nanoseconds | None = None
     classified_at: Nanoseconds | None = None
-    """None where no classifier was asked: no face, or the frame was skipped."""
+    """None where no classifier was needed: no face, or the frame was skipped."""
     published_at: Nanoseconds
     model: str | None = None
     missing: Missing | None = None
-    """Why the frame was not looked at; None where it was, even if it shows no face."""
+    """Why the frame was not analysed; None where it was, even if it shows no face."""
     faces: Annotated[tuple[FaceEmotion, ...], Field(max_length=256, strict=False)] = ()
+
+    @classmethod
+    def example(cls) -> Self:
+        happy = FaceEmotion(
+            track=1, box=EXAMPLE_BOX, angle=-6.5, quality=EXAMPLE_QUALITY,
+            probabilities=EXAMPLE_DISTRIBUTION, smoothed=EXAMPLE_DISTRIBUTION,
+            label="happy", confidence=0.9,
+        )  # fmt: skip
+        stale = FaceEmotion(
+            track=2, box=(400, 30, 90, 90), quality=EXAMPLE_QUALITY, missing="stale"
+        )
+        return cls(
+            **Frame.example().identity, detected_at=EXAMPLE_AT + 3_000_000,
+            classified_at=EXAMPLE_AT + 6_000_000, published_at=EXAMPLE_AT + 7_000_000,
+            model=EXAMPLE_MODEL, faces=(happy, stale),
+        )  # fmt: skip
 
     @property
     def time(self) -> int:
@@ -186,12 +244,16 @@ class Emotion(FrameMessage):
 
 
 class Resend(StreamMessage):
-    """A consumer noticed a gap: the detector publishes these frames' `Emotion` again."""
+    """A request of a consumer that missed results: publish these frames' `Emotion` again."""
 
     topic_prefix: ClassVar[str] = "resend"
     message: Literal["Resend"] = "Resend"
     first_seq: Count
     last_seq: Count
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(**EXAMPLE, first_seq=3, last_seq=5)
 
     @model_validator(mode="after")
     def _in_order(self) -> "Resend":
@@ -201,9 +263,10 @@ class Resend(StreamMessage):
 
 
 class StreamStart(StreamMessage):
-    """A source was opened."""
+    """The start of a stream: a source was opened."""
 
     topic_prefix: ClassVar[str] = "stream"
+    is_input: ClassVar[bool] = True
     message: Literal["StreamStart"] = "StreamStart"
     started_at: Nanoseconds
     source: str
@@ -211,11 +274,18 @@ class StreamStart(StreamMessage):
     """A camera or network stream, as opposed to a file that ends."""
     first_seq: Count = 0
     rate: Annotated[float, Field(gt=0)] | None = None
-    """Frames a second, as far as the source says."""
+    """Frames per second, where the source declares it."""
     frames: Count | None = None
-    """How many frames the file claims to hold; containers are often wrong about it."""
+    """How many frames the file declares; containers are often wrong about it."""
     replay: bool = False
     """A recorded session is being replayed: all times are those of the recording."""
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            **EXAMPLE, started_at=EXAMPLE_AT, source="drive.mp4", live=False, rate=23.976,
+            frames=472,
+        )  # fmt: skip
 
     @property
     def time(self) -> int:
@@ -223,9 +293,13 @@ class StreamStart(StreamMessage):
 
 
 class StreamEnd(StreamMessage):
-    """No frame follows ``last_seq``; a consumer is done when all up to it are answered."""
+    """The end of a stream: no frame follows ``last_seq``.
+
+    A consumer is done when it has the results of all frames up to it.
+    """
 
     topic_prefix: ClassVar[str] = "stream"
+    is_input: ClassVar[bool] = True
     message: Literal["StreamEnd"] = "StreamEnd"
     ended_at: Nanoseconds
     last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
@@ -233,16 +307,20 @@ class StreamEnd(StreamMessage):
     reason: Literal["end", "truncated", "stopped"]
     detail: str = ""
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(**EXAMPLE, ended_at=EXAMPLE_AT, last_seq=471, reason="end")
+
     @property
     def time(self) -> int:
         return self.ended_at
 
 
 class StreamDone(StreamMessage):
-    """Everything up to ``last_seq`` is dealt with: the end of the stream's end.
+    """A consumer has handled all results of a stream, up to ``last_seq``.
 
-    The sink says so first. Fusion then says that its states of before have been published, so that
-    a recorder knows when it has them all.
+    The sink publishes it first. Fusion follows when it has published all states up to then, so
+    that a recorder knows when it has them all.
     """
 
     topic_prefix: ClassVar[str] = "stream"
@@ -251,15 +329,23 @@ class StreamDone(StreamMessage):
     last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
     done_at: Nanoseconds
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(**EXAMPLE, last_seq=471, done_at=EXAMPLE_AT)
+
     @property
     def time(self) -> int:
         return self.done_at
 
 
 class Marker(Message):
-    """Something happened, said by a person or a tool."""
+    """A labelled event, published by a person or a tool."""
 
     topic_prefix: ClassVar[str] = "marker"
+    topic_levels: ClassVar[tuple[str, ...]] = ("session",)
+    is_input: ClassVar[bool] = True
+    is_open_to_tools: ClassVar[bool] = True
+
     message: Literal["Marker"] = "Marker"
     session: Name
     at: Nanoseconds
@@ -267,13 +353,15 @@ class Marker(Message):
     source: str = ""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @classmethod
+    def example(cls) -> Self:
+        return cls(
+            session="s1", at=EXAMPLE_AT, label="hard braking", source="hand", extra={"km/h": 63.5}
+        )
+
     @property
     def time(self) -> int:
         return self.at
-
-    @property
-    def topic(self) -> str:
-        return f"{self.topic_prefix}/{self.session}"
 
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
@@ -285,15 +373,6 @@ class Packet(NamedTuple, Generic[M_co]):
     message: M_co
     parts: tuple[bytes | memoryview, ...] = ()
 
-
-MESSAGES: Final[dict[str, type[Message]]] = {
-    kind.__name__: kind
-    for kind in (
-        Frame, Faces, Scores, Emotion, Resend, StreamStart, StreamEnd, StreamDone, Samples, State,
-        Marker, Health, Control,
-    )
-}  # fmt: skip
-"""Every message by the name in its ``message`` field."""
 
 READY: Final = "~ready/"
 """Not a message: a consumer subscribes to ``~ready/<service>`` after its other subscriptions, and

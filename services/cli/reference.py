@@ -1,4 +1,4 @@
-"""Writes the parts of ``docs/`` that follow from settings models: ``make docs`` calls it.
+"""Writes the parts of ``docs/`` that follow from the code: ``make docs`` calls it.
 
 A page marks such a part with two comments, and what lies between them is written anew:
 
@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from affectline.common.registry import FamilySettings
 from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.wire.kinds import message_kinds
 from affectline.services.cli.setting_options import describe_default, option_name
 
 KINDS: Final = {
@@ -47,7 +48,19 @@ def describe_settings(family: type[FamilySettings]) -> str:
     return "\n\n".join(parts)
 
 
+def list_messages() -> str:
+    """A table of all kinds of message, by topic."""
+    rows = []
+    for name, kind in message_kinds().items():
+        topic = "/".join([kind.topic_prefix, *(f"<{level}>" for level in kind.topic_levels)])
+        summary = _summary(kind).replace("``", "`")
+        parts = kind.parts_description.rstrip(".")
+        rows.append((f"`{topic}`", f"[`{name}`](schemas/{name}.json): {summary}", parts))
+    return _table(("topic", "message", "binary parts"), sorted(rows))
+
+
 PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
+    "protocol.md": {"messages": list_messages},
     "biometrics.md": {
         "drivers": lambda: list_members(BiometricsSettings),
         "driver settings": lambda: describe_settings(BiometricsSettings),

@@ -110,14 +110,14 @@ class RunProgress:
 
     def on_message(self, packet: Packet) -> None:
         """Update the progress from a message."""
-        message = packet.message
-        if isinstance(message, StreamStart):
-            self._totals[message.stream] = message.frames
-        elif isinstance(message, Emotion):
-            if self.first_emotion_s is None:
-                self.first_emotion_s = round(time.monotonic() - self._started, 3)
-            if self.progress:
-                self._advance(self.progress, message)
+        match packet.message:
+            case StreamStart(stream=stream, frames=frames):
+                self._totals[stream] = frames
+            case Emotion() as emotion:
+                if self.first_emotion_s is None:
+                    self.first_emotion_s = round(time.monotonic() - self._started, 3)
+                if self.progress:
+                    self._advance(self.progress, emotion)
 
     def _advance(self, progress: Progress, emotion: Emotion) -> None:
         if emotion.stream not in self._bars:

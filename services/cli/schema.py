@@ -17,14 +17,16 @@ def schema(
 
     Example: affectline schema Emotion
     """
-    from affectline.common.wire.messages import MESSAGES
+    from affectline.common.wire.kinds import message_kinds
+
+    kinds = message_kinds()
 
     if message is None:
-        result: Any = {name: kind.model_json_schema() for name, kind in MESSAGES.items()}
-    elif message in MESSAGES:
-        result = MESSAGES[message].model_json_schema()
+        result: Any = {name: kind.model_json_schema() for name, kind in kinds.items()}
+    elif message in kinds:
+        result = kinds[message].model_json_schema()
     else:
         raise AffectlineError(
-            f"MESSAGE {message}: there is no such message", f"name one of {', '.join(MESSAGES)}"
+            f"MESSAGE {message}: there is no such message", f"name one of {', '.join(kinds)}"
         )
     typer.echo(json.dumps(result, indent=2))

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import singledispatchmethod
 from typing import Any, Final
 
 from affectline.common.wire.base import Message
@@ -48,6 +49,10 @@ class Curve:
     def to_dict(self) -> dict[str, Any]:
         """What the browser writes beside it."""
         return {"unit": self.unit, "synthetic": self.synthetic}
+
+
+CurvePoint = tuple[str, Curve, float, list[float]]
+"""Name of a curve, the curve if it is new, the time in ms, and one value or seven."""
 
 
 class Curves:
@@ -104,26 +109,34 @@ class Curves:
         self._markers.append(entry)
         self._unsent_markers.append(entry)
 
-    def _points(self, message: Message) -> Iterator[tuple[str, Curve, float, list[float]]]:
-        if isinstance(message, Emotion):
-            for face in message.faces:
-                if face.smoothed is not None:
-                    name = f"emotion/{message.stream}/{face.track}"
-                    values = round_distribution(face.smoothed) or []
-                    yield name, Curve("share"), message.captured_at / 1e6, values
-        elif isinstance(message, Samples) and message.signal in SIGNALS:
-            if message.quality < USABLE_QUALITY:  # a gap: the page says "sensor lost"
-                return
-            curve = Curve(message.unit, synthetic=message.synthetic)
-            name = f"{message.signal}/{message.subject}"
-            if name in self._curves:  # fusion's estimate came first
-                self._curves[name].unit = message.unit
-            for at, value in zip(sample_times(message), message.values, strict=True):
-                yield name, curve, at / 1e6, [round(value, 3)]
-        elif isinstance(message, State):
-            yield from self._state_points(message)
+    @singledispatchmethod
+    def _points(self, message: Message) -> Iterator[CurvePoint]:
+        """The points that a message adds; none for other kinds."""
+        return iter(())
 
-    def _state_points(self, state: State) -> Iterator[tuple[str, Curve, float, list[float]]]:
+    @_points.register
+    def _(self, emotion: Emotion) -> Iterator[CurvePoint]:
+        for face in emotion.faces:
+            if face.smoothed is not None:
+                name = f"emotion/{emotion.stream}/{face.track}"
+                values = round_distribution(face.smoothed) or []
+                yield name, Curve("share"), emotion.captured_at / 1e6, values
+
+    @_points.register
+    def _(self, samples: Samples) -> Iterator[CurvePoint]:
+        if samples.signal not in SIGNALS:
+            return
+        if samples.quality < USABLE_QUALITY:  # a gap: the page shows "sensor lost"
+            return
+        curve = Curve(samples.unit, synthetic=samples.synthetic)
+        name = f"{samples.signal}/{samples.subject}"
+        if name in self._curves:  # fusion's estimate came first
+            self._curves[name].unit = samples.unit
+        for at, value in zip(sample_times(samples), samples.values, strict=True):
+            yield name, curve, at / 1e6, [round(value, 3)]
+
+    @_points.register
+    def _(self, state: State) -> Iterator[CurvePoint]:
         at_ms = state.at / 1e6
         if state.nervousness is not None:
             curve = Curve("0 to 100", synthetic=state.synthetic)

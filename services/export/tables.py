@@ -3,10 +3,12 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
 from affectline.common.atomic_file import atomic_write
+from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.services.export.exporter import Exporter
@@ -30,7 +32,7 @@ def make_tables(packets: Iterable[Packet]) -> dict[str, Table]:
     """
     tables: dict[str, Table] = {}
     for packet in packets:
-        name, rows = _rows(packet)
+        name, rows = _rows(packet.message)
         for row in rows:
             table = tables.setdefault(name, {})
             height = len(next(iter(table.values()), []))
@@ -48,17 +50,30 @@ def responses_table(responses: Iterable[MarkerResponse]) -> dict[str, Table]:
     return {"responses": {key: [row[key] for row in rows] for key in rows[0]}} if rows else {}
 
 
-def _rows(packet: Packet) -> tuple[str, Iterator[Row]]:
-    message = packet.message
-    if isinstance(message, Emotion):
-        return "emotions", _emotion_rows(message)
-    if isinstance(message, Samples):
-        return "samples", _sample_rows(message)
-    if isinstance(message, State):
-        return "states", iter([_state_row(message)])
-    if isinstance(message, Marker):
-        return "markers", iter([dict(zip(MARKER_COLUMNS, marker_row(message), strict=True))])
+@singledispatch
+def _rows(message: Message) -> tuple[str, Iterator[Row]]:
+    """Name of the table that a message belongs to, and its rows there; none for other kinds."""
     return "", iter(())
+
+
+@_rows.register
+def _(emotion: Emotion) -> tuple[str, Iterator[Row]]:
+    return "emotions", _emotion_rows(emotion)
+
+
+@_rows.register
+def _(samples: Samples) -> tuple[str, Iterator[Row]]:
+    return "samples", _sample_rows(samples)
+
+
+@_rows.register
+def _(state: State) -> tuple[str, Iterator[Row]]:
+    return "states", iter([_state_row(state)])
+
+
+@_rows.register
+def _(marker: Marker) -> tuple[str, Iterator[Row]]:
+    return "markers", iter([dict(zip(MARKER_COLUMNS, marker_row(marker), strict=True))])
 
 
 def _emotion_rows(emotion: Emotion) -> Iterator[Row]:

@@ -8,6 +8,7 @@ in the last second or is in those results. A frame without a result is pixelated
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import singledispatchmethod
 from typing import Final
 
 import cv2
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.vision.decode import decode
+from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Box, Emotion, Frame, Packet, StreamEnd
 
 Image = NDArray[np.uint8]
@@ -77,20 +79,27 @@ class Anonymizer:
             log_time: Time of its arrival in ns since the Unix epoch, for the file.
             now: The same moment in ns of the monotonic clock.
         """
-        message = packet.message
-        buffered = BufferedMessage(packet, log_time, now, is_frame=isinstance(message, Frame))
+        buffered = BufferedMessage(packet, log_time, now)
         self._queue.append(buffered)
-        if isinstance(message, Frame):
-            key = (message.stream, message.epoch, message.seq)
-            buffered.result = self._results.get(key)
-            self._waiting[key] = buffered
-        elif isinstance(message, Emotion):
-            self._add_result(message)
-        elif isinstance(message, StreamEnd):
-            for (stream, _, _), waiting in self._waiting.items():
-                waiting.later_results += LOOK_AHEAD * (stream == message.stream)
+        self._update(packet.message, buffered)
 
-    def _add_result(self, emotion: Emotion) -> None:
+    @singledispatchmethod
+    def _update(self, message: Message, buffered: BufferedMessage) -> None:
+        """Other kinds wait only for those before them."""
+
+    @_update.register
+    def _(self, frame: Frame, buffered: BufferedMessage) -> None:
+        key = (frame.stream, frame.epoch, frame.seq)
+        buffered.is_frame, buffered.result = True, self._results.get(key)
+        self._waiting[key] = buffered
+
+    @_update.register
+    def _(self, end: StreamEnd, buffered: BufferedMessage) -> None:
+        for (stream, _, _), waiting in self._waiting.items():
+            waiting.later_results += LOOK_AHEAD * (stream == end.stream)
+
+    @_update.register
+    def _(self, emotion: Emotion, buffered: BufferedMessage) -> None:
         key = (emotion.stream, emotion.epoch, emotion.seq)
         self._results[key] = emotion
         if len(self._results) > MAX_RESULTS:

@@ -10,6 +10,7 @@ from affectline.common.identifiers import to_name
 from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.pipeline import ClassifierSettings
 from affectline.common.settings.recording import Privacy
+from affectline.common.wire.kinds import prefixes, recorded_kinds
 
 
 class RecorderProcess(ProcessSettings):
@@ -67,17 +68,6 @@ SPEC = ServiceSpec(
     settings=RecorderProcess,
     stage="affectline.services.recorder.stage:Recorder",
     role="sink",
-    inputs=(
-        "bio",
-        "emotion",
-        "faces",
-        "frame",
-        "health",
-        "marker",
-        "resend",
-        "scores",
-        "state",
-        "stream",
-    ),
+    inputs=prefixes(recorded_kinds()),
     planned=planned,
 )

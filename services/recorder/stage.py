@@ -7,7 +7,7 @@ so a recorder that is killed loses less than a second; its successor goes on in 
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Final
@@ -23,22 +23,21 @@ from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
-from affectline.common.wire.control import Control
 from affectline.common.wire.health import ends_replay
-from affectline.common.wire.messages import MESSAGES, Packet, StreamDone
+from affectline.common.wire.kinds import recorded_kinds
+from affectline.common.wire.messages import Frame, Packet, StreamDone
 from affectline.services.recorder.anonymize import Anonymizer
 from affectline.services.recorder.spec import RecorderProcess
 
 FLUSH_S: Final = 0.25
 SYNC_S: Final = 1.0
 """How often the operating system is asked to have it all on the disk: against power failures."""
-RECORDED: Final = tuple(kind for kind in MESSAGES.values() if kind is not Control)
-"""Everything but commands: a replay must not repeat those."""
-LEFT_OUT: Final[dict[Privacy, tuple[str, ...]]] = {
-    "everything": (),
-    "blurred": ("faces",),
-    "features": ("faces", "frame"),
+PERMITTED_IMAGES: Final[dict[Privacy, Callable[[type[Message]], bool]]] = {
+    "everything": lambda _: True,
+    "blurred": lambda kind: kind is Frame,  # which is pixelated
+    "features": lambda _: False,
 }
+"""By privacy: which kinds of message that show people are recorded."""
 
 
 class Recorder(Stage):
@@ -59,7 +58,9 @@ class Recorder(Stage):
         self._next_flush = 0.0
 
     def topic(self, kind: type[Message]) -> str | None:
-        return None if kind.topic_prefix in LEFT_OUT[self._privacy] else super().topic(kind)
+        if kind.shows_people and not PERMITTED_IMAGES[self._privacy](kind):
+            return None
+        return super().topic(kind)
 
     def setup(self) -> None:
         self._begun = self.context.now()
@@ -105,7 +106,7 @@ class Recorder(Stage):
                 f"record into another folder with --out, or go on with --privacy {before}",
             )
 
-    @on(*RECORDED)
+    @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
         """Write a message, or keep it until its faces can be blurred."""
         now = self.context.now()

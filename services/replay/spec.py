@@ -6,8 +6,11 @@ from typing import Annotated, Final, Self
 from pydantic import Field
 
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
+from affectline.common.wire.kinds import message_kinds, prefixes, recorded_kinds
 
-RAW: Final = ("frame/", "bio/", "marker/", "stream/")
+RAW: Final = tuple(
+    f"{prefix}/" for prefix in prefixes(tuple(k for k in message_kinds().values() if k.is_input))
+)
 """Prefixes of the topics that a reanalysis publishes: what came from outside."""
 
 
@@ -45,16 +48,5 @@ SPEC = ServiceSpec(
     role="source",
     restart="never",
     inputs=("control", "emotion", "health", "stream"),
-    outputs=(
-        "bio",
-        "emotion",
-        "faces",
-        "frame",
-        "health",
-        "marker",
-        "resend",
-        "scores",
-        "state",
-        "stream",
-    ),
+    outputs=prefixes(recorded_kinds()),
 )

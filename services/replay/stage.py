@@ -18,8 +18,8 @@ from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Seek, Step
 from affectline.common.wire.health import AT_END, Health, make_health
+from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import (
-    MESSAGES,
     Emotion,
     Frame,
     FrameMessage,
@@ -54,9 +54,7 @@ END_REPEAT_S: Final = 0.5
 class Player(Stage):
     """Publishes a recording."""
 
-    outputs: ClassVar[Mapping[type[Message], Route]] = {
-        kind: "bus" for kind in MESSAGES.values() if kind is not Control
-    }
+    outputs: ClassVar[Mapping[type[Message], Route]] = dict.fromkeys(recorded_kinds(), "bus")
     measures_latency = False
 
     def __init__(self, settings: ReplaySettings) -> None:
@@ -94,14 +92,14 @@ class Player(Stage):
     @on(Control)
     def on_control(self, packet: Packet[Control]) -> Iterable[Packet]:
         """Pause, resume, step or seek."""
-        action = packet.message.action
-        if isinstance(action, Step):
-            self._steps += 1
-            self._paused = True
-        elif isinstance(action, Pause):
-            self._paused = not self._paused if action.paused is None else action.paused
-        elif isinstance(action, Seek):
-            self._seek(action)
+        match packet.message.action:
+            case Step():
+                self._steps += 1
+                self._paused = True
+            case Pause(paused=paused):
+                self._paused = not self._paused if paused is None else paused
+            case Seek() as seek:
+                self._seek(seek)
         return ()
 
     def _seek(self, action: Seek) -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import singledispatchmethod
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -118,29 +119,34 @@ class SeriesBuilder:
             self.add(packet.message)
             yield packet
 
+    @singledispatchmethod
     def add(self, message: Message) -> None:
         """Add a message; kinds without a place in time series are ignored."""
-        if isinstance(message, Samples):
-            self._session.synthetic |= message.synthetic
-            name = ("", f"{message.subject} {message.signal}")
-            self._append(name, message.unit, sample_times(message), message.values)
-        elif isinstance(message, State):
-            self._add_state(message)
-        elif isinstance(message, Emotion):
-            self._add_emotion(message)
-        elif isinstance(message, Marker):
-            self._session.markers.append(message)
-        elif isinstance(message, Frame):
-            self._extend_span(message.captured_at)
 
-    def _add_state(self, state: State) -> None:
+    @add.register
+    def _(self, samples: Samples) -> None:
+        self._session.synthetic |= samples.synthetic
+        name = ("", f"{samples.subject} {samples.signal}")
+        self._append(name, samples.unit, sample_times(samples), samples.values)
+
+    @add.register
+    def _(self, marker: Marker) -> None:
+        self._session.markers.append(marker)
+
+    @add.register
+    def _(self, frame: Frame) -> None:
+        self._extend_span(frame.captured_at)
+
+    @add.register
+    def _(self, state: State) -> None:
         self._session.states.append(state)
         for figure in STATE_FIGURES:
             value = getattr(state, figure)
             if value is not None:
                 self._append(("", f"{state.subject} {figure}"), "", [state.at], [value])
 
-    def _add_emotion(self, emotion: Emotion) -> None:
+    @add.register
+    def _(self, emotion: Emotion) -> None:
         stream, session = emotion.stream, self._session
         session.frames[stream] = session.frames.get(stream, 0) + 1
         without = session.frames_without_face

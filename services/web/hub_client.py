@@ -148,11 +148,12 @@ class HubListener(threading.Thread):
                 self._clear()
         for one in self._aggregators:
             one.add(message)
-        if isinstance(message, Frame):
-            self._matcher.add_frame(packet)
-        elif isinstance(message, Emotion):
-            self.position_ns = message.captured_at
-            return self._matcher.match(message)
+        match message:
+            case Frame():
+                self._matcher.add_frame(packet)
+            case Emotion() as result:
+                self.position_ns = result.captured_at
+                return self._matcher.match(result)
         return None
 
     def _publish(self, results: list[FrameResult]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import singledispatchmethod
 from typing import Any, Final
 
 from affectline.common.clock import monotonic
@@ -82,25 +83,42 @@ class StatusTracker:
     def add(self, message: Message) -> None:
         now = self._clock()
         self._received_at = now
-        if isinstance(message, Frame):
-            self._stream(message.stream).frame_at = now
-        elif isinstance(message, Emotion):
-            stream = self._stream(message.stream)
-            stream.result_at, stream.last_seq = now, message.seq
-        elif isinstance(message, StreamStart):
-            self.streams[message.stream] = StreamStatus(start=message)
-            self._is_replay = self._is_replay or message.replay
-        elif isinstance(message, StreamEnd):
-            self._stream(message.stream).end = message
-        elif isinstance(message, Samples):
-            self._sensors[message.subject, message.signal] = SensorStatus(message, now)
-        elif isinstance(message, Health):
-            known = self._services.get(message.service)
-            previous = known.health if known and known.health.pid == message.pid else None
-            self._services[message.service] = ServiceStatus(message, now, previous)
-            kind, _, stream_name = message.service.partition("/")
-            if kind == "capture":
-                self._stream(stream_name)
+        self._add(message, now)
+
+    @singledispatchmethod
+    def _add(self, message: Message, now: float) -> None:
+        """Other kinds show only that the hub is there."""
+
+    @_add.register
+    def _(self, frame: Frame, now: float) -> None:
+        self._stream(frame.stream).frame_at = now
+
+    @_add.register
+    def _(self, emotion: Emotion, now: float) -> None:
+        stream = self._stream(emotion.stream)
+        stream.result_at, stream.last_seq = now, emotion.seq
+
+    @_add.register
+    def _(self, start: StreamStart, now: float) -> None:
+        self.streams[start.stream] = StreamStatus(start=start)
+        self._is_replay = self._is_replay or start.replay
+
+    @_add.register
+    def _(self, end: StreamEnd, now: float) -> None:
+        self._stream(end.stream).end = end
+
+    @_add.register
+    def _(self, samples: Samples, now: float) -> None:
+        self._sensors[samples.subject, samples.signal] = SensorStatus(samples, now)
+
+    @_add.register
+    def _(self, health: Health, now: float) -> None:
+        known = self._services.get(health.service)
+        previous = known.health if known and known.health.pid == health.pid else None
+        self._services[health.service] = ServiceStatus(health, now, previous)
+        kind, _, stream_name = health.service.partition("/")
+        if kind == "capture":
+            self._stream(stream_name)
 
     def clear(self) -> None:
         self.streams.clear()

@@ -54,13 +54,13 @@ def _write_films(recording: Recording, folder: Path) -> None:
     video = AnnotatedVideoWriter(folder)
     try:
         for packet in recording.read():
-            message = packet.message
-            if isinstance(message, StreamStart):
-                video.begin(message)
-            elif isinstance(message, Frame):
-                video.add_frame(packet)
-            elif isinstance(message, Emotion):
-                video.add_result(message)
+            match packet.message:
+                case StreamStart() as start:
+                    video.begin(start)
+                case Frame():
+                    video.add_frame(packet)
+                case Emotion() as result:
+                    video.add_result(result)
     finally:
         video.close()
 

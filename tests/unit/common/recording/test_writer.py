@@ -16,7 +16,7 @@ from affectline.common.recording.layout import LAYOUT, pack_parts, unpack_parts
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
-from affectline.common.wire.messages import MESSAGES
+from affectline.common.wire.kinds import message_kinds
 from tests.samples import PACKETS
 
 Wire = tuple[bytes, ...]
@@ -68,7 +68,7 @@ def test_mcap_s_own_reader_reads_it(tmp_path: Path) -> None:
         assert summary is not None
         assert summary.statistics is not None
         assert summary.statistics.message_count == len(sent)
-        assert {s.name for s in summary.schemas.values()} == set(MESSAGES)
+        assert {s.name for s in summary.schemas.values()} == set(message_kinds())
         assert [m.name for m in reader.iter_metadata()] == ["session"]
         for (schema, channel, message), parts in zip(reader.iter_messages(), sent, strict=True):
             assert channel.topic.encode() == parts[0]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.wire.messages import MESSAGES
+from affectline.common.wire.kinds import message_kinds
 from affectline.services.cli.schema import schema
 
 
@@ -15,7 +15,7 @@ def test_one_message_or_all(capsys: pytest.CaptureFixture[str]) -> None:
     schema(None)
     every = json.loads(capsys.readouterr().out)
     assert one["title"] == "Emotion"
-    assert set(every) == set(MESSAGES)
+    assert set(every) == set(message_kinds())
     assert every["Emotion"] == one
 
 
