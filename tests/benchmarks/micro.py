@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from affectline.common.model import artifact
 from affectline.common.runtime.sockets import OutletSubscriber, publish_once
 from affectline.common.settings.pipeline import DetectorSettings, HubSettings
+from affectline.common.stderr import silence_stderr
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Packet
-from affectline.services.classifier.stage import _hushed, open_model
+from affectline.services.classifier.backends import open_model
 from affectline.services.detector.tracking import FaceTracker
 from tests.benchmarks.results import Micro
 from tests.pipelines import AFFECTLINE, free_port
@@ -62,7 +63,7 @@ def _model() -> list[Micro]:
     path = loaded.verified("litert-int8")
     found = []
     for threads in (1, 2):
-        with _hushed():
+        with silence_stderr():
             interpreter = Interpreter(model_path=str(path), num_threads=threads)
             interpreter.allocate_tensors()
         ms = statistics.median(time_ms(interpreter.invoke, 100))
@@ -91,7 +92,7 @@ def _against_plain() -> Micro:
     plain = convert_to_int8(cut_softmax(merge(build_backbone(None), build_head())), faces)
     ours = artifact.load().verified("litert-int8").read_bytes()
     took: list[list[float]] = [[], []]
-    with _hushed():
+    with silence_stderr():
         both = [Interpreter(model_content=content, num_threads=1) for content in (ours, plain)]
         for interpreter in both:
             interpreter.allocate_tensors()

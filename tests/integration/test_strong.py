@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from affectline.common.model import artifact
-from affectline.services.classifier.stage import open_model
+from affectline.services.classifier.backends import open_model
 from affectline.training.run_folder import CHECKPOINTS, HISTORY, LOGITS_FILE, TENSORBOARD
 from tests.integration.conftest import PYTHONPATH, Train
 

@@ -9,11 +9,12 @@ from rich.progress import Progress
 
 from affectline.common.model import artifact
 from affectline.common.model.artifact import to_probabilities
+from affectline.common.model.litert import LiteRtModel, open_litert
 from affectline.common.vision.preprocessing import prepare, to_three_channels
 from affectline.training.data import dataset
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import softmax
-from affectline.training.evaluate.predictions import LiteRtModel, open_served
+from affectline.training.evaluate.predictions import predict_faces
 from affectline.training.model.paper_network import build_backbone
 from affectline.training.model.warm_start import convolutions
 from tests.conftest import SHARED
@@ -64,7 +65,7 @@ def test_int8_and_all_references_agree_on_held_out_faces(trained: Path, some_fac
     held_out = dataset.load(some_faces).only(Split.PRIVATE_TEST)
     with Progress(disable=True) as progress:
         served = to_probabilities(
-            open_served(opened).run(held_out.pixels, progress), opened.manifest
+            predict_faces(open_litert(opened), held_out.pixels, progress), opened.manifest
         )
     pictures = prepare(to_three_channels(held_out.pixels), opened.manifest.preprocessing)
     model = keras.models.load_model(opened.verified("keras"), compile=False)
@@ -73,7 +74,7 @@ def test_int8_and_all_references_agree_on_held_out_faces(trained: Path, some_fac
     assert np.asarray(graph(pictures)) == pytest.approx(logits, abs=1e-3)
     with Progress(disable=True) as progress:
         plain = LiteRtModel(opened.verified("litert-float32"), opened.manifest.preprocessing)
-        assert plain.run(held_out.pixels, progress) == pytest.approx(logits, abs=1e-3)
+        assert predict_faces(plain, held_out.pixels, progress) == pytest.approx(logits, abs=1e-3)
     reference = softmax(logits, opened.manifest.temperature)
     assert np.abs(served - reference).max() < TOLERANCE
 

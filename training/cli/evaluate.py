@@ -9,6 +9,7 @@ from rich.table import Table
 
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import DEFAULT_MODEL, Answer, load, to_probabilities
+from affectline.common.model.litert import open_litert
 from affectline.training.cli.cli_common import bars, output, read
 from affectline.training.data.near_duplicates import have_twins, in_words
 from affectline.training.data.splits import Split
@@ -77,7 +78,7 @@ def measure(
 ) -> dict[str, Any]:
     """The figures, as ``--json`` prints them; the report is written on the way."""
     from affectline.training.evaluate import metrics
-    from affectline.training.evaluate import predictions as serving
+    from affectline.training.evaluate.predictions import Predictions, predict_faces
 
     if out is not None:
         from affectline.training.evaluate import report as page
@@ -85,12 +86,12 @@ def measure(
         page.check_report_folder(out)
     opened = load(artifact)
     opened.require(answer)
-    model = serving.open_served(opened)
+    model = open_litert(opened)
     if split is None and not data.is_dir():
         split = Split.PRIVATE_TEST
     everything = read(data, progress, size=opened.manifest.input_height, votes=votes)
     faces = everything if split is None else everything.only(split)
-    outputs = model.run(faces.pixels, progress)
+    outputs = predict_faces(model, faces.pixels, progress, opened.manifest.input_height)
     probabilities = to_probabilities(outputs, opened.manifest, answer)
     figures = {
         "model": opened.named(answer),
@@ -112,7 +113,7 @@ def measure(
             asked = to_probabilities(outputs, opened.manifest, "votes")
             figures["ferplus_votes"] = metrics.against(asked, seen)
     if out is not None:
-        page.write(out, serving.Predictions(faces, probabilities), figures)
+        page.write(out, Predictions(faces, probabilities), figures)
     return figures
 
 

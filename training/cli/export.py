@@ -7,7 +7,7 @@ import typer
 
 from affectline.training import run_folder as runs
 from affectline.training.cli.cli_common import Data, bars, output, read
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 
 def export(
@@ -47,7 +47,7 @@ def export(
         runs.check_artifact_folder(out)
         runs.check_run_folder(run)
         faces = read(data, progress, size=runs.image_size(run), votes=votes)
-        with quiet():
+        with silence_output():
             from affectline.training.data.ferplus import majority
             from affectline.training.export import artifact as exporting
 

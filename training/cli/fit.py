@@ -12,7 +12,7 @@ from affectline.common.model import artifact
 from affectline.training import run_folder as runs
 from affectline.training.cli.cli_common import Data, bars, output, read
 from affectline.training.fit.distributed import join, place, wait_for_first
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -190,7 +190,7 @@ def train_paper(
     progress: "Progress",
 ) -> dict[str, Any] | None:
     """The paper's recipe."""
-    with quiet():
+    with silence_output():
         from affectline.training.fit import train_paper_head as train
     settings = train.HeadSettings(**chosen)
     return train.fit(faces, weights, settings, folder, progress, runs.cache_folder())
@@ -210,7 +210,7 @@ def train_strong(
     waiting = progress.add_task("Waiting for the other workers", total=None, visible=worker)
     if worker:
         wait_for_first()
-    with quiet():
+    with silence_output():
         strategy = join() if worker else None
         progress.remove_task(waiting)
         from affectline.training.fit import finetune_run as strong

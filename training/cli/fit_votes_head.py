@@ -8,7 +8,7 @@ import typer
 from affectline.common.model import artifact
 from affectline.training import run_folder as runs
 from affectline.training.cli.cli_common import Data, bars, output, read
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 
 def second_answer(
@@ -30,7 +30,7 @@ def second_answer(
         runs.check_artifact_folder(out)
         opened = artifact.load(model)
         faces = read(data, progress, size=opened.manifest.input_height, votes=votes)
-        with quiet():
+        with silence_output():
             from affectline.training.data.ferplus import majority
             from affectline.training.export import artifact as export
             from affectline.training.fit import votes_head as second

@@ -8,7 +8,7 @@ import typer
 
 from affectline.training import run_folder as runs
 from affectline.training.cli.cli_common import Data, bars, output, read
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -44,7 +44,7 @@ def reproduce(
     with bars() as progress:
         runs.check_weights(backbone_weights)
         faces = read(data, progress)
-        with quiet():
+        with silence_output():
             from affectline.training.reproduce.grid import Grid
         page = reproduce_tables(
             Grid(), faces, backbone_weights, work or default_work(), out, run, progress

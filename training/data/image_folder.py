@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from affectline.common.labels import LABELS, USAGES
 from affectline.training.data.dataset import FaceCollector, ParsedFaces
 from affectline.training.data.problems import DataProblem, Report, Tick, records, unreadable
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("file", "label")
@@ -104,7 +104,7 @@ def decode(content: bytes) -> NDArray[np.uint8] | None:
     data = np.frombuffer(content, dtype=np.uint8)
     try:
         # libpng and libjpeg write about damage to stderr themselves; the caller says it better.
-        with quiet():
+        with silence_output():
             picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
             if picture is not None and not _has_alpha(picture):
                 # Only this way is the picture turned as its EXIF data says.

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
+from affectline.common.model.litert import LiteRtModel
 from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import (
@@ -25,7 +26,7 @@ from affectline.training.evaluate.metrics import (
     log_loss,
     softmax,
 )
-from affectline.training.evaluate.predictions import LiteRtModel
+from affectline.training.evaluate.predictions import predict_faces
 from affectline.training.export.convert import (
     SAMPLE,
     choose_samples,
@@ -194,7 +195,8 @@ def export(
         folder = Path(made) / "new"
         folder.mkdir()
         files = write_models(run.model, content, folder, with_reference)
-        int8_logits = LiteRtModel(folder / INT8_FILE, preprocessing).run(faces.pixels, progress)
+        int8_model = LiteRtModel(folder / INT8_FILE, preprocessing)
+        int8_logits = predict_faces(int8_model, faces.pixels, progress)
         manifest = describe(run, faces, int8_logits, name, files, people)
         (folder / CARD_FILE).write_text(card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")

@@ -11,7 +11,7 @@ from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.data.dataset import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.model.paper_network import input_batches
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 SAMPLE: Final = 512
 """Training faces shown to the converter, so that it learns each tensor's range."""
@@ -41,13 +41,13 @@ def convert_to_int8(
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
-    with quiet():
+    with silence_output():
         return bytes(converter.convert())
 
 
 def convert_to_float32(model: Any) -> bytes:
     """The model as a LiteRT file, nothing rounded."""
-    with quiet():
+    with silence_output():
         return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
 
 

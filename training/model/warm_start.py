@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import Artifact
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 NAME: Final = re.compile(r"(?<=/)(?:block\d_conv\d|dense\d|logits)")
 COUNT: Final = 13
@@ -39,7 +39,7 @@ def weights(artifact: Artifact) -> Weights:
         AffectlineError: The artifact has no int8 file, or another network in it.
     """
     path = artifact.verified("litert-int8")
-    with quiet():
+    with silence_output():
         # Without XNNPACK, which takes the constants away to pack them its own way.
         plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=plain)

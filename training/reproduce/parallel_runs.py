@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from affectline.common.errors import AffectlineError
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
     from affectline.training.reproduce.grid import RunConfig
@@ -122,7 +122,7 @@ def main() -> int:
     """Be the process of one trial: what to do comes on stdin."""
     told = os.dup(1)
     os.dup2(2, 1)  # nobody else's words are taken for ours
-    with quiet():
+    with silence_output():
         trial, material, work = pickle.load(sys.stdin.buffer)  # noqa: S301 - from `_TrainingProcess`
         from affectline.training.fit.checkpoint import load
         from affectline.training.fit.paper_head_loop import use_one_thread
