@@ -19,7 +19,7 @@ from rich.progress import (
 from affectline.common.vision.preprocessing import FER_SIZE
 
 if TYPE_CHECKING:
-    from affectline.training.data.dataset import LabelledFaces
+    from affectline.training.data.faces import LabelledFaces
 
 output = Console()
 notes = Console(stderr=True)

@@ -16,7 +16,7 @@ from affectline.training.cli.cli_common import bars, output
 from affectline.training.data.problems import DataProblem
 
 if TYPE_CHECKING:
-    from affectline.training.data.dataset import LabelledFaces, ParsedFaces
+    from affectline.training.data.faces import LabelledFaces, ParsedFaces
 
 data = typer.Typer(help="See what data holds before anything is trained.", no_args_is_help=True)
 
@@ -56,7 +56,9 @@ def check(
 
         task = progress.add_task(f"Checking {path.name}", total=100)
         reading = dataset.read(
-            path, problems.append, tick=lambda share: progress.update(task, completed=100 * share)
+            path,
+            problems.append,
+            progress=lambda share: progress.update(task, completed=100 * share),
         )
         progress.update(task, completed=100)
         if votes is not None:
@@ -83,8 +85,8 @@ def with_votes(
     from affectline.training.data import ferplus
 
     try:
-        ferplus.check_owner(path)
-        shares = ferplus.beside(reading, votes)
+        ferplus.check_votes_fit(path)
+        shares = ferplus.match_votes(reading, votes)
     except AffectlineError as error:
         problems.append(DataProblem("votes", error.problem, error.remedy))
         return reading

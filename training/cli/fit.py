@@ -17,7 +17,7 @@ from affectline.training.silence_output import silence_output
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from affectline.training.data.dataset import LabelledFaces
+    from affectline.training.data.faces import LabelledFaces
 
 
 class RecipeName(StrEnum):

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS, USAGES
-from affectline.training.data.dataset import FaceCollector, ParsedFaces
-from affectline.training.data.problems import DataProblem, Report, Tick, records, unreadable
+from affectline.training.data.csv_rows import read_rows
+from affectline.training.data.faces import FaceCollector, ParsedFaces
+from affectline.training.data.problems import DataProblem, ReportProblem, ReportProgress, unreadable
 from affectline.training.silence_output import silence_output
 
 MANIFEST: Final = "manifest.csv"
@@ -50,13 +51,17 @@ class ImageEntry:
     person: str = ""
 
 
-def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) -> ParsedFaces:
+def read(
+    path: Path, report: ReportProblem, rows: int | None, size: int, progress: ReportProgress
+) -> ParsedFaces:
     """Read a folder of pictures; see ``dataset.read`` for the arguments."""
-    gathered = FaceCollector(size)
+    collector = FaceCollector(size)
     listed = path / MANIFEST
-    entries = _listed(listed, report, tick) if listed.is_file() else _sorted(path, report, tick)
+    entries = (
+        _listed(listed, report, progress) if listed.is_file() else _sorted(path, report, progress)
+    )
     for entry in islice(entries, rows):
-        gathered.total += 1
+        collector.total += 1
         if entry is None:
             continue
         try:
@@ -77,11 +82,11 @@ def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) ->
             report(DataProblem("picture", text, remedy, entry.row, entry.name))
             continue
         usage = entry.usage or split_of(entry.person.encode() or content)
-        gathered.add(to_frame(picture), entry.emotion, usage, entry.name, max(picture.shape))
-    if not gathered.total and not listed.is_file():
+        collector.add(to_frame(picture), entry.emotion, usage, entry.name, max(picture.shape))
+    if not collector.total and not listed.is_file():
         remedy = f"put a folder of pictures for each label into it, or a {MANIFEST}"
         report(DataProblem("file", f"--data {path} holds no pictures of faces", remedy))
-    return gathered.reading()
+    return collector.collect()
 
 
 def split_of(key: bytes) -> str:
@@ -134,7 +139,9 @@ def to_frame(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(picture, (none, shared) if height > width else (shared, none), "edge")
 
 
-def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | None]:
+def _sorted(
+    path: Path, report: ReportProblem, progress: ReportProgress
+) -> Iterator[ImageEntry | None]:
     """Pictures in sub-folders that are named like labels, in the order of their paths."""
     known = f"its sub-folders are named {', '.join(LABELS)}"
     found: list[tuple[Path, int]] = []
@@ -148,7 +155,7 @@ def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | Non
         else:
             found += [(file, NAMES[folder.name.lower()]) for file in _visible(folder, report)]
     for number, (file, emotion) in enumerate(found):
-        tick(number / len(found))
+        progress(number / len(found))
         name = file.relative_to(path).as_posix()
         if file.suffix.lower() in SUFFIXES:
             yield ImageEntry(file, name, emotion)
@@ -158,7 +165,7 @@ def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | Non
             yield None
 
 
-def _visible(folder: Path, report: Report) -> list[Path]:
+def _visible(folder: Path, report: ReportProblem) -> list[Path]:
     try:
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
@@ -167,16 +174,18 @@ def _visible(folder: Path, report: Report) -> list[Path]:
     return [e for e in entries if e.name[0] != "." and e.name.lower() not in CLUTTER]
 
 
-def _listed(manifest: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | None]:
+def _listed(
+    manifest: Path, report: ReportProblem, progress: ReportProgress
+) -> Iterator[ImageEntry | None]:
     """Pictures that a manifest lists, in its order; ``None`` for a row that cannot be used."""
     seen: dict[Path, int] = {}
-    for row, fields in enumerate(records(manifest, COLUMNS, report, tick), start=1):
+    for row, fields in enumerate(read_rows(manifest, COLUMNS, report, progress), start=1):
         if fields is None:
             yield None
             continue
         name, label = fields["file"], fields["label"].lower()
         file = locate(manifest.parent, name)
-        problems = list(_judge(fields, file, seen))
+        problems = list(_check_row(fields, file, seen))
         for kind, text, remedy in problems:
             report(DataProblem(kind, text, remedy, row, name[:200]))
         if file is None or problems:
@@ -188,7 +197,7 @@ def _listed(manifest: Path, report: Report, tick: Tick) -> Iterator[ImageEntry |
         )
 
 
-def _judge(
+def _check_row(
     fields: dict[str, str], file: Path | None, seen: dict[Path, int]
 ) -> Iterator[tuple[str, str, str]]:
     """Kind, text and remedy of what is wrong with a row of a manifest."""

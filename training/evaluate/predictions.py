@@ -12,7 +12,7 @@ from rich.progress import Progress
 from affectline.common.labels import LABELS
 from affectline.common.model.litert import LiteRtModel
 from affectline.common.vision.preprocessing import to_square
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 
 BATCH: Final = 64
 

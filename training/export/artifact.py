@@ -16,7 +16,7 @@ from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
 from affectline.common.model.litert import LiteRtModel
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import (
     accuracy,

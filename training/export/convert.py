@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.model.paper_network import input_batches
 from affectline.training.silence_output import silence_output

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import Manifest
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.near_duplicates import have_twins, in_words
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import against, report, softmax

@@ -16,7 +16,7 @@ from rich.progress import Progress, TaskID
 
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.model.artifact import Artifact
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import accuracy, log_loss
 from affectline.training.fit.distributed import place

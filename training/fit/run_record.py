@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import accuracy
 from affectline.training.run_folder import LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL

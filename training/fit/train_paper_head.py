@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, begin, compile_score
 from affectline.training.fit.run_record import finish

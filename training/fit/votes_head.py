@@ -9,7 +9,7 @@ from rich.progress import Progress
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import Artifact
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.export.artifact import TrainedRun
 from affectline.training.fit.label_smoothing import regress

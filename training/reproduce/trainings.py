@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.fit.checkpoint import Checkpoint, CurvePoint, load, save
 from affectline.training.fit.paper_head_loop import HeadLoop, HeadState, Rows, begin, compile_score

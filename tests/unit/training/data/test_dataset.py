@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.training.data import dataset
-from affectline.training.data.problems import DataProblem, records
+from affectline.training.data.csv_rows import read_rows
+from affectline.training.data.faces import LabelledFaces
+from affectline.training.data.problems import DataProblem
 from affectline.training.data.splits import Split
 
 FACE = " ".join(str(value % 256) for value in range(2304))
@@ -100,7 +102,7 @@ def test_without_votes_the_shares_are_zero_and_rows_are_numbered(tmp_path: Path)
 
 
 def test_a_split_keeps_its_votes_and_names() -> None:
-    faces = dataset.LabelledFaces(
+    faces = LabelledFaces(
         np.zeros((3, 48, 48), np.uint8),
         np.array([0, 1, 2]),
         np.array(["Training", "PublicTest", "Training"]),
@@ -159,7 +161,7 @@ def test_readings_that_are_left_open_leave_the_limit_of_others_alone(tmp_path: P
     file = write(tmp_path, *3 * [f"3,{FACE},Training"])
     before = csv.field_size_limit()
     problems: list[DataProblem] = []
-    first, second = (records(file, ["emotion"], problems.append) for _ in range(2))
+    first, second = (read_rows(file, ["emotion"], problems.append) for _ in range(2))
     assert next(first) == next(second)
     assert csv.field_size_limit() == before
     assert (len(list(first)), len(list(second)), problems) == (2, 2, [])

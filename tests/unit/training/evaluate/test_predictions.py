@@ -15,7 +15,7 @@ from affectline.common.model.artifact import Artifact, ModelFile
 from affectline.common.model.litert import LiteRtModel, open_litert
 from affectline.common.vision.preprocessing import to_square
 from affectline.services.classifier.backends import open_model
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.evaluate.predictions import Predictions, predict_faces, to_csv
 
 

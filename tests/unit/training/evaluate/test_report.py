@@ -20,7 +20,7 @@ from affectline.common.labels import LABELS
 from affectline.common.model import artifact
 from affectline.common.model.litert import open_litert
 from affectline.training.cli import main as cli
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.evaluate import metrics
 from affectline.training.evaluate import report as page
 from affectline.training.evaluate.predictions import Predictions, predict_faces

@@ -15,7 +15,7 @@ from affectline.common.model import artifact
 from affectline.common.model.artifact import to_probabilities
 from affectline.common.vision.preprocessing import to_three_channels, to_vgg16
 from affectline.services.classifier.backends import open_model
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import softmax
 from affectline.training.run_folder import LAST_LAYERS, LOGITS_FILE, MODEL_FILE, RUN_FILE

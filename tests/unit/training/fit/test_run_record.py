@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.fit import run_record as record
 from affectline.training.run_folder import LOGITS_FILE, RUN_FILE
 
