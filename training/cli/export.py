@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from affectline.training import run_folder as runs
+from affectline.training import run_folder
 from affectline.training.cli.cli_common import Data, bars, output, read
 from affectline.training.silence_output import silence_output
 
@@ -44,18 +44,19 @@ def export(
     models/strong`, which has a second answer if it learnt from votes, as most voters say
     """
     with bars() as progress:
-        runs.check_artifact_folder(out)
-        runs.check_run_folder(run)
-        faces = read(data, progress, size=runs.image_size(run), votes=votes)
+        run_folder.check_artifact_folder(out)
+        run_folder.check_run_folder(run)
+        faces = read(data, progress, size=run_folder.image_size(run), votes=votes)
         with silence_output():
             from affectline.training.data.ferplus import majority
-            from affectline.training.export import artifact as exporting
+            from affectline.training.export.artifact import export_artifact
+            from affectline.training.fit.trained_run import change_votes_weight, load_run
 
-        finished = exporting.load_run(run, faces)
+        finished = load_run(run, faces)
         if votes_weight is not None:
-            finished = exporting.reblend(finished, run, votes_weight, faces, progress)
+            finished = change_votes_weight(finished, run, votes_weight, faces, progress)
         people = majority(votes) if votes else None
-        manifest = exporting.export(finished, faces, out, name, with_reference, progress, people)
+        manifest = export_artifact(finished, faces, out, name, with_reference, progress, people)
     for kind, splits in manifest.metrics.items():
         figures = ", ".join(f"{split} {value['accuracy']:.2%}" for split, value in splits.items())
         output.print(f"{kind}: accuracy {figures}", highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
-from affectline.training import run_folder as runs
+from affectline.training import run_folder
 from affectline.training.cli.cli_common import Data, bars, output, read
 from affectline.training.fit.distributed import join, place, wait_for_first
 from affectline.training.silence_output import silence_output
@@ -125,7 +125,7 @@ def fit(
     elif preprocessing:
         chosen["preprocessing"] = preprocessing.value
     with bars() as progress:
-        runs.check_weights(backbone_weights)
+        run_folder.check_weights(backbone_weights)
         faces = read(data, progress, size=image_size, votes=votes)
         asked = {"recipe": recipe.value, **chosen, "data": faces.sha256}
         asked["votes"] = faces.votes_sha256
@@ -134,7 +134,7 @@ def fit(
         worker = strategy is StrategyName.MULTI_WORKER
         first = not worker or place() == 0
         if first:
-            runs.open_run_folder(folder, asked, resume)
+            run_folder.open_run_folder(folder, asked, resume)
         try:
             if strong:
                 run = train_strong(faces, backbone_weights, model, chosen, folder, progress, worker)
@@ -142,7 +142,7 @@ def fit(
                 run = train_paper(faces, backbone_weights, chosen, folder, progress)
         except AffectlineError:
             if first and not resume:
-                runs.give_back_run_folder(folder)
+                run_folder.give_back_run_folder(folder)
             raise
     if run is not None:
         figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
@@ -191,9 +191,9 @@ def train_paper(
 ) -> dict[str, Any] | None:
     """The paper's recipe."""
     with silence_output():
-        from affectline.training.fit import train_paper_head as train
-    settings = train.HeadSettings(**chosen)
-    return train.fit(faces, weights, settings, folder, progress, runs.cache_folder())
+        from affectline.training.fit import paper_head_run
+    settings = paper_head_run.HeadSettings(**chosen)
+    return paper_head_run.fit(faces, weights, settings, folder, progress, run_folder.cache_folder())
 
 
 def train_strong(
@@ -213,7 +213,7 @@ def train_strong(
     with silence_output():
         strategy = join() if worker else None
         progress.remove_task(waiting)
-        from affectline.training.fit import finetune_run as strong
+        from affectline.training.fit import finetune_run
         from affectline.training.fit.hyperparameters import GOING_ON, FinetuneConfig
     recipe = FinetuneConfig(**(GOING_ON | chosen if start else chosen))
-    return strong.fit(faces, weights, recipe, folder, progress, strategy, start)
+    return finetune_run.fit(faces, weights, recipe, folder, progress, strategy, start)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from affectline.common.model import artifact
-from affectline.training import run_folder as runs
+from affectline.training import run_folder
 from affectline.training.cli.cli_common import Data, bars, output, read
 from affectline.training.silence_output import silence_output
 
@@ -27,16 +27,16 @@ def second_answer(
     fer2013new.csv --out models/both`
     """
     with bars() as progress:
-        runs.check_artifact_folder(out)
+        run_folder.check_artifact_folder(out)
         opened = artifact.load(model)
         faces = read(data, progress, size=opened.manifest.input_height, votes=votes)
         with silence_output():
             from affectline.training.data.ferplus import majority
-            from affectline.training.export import artifact as export
-            from affectline.training.fit import votes_head as second
-        run = second.add_votes(opened, faces, progress)
+            from affectline.training.export.artifact import export_artifact
+            from affectline.training.fit.votes_head import fit_votes_head
+        run = fit_votes_head(opened, faces, progress)
         name = opened.manifest.name
-        made = export.export(run, faces, out, name, False, progress, majority(votes))
+        made = export_artifact(run, faces, out, name, False, progress, majority(votes))
     for split, found in made.metrics["litert-int8"].items():
         output.print(
             f"{split}: {found['accuracy']:.2%} of the labels; asked for votes "

@@ -1,18 +1,14 @@
 """From a run folder to the artifact that is served: LiteRT int8 and its manifest."""
 
-import json
 import tempfile
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
 from affectline.common.model.litert import LiteRtModel
@@ -34,88 +30,14 @@ from affectline.training.export.convert import (
     convert_to_int8,
 )
 from affectline.training.export.model_card import CARD_FILE, card
-from affectline.training.model.features import run_model
-from affectline.training.model.network import answer_twice, blend
-from affectline.training.model.paper_network import cut_softmax
-from affectline.training.run_folder import (
-    LAST_LAYERS,
-    LOGITS_FILE,
-    MODEL_FILE,
-    RUN_FILE,
-    SAVED_MODEL,
-    check_artifact_folder,
-    check_run_folder,
-)
+from affectline.training.fit.trained_run import TrainedRun
+from affectline.training.run_folder import MODEL_FILE, SAVED_MODEL, check_artifact_folder
 
 INT8_FILE: Final = "model.tflite"
 FLOAT32_FILE: Final = "model-float32.tflite"
 
 People = NDArray[np.int64] | None
 """Label that most FER+ voters chose for each row, -1 where there is none."""
-
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """What ``fit`` left behind."""
-
-    model: Any
-    """The merged Keras model, ending in its logits."""
-    logits: NDArray[np.float32]
-    """One row for each row of the data, ``(N, 7)``, or ``(N, 14)`` with two answers."""
-    record: dict[str, Any]
-
-
-def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
-    """Read a run folder.
-
-    Raises:
-        AffectlineError: It is incomplete, or was made from other data.
-    """
-    check_run_folder(folder)
-    try:
-        record = json.loads((folder / RUN_FILE).read_text())
-        digest = record["data"]["sha256"]
-        logits = np.load(folder / LOGITS_FILE)
-        model = keras.models.load_model(folder / MODEL_FILE, compile=False)
-        layers = folder / LAST_LAYERS
-        if layers.is_file():
-            ending = answer_twice(model, np.load(layers), record["settings"]["votes_weight"])
-        else:
-            ending = cut_softmax(model)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AffectlineError(
-            f"the run {folder} is damaged ({first_line(error)})",
-            "train again with affectline-train fit",
-        ) from error
-    if digest != faces.sha256:
-        raise AffectlineError(
-            f"the run {folder} was trained on other data than --data holds",
-            "name the same file as for fit, so that training and test rows stay apart",
-        )
-    return TrainedRun(ending, logits, record)
-
-
-def reblend(
-    run: TrainedRun, folder: Path, votes: float, faces: LabelledFaces, progress: Progress
-) -> TrainedRun:
-    """A run of the strong recipe with another weight for the layer that learnt FER+'s votes.
-
-    Raises:
-        AffectlineError: The run has no such layer.
-    """
-    file = folder / LAST_LAYERS
-    if not file.is_file():
-        raise AffectlineError(
-            f"the run {folder} has no layer that learnt votes",
-            "leave --votes-weight out, or train with --recipe strong and --votes",
-        )
-    kernel, bias = run.model.get_layer("logits").get_weights()
-    for part, mixed in zip((kernel, bias), blend(np.load(file), votes), strict=True):
-        part[..., : len(LABELS)] = mixed
-    run.model.get_layer("logits").set_weights([kernel, bias])
-    logits = run_model(run.model, faces.pixels, progress, "Float model")
-    settings = {**run.record["settings"], "votes_weight": votes}
-    return TrainedRun(run.model, logits, {**run.record, "settings": settings})
 
 
 def measure(
@@ -160,7 +82,7 @@ def measure(
     return figures
 
 
-def export(
+def export_artifact(
     run: TrainedRun,
     faces: LabelledFaces,
     out: Path,

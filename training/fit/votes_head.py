@@ -11,8 +11,8 @@ from affectline.common.labels import LABELS
 from affectline.common.model.artifact import Artifact
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
-from affectline.training.export.artifact import TrainedRun
 from affectline.training.fit.label_smoothing import regress
+from affectline.training.fit.trained_run import TrainedRun
 from affectline.training.model.features import run_model
 from affectline.training.model.network import answer_twice, assemble
 from affectline.training.model.paper_network import HIDDEN
@@ -24,7 +24,7 @@ ABOUT: Final = (
 )
 
 
-def add_votes(artifact: Artifact, faces: LabelledFaces, progress: Progress) -> TrainedRun:
+def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress) -> TrainedRun:
     """Fit a layer to FER+'s votes on a model's last units, and put it beside its own.
 
     The first answer stays what it was, up to the rounding of one export more.

@@ -14,11 +14,11 @@ import keras
 import tensorflow as tf
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.fit import train_paper_head as train
+from affectline.training.fit import paper_head_run
 from affectline.training.model import features
 from affectline.training.model.paper_network import build_head, cut_softmax, input_batches, merge
 
-SETTINGS = train.HeadSettings(epochs=4, batch_size=32, hidden=(16, 16, 16))
+SETTINGS = paper_head_run.HeadSettings(epochs=4, batch_size=32, hidden=(16, 16, 16))
 Data = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -32,10 +32,10 @@ def data() -> Data:
     return points.astype(np.float32), np.eye(7, dtype=np.float32)[emotions]
 
 
-def fit(data: Data, settings: train.HeadSettings) -> list[train.HeadEpoch]:
+def fit(data: Data, settings: paper_head_run.HeadSettings) -> list[paper_head_run.HeadEpoch]:
     keras.utils.set_random_seed(settings.seed)
     head = build_head(settings.hidden)
-    return list(train.train_head(head, data, data, settings))
+    return list(paper_head_run.train_head(head, data, data, settings))
 
 
 def test_the_head_learns(data: Data) -> None:
@@ -70,7 +70,7 @@ def test_steps_are_those_of_keras_adamax(data: Data) -> None:
     head = build_head(settings.hidden)
     other = keras.models.clone_model(head)
     other.set_weights(head.get_weights())
-    list(train.train_head(head, data, data, settings))
+    list(paper_head_run.train_head(head, data, data, settings))
     optimizer = keras.optimizers.Adamax(settings.learning_rate, 0.9, 0.999)
     for epoch in (1, 2):
         order = np.random.default_rng((settings.seed, epoch)).permutation(100)
@@ -145,10 +145,13 @@ def test_features_come_from_the_cache_until_weights_or_preprocessing_change(tmp_
 
 def test_epochs_are_logged_as_they_end(tmp_path: Path) -> None:
     epochs = iter(
-        [train.HeadEpoch(1, 1.5, 0.25, 2.0, 0.2, 0.1), train.HeadEpoch(2, 1.0, 0.5, 2.1, 0.3, 0.1)]
+        [
+            paper_head_run.HeadEpoch(1, 1.5, 0.25, 2.0, 0.2, 0.1),
+            paper_head_run.HeadEpoch(2, 1.0, 0.5, 2.1, 0.3, 0.1),
+        ]
     )
     with Progress(disable=True) as progress:
-        train.log_epochs(epochs, tmp_path / "history.csv", 2, progress)
+        paper_head_run.log_epochs(epochs, tmp_path / "history.csv", 2, progress)
     assert (tmp_path / "history.csv").read_text().splitlines() == [
         "epoch,loss,accuracy,test_loss,test_accuracy,seconds",
         "1,1.5,0.25,2,0.2,0.1",

@@ -19,12 +19,13 @@ from rich.progress import Progress
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
 from affectline.common.errors import AffectlineError
-from affectline.training.fit import checkpoint
 from affectline.training.fit import paper_head_loop as head
-from affectline.training.fit.checkpoint import Checkpoint, CurvePoint
-from affectline.training.fit.train_paper_head import HeadSettings
-from affectline.training.reproduce import trainings as reproduce
+from affectline.training.fit.paper_head_run import HeadSettings
+from affectline.training.reproduce import checkpoint, schedule
+from affectline.training.reproduce.checkpoint import Checkpoint, CurvePoint
+from affectline.training.reproduce.data import ReproductionData
 from affectline.training.reproduce.grid import Grid, RunConfig
+from affectline.training.reproduce.single_run import train_run
 
 ROOT = Path(__file__).parents[4]
 PYTHONPATH = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
@@ -32,7 +33,7 @@ SETTINGS = HeadSettings(epochs=3, batch_size=16, hidden=(8, 8, 8))
 IDENTITY = {"data": "a"}
 
 
-class Made(reproduce.ReproductionData):
+class Made(ReproductionData):
     """Features that no picture went through VGG16 for."""
 
     def load(self, preprocessing: str) -> NDArray[np.float32]:
@@ -47,13 +48,13 @@ def made() -> Made:
     )
 
 
-def run(trials: list[RunConfig], work: Path) -> dict[str, Checkpoint]:
-    """Run trials one after the other, in this process."""
-    material, places = made(), {}
-    for trial in trials:
-        at, _ = checkpoint.load(work / trial.name, {**trial.identity, **material.identity})
-        places[trial.name] = reproduce.run(trial, at, material, work)
-    return places
+def train_all(runs: list[RunConfig], work: Path) -> dict[str, Checkpoint]:
+    """Run runs one after the other, in this process."""
+    data, checkpoints = made(), {}
+    for run in runs:
+        at, _ = checkpoint.load(work / run.name, {**run.identity, **data.identity})
+        checkpoints[run.name] = train_run(run, at, data, work)
+    return checkpoints
 
 
 def equal(one: Checkpoint, other: Checkpoint) -> bool:
@@ -65,7 +66,7 @@ def equal(one: Checkpoint, other: Checkpoint) -> bool:
 
 
 def place(epoch: int) -> Checkpoint:
-    state = head.begin([np.full((2, 2), epoch, np.float32), np.zeros(2, np.float32)])
+    state = head.initial_state([np.full((2, 2), epoch, np.float32), np.zeros(2, np.float32)])
     return Checkpoint(
         replace(state, epoch=epoch, step=10 * epoch), (CurvePoint(epoch, 1.0, 0.5, 2.0, 0.25),)
     )
@@ -137,11 +138,11 @@ def test_a_full_disk_leaves_the_last_checkpoint(
 
 def test_stopped_and_taken_up_again_a_run_ends_the_same(tmp_path: Path) -> None:
     whole, half = RunConfig(SETTINGS), RunConfig(replace(SETTINGS, epochs=1))
-    undisturbed = run([whole], tmp_path / "one")
-    run([half], tmp_path / "two")
-    taken_up = run([whole], tmp_path / "two")
+    undisturbed = train_all([whole], tmp_path / "one")
+    train_all([half], tmp_path / "two")
+    taken_up = train_all([whole], tmp_path / "two")
     assert equal(undisturbed[whole.name], taken_up[whole.name])
-    assert [mark.epoch for mark in taken_up[whole.name].curve] == [1, 2, 3]
+    assert [point.epoch for point in taken_up[whole.name].curve] == [1, 2, 3]
 
 
 KILLED = """
@@ -149,11 +150,12 @@ KILLED = """
     from pathlib import Path
     from dataclasses import replace
     from tests.unit.training.reproduce import test_reproduce as here
-    from affectline.training.reproduce import trainings as reproduce
+    from affectline.training.reproduce import single_run
+    from affectline.training.reproduce.grid import RunConfig
 
-    reproduce.SAVE_SECONDS = 0.0
-    trial = reproduce.RunConfig(replace(here.SETTINGS, epochs=int(sys.argv[2])))
-    here.run([trial], Path(sys.argv[1]))
+    single_run.SAVE_SECONDS = 0.0
+    run = RunConfig(replace(here.SETTINGS, epochs=int(sys.argv[2])))
+    here.train_all([run], Path(sys.argv[1]))
 """
 
 
@@ -162,8 +164,8 @@ def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
     last = 40
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "killed"), "100000"]
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    trial = RunConfig(replace(SETTINGS, epochs=last))
-    folder = tmp_path / "killed" / trial.name
+    run = RunConfig(replace(SETTINGS, epochs=last))
+    folder = tmp_path / "killed" / run.name
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -174,31 +176,31 @@ def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    material = made()
-    identity = {**trial.identity, **material.identity}
+    data = made()
+    identity = {**run.identity, **data.identity}
     reached, remarks = checkpoint.load(folder, identity)
     assert reached is not None
     assert not remarks
     last = max(last, reached.state.epoch + 5)
-    trial = RunConfig(replace(SETTINGS, epochs=last))
-    taken_up = run([trial], tmp_path / "killed")
-    undisturbed = run([trial], tmp_path / "undisturbed")
-    assert equal(taken_up[trial.name], undisturbed[trial.name])
+    run = RunConfig(replace(SETTINGS, epochs=last))
+    taken_up = train_all([run], tmp_path / "killed")
+    undisturbed = train_all([run], tmp_path / "undisturbed")
+    assert equal(taken_up[run.name], undisturbed[run.name])
 
 
 def test_what_is_finished_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trial = RunConfig(SETTINGS)
-    before = run([trial], tmp_path)
+    run = RunConfig(SETTINGS)
+    before = train_all([run], tmp_path)
 
-    def never(trials: list[RunConfig], *_: object) -> Generator[tuple[RunConfig, int]]:
-        assert not trials
+    def never(runs: list[RunConfig], *_: object) -> Generator[tuple[RunConfig, int]]:
+        assert not runs
         yield from ()
 
-    monkeypatch.setattr(reproduce, "side_by_side", never)
+    monkeypatch.setattr(schedule, "run_in_parallel", never)
     with Progress(disable=True) as progress:
-        there = reproduce.kept([trial], made(), tmp_path, progress)
-        again = reproduce.run_all([trial], made(), tmp_path, progress, there)
-    assert equal(again[trial.name], before[trial.name])
+        there = schedule.load_checkpoints([run], made(), tmp_path, progress)
+        again = schedule.run_all([run], made(), tmp_path, progress, there)
+    assert equal(again[run.name], before[run.name])
 
 
 def test_variants_have_folders_and_rows_of_their_own() -> None:
@@ -206,18 +208,18 @@ def test_variants_have_folders_and_rows_of_their_own() -> None:
     other = replace(plain, random_split=True)
     scaled = replace(plain, standardised=True)
     assert len({plain.name, other.name, scaled.name}) == 3
-    material = made()
-    train, test = material.rows(other)
+    data = made()
+    train, test = data.rows(other)
     assert (len(train[0]), len(test[0])) == (40, 10)
-    assert not np.array_equal(material.masks(random=True)[1], material.masks(random=False)[1])
-    features = material.rows(scaled)[0][0]
+    assert not np.array_equal(data.masks(random=True)[1], data.masks(random=False)[1])
+    features = data.rows(scaled)[0][0]
     assert features.mean(axis=0) == pytest.approx(np.zeros(512), abs=1e-5)
     assert features.std(axis=0) == pytest.approx(np.ones(512), abs=1e-4)
 
 
 def test_the_plan_holds_every_line_of_the_paper() -> None:
-    names = {trial.name for trial in Grid().trials()}
-    longest = max(trial.settings.epochs for trial in Grid().trials())
+    names = {run.name for run in Grid().plan()}
+    longest = max(run.settings.epochs for run in Grid().plan())
     assert longest == 10000
     for kind in ("unit", "vgg16", "raw"):
         for words in ("b32-lr0.002", "b64-lr0.002", "b128-lr0.002", "b32-lr0.001"):

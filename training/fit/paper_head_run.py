@@ -16,7 +16,7 @@ from rich.progress import Progress
 from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
-from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, begin, compile_score
+from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, compile_score, initial_state
 from affectline.training.fit.run_record import finish
 from affectline.training.model.features import extract_features, run_model
 from affectline.training.model.paper_network import (
@@ -82,10 +82,10 @@ def train_head(
     """
     loop = HeadLoop(train, settings.batch_size, settings.learning_rate, settings.seed)
     score = compile_score(test)
-    state = begin(head.get_weights())
+    state = initial_state(head.get_weights())
     for epoch in range(1, settings.epochs + 1):
         start = time.perf_counter()
-        state, learnt = loop.epoch(state)
+        state, learnt = loop.run_epoch(state)
         seen = score(state.weights)
         head.set_weights(state.weights)
         seconds = time.perf_counter() - start
