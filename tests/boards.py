@@ -46,7 +46,7 @@ class Speaker:
         deadline = time.monotonic() + patience_s
         with self._lock:
             while time.monotonic() < deadline:
-                self._publisher.listen()
+                self._publisher.update_consumers()
                 if self._publisher.send(packet, wait=True):
                     return True
         return False

@@ -1,6 +1,7 @@
 """One message of every kind, for tests of the wire."""
 
 from affectline.common.wire.biometrics import Samples, SignalContribution, State
+from affectline.common.wire.control import Control, Seek
 from affectline.common.wire.health import ClockOffset, Health, Latency
 from affectline.common.wire.messages import (
     Emotion,
@@ -94,6 +95,7 @@ PACKETS = {
     "Marker": Packet(
         Marker(session="s1", at=AT, label="hard braking", source="hand", extra={"km/h": 63.5})
     ),
+    "Control": Packet(Control(target="replay", at=AT, action=Seek(position_s=12.5, rate=2.0))),
     "Health": Packet(
         Health(
             service="detector/drive", pid=42, at=AT, state="ready",

@@ -1,25 +1,22 @@
-"""What the user presses while a replay runs, in the terminal or in the window."""
+"""The keys that steer a replay, and the terminal that they are pressed in."""
 
 import os
-import signal
+import select
 import sys
 import termios
 import tty
 from types import TracebackType
 from typing import Any, Final, Self
 
-PAUSE: Final = signal.SIGUSR1
-"""Tells a player to pause, and to go on."""
-STEP: Final = signal.SIGUSR2
-"""Tells a player to pause, and to go on by one picture."""
-SIGNALS: Final = {" ": PAUSE, ".": STEP}
-QUIT: Final = "q"
-STEERING: Final = "space: pause and go on   .: one picture"
+from affectline.common.wire.control import Pause, Quit, Step
+
+ACTIONS: Final[dict[str, Pause | Step | Quit]] = {" ": Pause(), ".": Step(), "q": Quit()}
+STEERING: Final = "space: pause or resume   .: one frame"
 HELP: Final = f"{STEERING}   q: quit"
 
 
 class Keyboard:
-    """The terminal's keys, one at a time; none where standard input is no terminal."""
+    """The terminal, one key at a time; none where standard input is no terminal."""
 
     def __init__(self) -> None:
         self._fd = sys.stdin.fileno()
@@ -54,17 +51,13 @@ class Keyboard:
         """What to wait for."""
         return self._fd
 
-    def read(self) -> str:
-        """The keys pressed since the last call."""
+    def read(self) -> list[Pause | Step | Quit]:
+        """What was asked for by the keys pressed since the last call."""
         pressed = b""
-        while self._waiting():
+        while select.select([self._fd], [], [], 0)[0]:
             data = os.read(self._fd, 64)
             if not data:
                 break
             pressed += data
-        return pressed.decode(errors="replace")
-
-    def _waiting(self) -> bool:
-        import select
-
-        return bool(select.select([self._fd], [], [], 0)[0])
+        keys = pressed.decode(errors="replace")
+        return [ACTIONS[key] for key in keys if key in ACTIONS]

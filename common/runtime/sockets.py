@@ -144,8 +144,8 @@ class Publisher:
         self.ready: set[str] = set()
         """Services that have announced themselves, e.g. ``detector/sample``."""
 
-    def listen(self) -> set[str]:
-        """Take in who came and went; return the services that have just become ready."""
+    def update_consumers(self) -> set[str]:
+        """Read who came and went; return the services that have just become ready."""
         before = set(self.ready)
         while True:
             try:
@@ -207,6 +207,8 @@ class OutletSubscriber:
         self, hub: HubSettings, prefixes: Iterable[str] = ("",), address: str | None = None
     ) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._hub = hub
+        self._publisher: Publisher | None = None
         self.counters: Counter[str] = Counter()
         self._inbox = Receiver(
             self._context, address or hub.outlet, self.counters, prefixes=prefixes
@@ -224,19 +226,36 @@ class OutletSubscriber:
         """Yield what has arrived by now."""
         return self._inbox.receive(limit=1000)
 
+    def publish(self, packet: Packet) -> bool:
+        """Publish from outside the pipeline; False where the hub has not taken it (yet).
+
+        The connection is made by the first call, which therefore returns False.
+        """
+        return self._connected_publisher().send(packet, wait=False)
+
+    def is_ready(self, service: str) -> bool:
+        """Whether a service has announced itself to publishers; connects as `publish` does."""
+        return service in self._connected_publisher().ready
+
+    def _connected_publisher(self) -> Publisher:
+        if self._publisher is None:
+            self._publisher = Publisher(self._context, self._hub.ingress)
+        self._publisher.update_consumers()
+        return self._publisher
+
     def close(self) -> None:
         """Stop listening."""
-        self._context.destroy(linger=0)
+        self._context.destroy(linger=0 if self._publisher is None else LINGER_MS)
 
 
 def publish_once(hub: HubSettings, packet: Packet, patience_s: float = 3.0) -> bool:
-    """Say one thing on the bus from outside; False where no hub answered in time."""
+    """Publish one message from outside the pipeline; False where no hub answered in time."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     publisher = Publisher(context, hub.ingress)
     deadline = time.monotonic() + patience_s
     try:
         while time.monotonic() < deadline:
-            publisher.listen()
+            publisher.update_consumers()
             if publisher.send(packet, wait=True):
                 return True
         return False

@@ -1,9 +1,9 @@
-"""The thread between a supervisor and its child: one socket pair, watched from both ends.
+"""The link between a supervisor and its child: one socket pair, watched from both ends.
 
-The child says "alive" on it, which keys in its window are for others, and in words why it gives up.
-When either end dies the other sees the end of the stream at once: the supervisor restarts the
-child, and a child whose supervisor is gone stops. It works where the bus does not: before it is up,
-when it is full, and without it.
+The child sends its heartbeat on it, and the reason when it stops for good. When either end dies
+the other sees the end of the stream at once: the supervisor restarts the child, and a child whose
+supervisor is gone stops. It works where the bus does not: before it is up, when it is full, and
+without it.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ EXIT_GIVEN_UP: Final = 78
 
 ALIVE: Final = b"-"
 READY: Final = b"+"
-LAST_WORDS: Final = b"!"
-"""Everything else, before these, is a key."""
+FATAL: Final = b"!"
+"""What follows is the reason why this process stops and must not be restarted."""
 
 
 class SupervisorLink:
@@ -44,7 +44,7 @@ class SupervisorLink:
         self._is_ready = False
 
     def beat(self) -> None:
-        """Say that this process is alive and doing its work."""
+        """Send one heartbeat."""
         self._send(ALIVE)
         if self._file and self._is_ready:
             self._file.touch()
@@ -55,23 +55,23 @@ class SupervisorLink:
             return True
         self.next_beat = monotonic() + BEAT_S
         self.beat()
-        return not self.cut()
+        return not self.supervisor_gone()
 
-    def ready(self) -> None:
-        """Say that the setting up is over: from now on silence means trouble."""
+    def report_ready(self) -> None:
+        """Report that the set-up is over: from now on a missing heartbeat means a fault."""
         self._is_ready = True
         self._send(READY)
 
-    def press(self, key: str) -> None:
-        """Say that a key was pressed that is for the supervisor."""
-        self._send(key.encode())
+    def report_fatal(self, reason: str) -> bool:
+        """Report in one line why this process stops and must not be restarted.
 
-    def give_up(self, reason: str) -> bool:
-        """Say in one line why this process stops and must not be restarted; False if unheard."""
-        return self._send(LAST_WORDS + reason.encode())
+        Returns:
+            False where there is no supervisor to report to.
+        """
+        return self._send(FATAL + reason.encode())
 
-    def cut(self) -> bool:
-        """True once the supervisor is gone."""
+    def supervisor_gone(self) -> bool:
+        """True once the supervisor has died or closed its end."""
         if self.socket is None:
             return False
         try:
@@ -82,7 +82,7 @@ class SupervisorLink:
             return True
 
     def close(self) -> None:
-        """Let go of the descriptor."""
+        """Close the descriptor."""
         if self.socket:
             self.socket.close()
 

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import threading
 from types import FrameType
 from typing import Self
 
@@ -18,7 +19,8 @@ class WakeupPipe:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        is_main = threading.current_thread() is threading.main_thread()
+        for number in (signal.SIGTERM, signal.SIGINT) if is_main else ():
             self._before[number] = signal.signal(number, self._on_signal)
         return self
 

@@ -1,14 +1,16 @@
 """Settings: frozen, checked, with a default for everything."""
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from affectline.common.errors import AffectlineError
-from affectline.common.identifiers import Name
+from affectline.common.identifiers import Name, to_name
 from affectline.common.model.artifact import DEFAULT_MODEL, Answer
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.dashboard import DashboardSettings
@@ -191,6 +193,14 @@ class PipelineSettings(Settings):
     sink: SinkSettings = SinkSettings()
     dashboard: DashboardSettings = DashboardSettings()
     recording: RecordingSettings = RecordingSettings()
+    services: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    """Further services to run, by kind, with their settings."""
+
+    def describe(self) -> dict[str, Any]:
+        """The settings for ``session.json`` and recordings; addresses without passwords."""
+        shown = tuple(s.model_copy(update={"source": redact(s.source)}) for s in self.sources)
+        plain = self.model_copy(update={"sources": shown}).model_dump(mode="json")
+        return {"delivery": self.delivery, "settings": plain}
 
     @field_validator("sources")
     @classmethod
@@ -219,6 +229,42 @@ def is_live(source: str) -> bool:
 def redact(source: str) -> str:
     """A source as it may be shown and stored: without the user and password of an address."""
     return re.sub(r"(://)[^/@]*@", r"\1", source)
+
+
+def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
+    """Give each ``--source`` a stream name: ``name=source``, or one made from the source."""
+    named: list[SourceSettings] = []
+    for text in sources:
+        name, equals, source = text.partition("=")
+        if not equals or "/" in name or ":" in name or os.path.exists(text):  # noqa: PTH110 - never raises
+            name, source = _name_of(text), text
+        taken = {s.name for s in named}
+        unique = next(n for n in numbered(name) if n not in taken)
+        try:
+            named.append(SourceSettings(name=unique, source=source))
+        except ValidationError as error:
+            raise AffectlineError(
+                f"--source {redact(text)}: not a source with a name",
+                "as in driver=0: letters, digits, '.', '_' and '-' for the name, then the source",
+            ) from error
+    return tuple(named)
+
+
+def _name_of(source: str) -> str:
+    if source.isdecimal():
+        return f"camera{source}"
+    if "://" in source:
+        source = source.split("://", 1)[1].split("@")[-1].split("?")[0]
+        stem = source.replace("/", "-")
+    else:
+        stem = Path(source).resolve().stem
+    return to_name(stem)[:56] or "stream"
+
+
+def numbered(name: str) -> Iterator[str]:
+    """The name, then the name with a number, from 2 on."""
+    yield name
+    yield from (f"{name}-{i}" for i in range(2, 1000))
 
 
 def load(path: Path) -> PipelineSettings:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.control import Control
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import MESSAGES, Marker, StreamMessage
 
@@ -26,6 +27,7 @@ PLACES: Final[dict[type[Message], list[str]]] = {
     Health: ["service"],
     Samples: ["subject", "signal"],
     State: ["subject"],
+    Control: ["target"],
 }
 """What the levels of a topic after its first are called, where it is not the stream."""
 

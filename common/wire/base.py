@@ -25,6 +25,11 @@ class Message(BaseModel):
         raise NotImplementedError
 
     @property
+    def time(self) -> int | None:
+        """When this message was made, in ns since the Unix epoch; None where it does not say."""
+        return None
+
+    @property
     def part_sizes(self) -> tuple[int | None, ...]:
         """Length in bytes of every binary part; None where only the part itself knows."""
         return ()

@@ -58,6 +58,10 @@ class Samples(Message):
         return self
 
     @property
+    def time(self) -> int:
+        return self.at
+
+    @property
     def topic(self) -> str:
         return f"{self.topic_prefix}/{self.subject}/{self.signal}"
 
@@ -109,6 +113,10 @@ class State(Message):
     """``heart``, ``skin``, ``face``: which says what, and how well."""
     synthetic: bool = False
     """Some of the signals were made up for a demonstration."""
+
+    @property
+    def time(self) -> int:
+        return self.at
 
     @property
     def topic(self) -> str:

@@ -55,6 +55,10 @@ class Health(Message):
     """None on the hub's own machine, and before the hub has answered."""
 
     @property
+    def time(self) -> int:
+        return self.at
+
+    @property
     def topic(self) -> str:
         return f"{self.topic_prefix}/{self.service}"
 

@@ -4,14 +4,16 @@ All times are nanoseconds since the Unix epoch unless a field says otherwise. Bo
 of the frame that the message is about, ``(x, y, w, h)`` with the origin at the top left.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
+from typing_extensions import TypeVar
 
 from affectline.common.identifiers import Name
 from affectline.common.labels import LABELS
 from affectline.common.wire.base import Count, Message, Nanoseconds, Pixels, Probability
 from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.control import Control
 from affectline.common.wire.health import Health
 
 Distribution = Annotated[
@@ -49,6 +51,10 @@ class FrameMessage(StreamMessage):
     """Files only: ns from the beginning of the file to this frame, by the file's own clock."""
     width: Annotated[int, Field(ge=1, le=65535)]
     height: Annotated[int, Field(ge=1, le=65535)]
+
+    @property
+    def time(self) -> int:
+        return self.captured_at
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -117,6 +123,10 @@ class Faces(FrameMessage):
     faces: Annotated[tuple[Face, ...], Field(max_length=256, strict=False)] = ()
 
     @property
+    def time(self) -> int:
+        return self.detected_at
+
+    @property
     def part_sizes(self) -> tuple[int | None, ...]:
         return tuple(size for face in self.faces for size in (face.crop_side**2, 48 * 48))
 
@@ -136,6 +146,10 @@ class Scores(StreamMessage):
     missing: Missing | None = None
     distributions: Annotated[tuple[Distribution, ...], Field(max_length=256, strict=False)] = ()
     """One for each face of the `Faces`, in its order; empty where ``missing`` says why."""
+
+    @property
+    def time(self) -> int:
+        return self.classified_at
 
 
 class FaceEmotion(SeenFace):
@@ -165,6 +179,10 @@ class Emotion(FrameMessage):
     missing: Missing | None = None
     """Why the frame was not looked at; None where it was, even if it shows no face."""
     faces: Annotated[tuple[FaceEmotion, ...], Field(max_length=256, strict=False)] = ()
+
+    @property
+    def time(self) -> int:
+        return self.published_at
 
 
 class Resend(StreamMessage):
@@ -199,6 +217,10 @@ class StreamStart(StreamMessage):
     replay: bool = False
     """A recorded session is being replayed: all times are those of the recording."""
 
+    @property
+    def time(self) -> int:
+        return self.started_at
+
 
 class StreamEnd(StreamMessage):
     """No frame follows ``last_seq``; a consumer is done when all up to it are answered."""
@@ -210,6 +232,10 @@ class StreamEnd(StreamMessage):
     """-1 where there was no frame at all."""
     reason: Literal["end", "truncated", "stopped"]
     detail: str = ""
+
+    @property
+    def time(self) -> int:
+        return self.ended_at
 
 
 class StreamDone(StreamMessage):
@@ -225,6 +251,10 @@ class StreamDone(StreamMessage):
     last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
     done_at: Nanoseconds
 
+    @property
+    def time(self) -> int:
+        return self.done_at
+
 
 class Marker(Message):
     """Something happened, said by a person or a tool."""
@@ -238,14 +268,21 @@ class Marker(Message):
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property
+    def time(self) -> int:
+        return self.at
+
+    @property
     def topic(self) -> str:
         return f"{self.topic_prefix}/{self.session}"
 
 
-class Packet(NamedTuple):
+M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
+
+
+class Packet(NamedTuple, Generic[M_co]):
     """A message and its binary parts."""
 
-    message: Message
+    message: M_co
     parts: tuple[bytes | memoryview, ...] = ()
 
 
@@ -253,7 +290,7 @@ MESSAGES: Final[dict[str, type[Message]]] = {
     kind.__name__: kind
     for kind in (
         Frame, Faces, Scores, Emotion, Resend, StreamStart, StreamEnd, StreamDone, Samples, State,
-        Marker, Health,
+        Marker, Health, Control,
     )
 }  # fmt: skip
 """Every message by the name in its ``message`` field."""

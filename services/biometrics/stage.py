@@ -3,20 +3,21 @@
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import ClassVar, Final, Literal
 
 from pydantic import JsonValue
 
 from affectline.common.clock import monotonic
-from affectline.common.runtime.service import Stage, run_service
+from affectline.common.runtime.stage import Route, Stage
 from affectline.common.settings.biometrics import BiometricsSettings
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.biometrics.driver import BUTTON, Clock, Driver, Reading
 from affectline.services.biometrics.driver_thread import DriverThread
 from affectline.services.biometrics.registry import make_driver
+from affectline.services.biometrics.spec import BiometricsProcess
 from affectline.services.biometrics.validation import MonotonicTimestamps, clean, time_of
 
 MAX_WAITING: Final = 4096
@@ -32,21 +33,16 @@ class Biometrics(Stage):
     """One sensor's stage.
 
     Args:
-        settings: Which sensor, of whom.
-        expected: Lossless delivery: services without which nothing is read, e.g. ``recorder``.
+        process: Which sensor, of whom.
         make: Makes the driver.
     """
 
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Samples: "bus", Marker: "bus"}
     tick_ms = 100
-    measured = None
 
-    def __init__(
-        self,
-        settings: BiometricsSettings,
-        expected: tuple[str, ...] = (),
-        make: Make = make_driver,
-    ) -> None:
-        self._settings, self._expected, self._make = settings, set(expected), make
+    def __init__(self, process: BiometricsProcess, make: Make = make_driver) -> None:
+        self._settings, self._expected = process.settings, set(process.consumers)
+        self._make = make
         self._stopping = threading.Event()
         self._feed: DriverThread | None = None
         self._waiting: deque[Packet] = deque()
@@ -85,7 +81,7 @@ class Biometrics(Stage):
         if feed.failure:
             raise feed.failure
 
-    def refused(self, packet: Packet) -> Iterable[Packet]:
+    def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         self._refused = True
         return ()
 
@@ -190,20 +186,3 @@ class Biometrics(Stage):
             said = trouble or f"hears {self._driver.device or self._settings.driver} again"
             sys.stderr.write(f"affectline: {self.context.service}: {said}\n")
         self.context.state, self.context.detail = state, trouble
-
-
-def run(
-    settings: BiometricsSettings,
-    hub: HubSettings,
-    delivery: Delivery,
-    expected: tuple[str, ...] = (),
-) -> int:
-    """Be the biometrics process of one sensor; return the exit code.
-
-    Args:
-        settings: Which sensor, of whom.
-        hub: Where the hub is.
-        delivery: Whether anything may be lost.
-        expected: Lossless delivery: services without which nothing is read.
-    """
-    return run_service(Biometrics(settings, expected), settings.service, hub, delivery)

@@ -9,7 +9,7 @@ import cv2
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.in_flight import SIZE, InFlightWindow
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.pipeline import (
     CaptureSettings,
     Pace,

@@ -5,21 +5,14 @@ while an `InFlightWindow` of frames is unanswered. Unanswered frames are kept, a
 a consumer comes back. Live delivery: the newest picture wins, and what cannot be sent is counted.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Final, Literal
 
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.runtime.in_flight import InFlightWindow
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import (
-    CaptureSettings,
-    Delivery,
-    HubSettings,
-    Pace,
-    SourceSettings,
-    is_live,
-    redact,
-)
+from affectline.common.runtime.stage import Route, Stage, on
+from affectline.common.settings.pipeline import is_live, redact
+from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Emotion,
     Frame,
@@ -28,54 +21,41 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
-from affectline.services.capture.reader import CONSUMERS, EncodedFrame, SourceReader
+from affectline.services.capture.reader import EncodedFrame, SourceReader
+from affectline.services.capture.spec import CaptureProcess
 
 END_REPEAT_S: Final = 0.5
 
 
 class Capture(Stage):
-    """One source's stage.
+    """The stage of one source."""
 
-    Args:
-        source: What to read, and the stream's name.
-        settings: How to take pictures.
-        pace: Whether files are read at their own rate.
-        epoch: Epoch of the frames; the time of the start by default.
-        first_seq: The first frame that nobody has answered yet, when going on after a process
-            that died.
-        patient: A camera that is away now may come later.
-        consumers: Who must be there besides the stream's detector.
-    """
-
+    outputs: ClassVar[Mapping[type[Message], Route]] = {
+        Frame: "bus", StreamStart: "bus", StreamEnd: "bus",
+    }  # fmt: skip
+    measures_latency = False  # of the frames that it publishes, not of answers that come back
     tick_ms = 50
-    measured = None  # it measures the pictures that it publishes, not the answers that come back
 
-    def __init__(
-        self,
-        source: SourceSettings,
-        settings: CaptureSettings,
-        pace: Pace,
-        *,
-        epoch: int | None = None,
-        first_seq: int = 0,
-        patient: bool = False,
-        consumers: tuple[str, ...] = CONSUMERS,
-    ) -> None:
-        self._consumers = consumers
-        self.stream = source.name
-        self._source, self._settings, self._pace = source, settings, pace
-        self._patient = patient
-        self._epoch = epoch or 0
-        self._first_seq = self._next_seq = first_seq
+    def __init__(self, process: CaptureProcess) -> None:
+        self._consumers = process.consumers
+        self.stream = process.source.name
+        self._source, self._settings, self._pace = process.source, process.settings, process.pace
+        self._patient = process.patient
+        self._epoch = process.epoch or 0
+        self._first_seq = self._next_seq = process.first_seq
         self._reader: SourceReader | None = None
         self._end: StreamEnd | None = None
         self._end_said = 0.0
         self._started = self._finished = False
 
+    @property
+    def _is_lossless(self) -> bool:
+        return self.context.delivery == "lossless"
+
+    def topic(self, kind: type[Message]) -> str | None:
+        return super().topic(kind) if kind is not Emotion or self._is_lossless else None
+
     def setup(self) -> None:
-        self._lossless = self.context.delivery == "lossless"
-        answers = (f"emotion/{self._source.name}",) if self._lossless else ()
-        self.subscriptions = (f"stream/{self._source.name}", *answers)
         self._epoch = self._epoch or self.context.now() // 1_000_000
         self._window = InFlightWindow()
         self._reader = SourceReader(
@@ -85,28 +65,31 @@ class Capture(Stage):
         self._reader.open(patient=self._patient)
         self._reader.start()
 
-    def newly_ready(self, services: set[str]) -> Iterable[Packet]:
+    def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
         """A consumer came (back): it starts with what nobody has answered yet."""
         with self._window.changed:
             self._window.changed.notify_all()
-        if not self._lossless:
+        if not self._is_lossless:
             return ()
         again = self._window.for_newcomers(
             services, self._source.name, self.context.service, monotonic_ns()
         )
         return self._resend(again)
 
-    def process(self, packet: Packet) -> Iterable[Packet]:
-        message = packet.message
-        if isinstance(message, Emotion) and message.epoch == self._epoch:
-            return self._resend(self._window.answered(message.seq, monotonic_ns()))
-        if (
-            isinstance(message, StreamDone)
-            and message.by == "sink"
-            and message.epoch == self._epoch
-            and self._end
-        ):
-            self._finished = message.last_seq >= self._end.last_seq
+    @on(Emotion)
+    def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
+        """A frame is answered; frames before it that are not were lost on the way."""
+        emotion = packet.message
+        if emotion.epoch != self._epoch:
+            return ()
+        return self._resend(self._window.answered(emotion.seq, monotonic_ns()))
+
+    @on(StreamDone)
+    def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:
+        """The sink has everything: nothing is left to do."""
+        done = packet.message
+        if done.by == "sink" and done.epoch == self._epoch and self._end:
+            self._finished = done.last_seq >= self._end.last_seq
         return ()
 
     def tick(self) -> Iterator[Packet]:
@@ -127,7 +110,7 @@ class Capture(Stage):
                 self._end_said = monotonic()
                 yield Packet(self._end)
 
-    def refused(self, packet: Packet) -> Iterable[Packet]:
+    def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         self.context.counters["skipped"] += isinstance(packet.message, Frame)
         return ()
 
@@ -164,9 +147,9 @@ class Capture(Stage):
         )
         self._next_seq = picture.seq + 1
         self.context.counters["frames"] += 1
-        self.context.observe(picture.captured_at)
+        self.context.record_latency(picture.captured_at)
         packet = Packet(frame, (picture.data,))
-        if self._lossless:
+        if self._is_lossless:
             self._window.add(frame.seq, packet, monotonic_ns())
         return packet
 
@@ -196,26 +179,3 @@ class Capture(Stage):
             reason="stopped" if reason == "lost" else reason,
             detail=detail,
         )
-
-
-def run(
-    source: SourceSettings,
-    settings: CaptureSettings,
-    pace: Pace,
-    hub: HubSettings,
-    delivery: Delivery,
-    *,
-    epoch: int | None = None,
-    first_seq: int = 0,
-    patient: bool = False,
-    consumers: tuple[str, ...] = CONSUMERS,
-) -> int:
-    """Be the capture process of one source; return the exit code.
-
-    The arguments are those of `Capture`, and where the hub is and how it delivers.
-    """
-    stage = Capture(
-        source, settings, pace, epoch=epoch, first_seq=first_seq, patient=patient,
-        consumers=consumers,
-    )  # fmt: skip
-    return run_service(stage, f"capture/{source.name}", hub, delivery)

@@ -4,7 +4,7 @@ Classifiers share one work queue and keep nothing from one message to the next, 
 any number of them. The stream's detector puts their answers in order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
 import numpy as np
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from affectline.common.model import artifact
 from affectline.common.model.artifact import to_probabilities
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import ClassifierSettings, Delivery, HubSettings
+from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.vision.preprocessing import FER_SIZE, to_square
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Faces, Missing, Packet, Scores
 from affectline.services.classifier.backends import open_model
+from affectline.services.classifier.spec import ClassifierProcess
 
 LARGEST_BATCH: Final = 32
 """More faces than this in one frame are judged in several runs, to bound the memory."""
@@ -26,11 +26,10 @@ LARGEST_BATCH: Final = 32
 class Classifier(Stage):
     """Judges all faces of a message in one batch."""
 
-    pulls_work: ClassVar[bool] = True
-    newest_only: ClassVar[type[Message] | None] = Faces
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Scores: "bus"}
 
-    def __init__(self, settings: ClassifierSettings) -> None:
-        self._settings = settings
+    def __init__(self, process: ClassifierProcess) -> None:
+        self._settings = process.settings
 
     def setup(self) -> None:
         loaded = artifact.load(self._settings.model)
@@ -40,10 +39,10 @@ class Classifier(Stage):
         size = (1, self._manifest.input_height, self._manifest.input_width)
         self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: have it now
 
-    def process(self, packet: Packet) -> Iterable[Packet]:
+    @on(Faces, route="work_queue", newest_only=True)
+    def on_faces(self, packet: Packet[Faces]) -> Iterable[Packet]:
+        """Classify all faces of a frame."""
         faces = packet.message
-        if not isinstance(faces, Faces):
-            return
         age_ms = (self.context.now() - faces.captured_at) / 1e6
         if self.context.delivery == "live" and age_ms > self._settings.max_age_ms:
             yield self._decline(faces, "stale")
@@ -52,7 +51,7 @@ class Classifier(Stage):
         self.context.counters["faces"] += len(distributions)
         yield self._answer(faces, distributions)
 
-    def superseded(self, packet: Packet) -> Iterable[Packet]:
+    def on_superseded(self, packet: Packet) -> Iterable[Packet]:
         if isinstance(packet.message, Faces):
             yield self._decline(packet.message, "behind")
 
@@ -90,8 +89,3 @@ class Classifier(Stage):
             return np.frombuffer(small, np.uint8).reshape(FER_SIZE, FER_SIZE)
         side = round(len(native) ** 0.5)
         return to_square(np.frombuffer(native, np.uint8).reshape(side, side), size)
-
-
-def run(settings: ClassifierSettings, hub: HubSettings, delivery: Delivery, name: str) -> int:
-    """Be a classifier process called ``classifier/<name>``; return the exit code."""
-    return run_service(Classifier(settings), f"classifier/{name}", hub, delivery)

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from affectline.common.runtime.spec import Run
 from affectline.common.settings.pipeline import HubSettings, PipelineSettings
 from affectline.services.cli.options import ConfigFile, change, read_settings
 from affectline.services.supervisor.process import ProcessSpec
@@ -33,7 +34,7 @@ def collect(
 
     Example: affectline collect --source 0 --out faces
     """
-    from affectline.services.supervisor.plan import name_sources
+    from affectline.common.settings.pipeline import name_sources
     from affectline.services.supervisor.supervisor import Supervisor
 
     settings = read_settings(config_file)
@@ -56,22 +57,24 @@ def collect(
             token_file=settings.dashboard.token_file or out / ".booth-token",
         ),
     )
-    launcher = Supervisor(settings, quiet=False, tasks=plan(settings, out))
+    launcher = Supervisor(settings, quiet=False, processes=plan(settings, out))
     launcher.run()
     raise typer.Exit
 
 
 def plan(settings: PipelineSettings, out: Path) -> list[ProcessSpec]:
-    """The processes of a booth: those that find faces, and the page."""
-    from affectline.services.supervisor import plan as planning
+    """The processes that find faces, and the page."""
+    from affectline.services.collect.spec import CollectProcess
+    from affectline.services.registry import SPECS
 
-    page = {"page": settings.dashboard.model_dump(mode="json"), "folder": str(out.absolute())}
-    return [
-        ProcessSpec("hub", "hub"),
-        *planning.analysers(settings),
-        ProcessSpec("booth", "booth", page),
-        *planning.captures(settings, ()),
+    run = Run(settings)
+    page = CollectProcess(page=settings.dashboard, folder=out.absolute(), hub=settings.hub)
+    planned = [
+        ProcessSpec(SPECS[kind], one)
+        for kind in ("hub", "detector", "classifier", "capture")
+        for one in SPECS[kind].planned(run)
     ]
+    return [*planned, ProcessSpec(SPECS["collect"], page)]
 
 
 def choose_hub(hub: HubSettings) -> HubSettings:

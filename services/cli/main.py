@@ -6,15 +6,7 @@ from affectline.services.cli.collect import collect
 from affectline.services.cli.errors import run_complaining
 from affectline.services.cli.looking import doctor, schema, subscribe
 from affectline.services.cli.mark import mark
-from affectline.services.cli.processes import (
-    capture,
-    classifier,
-    dashboard,
-    detector,
-    fusion,
-    hub,
-    sink,
-)
+from affectline.services.cli.processes import process_commands
 from affectline.services.cli.reporting import export, report
 from affectline.services.cli.sensing import biometrics, lsl_outlet
 from affectline.services.cli.sessions import check, info, record, replay, sessions
@@ -29,10 +21,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    up, hub, capture, detector, classifier, sink, dashboard, collect, mark, subscribe, schema,
-    doctor, biometrics, fusion, lsl_outlet, record, replay, sessions, info, check, report, export,
+    up, collect, mark, subscribe, schema, doctor, record, replay, sessions, info, check, report,
+    export, biometrics, lsl_outlet,
 ):  # fmt: skip
     app.command()(command)
+for name, process in process_commands():
+    app.command(name)(process)
 app.add_typer(validate, name="validate")
 
 

@@ -1,173 +1,75 @@
-"""The processes of the pipeline, one command each: for containers and several hosts."""
+"""The processes of the pipeline, one command each: for containers and several hosts.
 
-import os
-import socket
-from pathlib import Path
-from typing import Annotated
+The commands are made from the services' own declarations (`ServiceSpec.configure`).
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
 
-from affectline.common.settings import pipeline as config
-from affectline.common.settings.pipeline import Pace
-from affectline.services.cli.options import (
-    Asked,
-    BackendName,
-    ConfigFile,
-    DeliveryMode,
-    HubAddress,
-    Model,
-    change,
-    read_settings,
-)
+from affectline.common.runtime.spec import Argument, Flag, ServiceSpec
+from affectline.services.cli.options import ConfigFile, DeliveryMode, HubAddress, read_settings
+from affectline.services.registry import SPECS
+
+SHARED: Final[dict[str, Any]] = {
+    "config_file": ConfigFile,
+    "hub": HubAddress,
+    "delivery": DeliveryMode,
+}
+"""Options that the command of every service has."""
 
 
-def hub(
-    config_file: ConfigFile = None, hub: HubAddress = None, delivery: DeliveryMode = None
-) -> None:
-    """Run the hub: the one process that all others connect to.
-
-    Example: affectline hub --hub 0.0.0.0:5555
-    """
-    from affectline.services.hub import service
-
-    settings = read_settings(config_file, hub)
-    raise typer.Exit(service.run(settings.hub, delivery or settings.delivery or "live"))
+def process_commands() -> Iterator[tuple[str, Callable[..., None]]]:
+    """Yield name and function of a command for every service that declares one."""
+    for kind, spec in SPECS.items():
+        if spec.configure:
+            yield kind, make_command(spec)
 
 
-def capture(
-    source: Annotated[str, typer.Argument(help="As for up --source.")] = "sample",
-    config_file: ConfigFile = None,
-    hub: HubAddress = None,
-    delivery: DeliveryMode = None,
-    pace: Annotated[Pace | None, typer.Option(help="As for up.")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Start a file again at its end.")] = False,
-) -> None:
-    """Publish the pictures of one source.
+def make_command(spec: ServiceSpec) -> Callable[..., None]:
+    """A command that runs a service as this process, with the options that it declares."""
+    assert spec.configure  # noqa: S101 - for the type checker
+    configure = spec.configure
+    own = list(inspect.signature(configure).parameters.values())[2:]  # after settings, delivery
+    hints = get_type_hints(configure, include_extras=True)
 
-    Example: affectline capture driver=0 --hub 192.168.1.20
-    """
-    from affectline.services.capture import stage as service
-    from affectline.services.supervisor.plan import consumers, name_sources
+    def command(**given: Any) -> None:
+        settings = read_settings(given.pop("config_file"), given.pop("hub"))
+        mode = given.pop("delivery") or settings.delivery or "live"
+        code = spec.run(configure(settings, mode, **given), settings.hub, mode)
+        raise typer.Exit(code)
 
-    settings = read_settings(config_file, hub)
-    chosen = name_sources([source])[0].model_copy(update={"loop": loop})
-    mode = delivery or settings.delivery or "live"
-    how = pace or settings.pace or ("realtime" if mode == "live" else "fast")
-    raise typer.Exit(
-        service.run(
-            chosen, settings.capture, how, settings.hub, mode, consumers=consumers(settings)
+    options = [_option(parameter, hints[parameter.name]) for parameter in own]
+    options += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in SHARED.items()
+    ]
+    command.__name__ = spec.kind
+    command.__doc__ = f"{spec.summary}\n\nExample: {spec.example}"
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    return command
+
+
+def _option(parameter: inspect.Parameter, hint: Any) -> inspect.Parameter:
+    """A declared parameter as Typer wants it."""
+    kind, declared = get_args(hint)[:2]
+    info: Any
+    if isinstance(declared, Argument):
+        info = typer.Argument(help=declared.help)
+    elif isinstance(declared, Flag):
+        name = f"--{parameter.name.replace('_', '-')}"
+        names = [name] if kind is bool else []  # without its opposite
+        note = f"  [default: {declared.default}]" if declared.default else ""
+        info = typer.Option(
+            *names, help=declared.help + note, min=declared.minimum, max=declared.maximum
         )
+    else:
+        raise TypeError(f"{parameter.name}: annotate it with Argument or Flag, not {declared!r}")
+    return inspect.Parameter(
+        parameter.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=parameter.default,
+        annotation=Annotated[kind, info],
     )
-
-
-def detector(
-    stream: Annotated[
-        str, typer.Argument(help="Name of the stream to look for faces in.")
-    ] = "sample",
-    config_file: ConfigFile = None,
-    hub: HubAddress = None,
-    delivery: DeliveryMode = None,
-) -> None:
-    """Find and follow the faces of one stream.
-
-    Example: affectline detector driver --hub 192.168.1.20
-    """
-    from affectline.services.detector import stage
-
-    settings = read_settings(config_file, hub)
-    mode = delivery or settings.delivery or "live"
-    raise typer.Exit(stage.run(stream, settings.detector, settings.hub, mode))
-
-
-def classifier(
-    name: Annotated[
-        str, typer.Option(help="Tells it from other classifiers.  [default: host name and pid]")
-    ] = "",
-    model: Model = None,
-    answer: Asked = None,
-    backend: BackendName = None,
-    config_file: ConfigFile = None,
-    hub: HubAddress = None,
-    delivery: DeliveryMode = None,
-) -> None:
-    """Judge faces; start as many as you like, they share the work.
-
-    Example: affectline classifier --hub 192.168.1.20
-    """
-    from affectline.services.classifier import stage as service
-
-    settings = read_settings(config_file, hub)
-    chosen = change(settings.classifier, model=model, answer=answer, backend=backend)
-    name = name or f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
-    mode = delivery or settings.delivery or "live"
-    raise typer.Exit(service.run(chosen, settings.hub, mode, name))
-
-
-def fusion(
-    config_file: ConfigFile = None, hub: HubAddress = None, delivery: DeliveryMode = None
-) -> None:
-    """Say how calm each person is, by heart, skin and face together.
-
-    Example: affectline fusion --hub 192.168.1.20
-    """
-    from affectline.services.fusion import stage
-
-    settings = read_settings(config_file, hub)
-    mode = delivery or settings.delivery or "live"
-    raise typer.Exit(stage.run(settings.fusion, settings.hub, mode))
-
-
-def dashboard(
-    host: Annotated[
-        str | None, typer.Option(help="Where the page is served.  [default: 127.0.0.1]")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Its port.  [default: 8080]")
-    ] = None,
-    config_file: ConfigFile = None,
-    hub: HubAddress = None,
-    delivery: DeliveryMode = None,
-) -> None:
-    """Serve the page in the browser: pictures, curves, recordings, replays.
-
-    Example: affectline dashboard --hub 192.168.1.20
-    """
-    from affectline.common.settings.dashboard import DEFAULT_DASHBOARD_PORT
-    from affectline.services.dashboard import stage
-
-    settings = read_settings(config_file, hub)
-    chosen = change(
-        settings.dashboard,
-        host=host,
-        port=port or settings.dashboard.port or DEFAULT_DASHBOARD_PORT,
-    )
-    settings = settings.model_copy(update={"dashboard": chosen})
-    raise typer.Exit(stage.run(settings, settings.hub, delivery or settings.delivery or "live"))
-
-
-def sink(
-    out: Annotated[
-        Path | None, typer.Option(help="The session folder.  [default: sessions/<time>]")
-    ] = None,
-    display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
-    config_file: ConfigFile = None,
-    hub: HubAddress = None,
-    delivery: DeliveryMode = None,
-) -> None:
-    """Write the emotion timeline of all streams, and show it.
-
-    Example: affectline sink --hub 192.168.1.20 --out sessions/today
-    """
-    import time
-
-    from affectline.services.sink import stage
-    from affectline.services.supervisor.plan import describe_run
-
-    settings = read_settings(config_file, hub)
-    folder = out or settings.sink.out or Path("sessions") / time.strftime("%Y%m%d-%H%M%S")
-    mode = delivery or settings.delivery or "live"
-    about = describe_run(settings.model_copy(update={"delivery": mode}))
-    shown = display or settings.sink.display or "none"
-    if shown == "browser":
-        shown = "none"  # a process of its own: affectline dashboard
-    raise typer.Exit(stage.run(folder, (), shown, about, settings.hub, mode))

@@ -24,9 +24,10 @@ from affectline.common.errors import AffectlineError
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
+from affectline.services.sessions.read import read_session
 from affectline.services.sink.stream_stats import StreamSummary
 from affectline.services.supervisor.process import ProcessSpec
-from affectline.services.supervisor.supervisor import Supervisor, read_session
+from affectline.services.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from affectline.services.cli.doctor_checks import CheckResult
@@ -64,19 +65,21 @@ def run(
         keys = stack.enter_context(Keyboard()) if note and Keyboard.possible() else None
         if keys:
             console.print(note, highlight=False)
-        launcher = Supervisor(settings, quiet=as_json, watch=watcher.note, tasks=tasks, keys=keys)
+        supervisor = Supervisor(
+            settings, quiet=as_json, observe=watcher.note, processes=tasks, keyboard=keys
+        )
         try:
-            launcher.run()
+            supervisor.run()
         except AffectlineError:
             if settings.sink.out:
                 _remove_if_empty(folder)
             raise
     written = settings.sink.out is not None and (folder / "session.json").exists()
-    if not written and (launcher.interrupted or settings.sink.out is None):
-        return EXIT_INTERRUPTED if launcher.interrupted else 0  # nothing was written
+    if not written and (supervisor.interrupted or settings.sink.out is None):
+        return EXIT_INTERRUPTED if supervisor.interrupted else 0  # nothing was written
     session = read_session(folder)
     result = conclude(session, folder, time.monotonic() - begun)
-    result |= {"first_emotion_s": watcher.first_s, "restarts": launcher.restarts}
+    result |= {"first_emotion_s": watcher.first_s, "restarts": supervisor.restarts}
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
@@ -84,7 +87,7 @@ def run(
     cut = [s["detail"] for s in result["streams"].values() if s["end"] == "truncated"]
     for detail in cut:
         sys.stderr.write(f"affectline: --source {detail}\n")
-    if launcher.interrupted:
+    if supervisor.interrupted:
         return EXIT_INTERRUPTED
     return 1 if cut else 0
 

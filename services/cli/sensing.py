@@ -69,7 +69,7 @@ def biometrics(
 
     Example: affectline biometrics --driver synthetic --stress 20-40
     """
-    from affectline.services.biometrics import stage
+    from affectline.services.biometrics.spec import SPEC, BiometricsProcess
 
     settings = read_settings(config_file, hub)
     given: dict[str, Any] = {
@@ -84,7 +84,7 @@ def biometrics(
     }  # fmt: skip
     chosen = settle({key: value for key, value in given.items() if value is not None}, settings)
     mode = delivery or settings.delivery or "live"
-    raise typer.Exit(stage.run(chosen, settings.hub, mode))
+    raise typer.Exit(SPEC.run(BiometricsProcess(settings=chosen), settings.hub, mode))
 
 
 def lsl_outlet(
@@ -102,12 +102,13 @@ def lsl_outlet(
 
     Example: affectline lsl-outlet --stream driver --subject person
     """
-    from affectline.services.lsl import outlet as service
+    from affectline.services.lsl.spec import SPEC, LslProcess
 
     settings = read_settings(config_file, hub)
     mode = delivery or settings.delivery or "live"
     streams = stream or [source.name for source in settings.sources]
-    raise typer.Exit(service.run(settings.hub, mode, streams, subject or ()))
+    outlet = LslProcess(streams=tuple(streams), subjects=tuple(subject or ()))
+    raise typer.Exit(SPEC.run(outlet, settings.hub, mode))
 
 
 def settle(given: dict[str, Any], settings: PipelineSettings) -> BiometricsSettings:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from affectline.common.identifiers import to_name
 from affectline.common.settings import pipeline as config
 from affectline.services.cli.options import (
     Asked,
@@ -39,24 +38,19 @@ def record(
 
     Example: affectline record --hub 192.168.1.20 --out sessions/today --privacy features
     """
-    from affectline.services.recorder import stage as recorder
-    from affectline.services.supervisor.plan import describe_run
+    from affectline.services.recorder.spec import SPEC, RecorderProcess, recorder_name
 
     settings = read_settings(config_file, hub)
     folder = out or settings.sink.out or _new_folder()
     mode = delivery or settings.delivery or "live"
-    about = describe_run(settings.model_copy(update={"delivery": mode}))
-    chosen = privacy or settings.recording.privacy
-    name = called(folder)
-    raise typer.Exit(recorder.run(folder, chosen, (), about, settings.hub, mode, name=name))
-
-
-def called(folder: Path) -> str:
-    """The name among the processes of who records into a folder: the pipeline may have its own.
-
-    Not of the process, so that whoever goes on after it was killed has it again.
-    """
-    return f"recorder/{to_name(folder.resolve().name) or 'command'}"
+    recorder = RecorderProcess(
+        folder=folder,
+        privacy=privacy or settings.recording.privacy,
+        about=settings.model_copy(update={"delivery": mode}).describe(),
+        classifier=settings.classifier,
+        name=recorder_name(folder),
+    )
+    raise typer.Exit(SPEC.run(recorder, settings.hub, mode))
 
 
 def _new_folder() -> Path:
@@ -99,7 +93,7 @@ def replay(
     """
     from affectline.common.runtime.keyboard import HELP
     from affectline.services.cli import run as summary
-    from affectline.services.replay.player import ReplaySettings
+    from affectline.services.replay.spec import ReplaySettings
     from affectline.services.supervisor import replay_plan as replaying
 
     settings = read_settings(config_file)

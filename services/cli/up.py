@@ -72,11 +72,12 @@ def up(
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
     from affectline.common.recording.reader import FILE
+    from affectline.common.settings.pipeline import name_sources
     from affectline.services.cli import run as summary
     from affectline.services.supervisor import plan as planning
 
     settings = read_settings(config_file)
-    named = planning.name_sources(source) if source else None
+    named = name_sources(source) if source else None
     settings = change(
         settings,
         sources=named,

@@ -6,31 +6,22 @@ What it sees comes from the hub's outlet, as with any other tool.
 import sys
 import webbrowser
 from collections.abc import Iterator
-from pathlib import Path
 
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.dashboard import DashboardSettings
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.runtime.stage import Stage
 from affectline.common.wire.messages import Packet
 from affectline.services.collect.collection import Collection
+from affectline.services.collect.spec import CollectProcess
 
 
 class Collect(Stage):
-    """Serves the booth's page.
-
-    Args:
-        page: Where.
-        folder: Where takes go.
-        hub: Where the pipeline is.
-    """
+    """Serves the page on which faces are collected."""
 
     tick_ms = 500
-    measured = None
 
-    def __init__(self, page: DashboardSettings, folder: Path, hub: HubSettings) -> None:
-        self._page, self._folder, self._hub = page, folder, hub
+    def __init__(self, process: CollectProcess) -> None:
+        self._page, self._folder, self._hub = process.page, process.folder, process.hub
 
     def setup(self) -> None:
         try:
@@ -72,8 +63,3 @@ class Collect(Stage):
         sys.stdout.flush()
         if has_screen() and sys.stdout.isatty():
             webbrowser.open(opened)
-
-
-def run(page: DashboardSettings, folder: Path, hub: HubSettings) -> int:
-    """Be the booth process; return the exit code. Nobody waits for it, and it for nobody."""
-    return run_service(Collect(page, folder, hub), "booth", hub, "live")

@@ -149,7 +149,7 @@ class AppState:
             await asyncio.sleep(TICK_S)
             self.recordings.tick()
             if self.playback and self.replay and not self._steering.locked():
-                self.playback.tick(is_shown=self.replay.shows_all(self.playback.streams))
+                self.playback.tick()
                 if self._is_left_alone(self.replay):
                     await self.close_replay()
 

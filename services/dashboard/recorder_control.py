@@ -8,7 +8,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import Delivery, PipelineSettings
 from affectline.common.settings.recording import Privacy
 from affectline.services.dashboard.session_store import SessionStore
-from affectline.services.supervisor.plan import describe_run
+from affectline.services.recorder.spec import SPEC, RecorderProcess
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
 CONSENT_MAX: Final = 4000
@@ -65,14 +65,16 @@ class RecorderControl:
         place = self._shelf.place(name)
         if place.exists():
             raise AffectlineError(f"there is a session {name} already", "choose another name")
-        about = describe_run(self._settings) | {"name": name, "consent": consent.strip()}
-        service = f"recorder/{name}"  # the pipeline may have a recorder of its own
-        what = {
-            "folder": str(place), "privacy": privacy, "expected": (), "about": about,
-            "closers": ("sink",), "name": service,
-        }  # fmt: skip
-        task = ProcessSpec(service, "recorder", what)
-        child = ManagedProcess(task, self._settings.hub, self._delivery, None)
+        about = self._settings.describe() | {"name": name, "consent": consent.strip()}
+        recorder = RecorderProcess(
+            folder=place,
+            privacy=privacy,
+            about=about,
+            classifier=self._settings.classifier,
+            name=f"recorder/{name}",  # the pipeline may have a recorder of its own
+        )
+        process = ProcessSpec(SPEC, recorder)
+        child = ManagedProcess(process, self._settings.hub, self._delivery, None)
         self.problem = ""
         self.current = ActiveRecording(name, privacy, monotonic(), child)
 
@@ -87,13 +89,13 @@ class RecorderControl:
         current = self.current
         if current is None:
             return
-        code = current.child.listen()
+        code = current.child.poll()
         if code is None:
-            if current.child.silent and not current.is_stopping:
+            if current.child.hangs and not current.is_stopping:
                 current.child.kill()
             return
         if code != 0 or not current.is_stopping:
-            words = current.child.last_words or f"the recorder ended with exit code {code}"
+            words = current.child.exit_reason or f"the recorder ended with exit code {code}"
             self.problem = f"recording {current.name}: {words}"
         self.current = None
 

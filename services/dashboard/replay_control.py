@@ -4,10 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.keyboard import PAUSE
-from affectline.common.runtime.sockets import taken_ports
+from affectline.common.runtime.sockets import OutletSubscriber, taken_ports
 from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.control import REPLAY, Control, Pause, Seek
+from affectline.common.wire.messages import Packet
+from affectline.services.hub.spec import SPEC as HUB
+from affectline.services.hub.spec import HubProcess
+from affectline.services.replay.spec import SPEC as PLAYER
+from affectline.services.replay.spec import ReplaySettings
 from affectline.services.sessions.catalog import describe
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
@@ -56,9 +62,13 @@ class ReplayControl:
         self.hub = free_hub(near)
         self.progress = ReplayProgress()
         self.problem = ""
-        self._hub_child = ManagedProcess(ProcessSpec("hub", "hub"), self.hub, "lossless", None)
+        self._bus = OutletSubscriber(self.hub, ())
+        """The way to the player, for commands."""
+        self._hub_process = ManagedProcess(
+            ProcessSpec(HUB, HubProcess()), self.hub, "lossless", None
+        )
         self._player: ManagedProcess | None = None
-        self._pause_at_picture = False
+        self._outgoing: list[Packet] = []
         self.play_from(0.0)
 
     def position(self, at_ns: int) -> float:
@@ -74,69 +84,72 @@ class ReplayControl:
         return min(self.seconds, max(0.0, into))
 
     def play_from(self, begin_s: float, rate: float | None = None) -> None:
-        """Go to a moment: the player is started anew there. A paused one shows its first picture.
+        """Continue at another position. A paused replay shows the first frame there.
 
         Args:
             begin_s: Seconds into the session.
-            rate: Times as fast; None: as before.
+            rate: Multiple of the recorded speed; None: as before.
         """
         progress = self.progress
         begin_s = min(max(0.0, begin_s), max(0.0, self.seconds - 0.1))
         self.progress = ReplayProgress(begin_s, rate or progress.rate, progress.is_paused)
-        self._end_player()
-        what = {"file": str(self._place), "rate": self.progress.rate, "begin_s": begin_s}
-        self._player = ManagedProcess(
-            ProcessSpec("replay", "replay", what), self.hub, "lossless", None
+        if self._player:
+            self._send(Seek(position_s=begin_s, rate=self.progress.rate))
+            return
+        settings = ReplaySettings(
+            file=self._place,
+            rate=self.progress.rate,
+            begin_s=begin_s,
+            paused=self.progress.is_paused,
         )
-        self._pause_at_picture = progress.is_paused
+        self._player = ManagedProcess(ProcessSpec(PLAYER, settings), self.hub, "lossless", None)
 
     def pause(self) -> None:
-        """Pause, or go on; a replay that has ended begins again."""
+        """Pause, or resume; a replay that has ended begins again."""
         if self.progress.has_ended:
             self.progress.is_paused = False
             self.play_from(0.0)
             return
         self.progress.is_paused = not self.progress.is_paused
-        if self._player and self._player.ready:
-            if not self._pause_at_picture:
-                self._player.send_signal(PAUSE)
-            self._pause_at_picture = False
-        else:  # it may only be steered when it has set up its ears
-            self._pause_at_picture = self.progress.is_paused
+        self._send(Pause(paused=self.progress.is_paused))
 
-    def tick(self, *, is_shown: bool) -> None:
-        """Notice how the processes are.
+    def _send(self, action: Pause | Seek) -> None:
+        self._outgoing.append(Packet(Control(target=REPLAY, at=now_ns(), action=action)))
+        self._publish_outgoing()
 
-        Args:
-            is_shown: There is a picture of every stream.
-        """
+    def _publish_outgoing(self) -> None:
+        """Publish the commands that wait, in order, once the player can receive them."""
+        while self._outgoing and self._bus.is_ready(REPLAY):
+            if not self._bus.publish(self._outgoing[0]):
+                return
+            self._outgoing.pop(0)
+
+    def tick(self) -> None:
+        """Check on the processes, and send what they have not received yet."""
+        self._publish_outgoing()
         if self._player:
-            code = self._player.listen()
+            code = self._player.poll()
             if code is not None:
                 self.progress.has_ended = True
-                self.problem = "" if code == 0 else self._player.last_words or "the player died"
+                self.problem = "" if code == 0 else self._player.exit_reason or "the player died"
                 self._player = None
-            elif self._player.ready and self._pause_at_picture and is_shown:
-                self._player.send_signal(PAUSE)
-                self._pause_at_picture = False
-        if self._hub_child.listen() is not None:
-            self.problem = self._hub_child.last_words or "the replay's hub died"
+                self._outgoing.clear()
+        if self._hub_process.poll() is not None:
+            self.problem = self._hub_process.exit_reason or "the replay's hub died"
             self.progress.has_ended = True
 
     def close(self) -> None:
         """End its processes."""
-        self._end_player()
-        self._hub_child.stop()
-        if self._hub_child.wait(1.0) is None:
-            self._hub_child.kill()
-            self._hub_child.wait(1.0)
-
-    def _end_player(self) -> None:
-        """At once, so that it does not say that the streams end."""
+        self._bus.close()
         if self._player:
+            # At once, so that it does not publish that the streams end
             self._player.kill()
             self._player.wait(1.0)
             self._player = None
+        self._hub_process.stop()
+        if self._hub_process.wait(1.0) is None:
+            self._hub_process.kill()
+            self._hub_process.wait(1.0)
 
 
 def free_hub(near: HubSettings) -> HubSettings:

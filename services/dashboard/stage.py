@@ -6,31 +6,29 @@ pipeline up; what is said on the page (markers) goes out over the bus.
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Final
 
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineSettings
+from affectline.common.runtime.stage import Route, Stage
+from affectline.common.settings.pipeline import Delivery
+from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Marker, Packet
+from affectline.services.dashboard.spec import DashboardProcess
 
 MARKERS_KEPT: Final = 100
 """Markers that wait for a hub that is away."""
 
 
 class Dashboard(Stage):
-    """Serves the page.
+    """Serves the page."""
 
-    Args:
-        settings: The pipeline's, as far as they are known here.
-        delivery: The pipeline's.
-    """
-
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Marker: "bus"}
     tick_ms = 500
-    measured = None
 
-    def __init__(self, settings: PipelineSettings, delivery: Delivery) -> None:
-        self._settings, self._delivery = settings, delivery
+    def __init__(self, process: DashboardProcess) -> None:
+        self._settings = process.settings
+        self._delivery: Delivery = process.settings.delivery or "live"
         self._said: deque[Marker] = deque(maxlen=MARKERS_KEPT)
 
     def setup(self) -> None:
@@ -58,7 +56,7 @@ class Dashboard(Stage):
             self.context.counters["in"] = live.ear.heard
             self.context.counters["viewers"] = len(live.audience.viewers)
 
-    def refused(self, packet: Packet) -> Iterable[Packet]:
+    def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         if isinstance(packet.message, Marker):
             self._said.appendleft(packet.message)
         return ()
@@ -84,12 +82,3 @@ class Dashboard(Stage):
             lines.append(f"its token is kept in {token_path(self._settings.dashboard)}")
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
-
-
-def run(settings: PipelineSettings, hub: HubSettings, delivery: Delivery) -> int:
-    """Be the dashboard process; return the exit code.
-
-    Its own delivery is always live: nobody waits for it, and it for nobody.
-    """
-    settings = settings.model_copy(update={"hub": hub})
-    return run_service(Dashboard(settings, delivery), "dashboard", hub, "live")

@@ -1,6 +1,6 @@
 """The detector process of one stream: frames to faces, and answers back to where they belong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 import cv2
@@ -8,13 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.clock import monotonic_ns
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import Delivery, DetectorSettings, HubSettings
+from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.vision.crops import crop, quality
 from affectline.common.vision.preprocessing import to_square
 from affectline.common.wire.base import Message
-from affectline.common.wire.messages import Face, Faces, Frame, Packet, Quality, Resend, Scores
+from affectline.common.wire.messages import (
+    Emotion,
+    Face,
+    Faces,
+    Frame,
+    Packet,
+    Quality,
+    Resend,
+    Scores,
+)
 from affectline.services.detector.result_buffer import ResultBuffer
+from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
 FULL_DECODE_WIDTH: Final = 960
@@ -31,12 +40,11 @@ are passed over, which keeps the answers young when the classifiers cannot keep 
 class Detector(Stage):
     """Finds and follows the faces of one stream, and publishes each frame's one answer."""
 
-    newest_only: ClassVar[type[Message] | None] = Frame
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Faces: "work_queue", Emotion: "bus"}
     tick_ms = 50
 
-    def __init__(self, stream: str, settings: DetectorSettings) -> None:
-        self.subscriptions = (f"frame/{stream}", f"scores/{stream}", f"resend/{stream}")
-        self.stream, self._settings = stream, settings
+    def __init__(self, process: DetectorProcess) -> None:
+        self.stream, self._settings = process.name, process.settings
         self._epoch = -1
 
     def setup(self) -> None:
@@ -53,26 +61,38 @@ class Detector(Stage):
         self._first_track = first_seq * self._settings.max_faces
         self._book = ResultBuffer(lossless=self._lossless)
 
-    def process(self, packet: Packet) -> Iterator[Packet]:
-        message = packet.message
-        if isinstance(message, Frame):
-            yield from self._take(packet, message)
-        elif getattr(message, "epoch", None) != self._epoch:
-            self.context.counters["late"] += 1
-        elif isinstance(message, Scores):
-            self.context.counters["invalid"] += not self._book.settle(message)
-        elif isinstance(message, Resend):
-            yield from self._book.repeat(message)
+    @on(Frame, newest_only=True)
+    def on_frame(self, packet: Packet[Frame]) -> Iterator[Packet]:
+        """Find the faces of a frame, and have them classified."""
+        yield from self._process_frame(packet)
         yield from self._book.publish(self.context.now())
 
-    def superseded(self, packet: Packet) -> Iterator[Packet]:
+    @on(Scores)
+    def on_scores(self, packet: Packet[Scores]) -> Iterator[Packet]:
+        """A classifier's answer: publish what can be published in order now."""
+        if packet.message.epoch == self._epoch:
+            self.context.counters["invalid"] += not self._book.settle(packet.message)
+        else:
+            self.context.counters["late"] += 1
+        yield from self._book.publish(self.context.now())
+
+    @on(Resend)
+    def on_resend(self, packet: Packet[Resend]) -> Iterator[Packet]:
+        """A consumer has missed answers: publish them again."""
+        if packet.message.epoch == self._epoch:
+            yield from self._book.repeat(packet.message)
+        else:
+            self.context.counters["late"] += 1
+        yield from self._book.publish(self.context.now())
+
+    def on_superseded(self, packet: Packet) -> Iterator[Packet]:
         frame = packet.message
         if isinstance(frame, Frame) and self._follow(frame) and not self._book.knows(frame.seq):
             self.context.counters["skipped"] += 1
             self._book.skip(frame, "behind")
         yield from self._book.publish(self.context.now())
 
-    def refused(self, packet: Packet) -> Iterator[Packet]:
+    def on_send_failed(self, packet: Packet) -> Iterator[Packet]:
         # Lossless delivery refuses only while stopping; whoever comes next answers that frame
         if isinstance(packet.message, Faces) and not self._lossless:
             self.context.counters["skipped"] += 1
@@ -91,7 +111,8 @@ class Detector(Stage):
             self._begin(frame.epoch, frame.seq)
         return frame.epoch == self._epoch
 
-    def _take(self, packet: Packet, frame: Frame) -> Iterator[Packet]:
+    def _process_frame(self, packet: Packet[Frame]) -> Iterator[Packet]:
+        frame = packet.message
         if not self._follow(frame):
             self.context.counters["late"] += 1
             return
@@ -176,8 +197,3 @@ def decode_gray(data: bytes | memoryview, frame: Frame) -> NDArray[np.uint8] | N
     if picture is None or picture.shape != expected:
         return None
     return np.asarray(picture, dtype=np.uint8)
-
-
-def run(stream: str, settings: DetectorSettings, hub: HubSettings, delivery: Delivery) -> int:
-    """Be the detector process of a stream; return the exit code."""
-    return run_service(Detector(stream, settings), f"detector/{stream}", hub, delivery)

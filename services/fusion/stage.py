@@ -1,17 +1,21 @@
 """The fusion process' stage: sorts messages by person, publishes each person's state."""
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import ClassVar, Final
+
+from pydantic import JsonValue
 
 from affectline.common.clock import monotonic
-from affectline.common.runtime.service import Stage, run_service
+from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.biometrics import SIGNALS
-from affectline.common.settings.fusion import DEFAULT_SUBJECT, FusionSettings
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.settings.fusion import DEFAULT_SUBJECT
+from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.control import Calibrate, Control
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
 from affectline.services.fusion.baseline import CALIBRATED_S
+from affectline.services.fusion.spec import FusionProcess
 from affectline.services.fusion.subject import WAIT_S, SubjectState
 
 CALIBRATE: Final = "calibrate"
@@ -31,17 +35,15 @@ class Fusion(Stage):
     less sure.
 
     Args:
-        settings: Whose signals are whose.
+        process: Whose signals are whose.
         clock: Seconds for intervals.
     """
 
-    subscriptions = ("bio/", "emotion/", "marker/", "stream/")
-    measured = Emotion
-
+    outputs: ClassVar[Mapping[type[Message], Route]] = {State: "bus", StreamDone: "bus"}
     tick_ms = 250
 
-    def __init__(self, settings: FusionSettings, clock: Callable[[], float] = monotonic) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(self, process: FusionProcess, clock: Callable[[], float] = monotonic) -> None:
+        self._settings, self._clock = process.settings, clock
         self._people: dict[str, SubjectState] = {}
         self._sensed: set[str] = set()
         """Subjects that sensors have named."""
@@ -54,22 +56,54 @@ class Fusion(Stage):
         self._heard: dict[str, float] = {}
         """By subject: when something was last heard, by our own clock."""
 
-    def process(self, packet: Packet) -> Iterator[Packet]:
-        message = packet.message
-        state = None
-        if isinstance(message, Samples):
-            state = self._feel(message)
-        elif isinstance(message, Emotion):
-            state = self._look(message)
-        elif isinstance(message, Marker) and message.label == CALIBRATE:
-            self._calibrate(message)
-        elif isinstance(message, StreamStart):
-            self._begin(message)
-        elif isinstance(message, StreamDone) and message.by == "sink":
-            done = {"by": "fusion", "done_at": self.context.now()}
-            yield Packet(message.model_copy(update=done))
+    def topic(self, kind: type[Message]) -> str | None:
+        return "control/fusion" if kind is Control else super().topic(kind)
+
+    @on(Samples)
+    def on_samples(self, packet: Packet[Samples]) -> Iterator[Packet]:
+        """Update the state of the subject that was measured."""
+        state = self._feel(packet.message)
         if state is not None:
             yield Packet(state)
+
+    @on(Emotion)
+    def on_emotion(self, packet: Packet[Emotion]) -> Iterator[Packet]:
+        """Update the state of the subject that was seen."""
+        state = self._look(packet.message)
+        if state is not None:
+            yield Packet(state)
+
+    @on(Marker)
+    def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
+        """Calibrate where the marker says so."""
+        if packet.message.label == CALIBRATE:
+            self._calibrate(packet.message)
+        return ()
+
+    @on(Control)
+    def on_control(self, packet: Packet[Control]) -> Iterable[Packet]:
+        """Calibrate, as a marker labelled ``calibrate`` would have it."""
+        action = packet.message.action
+        if isinstance(action, Calibrate):
+            extra: dict[str, JsonValue] = {"seconds": action.seconds}
+            if action.subject is not None:
+                extra["subject"] = action.subject
+            at = packet.message.at
+            self._calibrate(Marker(session="session", at=at, label=CALIBRATE, extra=extra))
+        return ()
+
+    @on(StreamStart)
+    def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
+        """A stream begins, perhaps again."""
+        self._begin(packet.message)
+        return ()
+
+    @on(StreamDone)
+    def on_stream_done(self, packet: Packet[StreamDone]) -> Iterator[Packet]:
+        """All states up to the end of a stream have been published."""
+        if packet.message.by == "sink":
+            done = {"by": "fusion", "done_at": self.context.now()}
+            yield Packet(packet.message.model_copy(update=done))
 
     def tick(self) -> Iterator[Packet]:
         if self.context.delivery != "live":
@@ -169,8 +203,3 @@ def _seconds(marker: Marker) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
     return float(value)
-
-
-def run(settings: FusionSettings, hub: HubSettings, delivery: Delivery) -> int:
-    """Be the fusion process; return the exit code."""
-    return run_service(Fusion(settings), "fusion", hub, delivery)

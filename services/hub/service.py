@@ -178,11 +178,11 @@ class Hub:
                 self.metrics.serve(self._settings.host, self._settings.metrics_port)
             except AffectlineError as error:
                 self.context.destroy(linger=0)
-                if not self.link.give_up(str(error)):
+                if not self.link.report_fatal(str(error)):
                     raise
                 return EXIT_GIVEN_UP
             work.start()
-            self.link.ready()
+            self.link.report_ready()
             try:
                 self._loop()
             finally:
@@ -248,8 +248,3 @@ class Hub:
             self.metrics.note(health)
             parts = [bytes(part) for part in codec.encode(Packet(health))]
             self.bus.outlet.send_multipart(parts, zmq.DONTWAIT)
-
-
-def run(settings: HubSettings, delivery: Delivery) -> int:
-    """Be the hub; return the exit code."""
-    return Hub(settings, delivery).run()

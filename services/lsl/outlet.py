@@ -22,14 +22,12 @@ import numpy as np
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.lsl_time import unix_minus_lsl
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import Delivery, HubSettings
-from affectline.common.wire.base import Message
+from affectline.common.runtime.stage import Stage, on
 from affectline.common.wire.biometrics import State
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet
+from affectline.services.lsl.spec import LslProcess
 from affectline.services.sessions.columns import marker_text
 
-SERVICE: Final = "outlet/lsl"
 MARKERS: Final = "affectline-markers"
 STATE_CHANNELS: Final = ("arousal", "valence", "nervousness", "quality")
 IRREGULAR: Final = 0.0
@@ -40,20 +38,15 @@ class LslOutlet(Stage):
     """Offers what goes over the bus as LSL streams.
 
     The stream of markers is there from the beginning, for a recorder lists what it can see before
-    it starts; so are those named here. Others appear with their first message.
-
-    Args:
-        streams: Names of video streams.
-        subjects: Names of persons.
+    it starts; so are those named in the settings. Others appear with their first message.
     """
 
-    subscriptions = ("emotion/", "state/", "marker/")
     tick_ms = 500
 
-    def __init__(self, streams: Iterable[str] = (), subjects: Iterable[str] = ()) -> None:
-        self._streams, self._subjects = tuple(streams), tuple(subjects)
+    def __init__(self, process: LslProcess) -> None:
+        self._streams, self._subjects = process.streams, process.subjects
         self._outlets: dict[str, Any] = {}
-        self._said: dict[str, tuple[int, int]] = {}
+        self._newest: dict[str, tuple[int, int]] = {}
         """By video stream: epoch and number of the last picture."""
 
     def setup(self) -> None:
@@ -70,29 +63,37 @@ class LslOutlet(Stage):
         for subject in self._subjects:
             self._outlet(f"affectline-state-{subject}", "State", STATE_CHANNELS)
 
-    def process(self, packet: Packet) -> Iterable[Packet]:
-        self._push(packet.message)
-        return ()
-
     def cleanup(self) -> None:
         self._outlets.clear()  # the last references: their sockets close
 
-    def _push(self, message: Message) -> None:
-        if isinstance(message, Emotion):
-            picture = message.epoch, message.seq
-            if self._said.get(message.stream, (-1, -1)) >= picture:
-                return  # said again for somebody who missed it
-            self._said[message.stream] = picture
-            name, at = f"affectline-emotion-{message.stream}", message.captured_at
-            self._say(self._outlet(name, "Emotion", LABELS), emotion_row(message), at)
-        elif isinstance(message, State):
-            name, at = f"affectline-state-{message.subject}", message.at
-            self._say(self._outlet(name, "State", STATE_CHANNELS), state_row(message), at)
-        elif isinstance(message, Marker):
-            outlet = self._outlet(MARKERS, "Markers", ("label",))
-            self._say(outlet, [marker_text(message)], message.at)
+    @on(Emotion)
+    def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
+        """Offer the probabilities of the largest face."""
+        emotion = packet.message
+        frame = emotion.epoch, emotion.seq
+        if self._newest.get(emotion.stream, (-1, -1)) >= frame:
+            return ()  # published again for somebody who missed it
+        self._newest[emotion.stream] = frame
+        outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", LABELS)
+        self._push(outlet, emotion_row(emotion), emotion.captured_at)
+        return ()
 
-    def _say(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
+    @on(State)
+    def on_state(self, packet: Packet[State]) -> Iterable[Packet]:
+        """Offer a subject's state."""
+        state = packet.message
+        outlet = self._outlet(f"affectline-state-{state.subject}", "State", STATE_CHANNELS)
+        self._push(outlet, state_row(state), state.at)
+        return ()
+
+    @on(Marker)
+    def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
+        """Offer a marker."""
+        outlet = self._outlet(MARKERS, "Markers", ("label",))
+        self._push(outlet, [marker_text(packet.message)], packet.message.at)
+        return ()
+
+    def _push(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
         shift = unix_minus_lsl(self.context.now, self._lsl.local_clock)
         sample = row if isinstance(row[0], str) else np.array(row, np.float32)
         outlet.push_sample(sample, timestamp=(at - shift) / 1e9)
@@ -128,13 +129,3 @@ def state_row(state: State) -> list[float]:
 
 def _area(face: FaceEmotion) -> int:
     return face.box[2] * face.box[3]
-
-
-def run(
-    hub: HubSettings,
-    delivery: Delivery,
-    streams: Iterable[str] = (),
-    subjects: Iterable[str] = (),
-) -> int:
-    """Be the process that offers LSL streams; return the exit code."""
-    return run_service(LslOutlet(streams, subjects), SERVICE, hub, delivery)

@@ -10,34 +10,30 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
-from affectline.common.model.artifact import Answer
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
+from affectline.common.wire.control import Control
 from affectline.common.wire.health import ends_replay
 from affectline.common.wire.messages import MESSAGES, Packet, StreamDone
 from affectline.services.recorder.anonymize import Anonymizer
+from affectline.services.recorder.spec import RecorderProcess
 
 FLUSH_S: Final = 0.25
 SYNC_S: Final = 1.0
 """How often the operating system is asked to have it all on the disk: against power failures."""
-TIMES: Final = (
-    "published_at", "classified_at", "detected_at", "captured_at", "at", "started_at", "ended_at",
-    "done_at",
-)  # fmt: skip
-"""Fields that tell a message's own time, the first that it has."""
+RECORDED: Final = tuple(kind for kind in MESSAGES.values() if kind is not Control)
+"""Everything but commands: a replay must not repeat those."""
 LEFT_OUT: Final[dict[Privacy, tuple[str, ...]]] = {
     "everything": (),
     "blurred": ("faces",),
@@ -46,45 +42,36 @@ LEFT_OUT: Final[dict[Privacy, tuple[str, ...]]] = {
 
 
 class Recorder(Stage):
-    """Writes a session file.
-
-    Args:
-        folder: The session folder; ``session.mcap`` in it is made or gone on with.
-        privacy: What becomes of pictures.
-        expected: Streams whose end is the end of the recording; none: it goes on until stopped.
-        about: What the file shall say of the session.
-        closers: Who says `StreamDone` of each of them; ``replay``: it is a replay's last word that
-            ends the recording.
-    """
+    """Writes a session file."""
 
     tick_ms = 100
 
-    def __init__(
-        self,
-        folder: Path,
-        privacy: Privacy,
-        expected: tuple[str, ...],
-        about: dict[str, Any],
-        closers: tuple[str, ...] = ("sink",),
-    ) -> None:
-        left_out = LEFT_OUT[privacy]
-        prefixes = {kind.topic_prefix for kind in MESSAGES.values()} - set(left_out)
-        self.subscriptions = tuple(f"{prefix}/" for prefix in sorted(prefixes))
-        self._path = folder / FILE
-        self._privacy, self._about = privacy, about
+    def __init__(self, process: RecorderProcess) -> None:
+        self._path = process.folder / FILE
+        self._privacy, self._about = process.privacy, process.about
+        self._classifier = process.classifier
+        expected, closers = process.expected, process.closers
         self._missing = {(stream, closer) for stream in expected for closer in closers}
-        self._endless, self._follows_player = not expected, "replay" in closers
+        self._endless, self._follows_replay = not expected, "replay" in closers
         self._is_replayed = False
         self._writer: SessionWriter | None = None
         self._syncing: FsyncThread | None = None
         self._next_flush = 0.0
+
+    def topic(self, kind: type[Message]) -> str | None:
+        return None if kind.topic_prefix in LEFT_OUT[self._privacy] else super().topic(kind)
 
     def setup(self) -> None:
         self._begun = self.context.now()
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         blurs = self._privacy == "blurred"
         self._blurring = Anonymizer(self.context.delivery) if blurs else None
-        about = {"affectline": version("affectline"), "privacy": self._privacy, **self._about}
+        about = {
+            "affectline": version("affectline"),
+            "privacy": self._privacy,
+            "model": self._model_id(),
+            **self._about,
+        }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._check_what_is_there()
@@ -92,6 +79,15 @@ class Recorder(Stage):
             self._syncing = FsyncThread(self._writer.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
+
+    def _model_id(self) -> str:
+        """Id of the model that classifies, as its answers name it; empty where there is none."""
+        if self._classifier is None:
+            return ""
+        try:
+            return artifact.load(self._classifier.model).named(self._classifier.answer)
+        except (AffectlineError, OSError):
+            return ""
 
     def _check_what_is_there(self) -> None:
         """Go on with a file only as it was begun: it says what its pictures are, once.
@@ -109,7 +105,9 @@ class Recorder(Stage):
                 f"record into another folder with --out, or go on with --privacy {before}",
             )
 
-    def process(self, packet: Packet) -> Iterable[Packet]:
+    @on(*RECORDED)
+    def record(self, packet: Packet) -> Iterable[Packet]:
+        """Write a message, or keep it until its faces can be blurred."""
         now = self.context.now()
         if self._blurring:
             self._blurring.take(packet, now, monotonic_ns())
@@ -117,7 +115,7 @@ class Recorder(Stage):
             self._add(packet, now)
         if isinstance(packet.message, StreamDone):
             self._missing.discard((packet.message.stream, packet.message.by))
-        elif self._follows_player and ends_replay(packet.message, self._begun):
+        elif self._follows_replay and ends_replay(packet.message, self._begun):
             self._is_replayed = True
         self._flush_in_time()
         return ()
@@ -177,7 +175,8 @@ class Recorder(Stage):
             return
         try:
             kind = type(message).__name__
-            self._writer.add(kind, codec.encode(packet), arrived, own_time(message, arrived))
+            at = arrived if message.time is None else message.time
+            self._writer.add(kind, codec.encode(packet), arrived, at)
         except OSError as error:
             raise self._cannot_write(error) from error
 
@@ -216,39 +215,3 @@ class FsyncThread(threading.Thread):
         """Stop; a disk that does not answer is not waited for."""
         self._stopping.set()
         self.join(timeout=1)
-
-
-def own_time(message: Message, otherwise: int) -> int:
-    """A message's own time in ns since the Unix epoch."""
-    for name in TIMES:
-        value = getattr(message, name, None)
-        if isinstance(value, int):
-            return value
-    return otherwise
-
-
-def model_id(folder: Path, answer: Answer) -> str:
-    """Id of the model in a folder, as its answers name it; empty where there is none."""
-    try:
-        return artifact.load(folder).named(answer)
-    except (AffectlineError, OSError):
-        return ""
-
-
-def run(
-    folder: Path,
-    privacy: Privacy,
-    expected: tuple[str, ...],
-    about: dict[str, Any],
-    hub: HubSettings,
-    delivery: Delivery,
-    closers: tuple[str, ...] = ("sink",),
-    name: str = "recorder",
-) -> int:
-    """Be the recorder process, called so on the bus; return the exit code."""
-    # What is replayed was judged before, by whatever model its answers name
-    judge = about["settings"]["classifier"]
-    model = "" if "replay" in closers else model_id(Path(judge["model"]), judge["answer"])
-    about = {**about, "model": model}
-    recorder = Recorder(folder, privacy, expected, about, closers)
-    return run_service(recorder, name, hub, delivery)

@@ -6,29 +6,27 @@ under way as a camera's process in lossless delivery does, and lets nothing else
 is not answered yet, so that whoever listens gets everything in the same order every time.
 """
 
-import signal
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Annotated, Final
-
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import InvalidMessage
 from affectline.common.recording.reader import RecordedMessage, SessionReader
 from affectline.common.runtime.in_flight import SIZE
-from affectline.common.runtime.keyboard import PAUSE, STEP
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire import codec
+from affectline.common.wire.base import Message
+from affectline.common.wire.control import Control, Pause, Seek, Step
 from affectline.common.wire.health import AT_END, Health, make_health
 from affectline.common.wire.messages import (
+    MESSAGES,
     Emotion,
     Packet,
     StreamDone,
     StreamMessage,
     StreamStart,
 )
+from affectline.services.replay.spec import RAW, ReplaySettings
 from affectline.services.replay.stream import ReplayStream
 
 SETTLE_S: Final = 0.7
@@ -40,8 +38,6 @@ LONGEST_WAIT_MS: Final = 50
 BACK_NS: Final = 1_000_000_000
 GAP_NS: Final = 60_000_000_000
 """Between these two steps from one arrival to the next are time that passed."""
-RAW: Final = ("frame/", "bio/", "marker/", "stream/")
-"""What a reanalysis feeds in."""
 STEPS: Final = ("emotion/", "frame/", "")
 """What a step goes on by: the first of these that is replayed at all. An answer has its picture
 before it, so a step shows both."""
@@ -49,33 +45,15 @@ UNANSWERED: Final = SIZE
 """Pictures after which a step ends all the same: no more were ever under way."""
 
 
-class ReplaySettings(BaseModel):
-    """What to replay, and how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: Path
-    rate: Annotated[float, Field(gt=0)] | None = 1.0
-    """Times as fast as it was; None: as fast as the consumers bear."""
-    loop: bool = False
-    begin_s: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds of the recording to pass over."""
-    topics: tuple[str, ...] = ()
-    """Beginnings of the topics to replay; none: all of them."""
-    reanalyse: bool = False
-    consumers: tuple[str, ...] = ()
-    """Who must be there before it begins."""
-
-
 class Player(Stage):
     """Publishes a recording."""
 
-    measured = None
-    has_crops_judged = False
+    outputs: ClassVar[Mapping[type[Message], Route]] = {
+        kind: "bus" for kind in MESSAGES.values() if kind is not Control
+    }
+    measures_latency = False
 
     def __init__(self, settings: ReplaySettings) -> None:
-        answers = ("emotion/",) if settings.reanalyse else ()
-        self.subscriptions = ("stream/", "health/replay", *answers)
         self._settings = settings
         self._has_sink = "sink" in settings.consumers
         self._streams: dict[str, ReplayStream] = {}
@@ -84,9 +62,10 @@ class Player(Stage):
         self._later: dict[str, int] = {}
         """By stream: what this round's epochs are above those of the recording."""
         self._start_at: float | None = None
-        self._paused = False
+        self._begin_s, self._rate = settings.begin_s, settings.rate
+        self._paused = settings.paused
+        self._steps = int(settings.paused)  # a paused one shows its first frame
         self._shown = 0
-        self._steps = 0
         self._over = self._finished = False
 
     def setup(self) -> None:
@@ -94,14 +73,35 @@ class Player(Stage):
         topics = [topic for topic in self._reader.topics() if self._is_wanted(topic)]
         self._step = next(s for s in STEPS if not s or any(t.startswith(s) for t in topics))
         self._rewind()
-        signal.signal(PAUSE, self._on_key)
-        signal.signal(STEP, self._on_key)
 
-    def _on_key(self, number: int, _frame: object) -> None:
-        if number == STEP:
+    def topic(self, kind: type[Message]) -> str | None:
+        if kind in (Health, Control):
+            return f"{kind.topic_prefix}/{self.context.service}"
+        if kind is Emotion and not self._settings.reanalyse:
+            return None
+        return super().topic(kind)
+
+    @on(Control)
+    def on_control(self, packet: Packet[Control]) -> Iterable[Packet]:
+        """Pause, resume, step or seek."""
+        action = packet.message.action
+        if isinstance(action, Step):
             self._steps += 1
-        self._paused = number == STEP or not self._paused
-        self.context.wake()
+            self._paused = True
+        elif isinstance(action, Pause):
+            self._paused = not self._paused if action.paused is None else action.paused
+        elif isinstance(action, Seek):
+            self._seek(action)
+        return ()
+
+    def _seek(self, action: Seek) -> None:
+        """Continue at another position, with new epochs: frames may come a second time."""
+        self._begin_s, self._rate = action.position_s, action.rate or self._rate
+        self._begin_new_epochs()
+        self._streams.clear()
+        self._over = False
+        self._steps, self._shown = int(self._paused), 0
+        self._rewind()
 
     def _rewind(self) -> None:
         """To the beginning, or where the user wants to begin."""
@@ -113,7 +113,7 @@ class Player(Stage):
     def _wanted(self) -> Iterator[tuple[float, RecordedMessage]]:
         """What is to be published, with its second; of what was before, only how streams began."""
         for second, recorded in with_seconds(self._reader.messages()):
-            begun = second >= self._settings.begin_s or recorded.kind == "StreamStart"
+            begun = second >= self._begin_s or recorded.kind == "StreamStart"
             if begun and self._is_wanted(recorded.topic):
                 yield second, recorded
 
@@ -121,19 +121,29 @@ class Player(Stage):
         raw = not self._settings.reanalyse or topic.startswith(RAW)
         return raw and topic.startswith(self._settings.topics or ("",))
 
-    def newly_ready(self, services: set[str]) -> Iterable[Packet]:
+    def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
         me = self.context.service
         return [p for stream in self._streams.values() for p in stream.for_newcomers(services, me)]
 
-    def process(self, packet: Packet) -> Iterable[Packet]:
-        message = packet.message
-        if isinstance(message, Health):
-            mine = message.service == self.context.service and message.detail == AT_END
-            self._finished = self._finished or (self._over and mine)
-        elif isinstance(message, (Emotion, StreamDone)):
-            stream = self._streams.get(message.stream)
-            if stream:
-                return stream.hear(message)
+    @on(Health)
+    def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
+        """Our own last message came back: the hub has passed on everything before it."""
+        health = packet.message
+        is_last = health.service == self.context.service and health.detail == AT_END
+        self._finished = self._finished or (self._over and is_last)
+        return ()
+
+    @on(Emotion)
+    def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
+        """A frame of ours is answered."""
+        stream = self._streams.get(packet.message.stream)
+        return stream.on_answer(packet.message) if stream else ()
+
+    @on(StreamDone)
+    def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:
+        """The sink has everything of a stream."""
+        if packet.message.by == "sink" and packet.message.stream in self._streams:
+            self._streams[packet.message.stream].on_done(packet.message)
         return ()
 
     def tick(self) -> Iterator[Packet]:
@@ -178,16 +188,16 @@ class Player(Stage):
 
     def _is_time(self, second: float) -> bool:
         now = monotonic()
-        passed = max(0.0, second - self._settings.begin_s)
-        rate = self._settings.rate
+        passed = max(0.0, second - self._begin_s)
+        rate = self._rate
         if self._paused:
             if self._steps:
                 self._clock_at = now - passed / (rate or 1)
                 return True
-            self.context.detail = f"paused at {self._settings.begin_s + passed:.2f} s"
+            self.context.detail = f"paused at {self._begin_s + passed:.2f} s"
             self._clock_at = now - passed / (rate or 1)  # goes on from here
             return False
-        self.context.detail = f"at {self._settings.begin_s + passed:.2f} s"
+        self.context.detail = f"at {self._begin_s + passed:.2f} s"
         if rate is None:
             return True
         if self._clock_at is None:
@@ -250,8 +260,7 @@ class Player(Stage):
             self.tick_ms = 5
             return
         if self._settings.loop:
-            # Behind all of the last round's: a camera may have begun several epochs in it
-            self._later = {name: end + 1 - first for name, (first, end) in self._epochs.items()}
+            self._begin_new_epochs()
             self._rewind()
             return
         yield from self._end_streams()
@@ -260,6 +269,10 @@ class Player(Stage):
             self._over = True
             self.context.detail = AT_END
             yield self._last_word()
+
+    def _begin_new_epochs(self) -> None:
+        """Number epochs behind all of the last round's: a camera may have begun several in it."""
+        self._later = {name: end + 1 - first for name, (first, end) in self._epochs.items()}
 
     def _last_word(self) -> Packet:
         context = self.context
@@ -292,8 +305,3 @@ def with_seconds(messages: Iterable[RecordedMessage]) -> Iterator[tuple[float, R
         latest = recorded.log_time
         passed = max(passed, (latest - base) / 1e9)
         yield passed, recorded
-
-
-def run(settings: ReplaySettings, hub: HubSettings, delivery: Delivery) -> int:
-    """Be the player; return the exit code."""
-    return run_service(Player(settings), "replay", hub, delivery)

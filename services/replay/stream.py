@@ -96,19 +96,17 @@ class ReplayStream:
             self._window.add(message.seq, packet, monotonic_ns())
         yield packet
 
-    def hear(self, message: Emotion | StreamDone) -> Iterable[Packet]:
-        """Take in an answer; yield what got lost before it."""
-        if message.epoch != self._epoch:
+    def on_answer(self, answer: Emotion) -> Iterable[Packet]:
+        """Note an answer; return the frames before it that got lost."""
+        if answer.epoch != self._epoch or not self._reanalyse:
             return ()
-        if isinstance(message, StreamDone):
-            if message.by != "sink":
-                return ()
+        return self._window.answered(answer.seq, monotonic_ns())
+
+    def on_done(self, done: StreamDone) -> None:
+        """The sink has everything up to a frame."""
+        if done.epoch == self._epoch:
             ending = self._ending
-            self._is_done = ending is not None and message.last_seq >= ending.last_seq
-            return ()
-        if not self._reanalyse:
-            return ()
-        return self._window.answered(message.seq, monotonic_ns())
+            self._is_done = ending is not None and done.last_seq >= ending.last_seq
 
     def for_newcomers(self, services: set[str], source: str) -> list[Packet]:
         """What consumers that have come back must get again."""

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.wire import codec
-from affectline.services.supervisor.supervisor import read_session
+from affectline.services.sessions.read import read_session
 
 
 def find(folder: Path) -> Iterator[dict[str, Any]]:

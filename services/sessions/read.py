@@ -1,8 +1,10 @@
 """A session file's messages, for tools that look at them."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from affectline.common.errors import InvalidMessage
 from affectline.common.recording.reader import SessionReader
@@ -50,3 +52,9 @@ def packets(path: Path, tell: Tell = complain) -> Iterator[Packet]:
         problems.append(f"{invalid} messages of another version or damaged")
     if problems:
         tell(path, "; ".join(problems[:3]))
+
+
+def read_session(folder: Path) -> dict[str, Any]:
+    """Read what the sink wrote about a session."""
+    content: dict[str, Any] = json.loads((folder / "session.json").read_text(encoding="utf-8"))
+    return content

@@ -15,10 +15,11 @@ import numpy as np
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import to_name
 from affectline.common.labels import LABELS
-from affectline.common.runtime.keyboard import SIGNALS, STEERING
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.keyboard import ACTIONS, STEERING
+from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.pipeline import Display as Kind
 from affectline.common.vision.decode import decode
+from affectline.common.wire.control import REPLAY, Control
 from affectline.common.wire.messages import Emotion, Frame, Marker, Packet, StreamStart
 from affectline.services.overlay.drawing import Image, Status, draw
 
@@ -28,6 +29,8 @@ LONGEST_GAP_S: Final = 2.0
 """A longer gap in a stream is left out of the film."""
 RATE_OVER_S: Final = 2.0
 DEFAULT_RATE: Final = 25.0
+STEPS: Final = (" ", ".")
+"""Keys that steer a replay."""
 KEYS: Final = "K: snapshot   M: marker   Q: quit"
 
 
@@ -242,8 +245,9 @@ class WindowDisplay(OverlayDisplay):
                 self._snapshot(packet, emotion)
         elif key == "m":
             yield self._marker()
-        elif self._is_replay and key in SIGNALS:
-            self._context.press(key)
+        elif self._is_replay and key in STEPS:
+            action = ACTIONS[key]
+            yield Packet(Control(target=REPLAY, at=self._context.now(), action=action))
         gone = any(
             cv2.getWindowProperty(_title(s), cv2.WND_PROP_VISIBLE) < 1 for s in self._visible
         )

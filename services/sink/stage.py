@@ -1,60 +1,54 @@
 """The sink process' stage: orders the answers, writes the timeline, feeds the display."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic, monotonic_ns
-from affectline.common.runtime.service import Stage, run_service
-from affectline.common.settings.pipeline import Delivery, Display, HubSettings
-from affectline.common.wire.health import ends_replay
+from affectline.common.runtime.stage import Route, Stage, on
+from affectline.common.wire.base import Message
+from affectline.common.wire.control import REPLAY, Control
+from affectline.common.wire.health import Health, ends_replay
 from affectline.common.wire.messages import (
     Emotion,
     Frame,
     Marker,
     Packet,
+    Resend,
     StreamDone,
     StreamEnd,
     StreamStart,
 )
 from affectline.services.sink.csv_writer import CsvWriter
 from affectline.services.sink.reorder_buffer import PATIENCE_NS, ReorderBuffer
+from affectline.services.sink.spec import SinkProcess
 from affectline.services.sink.stream_stats import StreamSummary
 
 CHECKPOINT_S: Final = 0.5
 
 
 class Sink(Stage):
-    """Writes the timeline of a session.
+    """Writes the timeline of a session."""
 
-    Args:
-        folder: The session folder.
-        expected: Streams whose end is the end of the session; none: it goes on until stopped.
-        display: Where to show the overlay.
-        about: What else ``session.json`` shall say.
-        replayed: The session ends with the player's last word instead.
-    """
-
+    outputs: ClassVar[Mapping[type[Message], Route]] = {
+        StreamDone: "bus", Resend: "bus", Marker: "bus", Control: "bus",
+    }  # fmt: skip
     tick_ms = 20
 
-    def __init__(
-        self,
-        folder: Path,
-        expected: tuple[str, ...],
-        display: Display,
-        about: dict[str, Any],
-        *,
-        replayed: bool = False,
-    ) -> None:
-        frames = ("frame/",) if display != "none" else ()
-        player = ("health/replay",) if replayed else ()
-        self.subscriptions = ("emotion/", "stream/", "marker/", *frames, *player)
-        self._folder, self._expected, self._about = folder, expected, about
-        self._display_kind = display
+    def __init__(self, process: SinkProcess) -> None:
+        self._folder, self._expected = process.folder, process.expected
+        self._about, self._replayed = process.about, process.replayed
+        self._display_kind = process.display
         self._orders: dict[str, ReorderBuffer] = {}
         self._timeline: CsvWriter | None = None
         self._next_checkpoint = 0.0
         self._quit = self._is_replayed = False
+
+    def topic(self, kind: type[Message]) -> str | None:
+        if kind is Frame and self._display_kind == "none":
+            return None
+        if kind is Health:
+            return f"health/{REPLAY}" if self._replayed else None
+        return super().topic(kind)
 
     def setup(self) -> None:
         self._begun = self.context.now()
@@ -68,32 +62,51 @@ class Sink(Stage):
             self._orders[name] = ReorderBuffer(self.context.delivery, kept.epoch, kept.next_seq)
         self._timeline.checkpoint()
 
-    def process(self, packet: Packet) -> Iterator[Packet]:
-        message = packet.message
-        if isinstance(message, Frame):
-            if self._display:
-                self._display.keep(packet)
-        elif isinstance(message, Emotion):
-            order = self._order(message.stream)
-            self._write(order.take(message))
-        elif isinstance(message, StreamStart):
-            self._summary(message.stream).begin(message)
-            if message.replay:
-                self._order(message.stream).patience_ns = PATIENCE_NS["replay"]
-            if self._display:
-                self._display.begin(message)
-        elif isinstance(message, StreamEnd):
-            yield from self._close(message)
-        elif isinstance(message, Marker) and self._timeline:
-            self._timeline.add_marker(message)
-        elif ends_replay(message, self._begun):
-            self._is_replayed = True
+    @on(Frame)
+    def on_frame(self, packet: Packet[Frame]) -> Iterable[Packet]:
+        """Keep a frame for the display until its answer comes."""
+        if self._display:
+            self._display.keep(packet)
+        return ()
 
-    def _close(self, end: StreamEnd) -> Iterator[Packet]:
+    @on(Emotion)
+    def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
+        """Write an answer, and those that waited for it."""
+        self._write(self._order(packet.message.stream).take(packet.message))
+        return ()
+
+    @on(StreamStart)
+    def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
+        """A stream begins."""
+        start = packet.message
+        self._summary(start.stream).begin(start)
+        if start.replay:
+            self._order(start.stream).patience_ns = PATIENCE_NS["replay"]
+        if self._display:
+            self._display.begin(start)
+        return ()
+
+    @on(StreamEnd)
+    def on_stream_end(self, packet: Packet[StreamEnd]) -> Iterator[Packet]:
+        """No frame follows; the stream is done when all before are answered."""
+        end = packet.message
         order = self._order(end.stream)
         order.close(end)
         if order.done:
             yield self._finish(end.stream, end)
+
+    @on(Marker)
+    def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
+        """Write a marker."""
+        if self._timeline:
+            self._timeline.add_marker(packet.message)
+        return ()
+
+    @on(Health)
+    def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
+        """The last message of a replay ends its session."""
+        self._is_replayed = self._is_replayed or ends_replay(packet.message, self._begun)
+        return ()
 
     def tick(self) -> Iterator[Packet]:
         now = monotonic_ns()
@@ -165,18 +178,3 @@ class Sink(Stage):
         self._next_checkpoint = monotonic() + CHECKPOINT_S
         if self._timeline:
             self._timeline.checkpoint()
-
-
-def run(
-    folder: Path,
-    expected: tuple[str, ...],
-    display: Display,
-    about: dict[str, Any],
-    hub: HubSettings,
-    delivery: Delivery,
-    *,
-    replayed: bool = False,
-) -> int:
-    """Be the sink process; return the exit code."""
-    sink = Sink(folder, expected, display, about, replayed=replayed)
-    return run_service(sink, "sink", hub, delivery)

@@ -1,4 +1,4 @@
-"""A child process and the thread that ties it to us."""
+"""One child process of the pipeline: started, watched by its heartbeat, and stopped."""
 
 import contextlib
 import json
@@ -8,16 +8,17 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from affectline.common.clock import monotonic
-from affectline.common.runtime.supervision import ALIVE, LAST_WORDS, LINK_FD, READY
+from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
+from affectline.common.runtime.supervision import FATAL, LINK_FD, READY
 from affectline.common.settings.pipeline import Delivery, HubSettings
 
 CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
 SILENCE_S: Final = 2.0
-"""A process that has not beaten for so long (four beats) hangs."""
+"""A process without a heartbeat for so long (four beats) hangs."""
 START_S: Final = 60.0
 """How long a process may take to get ready; importing TensorFlow takes ten seconds and more."""
 RESTARTS: Final = 5
@@ -25,29 +26,43 @@ RESTARTS_WITHIN_S: Final = 30.0
 """A process that dies more often than this is not worth another try."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class ProcessSpec:
-    """What a child shall be."""
+    """One process to start: of which service, and with which settings."""
 
-    name: str
-    """As on the bus: ``detector/sample``."""
-    kind: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    spec: ServiceSpec
+    settings: ProcessSettings
+
+    @property
+    def kind(self) -> str:
+        return self.spec.kind
+
+    @property
+    def name(self) -> str:
+        """As on the bus: ``detector/sample``."""
+        return self.settings.process_name
 
 
 class ManagedProcess:
-    """One process of the pipeline, started and watched."""
+    """One process of the pipeline, started at once and watched.
+
+    Args:
+        process: What it is.
+        hub: Where its hub is.
+        delivery: The pipeline's.
+        stdout: Where its standard output goes; None: where ours goes.
+    """
 
     def __init__(
-        self, task: ProcessSpec, hub: HubSettings, delivery: Delivery, stdout: IO[Any] | None
+        self, process: ProcessSpec, hub: HubSettings, delivery: Delivery, stdout: IO[Any] | None
     ) -> None:
-        self.task = task
+        self.process = process
         self._hub, self._delivery, self._stdout = hub, delivery, stdout
-        self.restarts: deque[float] = deque()
-        self.restarted = 0
-        self.last_words = ""
-        self.pressed = ""
-        """Keys in its window that are for us; take them out."""
+        self._restarts: deque[float] = deque()
+        self.restarts = 0
+        """How often it was restarted."""
+        self.exit_reason = ""
+        """Why it stopped for good, as it reported itself."""
         self.start()
 
     def start(self) -> None:
@@ -55,40 +70,34 @@ class ManagedProcess:
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
         task = {
-            "kind": self.task.kind,
+            "kind": self.process.kind,
             "hub": self._hub.model_dump(),
             "delivery": self._delivery,
-            "arguments": self.task.arguments,
+            "settings": self.process.settings.model_dump(mode="json"),
         }
-        self._process = subprocess.Popen(
-            # -P: a folder called services where the user happens to be is not ours
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                CHILD_MAIN,
-                self.task.name,
-            ],
+        self._popen = subprocess.Popen(
+            # -P: a folder called affectline where the user happens to be is not ours
+            [sys.executable, "-P", "-m", CHILD_MAIN, self.process.name],
             env=os.environ | {LINK_FD: str(theirs.fileno())},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.PIPE,
             stdout=self._stdout,
-            start_new_session=True,  # Ctrl-C is for the launcher, which stops them in order
+            start_new_session=True,  # Ctrl-C is for the supervisor, which stops them in order
         )
         theirs.close()
-        with contextlib.suppress(BrokenPipeError):  # died already: its link will say so
-            assert self._process.stdin  # noqa: S101 - for the type checker
-            self._process.stdin.write(json.dumps(task).encode())
-            self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # died already: its link will tell
+            assert self._popen.stdin  # noqa: S101 - for the type checker
+            self._popen.stdin.write(json.dumps(task).encode())
+            self._popen.stdin.close()
         self.ready = False
-        self._heard = monotonic()
+        self._last_beat = monotonic()
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._popen.pid
 
-    def listen(self) -> int | None:
-        """Hear what it says; the exit code (negative: the signal) once it has died."""
+    def poll(self) -> int | None:
+        """Read its link; the exit code (negative: the signal) once it has died, else None."""
         while True:
             try:
                 data = self.socket.recv(4096)
@@ -97,53 +106,48 @@ class ManagedProcess:
             except OSError:
                 data = b""
             if not data:
-                return self._bury()
-            beats, _, words = data.partition(LAST_WORDS)
-            self._heard = monotonic()
+                return self._reap()
+            beats, _, reason = data.partition(FATAL)
+            self._last_beat = monotonic()
             self.ready = self.ready or READY in beats
-            self.pressed += beats.translate(None, ALIVE + READY).decode(errors="replace")
-            self.last_words += words.decode(errors="replace")
+            self.exit_reason += reason.decode(errors="replace")
 
-    def wait(self, patience_s: float) -> int | None:
-        """Wait for its end; the exit code, None where it lives on."""
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for its end; the exit code, None where it is still alive."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience_s)
-        return self.listen()
+            self._popen.wait(timeout_s)
+        return self.poll()
 
-    def _bury(self) -> int:
+    def _reap(self) -> int:
         try:
-            # The end of its link is the end of its life, or it is worth nothing without
-            code = self._process.wait(timeout=1)
+            # Its link has ended, so it has died or can no longer be supervised
+            code = self._popen.wait(timeout=1)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
+            self._popen.kill()
+            code = self._popen.wait()
         self.socket.close()
         return code
 
     @property
-    def silent(self) -> bool:
-        """It lives, but does not beat."""
-        return monotonic() - self._heard > (SILENCE_S if self.ready else START_S)
+    def hangs(self) -> bool:
+        """It is alive, but sends no heartbeat."""
+        return monotonic() - self._last_beat > (SILENCE_S if self.ready else START_S)
 
-    def may_restart(self) -> bool:
-        """Note a restart; False when there were too many."""
+    def record_restart(self) -> bool:
+        """Count a restart; False when there were too many."""
         now = monotonic()
-        self.restarts.append(now)
-        self.restarted += 1
-        while now - self.restarts[0] > RESTARTS_WITHIN_S:
-            self.restarts.popleft()
-        return len(self.restarts) <= RESTARTS
+        self._restarts.append(now)
+        self.restarts += 1
+        while now - self._restarts[0] > RESTARTS_WITHIN_S:
+            self._restarts.popleft()
+        return len(self._restarts) <= RESTARTS
 
     def stop(self) -> None:
         """Ask it to stop."""
-        self.send_signal(signal.SIGTERM)
-
-    def send_signal(self, number: int) -> None:
-        """Send it a signal."""
-        if self._process.poll() is None:
-            self._process.send_signal(number)
+        if self._popen.poll() is None:
+            self._popen.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Make it stop."""
-        if self._process.poll() is None:
-            self._process.kill()
+        """Stop it at once."""
+        if self._popen.poll() is None:
+            self._popen.kill()

@@ -6,10 +6,12 @@ from typing import Final
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
+from affectline.common.runtime.spec import Run
 from affectline.common.settings.pipeline import PipelineSettings, SourceSettings
 from affectline.common.settings.recording import PRIVACIES
-from affectline.services.replay.player import RAW, ReplaySettings
-from affectline.services.supervisor.plan import analysers, complete, dashboard, fusion, writers
+from affectline.services.registry import SPECS
+from affectline.services.replay.spec import RAW, ReplaySettings
+from affectline.services.supervisor.plan import complete, plan
 from affectline.services.supervisor.process import ProcessSpec
 
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -110,12 +112,5 @@ def find_streams(replay: ReplaySettings) -> list[str]:
 
 def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[ProcessSpec]:
     """The processes of a replay."""
-    tasks = [ProcessSpec("hub", "hub")]
-    if settings.sink.out is not None:
-        tasks += writers(settings, fused=replay.reanalyse, replayed=not replay.reanalyse)
-    if replay.reanalyse:
-        tasks += [*analysers(settings), fusion(settings)]
-    consumers = tuple(task.name for task in tasks if task.kind != "hub")
-    tasks += dashboard(settings)
-    arguments = replay.model_copy(update={"consumers": consumers}).model_dump(mode="json")
-    return [*tasks, ProcessSpec("replay", "replay", arguments)]
+    run = Run(settings, "reanalysed" if replay.reanalyse else "as recorded")
+    return plan(run, ProcessSpec(SPECS["replay"], replay))

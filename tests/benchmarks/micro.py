@@ -175,7 +175,7 @@ def _hub() -> list[Micro]:
             raise RuntimeError("the hub does not answer")
         publisher = Publisher(context, hub.ingress)
         time.sleep(1)
-        publisher.listen()
+        publisher.update_consumers()
         list(listener.receive())
         took = time_ms(lambda: _hop(publisher, listener, marker), HOPS, warm_up=20)
     finally:
@@ -188,7 +188,7 @@ def _hub() -> list[Micro]:
 
 
 def _hop(publisher: Any, listener: OutletSubscriber, packet: Packet) -> None:
-    publisher.listen()
+    publisher.update_consumers()
     if not publisher.send(packet, wait=True) or not listener.wait(timeout_s=2):
         raise RuntimeError("the hub lost a message")
     if not list(listener.receive()):

@@ -9,7 +9,7 @@ from tests.samples import FRAME
 
 def filled(count: int) -> tuple[InFlightWindow, list[Packet]]:
     window = InFlightWindow()
-    packets = [Packet(FRAME.model_copy(update={"seq": seq})) for seq in range(count)]
+    packets: list[Packet] = [Packet(FRAME.model_copy(update={"seq": seq})) for seq in range(count)]
     for seq, packet in enumerate(packets):
         window.add(seq, packet, now=0)
     return window, packets

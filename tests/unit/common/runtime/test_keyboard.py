@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from affectline.common.runtime.keyboard import Keyboard
+from affectline.common.wire.control import Pause, Step
 
 
 @pytest.fixture
@@ -30,9 +31,9 @@ def test_a_job_in_the_background_leaves_the_terminal_alone(
 def test_a_terminal_that_did_not_start_us_can_be_asked(terminal: int) -> None:
     assert Keyboard.possible()
     with Keyboard() as keys:
-        os.write(terminal, b" .")
-        assert keys.read() == " ."
-        assert keys.read() == ""
+        os.write(terminal, b" x.")
+        assert keys.read() == [Pause(), Step()]
+        assert keys.read() == []
     sys.stdin.close()
     os.close(terminal)
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.biometrics.driver import BUTTON, Clock, DeviceGone, Driver, Reading
+from affectline.services.biometrics.spec import BiometricsProcess
 from affectline.services.biometrics.stage import MAX_WAITING, Biometrics
 from tests.unit.services.biometrics.fakes import START, Script, Step, beat, settings
 
@@ -23,7 +24,8 @@ class Bench:
         self, driver: Driver, delivery: str = "live", expected: tuple[str, ...] = ()
     ) -> None:
         self.woken = threading.Event()
-        self.stage = Biometrics(settings("ble"), expected, lambda *_: driver)
+        process = BiometricsProcess(settings=settings("ble"), consumers=expected)
+        self.stage = Biometrics(process, lambda *_: driver)
         self.stage.context = StageContext(
             "biometrics/person-ble", delivery="lossless" if delivery == "lossless" else "live",
             now=lambda: START, wake=self.woken.set,
@@ -40,7 +42,7 @@ class Bench:
         if accept:
             self.said.append(packet.message)
         else:
-            list(self.stage.refused(packet))
+            list(self.stage.on_send_failed(packet))
 
     def run_until(self, reached: Callable[[], bool], *, accept: bool = True) -> None:
         """Tick whenever the stage asks for it."""
@@ -86,7 +88,7 @@ def test_drivers_go_by_the_hubs_time_once_it_is_known() -> None:
         clocks.append(clock)
         return Script([])
 
-    stage = Biometrics(settings("ble"), (), make)
+    stage = Biometrics(BiometricsProcess(settings=settings("ble")), make)
     stage.context = StageContext("biometrics/person-ble", now=lambda: START)
     stage.setup()
     stage.context.now = lambda: START + 37  # as the runtime does when the hub has answered

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from affectline.common.runtime.in_flight import InFlightWindow
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.pipeline import CaptureSettings, SourceSettings
 from affectline.services.capture.reader import EncodedFrame, FramePacer, SourceReader
 from affectline.services.capture.sources import SourceEnd

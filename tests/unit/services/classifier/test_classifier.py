@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from affectline.common.model.artifact import load
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.pipeline import ClassifierSettings, Delivery
 from affectline.common.vision.preprocessing import prepare_faces, to_three_channels, to_vgg16
 from affectline.common.wire.messages import Face, Packet, Scores
 from affectline.services.classifier.backends import open_model
+from affectline.services.classifier.spec import ClassifierProcess
 from affectline.services.classifier.stage import Classifier
 from tests.samples import FACES, QUALITY
 
@@ -27,7 +28,7 @@ def packet(count: int, captured_at: int | None = None) -> Packet:
 
 
 def start(delivery: Delivery) -> Classifier:
-    stage = Classifier(ClassifierSettings())
+    stage = Classifier(ClassifierProcess(name="1"))
     stage.context = StageContext("classifier/1", delivery)
     stage.setup()
     return stage
@@ -39,7 +40,7 @@ def classifier() -> Classifier:
 
 
 def answer(stage: Classifier, question: Packet) -> Scores:
-    (reply,) = stage.process(question)
+    (reply,) = stage.handle(question)
     assert isinstance(reply.message, Scores)
     return reply.message
 
@@ -65,7 +66,7 @@ def test_live_declines_crops_that_are_too_old_or_overtaken() -> None:
     stage = start("live")
     old = answer(stage, packet(1, captured_at=time.time_ns() - 300_000_000))
     assert (old.missing, old.distributions) == ("stale", ())
-    (reply,) = stage.superseded(packet(1))
+    (reply,) = stage.on_superseded(packet(1))
     assert getattr(reply.message, "missing", "") == "behind"
     assert stage.context.counters["skipped"] == 2
 
@@ -88,7 +89,7 @@ def test_the_look_up_table_is_the_preprocessing() -> None:
 
 
 def test_asked_for_votes_it_gives_the_model_s_other_answer(classifier: Classifier) -> None:
-    stage = Classifier(ClassifierSettings(answer="votes"))
+    stage = Classifier(ClassifierProcess(name="1", settings=ClassifierSettings(answer="votes")))
     stage.context = StageContext("classifier/1", "lossless")
     stage.setup()
     question = packet(3)

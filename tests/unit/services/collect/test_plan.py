@@ -3,7 +3,7 @@ from pathlib import Path
 from affectline.common.settings.pipeline import PipelineSettings, SourceSettings
 from affectline.services.cli.collect import plan
 from affectline.services.collect.prompts import EXAMPLES, ORDER
-from affectline.services.supervisor.child_main import KINDS
+from affectline.services.collect.spec import CollectProcess
 
 
 def test_a_booth_is_what_finds_faces_and_a_page() -> None:
@@ -11,10 +11,12 @@ def test_a_booth_is_what_finds_faces_and_a_page() -> None:
     settings = PipelineSettings(sources=(source,), delivery="live", pace="realtime")
     tasks = plan(settings, Path("faces"))
     assert [task.name for task in tasks] == [
-        "hub", "detector/cam", "classifier/1", "booth", "capture/cam",
+        "hub", "detector/cam", "classifier/1", "capture/cam", "collect",
     ]  # fmt: skip
-    assert {task.kind for task in tasks} <= set(KINDS)
-    assert tasks[3].arguments["folder"] == str(Path("faces").absolute())
+    page = tasks[-1].settings
+    assert isinstance(page, CollectProcess)
+    assert page.folder == Path("faces").absolute()
+    assert page.hub == settings.hub
 
 
 def test_each_emotion_has_its_example() -> None:

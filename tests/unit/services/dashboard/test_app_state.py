@@ -40,7 +40,7 @@ class Player:
         self.may_go_on.wait(10)
         self._is_sought = False
 
-    def tick(self, *, is_shown: bool) -> None:
+    def tick(self) -> None:
         self.ticks_while_sought += self._is_sought
 
     def close(self) -> None:

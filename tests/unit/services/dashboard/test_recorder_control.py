@@ -1,7 +1,6 @@
 """What a recording that is started on the page is told to be."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,16 +9,15 @@ from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.dashboard import recorder_control as module
 from affectline.services.dashboard.recorder_control import CONSENT_MAX, RecorderControl
 from affectline.services.dashboard.session_store import SessionStore
-from affectline.services.recorder import stage as recorder
-from affectline.services.supervisor.child_main import KINDS
+from affectline.services.recorder.spec import RecorderProcess
 from affectline.services.supervisor.process import ProcessSpec
 
 
 class Child:
     """A process that is only told."""
 
-    def __init__(self, task: ProcessSpec, *_: object) -> None:
-        self.task = task
+    def __init__(self, process: ProcessSpec, *_: object) -> None:
+        self.process = process
 
 
 @pytest.fixture
@@ -29,17 +27,15 @@ def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecorderContr
 
 
 def test_it_has_a_name_of_its_own_beside_the_recorder_of_the_pipeline(
-    recordings: RecorderControl, monkeypatch: pytest.MonkeyPatch
+    recordings: RecorderControl,
 ) -> None:
     recordings.start("drive", " Anna agreed today ", "blurred")
     assert recordings.current
-    task = recordings.current.child.task
-    assert task.name == "recorder/drive"
-    assert task.arguments["about"]["consent"] == "Anna agreed today"
-    told: dict[str, Any] = {}
-    monkeypatch.setattr(recorder, "run_service", lambda _, name, *rest: told.update(name=name) or 0)
-    assert KINDS[task.kind](PipelineSettings().hub, "live", task.arguments) == 0
-    assert told["name"] == "recorder/drive"
+    process = recordings.current.child.process
+    assert (process.kind, process.name) == ("recorder", "recorder/drive")
+    told = RecorderProcess.model_validate_json(process.settings.model_dump_json())
+    assert told.about["consent"] == "Anna agreed today"
+    assert told.process_name == "recorder/drive"
 
 
 @pytest.mark.parametrize("consent", ["", "  \n", "x" * (CONSENT_MAX + 1)])

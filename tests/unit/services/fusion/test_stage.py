@@ -4,18 +4,20 @@ from typing import Any
 
 import pytest
 
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import State
+from affectline.common.wire.control import Calibrate, Control
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
+from affectline.services.fusion.spec import FusionProcess
 from affectline.services.fusion.stage import Fusion
 from tests.samples import EMOTION
 from tests.unit.services.fusion.test_subject import FEAR, SECOND, START, rate, skin
 
 
 def stage(settings: FusionSettings | None = None, **more: Any) -> Fusion:
-    fusion = Fusion(settings or FusionSettings(), **more)
+    fusion = Fusion(FusionProcess(settings=settings or FusionSettings()), **more)
     fusion.context = StageContext("fusion")
     return fusion
 
@@ -24,7 +26,7 @@ def feed(fusion: Fusion, *messages: Message) -> list[State]:
     return [
         packet.message
         for message in messages
-        for packet in fusion.process(Packet(message))
+        for packet in fusion.handle(Packet(message))
         if isinstance(packet.message, State)
     ]
 
@@ -62,10 +64,10 @@ def test_an_answer_that_is_said_again_changes_nothing() -> None:
 def test_the_end_of_a_stream_is_confirmed_once() -> None:
     end = StreamDone(stream="front", epoch=1, last_seq=7, done_at=START)
     fusion = stage()
-    (said,) = fusion.process(Packet(end))
+    (said,) = fusion.handle(Packet(end))
     assert isinstance(said.message, StreamDone)
     assert (said.message.by, said.message.last_seq) == ("fusion", 7)
-    assert not list(fusion.process(said))
+    assert not list(fusion.handle(said))
 
 
 def test_the_face_is_the_sensors_subject_once_there_is_one() -> None:
@@ -202,3 +204,15 @@ def test_states_go_on_in_silence_in_live_delivery() -> None:
     assert silent[-1].quality == 0
     fusion.context.delivery = "lossless"
     assert not list(fusion.tick())
+
+
+def test_a_command_calibrates_as_a_marker_does() -> None:
+    def calibrated(message: Message) -> State:
+        fusion = stage()
+        feed(fusion, skin(0, 3.0), message)
+        return feed(fusion, *(skin(at_s, 3.0) for at_s in range(1, 9)))[-1]
+
+    action = Calibrate(subject="driver", seconds=5)
+    by_command = calibrated(Control(target="fusion", at=START, action=action))
+    assert by_command == calibrated(marker(0, subject="driver", seconds=5))
+    assert by_command.baseline == "calibrated"

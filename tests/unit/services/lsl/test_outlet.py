@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from affectline.common.wire.biometrics import State
 from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.services.lsl.outlet import LslOutlet, emotion_row, state_row
+from affectline.services.lsl.spec import LslProcess
 from tests.samples import AT, EMOTION, HAPPY
 
 SEEN = EMOTION.faces[0]
@@ -19,22 +20,22 @@ def test_the_largest_face_is_offered() -> None:
 
 
 def test_an_answer_that_is_said_again_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    stage, offered = LslOutlet(), list[int]()
+    stage, offered = LslOutlet(LslProcess()), list[int]()
     monkeypatch.setattr(stage, "_outlet", lambda *_: None)
-    monkeypatch.setattr(stage, "_say", lambda _outlet, _row, at: offered.append(at))
+    monkeypatch.setattr(stage, "_push", lambda _outlet, _row, at: offered.append(at))
     for epoch, seq in ((1, 7), (1, 8), (1, 7), (1, 8), (2, 0)):
         told = {"epoch": epoch, "seq": seq, "captured_at": 10 * epoch + seq}
-        list(stage.process(Packet(EMOTION.model_copy(update=told))))
+        list(stage.handle(Packet(EMOTION.model_copy(update=told))))
     assert offered == [17, 18, 20]
 
 
 def test_extra_fields_follow_a_markers_label(monkeypatch: pytest.MonkeyPatch) -> None:
-    stage, offered = LslOutlet(), list[list[str]]()
+    stage, offered = LslOutlet(LslProcess()), list[list[str]]()
     monkeypatch.setattr(stage, "_outlet", lambda *_: None)
-    monkeypatch.setattr(stage, "_say", lambda _outlet, row, _at: offered.append(row))
+    monkeypatch.setattr(stage, "_push", lambda _outlet, row, _at: offered.append(row))
     told: dict[str, JsonValue] = {"km/h": 63.5, "wo": "Köln", "lanes": [1, 2]}
     for extra in (dict[str, JsonValue](), told):
-        list(stage.process(Packet(Marker(session="s1", at=AT, label="turn", extra=extra))))
+        list(stage.handle(Packet(Marker(session="s1", at=AT, label="turn", extra=extra))))
     assert offered == [["turn"], ['turn {"km/h": 63.5, "wo": "Köln", "lanes": [1, 2]}']]
     assert json.loads(offered[1][0].removeprefix("turn ")) == told
 

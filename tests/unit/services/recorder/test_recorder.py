@@ -9,18 +9,21 @@ import typer
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.spec import ServiceSpec
+from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Frame, Marker, Packet, StreamDone
 from affectline.services.cli import sessions
-from affectline.services.recorder import stage as service
-from affectline.services.recorder.stage import Recorder, own_time
+from affectline.services.recorder.spec import RecorderProcess
+from affectline.services.recorder.stage import Recorder
 from tests.samples import EMOTION, FRAME, PACKETS
 
 
 def recorder(folder: Path, privacy: Privacy = "everything", *expected: str) -> Recorder:
-    stage = Recorder(folder, privacy, expected, {"model": "m"})
+    stage = Recorder(
+        RecorderProcess(folder=folder, privacy=privacy, expected=expected, about={"model": "m"})
+    )
     stage.context = StageContext("recorder")
     stage.setup()
     return stage
@@ -39,11 +42,11 @@ def test_the_command_has_a_name_beside_the_pipeline_s_own_recorder(
 ) -> None:
     names = []
 
-    def run(*_: object, name: str = "recorder") -> int:
-        names.append(name)
+    def run(_: ServiceSpec, settings: RecorderProcess, *__: object) -> int:
+        names.append(settings.process_name)
         return 0
 
-    monkeypatch.setattr(service, "run", run)
+    monkeypatch.setattr(ServiceSpec, "run", run)
     for _ in range(2):
         with pytest.raises(typer.Exit):
             sessions.record(tmp_path / folder)
@@ -54,7 +57,7 @@ def test_the_command_has_a_name_beside_the_pipeline_s_own_recorder(
 
 @pytest.mark.parametrize("privacy", ["everything", "blurred", "features"])
 def test_it_asks_only_for_what_it_may_keep(privacy: Privacy, tmp_path: Path) -> None:
-    stage = Recorder(tmp_path, privacy, (), {})
+    stage = Recorder(RecorderProcess(folder=tmp_path, privacy=privacy))
     assert {"emotion/", "bio/", "marker/", "health/", "state/"} <= set(stage.subscriptions)
     assert ("faces/" in stage.subscriptions) == (privacy == "everything")
     assert ("frame/" in stage.subscriptions) == (privacy != "features")
@@ -63,9 +66,9 @@ def test_it_asks_only_for_what_it_may_keep(privacy: Privacy, tmp_path: Path) -> 
 def test_every_kind_of_message_is_kept(tmp_path: Path) -> None:
     stage = recorder(tmp_path)
     for packet in PACKETS.values():
-        stage.process(packet)
+        stage.handle(packet)
     stage.cleanup()
-    assert kinds(tmp_path) == set(PACKETS)
+    assert kinds(tmp_path) == set(PACKETS) - {"Control"}, "a replay must not repeat commands"
     with SessionReader(tmp_path) as reader:
         assert reader.about["privacy"] == "everything"
         assert reader.about["model"] == "m"
@@ -75,13 +78,13 @@ def test_it_is_done_when_every_stream_is_written_down(tmp_path: Path) -> None:
     stage = recorder(tmp_path, "everything", "a", "b")
     for stream in ("a", "other", "b"):
         assert not stage.done
-        stage.process(Packet(StreamDone(stream=stream, epoch=1, last_seq=0, done_at=0)))
+        stage.handle(Packet(StreamDone(stream=stream, epoch=1, last_seq=0, done_at=0)))
     assert stage.done
     stage.cleanup()
 
 
 def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
-    stage = Recorder(tmp_path, "everything", (), {}, ("replay",))
+    stage = Recorder(RecorderProcess(folder=tmp_path, closers=("replay",)))
     stage.context = StageContext("recorder")
     stage.setup()
     word = make_health("replay", "ready", AT_END, Counter(), at=stage.context.now())
@@ -91,16 +94,16 @@ def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
         word.model_copy(update={"detail": "at 0.1 s"}),
         word.model_copy(update={"service": "capture/replay"}),
     ):
-        stage.process(Packet(message))
+        stage.handle(Packet(message))
         assert not stage.done
-    stage.process(Packet(word))
+    stage.handle(Packet(word))
     assert stage.done
     stage.cleanup()
 
 
 def test_without_streams_it_goes_on(tmp_path: Path) -> None:
     stage = recorder(tmp_path)
-    stage.process(PACKETS["StreamDone"])
+    stage.handle(PACKETS["StreamDone"])
     assert not stage.done
     stage.cleanup()
 
@@ -108,16 +111,18 @@ def test_without_streams_it_goes_on(tmp_path: Path) -> None:
 def test_what_has_arrived_is_in_the_file_at_the_next_tick(tmp_path: Path) -> None:
     stage = recorder(tmp_path)
     stage._next_flush = 0.0
-    stage.process(PACKETS["Marker"])
+    stage.handle(PACKETS["Marker"])
     with SessionReader(tmp_path) as reader:
         assert [m.kind for m in reader.messages()] == ["Marker"]
     stage.cleanup()
 
 
-def test_a_message_s_own_time() -> None:
-    assert own_time(FRAME, 1) == FRAME.captured_at
-    assert own_time(EMOTION, 1) == EMOTION.published_at
-    assert own_time(PACKETS["Resend"].message, 1) == 1
+def test_a_message_knows_its_time() -> None:
+    assert FRAME.time == FRAME.captured_at
+    assert EMOTION.time == EMOTION.published_at
+    assert PACKETS["Resend"].message.time is None
+    timeless = {name for name, packet in PACKETS.items() if packet.message.time is None}
+    assert timeless == {"Resend"}
 
 
 def test_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
@@ -130,7 +135,7 @@ def test_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
 def test_a_recording_is_gone_on_with_as_it_was_begun(tmp_path: Path) -> None:
     for _ in range(2):
         stage = recorder(tmp_path, "features")
-        stage.process(PACKETS["Marker"])
+        stage.handle(PACKETS["Marker"])
         stage.cleanup()
     with pytest.raises(
         AffectlineError, match=r"--privacy everything: .*session.mcap was begun with features"
@@ -163,7 +168,7 @@ def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
     stage._next_flush = float("inf")
     message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=9, height=9)
     for _ in range(80):
-        stage.process(Packet(message, (os.urandom(9000),)))
+        stage.handle(Packet(message, (os.urandom(9000),)))
     with pytest.raises(AffectlineError, match="No space left on device"):
         stage.stop()
     stage.cleanup()
@@ -175,15 +180,15 @@ def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
 def take_until_it_gives_up(stage: Recorder, packet: Packet) -> None:
     for _ in range(200):
         stage._next_flush = 0.0
-        stage.process(packet)
+        stage.handle(packet)
 
 
 def test_blurred_pictures_are_written_at_the_end_at_the_latest(tmp_path: Path) -> None:
     stage = recorder(tmp_path, "blurred")
     message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=64, height=48, encoding="raw")
     secret = os.urandom(64 * 48 * 3)
-    stage.process(Packet(message, (secret,)))
-    stage.process(Packet(Marker(session="s", at=1, label="x")))
+    stage.handle(Packet(message, (secret,)))
+    stage.handle(Packet(Marker(session="s", at=1, label="x")))
     stage.cleanup()
     with SessionReader(tmp_path) as reader:
         frame, marker = reader.messages()

@@ -8,10 +8,10 @@ import pytest
 from affectline.common.recording.reader import RecordedMessage
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.runtime.in_flight import SIZE
-from affectline.common.runtime.keyboard import STEP
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.stage import StageContext
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
+from affectline.common.wire.control import Command, Control, Pause, Seek, Step
 from affectline.common.wire.health import Health, ends_replay
 from affectline.common.wire.messages import (
     Emotion,
@@ -23,7 +23,8 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
-from affectline.services.replay.player import Player, ReplaySettings, with_seconds
+from affectline.services.replay.player import Player, with_seconds
+from affectline.services.replay.spec import ReplaySettings
 
 FRAMES = 40
 
@@ -40,7 +41,9 @@ def answer(seq: int) -> Emotion:
 def session(tmp_path: Path) -> Path:
     """A second: frames with their scores and answers, a marker in the middle, no end."""
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
-    packets = [Packet(StreamStart(stream="s", epoch=1, started_at=0, source="0", live=True))]
+    packets: list[Packet] = [
+        Packet(StreamStart(stream="s", epoch=1, started_at=0, source="0", live=True))
+    ]
     for seq in range(FRAMES):
         packets.append(Packet(frame(seq), (b"picture",)))
         scores = Scores(stream="s", epoch=1, seq=seq, classified_at=seq, model="m")
@@ -55,13 +58,16 @@ def session(tmp_path: Path) -> Path:
     return tmp_path / "s.mcap"
 
 
-def player(file: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Player:
-    monkeypatch.setattr("signal.signal", lambda *_: None)
+def player(file: Path, **options: Any) -> Player:
     stage = Player(ReplaySettings(file=file, **{"rate": None, **options}))
     stage.context = StageContext("replay", ready={"replay", *options.get("consumers", ())})
     stage.setup()
     stage._start_at = 0.1
     return stage
+
+
+def command(stage: Player, action: Command) -> None:
+    list(stage.handle(Packet(Control(target="replay", at=0, action=action))))
 
 
 def ticks(stage: Player, count: int = 1) -> list[Message]:
@@ -76,10 +82,8 @@ def until(stage: Player, kind: type[Message], count: int = 1) -> list[Message]:
     return said
 
 
-def test_everything_is_published_and_a_stream_without_end_is_ended(
-    session: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = player(session, monkeypatch)
+def test_everything_is_published_and_a_stream_without_end_is_ended(session: Path) -> None:
+    stage = player(session)
     said = until(stage, Health)
     stage.cleanup()
     assert isinstance(said[0], StreamStart)
@@ -89,20 +93,20 @@ def test_everything_is_published_and_a_stream_without_end_is_ended(
     assert isinstance(end, StreamEnd)
     assert (end.reason, end.last_seq) == ("stopped", FRAMES - 1)
     assert not stage.done
-    stage.process(Packet(said[-1]))
+    stage.handle(Packet(said[-1]))
     assert stage.done, "when it has heard itself: then the hub has passed everything on"
 
 
 @pytest.mark.parametrize("topics", [(), ("emotion/",)])
 def test_a_stream_without_its_start_says_all_the_same_that_it_is_a_replay(
-    topics: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    topics: tuple[str, ...], tmp_path: Path
 ) -> None:
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "features"})
     late = Packet(Scores(stream="s", epoch=1, seq=6, classified_at=6, model="m"))
     for packet in (late, Packet(answer(7)), Packet(answer(8))):
         writer.add(type(packet.message).__name__, codec.encode(packet), 7, 7)
     writer.finish()
-    stage = player(tmp_path / "s.mcap", monkeypatch, topics=topics)
+    stage = player(tmp_path / "s.mcap", topics=topics)
     said = until(stage, Health)
     stage.cleanup()
     starts = [message for message in said if isinstance(message, StreamStart)]
@@ -115,8 +119,8 @@ def test_a_stream_without_its_start_says_all_the_same_that_it_is_a_replay(
         ]
 
 
-def test_it_waits_for_its_consumers(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = player(session, monkeypatch, consumers=("sink",))
+def test_it_waits_for_its_consumers(session: Path) -> None:
+    stage = player(session, consumers=("sink",))
     stage.context.ready.discard("sink")
     assert ticks(stage, 3) == []
     assert stage.context.detail == "waiting for sink"
@@ -125,23 +129,21 @@ def test_it_waits_for_its_consumers(session: Path, monkeypatch: pytest.MonkeyPat
     stage.cleanup()
 
 
-def test_a_reanalysis_feeds_pictures_as_they_are_answered(
-    session: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = player(session, monkeypatch, reanalyse=True)
+def test_a_reanalysis_feeds_pictures_as_they_are_answered(session: Path) -> None:
+    stage = player(session, reanalyse=True)
     said = ticks(stage, 3)
     assert [type(m) for m in said] == [StreamStart] + [Frame] * SIZE
     for seq in range(FRAMES // 2):
-        assert list(stage.process(Packet(answer(seq)))) == []
+        assert list(stage.handle(Packet(answer(seq)))) == []
         said += ticks(stage)
     assert Marker not in {type(m) for m in said}, "not before every picture before it is answered"
-    stage.process(Packet(answer(FRAMES // 2)))
+    stage.handle(Packet(answer(FRAMES // 2)))
     following = ticks(stage)
     assert type(following[0]) is Marker
     said += following
     for seq in range(FRAMES // 2 + 1, FRAMES):
         said += ticks(stage)
-        stage.process(Packet(answer(seq)))
+        stage.handle(Packet(answer(seq)))
     said += ticks(stage)
     stage.cleanup()
     assert isinstance(said[-1], Health)
@@ -150,31 +152,25 @@ def test_a_reanalysis_feeds_pictures_as_they_are_answered(
     assert [m.seq for m in said if isinstance(m, Frame)] == list(range(FRAMES))
 
 
-def test_with_a_sink_it_ends_when_the_sink_has_it_all(
-    session: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = player(session, monkeypatch, consumers=("sink",))
+def test_with_a_sink_it_ends_when_the_sink_has_it_all(session: Path) -> None:
+    stage = player(session, consumers=("sink",))
     said = until(stage, StreamEnd)
     assert isinstance(said[-1], StreamEnd)
     done = StreamDone(stream="s", epoch=1, last_seq=FRAMES - 1, done_at=0)
-    stage.process(Packet(done))
+    stage.handle(Packet(done))
     assert isinstance(ticks(stage)[-1], Health)
     stage.cleanup()
 
 
-def test_a_sink_that_hears_no_answer_is_not_waited_for(
-    session: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = player(session, monkeypatch, consumers=("sink",), topics=("frame/", "stream/"))
+def test_a_sink_that_hears_no_answer_is_not_waited_for(session: Path) -> None:
+    stage = player(session, consumers=("sink",), topics=("frame/", "stream/"))
     said = until(stage, Health)
     stage.cleanup()
     assert [type(message) for message in said[-2:]] == [StreamEnd, Health]
 
 
-def test_a_replay_that_is_stopped_says_its_last_word(
-    session: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = player(session, monkeypatch, rate=0.01)
+def test_a_replay_that_is_stopped_says_its_last_word(session: Path) -> None:
+    stage = player(session, rate=0.01)
     ticks(stage)
     begun = stage.context.now()
     end, last = (packet.message for packet in stage.stop())
@@ -183,10 +179,8 @@ def test_a_replay_that_is_stopped_says_its_last_word(
     assert ends_replay(last, begun)
 
 
-def test_a_loop_begins_a_new_epoch_and_has_no_end(
-    session: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = player(session, monkeypatch, loop=True)
+def test_a_loop_begins_a_new_epoch_and_has_no_end(session: Path) -> None:
+    stage = player(session, loop=True)
     said = until(stage, StreamStart, 2)
     stage.cleanup()
     assert StreamEnd not in {type(m) for m in said}
@@ -194,22 +188,20 @@ def test_a_loop_begins_a_new_epoch_and_has_no_end(
     assert epochs[:2] == [1, 2]
 
 
-def test_a_loop_begins_behind_every_epoch_of_the_recording(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loop_begins_behind_every_epoch_of_the_recording(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
     for epoch in (5, 9):
         start = StreamStart(stream="s", epoch=epoch, started_at=epoch, source="0", live=True)
         writer.add("StreamStart", codec.encode(Packet(start)), epoch, epoch)
     writer.finish()
-    stage = player(tmp_path / "s.mcap", monkeypatch, loop=True)
+    stage = player(tmp_path / "s.mcap", loop=True)
     said = until(stage, StreamStart, 6)
     stage.cleanup()
     assert [m.epoch for m in said if isinstance(m, StreamStart)][:6] == [5, 9, 10, 14, 15, 19]
 
 
-def test_topics_and_beginning(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = player(session, monkeypatch, topics=("emotion/", "stream/"), begin_s=0.5)
+def test_topics_and_beginning(session: Path) -> None:
+    stage = player(session, topics=("emotion/", "stream/"), begin_s=0.5)
     said = until(stage, Health)
     stage.cleanup()
     assert {type(m) for m in said} == {StreamStart, Emotion, StreamEnd, Health}
@@ -236,42 +228,66 @@ def test_what_was_written_a_little_late_holds_up_nothing() -> None:
     assert [second for second, _ in with_seconds(messages)] == [0, 0, 1]
 
 
-def test_pause_and_step(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = player(session, monkeypatch)
-    stage._on_key(STEP, None)
+def test_pause_and_step(session: Path) -> None:
+    stage = player(session)
+    command(stage, Step())
     assert [type(m) for m in ticks(stage, 3)] == [StreamStart, Frame, Scores, Emotion]
     assert ticks(stage, 2) == []
     assert stage.context.detail.startswith("paused at 0.0")
-    stage._on_key(STEP, None)
-    stage._on_key(STEP, None)
+    command(stage, Step())
+    command(stage, Step())
     assert [type(m) for m in ticks(stage, 3)] == [Frame, Scores, Emotion] * 2
     stage.cleanup()
 
 
-def test_a_step_ends_where_no_answers_follow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_command_pauses_and_resumes(session: Path) -> None:
+    stage = player(session)
+    command(stage, Pause())
+    assert ticks(stage, 2) == []
+    command(stage, Pause(paused=True))
+    assert ticks(stage, 2) == []
+    command(stage, Pause())
+    assert len(until(stage, Health)) == 1 + 3 * FRAMES + 1 + 2
+    stage.cleanup()
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_it_continues_at_another_position_with_a_new_epoch(session: Path, paused: bool) -> None:
+    stage = player(session, paused=paused)
+    assert [type(m) for m in until(stage, Emotion)][:4] == [StreamStart, Frame, Scores, Emotion]
+    for position_s, epoch in ((0.5, 2), (0.25, 3)):
+        command(stage, Seek(position_s=position_s))
+        said = until(stage, Emotion)
+        start, first = said[0], next(m for m in said if isinstance(m, Frame))
+        assert isinstance(start, StreamStart)
+        assert start.epoch == first.epoch == epoch
+        assert abs(first.seq - position_s * FRAMES) <= 2
+        if paused:
+            assert [type(m) for m in said] == [StreamStart, Frame, Scores, Emotion]
+            assert ticks(stage, 2) == [], "one frame, and no more"
+    stage.cleanup()
+
+
+def test_a_step_ends_where_no_answers_follow(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
     writer.add("Emotion", codec.encode(Packet(answer(0))), 0, 0)
     for seq in range(1, 3 * SIZE):
         writer.add("Frame", codec.encode(Packet(frame(seq), (b"picture",))), seq, seq)
     writer.finish()
-    stage = player(tmp_path / "s.mcap", monkeypatch)
+    stage = player(tmp_path / "s.mcap")
     counts = []
     for _ in range(3):
-        stage._on_key(STEP, None)
+        command(stage, Step())
         counts.append([type(m) for m in ticks(stage, 3)].count(Frame))
     stage.cleanup()
     assert counts == [0, SIZE, SIZE]
 
 
-def test_a_step_of_a_reanalysis_is_a_picture(
-    session: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = player(session, monkeypatch, reanalyse=True)
+def test_a_step_of_a_reanalysis_is_a_picture(session: Path) -> None:
+    stage = player(session, reanalyse=True)
     said: list[Message] = []
     for _ in range(2):
-        stage._on_key(STEP, None)
+        command(stage, Step())
         said += ticks(stage, 3)
     stage.cleanup()
     assert [type(m) for m in said] == [StreamStart, Frame, Frame]
@@ -288,31 +304,28 @@ def test_a_step_without_pictures_is_an_answer_or_a_message(
     topics: tuple[str, ...],
     steps: list[type[Message]],
     session: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stage = player(session, monkeypatch, topics=topics)
+    stage = player(session, topics=topics)
     said: list[Message] = []
     for _ in range(2):
-        stage._on_key(STEP, None)
+        command(stage, Step())
         said += ticks(stage, 3)
     stage.cleanup()
     assert [type(m) for m in said] == steps
 
 
-def test_pictures_of_two_streams_are_judged_in_the_order_of_the_recording(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_of_two_streams_are_judged_in_the_order_of_the_recording(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
     for i, (stream, seq) in enumerate([("a", 0), ("a", 1), ("b", 0), ("a", 2)]):
         picture = Packet(frame(seq).model_copy(update={"stream": stream}), (b"picture",))
         writer.add("Frame", codec.encode(picture), i, i)
     writer.finish()
-    stage = player(tmp_path / "s.mcap", monkeypatch, reanalyse=True)
+    stage = player(tmp_path / "s.mcap", reanalyse=True)
     said: list[Frame] = []
     for expected in (["a0", "a1"], [], ["b0"], ["a2"]):
         new = [message for message in ticks(stage, 2) if isinstance(message, Frame)]
         assert [f"{one.stream}{one.seq}" for one in new] == expected
         said += new
         first = said.pop(0)
-        stage.process(Packet(answer(first.seq).model_copy(update={"stream": first.stream})))
+        stage.handle(Packet(answer(first.seq).model_copy(update={"stream": first.stream})))
     stage.cleanup()

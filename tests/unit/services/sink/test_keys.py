@@ -7,7 +7,8 @@ import cv2
 import pytest
 
 from affectline.common.runtime.keyboard import STEERING
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.stage import StageContext
+from affectline.common.wire.control import Control, Pause, Step
 from affectline.common.wire.messages import Marker, StreamStart
 from affectline.services.sink.display import WindowDisplay
 from tests.samples import AT
@@ -32,22 +33,20 @@ def press(window: WindowDisplay, keyboard: list[str], keys: str) -> list[Any]:
 def test_a_replay_is_steered_in_its_window(
     keyboard: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[str] = []
-    window = WindowDisplay(tmp_path, StageContext("sink", press=told.append))
+    window = WindowDisplay(tmp_path, StageContext("sink"))
     window.begin(START.model_copy(update={"replay": True}))
     window.begin(START.model_copy(update={"replay": True, "epoch": 2}))
-    (marker,) = press(window, keyboard, " .xm .")
-    assert isinstance(marker, Marker)
-    assert told == [" ", ".", " ", "."]
+    published = press(window, keyboard, " .xm .")
+    assert [type(message) for message in published] == [Control] * 2 + [Marker] + [Control] * 2
+    commands = [message for message in published if isinstance(message, Control)]
+    assert [command.action for command in commands] == [Pause(), Step()] * 2
+    assert {command.target for command in commands} == {"replay"}
     assert capsys.readouterr().out.count(STEERING) == 1
     assert not press(window, keyboard, "q")
-    assert window.closed
-    assert told == [" ", ".", " ", "."], "it quits by itself"
+    assert window.closed, "it quits by itself"
 
 
 def test_what_is_live_cannot_be_paused(keyboard: list[str], tmp_path: Path) -> None:
-    told: list[str] = []
-    window = WindowDisplay(tmp_path, StageContext("sink", press=told.append))
+    window = WindowDisplay(tmp_path, StageContext("sink"))
     window.begin(START)
     assert not press(window, keyboard, " .")
-    assert not told

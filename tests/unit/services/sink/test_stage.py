@@ -3,23 +3,24 @@
 from collections import Counter
 from pathlib import Path
 
-from affectline.common.runtime.service import StageContext
+from affectline.common.runtime.stage import StageContext
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Packet
+from affectline.services.sink.spec import SinkProcess
 from affectline.services.sink.stage import Sink
 from tests.samples import PACKETS
 
 
 def sink(folder: Path, *expected: str, replayed: bool = False) -> Sink:
-    stage = Sink(folder, expected, "none", {}, replayed=replayed)
+    stage = Sink(SinkProcess(folder=folder, expected=expected, replayed=replayed))
     stage.context = StageContext("sink")
     stage.setup()
     return stage
 
 
 def hear(stage: Sink, message: Message) -> None:
-    list(stage.process(Packet(message)))
+    list(stage.handle(Packet(message)))
 
 
 def test_it_is_done_when_every_stream_has_ended(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from affectline.common.recording.writer import SessionWriter
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Marker, Packet, StreamEnd, StreamStart
-from affectline.services.replay.player import ReplaySettings
+from affectline.services.replay.spec import ReplaySettings
 from affectline.services.supervisor.replay_plan import parse_rate, parse_time, plan_replay, prepare
 
 

@@ -7,12 +7,25 @@ from typing import cast
 import pytest
 import yaml
 
-from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.keyboard import PAUSE, STEP
+from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.runtime.spec import Run
 from affectline.common.runtime.supervision import LINK_FD, SupervisorLink
-from affectline.common.settings.pipeline import Display, PipelineSettings, SinkSettings, load
-from affectline.services.supervisor.plan import choose_display, complete, fusion, name_sources, plan
+from affectline.common.settings.pipeline import (
+    Display,
+    PipelineSettings,
+    SinkSettings,
+    load,
+    name_sources,
+)
+from affectline.common.wire.base import Message
+from affectline.common.wire.control import Control, Pause, Quit, Step
+from affectline.common.wire.messages import Packet
+from affectline.services.capture.spec import CaptureProcess
+from affectline.services.fusion.spec import FusionProcess
+from affectline.services.registry import SPECS
+from affectline.services.sink.spec import SinkProcess
+from affectline.services.supervisor.plan import choose_display, complete, plan
 from affectline.services.supervisor.process import ManagedProcess
 from affectline.services.supervisor.supervisor import Supervisor
 
@@ -83,7 +96,7 @@ def test_a_plan_has_a_process_for_every_part() -> None:
     settings = settings.model_copy(
         update={"classifier": settings.classifier.model_copy(update={"instances": 3})}
     )
-    assert sorted(task.name for task in plan(settings)) == [
+    assert sorted(task.name for task in plan(Run(settings))) == [
         "capture/a", "capture/b", "classifier/1", "classifier/2", "classifier/3",
         "detector/a", "detector/b", "hub", "sink",
     ]  # fmt: skip
@@ -91,7 +104,7 @@ def test_a_plan_has_a_process_for_every_part() -> None:
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.name)
 def test_every_config_loads(path: Path) -> None:
-    assert plan(complete(load(path)))
+    assert plan(Run(complete(load(path))))
 
 
 def test_the_default_config_says_the_defaults() -> None:
@@ -132,8 +145,9 @@ def test_the_one_person_with_sensors_is_whom_the_faces_belong_to() -> None:
     def subject(*subjects: str) -> str | None:
         sensors = [{"driver": "synthetic", "subject": name} for name in subjects]
         settings = PipelineSettings.model_validate({"biometrics": sensors})
-        found: str | None = fusion(settings).arguments["settings"]["subject"]
-        return found
+        (process,) = SPECS["fusion"].planned(Run(settings, "reanalysed"))
+        assert isinstance(process, FusionProcess)
+        return process.settings.subject
 
     assert subject("anna") == "anna"
     assert subject("anna", "bert") is None
@@ -173,58 +187,72 @@ def test_a_page_is_a_process_of_its_own_and_the_sink_shows_nothing() -> None:
     sink = SinkSettings(display="browser")
     settings = complete(PipelineSettings(sources=name_sources(["a.mp4"]), sink=sink))
     assert (settings.delivery, settings.pace) == ("lossless", "realtime")
-    tasks = {task.kind: task for task in plan(settings)}
-    assert tasks["sink"].arguments["display"] == "none"
-    assert "dashboard" in tasks
-    capture = tasks["capture"].arguments["consumers"]
-    assert "dashboard" not in capture, "nobody waits for it"
+    processes = {process.kind: process.settings for process in plan(Run(settings))}
+    sink_process, capture = processes["sink"], processes["capture"]
+    assert isinstance(sink_process, SinkProcess)
+    assert sink_process.display == "none"
+    assert "dashboard" in processes
+    assert isinstance(capture, CaptureProcess)
+    assert capture.consumers == ("sink", "classifier"), "nobody waits for the page"
 
 
-def test_keys_of_a_child_s_window_come_over_its_link(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_childs_link_carries_heartbeats_and_why_it_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     monkeypatch.setenv(LINK_FD, str(theirs.detach()))
     link, child = SupervisorLink(), ManagedProcess.__new__(ManagedProcess)
-    child.socket, child.ready, child.last_words, child.pressed = ours, False, "", ""
+    child.socket, child.ready, child.exit_reason = ours, False, ""
     link.beat()
-    link.press(" ")
-    link.ready()
-    link.press(".")
+    assert child.poll() is None
+    assert not child.ready
+    link.report_ready()
     link.beat()
-    assert child.listen() is None
-    assert (child.ready, child.pressed) == (True, " .")
-    link.give_up("-+. ! gone")
-    assert child.listen() is None
-    assert (child.pressed, child.last_words) == (" .", "-+. ! gone")
-
-    launcher, told = Supervisor(PipelineSettings(), quiet=True, tasks=[]), list[str]()
-    monkeypatch.setattr(launcher, "_press", told.append)
-    child._heard = monotonic()
-    launcher._children["sink"] = child
-    launcher._check()
-    launcher._check()
-    assert told == [" .", ""]
-    launcher._waker.close()
+    assert child.poll() is None
+    assert child.ready
+    assert not child.hangs
+    link.report_fatal("-+. ! gone")
+    assert child.poll() is None
+    assert child.exit_reason == "-+. ! gone"
     link.close()
     ours.close()
 
 
-def test_keys_wait_for_a_player_that_is_still_starting() -> None:
-    class Player:
-        def __init__(self) -> None:
-            self.ready = False
-            self.told: list[int] = []
+class Outlet:
+    """A connection to a hub that takes what it is given, once the target is there."""
 
-        def send_signal(self, number: int) -> None:
-            assert self.ready, "it would die of it"
-            self.told.append(number)
+    def __init__(self) -> None:
+        self.ready: set[str] = set()
+        self.published: list[Message] = []
 
-    player = Player()
-    launcher = Supervisor(PipelineSettings(), quiet=True, tasks=[])
-    launcher._children["replay"] = cast(ManagedProcess, player)
-    launcher._press(" x")
-    player.ready = True
-    launcher._press("")
-    launcher._press(".")
-    launcher._waker.close()
-    assert player.told == [PAUSE, STEP]
+    def is_ready(self, service: str) -> bool:
+        return service in self.ready
+
+    def publish(self, packet: Packet) -> bool:
+        self.published.append(packet.message)
+        return True
+
+
+def test_commands_wait_for_a_player_that_is_still_starting() -> None:
+    supervisor = Supervisor(PipelineSettings(), quiet=True, processes=[])
+    outlet = Outlet()
+    supervisor._outlet = cast(OutletSubscriber, outlet)
+    supervisor._control("replay", Pause())
+    supervisor._check()
+    assert outlet.published == []
+    outlet.ready.add("replay")
+    supervisor._control("replay", Step())
+    supervisor._check()
+    supervisor._check()
+    commands = [message for message in outlet.published if isinstance(message, Control)]
+    assert [command.action for command in commands] == [Pause(), Step()]
+    supervisor._wakeup.close()
+
+
+def test_a_pipeline_can_be_asked_to_quit() -> None:
+    supervisor = Supervisor(PipelineSettings(), quiet=True, processes=[])
+    assert supervisor._stop_by is None
+    list(supervisor.handle(Packet(Control(target="pipeline", at=0, action=Quit()))))
+    assert supervisor._stop_by is not None
+    supervisor._wakeup.close()

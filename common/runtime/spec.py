@@ -1,0 +1,164 @@
+"""The declaration of a service: what supervisor, command line, child process and docs go by.
+
+A room under ``services/`` declares its service once, in ``spec.py``, which imports nothing heavy:
+
+    SPEC = ServiceSpec(
+        kind="detector",
+        summary="Find and track the faces of one stream.",
+        settings=DetectorProcess,
+        stage="affectline.services.detector.stage:Detector",
+        role="transform",
+        inputs=("frame", "resend", "scores"),
+        planned=plan_detectors,
+    )
+
+and ``services/registry.py`` lists it in one line.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from affectline.common.runtime.service import run_service
+from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineSettings
+
+Role = Literal["hub", "source", "transform", "worker", "sink", "page"]
+"""What a process is for the others of its pipeline:
+
+``hub``: what all connect to. ``source``: publishes what nobody asked for, and ends with its
+material. ``transform``: answers one kind of message with another. ``worker``: the same from the
+work queue, any number of them. ``sink``: writes, and ends when all is written. ``page``: serves
+people; nobody waits for it.
+"""
+RestartPolicy = Literal["always", "never"]
+"""What becomes of a process that died; never: the run fails."""
+CONSUMERS: Final[tuple[Role, ...]] = ("transform", "worker", "sink")
+"""Roles whose processes sources wait for in lossless delivery."""
+
+
+class StreamPosition(NamedTuple):
+    """How far a stream has come: the first frame that has no answer yet."""
+
+    epoch: int
+    seq: int
+
+
+class ProcessSettings(BaseModel):
+    """What one process is told when it is started; JSON both ways."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def process_name(self) -> str:
+        """Its name on the bus: the kind, or ``kind/name`` where there can be several."""
+        raise NotImplementedError
+
+    @property
+    def stream(self) -> str | None:
+        """The one stream that it works on, where there is one."""
+        return None
+
+    def with_consumers(self, names: tuple[str, ...]) -> Self:
+        """The same, told who must be there before it publishes (sources only)."""
+        return self
+
+    def resumed(self, position: StreamPosition | None, now: int) -> Self:
+        """What its successor is told after it died.
+
+        Args:
+            position: How far its stream has come; None where nothing was answered.
+            now: In ns since the Unix epoch.
+        """
+        return self
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run that processes are planned for."""
+
+    settings: PipelineSettings
+    """Complete: with sources, delivery, pace and session folder."""
+    replay: Literal["as recorded", "reanalysed"] | None = None
+    """A recording is the only source."""
+
+    @property
+    def has_fusion(self) -> bool:
+        """Whether states are estimated anew: where somebody is measured, or was."""
+        return self.replay == "reanalysed" or (self.replay is None and self.has_sensors)
+
+    @property
+    def has_sensors(self) -> bool:
+        return bool(self.settings.biometrics)
+
+
+def plan_named(kind: str, settings: type[ProcessSettings]) -> Callable[[Run], Iterable[Any]]:
+    """Plan a process where the settings file names its kind below ``services:``."""
+
+    def planned(run: Run) -> Iterable[ProcessSettings]:
+        if kind in run.settings.services:
+            yield settings.model_validate(run.settings.services[kind])
+
+    return planned
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A positional argument of a service's command."""
+
+    help: str
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An option of a service's command."""
+
+    help: str
+    minimum: int | None = None
+    maximum: int | None = None
+    default: str | None = None
+    """Shown in the help instead of the parameter's own default."""
+
+
+Configure = Callable[..., ProcessSettings]
+"""From the settings of a pipeline, the delivery, and further parameters to a process' settings.
+
+The further parameters are annotated with `Argument` or `Flag` and become those of the command.
+"""
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """One kind of process."""
+
+    kind: str
+    summary: str
+    """What it does, in one sentence: the help of its command."""
+    settings: type[ProcessSettings]
+    stage: str
+    """``module:Class``, imported in its own process only. It is made with the settings alone."""
+    role: Role
+    restart: RestartPolicy = "always"
+    inputs: tuple[str, ...] = ()
+    """Prefixes of the topics that it consumes, as its handlers declare."""
+    outputs: tuple[str, ...] = ()
+    """Prefixes of the topics that it publishes."""
+    delivery: Delivery | None = None
+    """Its own delivery, where it is not the pipeline's."""
+    planned: Callable[[Run], Iterable[ProcessSettings]] = lambda _: ()
+    """Those of its processes that a run consists of."""
+    configure: Configure | None = None
+    """Makes its settings for its command; None: it has none, or one of its own."""
+    example: str = ""
+    """A command line, for the help."""
+
+    def run(self, settings: ProcessSettings, hub: HubSettings, delivery: Delivery) -> int:
+        """Be such a process; return its exit code."""
+        module, _, name = self.stage.partition(":")
+        made = getattr(import_module(module), name)
+        if self.role == "hub":
+            code: int = made(hub, delivery).run()
+            return code
+        return run_service(made(settings), settings.process_name, hub, self.delivery or delivery)

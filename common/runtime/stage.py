@@ -1,0 +1,192 @@
+"""What a service is made of: a `Stage` with typed handlers, and what it may know of its process.
+
+A stage declares its inputs with `on` and its outputs with `Stage.outputs`; everything else about
+sockets, topics, signals and heartbeats is derived from these by `common.runtime.service`.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Literal, TypeVar
+
+from affectline.common.clock import now_ns
+from affectline.common.settings.pipeline import Delivery
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import Packet, StreamMessage
+
+LATENCIES_KEPT: Final = 500
+
+Route = Literal["bus", "work_queue"]
+"""Where messages travel: to everybody who subscribes, or to one of the classifiers."""
+
+M = TypeVar("M", bound=Message)
+S = TypeVar("S")
+_HANDLED: Final = "_handled_inputs"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A kind of message that a stage handles."""
+
+    kind: type[Message]
+    method: str
+    """Name of the handler."""
+    route: Route = "bus"
+    newest_only: bool = False
+    """In live delivery only a stream's newest of those that wait is handled; the others go to
+    `Stage.on_superseded`."""
+
+
+def on(
+    *kinds: type[M], route: Route = "bus", newest_only: bool = False
+) -> Callable[
+    [Callable[[S, Packet[M]], Iterable[Packet]]], Callable[[S, Packet[M]], Iterable[Packet]]
+]:
+    """Declare a method the handler of one or several kinds of message.
+
+    The method gets a `Packet` of that kind and returns, or yields, the packets to publish.
+
+    Args:
+        kinds: Message classes; a subclass is handled by the handler of its nearest base.
+        route: Where these messages come from.
+        newest_only: See `Input.newest_only`.
+    """
+
+    def declare(
+        method: Callable[[S, Packet[M]], Iterable[Packet]],
+    ) -> Callable[[S, Packet[M]], Iterable[Packet]]:
+        inputs = [Input(kind, method.__name__, route, newest_only) for kind in kinds]
+        setattr(method, _HANDLED, inputs)
+        return method
+
+    return declare
+
+
+class Handlers:
+    """Something with methods that are declared handlers by `on`."""
+
+    inputs: ClassVar[tuple[Input, ...]] = ()
+    """All that the class handles, inherited handlers included."""
+    _input_of: ClassVar[dict[type[Message], Input | None]] = {}
+    """By kind of message, filled as they come."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        found: dict[type[Message], Input] = {}
+        for base in reversed(cls.__mro__):
+            for method in vars(base).values():
+                found |= {one.kind: one for one in getattr(method, _HANDLED, ())}
+        cls.inputs = tuple(found.values())
+        cls._input_of = {**found}
+
+    def input_for(self, kind: type[Message]) -> Input | None:
+        """The declared input that a kind of message belongs to; None where it is not handled."""
+        if kind not in self._input_of:
+            nearest = next((base for base in kind.__mro__ if base in self._input_of), None)
+            self._input_of[kind] = self._input_of[nearest] if nearest else None
+        return self._input_of[kind]
+
+    def handle(self, packet: Packet) -> Iterable[Packet]:
+        """Call the handler of a packet's message; nothing is done where there is none."""
+        declared = self.input_for(type(packet.message))
+        if declared is None:
+            return ()
+        answer: Iterable[Packet] = getattr(self, declared.method)(packet)
+        return answer
+
+
+@dataclass
+class StageContext:
+    """What a stage may know of the process that it lives in."""
+
+    service: str
+    """Its name on the bus, such as ``detector/sample``."""
+    delivery: Delivery = "lossless"
+    now: Callable[[], int] = now_ns
+    """The hub's time in ns since the Unix epoch."""
+    wake: Callable[[], None] = lambda: None
+    """Have `Stage.tick` called soon; may be called from any thread."""
+    ready: set[str] = field(default_factory=set)
+    """Consumers that have announced themselves."""
+    counters: Counter[str] = field(default_factory=Counter)
+    """Published with every health message."""
+    state: Literal["ready", "degraded"] = "ready"
+    detail: str = ""
+    """Published with every health message: what is wrong, or what is waited for."""
+    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
+
+    def record_latency(self, captured_at: int) -> None:
+        """Record how old a frame is now that this process has dealt with it.
+
+        Args:
+            captured_at: When it was captured, in ns since the Unix epoch.
+        """
+        self.latencies_ms.append(max(0, self.now() - captured_at) / 1e6)
+
+
+class Stage(Handlers):
+    """A service's own work: packets in, packets out. It sees no socket, signal or log set-up.
+
+    Handlers are declared with `on`. The runtime calls `setup` once, then handlers and `tick`, then
+    `stop` when it was asked to stop, and `cleanup` in every case.
+    """
+
+    outputs: ClassVar[Mapping[type[Message], Route]] = {}
+    """What it publishes, and on which route."""
+    measures_latency: ClassVar[bool] = True
+    """The age of frame messages after they were handled is this stage's latency."""
+    stream: str | None = None
+    """The one stream that it works on; None: all of them."""
+    tick_ms: int = 100
+    context: StageContext
+
+    def topic(self, kind: type[Message]) -> str | None:
+        """Prefix of the topics on which an input is wanted; None where it is not, as things are.
+
+        The context is known, `setup` has not been called yet.
+        """
+        if self.stream is not None and issubclass(kind, StreamMessage):
+            return f"{kind.topic_prefix}/{self.stream}"
+        return f"{kind.topic_prefix}/"
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """Prefixes of the bus topics that it wants, derived from its inputs."""
+        wanted = (self.topic(one.kind) for one in self.inputs if one.route == "bus")
+        return tuple(sorted({topic for topic in wanted if topic is not None}))
+
+    @property
+    def uses_work_queue(self) -> bool:
+        """Whether it takes work from the queue that it shares with others of its kind."""
+        return any(one.route == "work_queue" for one in self.inputs)
+
+    def setup(self) -> None:
+        """Open what the work needs; an `AffectlineError` here is shown to the user."""
+
+    def on_superseded(self, packet: Packet) -> Iterable[Packet]:
+        """A newer message of an input that is `Input.newest_only` had already arrived."""
+        return ()
+
+    def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
+        """The hub had no room for a packet, or is away (live delivery, or while stopping)."""
+        return ()
+
+    def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
+        """Consumers have come, or come back."""
+        return ()
+
+    def tick(self) -> Iterable[Packet]:
+        """Called every ``tick_ms`` at least, and soon after `StageContext.wake`."""
+        return ()
+
+    def stop(self) -> Iterable[Packet]:
+        """Asked to stop: publish what must still be published."""
+        return ()
+
+    def cleanup(self) -> None:
+        """Close everything."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to do; the process ends with exit code 0."""
+        return False

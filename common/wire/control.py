@@ -1,0 +1,96 @@
+"""Commands to a running pipeline: pause and steer a replay, record, quit."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, Field
+
+from affectline.common.identifiers import Name, ServiceName
+from affectline.common.wire.base import Message, Nanoseconds
+
+PIPELINE = "pipeline"
+"""The target that stands for whoever supervises the processes."""
+REPLAY = "replay"
+
+
+class _Command(BaseModel):
+    model_config = Message.model_config
+
+
+class Pause(_Command):
+    """Pause a replay, or resume it."""
+
+    command: Literal["pause"] = "pause"
+    paused: bool | None = None
+    """None: pause when it plays, resume when it is paused."""
+
+
+class Step(_Command):
+    """Pause a replay and show its next frame."""
+
+    command: Literal["step"] = "step"
+
+
+class Seek(_Command):
+    """Continue a replay from another position. A paused one shows the first frame there."""
+
+    command: Literal["seek"] = "seek"
+    position_s: Annotated[float, Field(ge=0)]
+    """Seconds of the recording."""
+    rate: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Multiple of the recorded speed; None: as before."""
+
+
+class Record(_Command):
+    """Start to record the bus into a new session."""
+
+    command: Literal["record"] = "record"
+    session: Name
+    privacy: Literal["everything", "blurred", "features"]
+    consent: Annotated[str, Field(min_length=1, max_length=4000)]
+    """Who agreed to be recorded, when and how; kept in the recording."""
+
+
+class StopRecording(_Command):
+    """Finish the recording that `Record` started."""
+
+    command: Literal["stop_recording"] = "stop_recording"
+
+
+class Calibrate(_Command):
+    """Take the next seconds as a subject's state at rest."""
+
+    command: Literal["calibrate"] = "calibrate"
+    subject: Name | None = None
+    """None: every subject."""
+    seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+
+
+class Quit(_Command):
+    """Stop the pipeline in order, as Ctrl-C does."""
+
+    command: Literal["quit"] = "quit"
+
+
+Command = Annotated[
+    Pause | Step | Seek | Record | StopRecording | Calibrate | Quit,
+    Field(discriminator="command"),
+]
+
+
+class Control(Message):
+    """A command to one process, or to the pipeline as a whole. Never recorded or replayed."""
+
+    topic_prefix: ClassVar[str] = "control"
+    message: Literal["Control"] = "Control"
+    target: ServiceName
+    """``replay``, ``fusion`` or another process; ``pipeline`` for the supervisor."""
+    at: Nanoseconds
+    action: Command
+
+    @property
+    def time(self) -> int:
+        return self.at
+
+    @property
+    def topic(self) -> str:
+        return f"{self.topic_prefix}/{self.target}"

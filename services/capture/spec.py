@@ -1,0 +1,109 @@
+"""The declaration of the capture process."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from affectline.common.clock import now_ns
+from affectline.common.runtime.spec import (
+    Argument,
+    Flag,
+    ProcessSettings,
+    Run,
+    ServiceSpec,
+    StreamPosition,
+)
+from affectline.common.settings.pipeline import (
+    CaptureSettings,
+    Delivery,
+    Pace,
+    PipelineSettings,
+    SourceSettings,
+    is_live,
+    name_sources,
+)
+
+
+class CaptureProcess(ProcessSettings):
+    """What one capture process is told."""
+
+    source: SourceSettings
+    """What to read, and the stream's name."""
+    settings: CaptureSettings = CaptureSettings()
+    pace: Pace = "realtime"
+    """Whether files are read at their own rate."""
+    epoch: int | None = None
+    """Epoch of the frames; None: the time of the start."""
+    first_seq: int = 0
+    """The first frame that nobody has answered yet, when a process that died is replaced."""
+    patient: bool = False
+    """Wait for a camera that is not there now."""
+    consumers: tuple[str, ...] = ("classifier", "sink")
+    """Who must be there in lossless delivery, besides the stream's own detector."""
+
+    @property
+    def process_name(self) -> str:
+        return f"capture/{self.source.name}"
+
+    @property
+    def stream(self) -> str:
+        return self.source.name
+
+    def with_consumers(self, names: tuple[str, ...]) -> Self:
+        # The stream's own detector is always waited for, those of others never
+        kinds = dict.fromkeys(name.split("/")[0] for name in names)
+        others = tuple(kind for kind in kinds if kind != "detector")
+        return self.model_copy(update={"consumers": others})
+
+    def resumed(self, position: StreamPosition | None, now: int) -> Self:
+        epoch, first_seq = position or StreamPosition(self.epoch or 0, 0)
+        if is_live(self.source.source) or self.source.loop:
+            # New frames: a new epoch, even where the clock was set back
+            epoch, first_seq = max(now // 1_000_000, epoch + 1), 0
+        return self.model_copy(update={"epoch": epoch, "first_seq": first_seq, "patient": True})
+
+
+def configure(
+    pipeline: PipelineSettings,
+    delivery: Delivery,
+    source: Annotated[str, Argument("As for up --source.")] = "sample",
+    pace: Annotated[Pace | None, Flag("As for up.")] = None,
+    loop: Annotated[bool, Flag("Start a file again at its end.")] = False,
+) -> CaptureProcess:
+    """Settings for ``affectline capture``."""
+    (named,) = name_sources([source])
+    default: Pace = "realtime" if delivery == "live" else "fast"
+    others = ("fusion",) if pipeline.biometrics else ()
+    recorder = ("recorder",) if pipeline.recording.record else ()
+    return CaptureProcess(
+        source=named.model_copy(update={"loop": loop}),
+        settings=pipeline.capture,
+        pace=pace or pipeline.pace or default,
+        consumers=("classifier", "sink", *others, *recorder),
+    )
+
+
+def planned(run: Run) -> Iterator[CaptureProcess]:
+    """One for each source; none where a recording is replayed."""
+    if run.replay:
+        return
+    for source in run.settings.sources:
+        yield CaptureProcess(
+            source=source,
+            settings=run.settings.capture,
+            pace=run.settings.pace or "realtime",
+            epoch=now_ns() // 1_000_000,
+        )
+
+
+SPEC = ServiceSpec(
+    kind="capture",
+    summary="Publish the frames of one source.",
+    settings=CaptureProcess,
+    stage="affectline.services.capture.stage:Capture",
+    role="source",
+    inputs=("emotion", "stream"),
+    outputs=("frame", "stream"),
+    planned=planned,
+    configure=configure,
+    example="affectline capture driver=0 --hub 192.168.1.20",
+)

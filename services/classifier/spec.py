@@ -1,0 +1,75 @@
+"""The declaration of the classifier process."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from affectline.common.model.artifact import Answer
+from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
+from affectline.common.settings.pipeline import (
+    Backend,
+    ClassifierSettings,
+    Delivery,
+    PipelineSettings,
+)
+
+
+class ClassifierProcess(ProcessSettings):
+    """What one classifier process is told."""
+
+    name: str
+    """Distinguishes it from other classifiers."""
+    settings: ClassifierSettings = ClassifierSettings()
+
+    @property
+    def process_name(self) -> str:
+        return f"classifier/{self.name}"
+
+
+def configure(
+    pipeline: PipelineSettings,
+    delivery: Delivery,
+    name: Annotated[
+        str, Flag("Distinguishes it from other classifiers.", default="host name and pid")
+    ] = "",
+    model: Annotated[Path | None, Flag("Folder of the model artifact.")] = None,
+    answer: Annotated[
+        Answer | None,
+        Flag("labels: as FER2013 labels faces; votes: as most of FER+'s voters do."),
+    ] = None,
+    backend: Annotated[
+        Backend | None,
+        Flag("litert serves; tensorflow runs the reference that the model was made from."),
+    ] = None,
+) -> ClassifierProcess:
+    """Settings for ``affectline classifier``."""
+    chosen = {"model": model, "answer": answer, "backend": backend}
+    given = {option: value for option, value in chosen.items() if value is not None}
+    return ClassifierProcess(
+        name=name or f"{socket.gethostname().split('.')[0]}-{os.getpid()}",
+        settings=pipeline.classifier.model_copy(update=given),
+    )
+
+
+def planned(run: Run) -> Iterator[ClassifierProcess]:
+    """As many as the settings ask for."""
+    if run.replay == "as recorded":
+        return
+    for number in range(1, run.settings.classifier.instances + 1):
+        yield ClassifierProcess(name=str(number), settings=run.settings.classifier)
+
+
+SPEC = ServiceSpec(
+    kind="classifier",
+    summary="Classify face crops; run several to scale: they share the work.",
+    settings=ClassifierProcess,
+    stage="affectline.services.classifier.stage:Classifier",
+    role="worker",
+    inputs=("faces",),
+    outputs=("scores",),
+    planned=planned,
+    configure=configure,
+    example="affectline classifier --hub 192.168.1.20",
+)

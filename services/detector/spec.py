@@ -1,0 +1,54 @@
+"""The declaration of the detector process."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from affectline.common.runtime.spec import Argument, ProcessSettings, Run, ServiceSpec
+from affectline.common.settings.pipeline import Delivery, DetectorSettings, PipelineSettings
+
+
+class DetectorProcess(ProcessSettings):
+    """What one detector process is told."""
+
+    name: str
+    """The stream whose faces it finds."""
+    settings: DetectorSettings = DetectorSettings()
+
+    @property
+    def process_name(self) -> str:
+        return f"detector/{self.name}"
+
+    @property
+    def stream(self) -> str:
+        return self.name
+
+
+def configure(
+    pipeline: PipelineSettings,
+    delivery: Delivery,
+    stream: Annotated[str, Argument("Name of the stream to look for faces in.")] = "sample",
+) -> DetectorProcess:
+    """Settings for ``affectline detector``."""
+    return DetectorProcess(name=stream, settings=pipeline.detector)
+
+
+def planned(run: Run) -> Iterator[DetectorProcess]:
+    """One for each stream whose frames are analysed."""
+    if run.replay == "as recorded":
+        return
+    for source in run.settings.sources:
+        yield DetectorProcess(name=source.name, settings=run.settings.detector)
+
+
+SPEC = ServiceSpec(
+    kind="detector",
+    summary="Find and track the faces of one stream.",
+    settings=DetectorProcess,
+    stage="affectline.services.detector.stage:Detector",
+    role="transform",
+    inputs=("frame", "resend", "scores"),
+    outputs=("emotion", "faces"),
+    planned=planned,
+    configure=configure,
+    example="affectline detector driver --hub 192.168.1.20",
+)

@@ -1,0 +1,48 @@
+"""The declaration of the fusion process."""
+
+from collections.abc import Iterator
+
+from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
+from affectline.common.settings.fusion import FusionSettings
+from affectline.common.settings.pipeline import Delivery, PipelineSettings
+
+
+class FusionProcess(ProcessSettings):
+    """What the fusion process is told."""
+
+    settings: FusionSettings = FusionSettings()
+
+    @property
+    def process_name(self) -> str:
+        return "fusion"
+
+
+def configure(pipeline: PipelineSettings, delivery: Delivery) -> FusionProcess:
+    """Settings for ``affectline fusion``."""
+    return FusionProcess(settings=pipeline.fusion)
+
+
+def planned(run: Run) -> Iterator[FusionProcess]:
+    """One where somebody is measured."""
+    if not run.has_fusion:
+        return
+    chosen = run.settings.fusion
+    subjects = {sensor.subject for sensor in run.settings.biometrics}
+    if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
+        # Known before the first sample: the face is that person's from the first frame
+        chosen = chosen.model_copy(update={"subject": subjects.pop()})
+    yield FusionProcess(settings=chosen)
+
+
+SPEC = ServiceSpec(
+    kind="fusion",
+    summary="Fuse heart rate, skin conductance and expression into arousal, valence and stress.",
+    settings=FusionProcess,
+    stage="affectline.services.fusion.stage:Fusion",
+    role="transform",
+    inputs=("bio", "control", "emotion", "marker", "stream"),
+    outputs=("state", "stream"),
+    planned=planned,
+    configure=configure,
+    example="affectline fusion --hub 192.168.1.20",
+)

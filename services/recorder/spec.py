@@ -1,0 +1,83 @@
+"""The declaration of the recorder process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from affectline.common.identifiers import to_name
+from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
+from affectline.common.settings.pipeline import ClassifierSettings
+from affectline.common.settings.recording import Privacy
+
+
+class RecorderProcess(ProcessSettings):
+    """What a recorder process is told."""
+
+    folder: Path
+    """The session folder; ``session.mcap`` in it is made or continued."""
+    privacy: Privacy = "everything"
+    """What becomes of frames and faces."""
+    expected: tuple[str, ...] = ()
+    """Streams whose end is the end of the recording; none: it goes on until stopped."""
+    about: dict[str, Any] = Field(default_factory=dict)
+    """What the file shall hold about the session."""
+    classifier: ClassifierSettings | None = None
+    """Whose model the file names; None where answers are replayed, which name their own."""
+    closers: tuple[str, ...] = ("sink",)
+    """Who publishes `StreamDone` of each stream; ``replay``: the last message of a replay ends the
+    recording."""
+    name: str = "recorder"
+    """Its name on the bus: a pipeline may have a recorder of its own beside it."""
+
+    @property
+    def process_name(self) -> str:
+        return self.name
+
+
+def recorder_name(folder: Path) -> str:
+    """The name on the bus of a recorder that was started by hand, derived from its folder.
+
+    Not from its pid, so that a successor of one that was killed has the same name.
+    """
+    return f"recorder/{to_name(folder.resolve().name) or 'command'}"
+
+
+def planned(run: Run) -> Iterator[RecorderProcess]:
+    """One where the session is recorded."""
+    settings = run.settings
+    if not settings.recording.record or settings.sink.out is None:
+        return
+    replayed = run.replay == "as recorded"
+    closers = ("replay",) if replayed else ("sink", "fusion") if run.has_fusion else ("sink",)
+    yield RecorderProcess(
+        folder=settings.sink.out,
+        privacy=settings.recording.privacy,
+        expected=() if replayed else tuple(source.name for source in settings.sources),
+        about=settings.describe(),
+        classifier=None if replayed else settings.classifier,
+        closers=closers,
+    )
+
+
+SPEC = ServiceSpec(
+    kind="recorder",
+    summary="Record all messages of the bus to session.mcap.",
+    settings=RecorderProcess,
+    stage="affectline.services.recorder.stage:Recorder",
+    role="sink",
+    inputs=(
+        "bio",
+        "emotion",
+        "faces",
+        "frame",
+        "health",
+        "marker",
+        "resend",
+        "scores",
+        "state",
+        "stream",
+    ),
+    planned=planned,
+)

@@ -1,0 +1,77 @@
+"""The declaration of the sink process."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
+from affectline.common.settings.pipeline import Delivery, Display, PipelineSettings
+
+
+class SinkProcess(ProcessSettings):
+    """What the sink process is told."""
+
+    folder: Path
+    """The session folder."""
+    expected: tuple[str, ...] = ()
+    """Streams whose end is the end of the session; none: it goes on until stopped."""
+    display: Display = "none"
+    """Where to show the overlay."""
+    about: dict[str, Any] = Field(default_factory=dict)
+    """What else ``session.json`` shall hold."""
+    replayed: bool = False
+    """The session ends with the last message of a replay instead."""
+
+    @property
+    def process_name(self) -> str:
+        return "sink"
+
+
+def configure(
+    pipeline: PipelineSettings,
+    delivery: Delivery,
+    out: Annotated[Path | None, Flag("The session folder.", default="sessions/<time>")] = None,
+    display: Annotated[Display | None, Flag("As for up.")] = None,
+) -> SinkProcess:
+    """Settings for ``affectline sink``."""
+    folder = out or pipeline.sink.out or Path("sessions") / time.strftime("%Y%m%d-%H%M%S")
+    shown: Display = display or pipeline.sink.display or "none"
+    return SinkProcess(
+        folder=folder,
+        display="none" if shown == "browser" else shown,  # a process of its own: dashboard
+        about=pipeline.model_copy(update={"delivery": delivery}).describe(),
+    )
+
+
+def planned(run: Run) -> Iterator[SinkProcess]:
+    """One where a session is written."""
+    settings = run.settings
+    if settings.sink.out is None:
+        return
+    replayed = run.replay == "as recorded"
+    shown: Display = settings.sink.display or "none"
+    yield SinkProcess(
+        folder=settings.sink.out,
+        # In a recording signals may go on behind a stream's end, and streams begin again
+        expected=() if replayed else tuple(source.name for source in settings.sources),
+        display="none" if shown == "browser" else shown,
+        about=settings.describe(),
+        replayed=replayed,
+    )
+
+
+SPEC = ServiceSpec(
+    kind="sink",
+    summary="Write the emotion timeline of all streams, and show it.",
+    settings=SinkProcess,
+    stage="affectline.services.sink.stage:Sink",
+    role="sink",
+    inputs=("emotion", "frame", "health", "marker", "stream"),
+    outputs=("control", "marker", "resend", "stream"),
+    planned=planned,
+    configure=configure,
+    example="affectline sink --hub 192.168.1.20 --out sessions/today",
+)
