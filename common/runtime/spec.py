@@ -120,6 +120,12 @@ class Flag:
     maximum: int | None = None
     default: str | None = None
     """Shown in the help instead of the parameter's own default."""
+    old_name: str | None = None
+    """An older spelling, which is still read, such as ``--answer``."""
+    parse: Callable[[str], Any] | None = None
+    """Reads the text of the option, where its type alone does not say how."""
+    metavar: str | None = None
+    """What stands for the value in the help."""
 
 
 Configure = Callable[..., ProcessSettings]

@@ -33,8 +33,9 @@ class Classifier(Stage):
 
     def setup(self) -> None:
         loaded = artifact.load(self._settings.model)
-        loaded.require(self._settings.answer)
-        self._manifest, self._model_id = loaded.manifest, loaded.named(self._settings.answer)
+        loaded.require_label_set(self._settings.label_set)
+        self._manifest = loaded.manifest
+        self._model_id = loaded.model_id_for(self._settings.label_set)
         self._model = open_model(loaded, self._settings.backend)
         size = (1, self._manifest.input_height, self._manifest.input_width)
         self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: have it now
@@ -78,7 +79,7 @@ class Classifier(Stage):
         batch = np.stack([self._face(packet, i) for i in range(len(packet.parts) // 2)])
         runs = [batch[i : i + LARGEST_BATCH] for i in range(0, len(batch), LARGEST_BATCH)]
         outputs = np.concatenate([self._model.predict(run) for run in runs])
-        probabilities = to_probabilities(outputs, self._manifest, self._settings.answer)
+        probabilities = to_probabilities(outputs, self._manifest, self._settings.label_set)
         return tuple(tuple(row) for row in probabilities.round(6).tolist())
 
     def _face(self, packet: Packet, index: int) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.artifact import Answer
+from affectline.common.model.artifact import LabelSet, parse_label_set
 from affectline.common.settings import pipeline as config
 from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
@@ -23,11 +23,15 @@ DeliveryMode = Annotated[
     typer.Option(help="live: the newest frame wins. lossless: the source waits, nothing is lost."),
 ]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model artifact.")]
-Asked = Annotated[
-    Answer | None,
+LabelSetName = Annotated[
+    LabelSet | None,
     typer.Option(
-        help="labels: as FER2013 labels faces; votes: as most of FER+'s voters do.",
-        show_default="labels",
+        "--label-set",
+        "--answer",
+        help="Whose labels: FER2013's, or those that most of FER+'s voters chose.",
+        parser=parse_label_set,
+        metavar="fer2013|ferplus",
+        show_default="fer2013",
     ),
 ]
 BackendName = Annotated[

@@ -9,11 +9,11 @@ import typer
 
 from affectline.common.settings import pipeline as config
 from affectline.services.cli.options import (
-    Asked,
     BackendName,
     ConfigFile,
     DeliveryMode,
     HubAddress,
+    LabelSetName,
     Model,
     PrivacyMode,
     change,
@@ -79,7 +79,7 @@ def replay(
     privacy: PrivacyMode = None,
     display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
     model: Model = None,
-    answer: Asked = None,
+    label_set: LabelSetName = None,
     backend: BackendName = None,
     config_file: ConfigFile = None,
     port: Annotated[
@@ -102,7 +102,7 @@ def replay(
         hub=change(settings.hub, port=port),
         sink=change(settings.sink, out=out, display=display),
         recording=change_recording(settings.recording, record=record, privacy=privacy),
-        classifier=change(settings.classifier, model=model, answer=answer, backend=backend),
+        classifier=change(settings.classifier, model=model, label_set=label_set, backend=backend),
     )
     chosen = ReplaySettings(
         file=file.absolute(),

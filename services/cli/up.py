@@ -8,10 +8,10 @@ import typer
 from affectline.common.settings import pipeline as config
 from affectline.common.settings.pipeline import Pace
 from affectline.services.cli.options import (
-    Asked,
     BackendName,
     ConfigFile,
     DeliveryMode,
+    LabelSetName,
     Model,
     PrivacyMode,
     change,
@@ -58,7 +58,7 @@ def up(
         float | None, typer.Option(min=1, help="End after so many seconds.")
     ] = None,
     model: Model = None,
-    answer: Asked = None,
+    label_set: LabelSetName = None,
     backend: BackendName = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65529, help="First of the hub's seven ports.")
@@ -90,7 +90,11 @@ def up(
             settings.recording, record=record, privacy=privacy, report=report
         ),
         classifier=change(
-            settings.classifier, instances=classifiers, model=model, answer=answer, backend=backend
+            settings.classifier,
+            instances=classifiers,
+            model=model,
+            label_set=label_set,
+            backend=backend,
         ),
     )
     settings = planning.complete(planning.choose_display(settings, attended=not as_json))

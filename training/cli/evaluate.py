@@ -8,7 +8,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from affectline.common.labels import LABELS
-from affectline.common.model.artifact import DEFAULT_MODEL, Answer, load, to_probabilities
+from affectline.common.model.artifact import (
+    DEFAULT_MODEL,
+    LabelSet,
+    load,
+    parse_label_set,
+    to_probabilities,
+)
 from affectline.common.model.litert import open_litert
 from affectline.training.cli.cli_common import bars, output, read
 from affectline.training.data.near_duplicates import have_twins, in_words
@@ -29,10 +35,16 @@ def evaluate(
             help="Folder with manifest.json, as export writes it.", show_default="the served model"
         ),
     ] = DEFAULT_MODEL,
-    answer: Annotated[
-        Answer,
-        typer.Option(help="labels: as FER2013 labels faces; votes: as most of FER+'s voters do."),
-    ] = "labels",
+    label_set: Annotated[
+        LabelSet,
+        typer.Option(
+            "--label-set",
+            "--answer",
+            help="Whose labels: FER2013's, or those that most of FER+'s voters chose.",
+            parser=parse_label_set,
+            metavar="fer2013|ferplus",
+        ),
+    ] = "fer2013",
     split: Annotated[
         Split | None,
         typer.Option(
@@ -52,13 +64,14 @@ def evaluate(
 
     Example: `affectline-train evaluate --data fer2013.csv --out report`
 
-    Example: `affectline-train evaluate --data fer2013.csv --votes fer2013new.csv --answer votes`
+    Example: `affectline-train evaluate --data fer2013.csv --votes fer2013new.csv --label-set
+    ferplus`
 
     Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
     `faces/happy/`, `faces/sad/` and so on hold pictures
     """
     with bars() as progress:
-        figures = measure(data, artifact, answer, split, votes, out, progress)
+        figures = measure(data, artifact, label_set, split, votes, out, progress)
     if as_json:
         output.print_json(data=figures)
         return
@@ -70,7 +83,7 @@ def evaluate(
 def measure(
     data: Path,
     artifact: Path,
-    answer: Answer,
+    label_set: LabelSet,
     split: Split | None,
     votes: Path | None,
     out: Path | None,
@@ -85,16 +98,16 @@ def measure(
 
         page.check_report_folder(out)
     opened = load(artifact)
-    opened.require(answer)
+    opened.require_label_set(label_set)
     model = open_litert(opened)
     if split is None and not data.is_dir():
         split = Split.PRIVATE_TEST
     everything = read(data, progress, size=opened.manifest.input_height, votes=votes)
     faces = everything if split is None else everything.only(split)
     outputs = predict_faces(model, faces.pixels, progress, opened.manifest.input_height)
-    probabilities = to_probabilities(outputs, opened.manifest, answer)
+    probabilities = to_probabilities(outputs, opened.manifest, label_set)
     figures = {
-        "model": opened.named(answer),
+        "model": opened.model_id_for(label_set),
         "data": data.resolve().name.encode(errors="replace").decode(),
         "split": split.value if split else None,
         **metrics.report(probabilities, faces.emotions),
@@ -109,9 +122,9 @@ def measure(
 
         seen = majority(votes) if split is None else majority(votes)[everything.rows(split)]
         figures["ferplus"] = metrics.against(probabilities, seen)
-        if opened.manifest.votes_temperature and answer == "labels":
-            asked = to_probabilities(outputs, opened.manifest, "votes")
-            figures["ferplus_votes"] = metrics.against(asked, seen)
+        if opened.manifest.votes_temperature and label_set == "fer2013":
+            ferplus = to_probabilities(outputs, opened.manifest, "ferplus")
+            figures["ferplus_votes"] = metrics.against(ferplus, seen)
     if out is not None:
         page.write(out, Predictions(faces, probabilities), figures)
     return figures

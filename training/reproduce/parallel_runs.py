@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COMMAND: Final = (sys.executable, "-P", "-m", "affectline.training.reproduce.parallel_runs")
 EPOCH: Final = b"\n"
-"""What a process writes after each epoch; anything else it writes is an error, as a line of JSON."""
+"""What a process writes after each epoch; anything else is an error, as a line of JSON."""
 REMEDY: Final = "make room in memory if it was that; the same command goes on where this one was"
 
 
