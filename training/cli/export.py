@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from affectline.common.extras import require_extra
 from affectline.training import run_folder
 from affectline.training.cli.cli_common import Data, bars, output, read
 from affectline.training.silence_output import silence_output
@@ -43,6 +44,7 @@ def export(
     Example: `affectline-train export runs/strong --data fer2013.csv --votes fer2013new.csv --out
     models/strong`, which has a second answer if it learnt from votes, as most voters say
     """
+    require_extra("affectline-train export", "training", "tensorflow", "keras", "scipy")
     with bars() as progress:
         run_folder.check_artifact_folder(out)
         run_folder.check_run_folder(run)

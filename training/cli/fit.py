@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from affectline.common.errors import AffectlineError
+from affectline.common.extras import require_extra
 from affectline.common.model import artifact
 from affectline.training import run_folder
 from affectline.training.cli.cli_common import Data, bars, output, read
@@ -124,6 +125,7 @@ def fit(
         chosen["image_size"] = image_size
     elif preprocessing:
         chosen["preprocessing"] = preprocessing.value
+    require_extra("affectline-train fit", "training", "tensorflow", "keras", "scipy")
     with bars() as progress:
         run_folder.check_weights(backbone_weights)
         faces = read(data, progress, size=image_size, votes=votes)

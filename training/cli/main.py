@@ -12,7 +12,7 @@ from affectline.training.cli.data import data
 from affectline.training.cli.evaluate import evaluate
 from affectline.training.cli.export import export
 from affectline.training.cli.fit import fit
-from affectline.training.cli.fit_votes_head import second_answer
+from affectline.training.cli.fit_votes_head import fit_votes_head
 from affectline.training.cli.reproduce import reproduce
 
 app = typer.Typer(
@@ -26,7 +26,8 @@ app.command()(fit)
 app.command()(reproduce)
 app.command()(evaluate)
 app.command()(export)
-app.command("second-answer")(second_answer)
+app.command("fit-votes-head")(fit_votes_head)
+app.command("second-answer", hidden=True)(fit_votes_head)  # its name before
 app.add_typer(data, name="data")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affectline.common.extras import require_extra
 from affectline.training import run_folder
 from affectline.training.cli.cli_common import Data, bars, output, read
 from affectline.training.silence_output import silence_output
@@ -41,6 +42,9 @@ def reproduce(
 
     Example: `affectline-train reproduce --data fer2013.csv`
     """
+    require_extra(
+        "affectline-train reproduce", "reproduce", "tensorflow", "keras", "scipy", "matplotlib"
+    )
     with bars() as progress:
         run_folder.check_weights(backbone_weights)
         faces = read(data, progress)

@@ -45,8 +45,8 @@ Of the int8 file, as it is served, at its temperature:
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {splits}
 
-FER+ is the share of answers that most of ten voters gave, on the faces where one of the seven got
-the most votes; votes is that share when it is asked for votes (`--answer votes`). {second}
+FER+ is the share of predictions that most of ten voters agree with, on the faces where one of the
+seven got the most votes; votes is that share with `--label-set ferplus`. {second}
 The Test rows are the PublicTest and the PrivateTest rows together.
 The calibration error is the expected calibration error over 15 bins: how far the confidence is from
 the share of right answers, on average.
