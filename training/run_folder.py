@@ -95,7 +95,7 @@ def open_run_folder(folder: Path, asked: dict[str, Any], resume: bool) -> None:
             )
 
 
-def give_back_run_folder(folder: Path) -> None:
+def remove_empty_run_folder(folder: Path) -> None:
     """Remove a run's folder if it holds nothing but the settings that it was begun with."""
     if [path.name for path in folder.iterdir()] == [SETTINGS]:
         (folder / SETTINGS).unlink()

@@ -82,14 +82,14 @@ def _against_plain() -> Micro:
     from affectline.training.model.paper_network import (
         build_backbone,
         build_head,
-        cut_softmax,
-        merge,
+        merge_models,
+        remove_softmax,
     )
 
     # Random weights: the time does not depend on them.
     keras.utils.set_random_seed(0)
     faces = np.random.default_rng(0).integers(0, 256, (4, 48, 48), np.uint8)
-    plain = convert_to_int8(cut_softmax(merge(build_backbone(None), build_head())), faces)
+    plain = convert_to_int8(remove_softmax(merge_models(build_backbone(None), build_head())), faces)
     ours = artifact.load().verified("litert-int8").read_bytes()
     took: list[list[float]] = [[], []]
     with silence_stderr():

@@ -34,7 +34,7 @@ Data = Annotated[
 
 
 @contextmanager
-def bars() -> Iterator[Progress]:
+def show_progress() -> Iterator[Progress]:
     """Progress on stderr; Ctrl-C inside ends in one line and exit code 130."""
     columns = (
         TextColumn("{task.description}"),
@@ -51,7 +51,7 @@ def bars() -> Iterator[Progress]:
         raise typer.Exit(130) from None
 
 
-def read(
+def read_data(
     data: Path, progress: Progress, size: int = FER_SIZE, votes: Path | None = None
 ) -> "LabelledFaces":
     """The data, under a bar that only pulses: how many rows there are shows at the end.

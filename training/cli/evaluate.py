@@ -16,8 +16,8 @@ from affectline.common.model.artifact import (
     to_probabilities,
 )
 from affectline.common.model.litert import open_litert
-from affectline.training.cli.cli_common import bars, output, read
-from affectline.training.data.near_duplicates import have_twins, in_words
+from affectline.training.cli.cli_common import output, read_data, show_progress
+from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 from affectline.training.data.splits import Split
 
 
@@ -70,7 +70,7 @@ def evaluate(
     Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
     `faces/happy/`, `faces/sad/` and so on hold pictures
     """
-    with bars() as progress:
+    with show_progress() as progress:
         figures = measure(data, artifact, label_set, split, votes, out, progress)
     if as_json:
         output.print_json(data=figures)
@@ -102,8 +102,8 @@ def measure(
     model = open_litert(opened)
     if split is None and not data.is_dir():
         split = Split.PRIVATE_TEST
-    everything = read(data, progress, size=opened.manifest.input_height, votes=votes)
-    faces = everything if split is None else everything.only(split)
+    everything = read_data(data, progress, size=opened.manifest.input_height, votes=votes)
+    faces = everything if split is None else everything.select(split)
     outputs = predict_faces(model, faces.pixels, progress, opened.manifest.input_height)
     probabilities = to_probabilities(outputs, opened.manifest, label_set)
     figures = {
@@ -115,7 +115,7 @@ def measure(
     if split is not None and split is not Split.TRAINING:
         known = everything.pixels[everything.rows(Split.TRAINING)]
         if len(known):
-            alone = ~have_twins(faces.pixels, known)
+            alone = ~has_near_duplicates(faces.pixels, known)
             figures["without_twins"] = metrics.against(probabilities[alone], faces.emotions[alone])
     if votes is not None:
         from affectline.training.data.ferplus import majority
@@ -145,8 +145,8 @@ def show(figures: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    if told := in_words(figures):
-        output.print(told, highlight=False, soft_wrap=True)
+    if sentence := describe_near_duplicates(figures):
+        output.print(sentence, highlight=False, soft_wrap=True)
     for name, asked in (("ferplus", ""), ("ferplus_votes", ", when asked for votes")):
         if (people := figures.get(name)) and people["rows"]:
             low, high = people["interval"]

@@ -7,7 +7,7 @@ import typer
 
 from affectline.common.extras import require_extra
 from affectline.training import run_folder
-from affectline.training.cli.cli_common import Data, bars, output, read
+from affectline.training.cli.cli_common import Data, output, read_data, show_progress
 from affectline.training.silence_output import silence_output
 
 
@@ -45,10 +45,10 @@ def export(
     models/strong`, which has a second answer if it learnt from votes, as most voters say
     """
     require_extra("affectline-train export", "training", "tensorflow", "keras", "scipy")
-    with bars() as progress:
+    with show_progress() as progress:
         run_folder.check_artifact_folder(out)
         run_folder.check_run_folder(run)
-        faces = read(data, progress, size=run_folder.image_size(run), votes=votes)
+        faces = read_data(data, progress, size=run_folder.image_size(run), votes=votes)
         with silence_output():
             from affectline.training.data.ferplus import majority
             from affectline.training.export.artifact import export_artifact

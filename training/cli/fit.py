@@ -11,8 +11,8 @@ from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 from affectline.common.model import artifact
 from affectline.training import run_folder
-from affectline.training.cli.cli_common import Data, bars, output, read
-from affectline.training.fit.distributed import join, place, wait_for_first
+from affectline.training.cli.cli_common import Data, output, read_data, show_progress
+from affectline.training.fit.distributed import join_workers, wait_for_first, worker_index
 from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
@@ -126,15 +126,15 @@ def fit(
     elif preprocessing:
         chosen["preprocessing"] = preprocessing.value
     require_extra("affectline-train fit", "training", "tensorflow", "keras", "scipy")
-    with bars() as progress:
+    with show_progress() as progress:
         run_folder.check_weights(backbone_weights)
-        faces = read(data, progress, size=image_size, votes=votes)
+        faces = read_data(data, progress, size=image_size, votes=votes)
         asked = {"recipe": recipe.value, **chosen, "data": faces.sha256}
         asked["votes"] = faces.votes_sha256
         if model:
             asked["start"] = model.model_id
         worker = strategy is StrategyName.MULTI_WORKER
-        first = not worker or place() == 0
+        first = not worker or worker_index() == 0
         if first:
             run_folder.open_run_folder(folder, asked, resume)
         try:
@@ -144,7 +144,7 @@ def fit(
                 run = train_paper(faces, backbone_weights, chosen, folder, progress)
         except AffectlineError:
             if first and not resume:
-                run_folder.give_back_run_folder(folder)
+                run_folder.remove_empty_run_folder(folder)
             raise
     if run is not None:
         figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
@@ -213,9 +213,9 @@ def train_strong(
     if worker:
         wait_for_first()
     with silence_output():
-        strategy = join() if worker else None
+        strategy = join_workers() if worker else None
         progress.remove_task(waiting)
         from affectline.training.fit import finetune_run
-        from affectline.training.fit.hyperparameters import GOING_ON, FinetuneConfig
-    recipe = FinetuneConfig(**(GOING_ON | chosen if start else chosen))
+        from affectline.training.fit.hyperparameters import WARM_START, FinetuneConfig
+    recipe = FinetuneConfig(**(WARM_START | chosen if start else chosen))
     return finetune_run.fit(faces, weights, recipe, folder, progress, strategy, start)

@@ -8,7 +8,7 @@ import typer
 from affectline.common.extras import require_extra
 from affectline.common.model import artifact
 from affectline.training import run_folder
-from affectline.training.cli.cli_common import Data, bars, output, read
+from affectline.training.cli.cli_common import Data, output, read_data, show_progress
 from affectline.training.silence_output import silence_output
 
 
@@ -29,10 +29,10 @@ def fit_votes_head(
     fer2013new.csv --out models/both`
     """
     require_extra("affectline-train fit-votes-head", "training", "tensorflow", "keras", "scipy")
-    with bars() as progress:
+    with show_progress() as progress:
         run_folder.check_artifact_folder(out)
         opened = artifact.load(model)
-        faces = read(data, progress, size=opened.manifest.input_height, votes=votes)
+        faces = read_data(data, progress, size=opened.manifest.input_height, votes=votes)
         with silence_output():
             from affectline.training.data.ferplus import majority
             from affectline.training.export.artifact import export_artifact

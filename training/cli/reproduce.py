@@ -8,7 +8,7 @@ import typer
 
 from affectline.common.extras import require_extra
 from affectline.training import run_folder
-from affectline.training.cli.cli_common import Data, bars, output, read
+from affectline.training.cli.cli_common import Data, output, read_data, show_progress
 from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def reproduce(
     require_extra(
         "affectline-train reproduce", "reproduce", "tensorflow", "keras", "scipy", "matplotlib"
     )
-    with bars() as progress:
+    with show_progress() as progress:
         run_folder.check_weights(backbone_weights)
-        faces = read(data, progress)
+        faces = read_data(data, progress)
         with silence_output():
             from affectline.training.reproduce.grid import Grid
         page = reproduce_tables(

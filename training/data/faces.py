@@ -79,7 +79,7 @@ class LabelledFaces:
                     "use data with all splits, or name the splits in the column Usage",
                 )
 
-    def only(self, split: Split) -> "LabelledFaces":
+    def select(self, split: Split) -> "LabelledFaces":
         """The rows of a split, in file order.
 
         Raises:
@@ -102,8 +102,8 @@ class ParsedFaces:
 
     faces: LabelledFaces
     """The usable rows alone."""
-    places: NDArray[np.int64]
-    """``(N,)``, where these stand among all rows, from 0."""
+    indices: NDArray[np.int64]
+    """``(N,)``, their indices among all rows, from 0."""
     total: int
     """All rows, the unusable ones too."""
     sides: NDArray[np.int64]
@@ -138,11 +138,13 @@ class FaceCollector:
     def collect(self) -> ParsedFaces:
         """All rows that were added, as arrays."""
         columns = zip(*self._rest, strict=True) if self._rest else ((),) * 5
-        emotions, usages, sources, sides, places = columns
+        emotions, usages, sources, sides, indices = columns
         faces = LabelledFaces(
             pixels=np.array(self._pixels, np.uint8).reshape(-1, self._size, self._size),
             emotions=np.array(emotions, np.int64),
             usages=np.array(usages, np.str_),
             sources=sources,
         )
-        return ParsedFaces(faces, np.array(places, np.int64), self.total, np.array(sides, np.int64))
+        return ParsedFaces(
+            faces, np.array(indices, np.int64), self.total, np.array(sides, np.int64)
+        )

@@ -128,13 +128,13 @@ def match_votes(parsed: ParsedFaces, votes: Path, partly: bool = False) -> NDArr
     if len(table.named) < parsed.total or (len(table.named) > parsed.total and not partly):
         problem = f"{votes} has {len(table.named)} rows of votes for {parsed.total} rows of data"
         raise AffectlineError(problem, "both must hold all of FER2013, in its own order")
-    theirs = table.usages[parsed.places]
+    theirs = table.usages[parsed.indices]
     different = np.flatnonzero(theirs != parsed.faces.usages)
     if len(different):
         at = different[0]
         problem = (
-            f"{votes} calls row {parsed.places[at] + 1} {str(theirs[at])[:20]!r}, "
+            f"{votes} calls row {parsed.indices[at] + 1} {str(theirs[at])[:20]!r}, "
             f"the data {str(parsed.faces.usages[at])!r}"
         )
         raise AffectlineError(problem, "both must hold all of FER2013, in its own order")
-    return shares(table)[parsed.places]
+    return shares(table)[parsed.indices]

@@ -31,10 +31,10 @@ NAMES: Final = {
     **{"anger": 0, "happiness": 3, "sadness": 4},
 }
 """Names of labels in lower case, and what others call them."""
-CLUTTER: Final = ("thumbs.db", "desktop.ini")
-LARGEST: Final = 16_384
+IGNORED_FILES: Final = ("thumbs.db", "desktop.ini")
+MAX_SIDE: Final = 16_384
 """Side in pixels that a picture may have; squares of more would fill the memory."""
-BEHIND: Final = 128
+BACKGROUND_GRAY: Final = 128
 """Gray level that is put behind transparent pixels."""
 
 
@@ -56,9 +56,11 @@ def read(
 ) -> ParsedFaces:
     """Read a folder of pictures; see ``dataset.read`` for the arguments."""
     collector = FaceCollector(size)
-    listed = path / MANIFEST
+    manifest = path / MANIFEST
     entries = (
-        _listed(listed, report, progress) if listed.is_file() else _sorted(path, report, progress)
+        _entries_in_manifest(manifest, report, progress)
+        if manifest.is_file()
+        else _entries_by_folder(path, report, progress)
     )
     for entry in islice(entries, rows):
         collector.total += 1
@@ -75,21 +77,21 @@ def read(
             remedy = f"pictures are whole {KINDS} files of 8 or 16 bits"
             report(DataProblem("picture", "is no readable picture", remedy, entry.row, entry.name))
             continue
-        if max(picture.shape) > LARGEST:
+        if max(picture.shape) > MAX_SIDE:
             height, width = picture.shape
-            remedy = f"faces are cut out, and at most {LARGEST} pixels high and wide"
+            remedy = f"faces are cut out, and at most {MAX_SIDE} pixels high and wide"
             text = f"is {width}x{height} pixels large"
             report(DataProblem("picture", text, remedy, entry.row, entry.name))
             continue
-        usage = entry.usage or split_of(entry.person.encode() or content)
-        collector.add(to_frame(picture), entry.emotion, usage, entry.name, max(picture.shape))
-    if not collector.total and not listed.is_file():
+        usage = entry.usage or assign_split(entry.person.encode() or content)
+        collector.add(pad_to_square(picture), entry.emotion, usage, entry.name, max(picture.shape))
+    if not collector.total and not manifest.is_file():
         remedy = f"put a folder of pictures for each label into it, or a {MANIFEST}"
         report(DataProblem("file", f"--data {path} holds no pictures of faces", remedy))
     return collector.collect()
 
 
-def split_of(key: bytes) -> str:
+def assign_split(key: bytes) -> str:
     """The split of a person or picture: the same on every machine, and of all that share a key.
 
     Eight of ten keys go to Training, one each to PublicTest and PrivateTest.
@@ -123,7 +125,7 @@ def decode(content: bytes) -> NDArray[np.uint8] | None:
     if _has_alpha(picture):
         gray = cv2.cvtColor(picture, cv2.COLOR_BGRA2GRAY).astype(np.float32)
         opacity = picture[..., 3] / np.float32(255)
-        picture = np.rint(gray * opacity + BEHIND * (1 - opacity)).astype(np.uint8)
+        picture = np.rint(gray * opacity + BACKGROUND_GRAY * (1 - opacity)).astype(np.uint8)
     return np.asarray(picture, dtype=np.uint8)
 
 
@@ -131,7 +133,7 @@ def _has_alpha(picture: NDArray[np.generic]) -> bool:
     return picture.ndim == 3 and picture.shape[2] == 4
 
 
-def to_frame(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def pad_to_square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Make a picture ``(H, W)`` square by repeating the outermost pixels of its longer sides."""
     height, width = picture.shape
     missing = abs(height - width)
@@ -139,13 +141,13 @@ def to_frame(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(picture, (none, shared) if height > width else (shared, none), "edge")
 
 
-def _sorted(
+def _entries_by_folder(
     path: Path, report: ReportProblem, progress: ReportProgress
 ) -> Iterator[ImageEntry | None]:
     """Pictures in sub-folders that are named like labels, in the order of their paths."""
     known = f"its sub-folders are named {', '.join(LABELS)}"
     found: list[tuple[Path, int]] = []
-    for folder in _visible(path, report):
+    for folder in _list_visible(path, report):
         if not folder.is_dir():
             if folder.suffix.lower() in SUFFIXES:
                 text = "has no label: it is in none of the sub-folders"
@@ -153,7 +155,7 @@ def _sorted(
         elif folder.name.lower() not in NAMES:
             report(DataProblem("label", "is not a label's name", known, file=f"{folder.name}/"))
         else:
-            found += [(file, NAMES[folder.name.lower()]) for file in _visible(folder, report)]
+            found += [(file, NAMES[folder.name.lower()]) for file in _list_visible(folder, report)]
     for number, (file, emotion) in enumerate(found):
         progress(number / len(found))
         name = file.relative_to(path).as_posix()
@@ -165,16 +167,16 @@ def _sorted(
             yield None
 
 
-def _visible(folder: Path, report: ReportProblem) -> list[Path]:
+def _list_visible(folder: Path, report: ReportProblem) -> list[Path]:
     try:
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         report(unreadable(folder, error))
         return []
-    return [e for e in entries if e.name[0] != "." and e.name.lower() not in CLUTTER]
+    return [e for e in entries if e.name[0] != "." and e.name.lower() not in IGNORED_FILES]
 
 
-def _listed(
+def _entries_in_manifest(
     manifest: Path, report: ReportProblem, progress: ReportProgress
 ) -> Iterator[ImageEntry | None]:
     """Pictures that a manifest lists, in its order; ``None`` for a row that cannot be used."""
@@ -184,7 +186,7 @@ def _listed(
             yield None
             continue
         name, label = fields["file"], fields["label"].lower()
-        file = locate(manifest.parent, name)
+        file = resolve_file(manifest.parent, name)
         problems = list(_check_row(fields, file, seen))
         for kind, text, remedy in problems:
             report(DataProblem(kind, text, remedy, row, name[:200]))
@@ -218,7 +220,7 @@ def _check_row(
         yield "usage", f"has the Usage {fields['Usage'][:20]!r}", remedy
 
 
-def locate(folder: Path, name: str) -> Path | None:
+def resolve_file(folder: Path, name: str) -> Path | None:
     """The file that a manifest means, links followed; ``None`` when it is not below the folder."""
     name = name.replace("\\", "/")
     parts = PurePosixPath(name)

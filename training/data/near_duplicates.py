@@ -14,7 +14,7 @@ SIDE: Final = 24
 AT_ONCE: Final = 512
 
 
-def have_twins(faces: NDArray[np.uint8], known: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def has_near_duplicates(faces: NDArray[np.uint8], known: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which faces, or their mirror images, are nearly among others.
 
     Args:
@@ -45,7 +45,7 @@ def _standardised(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(rows / np.maximum(length, 1e-6), dtype=np.float32)
 
 
-def in_words(figures: dict[str, Any], whose: str = "these") -> str:
+def describe_near_duplicates(figures: dict[str, Any], whose: str = "these") -> str:
     """The sentence about them, from what ``evaluate`` found; empty where it did not look."""
     found = figures.get("without_twins")
     if not found or not found["rows"]:

@@ -28,7 +28,7 @@ class DataProblem:
     """A picture's path below its folder."""
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it is, for people; empty when the whole file is meant."""
         file = "".join(sign if sign.isprintable() else "\ufffd" for sign in self.file)
         if self.row is None:
@@ -36,7 +36,7 @@ class DataProblem:
         return f"row {self.row} ({file})" if file else f"row {self.row}"
 
     def __str__(self) -> str:
-        return f"{self.place} {self.text}".strip()
+        return f"{self.location} {self.text}".strip()
 
 
 ReportProblem = Callable[[DataProblem], None]
@@ -56,7 +56,7 @@ def raise_first(data: Path) -> ReportProblem:
     """
 
     def report(problem: DataProblem) -> None:
-        more = f"; affectline-train data check {data} lists all" if problem.place else ""
+        more = f"; affectline-train data check {data} lists all" if problem.location else ""
         raise AffectlineError(str(problem), problem.remedy + more)
 
     return report

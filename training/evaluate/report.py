@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.training.data.near_duplicates import in_words
+from affectline.training.data.near_duplicates import describe_near_duplicates
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.figures import INKS, confusion_matrix, png, reliability_diagram
 from affectline.training.evaluate.predictions import Predictions, to_csv
@@ -271,7 +271,7 @@ def _headline(figures: dict[str, Any]) -> str:
         f"reaches {figures['accuracy']:.1%}. Log loss is {figures['log_loss']:.2f} nats; knowing "
         f"nothing is {math.log(len(LABELS)):.2f}.</p>"
     )
-    text += f"<p>{in_words(figures)}</p>"
+    text += f"<p>{describe_near_duplicates(figures)}</p>"
     if (votes := figures.get("ferplus")) and votes["rows"]:
         low, high = votes["interval"]
         text += (

@@ -29,22 +29,22 @@ from affectline.training.export.convert import (
     convert_to_float32,
     convert_to_int8,
 )
-from affectline.training.export.model_card import CARD_FILE, card
+from affectline.training.export.model_card import CARD_FILE, render_card
 from affectline.training.fit.trained_run import TrainedRun
 from affectline.training.run_folder import MODEL_FILE, SAVED_MODEL, check_artifact_folder
 
 INT8_FILE: Final = "model.tflite"
 FLOAT32_FILE: Final = "model-float32.tflite"
 
-People = NDArray[np.int64] | None
+MajorityLabels = NDArray[np.int64] | None
 """Label that most FER+ voters chose for each row, -1 where there is none."""
 
 
-def measure(
+def measure_splits(
     outputs: NDArray[np.float32],
     faces: LabelledFaces,
     temperature: float,
-    people: People = None,
+    majority: MajorityLabels = None,
     votes_temperature: float | None = None,
 ) -> dict[str, dict[str, float]]:
     """Figures of each split that has rows.
@@ -66,17 +66,17 @@ def measure(
             "log_loss": log_loss(part, emotions, temperature),
             "log_loss_raw": log_loss(part, emotions),
         }
-        if people is not None:
-            found = against(part, people[rows])
+        if majority is not None:
+            found = against(part, majority[rows])
             figures[split.value] |= {
                 "ferplus_" + name: found[name] for name in ("rows", "accuracy")
             }
-        if people is not None and votes_temperature:
-            known = rows & (people >= 0)
+        if majority is not None and votes_temperature:
+            known = rows & (majority >= 0)
             figures[split.value] |= {
-                "votes_accuracy": accuracy(second[known], people[known]),
+                "votes_accuracy": accuracy(second[known], majority[known]),
                 "votes_calibration_error": calibration_error(
-                    softmax(second[known], votes_temperature), people[known]
+                    softmax(second[known], votes_temperature), majority[known]
                 ),
             }
     return figures
@@ -89,7 +89,7 @@ def export_artifact(
     name: str,
     with_reference: bool,
     progress: Progress,
-    people: People = None,
+    majority: MajorityLabels = None,
 ) -> Manifest:
     """Write an artifact to a folder, all of it or nothing.
 
@@ -100,7 +100,7 @@ def export_artifact(
         name: The artifact's name.
         with_reference: Whether the float model goes along: LiteRT, Keras file and SavedModel.
         progress: A bar for the evaluation of the int8 file.
-        people: Majority of FER+'s votes for each row, to measure against as well.
+        majority: Majority of FER+'s votes for each row, to measure against as well.
 
     Raises:
         AffectlineError: The folder holds something that is not an artifact, or the data lacks
@@ -119,8 +119,8 @@ def export_artifact(
         files = write_models(run.model, content, folder, with_reference)
         int8_model = LiteRtModel(folder / INT8_FILE, preprocessing)
         int8_logits = predict_faces(int8_model, faces.pixels, progress)
-        manifest = describe(run, faces, int8_logits, name, files, people)
-        (folder / CARD_FILE).write_text(card(manifest, int8_logits[:, : len(LABELS)], faces))
+        manifest = build_manifest(run, faces, int8_logits, name, files, majority)
+        (folder / CARD_FILE).write_text(render_card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         old = Path(made) / "old"
         if out.exists():
@@ -151,13 +151,13 @@ def write_models(
     }
 
 
-def describe(
+def build_manifest(
     run: TrainedRun,
     faces: LabelledFaces,
     int8_logits: NDArray[np.float32],
     name: str,
     files: dict[Format, ModelFile],
-    people: People,
+    majority: MajorityLabels,
 ) -> Manifest:
     """The manifest, with temperatures that never saw the private test rows."""
     held_out = faces.rows(Split.PUBLIC_TEST)
@@ -166,9 +166,9 @@ def describe(
     votes_temperature = None
     if votes.size:
         votes_temperature = 1.0
-        if people is not None:
-            known = held_out & (people >= 0)
-            votes_temperature = fit_temperature(votes[known], people[known])
+        if majority is not None:
+            known = held_out & (majority >= 0)
+            votes_temperature = fit_temperature(votes[known], majority[known])
     return Manifest(
         name=name,
         labels=LABELS,
@@ -180,8 +180,10 @@ def describe(
         votes_temperature=votes_temperature,
         files=files,
         metrics={
-            "litert-int8": measure(int8_logits, faces, temperature, people, votes_temperature),
-            "float32": measure(run.logits, faces, temperature, people, votes_temperature),
+            "litert-int8": measure_splits(
+                int8_logits, faces, temperature, majority, votes_temperature
+            ),
+            "float32": measure_splits(run.logits, faces, temperature, majority, votes_temperature),
         },
         training={
             **run.record,

@@ -53,6 +53,6 @@ def convert_to_float32(model: Any) -> bytes:
 
 def choose_samples(faces: LabelledFaces, seed: int) -> NDArray[np.uint8]:
     """Faces of the training split alone, drawn without repeats."""
-    pixels = faces.only(Split.TRAINING).pixels
+    pixels = faces.select(Split.TRAINING).pixels
     count = min(SAMPLE, len(pixels))
     return pixels[np.random.default_rng(seed).choice(len(pixels), count, replace=False)]

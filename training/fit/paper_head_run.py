@@ -17,14 +17,14 @@ from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, compile_score, initial_state
-from affectline.training.fit.run_record import finish
+from affectline.training.fit.run_record import save_run
 from affectline.training.model.features import extract_features, run_model
 from affectline.training.model.paper_network import (
     HIDDEN,
     build_backbone,
     build_head,
-    cut_softmax,
-    merge,
+    merge_models,
+    remove_softmax,
 )
 from affectline.training.run_folder import HISTORY
 
@@ -124,18 +124,18 @@ def fit(
     train, test = ((features[mask], faces.targets[mask]) for mask in masks)
     epochs = train_head(head, train, test, settings)
     log_epochs(epochs, folder / HISTORY, settings.epochs, progress)
-    model = merge(backbone, head)
+    model = merge_models(backbone, head)
     logits = head_logits(head, features)
     check_merged(model, faces.pixels, logits, progress, settings.preprocessing)
     settled = {**asdict(settings), "image_size": faces.pixels.shape[1]}
     about = {**ABOUT, "settings": settled}
     seconds = time.perf_counter() - started
-    return finish(folder, model, logits, faces, about, weights, seconds)
+    return save_run(folder, model, logits, faces, about, weights, seconds)
 
 
 def head_logits(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits ``(N, 7) float32`` of a head for features ``(N, 512)``."""
-    return np.asarray(cut_softmax(head)(features, training=False), dtype=np.float32)
+    return np.asarray(remove_softmax(head)(features, training=False), dtype=np.float32)
 
 
 def check_merged(
@@ -153,7 +153,9 @@ def check_merged(
         RuntimeError: It does not.
     """
     step = max(1, len(pixels) // SAMPLE)
-    merged = run_model(cut_softmax(model), pixels[::step], progress, "Merged model", preprocessing)
+    merged = run_model(
+        remove_softmax(model), pixels[::step], progress, "Merged model", preprocessing
+    )
     worst = float(np.abs(merged - logits[::step]).max())
     if worst > TOLERANCE:
         raise RuntimeError(f"the merged model's logits differ from the head's by {worst:.3g}")

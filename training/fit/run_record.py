@@ -20,7 +20,7 @@ from affectline.training.evaluate.metrics import accuracy
 from affectline.training.run_folder import LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL
 
 
-def finish(
+def save_run(
     folder: Path,
     model: Any,
     logits: NDArray[np.float32],

@@ -14,8 +14,8 @@ from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.model.features import run_model
-from affectline.training.model.network import answer_twice, blend
-from affectline.training.model.paper_network import cut_softmax
+from affectline.training.model.network import blend_last_layers, build_two_label_set_model
+from affectline.training.model.paper_network import remove_softmax
 from affectline.training.run_folder import (
     LAST_LAYERS,
     LOGITS_FILE,
@@ -50,9 +50,11 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
         model = keras.models.load_model(folder / MODEL_FILE, compile=False)
         layers = folder / LAST_LAYERS
         if layers.is_file():
-            ending = answer_twice(model, np.load(layers), record["settings"]["votes_weight"])
+            ending = build_two_label_set_model(
+                model, np.load(layers), record["settings"]["votes_weight"]
+            )
         else:
-            ending = cut_softmax(model)
+            ending = remove_softmax(model)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AffectlineError(
             f"the run {folder} is damaged ({first_line(error)})",
@@ -81,7 +83,7 @@ def change_votes_weight(
             "leave --votes-weight out, or train with --recipe strong and --votes",
         )
     kernel, bias = run.model.get_layer("logits").get_weights()
-    for part, mixed in zip((kernel, bias), blend(np.load(file), votes), strict=True):
+    for part, mixed in zip((kernel, bias), blend_last_layers(np.load(file), votes), strict=True):
         part[..., : len(LABELS)] = mixed
     run.model.get_layer("logits").set_weights([kernel, bias])
     logits = run_model(run.model, faces.pixels, progress, "Float model")

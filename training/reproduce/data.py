@@ -13,7 +13,7 @@ from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.fit.paper_head_loop import Rows
-from affectline.training.model.features import features_file
+from affectline.training.model.features import cache_features
 from affectline.training.model.paper_network import build_backbone, weights_digest
 from affectline.training.reproduce.grid import RunConfig
 
@@ -84,5 +84,5 @@ def extract_data(
         faces.targets,
         faces.rows(Split.TEST),
         {"data_sha256": faces.sha256, "backbone_sha256": digest},
-        {kind: features_file(backbone, faces.pixels, progress, cache, kind) for kind in kinds},
+        {kind: cache_features(backbone, faces.pixels, progress, cache, kind) for kind in kinds},
     )

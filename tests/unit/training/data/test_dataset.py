@@ -56,10 +56,10 @@ def test_splits_follow_usage(tmp_path: Path) -> None:
     usages = ["Training", "PrivateTest", "PublicTest", "Training"]
     file = write(tmp_path, *(f"{i},{FACE},{usage}" for i, usage in enumerate(usages)))
     faces = dataset.load(file)
-    assert faces.only(Split.TRAINING).emotions.tolist() == [0, 3]
-    assert faces.only(Split.PUBLIC_TEST).emotions.tolist() == [2]
-    assert faces.only(Split.PRIVATE_TEST).emotions.tolist() == [1]
-    assert faces.only(Split.TEST).emotions.tolist() == [1, 2]
+    assert faces.select(Split.TRAINING).emotions.tolist() == [0, 3]
+    assert faces.select(Split.PUBLIC_TEST).emotions.tolist() == [2]
+    assert faces.select(Split.PRIVATE_TEST).emotions.tolist() == [1]
+    assert faces.select(Split.TEST).emotions.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_split_keeps_its_votes_and_names() -> None:
         np.eye(7, dtype=np.float32)[:3],
         ("a", "b", "c"),
     )
-    chosen = faces.only(Split.TRAINING)
+    chosen = faces.select(Split.TRAINING)
     assert chosen.votes.argmax(axis=1).tolist() == [0, 2]
     assert chosen.sources == ("a", "c")
 
@@ -244,7 +244,7 @@ def test_a_file_that_is_no_table_is_one_clear_line(
 def test_a_split_without_rows_is_named(tmp_path: Path) -> None:
     faces = dataset.load(write(tmp_path, f"3,{FACE},Training"))
     with pytest.raises(AffectlineError, match="no PrivateTest rows"):
-        faces.only(Split.PRIVATE_TEST)
+        faces.select(Split.PRIVATE_TEST)
 
 
 @settings(max_examples=40, deadline=None)

@@ -25,8 +25,8 @@ tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the tr
 from affectline.training.export.artifact import export_artifact  # noqa: E402
 from affectline.training.fit import votes_head  # noqa: E402
 from affectline.training.fit.trained_run import change_votes_weight, load_run  # noqa: E402
-from affectline.training.model.network import Network, answer_twice, serve  # noqa: E402
-from affectline.training.model.paper_network import cut_softmax  # noqa: E402
+from affectline.training.model.network import Network, build_served_model, build_two_label_set_model  # noqa: E402
+from affectline.training.model.paper_network import remove_softmax  # noqa: E402
 
 pytestmark = [
     # TensorFlow's own imports warn; nothing of ours runs under these two
@@ -55,7 +55,7 @@ def network(faces: LabelledFaces) -> Network:
     made = Network(mixed=False)
     for variable in made.trainable_variables:  # no bias is zero, as after a training
         variable.assign(variable + 0.02 * tf.random.normal(variable.shape))
-    made.settle(faces.pixels)
+    made.measure_moments(faces.pixels)
     return made
 
 
@@ -63,11 +63,13 @@ def network(faces: LabelledFaces) -> Network:
 def run_folder(network: Network, faces: LabelledFaces, tmp_path_factory: Any) -> Path:
     """What ``fit`` leaves behind, of a network with random weights."""
     folder: Path = tmp_path_factory.mktemp("run")
-    model, layers = serve(network, SIZE, WEIGHT), network.last_layers()
+    model, layers = build_served_model(network, SIZE, WEIGHT), network.last_layers()
     model.save(folder / MODEL_FILE)
     np.savez(folder / LAST_LAYERS, **layers)
     pictures = to_vgg16(to_three_channels(faces.pixels))
-    np.save(folder / LOGITS_FILE, np.asarray(answer_twice(model, layers, WEIGHT)(pictures)))
+    np.save(
+        folder / LOGITS_FILE, np.asarray(build_two_label_set_model(model, layers, WEIGHT)(pictures))
+    )
     record = {
         "recipe": "none",
         "loss": "none",
@@ -81,10 +83,10 @@ def run_folder(network: Network, faces: LabelledFaces, tmp_path_factory: Any) ->
 
 def test_both_answers_are_those_of_the_network(network: Network, faces: LabelledFaces) -> None:
     pictures = to_vgg16(to_three_channels(faces.pixels[:5]))
-    model, layers = serve(network, SIZE, WEIGHT), network.last_layers()
-    both = np.asarray(answer_twice(model, layers, WEIGHT)(pictures))
+    model, layers = build_served_model(network, SIZE, WEIGHT), network.last_layers()
+    both = np.asarray(build_two_label_set_model(model, layers, WEIGHT)(pictures))
     assert both.shape == (5, 14)
-    assert both[:, :7] == pytest.approx(np.asarray(cut_softmax(model)(pictures)), abs=1e-5)
+    assert both[:, :7] == pytest.approx(np.asarray(remove_softmax(model)(pictures)), abs=1e-5)
     _, votes = network.score(faces.pixels[:5])
     assert softmax(both[:, 7:]) == pytest.approx(softmax(votes), abs=1e-4)
 

@@ -13,10 +13,10 @@ tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the tr
 
 from affectline.training.data.augment import DRAWS, augment  # noqa: E402
 from affectline.training.fit import finetune_run as strong  # noqa: E402
-from affectline.training.fit.hyperparameters import FinetuneConfig, rate  # noqa: E402
+from affectline.training.fit.hyperparameters import FinetuneConfig, learning_rate_at  # noqa: E402
 from affectline.training.fit.trainer import Trainer, TrainingData  # noqa: E402
 from affectline.training.model.layers import BatchNorm, Convolution  # noqa: E402
-from affectline.training.model.network import Network, batches, serve  # noqa: E402
+from affectline.training.model.network import Network, build_served_model, iterate_batches  # noqa: E402
 from affectline.training.model.paper_network import load_vgg16  # noqa: E402
 from affectline.training.run_folder import CHECKPOINTS  # noqa: E402
 
@@ -62,7 +62,7 @@ def test_a_face_s_chances_are_its_own() -> None:
 
 
 def test_the_rate_waits_rises_and_falls() -> None:
-    rates = [rate(step, 100, 20, 1.0) for step in range(100)]
+    rates = [learning_rate_at(step, 100, 20, 1.0) for step in range(100)]
     assert rates[:20] == [0.0] * 20
     assert rates[20] == pytest.approx(0.1)
     assert max(rates) == rates[29] == pytest.approx(0.969, abs=0.001)
@@ -72,8 +72,14 @@ def test_the_rate_waits_rises_and_falls() -> None:
 
 def test_the_last_epochs_see_whole_faces() -> None:
     recipe = FinetuneConfig(epochs=5, whole=0.4, image_size=96)
-    assert [recipe.side(recipe.sees_whole(epoch)) for epoch in range(5)] == [80, 80, 80, 96, 96]
-    assert FinetuneConfig(epochs=1).sees_whole(0)
+    assert [recipe.side(recipe.uses_whole_faces(epoch)) for epoch in range(5)] == [
+        80,
+        80,
+        80,
+        96,
+        96,
+    ]
+    assert FinetuneConfig(epochs=1).uses_whole_faces(0)
 
 
 def test_changes_of_no_strength_only_mirror() -> None:
@@ -92,7 +98,7 @@ def network() -> Network:
     made = Network(mixed=False)
     for variable in made.trainable_variables:
         variable.assign(variable + 0.1 * tf.random.normal(variable.shape))
-    made.settle(some(4))
+    made.measure_moments(some(4))
     return made
 
 
@@ -101,7 +107,7 @@ def some(count: int) -> Any:
 
 
 def test_a_settled_network_answers_as_it_does_in_training(network: Network) -> None:
-    pictures = next(batches(some(4)))
+    pictures = next(iterate_batches(some(4)))
     features = network.backbone(pictures, training=True)
     assert np.asarray(network.backbone(pictures)) == pytest.approx(features, rel=1e-3, abs=1e-4)
     for used, trained in zip(
@@ -118,8 +124,8 @@ def test_adopted_convolutions_go_on_as_they_were() -> None:
             kernel, bias = layer.get_weights()
             known[layer.name] = kernel * 0.3, chance.normal(0, 1, bias.shape).astype(np.float32)
     adopting = Network(mixed=False)
-    adopting.adopt(known, some(6))
-    pictures = next(batches(some(6)))
+    adopting.load_convolutions(known, some(6))
+    pictures = next(iterate_batches(some(6)))
     tensor = pictures
     for layer in load_vgg16(None, (None, None, 3)).layers[1:-1]:
         if layer.weights:
@@ -143,14 +149,14 @@ def test_a_share_of_the_way_back_to_the_start() -> None:
         variable.assign(variable + 0.1 * tf.random.stateless_normal(variable.shape, (0, 1)))
     after = [np.asarray(v.value) for v in trainer.average.backbone.trainable_variables]
     for share in (0.0, 0.25, 1.0):
-        made = trainer.back(share)
+        made = trainer.blend_with_start(share)
         for mine, start, end in zip(made.backbone.trainable_variables, begun, after, strict=True):
             assert np.allclose(np.asarray(mine.value), end + share * (start - end), atol=1e-6)
         for mine, same in zip(
             made.head.trainable_variables, trainer.average.head.trainable_variables, strict=True
         ):
             assert np.array_equal(np.asarray(mine.value), np.asarray(same.value))
-        pictures = next(batches(some(8)))
+        pictures = next(iterate_batches(some(8)))
         used, learnt = (made.backbone(pictures, training=flag) for flag in (False, True))
         assert np.asarray(used) == pytest.approx(np.asarray(learnt), rel=1e-2, abs=1e-3)
 
@@ -187,13 +193,13 @@ def test_a_normalisation_has_the_batch_s_moments_in_training_and_its_own_in_use(
 @pytest.mark.parametrize("votes", [0.0, 0.3, 1.0])
 def test_the_served_model_blends_both_last_layers(network: Network, votes: float) -> None:
     pictures = faces(3, 32)[..., 0].astype(np.uint8)
-    mixed = strong.blend(*network.score(pictures), votes).astype(np.float64)
+    mixed = strong.blend_logits(*network.score(pictures), votes).astype(np.float64)
     expected = np.exp(mixed) / np.exp(mixed).sum(axis=1, keepdims=True)
-    served = serve(network, 32, votes)
-    assert np.asarray(served(next(batches(pictures)))) == pytest.approx(expected, abs=2e-4)
+    served = build_served_model(network, 32, votes)
+    assert np.asarray(served(next(iterate_batches(pictures)))) == pytest.approx(expected, abs=2e-4)
 
 
-def place(value: float, epoch: int) -> Trainer:
+def trainer_at(value: float, epoch: int) -> Trainer:
     """What checkpoints need of a trainer: a megabyte of state and its epoch."""
     kept = [tf.Variable(tf.fill((250_000,), value)), tf.Variable(epoch, dtype=tf.int64)]
     return cast("Trainer", SimpleNamespace(state=lambda: kept, epoch=kept[1], kept=kept))
@@ -201,37 +207,37 @@ def place(value: float, epoch: int) -> Trainer:
 
 @pytest.mark.parametrize("small_disk", ["1500k"], indirect=True)
 def test_a_full_disk_leaves_the_last_good_checkpoint(small_disk: Path) -> None:
-    with strong.checkpoints(place(1.0, 1), small_disk, first=True) as keep:
-        keep()
-    trainer = place(2.0, 1)
-    with strong.checkpoints(trainer, small_disk, first=True) as keep:
+    with strong.restored_checkpoints(trainer_at(1.0, 1), small_disk, first=True) as save:
+        save()
+    trainer = trainer_at(2.0, 1)
+    with strong.restored_checkpoints(trainer, small_disk, first=True) as save:
         trainer.epoch.assign(2)
         with pytest.raises(AffectlineError, match="cannot write the checkpoint of epoch 2"):
-            keep()
-    again = place(0.0, 0)
-    with strong.checkpoints(again, small_disk, first=True):
+            save()
+    again = trainer_at(0.0, 0)
+    with strong.restored_checkpoints(again, small_disk, first=True):
         assert int(again.epoch.numpy()) == 1
         assert float(again.state()[0][0]) == 1.0
 
 
 def test_half_a_checkpoint_is_never_the_last(tmp_path: Path) -> None:
-    with strong.checkpoints(place(1.0, 1), tmp_path, first=True) as keep:
-        keep()
+    with strong.restored_checkpoints(trainer_at(1.0, 1), tmp_path, first=True) as save:
+        save()
     # What a kill leaves: the next one's data, of which nothing tells yet.
     (tmp_path / CHECKPOINTS / "ckpt-2.data-00000-of-00001").write_bytes(b"half")
-    again = place(0.0, 0)
-    with strong.checkpoints(again, tmp_path, first=True):
+    again = trainer_at(0.0, 0)
+    with strong.restored_checkpoints(again, tmp_path, first=True):
         assert int(again.epoch.numpy()) == 1
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
-    with strong.checkpoints(place(1.0, 1), tmp_path, first=True) as keep:
-        keep()
+    with strong.restored_checkpoints(trainer_at(1.0, 1), tmp_path, first=True) as save:
+        save()
     data = tmp_path / CHECKPOINTS / "ckpt-1.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:1000])
     with (
         pytest.raises(AffectlineError, match="cannot be read"),
-        strong.checkpoints(place(0.0, 0), tmp_path, first=True),
+        strong.restored_checkpoints(trainer_at(0.0, 0), tmp_path, first=True),
     ):
         pass
 

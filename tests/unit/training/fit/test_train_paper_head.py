@@ -16,7 +16,12 @@ import tensorflow as tf
 from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.fit import paper_head_run
 from affectline.training.model import features
-from affectline.training.model.paper_network import build_head, cut_softmax, input_batches, merge
+from affectline.training.model.paper_network import (
+    build_head,
+    input_batches,
+    merge_models,
+    remove_softmax,
+)
 
 SETTINGS = paper_head_run.HeadSettings(epochs=4, batch_size=32, hidden=(16, 16, 16))
 Data = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -103,11 +108,11 @@ def test_merged_and_cut_models_agree_with_their_parts() -> None:
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(512, 3)(inputs))
     backbone = keras.Model(inputs, pooled)
     head = build_head((8, 8, 8))
-    model = merge(backbone, head)
+    model = merge_models(backbone, head)
     pictures = np.random.default_rng(0).normal(size=(3, 4, 4, 3)).astype(np.float32)
     given = np.asarray(model(pictures))
     assert given == pytest.approx(np.asarray(head(backbone(pictures))), abs=1e-6)
-    powers = np.exp(np.asarray(cut_softmax(model)(pictures)))
+    powers = np.exp(np.asarray(remove_softmax(model)(pictures)))
     assert given == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-6)
 
 
