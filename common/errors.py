@@ -7,12 +7,14 @@ class AffectlineError(Exception):
     Args:
         problem: What was wrong, naming the argument and the value received.
         remedy: What to do about it.
+        details: Lines to show below, such as the last that a process logged.
     """
 
-    def __init__(self, problem: str, remedy: str) -> None:
+    def __init__(self, problem: str, remedy: str, details: tuple[str, ...] = ()) -> None:
         super().__init__(problem, remedy)
         self.problem = problem
         self.remedy = remedy
+        self.details = details
 
     def __str__(self) -> str:
         return " ".join(": ".join(filter(None, (self.problem, self.remedy))).split())

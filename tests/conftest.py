@@ -1,5 +1,6 @@
 """What all tests share: nothing may be left behind."""
 
+import logging
 import os
 import subprocess
 import threading
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from affectline.common import logs
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 
@@ -29,6 +32,18 @@ def nothing_is_left_behind() -> Iterator[None]:
     assert not names, f"processes left behind: {names}"
     assert not left, f"threads left behind: {left}"
     assert not listening, f"sockets left behind: {listening}"
+
+
+@pytest.fixture(autouse=True)
+def logging_is_restored() -> Iterator[None]:
+    """A command that a test runs in this process must not set up logging for the next test."""
+    logger, variable = logging.getLogger(logs.ROOT), os.environ.get(logs.VARIABLE)
+    before = logger.level, logger.handlers, logger.propagate
+    yield
+    logger.level, logger.handlers, logger.propagate = before
+    os.environ.pop(logs.VARIABLE, None)
+    if variable is not None:
+        os.environ[logs.VARIABLE] = variable
 
 
 def _is_new(child: psutil.Process, own: psutil.Process, before: set[int]) -> bool:

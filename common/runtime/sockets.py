@@ -214,7 +214,9 @@ class OutletSubscriber:
             self._context, address or hub.outlet, self.counters, prefixes=prefixes
         )
 
-    def wait(self, others: Iterable[socket.socket] = (), timeout_s: float | None = None) -> bool:
+    def wait(
+        self, others: Iterable[socket.socket | int] = (), timeout_s: float | None = None
+    ) -> bool:
         """Wait for a message, or for one of the other sockets; False after the time-out."""
         poller = zmq.Poller()
         poller.register(self._inbox.socket, zmq.POLLIN)

@@ -94,16 +94,6 @@ class Run:
         return bool(self.settings.biometrics)
 
 
-def plan_named(kind: str, settings: type[ProcessSettings]) -> Callable[[Run], Iterable[Any]]:
-    """Plan a process where the settings file names its kind below ``services:``."""
-
-    def planned(run: Run) -> Iterable[ProcessSettings]:
-        if kind in run.settings.services:
-            yield settings.model_validate(run.settings.services[kind])
-
-    return planned
-
-
 @dataclass(frozen=True)
 class Argument:
     """A positional argument of a service's command."""
@@ -155,10 +145,18 @@ class ServiceSpec:
     """Its own delivery, where it is not the pipeline's."""
     planned: Callable[[Run], Iterable[ProcessSettings]] = lambda _: ()
     """Those of its processes that a run consists of."""
+    optional: bool = False
+    """One process of it runs where the settings file names its kind below ``services:``."""
     configure: Configure | None = None
     """Makes its settings for its command; None: it has none, or one of its own."""
     example: str = ""
     """A command line, for the help."""
+
+    def processes(self, run: Run) -> Iterable[ProcessSettings]:
+        """Those of its processes that a run consists of."""
+        yield from self.planned(run)
+        if self.optional and self.kind in run.settings.services:
+            yield self.settings.model_validate(run.settings.services[self.kind])
 
     def run(self, settings: ProcessSettings, hub: HubSettings, delivery: Delivery) -> int:
         """Be such a process; return its exit code."""

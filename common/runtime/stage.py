@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from affectline.common.clock import now_ns
+from affectline.common.logs import ServiceLogger
 from affectline.common.settings.pipeline import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Packet, StreamMessage
@@ -114,6 +115,10 @@ class StageContext:
     detail: str = ""
     """Published with every health message: what is wrong, or what is waited for."""
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
+
+    def __post_init__(self) -> None:
+        self.log = ServiceLogger(self.service)
+        """Give stream and seq as ``extra={"stream": ..., "seq": ...}``."""
 
     def record_latency(self, captured_at: int) -> None:
         """Record how old a frame is now that this process has dealt with it.

@@ -1,6 +1,5 @@
 """The biometrics process' stage: what a driver reads, as messages in order."""
 
-import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -184,5 +183,5 @@ class Biometrics(Stage):
         if state != self.context.state:
             # Whoever has just put on a strap looks here first
             said = trouble or f"hears {self._driver.device or self._settings.driver} again"
-            sys.stderr.write(f"affectline: {self.context.service}: {said}\n")
+            self.context.log.warning("%s", said)
         self.context.state, self.context.detail = state, trouble

@@ -20,6 +20,8 @@ def run_complaining(command: Callable[[], Any]) -> NoReturn:
     try:
         code = command()
     except AffectlineError as error:
+        for line in error.details:
+            sys.stderr.write(f"  {line}\n")
         _complain(str(error), 1)
     except ImportError as error:
         _complain(explain_import(error), 1)

@@ -4,6 +4,7 @@ import typer
 
 from affectline.services.cli.collect import collect
 from affectline.services.cli.errors import run_complaining
+from affectline.services.cli.log_options import with_log_options
 from affectline.services.cli.looking import doctor, schema, subscribe
 from affectline.services.cli.mark import mark
 from affectline.services.cli.processes import process_commands
@@ -24,9 +25,9 @@ for command in (
     up, collect, mark, subscribe, schema, doctor, record, replay, sessions, info, check, report,
     export, biometrics, lsl_outlet,
 ):  # fmt: skip
-    app.command()(command)
+    app.command()(with_log_options(command))
 for name, process in process_commands():
-    app.command(name)(process)
+    app.command(name)(with_log_options(process))
 app.add_typer(validate, name="validate")
 
 

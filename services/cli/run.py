@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from affectline.common.errors import AffectlineError
+from affectline.common.logs import terminal
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
@@ -57,7 +58,7 @@ def run(
     """
     begun = time.monotonic()
     folder = settings.sink.out or Path()
-    console = Console(stderr=True)
+    console = terminal()
     with ExitStack() as stack:
         watcher = RunProgress(begun)
         if console.is_terminal:

@@ -1,4 +1,4 @@
-"""``affectline validate``: nervousness against people whose stress is known."""
+"""``affectline validate``: the stress estimate against public datasets."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 
 validate = typer.Typer(
-    help="Check nervousness against people whose stress is known.", no_args_is_help=True
+    help="Validate the stress estimate on public datasets.", no_args_is_help=True
 )
 
 Folder = Annotated[Path, typer.Argument(help="The dataset, laid out as docs/validation.md says.")]
@@ -39,37 +39,37 @@ def stress_predict(
     fit: Annotated[
         Path | None,
         typer.Option(
-            help="Write the coefficients fitted to everybody to this file: "
+            help="Write the coefficients fitted to all people to this file: "
             "services/fusion/coefficients.json in the sources."
         ),
     ] = None,
 ) -> None:
-    """Stress against rest, each person judged by coefficients fitted to all others.
+    """Stress against rest, each person scored with coefficients fitted to all others.
 
     Example: affectline validate stress-predict ../shared/data/biometrics/stress_predict
     """
-    from affectline.services.fusion.stress_model import write_model
+    from affectline.services.fusion.stress_model import format_model
     from affectline.services.validation import page
     from affectline.services.validation import stress_predict as dataset
 
-    _check(folder, docs)
+    _require_folders(folder, docs)
     with _progress("people") as progress:
         result = dataset.validate(folder, progress)
     figures = result.summary()
-    _tell(result.notes)
+    _print_notes(result.notes)
     model = result.model
     if fit and model is None:
         raise AffectlineError(
             f"--fit {fit}: nothing was fitted to one person", "it needs two people or more"
         )
     if fit and model:
-        fitted = write_model(
+        fitted = format_model(
             model,
-            f"affectline validate stress-predict FOLDER --fit FILE: {len(result.courses)} people",
+            f"affectline validate stress-predict FOLDER --fit FILE: {len(result.people)} people",
         )
-        _write(fit, lambda path: path.write_text(fitted, "utf-8"))
+        _write_file(fit, lambda path: path.write_text(fitted, "utf-8"))
     if docs:
-        _write(docs, lambda path: page.write_stress_predict(path, result))
+        _write_file(docs, lambda path: page.write_stress_predict(path, result))
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
         return
@@ -82,7 +82,7 @@ def stress_predict(
             min(each, default=None),
             max(each, default=None),
         )
-        table.add_row(name, *(page.figure(value, 3) for value in row))
+        table.add_row(name, *(page.format_figure(value, 3) for value in row))
     Console().print(table)
 
 
@@ -92,7 +92,7 @@ def drivedb(
     as_json: AsJson = False,
     docs: Docs = None,
     skin: Annotated[
-        Literal["foot", "hand"], typer.Option(help="Which of the two skin conductances.")
+        Literal["foot", "hand"], typer.Option(help="Site of the skin conductance.")
     ] = "foot",
     calibration_s: Annotated[
         float,
@@ -101,45 +101,45 @@ def drivedb(
         ),
     ] = 300,
 ) -> None:
-    """Rest against driving, and city against highway, by the coefficients that are shipped.
+    """Rest against driving, and city against highway, with the default coefficients.
 
     Example: affectline validate drivedb ../shared/data/biometrics/drivedb
     """
     from affectline.services.validation import drivedb as dataset
     from affectline.services.validation import page
 
-    _check(folder, docs)
+    _require_folders(folder, docs)
     with _progress("drives") as progress:
         result = dataset.validate(folder, skin, calibration_s, progress)
     figures = result.summary()
-    _tell(result.notes)
+    _print_notes(result.notes)
     if docs:
-        _write(docs, lambda path: page.write_drivedb(path, result))
+        _write_file(docs, lambda path: page.write_drivedb(path, result))
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
         return
     table = Table("signals", "driving against rest", "city against highway")
     for name, found in figures["sets"].items():
         pooled = (found[key]["auc_pooled"] for key in ("rest_vs_driving", "city_vs_highway"))
-        table.add_row(name, *(page.figure(value, 3) for value in pooled))
+        table.add_row(name, *(page.format_figure(value, 3) for value in pooled))
     Console().print(table)
 
 
-def _check(folder: Path, docs: Path | None) -> None:
+def _require_folders(folder: Path, docs: Path | None) -> None:
     for name, path in (("FOLDER", folder), ("--docs", docs)):
         if path is not None and not path.is_dir():
             raise AffectlineError(f"{name} {path}: no such folder", "name a folder that exists")
 
 
-def _tell(notes: Iterable[str]) -> None:
-    """Say what could not be used, beside the figures."""
+def _print_notes(notes: Iterable[str]) -> None:
+    """Print on stderr what could not be used."""
     for note in notes:
         typer.echo(f"affectline: {note}", err=True)
 
 
-def _write(path: Path, how: Callable[[Path], Any]) -> None:
+def _write_file(path: Path, write: Callable[[Path], Any]) -> None:
     try:
-        how(path)
+        write(path)
     except OSError as error:
         raise AffectlineError(
             f"{path}: cannot be written ({error.strerror})", "name a place of your own"

@@ -15,8 +15,6 @@ from affectline.services.dashboard.session_store import SessionStore
 
 Feed = Literal["live", "replay"]
 TICK_S: Final = 0.2
-SETTLE_S: Final = 0.1
-"""After this nothing of a player that has ended is under way any more."""
 RECORDER_PATIENCE_S: Final = 0.5
 UNWATCHED_S: Final = 15.0
 """A replay that nobody has watched for so long ends; a page finds its server again in ten."""
@@ -125,9 +123,9 @@ class AppState:
         async with self._steering:
             playback, channel = self.playback, self.replay
             if playback and channel and (rate or number == self._seeks):
+                if playback.progress.has_ended:
+                    channel.clear()
                 await asyncio.to_thread(playback.play_from, seconds, rate)
-                await asyncio.sleep(SETTLE_S)
-                channel.clear()
 
     async def pause(self) -> None:
         """Pause the replay, or have it go on."""

@@ -6,22 +6,22 @@ import threading
 from contextlib import suppress
 from typing import Any, Final
 
-from affectline.common.clock import monotonic
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import HubSettings
-from affectline.common.wire.messages import Emotion, Frame, Packet
+from affectline.common.wire.control import Control, Seek
+from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
 from affectline.services.dashboard.curves import Curves
 from affectline.services.dashboard.status import StatusTracker
 from affectline.services.web.broadcaster import Broadcaster
 from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
 
-PREFIXES: Final = ("frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/")
+PREFIXES: Final = (
+    "frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/", "control/replay",
+)  # fmt: skip
 PULSE_S: Final = 0.25
 """How often curves are brought up to date."""
 STANDING_PULSES: Final = 4
-PATIENCE_S: Final = 1.0
-"""How long to wait for the pictures of all streams, from the first answer on."""
 
 
 class HubListener(threading.Thread):
@@ -52,8 +52,8 @@ class HubListener(threading.Thread):
         """Messages so far."""
         self.position_ns = 0
         """Time of the newest picture."""
-        self.first_answer: float | None = None
-        """When, by our clock, the first answer came."""
+        self._is_sought = False
+        """A replay was told to continue elsewhere, and has not done so yet."""
 
     def run(self) -> None:
         listener = OutletSubscriber(self._hub, PREFIXES)
@@ -92,16 +92,27 @@ class HubListener(threading.Thread):
             return self._standing.tell()
 
     def clear(self) -> None:
-        """Another time begins."""
+        """Forget what was shown: another time begins."""
         with self._lock:
-            self.position_ns, self.first_answer = 0, None
-            self._pairing.clear()
-            self._curves.clear()
-            self._standing.clear()
+            self._clear()
+
+    def _clear(self) -> None:
+        self.position_ns = 0
+        self._pairing.clear()
+        self._curves.clear()
+        self._standing.clear()
 
     def _take(self, packet: Packet) -> FrameResult | None:
         message = packet.message
         self.heard += 1
+        if isinstance(message, Control):
+            self._is_sought = self._is_sought or isinstance(message.action, Seek)
+            return None
+        if isinstance(message, StreamStart) and self._is_sought:
+            # What comes from here on is of the new position
+            self._is_sought = False
+            self._clear()
+            self._loop.call_soon_threadsafe(self._audience.forget)
         self._standing.take(message)
         if isinstance(message, Frame):
             self._pairing.keep(packet)
@@ -109,7 +120,6 @@ class HubListener(threading.Thread):
         self._curves.take(message)
         if isinstance(message, Emotion):
             self.position_ns = message.captured_at
-            self.first_answer = self.first_answer or monotonic()
             return self._pairing.match(message)
         return None
 
@@ -130,13 +140,6 @@ class HubClient:
     def history(self) -> list[str]:
         """What a page has to know that has just come."""
         return [json.dumps(news) for news in (self.ear.history(), self.ear.standing())]
-
-    def shows_all(self, streams: set[str]) -> bool:
-        """Whether there is a picture of every stream; where there are none, not for ever."""
-        first = self.ear.first_answer
-        if first is None:
-            return False
-        return streams <= self.audience.streams() or monotonic() - first > PATIENCE_S
 
     def clear(self) -> None:
         """Another time begins."""

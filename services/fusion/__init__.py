@@ -1,1 +1,1 @@
-"""Heart, skin and face of a person become one state: arousal, valence and nervousness."""
+"""Fuses heart rate, skin conductance and facial expression into one state for each person."""

@@ -1,6 +1,6 @@
-"""How a signal is at rest: learnt as time goes on, or during a timed calibration.
+"""A signal's baseline: learnt continuously, or during a timed calibration at rest.
 
-Everything here is fed once a second of signal time and knows nothing of what follows.
+Everything here is updated once a second of signal time and is causal.
 """
 
 import math
@@ -15,46 +15,46 @@ LOW_SMOOTHING_S: Final = 10.0
 MATURE_S: Final = 120.0
 """Seconds after which a baseline is trusted in full; short-term heart measures are taken over two
 to five minutes (Task Force of the European Society of Cardiology 1996)."""
-CALIBRATED_S: Final = 60.0
+CALIBRATION_S: Final = 60.0
 """The same for a calibration, in which the person is known to rest: at rest half a minute of beats
-tells what five minutes do (Baek et al. 2015, https://doi.org/10.1089/tmj.2014.0104); and what
-fusion calibrates for unless told otherwise."""
+tells what five minutes do (Baek et al. 2015, https://doi.org/10.1089/tmj.2014.0104). Also the
+default length of a calibration."""
 
 
 class TimeSmoother:
-    """An exponentially weighted mean of values that come once a second.
+    """An exponentially weighted moving average of values that come once a second.
 
     Args:
         tau_s: Time constant in seconds. The first values weigh as in a plain mean, so that the
-            start does not stick to the first one.
+            average does not stick to the first one.
     """
 
     def __init__(self, tau_s: float) -> None:
-        self._keep = math.exp(-1 / tau_s)
+        self._decay = math.exp(-1 / tau_s)
         self._sum = self._weight = 0.0
 
     def add(self, value: float) -> float:
-        """Take in a value; return the mean."""
-        self._sum = self._sum * self._keep + value
-        self._weight = self._weight * self._keep + 1
+        """Add a value; return the mean."""
+        self._sum = self._sum * self._decay + value
+        self._weight = self._weight * self._decay + 1
         return self._sum / self._weight
 
 
 @dataclass(frozen=True)
 class BaselinePrior:
-    """How much a signal's logarithm usually varies within a person, before we know this one."""
+    """How much a signal's logarithm usually varies within a person, before this one is known."""
 
     spread: float
     """Standard deviation in natural-log units."""
     seconds: float
-    """As much as so many seconds of this person's own data."""
+    """Weight of the prior: that of so many seconds of the person's own data."""
 
 
 class Baseline:
-    """Mean, low and spread of one signal's logarithm, as far as it has been seen.
+    """Running mean, low and standard deviation of one signal's logarithm.
 
-    The spread starts from the prior and moves to the person's own as seconds gather, so that the
-    first minutes' small movements are not blown up.
+    The standard deviation starts at the prior's and moves to the person's own as seconds gather, so
+    that small movements of the first minutes do not become large deviations.
     """
 
     def __init__(self, prior: BaselinePrior) -> None:
@@ -62,35 +62,35 @@ class Baseline:
         self.reset()
 
     def reset(self) -> None:
-        """Forget this person."""
+        """Forget everything learnt."""
         self._smoother = TimeSmoother(LOW_SMOOTHING_S)
-        self._n = self._mean = self._squares = self._location = 0.0
+        self._count = self._running_mean = self._variance = self._location = 0.0
         self._low = math.inf
         self.seconds = 0.0
-        """Seconds that the location rests on."""
-        self.held = False
+        """Seconds that the mean rests on."""
+        self.frozen = False
 
     def add(self, value: float) -> None:
-        """Take in this second's value."""
-        self._n = min(self._n + 1, MEMORY_S)
-        step = value - self._mean
-        self._mean += step / self._n
-        self._squares += (step * (value - self._mean) - self._squares) / self._n
+        """Add this second's value."""
+        self._count = min(self._count + 1, MEMORY_S)
+        step = value - self._running_mean
+        self._running_mean += step / self._count
+        self._variance += (step * (value - self._running_mean) - self._variance) / self._count
         # The low creeps towards the level, calibrated or not: electrodes drift within a session
         smooth = self._smoother.add(value)
         self._low += (smooth - self._low) / MEMORY_S if smooth > self._low else 0.0
         self._low = min(self._low, smooth)
-        if not self.held:
+        if not self.frozen:
             self.seconds += 1
-            self._location = self._mean
+            self._location = self._running_mean
 
-    def hold(self) -> None:
-        """Keep the mean as it is now. Spread and low go on learning."""
-        self.held = self.seconds > 0
+    def freeze(self) -> None:
+        """Fix the mean at its present value. Low and spread keep learning."""
+        self.frozen = self.seconds > 0
 
     @property
     def mean(self) -> float | None:
-        """Mean while learning."""
+        """The mean, or the one it was frozen at; None before the first value."""
         return self._location if self.seconds else None
 
     @property
@@ -102,10 +102,10 @@ class Baseline:
     def spread(self) -> float:
         """Standard deviation, between the prior's and the person's own."""
         prior = self._prior
-        total = prior.seconds * prior.spread**2 + self._n * max(0.0, self._squares)
-        return math.sqrt(total / (prior.seconds + self._n))
+        total = prior.seconds * prior.spread**2 + self._count * max(0.0, self._variance)
+        return math.sqrt(total / (prior.seconds + self._count))
 
     @property
     def maturity(self) -> float:
-        """0 at the start, 1 from `MATURE_S` on, or after a calibration of `CALIBRATED_S`."""
-        return min(1.0, self.seconds / (CALIBRATED_S if self.held else MATURE_S))
+        """0 at the start, 1 from `MATURE_S` on, or after a calibration of `CALIBRATION_S`."""
+        return min(1.0, self.seconds / (CALIBRATION_S if self.frozen else MATURE_S))

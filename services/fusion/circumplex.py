@@ -1,4 +1,4 @@
-"""Valence and arousal of a face, from its seven probabilities."""
+"""Russell's circumplex: valence and arousal of a distribution over the seven emotions."""
 
 import math
 from collections.abc import Sequence
@@ -18,14 +18,17 @@ CIRCUMPLEX: Final[dict[str, tuple[float, float]]] = {
 }
 """Valence and arousal, -1 to 1, of the words angry, disgusted, fearful, happy, sad and surprised as
 people rated them (Russell and Mehrabian 1977, Journal of Research in Personality 11)."""
-_FEAR: Final = math.hypot(*CIRCUMPLEX["fear"])
-TENSE: Final = (CIRCUMPLEX["fear"][0] / _FEAR, CIRCUMPLEX["fear"][1] / _FEAR)
-"""Direction of fear and tension on the circumplex."""
+_FEAR_LENGTH: Final = math.hypot(*CIRCUMPLEX["fear"])
+TENSION_AXIS: Final = (
+    CIRCUMPLEX["fear"][0] / _FEAR_LENGTH,
+    CIRCUMPLEX["fear"][1] / _FEAR_LENGTH,
+)
+"""Unit vector (valence, arousal) from neutral towards fear."""
 
 
 @dataclass(frozen=True)
 class Affect:
-    """Where a face is on the circumplex."""
+    """A point on the circumplex."""
 
     valence: float
     """-1 displeased to 1 pleased."""
@@ -34,12 +37,15 @@ class Affect:
 
     @property
     def tension(self) -> float:
-        """How far the look goes towards fear, in units of the circumplex; relief is negative."""
-        return self.valence * TENSE[0] + self.arousal * TENSE[1]
+        """Projection on the axis from neutral to fear, in units of the circumplex.
+
+        Relief is negative.
+        """
+        return self.valence * TENSION_AXIS[0] + self.arousal * TENSION_AXIS[1]
 
 
-def place(distribution: Sequence[float]) -> Affect:
-    """Where a distribution over the seven emotions, in FER2013's order, is on the circumplex."""
+def map_to_circumplex(distribution: Sequence[float]) -> Affect:
+    """Return the mean position of a distribution over the seven emotions, in FER2013's order."""
     total = sum(distribution) or 1.0
     pairs = [(p / total, CIRCUMPLEX[label]) for p, label in zip(distribution, LABELS, strict=True)]
     return Affect(

@@ -1,54 +1,66 @@
-"""When it is time for a state: never too many in a second, and nearly as many as may be."""
+"""Limits how often states are published: evenly spaced, and never too many in any second."""
 
+import math
 from collections import deque
 from typing import Final
 
 SECOND: Final = 1_000_000_000
 EARLY: Final = 1 / 20
-"""By this share of a period something may come too early: cameras tremble by some milliseconds."""
+"""Share of a period by which an event may come before it is due: cameras jitter by some
+milliseconds."""
 CLOSEST: Final = 1 / 2
-"""Whatever was late, the next is planned no closer than this share of a period."""
+"""However late an event was, the next one is due no sooner than this share of a period after it."""
 
 
 class RateLimiter:
-    """Says of moments whether it is time. The same moments give the same answers.
+    """Decides of events, by their time stamps, which ones to admit.
 
-    There is a plan, one moment a period after the other, which what is late does not move; so 15
-    or 25 pictures a second give ten states as well. Whatever the plan says, no second holds more
-    than `rate` of them.
+    Two rules hold together:
+
+    * *Schedule.* Events are due one period apart. A late event does not move the schedule, so 15 or
+      25 pictures a second give ten states as well.
+    * *Window.* With ``n = ceil(rate)``, an event is refused while the n-th event before it is less
+      than ``n / rate`` seconds old, which is one second or more. Hence no half-open second
+      ``[t, t + 1 s)`` ever holds more than n admitted events, however the stamps jitter, and the
+      mean rate cannot exceed `rate`.
+
+    An event older than the newest admitted one is refused. The same stamps give the same decisions.
 
     Args:
-        rate: How often a second at most.
+        rate: Events a second at most.
     """
 
     def __init__(self, rate: float) -> None:
-        many = max(1, int(rate))
-        self._period, self._window = round(SECOND / rate), round(many * SECOND / rate)
-        self._taken: deque[int] = deque(maxlen=many)
-        """The newest moments: as many as the window may hold."""
+        # Rounded up: with int(rate) the window would be shorter than a second for rates such as 9.9
+        count = math.ceil(rate)
+        self._period, self._window = round(SECOND / rate), math.ceil(count * SECOND / rate)
+        self._admitted: deque[int] = deque(maxlen=count)
+        """Times of the newest events: as many as a window may hold."""
         self._due: int | None = None
 
-    def is_time(self, at: int) -> bool:
-        """Whether it is time at this moment, in nanoseconds; if so, it is taken."""
+    def admit(self, at: int) -> bool:
+        """Admit the event at this time, in nanoseconds, if it is due and the window has room."""
         if self._due is not None and at < self._due - self._period * EARLY:
             return False
-        if len(self._taken) == self._taken.maxlen and at - self._taken[0] < self._window:
-            return False
-        self.take(at)
-        return True
+        return self.admit_unscheduled(at)
 
-    def take(self, at: int) -> None:
-        """Count a state at this moment, planned or not."""
-        planned = at if self._due is None else self._due
-        self._due = max(planned + self._period, at + round(self._period * CLOSEST))
-        self._taken.append(at)
+    def admit_unscheduled(self, at: int) -> bool:
+        """Admit an event that is not part of the schedule if the window has room."""
+        if self._admitted and at < self._admitted[-1]:
+            return False
+        if len(self._admitted) == self._admitted.maxlen and at - self._admitted[0] < self._window:
+            return False
+        scheduled = at if self._due is None else self._due
+        self._due = max(scheduled + self._period, at + round(self._period * CLOSEST))
+        self._admitted.append(at)
+        return True
 
     @property
     def last(self) -> int | None:
-        """The newest moment that was taken."""
-        return self._taken[-1] if self._taken else None
+        """Time of the newest admitted event."""
+        return self._admitted[-1] if self._admitted else None
 
     def reset(self) -> None:
-        """Time begins anew."""
-        self._taken.clear()
+        """Forget all events: time starts anew."""
+        self._admitted.clear()
         self._due = None

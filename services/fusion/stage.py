@@ -1,4 +1,4 @@
-"""The fusion process' stage: sorts messages by person, publishes each person's state."""
+"""The stage of the fusion process: assigns messages to subjects, publishes each one's state."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,29 +14,28 @@ from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import Calibrate, Control
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
-from affectline.services.fusion.baseline import CALIBRATED_S
+from affectline.services.fusion.baseline import CALIBRATION_S
 from affectline.services.fusion.spec import FusionProcess
-from affectline.services.fusion.subject import WAIT_S, SubjectState
+from affectline.services.fusion.subject import SILENCE_S, SubjectState
 
 CALIBRATE: Final = "calibrate"
-"""Label of the marker that says: now this person is at rest."""
-LONGEST_S: Final = 3600.0
-FIGURES: Final = ("heart_rate", "rr_interval", "skin_conductance")
-"""Signals whose figures say something only together with their unit."""
+"""Label of a marker that starts a calibration: the person is at rest now."""
+MAX_CALIBRATION_S: Final = 3600.0
+UNIT_DEPENDENT: Final = ("heart_rate", "rr_interval", "skin_conductance")
+"""Signals whose values depend on the unit; of waves only the shape counts."""
 
 
 class Fusion(Stage):
-    """Publishes a `State` for every person that is measured or seen.
+    """Publishes a `State` for every subject that is measured or seen.
 
     A `Marker` labelled ``calibrate`` starts a timed calibration; its ``extra`` may name
-    ``seconds`` (60) and ``subject`` (everybody).
+    ``seconds`` (60) and ``subject`` (all).
 
-    In live delivery states go on where nobody says anything any more: once a second, and less and
-    less sure.
+    In live delivery states continue once a second while no messages arrive, with falling quality.
 
     Args:
-        process: Whose signals are whose.
-        clock: Seconds for intervals.
+        process: Which signals belong to which subject.
+        clock: Returns seconds, for intervals.
     """
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {State: "bus", StreamDone: "bus"}
@@ -44,17 +43,17 @@ class Fusion(Stage):
 
     def __init__(self, process: FusionProcess, clock: Callable[[], float] = monotonic) -> None:
         self._settings, self._clock = process.settings, clock
-        self._people: dict[str, SubjectState] = {}
-        self._sensed: set[str] = set()
+        self._subjects: dict[str, SubjectState] = {}
+        self._measured: set[str] = set()
         """Subjects that sensors have named."""
-        self._seen: dict[str, tuple[int, int]] = {}
-        """By stream: epoch and number of the last picture."""
-        self._begun: dict[str, StreamStart] = {}
-        """By stream."""
+        self._last_frames: dict[str, tuple[int, int]] = {}
+        """By stream: epoch and sequence number of the last frame."""
+        self._starts: dict[str, StreamStart] = {}
+        """By stream: the newest start."""
         self._calibrations: dict[object, Marker] = {}
-        """By the subject named, None for everybody: the last one, for people who come later."""
-        self._heard: dict[str, float] = {}
-        """By subject: when something was last heard, by our own clock."""
+        """The last one by subject, None for all; also applied to subjects that appear later."""
+        self._last_message_s: dict[str, float] = {}
+        """By subject: time of the last message on the local clock."""
 
     def topic(self, kind: type[Message]) -> str | None:
         return "control/fusion" if kind is Control else super().topic(kind)
@@ -62,27 +61,27 @@ class Fusion(Stage):
     @on(Samples)
     def on_samples(self, packet: Packet[Samples]) -> Iterator[Packet]:
         """Update the state of the subject that was measured."""
-        state = self._feel(packet.message)
+        state = self._add_samples(packet.message)
         if state is not None:
             yield Packet(state)
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterator[Packet]:
         """Update the state of the subject that was seen."""
-        state = self._look(packet.message)
+        state = self._add_expression(packet.message)
         if state is not None:
             yield Packet(state)
 
     @on(Marker)
     def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
-        """Calibrate where the marker says so."""
+        """Start a calibration if the marker is labelled ``calibrate``."""
         if packet.message.label == CALIBRATE:
             self._calibrate(packet.message)
         return ()
 
     @on(Control)
     def on_control(self, packet: Packet[Control]) -> Iterable[Packet]:
-        """Calibrate, as a marker labelled ``calibrate`` would have it."""
+        """Start a calibration, as a marker labelled ``calibrate`` does."""
         action = packet.message.action
         if isinstance(action, Calibrate):
             extra: dict[str, JsonValue] = {"seconds": action.seconds}
@@ -94,101 +93,109 @@ class Fusion(Stage):
 
     @on(StreamStart)
     def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
-        """A stream begins, perhaps again."""
-        self._begin(packet.message)
+        """Rewind all subjects if a replay begins again."""
+        self._rewind_if_replayed_again(packet.message)
         return ()
 
     @on(StreamDone)
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterator[Packet]:
-        """All states up to the end of a stream have been published."""
+        """Confirm that all states up to the end of a stream have been published."""
         if packet.message.by == "sink":
             done = {"by": "fusion", "done_at": self.context.now()}
             yield Packet(packet.message.model_copy(update=done))
 
     def tick(self) -> Iterator[Packet]:
         if self.context.delivery != "live":
-            return  # the same messages give the same states, however slowly they come
-        for subject, person in self._people.items():
-            silent_s = self._clock() - self._heard.get(subject, math.inf)
-            state = person.wait(silent_s) if silent_s >= WAIT_S else None
+            return  # reproducible: silence must not depend on the speed of processing
+        for subject, person in self._subjects.items():
+            silent_s = self._clock() - self._last_message_s.get(subject, math.inf)
+            state = person.extrapolate(silent_s) if silent_s >= SILENCE_S else None
             if state is not None:
                 yield Packet(state)
 
-    def _begin(self, start: StreamStart) -> None:
-        """A replay that has begun again goes back in time, with everybody in it."""
-        before = self._begun.get(start.stream)
-        self._begun[start.stream] = start
-        again = before and start.epoch > before.epoch and start.started_at <= before.started_at
-        if again and start.replay:
-            for person in self._people.values():
-                person.go_back()
+    def _rewind_if_replayed_again(self, start: StreamStart) -> None:
+        """A replay that begins again goes back in time, with all of its subjects."""
+        before = self._starts.get(start.stream)
+        self._starts[start.stream] = start
+        replayed_again = (
+            before and start.epoch > before.epoch and start.started_at <= before.started_at
+        )
+        if replayed_again and start.replay:
+            for person in self._subjects.values():
+                person.rewind()
 
-    def _feel(self, said: Samples) -> State | None:
-        samples = in_usual_unit(said)
+    def _add_samples(self, message: Samples) -> State | None:
+        samples = convert_unit(message)
         if samples is None:
             self.context.counters["invalid"] += 1
             return None
-        person = self._of_sensor(samples)
-        self._heard[person.subject] = self._clock()
-        return person.hear(samples)
+        person = self._subject_of_samples(samples)
+        self._last_message_s[person.subject] = self._clock()
+        return person.add_samples(samples)
 
-    def _of_sensor(self, samples: Samples) -> SubjectState:
+    def _subject_of_samples(self, samples: Samples) -> SubjectState:
         subject = self._settings.subject or samples.subject
-        if not self._sensed and subject not in self._people and DEFAULT_SUBJECT in self._people:
-            # Whose face we have been seeing has a name now
-            person = self._people.pop(DEFAULT_SUBJECT)
+        if (
+            not self._measured
+            and subject not in self._subjects
+            and DEFAULT_SUBJECT in self._subjects
+        ):
+            # The unnamed person whose face has been seen now has a name
+            person = self._subjects.pop(DEFAULT_SUBJECT)
             person.subject = subject
-            self._people[subject] = person
-        self._sensed.add(subject)
-        return self._person(subject, samples.at)
+            self._subjects[subject] = person
+        self._measured.add(subject)
+        return self._find_or_create(subject, samples.at)
 
-    def _of_stream(self, stream: str) -> str:
+    def _name_of_stream(self, stream: str) -> str:
         named = self._settings.streams.get(stream) or self._settings.subject
-        only = next(iter(self._sensed)) if len(self._sensed) == 1 else DEFAULT_SUBJECT
+        only = next(iter(self._measured)) if len(self._measured) == 1 else DEFAULT_SUBJECT
         return named or only
 
-    def _person(self, subject: str, at: int) -> SubjectState:
-        if subject not in self._people:
-            person = self._people[subject] = SubjectState(subject, self._settings)
-            for wanted in (None, subject):
-                marker = self._calibrations.get(wanted)
-                if marker and at < marker.at + round(_seconds(marker) * 1e9):
-                    person.calibrate(marker.at, _seconds(marker))
-        return self._people[subject]
+    def _find_or_create(self, subject: str, at: int) -> SubjectState:
+        if subject not in self._subjects:
+            person = self._subjects[subject] = SubjectState(subject, self._settings)
+            for requested in (None, subject):
+                marker = self._calibrations.get(requested)
+                if marker and at < marker.at + round(_calibration_seconds(marker) * 1e9):
+                    person.calibrate(marker.at, _calibration_seconds(marker))
+        return self._subjects[subject]
 
-    def _look(self, emotion: Emotion) -> State | None:
-        if self._seen.get(emotion.stream, (0, -1)) >= (emotion.epoch, emotion.seq):
-            return None  # said again for somebody who missed it
-        self._seen[emotion.stream] = emotion.epoch, emotion.seq
+    def _add_expression(self, emotion: Emotion) -> State | None:
+        if self._last_frames.get(emotion.stream, (0, -1)) >= (emotion.epoch, emotion.seq):
+            return None  # repeated for a consumer that missed it
+        self._last_frames[emotion.stream] = emotion.epoch, emotion.seq
         seen = [face for face in emotion.faces if face.smoothed or face.probabilities]
-        subject = self._of_stream(emotion.stream)
-        if not seen and subject not in self._people:
+        subject = self._name_of_stream(emotion.stream)
+        if not seen and subject not in self._subjects:
             return None
-        person = self._person(subject, emotion.captured_at)
-        self._heard[subject] = self._clock()
-        # Whoever sits before the camera fills most of its picture
+        person = self._find_or_create(subject, emotion.captured_at)
+        self._last_message_s[subject] = self._clock()
+        # The person in front of the camera has the largest face
         face = max(seen, key=lambda face: face.box[2] * face.box[3], default=None)
         distribution = (face.smoothed or face.probabilities) if face else None
-        return person.see(distribution, emotion.captured_at)
+        return person.add_expression(distribution, emotion.captured_at)
 
     def _calibrate(self, marker: Marker) -> None:
-        wanted = marker.extra.get("subject")
-        if not 0 < _seconds(marker) <= LONGEST_S or not isinstance(wanted, str | None):
+        requested = marker.extra.get("subject")
+        if not 0 < _calibration_seconds(marker) <= MAX_CALIBRATION_S or not isinstance(
+            requested, str | None
+        ):
             self.context.counters["invalid"] += 1
             return
-        self._calibrations[wanted] = marker
-        for subject, person in self._people.items():
-            if wanted in (None, subject):
-                person.calibrate(marker.at, _seconds(marker))
+        self._calibrations[requested] = marker
+        for subject, person in self._subjects.items():
+            if requested in (None, subject):
+                person.calibrate(marker.at, _calibration_seconds(marker))
 
 
-def in_usual_unit(samples: Samples) -> Samples | None:
-    """Samples whose figures count, in the unit that our own drivers use; None for an unknown unit.
+def convert_unit(samples: Samples) -> Samples | None:
+    """Convert samples to the unit of the project's own drivers; return None for an unknown unit.
 
-    Of waves the shape counts, whatever their unit.
+    Signals that do not depend on their unit are returned as they are.
     """
     usual = SIGNALS.get(samples.signal)
-    if usual is None or samples.signal not in FIGURES or samples.unit == usual.unit:
+    if usual is None or samples.signal not in UNIT_DEPENDENT or samples.unit == usual.unit:
         return samples
     if samples.unit not in usual.others:
         return None
@@ -197,9 +204,9 @@ def in_usual_unit(samples: Samples) -> Samples | None:
     return samples.model_copy(update={"unit": usual.unit, "values": values})
 
 
-def _seconds(marker: Marker) -> float:
-    """How long a calibration shall last; NaN where that is no number."""
-    value = marker.extra.get("seconds", CALIBRATED_S)
+def _calibration_seconds(marker: Marker) -> float:
+    """Return the length of a calibration; NaN if it is not a number."""
+    value = marker.extra.get("seconds", CALIBRATION_S)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
     return float(value)

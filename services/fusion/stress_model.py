@@ -1,7 +1,8 @@
-"""From deviations to nervousness: a logistic model with two fitted weights, and one set by hand.
+"""The stress model: a logistic regression from signals' deviations to nervousness.
 
 The weights of heart and skin are fitted to the people of Stress-Predict (docs/validation.md) by
-``affectline validate stress-predict FOLDER --fit FILE`` and kept in ``coefficients.json``.
+``affectline validate stress-predict FOLDER --fit FILE`` and kept in ``coefficients.json``; the
+weight of the face is a setting.
 """
 
 import json
@@ -12,38 +13,38 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-BODY: Final = ("heart", "skin")
+PHYSIOLOGICAL: Final = ("heart", "skin")
 """The signals whose weights are fitted."""
 COEFFICIENTS: Final = Path(__file__).with_name("coefficients.json")
-FARTHEST: Final = 5.0
-"""Deviations count up to here: what is beyond is an artefact more often than a feeling."""
+MAX_DEVIATION: Final = 5.0
+"""Deviations are clipped here: what is beyond is more often an artefact than stress."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one signal says now."""
+    """One signal's input to the model."""
 
     deviation: float
-    """Distance from rest in standard deviations of the person's own signal."""
-    trust: float = 1.0
-    """0 to 1; below 1 the deviation is drawn towards what it usually is."""
+    """Distance from baseline in standard deviations of the person's own signal."""
+    reliability: float = 1.0
+    """0 to 1; below 1 the deviation is drawn towards its population mean."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One signal's part in the model."""
+    """One signal's coefficients."""
 
     weight: float
     """Log-odds for each standard deviation."""
-    usual: float
-    """Mean deviation over the people fitted: assumed while the signal is missing."""
+    mean_deviation: float
+    """Mean over the people fitted, assumed while the signal is missing; ``usual`` in files."""
     importance: float
-    """Share of this signal in what the body's signals can tell, 0 to 1."""
+    """Share of this signal in what the physiological signals explain, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class StressModel:
-    """The table of coefficients."""
+    """The coefficients of all physiological signals."""
 
     intercept: float
     terms: Mapping[str, Term]
@@ -51,34 +52,38 @@ class StressModel:
 
 @dataclass(frozen=True)
 class StressEstimate:
-    """What the model says."""
+    """The model's output at a moment."""
 
     nervousness: float
     """0 to 100."""
     log_odds: float
-    """Of stress against rest, by the signals present; 0 where they say nothing."""
+    """Of stress against rest, by the signals present; 0 means even odds."""
     contributions: Mapping[str, float]
-    """Points that each signal adds to the nervousness of the same person at rest."""
+    """Points that each signal adds to the nervousness of the same person at baseline."""
 
 
 @cache
-def shipped() -> StressModel:
-    """The model fitted on everybody in Stress-Predict."""
-    return read_model(COEFFICIENTS.read_text(encoding="utf-8"))
+def load_default_model() -> StressModel:
+    """Load the model that is fitted to everybody in Stress-Predict."""
+    return parse_model(COEFFICIENTS.read_text(encoding="utf-8"))
 
 
-def read_model(text: str) -> StressModel:
-    """Read a table of coefficients."""
+def parse_model(text: str) -> StressModel:
+    """Parse a model from JSON."""
     content = json.loads(text)
-    return StressModel(content["intercept"], {k: Term(**v) for k, v in content["terms"].items()})
+    terms = {
+        name: Term(values["weight"], values["usual"], values["importance"])
+        for name, values in content["terms"].items()
+    }
+    return StressModel(content["intercept"], terms)
 
 
-def write_model(model: StressModel, about: str) -> str:
-    """Write a table of coefficients as JSON, rounded to what matters."""
+def format_model(model: StressModel, about: str) -> str:
+    """Format a model as JSON, rounded to four decimals."""
     terms = {
         name: {
             "weight": round(term.weight, 4),
-            "usual": round(term.usual, 4),
+            "usual": round(term.mean_deviation, 4),
             "importance": round(term.importance, 4),
         }
         for name, term in model.terms.items()
@@ -87,47 +92,47 @@ def write_model(model: StressModel, about: str) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def judge(
+def estimate_stress(
     model: StressModel, evidence: Mapping[str, Evidence], face_weight: float = 0.0
 ) -> StressEstimate:
-    """Judge a moment.
+    """Estimate nervousness at a moment.
 
     Args:
         model: The coefficients.
         evidence: By signal: ``heart``, ``skin``, ``face``; missing ones are left out.
-        face_weight: Log-odds for each deviation of the face.
+        face_weight: Log-odds for each standard deviation of the face.
     """
-    calm = model.intercept
+    baseline = model.intercept
     parts: dict[str, float] = {}
     for name, term in model.terms.items():
         found = evidence.get(name)
-        trust = found.trust if found else 0.0
-        calm += term.weight * term.usual * (1 - trust)
+        reliability = found.reliability if found else 0.0
+        baseline += term.weight * term.mean_deviation * (1 - reliability)
         if found:
-            parts[name] = term.weight * trust * _limit(found.deviation)
+            parts[name] = term.weight * reliability * _clip(found.deviation)
     if "face" in evidence:
         face = evidence["face"]
-        parts["face"] = face_weight * face.trust * _limit(face.deviation)
-    log_odds = calm + sum(parts.values())
-    return StressEstimate(100 * _logistic(log_odds), log_odds, _share_out(calm, parts))
+        parts["face"] = face_weight * face.reliability * _clip(face.deviation)
+    log_odds = baseline + sum(parts.values())
+    return StressEstimate(100 * _logistic(log_odds), log_odds, _attribute(baseline, parts))
 
 
-def _share_out(calm: float, parts: Mapping[str, float]) -> dict[str, float]:
-    """Points of nervousness for each part of the log-odds; their sum is exact.
+def _attribute(baseline: float, parts: Mapping[str, float]) -> dict[str, float]:
+    """Attribute points of nervousness to each part of the log-odds; their sum is exact.
 
-    The integrated gradients of a logistic function along the straight way from calm to now
+    The integrated gradients of a logistic function along the straight path from baseline to now
     (Sundararajan et al. 2017): each part in proportion.
     """
     total = sum(parts.values())
     if abs(total) > 1e-6:
-        scale = 100 * (_logistic(calm + total) - _logistic(calm)) / total
+        scale = 100 * (_logistic(baseline + total) - _logistic(baseline)) / total
     else:
-        scale = 100 * _logistic(calm) * (1 - _logistic(calm))
+        scale = 100 * _logistic(baseline) * (1 - _logistic(baseline))
     return {name: scale * part for name, part in parts.items()}
 
 
-def _limit(deviation: float) -> float:
-    return max(-FARTHEST, min(FARTHEST, deviation))
+def _clip(deviation: float) -> float:
+    return max(-MAX_DEVIATION, min(MAX_DEVIATION, deviation))
 
 
 def _logistic(log_odds: float) -> float:

@@ -1,305 +1,271 @@
-"""One person's state: samples and faces in, `State` out. Knows no clock, only the messages."""
+"""One person's state: samples and facial expressions in, `State` out, in event time only."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples, SignalContribution, State
-from affectline.services.fusion import stress_model as model
-from affectline.services.fusion.baseline import Baseline, BaselinePrior
-from affectline.services.fusion.circumplex import Affect, place
-from affectline.services.fusion.physiology import (
-    HEART_SIGNALS,
-    SKIN_SIGNAL,
-    HeartSignal,
-    SignalDeviation,
-    SkinSignal,
-    freshness,
-)
+from affectline.services.fusion.baseline import Baseline
+from affectline.services.fusion.event_clock import EventClock
+from affectline.services.fusion.face_signal import FaceSignal
+from affectline.services.fusion.heart_signal import HEART_SIGNALS, HeartSignal
 from affectline.services.fusion.rate_limiter import RateLimiter
-from affectline.services.fusion.stress_model import BODY, Evidence, StressModel
+from affectline.services.fusion.signal_quality import MissingSignal, SignalDeviation
+from affectline.services.fusion.skin_signal import SKIN_SIGNAL, SkinSignal
+from affectline.services.fusion.stress_model import (
+    PHYSIOLOGICAL,
+    Evidence,
+    StressModel,
+    estimate_stress,
+    load_default_model,
+)
 
 SECOND: Final = 1_000_000_000
-SET_BACK_S: Final = 10.0
-"""A signal that goes back in time by more had its clock set; by less, it was late."""
-LEAP_S: Final = 60.0
-"""Baselines do not run through a gap longer than this second by second. A signal that is as far
-ahead of the others and falls silent had a wrong clock: it is forgotten after as long."""
-WAIT_S: Final = 1.0
-"""Between states while nothing is heard."""
-FACE_PRIOR: Final = BaselinePrior(spread=0.25, seconds=300.0)
-"""In units of the circumplex; a quarter is the step from neutral to a weak expression."""
-FACE_FRESH_S: Final = 1.0
-FACE_STALE_S: Final = 5.0
-FACE_ALONE: Final = 0.2
-"""Most quality that nervousness can have by the face alone: that part was never validated."""
+SILENCE_S: Final = 1.0
+"""Time between states while no messages arrive."""
+MAX_FACE_QUALITY: Final = 0.2
+"""Highest quality of a nervousness that rests on the face alone, which was never validated."""
 
-
-@dataclass(frozen=True)
-class FaceReading:
-    """The last look at the face."""
-
-    at_s: float
-    look: Affect
+Evaluations = Mapping[str, SignalDeviation | MissingSignal]
+"""By physiological signal."""
 
 
 class SubjectState:
     """Estimates the state of one person.
 
-    Feed messages in the order they come; the same messages give the same states.
+    Pass messages in the order of arrival; the same messages give the same states.
 
     Args:
-        subject: Whom the states are about.
-        settings: How often, and the face's weight.
-        coefficients: None: those that are shipped.
+        subject: The person's name in the states.
+        settings: Rate of states and weight of the face.
+        model: Coefficients; None for the default model.
     """
 
     def __init__(
-        self, subject: str, settings: FusionSettings, coefficients: StressModel | None = None
+        self, subject: str, settings: FusionSettings, model: StressModel | None = None
     ) -> None:
         self.subject = subject
         self._settings = settings
-        self._model = coefficients or model.shipped()
-        self._heart, self._skin, self._face = HeartSignal(), SkinSignal(), Baseline(FACE_PRIOR)
-        self._seen: FaceReading | None = None
+        self._model = model or load_default_model()
+        self._heart, self._skin, self._face = HeartSignal(), SkinSignal(), FaceSignal()
         self._origin_ns: int | None = None
-        self._newest: dict[str, float] = {}
-        self._overtaken: tuple[str, float] | None = None
-        """Who was first heard far behind the newest signal since that one spoke, and when."""
-        self._second, self._pace = -math.inf, RateLimiter(settings.rate)
-        self._calibrated_at_s: float | None = None
+        self._clock, self._limiter = EventClock(), RateLimiter(settings.rate)
+        self._calibration_end_s = 0.0
         self._mode: Literal["continuous", "calibrating", "calibrated"] = "continuous"
         self._synthetic = False
 
-    def hear(self, samples: Samples) -> State | None:
-        """Take in samples; return a state when it is time for one."""
-        if samples.signal not in HEART_SIGNALS and samples.signal != SKIN_SIGNAL:
+    def add_samples(self, samples: Samples) -> State | None:
+        """Add samples; return a state if one is due."""
+        signal = samples.signal
+        if signal not in HEART_SIGNALS and signal != SKIN_SIGNAL:
             return None
-        start_s = self._seconds(samples.at)
-        times_s = _times(samples, start_s)
-        self._watch_clock(samples.signal, start_s)
-        part = self._skin if samples.signal == SKIN_SIGNAL else self._heart
-        part.hear(samples, times_s)
+        start_s = self._to_seconds(samples.at)
+        times_s = _sample_times(samples, start_s)
+        self._rewind_if_set_back(signal, start_s)
+        part = self._skin if signal == SKIN_SIGNAL else self._heart
+        part.add_samples(samples, times_s)
         self._synthetic |= samples.synthetic
-        return self._move_on(samples.signal, times_s[-1])
+        return self._advance(signal, times_s[-1])
 
-    def see(self, distribution: Sequence[float] | None, at_ns: int) -> State | None:
-        """Take in what the face shows, smoothed; return a state when it is time for one.
+    def add_expression(self, distribution: Sequence[float] | None, at_ns: int) -> State | None:
+        """Add the smoothed facial expression in a picture; return a state if one is due.
 
         Args:
             distribution: Over the seven emotions; None for a picture without a face.
             at_ns: When the picture was taken.
         """
-        at_s = self._seconds(at_ns)
-        self._watch_clock("face", at_s)
+        at_s = self._to_seconds(at_ns)
+        self._rewind_if_set_back("face", at_s)
         if distribution is not None:
-            self._seen = FaceReading(at_s, place(distribution))
-        return self._move_on("face", at_s)
+            self._face.add_expression(distribution, at_s)
+        return self._advance("face", at_s)
 
-    def wait(self, silent_s: float) -> State | None:
-        """The state after so many seconds without a word from anybody, at most one a second."""
-        if not self._newest:
+    def extrapolate(self, silent_s: float) -> State | None:
+        """Return the state after this many seconds without a message, at most one a second."""
+        newest_s = self._clock.now_s
+        if newest_s is None:
             return None
-        now_s = max(self._newest.values()) + silent_s
-        now, last = round(now_s * SECOND), self._pace.last
-        if last is not None and now - last < WAIT_S * SECOND:
+        now_s = newest_s + silent_s
+        now, last = round(now_s * SECOND), self._limiter.last
+        if last is not None and now - last < SILENCE_S * SECOND:
             return None
-        self._pace.take(now)
-        return self._state(now_s)
+        return self._estimate(now_s) if self._limiter.admit_unscheduled(now) else None
 
     def calibrate(self, at_ns: int, seconds: float) -> None:
-        """From this moment the person is at rest for so long: forget other baselines."""
-        for rest in self._rests():
-            rest.reset()
-        self._calibrated_at_s = self._seconds(at_ns) + seconds
+        """Start a timed calibration: discard the baselines, and freeze new ones at its end."""
+        for baseline in self._baselines():
+            baseline.reset()
+        self._calibration_end_s = self._to_seconds(at_ns) + seconds
         self._mode = "calibrating"
 
-    def _seconds(self, at_ns: int) -> float:
+    def rewind(self) -> None:
+        """Prepare for messages that are earlier than the last ones; keep the baselines."""
+        for part in (self._heart, self._skin, self._face):
+            part.clear_samples()
+        self._clock.clear()
+        self._limiter.reset()
+
+    def evidence(self, at_ns: int) -> dict[str, Evidence]:
+        """Return the model's input at this time, or at the newest one if that is later."""
+        newest_s = self._clock.now_s
+        if newest_s is None:
+            return {}
+        now_s = max(self._to_seconds(at_ns), newest_s)
+        return self._evidence(now_s, self._evaluate(now_s))
+
+    def _to_seconds(self, at_ns: int) -> float:
         if self._origin_ns is None:
-            # Whole seconds, so that baselines learn at the same moments in every run
+            # Whole seconds, so that baselines are updated at the same moments in every run
             self._origin_ns = at_ns // SECOND * SECOND
         return (at_ns - self._origin_ns) / SECOND
 
-    def _rests(self) -> list[Baseline]:
-        return [*self._heart.rests, self._skin.rest, self._face]
+    def _baselines(self) -> list[Baseline]:
+        return [*self._heart.baselines, self._skin.baseline, self._face.baseline]
 
-    def _watch_clock(self, signal: str, at_s: float) -> None:
-        if at_s < self._newest.get(signal, -math.inf) - SET_BACK_S:
-            self.go_back()
+    def _rewind_if_set_back(self, signal: str, at_s: float) -> None:
+        if self._clock.was_set_back(signal, at_s):
+            self.rewind()
 
-    def go_back(self) -> None:
-        """What comes now is earlier than what was heard: begin anew, with the baselines."""
-        self._heart.forget_samples()
-        self._skin.forget_samples()
-        self._seen = None
-        self._newest.clear()
-        self._begin_anew()
+    def _advance(self, signal: str, at_s: float) -> State | None:
+        dropped = self._clock.advance(signal, at_s)
+        if dropped is not None:
+            self._signal(dropped).clear_samples()
+            self._limiter.reset()
+        for second in self._clock.elapsed_seconds():
+            self._close_second(second)
+        now_s = self._clock.now_s
+        assert now_s is not None  # noqa: S101 - the clock has just been advanced
+        return self._estimate(now_s) if self._limiter.admit(round(now_s * SECOND)) else None
 
-    def _begin_anew(self) -> None:
-        self._second = -math.inf
-        self._pace.reset()
-
-    def _leave_behind(self, signal: str, at_s: float) -> None:
-        """Forget a signal that was far ahead and fell silent, lest its time hold up all others."""
-        first = max(self._newest, key=lambda name: self._newest[name])
-        if signal == first or self._newest[first] - at_s <= LEAP_S:
-            self._overtaken = None
-        elif self._overtaken is None:
-            self._overtaken = signal, at_s
-        elif self._overtaken[0] == signal and at_s - self._overtaken[1] > LEAP_S:
-            del self._newest[first]
-            self._overtaken = None
-            self._begin_anew()
-            if first == "face":
-                self._seen = None
-            else:
-                (self._skin if first == SKIN_SIGNAL else self._heart).forget_samples()
-
-    def _move_on(self, signal: str, at_s: float) -> State | None:
-        self._newest[signal] = max(at_s, self._newest.get(signal, -math.inf))
-        self._leave_behind(signal, at_s)
-        now_s = max(self._newest.values())
-        if not now_s - self._second <= LEAP_S:
-            self._second = math.floor(now_s)
-        while self._second + 1 <= now_s:
-            self._second += 1
-            self._close_second(self._second)
-        return self._state(now_s) if self._pace.is_time(round(now_s * SECOND)) else None
+    def _signal(self, name: str) -> HeartSignal | SkinSignal | FaceSignal:
+        if name == "face":
+            return self._face
+        return self._skin if name == SKIN_SIGNAL else self._heart
 
     def _close_second(self, now_s: float) -> None:
-        if self._mode == "calibrating" and now_s > (self._calibrated_at_s or 0.0):
+        if self._mode == "calibrating" and now_s > self._calibration_end_s:
             self._mode = "calibrated"
-            for rest in self._rests():
-                rest.hold()
+            for baseline in self._baselines():
+                baseline.freeze()
         self._heart.close_second(now_s)
         self._skin.close_second()
-        if self._seen and now_s - self._seen.at_s <= FACE_FRESH_S:
-            self._face.add(self._seen.look.tension)
+        self._face.close_second(now_s)
 
-    def evidence(self, at_ns: int) -> dict[str, Evidence]:
-        """What the signals say at a moment, or at the newest one; missing ones are left out."""
-        if not self._newest:
-            return {}
-        now_s = max(self._seconds(at_ns), *self._newest.values())
-        return self._evidence(now_s, self._looks(now_s))
+    def _evaluate(self, now_s: float) -> Evaluations:
+        return {"heart": self._heart.evaluate(now_s), "skin": self._skin.evaluate(now_s)}
 
-    def _looks(self, now_s: float) -> dict[str, SignalDeviation | str]:
-        return {"heart": self._heart.look(now_s), "skin": self._skin.look(now_s)}
-
-    def _face_trust(self, now_s: float) -> float:
-        if self._seen is None:
-            return 0.0
-        return freshness(now_s - self._seen.at_s, FACE_FRESH_S, FACE_STALE_S)
-
-    def _evidence(
-        self, now_s: float, looks: dict[str, SignalDeviation | str]
-    ) -> dict[str, Evidence]:
+    def _evidence(self, now_s: float, evaluations: Evaluations) -> dict[str, Evidence]:
         evidence = {
-            name: Evidence(look.deviation, look.trust)
-            for name, look in looks.items()
-            if isinstance(look, SignalDeviation)
+            name: Evidence(found.deviation, found.reliability)
+            for name, found in evaluations.items()
+            if isinstance(found, SignalDeviation)
         }
-        trust = self._face_trust(now_s)
-        if self._seen and trust and self._face.mean is not None:
-            tension = (self._seen.look.tension - self._face.mean) / self._face.spread
-            evidence["face"] = Evidence(tension, trust)
+        tension = self._face.deviation(now_s)
+        if tension is not None:
+            evidence["face"] = Evidence(tension, self._face.reliability(now_s))
         return evidence
 
-    def _state(self, now_s: float) -> State:
+    def _estimate(self, now_s: float) -> State:
         assert self._origin_ns is not None  # noqa: S101 - set with the first message
-        looks, face_trust = self._looks(now_s), self._face_trust(now_s)
-        evidence = self._evidence(now_s, looks)
-        judgement = model.judge(self._model, evidence, self._settings.face_weight)
-        shares = self._shares(now_s, looks, judgement.contributions)
-        body = any(name in evidence for name in BODY)
-        nervous = body or ("face" in evidence and self._settings.face_weight > 0)
-        seconds = [rest.seconds for rest in self._rests() if rest.seconds]
+        evaluations = self._evaluate(now_s)
+        evidence = self._evidence(now_s, evaluations)
+        estimate = estimate_stress(self._model, evidence, self._settings.face_weight)
+        signals = self._contributions(now_s, evaluations, estimate.contributions)
+        physiological = any(name in evidence for name in PHYSIOLOGICAL)
+        known = physiological or ("face" in evidence and self._settings.face_weight > 0)
+        affect = self._face.affect(now_s)
+        seconds = [baseline.seconds for baseline in self._baselines() if baseline.seconds]
         return State(
             subject=self.subject,
             at=self._origin_ns + round(now_s * SECOND),
-            arousal=self._arousal(judgement.log_odds if body else None, face_trust),
-            valence=self._seen.look.valence if self._seen and face_trust else None,
-            nervousness=judgement.nervousness if nervous else None,
-            quality=self._quality(shares, body),
+            arousal=self._arousal(estimate.log_odds if physiological else None, now_s),
+            valence=affect.valence if affect else None,
+            nervousness=estimate.nervousness if known else None,
+            quality=self._quality(signals, physiological),
             baseline=self._mode if seconds or self._mode == "calibrating" else "none",
             baseline_s=min(seconds, default=0.0),
-            signals=shares,
+            signals=signals | self._informative(now_s, signals),
             synthetic=self._synthetic,
         )
 
-    def _shares(
-        self, now_s: float, looks: dict[str, SignalDeviation | str], points: Mapping[str, float]
+    def _contributions(
+        self, now_s: float, evaluations: Evaluations, points: Mapping[str, float]
     ) -> dict[str, SignalContribution]:
-        shares = {
-            "heart": _share(looks["heart"], "/min", points.get("heart", 0.0)),
-            "skin": _share(looks["skin"], "uS", points.get("skin", 0.0)),
-            "face": self._face_share(self._face_trust(now_s), points.get("face", 0.0)),
+        return {
+            "heart": _contribution(evaluations["heart"], "/min", points.get("heart", 0.0)),
+            "skin": _contribution(evaluations["skin"], "uS", points.get("skin", 0.0)),
+            "face": self._face_contribution(now_s, points.get("face", 0.0)),
         }
-        return shares | self._details(now_s, shares)
 
-    def _arousal(self, log_odds: float | None, face_trust: float) -> float | None:
-        """The body's, and the face's with half its weight; None where neither says."""
+    def _arousal(self, log_odds: float | None, now_s: float) -> float | None:
+        """Average the physiological arousal with the face's, which has half the weight."""
         parts = []
         if log_odds is not None:
             parts.append((math.tanh(log_odds / 2), 1.0))
-        if self._seen and face_trust:
-            parts.append((self._seen.look.arousal, 0.5 * face_trust))
+        affect = self._face.affect(now_s)
+        if affect:
+            parts.append((affect.arousal, 0.5 * self._face.reliability(now_s)))
         weight = sum(w for _, w in parts)
         return sum(value * w for value, w in parts) / weight if weight else None
 
-    def _face_share(self, trust: float, points: float) -> SignalContribution:
-        if not (self._seen and trust):
+    def _face_contribution(self, now_s: float, points: float) -> SignalContribution:
+        affect, baseline = self._face.affect(now_s), self._face.baseline
+        if affect is None:
             return SignalContribution(reason="no face in sight")
         return SignalContribution(
-            value=self._seen.look.tension,
+            value=affect.tension,
             unit="1",
-            baseline=self._face.mean,
+            baseline=baseline.mean,
             contribution=points,
-            quality=trust * self._face.maturity,
-            reason="" if self._face.maturity == 1 else "the baseline is young",
+            quality=self._face.reliability(now_s) * baseline.maturity,
+            reason="" if baseline.maturity == 1 else "the baseline is young",
         )
 
-    def _details(
-        self, now_s: float, shares: dict[str, SignalContribution]
+    def _informative(
+        self, now_s: float, signals: Mapping[str, SignalContribution]
     ) -> dict[str, SignalContribution]:
-        """What is told but does not count: the experiments in docs/validation.md say why."""
-        details = {}
+        """Return measures that are published but not in the model; docs/validation.md says why."""
+        measures = {}
         rmssd = self._heart.rmssd(now_s)
         if rmssd is not None:
-            quality = shares["heart"].quality
-            details["heart_variability"] = SignalContribution(
+            quality = signals["heart"].quality
+            measures["heart_variability"] = SignalContribution(
                 value=rmssd, unit="ms", quality=quality
             )
-        if shares["skin"].quality > 0:
-            quality = shares["skin"].quality
-            for name, (value, unit) in self._skin.tell_responses(now_s).items():
-                details[name] = SignalContribution(value=value, unit=unit, quality=quality)
-        return details
+        if signals["skin"].quality > 0:
+            quality = signals["skin"].quality
+            for name, (value, unit) in self._skin.response_measures(now_s).items():
+                measures[name] = SignalContribution(value=value, unit=unit, quality=quality)
+        return measures
 
-    def _quality(self, shares: dict[str, SignalContribution], body: bool) -> float:
-        if not body:
-            return FACE_ALONE * shares["face"].quality if self._settings.face_weight else 0.0
+    def _quality(self, signals: Mapping[str, SignalContribution], physiological: bool) -> float:
+        if not physiological:
+            face = MAX_FACE_QUALITY * signals["face"].quality
+            return face if self._settings.face_weight else 0.0
         terms = self._model.terms
-        return min(1.0, sum(term.importance * shares[name].quality for name, term in terms.items()))
+        return min(
+            1.0, sum(term.importance * signals[name].quality for name, term in terms.items())
+        )
 
 
-def _share(look: SignalDeviation | str, unit: str, points: float) -> SignalContribution:
-    if isinstance(look, str):
-        return SignalContribution(unit=unit, reason=look[:200])
+def _contribution(
+    found: SignalDeviation | MissingSignal, unit: str, points: float
+) -> SignalContribution:
+    if isinstance(found, MissingSignal):
+        return SignalContribution(unit=unit, reason=found.reason[:200])
     return SignalContribution(
-        value=look.value,
+        value=found.value,
         unit=unit,
-        baseline=look.baseline,
+        baseline=found.baseline,
         contribution=points,
-        quality=max(0.0, min(1.0, look.quality)),
-        reason=look.reason,
+        quality=max(0.0, min(1.0, found.quality)),
+        reason=found.reason,
     )
 
 
-def _times(samples: Samples, start_s: float) -> list[float]:
-    """When each sample was taken, in seconds from the person's origin."""
+def _sample_times(samples: Samples, start_s: float) -> list[float]:
+    """Return each sample's time in seconds from the person's origin."""
     if samples.rate is None:
         return [start_s + offset / SECOND for offset in samples.offsets]
     return [start_s + i / samples.rate for i in range(len(samples.values))]

@@ -1,6 +1,6 @@
 """The declaration of the outlet to the Lab Streaming Layer."""
 
-from affectline.common.runtime.spec import ProcessSettings, ServiceSpec, plan_named
+from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 
 
 class LslProcess(ProcessSettings):
@@ -23,5 +23,5 @@ SPEC = ServiceSpec(
     stage="affectline.services.lsl.outlet:LslOutlet",
     role="page",
     inputs=("emotion", "marker", "state"),
-    planned=plan_named("lsl", LslProcess),
+    optional=True,
 )

@@ -41,6 +41,8 @@ GAP_NS: Final = 60_000_000_000
 STEPS: Final = ("emotion/", "frame/", "")
 """What a step goes on by: the first of these that is replayed at all. An answer has its picture
 before it, so a step shows both."""
+UNSHOWN_S: Final = 1.0
+"""A paused replay shows a frame of every stream; one that has none for so long has none there."""
 UNANSWERED: Final = SIZE
 """Pictures after which a step ends all the same: no more were ever under way."""
 
@@ -64,7 +66,9 @@ class Player(Stage):
         self._start_at: float | None = None
         self._begin_s, self._rate = settings.begin_s, settings.rate
         self._paused = settings.paused
-        self._steps = int(settings.paused)  # a paused one shows its first frame
+        self._steps = 0
+        self._unshown: set[str] = set()
+        """Topics of which a paused replay has yet to show where it stands."""
         self._shown = 0
         self._over = self._finished = False
 
@@ -72,6 +76,7 @@ class Player(Stage):
         self._reader = SessionReader(self._settings.file)
         topics = [topic for topic in self._reader.topics() if self._is_wanted(topic)]
         self._step = next(s for s in STEPS if not s or any(t.startswith(s) for t in topics))
+        self._step_topics = {topic for topic in topics if topic.startswith(self._step)}
         self._rewind()
 
     def topic(self, kind: type[Message]) -> str | None:
@@ -100,13 +105,14 @@ class Player(Stage):
         self._begin_new_epochs()
         self._streams.clear()
         self._over = False
-        self._steps, self._shown = int(self._paused), 0
+        self._steps = self._shown = 0
         self._rewind()
 
     def _rewind(self) -> None:
         """To the beginning, or where the user wants to begin."""
         self._recorded = self._wanted()
         self._next = next(self._recorded, None)
+        self._unshown = set(self._step_topics) if self._paused else set()
         self._clock_at: float | None = None
         """When, by our clock, the moment `begin_s` is or would have been."""
 
@@ -191,7 +197,7 @@ class Player(Stage):
         passed = max(0.0, second - self._begin_s)
         rate = self._rate
         if self._paused:
-            if self._steps:
+            if self._steps or (self._unshown and passed <= UNSHOWN_S):
                 self._clock_at = now - passed / (rate or 1)
                 return True
             self.context.detail = f"paused at {self._begin_s + passed:.2f} s"
@@ -237,6 +243,7 @@ class Player(Stage):
             yield packet
 
     def _count_step(self, topic: str) -> None:
+        self._unshown.discard(topic)
         self._shown += topic.startswith("frame/")
         if topic.startswith(self._step) or self._shown == UNANSWERED:
             self._steps = max(0, self._steps - 1)

@@ -7,6 +7,7 @@ others need.
 import json
 import sys
 
+from affectline.common import logs
 from affectline.common.errors import explain_import
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
 from affectline.common.settings.pipeline import HubSettings
@@ -19,6 +20,7 @@ def main() -> None:
     spec = SPECS[task["kind"]]
     settings = spec.settings.model_validate(task["settings"])
     hub = HubSettings.model_validate(task["hub"])
+    logs.configure(is_supervised=True)
     try:
         code = spec.run(settings, hub, task["delivery"])
     except ImportError as error:

@@ -28,9 +28,19 @@ def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
     Args:
         run: What is planned.
         more: Processes that no service plans by itself, started last.
+
+    Raises:
+        AffectlineError: The settings name a service that there is not.
     """
+    optional = [kind for kind, spec in SPECS.items() if spec.optional]
+    for kind in run.settings.services:
+        if kind not in optional:
+            raise AffectlineError(
+                f"services: {kind}: no service that can be added by name",
+                f"name one of {', '.join(optional)}",
+            )
     processes = [
-        ProcessSpec(spec, settings) for spec in SPECS.values() for settings in spec.planned(run)
+        ProcessSpec(spec, settings) for spec in SPECS.values() for settings in spec.processes(run)
     ]
     return told_of_consumers([*processes, *more])
 

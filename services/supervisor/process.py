@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
+from affectline.common import logs
 from affectline.common.clock import monotonic
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 from affectline.common.runtime.supervision import FATAL, LINK_FD, READY
@@ -19,6 +20,8 @@ from affectline.common.settings.pipeline import Delivery, HubSettings
 CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
 SILENCE_S: Final = 2.0
 """A process without a heartbeat for so long (four beats) hangs."""
+LINES_KEPT: Final = 20
+"""Of what a process logged, shown when it dies."""
 START_S: Final = 60.0
 """How long a process may take to get ready; importing TensorFlow takes ten seconds and more."""
 RESTARTS: Final = 5
@@ -63,6 +66,8 @@ class ManagedProcess:
         """How often it was restarted."""
         self.exit_reason = ""
         """Why it stopped for good, as it reported itself."""
+        self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
+        """The last that it logged, or printed to standard error."""
         self.start()
 
     def start(self) -> None:
@@ -82,6 +87,7 @@ class ManagedProcess:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.PIPE,
             stdout=self._stdout,
+            stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the supervisor, which stops them in order
         )
         theirs.close()
@@ -89,15 +95,26 @@ class ManagedProcess:
             assert self._popen.stdin  # noqa: S101 - for the type checker
             self._popen.stdin.write(json.dumps(task).encode())
             self._popen.stdin.close()
+        assert self._popen.stderr  # noqa: S101 - for the type checker
+        self._stderr = self._popen.stderr.fileno()
+        os.set_blocking(self._stderr, False)
+        self._log_ended, self._unfinished = False, b""
         self.ready = False
         self._last_beat = monotonic()
+
+    @property
+    def waitables(self) -> list[socket.socket | int]:
+        """What to wait for: something to `poll`."""
+        log = [] if self._log_ended else [self._stderr]
+        return [self.socket, *log]
 
     @property
     def pid(self) -> int:
         return self._popen.pid
 
     def poll(self) -> int | None:
-        """Read its link; the exit code (negative: the signal) once it has died, else None."""
+        """Read its link and its log; the exit code (negative: the signal) once it has died."""
+        self._relay_log()
         while True:
             try:
                 data = self.socket.recv(4096)
@@ -126,7 +143,28 @@ class ManagedProcess:
             self._popen.kill()
             code = self._popen.wait()
         self.socket.close()
+        self._relay_log()
+        if self._unfinished:
+            self._relay_lines(b"\n")
+        assert self._popen.stderr  # noqa: S101 - for the type checker
+        self._popen.stderr.close()
         return code
+
+    def _relay_log(self) -> None:
+        """Log what it has logged."""
+        while not self._log_ended:
+            try:
+                data = os.read(self._stderr, 1 << 16)
+            except BlockingIOError:
+                return
+            self._log_ended = not data
+            self._relay_lines(data)
+
+    def _relay_lines(self, data: bytes) -> None:
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        for line in lines:
+            text = logs.relay(line.decode(errors="replace"), self.process.name)
+            self.last_lines += text.splitlines()
 
     @property
     def hangs(self) -> bool:

@@ -1,11 +1,13 @@
 """The whole pipeline from one command: starts the processes, watches them, ends with them."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
+from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.runtime.sockets import OutletSubscriber, taken_ports
 from affectline.common.runtime.spec import Run, StreamPosition
@@ -32,6 +34,8 @@ FINISH_S: Final = 10.0
 """How long a recorder may take for what it has already received, when everything else is over."""
 STOP_S: Final = 1.0
 """How long a process may take to stop before it is killed."""
+
+LOG: Final = ServiceLogger("supervisor")
 
 Observer = Callable[[Packet], None]
 
@@ -111,7 +115,7 @@ class Supervisor(Handlers):
         self._children[process.name] = child
 
     def _wait(self) -> None:
-        others: list[Any] = [child.socket for child in self._children.values()]
+        others: list[Any] = [one for child in self._children.values() for one in child.waitables]
         others += [self._wakeup.receiver, *((self._keyboard,) if self._keyboard else ())]
         self._outlet.wait(others, CHECK_S)
         self._wakeup.drain()
@@ -193,10 +197,12 @@ class Supervisor(Handlers):
         elif stopping or (code == 0 and spec.role in ("source", "sink")):
             self._continue_without(child.process)
         elif spec.restart == "always" and child.record_restart():
-            self._restart(child)
+            self._restart(child, code)
         else:
-            problem = f"{name} died {child.restarts} times within seconds (last exit {code})"
-            self._fail(AffectlineError(problem, "see what it wrote to standard error above"))
+            times = "" if child.restarts < 2 else f" {child.restarts} times within seconds"
+            last = child.last_lines[-1] if child.last_lines else "it logged nothing"
+            problem = f"{name} died{times} ({_exit_text(code)}): {last}"
+            self._fail(AffectlineError(problem, "", details=tuple(child.last_lines)))
 
     def _continue_without(self, ended: ProcessSpec) -> None:
         """One has ended as it should: is the run over?"""
@@ -213,9 +219,10 @@ class Supervisor(Handlers):
         elif not is_writing and "source" not in roles:
             self._begin_stopping(0.0)
 
-    def _restart(self, child: ManagedProcess) -> None:
+    def _restart(self, child: ManagedProcess, code: int) -> None:
         process = child.process
         self.restarts[process.name] = child.restarts
+        LOG.warning("%s died (%s) and is started again", process.name, _exit_text(code))
         position = self._positions.get(process.settings.stream or "")
         settings = process.settings.resumed(position, now_ns())
         child.process = ProcessSpec(process.spec, settings)
@@ -250,3 +257,8 @@ class Supervisor(Handlers):
             self._kill_by = monotonic() + STOP_S
             for child in self._children.values():
                 child.stop()
+
+
+def _exit_text(code: int) -> str:
+    """An exit code for people; negative ones are signals."""
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

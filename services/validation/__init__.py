@@ -1,1 +1,1 @@
-"""Nervousness against people whose stress is known: the live code, fed with recordings."""
+"""Validates the stress estimate on public datasets: recordings run through the live estimator."""

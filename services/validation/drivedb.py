@@ -1,4 +1,4 @@
-"""Nervousness against PhysioNet's drivedb (Healey and Picard 2005): real drives in Boston.
+"""Validates the stress estimate on PhysioNet's drivedb (Healey and Picard 2005): real drives.
 
 Nothing is fitted here: the coefficients come from other people, who sat at a desk.
 """
@@ -14,45 +14,45 @@ import numpy as np
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples
 from affectline.services.biometrics.file_playback import RecordedSignal, even_times
-from affectline.services.fusion.stress_model import StressModel, judge, shipped
+from affectline.services.fusion.stress_model import StressModel, estimate_stress, load_default_model
 from affectline.services.fusion.subject import SubjectState
-from affectline.services.validation.as_messages import as_messages
-from affectline.services.validation.drivedb_reader import Drive, SkinChannel, read
-from affectline.services.validation.fitting import SETS
-from affectline.services.validation.scoring import Vector, auc, mean, plain
-from affectline.services.validation.segments import SEGMENTS
+from affectline.services.validation.drivedb_reader import Drive, SkinChannel, read_drives
+from affectline.services.validation.drivedb_segments import SEGMENTS
+from affectline.services.validation.fitting import SIGNAL_SETS
+from affectline.services.validation.metrics import Vector, auc, nan_mean, nan_to_none
+from affectline.services.validation.sample_messages import iter_messages
 
 SECOND: Final = 1_000_000_000
-SELDOM: Final = FusionSettings(rate=0.001, face_weight=0)
+NO_STATES: Final = FusionSettings(rate=0.001, face_weight=0)
 CHANNEL: Final[SkinChannel] = "foot"
-"""Preferred because the hand holds the wheel, and its electrodes lose contact; but after seeing the
-figures of both, see docs/validation.md. `--skin hand` takes the other."""
+"""Preferred because the hand holds the wheel, and its electrodes lose contact; chosen after seeing
+the figures of both, see docs/validation.md. `--skin hand` uses the other."""
 CALIBRATION_S: Final = 300.0
 """Each drive begins with fifteen minutes of rest: the first five are a timed calibration."""
 
 
 @dataclass(frozen=True)
-class DriveCourse:
-    """Nervousness of one drive in each second of its segments."""
+class DriveScores:
+    """Nervousness in each second of one drive's segments."""
 
     name: str
     seconds: Vector
     segments: tuple[str, ...]
     """``rest``, ``city`` or ``highway`` of each second."""
-    scores: dict[str, Vector]
-    """By set of signals."""
+    nervousness: dict[str, Vector]
+    """0 to 100, by set of signals."""
     bounds: tuple[float, ...]
     calibrated_s: float
-    """When the timed calibration ended."""
+    """Time at which the calibration ended."""
 
 
-def messages(drive: Drive, channel: SkinChannel) -> Iterator[tuple[int, list[Samples]]]:
-    """A drive as a live device would have sent it: the second, and what was measured in it."""
-    signals = [("heart_rate", "/min", drive.heart_rate), *_skin(drive, channel)]
+def iter_seconds(drive: Drive, channel: SkinChannel) -> Iterator[tuple[int, list[Samples]]]:
+    """Yield each second of a drive with the messages that a live driver would have sent in it."""
+    signals = [("heart_rate", "/min", drive.heart_rate), *_skin_signal(drive, channel)]
     found = [
         (at_s, samples)
         for signal, unit, values in signals
-        for at_s, samples in as_messages(
+        for at_s, samples in iter_messages(
             RecordedSignal(signal, unit, even_times(0, drive.rate, len(values)), values, drive.rate)
         )
     ]
@@ -63,46 +63,46 @@ def messages(drive: Drive, channel: SkinChannel) -> Iterator[tuple[int, list[Sam
         yield second, sorted(by_second.get(second, []), key=lambda samples: samples.at)
 
 
-def _skin(drive: Drive, channel: SkinChannel) -> Iterator[tuple[str, str, Vector]]:
-    """The wanted skin conductance, or the other one where that was not measured."""
-    others = [drive.skin[channel], *drive.skin.values()]
-    for values in others:
+def _skin_signal(drive: Drive, channel: SkinChannel) -> Iterator[tuple[str, str, Vector]]:
+    """Yield the chosen skin conductance, or the other one if that was not measured."""
+    candidates = [drive.skin[channel], *drive.skin.values()]
+    for values in candidates:
         if np.isfinite(values).any():
             yield "skin_conductance", "uS", values
             return
 
 
-def _lacks(drive: Drive, channel: SkinChannel) -> Iterator[str]:
-    """What the drive does not have, in words."""
+def _find_missing(drive: Drive, channel: SkinChannel) -> Iterator[str]:
+    """Yield a note on each signal that the drive lacks."""
     if not np.isfinite(drive.heart_rate).any():
         yield f"{drive.name}: no heart rate"
     if not np.isfinite(drive.skin[channel]).any():
         yield f"{drive.name}: no skin conductance of the {channel}"
 
 
-def follow(
+def score_drive(
     drive: Drive,
     model: StressModel,
     channel: SkinChannel = CHANNEL,
     calibration_s: float = CALIBRATION_S,
-) -> DriveCourse:
-    """Feed a drive to the live estimator; keep nervousness within the segments.
+) -> DriveScores:
+    """Run a drive through the live estimator; return the nervousness within the segments.
 
     Args:
-        drive: What to feed.
+        drive: The recording.
         model: The coefficients.
-        channel: Which skin conductance.
+        channel: The skin conductance to use.
         calibration_s: Length of the timed calibration at the start of rest; 0 for none.
     """
-    person = SubjectState("driver", SELDOM)
-    started = not calibration_s
+    person = SubjectState("driver", NO_STATES)
+    calibrated = not calibration_s
     seconds, segments = [], []
-    scores: dict[str, list[float]] = {name: [] for name in SETS}
-    for second, batch in messages(drive, channel):
+    scores: dict[str, list[float]] = {name: [] for name in SIGNAL_SETS}
+    for second, batch in iter_seconds(drive, channel):
         for samples in batch:
-            person.hear(samples)
-        if not started and second >= drive.bounds[0]:
-            started = True
+            person.add_samples(samples)
+        if not calibrated and second >= drive.bounds[0]:
+            calibrated = True
             person.calibrate(second * SECOND, calibration_s)
         segment = np.searchsorted(drive.bounds, second, "right") - 1
         if not 0 <= segment < len(SEGMENTS):
@@ -110,11 +110,11 @@ def follow(
         evidence = person.evidence(second * SECOND)
         seconds.append(float(second))
         segments.append(SEGMENTS[segment])
-        for name, signals in SETS.items():
+        for name, signals in SIGNAL_SETS.items():
             chosen = {k: v for k, v in evidence.items() if k in signals}
-            scores[name].append(judge(model, chosen).nervousness)
+            scores[name].append(estimate_stress(model, chosen).nervousness)
     vectors = {name: np.array(values) for name, values in scores.items()}
-    return DriveCourse(
+    return DriveScores(
         drive.name,
         np.array(seconds),
         tuple(segments),
@@ -126,24 +126,24 @@ def follow(
 
 @dataclass(frozen=True)
 class DrivedbResult:
-    """Everything that is told of a validation."""
+    """The outcome of a validation."""
 
-    courses: tuple[DriveCourse, ...]
+    drives: tuple[DriveScores, ...]
     channel: SkinChannel
     calibration_s: float
     notes: tuple[str, ...] = ()
-    """What could not be used."""
+    """On what could not be used."""
 
     def summary(self) -> dict[str, Any]:
-        """The figures as plain values."""
+        """Return the figures as JSON values."""
         return {
             "dataset": "drivedb",
-            "drives": len(self.courses),
+            "drives": len(self.drives),
             "skin_channel": self.channel,
             "calibration_s": self.calibration_s,
-            "seconds": sum(len(c.seconds) for c in self.courses),
+            "seconds": sum(len(drive.seconds) for drive in self.drives),
             "notes": list(self.notes),
-            "bounds_s": {c.name: [round(b, 1) for b in c.bounds] for c in self.courses},
+            "bounds_s": {drive.name: [round(b, 1) for b in drive.bounds] for drive in self.drives},
             "sets": {
                 name: {
                     "rest_vs_driving": self._compare(name, ("city", "highway"), ("rest",)),
@@ -152,47 +152,50 @@ class DrivedbResult:
                     ),
                     "city_vs_highway": self._compare(name, ("city",), ("highway",)),
                     "mean": {
-                        kind: plain(mean(self._of(name, self.courses, (kind,)).tolist()))
+                        kind: nan_to_none(
+                            nan_mean(self._select(name, self.drives, (kind,)).tolist())
+                        )
                         for kind in ("rest", "city", "highway")
                     },
                 }
-                for name in SETS
+                for name in SIGNAL_SETS
             },
         }
 
-    def _of(
+    def _select(
         self,
         signals: str,
-        courses: tuple[DriveCourse, ...],
-        kinds: tuple[str, ...],
+        drives: tuple[DriveScores, ...],
+        segments: tuple[str, ...],
         *,
-        late: bool = False,
+        after_calibration: bool = False,
     ) -> Vector:
+        """Return the nervousness in all seconds of these segments."""
         found = []
-        for course in courses:
-            chosen = np.isin(np.array(course.segments), kinds)
-            if late:
-                chosen &= course.seconds > course.calibrated_s
-            found.append(course.scores[signals][chosen])
+        for drive in drives:
+            chosen = np.isin(np.array(drive.segments), segments)
+            if after_calibration:
+                chosen &= drive.seconds > drive.calibrated_s
+            found.append(drive.nervousness[signals][chosen])
         return np.concatenate(found)
 
     def _compare(
         self,
         signals: str,
-        more: tuple[str, ...],
-        less: tuple[str, ...],
+        stressed: tuple[str, ...],
+        calm: tuple[str, ...],
         *,
         after_calibration: bool = False,
     ) -> dict[str, Any]:
-        def separate(courses: tuple[DriveCourse, ...]) -> float | None:
-            above = self._of(signals, courses, more)
-            below = self._of(signals, courses, less, late=after_calibration)
+        def separate(drives: tuple[DriveScores, ...]) -> float | None:
+            above = self._select(signals, drives, stressed)
+            below = self._select(signals, drives, calm, after_calibration=after_calibration)
             labels = np.repeat([True, False], [len(above), len(below)])
-            return plain(auc(labels, np.concatenate([above, below])))
+            return nan_to_none(auc(labels, np.concatenate([above, below])))
 
         return {
-            "auc_pooled": separate(self.courses),
-            "auc_by_drive": {c.name: separate((c,)) for c in self.courses},
+            "auc_pooled": separate(self.drives),
+            "auc_by_drive": {drive.name: separate((drive,)) for drive in self.drives},
         }
 
 
@@ -205,16 +208,16 @@ def validate(
     """Validate on a folder.
 
     Args:
-        folder: Laid out like the drives of `read`.
-        channel: Which skin conductance.
+        folder: Laid out as in `read_drives`.
+        channel: The skin conductance to use.
         calibration_s: Length of the timed calibration at the start of each drive; 0 for none.
-        progress: Called with the drives done and their number.
+        progress: Called with the number of drives done and of all.
     """
     notes: list[str] = []
-    drives = read(folder, notes.append)
-    courses = []
+    drives = read_drives(folder, notes.append)
+    scores = []
     for drive in drives:
-        notes += _lacks(drive, channel)
-        courses.append(follow(drive, shipped(), channel, calibration_s))
-        progress(len(courses), len(drives))
-    return DrivedbResult(tuple(courses), channel, calibration_s, tuple(notes))
+        notes += _find_missing(drive, channel)
+        scores.append(score_drive(drive, load_default_model(), channel, calibration_s))
+        progress(len(scores), len(drives))
+    return DrivedbResult(tuple(scores), channel, calibration_s, tuple(notes))

@@ -1,4 +1,4 @@
-"""The drives of PhysioNet's drivedb as tables: a row for each sample, named columns."""
+"""Reads drives of PhysioNet's drivedb as tables: a row for each sample, named columns."""
 
 import csv
 import lzma
@@ -10,18 +10,18 @@ from typing import Final, Literal
 import numpy as np
 
 from affectline.common.errors import AffectlineError
-from affectline.services.validation.scoring import Vector
-from affectline.services.validation.segments import choose_bounds, find_marks
+from affectline.services.validation.drivedb_segments import choose_bounds, find_marks
+from affectline.services.validation.metrics import Vector
 
 SkinChannel = Literal["hand", "foot"]
 COLUMNS: Final = {
     "time": "time", "ecg": "ecg", "emg": "emg", "foot": "foot", "hand": "hand",
     "heart_rate": "hr", "marker": "marker", "respiration": "resp",
 }  # fmt: skip
-"""What a column is, in their usual order, and the word that its name holds."""
-NEEDED: Final = ("time", "marker")
-SHORTEST: Final = 1000
-"""Samples; a minute."""
+"""Channels in their usual order, and the word by which a column's name is recognised."""
+REQUIRED: Final = ("time", "marker")
+MIN_SAMPLES: Final = 1000
+"""About a minute."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +38,31 @@ class Drive:
     """Eight times in seconds, between which the seven segments lie."""
 
 
-def read(folder: Path, note: Callable[[str], None] = lambda text: None) -> list[Drive]:
-    """Read every drive of a folder: all tables in it.
+def read_drives(folder: Path, report: Callable[[str], None] = lambda note: None) -> list[Drive]:
+    """Read every drive in a folder: all tables in it.
 
     Args:
         folder: With tables such as ``drive05.csv.xz``.
-        note: Told which drives could not be used, and why.
+        report: Called with a note on each drive that could not be used.
 
     Raises:
-        AffectlineError: None can be used.
+        AffectlineError: No drive can be used.
     """
     files = sorted((*folder.glob("*.csv.xz"), *folder.glob("*.csv")))
     drives: list[Drive] = []
-    troubles = []
+    errors = []
     for path in files:
         if any(drive.name == _name(path) for drive in drives):
-            note(f"{path.name}: left out, {_name(path)} is there already")
+            report(f"{path.name}: left out, {_name(path)} is there already")
             continue
         try:
             drives.append(read_drive(path))
         except AffectlineError as error:
-            troubles.append(str(error))
-            note(str(error))
+            errors.append(str(error))
+            report(str(error))
     if not drives:
         raise AffectlineError(
-            f"FOLDER {folder}: {troubles[0] if troubles else 'no *.csv.xz or *.csv in it'}",
+            f"FOLDER {folder}: {errors[0] if errors else 'no *.csv.xz or *.csv in it'}",
             "it needs the drives of PhysioNet's drivedb as tables, see docs/validation.md",
         )
     return drives
@@ -76,26 +76,26 @@ def read_drive(path: Path) -> Drive:
     """Read one drive.
 
     Raises:
-        AffectlineError: It cannot be read, or is no drive.
+        AffectlineError: It cannot be read, or is not a drive.
     """
-    channel = _read_table(path)
-    time = channel["time"]
+    channels = _read_channels(path)
+    time = channels["time"]
     known = time[np.isfinite(time)]
-    if len(time) < SHORTEST or len(known) < 2 or known[-1] <= known[0]:
+    if len(time) < MIN_SAMPLES or len(known) < 2 or known[-1] <= known[0]:
         raise AffectlineError(f"{path.name}: {len(time)} rows are no drive", "leave it out")
     rate = float((len(known) - 1) / (known[-1] - known[0]))
-    marker = np.nan_to_num(channel["marker"], nan=float(np.nanmedian(channel["marker"])))
+    marker = np.nan_to_num(channels["marker"], nan=float(np.nanmedian(channels["marker"])))
     bounds = choose_bounds(find_marks(marker, rate), len(time) / rate)
     if bounds is None:
         raise AffectlineError(
             f"{path.name}: too few marker spikes for seven segments", "leave it out"
         )
-    skin: dict[SkinChannel, Vector] = {"hand": channel["hand"], "foot": channel["foot"]}
-    return Drive(_name(path), rate, channel["heart_rate"], skin, tuple(bounds))
+    skin: dict[SkinChannel, Vector] = {"hand": channels["hand"], "foot": channels["foot"]}
+    return Drive(_name(path), rate, channels["heart_rate"], skin, tuple(bounds))
 
 
-def _read_table(path: Path) -> dict[str, Vector]:
-    """The columns by what they are; those that are missing are NaN throughout."""
+def _read_channels(path: Path) -> dict[str, Vector]:
+    """Return all channels by name; a missing one is NaN throughout."""
     try:
         with (
             lzma.open(path, "rt", errors="replace")
@@ -111,26 +111,26 @@ def _read_table(path: Path) -> dict[str, Vector]:
         raise AffectlineError(
             f"{path.name}: rows of different lengths", "fetch it again"
         ) from error
-    places = _find_columns(names)
-    places = {name: place for name, place in places.items() if place < table.shape[1]}
-    missing = [name for name in NEEDED if name not in places]
+    found = _find_columns(names)
+    columns = {name: index for name, index in found.items() if index < table.shape[1]}
+    missing = [name for name in REQUIRED if name not in columns]
     if missing or not table.size:
         raise AffectlineError(
             f"{path.name}: no column for {' and '.join(missing) or 'anything'}",
             f"a drive has the columns {', '.join(COLUMNS)}",
         )
-    nothing = np.full(len(table), np.nan)
-    return {name: table[:, places[name]] if name in places else nothing for name in COLUMNS}
+    absent = np.full(len(table), np.nan)
+    return {name: table[:, columns[name]] if name in columns else absent for name in COLUMNS}
 
 
 def _find_columns(names: Sequence[str]) -> dict[str, int]:
-    """Where each column is, by its name; by the usual order where the names say nothing."""
+    """Return each channel's column, by its name; by the usual order if no name is recognised."""
     found: dict[str, int] = {}
     for name, word in COLUMNS.items():
-        fitting = (i for i, said in enumerate(names) if word in said.lower())
-        place = next(fitting, None)
-        if place is not None:
-            found[name] = place
+        matches = (i for i, heading in enumerate(names) if word in heading.lower())
+        index = next(matches, None)
+        if index is not None:
+            found[name] = index
     if not found and len(names) == len(COLUMNS):
         return {name: i for i, name in enumerate(COLUMNS)}
     return found

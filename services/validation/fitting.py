@@ -1,4 +1,4 @@
-"""Fits the fusion model's coefficients to people whose stress is known."""
+"""Fits the stress model to people whose stress is known, and scores their seconds with it."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -10,16 +10,17 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.services.fusion.stress_model import (
-    BODY,
-    FARTHEST,
+    MAX_DEVIATION,
+    PHYSIOLOGICAL,
     Evidence,
     StressModel,
     Term,
-    judge,
+    estimate_stress,
 )
-from affectline.services.validation.scoring import Labels, Vector, balance, fit_logistic
+from affectline.services.validation.logistic_regression import class_weights, fit_logistic
+from affectline.services.validation.metrics import Labels, Vector
 
-SETS: Final[dict[str, tuple[str, ...]]] = {
+SIGNAL_SETS: Final[dict[str, tuple[str, ...]]] = {
     "heart": ("heart",),
     "skin": ("skin",),
     "together": ("heart", "skin"),
@@ -28,8 +29,8 @@ SETS: Final[dict[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Course:
-    """One person's evidence, second by second, with what is known of each."""
+class LabelledEvidence:
+    """One person's evidence, second by second, with the ground truth."""
 
     name: str
     evidence: tuple[Mapping[str, Evidence], ...]
@@ -38,29 +39,33 @@ class Course:
 
     @cached_property
     def deviations(self) -> Vector:
-        """``(N, signals)``, limited as the model limits them; NaN where a signal is missing."""
-        return self._table(lambda found: max(-FARTHEST, min(FARTHEST, found.deviation)), math.nan)
+        """``(N, signals)``, clipped as in the model; NaN where a signal is missing."""
+
+        def clip(found: Evidence) -> float:
+            return max(-MAX_DEVIATION, min(MAX_DEVIATION, found.deviation))
+
+        return self._table(clip, math.nan)
 
     @cached_property
-    def trusts(self) -> Vector:
+    def reliabilities(self) -> Vector:
         """``(N, signals)``, 0 to 1; 0 where a signal is missing."""
-        return self._table(lambda found: found.trust, 0.0)
+        return self._table(lambda found: found.reliability, 0.0)
 
-    def _table(self, figure: Callable[[Evidence], float], missing: float) -> Vector:
+    def _table(self, value: Callable[[Evidence], float], missing: float) -> Vector:
         rows = [
-            [figure(moment[name]) if name in moment else missing for name in BODY]
+            [value(moment[name]) if name in moment else missing for name in PHYSIOLOGICAL]
             for moment in self.evidence
         ]
-        return np.array(rows, np.float64).reshape(-1, len(BODY))
+        return np.array(rows, np.float64).reshape(-1, len(PHYSIOLOGICAL))
 
 
-def fit(courses: Iterable[Course]) -> StressModel:
-    """Fit intercept and weights; everybody counts the same, and so do stress and rest.
+def fit_model(people: Iterable[LabelledEvidence]) -> StressModel:
+    """Fit intercept and weights; all people count the same, and so do stress and rest.
 
     Raises:
-        AffectlineError: All seconds are of one kind.
+        AffectlineError: All seconds are of one class.
     """
-    people = list(courses)
+    people = list(people)
     labels = np.concatenate([person.labels for person in people])
     if labels.all() or not labels.any():
         raise AffectlineError(
@@ -68,38 +73,42 @@ def fit(courses: Iterable[Course]) -> StressModel:
             f"{len(labels)} seconds are {'stress' if labels.any() else 'rest'}",
             "labels.csv needs people with seconds of both kinds",
         )
-    usual = _usual(people)
+    means = _mean_deviations(people)
     features = np.concatenate(
-        [p.trusts * np.nan_to_num(p.deviations) + (1 - p.trusts) * usual for p in people]
+        [
+            p.reliabilities * np.nan_to_num(p.deviations) + (1 - p.reliabilities) * means
+            for p in people
+        ]
     )
-    weights = np.concatenate([balance(person.labels) for person in people])
+    weights = np.concatenate([class_weights(person.labels) for person in people])
     intercept, slopes = fit_logistic(features, labels, weights)
-    # What a signal can tell is how far it moves the log-odds
-    moves = np.abs(slopes) * features.std(axis=0)
-    shares = moves / moves.sum() if moves.sum() else np.full(len(BODY), 1 / len(BODY))
+    # A signal's importance is how far it moves the log-odds
+    effects = np.abs(slopes) * features.std(axis=0)
+    equal = np.full(len(PHYSIOLOGICAL), 1 / len(PHYSIOLOGICAL))
+    importances = effects / effects.sum() if effects.sum() else equal
     return StressModel(
         intercept,
         {
-            name: Term(float(slopes[i]), float(usual[i]), float(shares[i]))
-            for i, name in enumerate(BODY)
+            name: Term(float(slopes[i]), float(means[i]), float(importances[i]))
+            for i, name in enumerate(PHYSIOLOGICAL)
         },
     )
 
 
-def _usual(people: list[Course]) -> Vector:
-    """Mean deviation of each signal where it is there; 0 for one that nobody has."""
+def _mean_deviations(people: list[LabelledEvidence]) -> Vector:
+    """Return each signal's mean deviation where it is present; 0 for one that nobody has."""
     deviations = np.concatenate([person.deviations for person in people])
     known = ~np.isnan(deviations)
-    usual: Vector = np.nan_to_num(deviations).sum(axis=0) / np.maximum(1, known.sum(axis=0))
-    return usual
+    means: Vector = np.nan_to_num(deviations).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+    return means
 
 
-def score(course: Course, model: StressModel, signals: Iterable[str]) -> Vector:
-    """Nervousness in each second, by those signals alone."""
-    wanted = set(signals)
+def score_seconds(person: LabelledEvidence, model: StressModel, signals: Iterable[str]) -> Vector:
+    """Return the nervousness in each second, estimated from these signals alone."""
+    chosen = set(signals)
     return np.array(
         [
-            judge(model, {k: v for k, v in moment.items() if k in wanted}).nervousness
-            for moment in course.evidence
+            estimate_stress(model, {k: v for k, v in moment.items() if k in chosen}).nervousness
+            for moment in person.evidence
         ]
     )

@@ -1,6 +1,6 @@
-"""``make bench``: measures, and writes ``docs/benchmarks.md``."""
+"""``make bench``: runs the benchmarks, and writes ``docs/benchmarks.md``."""
 
-import sys
+import argparse
 import time
 from typing import Final
 
@@ -8,53 +8,63 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.benchmarks import page
-from tests.benchmarks.environment import ROOT, ensure
-from tests.benchmarks.measure import STEPS, measure, measure_viewing
+from tests.benchmarks.environment import ROOT, ensure_environment
 from tests.benchmarks.results import Results
-from tests.benchmarks.targets import judge
+from tests.benchmarks.session import STEPS, measure, measure_dashboard_load
+from tests.benchmarks.targets import compare_with_targets
 
 DOCS: Final = ROOT / "docs"
+RESULTS: Final = DOCS / "benchmarks.json"
 
 
 def main() -> None:
-    """Measure everything; with ``--page`` only write the page again from the last numbers.
-
-    ``--viewing`` measures nothing but the pages in the browser, and keeps the other numbers.
-    """
+    """Run the benchmarks that the command line names, and write the page."""
+    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--page", action="store_true", help="measure nothing, write the page from the last results"
+    )
+    which.add_argument(
+        "--dashboard", "--viewing", action="store_true", help="measure the dashboard's load alone"
+    )
+    options = parser.parse_args()
     console = Console()
-    numbers = DOCS / "benchmarks.json"
-    if "--page" in sys.argv[1:] or "--viewing" in sys.argv[1:]:
-        results = Results.model_validate_json(numbers.read_text(encoding="utf-8"))
-        if "--viewing" in sys.argv[1:]:
-            results.viewing = measure_viewing(console.print)
-            numbers.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if options.page or options.dashboard:
+        results = Results.model_validate_json(RESULTS.read_text(encoding="utf-8"))
+        if options.dashboard:
+            results.dashboard_load = measure_dashboard_load(console.print)
+            _save(results)
     else:
-        ensure(console)
+        ensure_environment(console)
         results = _measure(console)
-        numbers.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (DOCS / "benchmarks.svg").write_text(page.draw(results), encoding="utf-8")
-    (DOCS / "benchmarks.md").write_text(page.write(results), encoding="utf-8")
-    for target in judge(results):
+        _save(results)
+    (DOCS / "benchmarks.svg").write_text(page.draw_chart(results), encoding="utf-8")
+    (DOCS / "benchmarks.md").write_text(page.format_page(results), encoding="utf-8")
+    for target in compare_with_targets(results):
         mark = f"[{'green' if target.verdict == 'met' else 'yellow'}]{target.verdict:<9}[/]"
-        console.print(f"{mark} {target.name}: {target.measured} ({target.wanted})")
+        console.print(f"{mark} {target.name}: {target.measured} ({target.required})")
     console.print("Written: docs/benchmarks.md")
+
+
+def _save(results: Results) -> None:
+    RESULTS.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _measure(console: Console) -> Results:
     columns = (TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("", total=STEPS)
-        begun = 0
+        started = 0
 
         def step(name: str) -> None:
-            nonlocal begun
-            progress.update(task, description=name, completed=begun)
-            begun += 1
+            nonlocal started
+            progress.update(task, description=name, completed=started)
+            started += 1
             if not console.is_terminal:
-                console.print(f"{begun}/{STEPS} {name}")
+                console.print(f"{started}/{STEPS} {name}")
 
         results = measure(step, time.monotonic)
-        progress.update(task, description="measured", completed=STEPS)
+        progress.update(task, description="finished", completed=STEPS)
     return results
 
 

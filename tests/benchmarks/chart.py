@@ -9,16 +9,16 @@ _WIDTH, _LEFT, _BAR, _GAP = 720, 250, 22, 12
 
 
 class Bar(NamedTuple):
-    """One bar: its length, the spread of the runs, and where it should have got to."""
+    """One bar: median and spread of the runs."""
 
     name: str
     value: Spread
     ours: bool
 
 
-def draw(bars: list[Bar], marks: list[tuple[str, float]]) -> str:
-    """Draw frames a second; ``marks`` are targets, drawn as lines."""
-    longest = max([bar.value.high for bar in bars] + [at for _, at in marks])
+def draw_throughput(bars: list[Bar], targets: list[tuple[str, float]]) -> str:
+    """Draw frames a second; targets are vertical lines."""
+    longest = max([bar.value.high for bar in bars] + [at for _, at in targets])
     scale = (_WIDTH - _LEFT - 70) / longest
     height = len(bars) * (_BAR + _GAP) + 50
     lines = [
@@ -29,7 +29,7 @@ def draw(bars: list[Bar], marks: list[tuple[str, float]]) -> str:
     bottom = 10 + len(bars) * (_BAR + _GAP)
     for i, bar in enumerate(bars):
         lines += _draw_bar(bar, 10 + i * (_BAR + _GAP), scale)
-    for i, (name, at) in enumerate(marks):
+    for i, (name, at) in enumerate(targets):
         x = _LEFT + at * scale
         lines.append(
             f'<path d="M{x:.1f} 4V{bottom}" stroke="#c33" stroke-dasharray="4 3"/>'

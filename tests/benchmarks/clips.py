@@ -1,4 +1,4 @@
-"""The clips that are measured on."""
+"""The clips that the benchmarks run on."""
 
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -8,7 +8,7 @@ import cv2
 from affectline.services.capture.sample_clip import find_sample
 
 SHARED: Final = Path(__file__).parents[3] / "shared" / "data"
-WANTED: Final = SHARED / "video" / "expressive_woman.mp4"
+PREFERRED: Final = SHARED / "video" / "expressive_woman.mp4"
 WEIGHTS: Final = SHARED / "vgg16_imagenet_notop.weights.h5"
 LIVE_SIZE: Final = (640, 360)
 LIVE_RATE: Final = 30
@@ -16,16 +16,16 @@ LIVE_FRAMES: Final = 472
 
 
 class Clip(NamedTuple):
-    """A film and what it holds."""
+    """A video file and its properties."""
 
     path: Path
     size: tuple[int, int]
     frames: int
 
 
-def choose() -> Clip:
-    """The clip of the targets, or the sample clip where the shared data is not there."""
-    path = WANTED if WANTED.exists() else find_sample()
+def choose_clip() -> Clip:
+    """Return the clip of the targets, or the sample clip without the shared data."""
+    path = PREFERRED if PREFERRED.exists() else find_sample()
     video = cv2.VideoCapture(str(path))
     frames, size = 0, (0, 0)
     while True:
@@ -38,8 +38,8 @@ def choose() -> Clip:
     return Clip(path, size, frames)
 
 
-def at_live_rate(clip: Clip, path: Path) -> Clip:
-    """Write the clip's pictures again at 640x360 and 30 frames a second, as long as need be."""
+def write_live_clip(clip: Clip, path: Path) -> Clip:
+    """Write the clip at 640x360 and 30 frames a second, repeated to `LIVE_FRAMES` frames."""
     codec = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), codec, LIVE_RATE, LIVE_SIZE)
     video = cv2.VideoCapture(str(clip.path))
@@ -49,19 +49,19 @@ def at_live_rate(clip: Clip, path: Path) -> Clip:
             video.release()
             video = cv2.VideoCapture(str(clip.path))
             ok, picture = video.read()
-        writer.write(_fit(picture))
+        writer.write(_resize_and_pad(picture))
     video.release()
     writer.release()
     return Clip(path, LIVE_SIZE, LIVE_FRAMES)
 
 
-def _fit(picture: cv2.typing.MatLike) -> cv2.typing.MatLike:
+def _resize_and_pad(picture: cv2.typing.MatLike) -> cv2.typing.MatLike:
     """Scale to the height, and pad to the width."""
     height, width = picture.shape[:2]
     if (width, height) == LIVE_SIZE:
         return picture
-    across = min(LIVE_SIZE[0], round(width * LIVE_SIZE[1] / height))
-    scaled = cv2.resize(picture, (across, LIVE_SIZE[1]))
-    left = (LIVE_SIZE[0] - across) // 2
-    right = LIVE_SIZE[0] - across - left
+    scaled_width = min(LIVE_SIZE[0], round(width * LIVE_SIZE[1] / height))
+    scaled = cv2.resize(picture, (scaled_width, LIVE_SIZE[1]))
+    left = (LIVE_SIZE[0] - scaled_width) // 2
+    right = LIVE_SIZE[0] - scaled_width - left
     return cv2.copyMakeBorder(scaled, 0, 0, left, right, cv2.BORDER_REPLICATE)

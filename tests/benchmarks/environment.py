@@ -1,4 +1,4 @@
-"""The environment that the baselines run in, and the machine that everything runs on."""
+"""The virtual environment of the baselines, and the machine."""
 
 import json
 import os
@@ -32,23 +32,23 @@ PACKAGES: Final = (
     "pillow",
 )
 WITHOUT_DEPENDENCIES: Final = ("fer",)
-"""What it declares as needed includes PyTorch, for a detector that is not compared here."""
+"""Its declared dependencies include PyTorch, for a detector that is not compared here."""
 SIMD: Final = ("avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
-WORKS: Final = "import cv2, keras, pandas, fer.fer"
+PROBE: Final = "import cv2, keras, pandas, fer.fer"
 QUIET_S: Final = 0.5
 QUIET_CORES: Final = 0.1
-_HUSH: Final = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+_QUIET_TENSORFLOW: Final = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
-def ensure(console: Console) -> None:
-    """Make the baselines' environment unless it is there and complete."""
+def ensure_environment(console: Console) -> None:
+    """Create the baselines' environment unless it is complete."""
     stamp = FOLDER / "complete"
-    wanted = "\n".join((*PACKAGES, *WITHOUT_DEPENDENCIES)) + "\n"
-    if stamp.exists() and stamp.read_text() == wanted:
+    expected = "\n".join((*PACKAGES, *WITHOUT_DEPENDENCIES)) + "\n"
+    if stamp.exists() and stamp.read_text() == expected:
         return
-    if not (PYTHON.exists() and _works()):
+    if not (PYTHON.exists() and _is_complete()):
         console.print(
-            f"Making the environment for fer and Keras in {FOLDER.relative_to(ROOT)}; "
+            f"Creating the environment for fer and Keras in {FOLDER.relative_to(ROOT)}; "
             "TensorFlow is large, this takes a few minutes"
         )
         if not PYTHON.exists():
@@ -56,34 +56,39 @@ def ensure(console: Console) -> None:
         pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *PACKAGES], check=True)
         subprocess.run([*pip, "--no-deps", *WITHOUT_DEPENDENCIES], check=True)
-    stamp.write_text(wanted)
+    stamp.write_text(expected)
 
 
-def _works() -> bool:
-    probe = [str(PYTHON), "-W", "ignore", "-c", WORKS]
+def _is_complete() -> bool:
+    probe = [str(PYTHON), "-W", "ignore", "-c", PROBE]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
 def run_baseline(*arguments: str) -> dict[str, Any]:
-    """Run a baseline to its end.
+    """Run a baseline and return its measurements.
 
     Raises:
         RuntimeError: It failed.
     """
-    busy, own, begun = busy_s(), _children_s(), time.monotonic()
+    busy, own, started = cpu_busy_s(), _children_s(), time.monotonic()
     command = [str(PYTHON), "-I", "-W", "ignore", str(BASELINES), *arguments]
     done = subprocess.run(
-        command, env=os.environ | _HUSH, capture_output=True, text=True, timeout=300, check=False
+        command,
+        env=os.environ | _QUIET_TENSORFLOW,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"baseline {arguments[0]} failed:\n{done.stderr[-2000:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    others = busy_s() - busy - (_children_s() - own)
-    return result | {"others": max(0.0, others / (time.monotonic() - begun))}
+    others = cpu_busy_s() - busy - (_children_s() - own)
+    return result | {"other_cores": max(0.0, others / (time.monotonic() - started))}
 
 
-def busy_s() -> float:
-    """CPU seconds that all of this machine's cores have worked so far, for whomever."""
+def cpu_busy_s() -> float:
+    """Return the CPU seconds that all cores together have been busy since boot."""
     times = psutil.cpu_times()
     idle = ("idle", "iowait", "steal", "guest", "guest_nice")
     return float(sum(times) - sum(getattr(times, name, 0.0) for name in idle))
@@ -94,28 +99,28 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-class Quiet:
+class IdleGate:
     """Waits for other work on the machine to pause.
 
     Args:
-        budget_s: How long to wait at most, in all.
+        budget_s: How long to wait at most, over all calls.
     """
 
     def __init__(self, budget_s: float) -> None:
-        self._left = budget_s
+        self._budget_s = budget_s
 
     def wait(self) -> None:
-        """Return when the cores have been nearly idle for half a second, or patience is out."""
+        """Return once the cores were nearly idle for half a second, or the budget is spent."""
         while True:
-            busy = busy_s()
+            busy = cpu_busy_s()
             time.sleep(QUIET_S)
-            if (busy_s() - busy) / QUIET_S < QUIET_CORES or self._left <= 0:
+            if (cpu_busy_s() - busy) / QUIET_S < QUIET_CORES or self._budget_s <= 0:
                 return
-            self._left -= QUIET_S
+            self._budget_s -= QUIET_S
 
 
-def describe() -> Machine:
-    """This machine, and what is installed on it."""
+def describe_machine() -> Machine:
+    """Return a description of this machine and its installed packages."""
     text = _cpuinfo()
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = set(

@@ -3,32 +3,32 @@
 from collections.abc import Iterable
 
 from tests.benchmarks import chart
-from tests.benchmarks.results import Baseline, Results, Spread, Throughput, Viewing
+from tests.benchmarks.results import Baseline, DashboardLoad, Results, Spread, Throughput
 from tests.benchmarks.targets import (
     DISTURBED_CORES,
     EXPECTED_MODEL_MS,
     FER_TIMES,
     PAPER_TIMES,
     ceiling_rate,
-    judge,
-    macs,
+    compare_with_targets,
+    vgg16_macs,
 )
 
 KINDS = ("capture", "hub", "detector", "classifier", "sink", "launcher")
 
 
-def write(results: Results) -> str:
-    """The page, as Markdown."""
+def format_page(results: Results) -> str:
+    """Return the page as Markdown."""
     parts = [
-        _head(results), _targets(results), _throughput(results), _costs(results), _model(results),
-        _live(results), _memory(results), _first(results), *_viewing(results), _micro(results),
-        _machine(results),
+        _head(results), _targets(results), _throughput(results), _cpu_time(results),
+        _model(results), _live(results), _memory(results), _first_emotion(results),
+        *_dashboard(results), _micro(results), _machine(results),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
 
-def draw(results: Results) -> str:
-    """The chart on the page, as SVG."""
+def draw_chart(results: Results) -> str:
+    """Return the chart on the page as SVG."""
     bars = [
         chart.Bar("the paper's way", results.paper.rate, ours=False),
         chart.Bar("fer, Haar and TFLite", results.fer.rate, ours=False),
@@ -41,11 +41,11 @@ def draw(results: Results) -> str:
         (f"{PAPER_TIMES} times the paper's way", PAPER_TIMES * results.paper.rate.median),
         (f"{FER_TIMES} times fer", FER_TIMES * results.fer.rate.median),
     ]
-    return chart.draw(bars, marks)
+    return chart.draw_throughput(bars, marks)
 
 
 def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; ``head`` is its first line, with numbers' columns ending in ``:``."""
+    """Return a Markdown table; names of numeric columns in ``head`` end in ``:``."""
     names = [name.strip() for name in head.split("|")]
     ruler = ["---:" if name.endswith(":") else "---" for name in names]
     lines = ["| " + " | ".join(name.removesuffix(":") for name in names) + " |"]
@@ -65,22 +65,22 @@ def _head(results: Results) -> str:
     return (
         "# Benchmarks\n\n"
         "Written by `make bench`, which measures everything below in one run "
-        f"({results.took_s / 60:.1f} minutes, {machine.date}, at `{machine.commit}`), on "
+        f"({results.duration_s / 60:.1f} minutes, {machine.date}, at `{machine.commit}`), on "
         f"`{results.clip}` ({results.size[0]}x{results.size[1]}, {results.clip_frames} frames). "
         f"The machine has {machine.cores} cores ({machine.cpu}) and shares them with others, so "
-        "timings are noisy: each run waits for a quiet moment, the programs take turns, and only "
-        "ratios within one run mean something. Where a value has a spread, it is the median with "
+        "timings are noisy: each run waits for an idle machine, the programs alternate, and only "
+        "ratios within one run are meaningful. Where a value has a spread, it is the median with "
         "the lowest and highest run. "
-        "The numbers behind the page are in [`benchmarks.json`](benchmarks.json)."
+        "The results behind the page are in [`benchmarks.json`](benchmarks.json)."
     )
 
 
 def _targets(results: Results) -> str:
-    targets = judge(results)
+    targets = compare_with_targets(results)
     rows = [
         (
             t.name,
-            t.wanted,
+            t.required,
             t.measured,
             t.verdict if t.verdict == "met" else f"**{t.verdict}**",
             t.gap,
@@ -91,9 +91,9 @@ def _targets(results: Results) -> str:
     text = "## Targets\n\n" + _table("target | wanted | measured | | by", rows)
     if missed:
         text += (
-            "\n\nUndecided is what other work on the machine may have brought about: more than "
-            f"{DISTURBED_CORES} cores of it. `make bench` on a quiet machine decides. What limits "
-            "the ones that are not met:\n\n"
+            "\n\nUndecided are targets whose result other work on the machine may have caused: "
+            f"more than {DISTURBED_CORES} cores of it. `make bench` on an idle machine decides. "
+            "What limits those that are not met:\n\n"
         )
         text += "\n".join(f"* **{t.name}**: {t.gap}. {t.limit}" for t in missed)
     return text
@@ -104,7 +104,7 @@ def _throughput(results: Results) -> str:
 
     def row(name: str, one: Baseline | Throughput, whole: str = "") -> tuple[str, ...]:
         ratios = [f"{one.rate.median / base.rate.median:.2f}" for base in (paper, fer)]
-        cores = (_spread(one.cores, 2), _spread(one.others, 2))
+        cores = (_spread(one.cores, 2), _spread(one.other_cores, 2))
         return (name, _spread(one.rate), *ratios, *cores, whole)
 
     rows = [
@@ -121,21 +121,21 @@ def _throughput(results: Results) -> str:
     text = "## Throughput\n\n![Frames a second](benchmarks.svg)\n\n" + _table(head, rows)
     return (
         f"{text}\n\n"
-        "(a) is one loop: read, full-size Haar (scale factor 1.1, 5 neighbours), crop, 48x48, "
+        "(a) is a single loop: read, full-size Haar (scale factor 1.1, 5 neighbours), crop, 48x48, "
         f"`model.predict` on a Keras VGG16; {paper.frames} frames or more a run. "
         f"(b) is `FER(mtcnn=False).detect_emotions` of `fer` {fer.versions['fer']}, with a "
-        f"smaller model of its own, also in one loop; {fer.frames} frames or more a run. Both "
+        f"smaller model of its own, also in a single loop; {fer.frames} frames or more a run. Both "
         f"with OpenCV's and TensorFlow's own number of threads, timed after 24 frames of warm-up "
         f"(TensorFlow {paper.versions['tensorflow']}). Affectline runs `up --delivery lossless "
         f"--pace fast` over the whole clip ({results.ours[0].frames} frames), timed from the first "
-        "published answer to the last; the last column divides by the time from the start of the "
+        "published result to the last; the last column divides by the time from the start of the "
         "command to its end, with the session folder written. Where other work disturbed a "
-        "round, one more is run, and the three quietest count. The model that Affectline judges "
-        "each face with is the same VGG16 as in (a), quantised to int8."
+        "round, one more is run, and the three least disturbed count. Affectline classifies each "
+        "face with the same VGG16 as in (a), quantised to int8."
     )
 
 
-def _costs(results: Results) -> str:
+def _cpu_time(results: Results) -> str:
     rows = []
     for kind in KINDS:
         cells = [_spread(one.cpu_ms[kind]) for one in results.ours if kind in one.cpu_ms]
@@ -149,15 +149,15 @@ def _costs(results: Results) -> str:
     )
     rows.append(("measured", *(f"{one.rate.median:.0f} frames/s" for one in results.ours)))
     rows.append(
-        ("the program that measures, beside", *(_spread(o.observer_ms) for o in results.ours))
+        ("the measuring program, in addition", *(_spread(o.observer_ms) for o in results.ours))
     )
     head = "| " + " | ".join(f"classifiers: {one.classifiers}" for one in results.ours)
 
     def base(name: str, one: Baseline) -> str:
         return (
             f"{name} spends {_spread(one.cpu_ms)} ms of CPU time a frame; of its wall time "
-            f"{one.detect_ms.median:.1f} ms a frame go to finding faces and "
-            f"{one.judge_ms.median:.1f} ms to judging one."
+            f"{one.detect_ms.median:.1f} ms a frame are spent on detecting faces and "
+            f"{one.classify_ms.median:.1f} ms on classifying one."
         )
 
     return (
@@ -169,11 +169,11 @@ def _costs(results: Results) -> str:
 
 def _model(results: Results) -> str:
     one, two = (results.micro_value(f"model, threads: {n}") for n in (1, 2))
-    served, work = results.micro_value("model as served"), macs()
-    lacks = [name for name in ("avx_vnni", "avx512_vnni") if not results.machine.simd[name]]
-    why = (
-        f" The processor has none of the int8 dot products that x86 calls {', '.join(lacks)}."
-        if len(lacks) == 2
+    served, work = results.micro_value("model as served"), vgg16_macs()
+    missing = [name for name in ("avx_vnni", "avx512_vnni") if not results.machine.simd[name]]
+    explanation = (
+        f" The processor has no int8 dot products ({', '.join(missing)})."
+        if len(missing) == 2
         else ""
     )
     ratio = one / EXPECTED_MODEL_MS
@@ -181,10 +181,10 @@ def _model(results: Results) -> str:
         "### The model\n\n"
         f"VGG16 on 48x48 is {work / 1e9:.2f} billion multiplications a face. The int8 model takes "
         f"{one:.1f} ms on one core ({work / one / 1e6:.0f} billion a second), {two:.1f} ms on two "
-        f"threads, {served:.1f} ms as the classifier runs it.{why} The targets were set with "
+        f"threads, {served:.1f} ms in the classifier.{explanation} The targets were set with "
         f"{EXPECTED_MODEL_MS} ms a face on one core in mind; here it takes {ratio:.1f} times that. "
-        f"`model.predict` in (a) takes {results.paper.judge_ms.median:.0f} ms a face, "
-        f"{results.paper.judge_ms.median / one:.1f} times the int8 model on one core."
+        f"`model.predict` in (a) takes {results.paper.classify_ms.median:.0f} ms a face, "
+        f"{results.paper.classify_ms.median / one:.1f} times the int8 model on one core."
     )
 
 
@@ -194,7 +194,7 @@ def _live(results: Results) -> str:
             one.streams, one.classifiers, f"{one.p50:.1f}", f"{one.p95:.1f}", f"{one.p99:.1f}",
             *(f"{one.stages.get(stage, 0):.1f}" for stage in ("detect", "classify", "publish")),
             f"{one.skipped_percent:.1f} %", f"{one.skipped} of {one.offered}", f"{one.cores:.2f}",
-            f"{one.others:.2f}",
+            f"{one.other_cores:.2f}",
         )
         for one in results.live
     ]  # fmt: skip
@@ -204,11 +204,11 @@ def _live(results: Results) -> str:
     )
     return (
         "## Live\n\n"
-        "The clip's pictures at 30 frames/s and 640x360 (written anew as MPEG-4 part 2), "
+        "The clip at 30 frames/s and 640x360 (re-encoded as MPEG-4 part 2), "
         "`--delivery live --pace realtime`; several streams are the same clip under several names. "
-        "Milliseconds from `captured_at` to `published_at` of all judged frames, the first ones "
-        "included, and medians of the three parts of the way. Skipped are all frames of the clip "
-        "that nobody judged, whatever the reason.\n\n" + _table(head, rows)
+        "Milliseconds from `captured_at` to `published_at` of all classified frames, the first "
+        "ones included, and medians of the three stages. Skipped are all frames of the clip "
+        "that were not classified, for whatever reason.\n\n" + _table(head, rows)
     )
 
 
@@ -222,28 +222,28 @@ def _memory(results: Results) -> str:
     rows.append(("**sum**", f"**{memory.rss:.0f}**", f"**{memory.pss:.0f}** (its own peak)", ""))
     return (
         "## Memory\n\nMB, one stream of the clip, at the moment of the highest sum of RSS. RSS "
-        "counts what processes share once for each; PSS divides it.\n\n"
+        "counts shared memory once for each process; PSS divides it among them.\n\n"
         + _table("process | RSS: | PSS: | USS:", rows)
         + f"\n\nPeak of (a): {results.paper.peak_mb.median:.0f} MB, "
         f"of (b): {results.fer.peak_mb.median:.0f} MB."
     )
 
 
-def _first(results: Results) -> str:
+def _first_emotion(results: Results) -> str:
     first = results.first
     return (
         "## First emotion\n\n"
-        f"{_spread(first.heard, 2)} s from the start of the command to the first emotion at a "
-        f"subscriber on the outlet ({first.heard.n} starts); the command itself says "
-        f"{_spread(first.reported, 2)} s (`first_emotion_s`, counted from when its own "
-        f"imports are done). (a) has its first answer after {_spread(results.paper.first_s)} s, "
+        f"{_spread(first.received, 2)} s from the start of the command to the first emotion at a "
+        f"subscriber on the outlet ({first.received.n} starts); the command itself reports "
+        f"{_spread(first.reported, 2)} s (`first_emotion_s`, counted from the end of its own "
+        f"imports). (a) has its first result after {_spread(results.paper.first_s)} s, "
         f"(b) after {_spread(results.fer.first_s)} s."
     )
 
 
-def _viewing(results: Results) -> Iterable[str]:
-    """The page in the browser; nothing where there was none."""
-    if not results.viewing:
+def _dashboard(results: Results) -> Iterable[str]:
+    """Yield the dashboard's section; nothing if there was no browser."""
+    if not results.dashboard_load:
         return
     rows = [
         (
@@ -251,28 +251,29 @@ def _viewing(results: Results) -> Iterable[str]:
             f"{one.server_percent:.1f} %" if one.dashboard else "",
             ", ".join(f"{rate:.1f}" for rate in one.shown),
             f"{one.rate:.1f}",
-            f"{one.judged:.0%}",
+            f"{one.classified:.0%}",
             f"{one.p50:.1f}",
             f"{one.p95:.1f}",
             f"{one.cores:.2f}",
         )
-        for one in results.viewing
+        for one in results.dashboard_load
     ]
     head = (
-        "pages | server, of a core: | pictures/s shown: | frames/s answered: | judged: | p50: "
-        "| p95: | cores busy:"
+        "pages | server, of a core: | pictures/s shown: | frames/s with a result: | classified: "
+        "| p50: | p95: | cores busy:"
     )
     yield (
-        "## The page\n\n"
-        "The clip, live at 640x360 and 25 frames/s, with made-up heart and skin. Server: CPU time "
-        "of the dashboard's process. p50 and p95: ms from `captured_at` to `published_at`. Sockets "
-        "say and hear what pages do, as if those were on another machine. Pages are in a Chromium "
-        "on this one, which draws without a graphics card and competes for the same cores, though "
-        "at the lowest priority. The last column includes it.\n\n" + _table(head, rows)
+        "## Dashboard\n\n"
+        "The clip, live at 640x360 and 25 frames/s, with simulated heart rate and skin "
+        "conductance. Server: CPU time of the dashboard's process. p50 and p95: ms from "
+        "`captured_at` to `published_at`. Sockets exchange the same messages as "
+        "pages, as if those were on another machine. Pages are in a Chromium on this "
+        "one, which renders without a graphics card and competes for the same cores, "
+        "though at the lowest priority. The last column includes it.\n\n" + _table(head, rows)
     )
 
 
-def _pages(one: Viewing) -> str:
+def _pages(one: DashboardLoad) -> str:
     if not one.dashboard:
         return "no dashboard"
     what = "pages" if one.drawn else "sockets"
@@ -282,7 +283,7 @@ def _pages(one: Viewing) -> str:
 def _micro(results: Results) -> str:
     rows = [(one.name, f"{one.value:.1f} {one.unit}", one.note) for one in results.micro]
     return (
-        "## Small operations\n\nEach alone in one process; medians, the detector's rows means.\n\n"
+        "## Micro-benchmarks\n\nEach alone in one process; medians, but means for the detector.\n\n"
         + _table("| takes: | ", rows)
     )
 

@@ -1,4 +1,4 @@
-"""What a run of the benchmarks found, as ``docs/benchmarks.json`` keeps it."""
+"""Results of a run of the benchmarks, as stored in ``docs/benchmarks.json``."""
 
 import statistics
 from collections.abc import Iterable
@@ -17,13 +17,15 @@ class Spread(BaseModel):
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:
-        """Sum up measurements; there is at least one."""
-        found = sorted(values)
-        return cls(median=statistics.median(found), low=found[0], high=found[-1], n=len(found))
+        """Summarise one or more measurements."""
+        ordered = sorted(values)
+        return cls(
+            median=statistics.median(ordered), low=ordered[0], high=ordered[-1], n=len(ordered)
+        )
 
 
 class Machine(BaseModel):
-    """Where it was measured."""
+    """The machine of the run."""
 
     cpu: str
     simd: dict[str, bool]
@@ -45,10 +47,10 @@ class Baseline(BaseModel):
     rate: Spread
     cpu_ms: Spread
     cores: Spread
-    others: Spread
+    other_cores: Spread
     """Cores that were busy with other work meanwhile."""
     detect_ms: Spread
-    judge_ms: Spread
+    classify_ms: Spread
     first_s: Spread
     peak_mb: Spread
     frames: int
@@ -60,11 +62,11 @@ class Throughput(BaseModel):
 
     classifiers: int
     rate: Spread
-    """From the first answer to the last, frames a second."""
+    """From the first result to the last, frames a second."""
     whole_rate: Spread
     """From the start of the command to its end."""
     cores: Spread
-    others: Spread
+    other_cores: Spread
     cpu_ms: dict[str, Spread]
     """CPU milliseconds a frame of each kind of process."""
     observer_ms: Spread
@@ -85,20 +87,20 @@ class Live(BaseModel):
     offered: int
     answered: int
     skipped: int
-    """Frames offered that nobody looked at: skipped, stale, unanswered or never published."""
+    """Frames offered that were not classified: skipped, stale, unanswered or never published."""
     p50: float
     p95: float
     p99: float
     stages: dict[str, float]
-    """Median milliseconds of each part of the way."""
-    worst: dict[str, float]
-    """The same, 99th percentiles, each for itself."""
+    """Median milliseconds of each stage."""
+    stages_p99: dict[str, float]
+    """The same as 99th percentiles, each on its own."""
     slow: int
     """Frames that took longer than the target for p99."""
     slow_at_first: int
     """Those of them that were captured within a second of the first one."""
     cores: float
-    others: float
+    other_cores: float
     cpu_ms: dict[str, float]
     """CPU milliseconds for each frame offered."""
 
@@ -107,29 +109,29 @@ class Live(BaseModel):
         return 100 * self.skipped / self.offered
 
 
-class Viewing(BaseModel):
-    """The pipeline with so many pages open in a browser."""
+class DashboardLoad(BaseModel):
+    """The pipeline and the dashboard with a number of pages open."""
 
     dashboard: bool
-    """There is a server for pages."""
+    """Whether the dashboard runs."""
     pages: int
     stalled: int
     """Those of them whose script was stopped."""
     drawn: bool = True
-    """By a browser on this machine; else only their sockets are there, as of pages elsewhere."""
+    """Drawn by a browser on this machine; otherwise only the pages' sockets are open."""
     server_percent: float
     """CPU time of the server's process, in percent of one core."""
     rate: float
-    """Frames answered in a second."""
-    judged: float
-    """Part of them that a classifier looked at."""
+    """Frames with a result in a second."""
+    classified: float
+    """Part of them that were classified."""
     p50: float
     p95: float
     """Milliseconds from captured to published, of those."""
     shown: list[float]
     """Pictures a second that each page showed, without the stalled ones."""
     cores: float
-    """Cores that were busy, with whatever: the browser is on the same machine."""
+    """Cores that were busy with anything: the browser is on the same machine."""
 
 
 class Memory(BaseModel):
@@ -144,10 +146,10 @@ class Memory(BaseModel):
 class FirstEmotion(BaseModel):
     """Seconds from the start of the command."""
 
-    heard: Spread
+    received: Spread
     """To the first emotion's arrival at an outside subscriber."""
     reported: Spread
-    """As the command itself says, without the start of the interpreter."""
+    """As the command itself reports, without the start of the interpreter."""
 
 
 class Micro(BaseModel):
@@ -160,7 +162,7 @@ class Micro(BaseModel):
 
 
 class Results(BaseModel):
-    """Everything."""
+    """All results."""
 
     machine: Machine
     clip: str
@@ -173,13 +175,13 @@ class Results(BaseModel):
     memory: Memory
     first: FirstEmotion
     micro: list[Micro]
-    took_s: float
-    viewing: list[Viewing] = []
+    duration_s: float
+    dashboard_load: list[DashboardLoad] = []
     """Without a dashboard, then with 0 and more pages; empty where there is no browser."""
 
     @property
     def best(self) -> Throughput:
-        """The faster way of running Affectline."""
+        """The fastest run of Affectline."""
         return max(self.ours, key=lambda one: one.rate.median)
 
     def micro_value(self, name: str) -> float:

@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from affectline.common import logs
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.biometrics import BiometricsSettings
@@ -130,6 +131,7 @@ def test_health_says_that_a_device_is_gone_and_back(
         [beat(START + 1)],
         [],
     ]
+    logs.configure()
     b = bench(Script(steps))
     context = b.stage.context
     seen: set[tuple[str, str]] = set()

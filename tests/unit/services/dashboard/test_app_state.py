@@ -59,7 +59,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(module, "monotonic", clock)
     monkeypatch.setattr(module, "TICK_S", 0.0)
-    monkeypatch.setattr(module, "SETTLE_S", 0.0)
     monkeypatch.setattr(module, "ReplayControl", Player)
     monkeypatch.setattr(Player, "made", [], raising=False)
     return clock

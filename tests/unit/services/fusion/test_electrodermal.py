@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from affectline.services.fusion.electrodermal import SkinLevel, SkinResponses, is_valid
+from affectline.services.fusion.electrodermal import ResponseDetector, TonicLevel, is_valid
 from tests.conftest import SHARED
 from tests.unit.services.fusion.test_heart_rate import neurokit
 
 
-def find(values: np.ndarray, rate: float) -> SkinResponses:
-    responses = SkinResponses()
+def detect(values: np.ndarray, rate: float) -> ResponseDetector:
+    responses = ResponseDetector()
     for i, value in enumerate(values):
         responses.add(i / rate, float(value))
     return responses
@@ -27,7 +27,7 @@ def bump(t: np.ndarray, onset_s: float, amplitude: float) -> np.ndarray:
 
 def test_onset_amplitude_and_recovery() -> None:
     t = np.arange(0, 60, 1 / 16)
-    found = find(3 + bump(t, 10, 0.5) + bump(t, 35, 0.2), 16).found
+    found = detect(3 + bump(t, 10, 0.5) + bump(t, 35, 0.2), 16).responses
     assert [r.onset_s for r in found] == pytest.approx([10, 35], abs=0.4)
     assert [r.peak_s for r in found] == pytest.approx([12, 37], abs=0.4)
     assert [r.amplitude_us for r in found] == pytest.approx([0.5, 0.2], rel=0.1)
@@ -36,14 +36,14 @@ def test_onset_amplitude_and_recovery() -> None:
 
 
 @pytest.mark.parametrize("count", [3, 6, 10])
-def test_responses_are_neurokits(count: int) -> None:
+def test_responses_match_neurokit(count: int) -> None:
     nk, rate = neurokit(), 32
     signal = 2 + nk.eda_simulate(
         duration=100, sampling_rate=rate, scr_number=count, noise=0, drift=-0.002, random_state=3
     )
     phasic = nk.eda_phasic(signal, sampling_rate=rate)["EDA_Phasic"].to_numpy()
     _, expected = nk.eda_peaks(phasic, sampling_rate=rate)
-    found = find(signal, rate).found
+    found = detect(signal, rate).responses
     assert len(found) == len(expected["SCR_Peaks"]) == count
     ours = np.array([r.peak_s for r in found])
     assert ours == pytest.approx(expected["SCR_Peaks"] / rate, abs=0.5)
@@ -51,30 +51,30 @@ def test_responses_are_neurokits(count: int) -> None:
     assert onsets == pytest.approx(expected["SCR_Onsets"] / rate, abs=0.6)
 
 
-def test_a_slow_climb_is_no_response() -> None:
+def test_a_slow_rise_is_not_a_response() -> None:
     t = np.arange(0, 120, 0.25)
-    assert not find(2 + 0.003 * t, 4).found
-    assert find(2 + 0.003 * t, 4).rate(120.0) == 0
+    assert not detect(2 + 0.003 * t, 4).responses
+    assert detect(2 + 0.003 * t, 4).rate(120.0) == 0
 
 
 def test_rate_counts_the_last_minute() -> None:
     t = np.arange(0, 100, 1 / 16)
     signal = sum((bump(t, at, 0.3) for at in (5, 20, 50, 65, 80)), start=np.full(len(t), 3.0))
-    assert find(signal, 16).rate(100.0) == 3
+    assert detect(signal, 16).rate(100.0) == 3
 
 
-def test_what_skin_cannot_have_is_ignored() -> None:
+def test_implausible_conductances_are_ignored() -> None:
     assert not is_valid(0.0)
     assert not is_valid(80.0)
     assert not is_valid(math.nan)
-    level = SkinLevel()
+    level = TonicLevel()
     for second in range(30):
         for i in range(4):
             level.add(second + i / 4, 0.0 if i == 0 else 4.0)
         level.close_second()
     assert level.level == pytest.approx(math.log(4))
     assert level.invalid == 30
-    assert SkinLevel().close_second() is None
+    assert TonicLevel().close_second() is None
 
 
 def test_level_of_a_real_wrist() -> None:
@@ -82,7 +82,7 @@ def test_level_of_a_real_wrist() -> None:
     if not path.exists():
         pytest.skip("../shared/data/biometrics/stress_predict is not here")
     values = np.loadtxt(path, max_rows=2402)[2:]
-    level, levels = SkinLevel(), []
+    level, levels = TonicLevel(), []
     for i, value in enumerate(values):
         level.add(i / 4, float(value))
         if i % 4 == 3 and (now := level.close_second()) is not None:

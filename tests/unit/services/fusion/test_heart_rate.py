@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affectline.services.fusion.beat_detection import ELECTRO, PULSE, BeatFinder, WaveKind
+from affectline.services.fusion.beat_detection import ECG, PPG, BeatDetector, WaveformKind
 from affectline.services.fusion.heart_rate import RateSource, RRSource, WaveformSource
 from tests.conftest import SHARED
 
@@ -35,7 +35,7 @@ def feed(beats: RRSource, values: list[float]) -> float:
     return at_s
 
 
-def test_rate_and_rmssd_are_neurokits() -> None:
+def test_rate_and_rmssd_match_neurokit() -> None:
     beats, values = RRSource(), intervals()
     end_s = feed(beats, values)
     ends_s = np.cumsum(values) / 1000
@@ -48,7 +48,7 @@ def test_rate_and_rmssd_are_neurokits() -> None:
     assert beats.rate(end_s) == pytest.approx(60_000 / np.mean(values), rel=0.005)
 
 
-def test_artefacts_among_beats_change_nothing() -> None:
+def test_artefacts_among_beats_are_rejected() -> None:
     clean, dirty = RRSource(), RRSource()
     values = intervals()
     end_s = feed(clean, values)
@@ -67,16 +67,16 @@ def test_artefacts_among_beats_change_nothing() -> None:
     assert rmssd == pytest.approx(expected, rel=0.15)
 
 
-def test_a_true_change_of_pace_is_believed_after_a_few_beats() -> None:
+def test_a_true_change_of_heart_rate_is_accepted_after_a_few_beats() -> None:
     beats = RRSource()
     end_s = feed(beats, [1000.0] * 30)
     for i in range(1, 41):
         beats.add(end_s + i * 0.5, 500.0)
-    assert beats.rate_now(end_s + 20) == pytest.approx(120)
+    assert beats.current_rate(end_s + 20) == pytest.approx(120)
     assert beats.rejected == 7
 
 
-def test_too_few_beats_say_nothing() -> None:
+def test_too_few_beats_give_no_rate() -> None:
     beats = RRSource()
     end_s = feed(beats, [800.0] * 5)
     assert beats.rate(end_s) is None
@@ -85,7 +85,7 @@ def test_too_few_beats_say_nothing() -> None:
     assert beats.rate(end_s + 500) is None
 
 
-def test_spikes_and_drop_outs_of_a_series_leave_no_trace() -> None:
+def test_spikes_and_drop_outs_of_a_series_have_no_effect() -> None:
     rates = RateSource()
     for second in range(60):
         value = {20: 0.0, 21: 0.0, 40: 265.0, 41: 205.0}.get(second, 70.0)
@@ -97,10 +97,10 @@ def test_spikes_and_drop_outs_of_a_series_leave_no_trace() -> None:
 
 
 @pytest.mark.parametrize("rate_bpm", [58, 75, 110])
-@pytest.mark.parametrize(("kind", "sampling"), [(PULSE, 64), (ELECTRO, 128)])
-def test_beats_of_a_wave_are_neurokits(rate_bpm: int, kind: WaveKind, sampling: int) -> None:
+@pytest.mark.parametrize(("kind", "sampling"), [(PPG, 64), (ECG, 128)])
+def test_beats_of_a_wave_match_neurokit(rate_bpm: int, kind: WaveformKind, sampling: int) -> None:
     nk = neurokit()
-    if kind is PULSE:
+    if kind is PPG:
         wave = nk.ppg_simulate(
             duration=40, sampling_rate=sampling, heart_rate=rate_bpm, random_state=1
         )
@@ -112,21 +112,21 @@ def test_beats_of_a_wave_are_neurokits(rate_bpm: int, kind: WaveKind, sampling: 
         cleaned = nk.ecg_clean(wave, sampling_rate=sampling)
         found = nk.ecg_findpeaks(cleaned, sampling_rate=sampling)["ECG_R_Peaks"]
         expected = np.asarray(found) / sampling
-    finder = BeatFinder(kind, sampling)
+    finder = BeatDetector(kind, sampling)
     beats = [t for i, v in enumerate(wave) for t in finder.add(i / sampling, float(v))]
     inner = [t for t in expected if 1 < t < 38]
     assert len(inner) > 30
     for at_s in inner:
         assert min(abs(at_s - t) for t in beats) < 0.06
     assert len(beats) <= len(expected) + 1
-    heart = WaveformSource(BeatFinder(kind, sampling))
+    heart = WaveformSource(BeatDetector(kind, sampling))
     for i, value in enumerate(wave):
         heart.add(i / sampling, float(value))
     assert heart.rate(40.0) == pytest.approx(60 / np.diff(expected).mean(), rel=0.01)
 
 
 def test_a_flat_or_broken_wave_has_no_beats() -> None:
-    finder = BeatFinder(PULSE, 64)
+    finder = BeatDetector(PPG, 64)
     assert not [t for i in range(640) for t in finder.add(i / 64, 0.5)]
     assert not [t for i in range(640) for t in finder.add(20 + i / 64, float("nan"))]
 

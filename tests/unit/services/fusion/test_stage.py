@@ -50,13 +50,13 @@ def marker(at_s: float, **extra: str | float) -> Marker:
     )
 
 
-def test_a_face_without_a_sensor_is_a_persons() -> None:
+def test_a_face_without_a_sensor_belongs_to_the_default_subject() -> None:
     states = feed(stage(), emotion(0), emotion(1))
     assert [state.subject for state in states] == ["person", "person"]
     assert states[-1].valence == pytest.approx(-0.64)
 
 
-def test_an_answer_that_is_said_again_changes_nothing() -> None:
+def test_a_repeated_emotion_changes_nothing() -> None:
     states = feed(stage(), emotion(0), emotion(1), emotion(0), emotion(1))
     assert len(states) == 2
 
@@ -64,10 +64,10 @@ def test_an_answer_that_is_said_again_changes_nothing() -> None:
 def test_the_end_of_a_stream_is_confirmed_once() -> None:
     end = StreamDone(stream="front", epoch=1, last_seq=7, done_at=START)
     fusion = stage()
-    (said,) = fusion.handle(Packet(end))
-    assert isinstance(said.message, StreamDone)
-    assert (said.message.by, said.message.last_seq) == ("fusion", 7)
-    assert not list(fusion.handle(said))
+    (confirmed,) = fusion.handle(Packet(end))
+    assert isinstance(confirmed.message, StreamDone)
+    assert (confirmed.message.by, confirmed.message.last_seq) == ("fusion", 7)
+    assert not list(fusion.handle(confirmed))
 
 
 def test_the_face_is_the_sensors_subject_once_there_is_one() -> None:
@@ -77,7 +77,7 @@ def test_the_face_is_the_sensors_subject_once_there_is_one() -> None:
     assert states[-1].nervousness is not None
 
 
-def test_settings_say_whose_stream_is_whose() -> None:
+def test_settings_assign_streams_to_subjects() -> None:
     fusion = stage(FusionSettings(streams={"rear": "child"}))
     states = feed(fusion, skin(0, 3.0), emotion(1, "rear"), emotion(2, "front"))
     assert [state.subject for state in states] == ["driver", "child", "driver"]
@@ -100,7 +100,7 @@ def test_other_tools_may_use_other_units() -> None:
     assert fusion.context.counters["invalid"] == 1
 
 
-def test_a_replay_that_begins_again_has_its_states_again() -> None:
+def test_a_replay_that_begins_again_repeats_its_states() -> None:
     fusion = stage()
     start = StreamStart(
         stream="front", epoch=7, started_at=START, source="0", live=True, replay=True
@@ -115,7 +115,7 @@ def test_a_replay_that_begins_again_has_its_states_again() -> None:
     assert [state.at for state in rounds[2]] == [state.at for state in rounds[0]]
 
 
-def test_a_camera_that_begins_again_goes_on_in_time() -> None:
+def test_a_camera_that_restarts_continues_in_time() -> None:
     fusion = stage()
     start = StreamStart(stream="front", epoch=7, started_at=START, source="0", live=True)
     feed(fusion, start, *(skin(second, 3.0) for second in range(5)))
@@ -143,7 +143,7 @@ def test_a_marker_starts_a_calibration() -> None:
     assert after[-1].baseline_s == pytest.approx(30, abs=1)
 
 
-def test_a_calibration_may_be_asked_for_before_anybody_is_there() -> None:
+def test_a_calibration_may_start_before_any_subject_appears() -> None:
     fusion = stage()
     feed(fusion, marker(0))
     states = feed(fusion, *(skin(second, 3.0) for second in range(70)))
@@ -152,7 +152,7 @@ def test_a_calibration_may_be_asked_for_before_anybody_is_there() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -5, "soon", 1e9, True])
-def test_a_wrong_calibration_is_counted_and_left_alone(seconds: str | float) -> None:
+def test_an_invalid_calibration_is_counted_and_ignored(seconds: str | float) -> None:
     fusion = stage()
     feed(fusion, skin(0, 3.0), marker(1, seconds=seconds))
     states = feed(fusion, skin(2, 3.0))
@@ -174,7 +174,7 @@ def test_a_calibration_of_one_subject_leaves_the_others() -> None:
     assert states[-2].baseline == "calibrating"
 
 
-def test_who_comes_later_is_calibrated_too_as_long_as_it_lasts() -> None:
+def test_later_subjects_are_calibrated_too_while_it_lasts() -> None:
     fusion = stage()
     feed(fusion, skin(0, 3.0), marker(1, seconds=30), marker(1, subject="p3", seconds=600))
     late = [rate(at_s, 70) for at_s in (20, 100, 200)]
@@ -183,7 +183,7 @@ def test_who_comes_later_is_calibrated_too_as_long_as_it_lasts() -> None:
     assert [s.baseline for s in states] == ["calibrating", "none", "calibrating"]
 
 
-def test_an_empty_picture_of_nobody_says_nothing() -> None:
+def test_a_picture_without_face_or_subject_gives_no_state() -> None:
     empty = emotion(0).model_copy(update={"faces": ()})
     assert not feed(stage(), empty)
     (_, state) = feed(
@@ -192,7 +192,7 @@ def test_an_empty_picture_of_nobody_says_nothing() -> None:
     assert state.signals["face"].reason == "no face in sight"
 
 
-def test_states_go_on_in_silence_in_live_delivery() -> None:
+def test_states_continue_in_silence_in_live_delivery() -> None:
     clock = iter(range(100))
     fusion = stage(clock=lambda: float(next(clock)))
     fusion.context.delivery = "live"

@@ -6,43 +6,50 @@ import pytest
 
 from affectline.common.labels import LABELS
 from affectline.services.fusion.baseline import Baseline, BaselinePrior, TimeSmoother
-from affectline.services.fusion.circumplex import place
+from affectline.services.fusion.circumplex import map_to_circumplex
 from affectline.services.fusion.stress_model import (
     Evidence,
-    judge,
-    read_model,
-    shipped,
-    write_model,
+    estimate_stress,
+    format_model,
+    load_default_model,
+    parse_model,
 )
 
+MODEL = load_default_model()
 
-def test_contributions_make_up_the_difference_from_a_calm_person() -> None:
+
+def test_contributions_sum_to_the_difference_from_baseline() -> None:
     evidence = {"heart": Evidence(1.5), "skin": Evidence(3.0, 0.5), "face": Evidence(-1.0)}
-    calm = {name: Evidence(0.0, found.trust) for name, found in evidence.items()}
-    now, rest = judge(shipped(), evidence, 0.5), judge(shipped(), calm, 0.5)
+    calm = {name: Evidence(0.0, found.reliability) for name, found in evidence.items()}
+    now, rest = (
+        estimate_stress(MODEL, evidence, 0.5),
+        estimate_stress(MODEL, calm, 0.5),
+    )
     assert sum(now.contributions.values()) == pytest.approx(now.nervousness - rest.nervousness)
     assert now.contributions["heart"] > 0 > now.contributions["face"]
     assert rest.contributions == {"heart": 0, "skin": 0, "face": 0}
 
 
-def test_more_agitation_is_more_nervousness() -> None:
+def test_nervousness_rises_with_deviation() -> None:
     for name in ("heart", "skin"):
-        scores = [judge(shipped(), {name: Evidence(d)}).nervousness for d in (-1, 0, 1, 3, 5)]
+        scores = [estimate_stress(MODEL, {name: Evidence(d)}).nervousness for d in (-1, 0, 1, 3, 5)]
         assert scores == sorted(set(scores))
-    assert judge(shipped(), {"skin": Evidence(5)}) == judge(shipped(), {"skin": Evidence(1e9)})
+    assert estimate_stress(MODEL, {"skin": Evidence(5)}) == estimate_stress(
+        MODEL, {"skin": Evidence(1e9)}
+    )
 
 
-def test_an_untrusted_signal_is_as_a_missing_one() -> None:
-    one = judge(shipped(), {"heart": Evidence(1.0)})
-    other = judge(shipped(), {"heart": Evidence(1.0), "skin": Evidence(5.0, 0.0)})
+def test_an_unreliable_signal_counts_as_missing() -> None:
+    one = estimate_stress(MODEL, {"heart": Evidence(1.0)})
+    other = estimate_stress(MODEL, {"heart": Evidence(1.0), "skin": Evidence(5.0, 0.0)})
     assert one.nervousness == pytest.approx(other.nervousness)
     assert other.contributions["skin"] == 0
 
 
-def test_a_table_survives_its_file() -> None:
-    text = write_model(shipped(), "test")
-    assert write_model(read_model(text), "test") == text
-    assert sum(term.importance for term in shipped().terms.values()) == pytest.approx(1, abs=0.001)
+def test_coefficients_survive_a_round_trip() -> None:
+    text = format_model(MODEL, "test")
+    assert format_model(parse_model(text), "test") == text
+    assert sum(term.importance for term in MODEL.terms.values()) == pytest.approx(1, abs=0.001)
 
 
 def test_the_spread_moves_from_prior_to_person() -> None:
@@ -60,7 +67,7 @@ def test_a_calibrated_baseline_is_trusted_sooner() -> None:
     for _ in range(60):
         rest.add(1.0)
     assert rest.maturity == pytest.approx(0.5), "it may have been anything"
-    rest.hold()
+    rest.freeze()
     assert rest.maturity == 1, "it was rest"
 
 
@@ -75,11 +82,11 @@ def test_the_low_creeps_after_an_odd_minute() -> None:
     assert low == pytest.approx(1 - math.exp(-2), abs=0.02)
 
 
-def test_a_held_mean_stays_and_the_low_follows() -> None:
+def test_a_frozen_mean_stays_and_the_low_adapts() -> None:
     rest = Baseline(BaselinePrior(0.3, 60))
     for _ in range(60):
         rest.add(1.0)
-    rest.hold()
+    rest.freeze()
     for _ in range(600):
         rest.add(3.0)
     assert rest.mean == pytest.approx(1)
@@ -92,7 +99,7 @@ def test_a_held_mean_stays_and_the_low_follows() -> None:
     assert rest.low == pytest.approx(0.5, abs=0.02)
     assert rest.mean == pytest.approx(1)
     empty = Baseline(BaselinePrior(0.3, 60))
-    empty.hold()
+    empty.freeze()
     empty.add(1.0)
     assert empty.seconds == 1
 
@@ -106,13 +113,13 @@ def test_the_first_value_does_not_stick() -> None:
 
 
 def test_faces_lie_on_the_circumplex() -> None:
-    def look(label: str) -> tuple[float, float]:
-        found = place([float(name == label) for name in LABELS])
+    def position(label: str) -> tuple[float, float]:
+        found = map_to_circumplex([float(name == label) for name in LABELS])
         return found.valence, found.arousal
 
-    assert look("neutral") == (0, 0)
-    assert look("happy")[0] > 0.5 > 0 > look("sad")[0]
-    assert look("fear")[1] > 0.5 > 0 > look("sad")[1]
-    fear = place([0, 0, 1, 0, 0, 0, 0])
+    assert position("neutral") == (0, 0)
+    assert position("happy")[0] > 0.5 > 0 > position("sad")[0]
+    assert position("fear")[1] > 0.5 > 0 > position("sad")[1]
+    fear = map_to_circumplex([0, 0, 1, 0, 0, 0, 0])
     assert fear.tension == pytest.approx(math.hypot(0.64, 0.60))
-    assert place([0, 0, 0, 1, 0, 0, 0]).tension < 0
+    assert map_to_circumplex([0, 0, 0, 1, 0, 0, 0]).tension < 0

@@ -44,11 +44,11 @@ def drive(seconds: int, stress_from: int) -> list[Samples]:
 
 def run(messages: list[Samples], settings: FusionSettings | None = None) -> list[State]:
     person = SubjectState("driver", settings or FusionSettings())
-    states = (person.hear(message) for message in messages)
+    states = (person.add_samples(message) for message in messages)
     return [state for state in states if state]
 
 
-def test_stress_raises_nervousness_and_says_why() -> None:
+def test_stress_raises_nervousness_and_contributions() -> None:
     states = run(drive(400, stress_from=300))
     calm, stressed = states[500], states[-1]
     assert calm.nervousness is not None
@@ -68,12 +68,12 @@ def test_stress_raises_nervousness_and_says_why() -> None:
     assert stressed.quality > 0.9
 
 
-def test_the_newest_response_of_the_skin_is_told_when_it_is_over() -> None:
+def test_the_newest_skin_response_is_published_when_it_is_over() -> None:
     person, states = SubjectState("driver", FusionSettings()), []
     for i in range(200):  # half a second each
         since_s = i / 2 - 60
         up, down = min(max(since_s / 2, 0), 1), math.exp(-max(since_s - 2, 0) * math.log(2) / 4)
-        state = person.hear(skin(i / 2, 3 + 0.5 * up * down))
+        state = person.add_samples(skin(i / 2, 3 + 0.5 * up * down))
         states += [state] if state else []
     assert "skin_response_amplitude" not in states[119].signals
     last, risen = states[-1].signals, states[130].signals
@@ -84,7 +84,7 @@ def test_the_newest_response_of_the_skin_is_told_when_it_is_over() -> None:
     assert "skin_response_recovery" not in risen
 
 
-def test_states_depend_on_the_past_alone_and_repeat() -> None:
+def test_states_are_causal_and_reproducible() -> None:
     messages = drive(200, stress_from=100)
     whole = run(messages)
     assert run(messages) == whole
@@ -119,13 +119,15 @@ def test_a_lost_signal_lowers_the_quality_and_never_stops_the_output() -> None:
     assert len(later) > 380
 
 
-def test_no_contact_is_told_in_the_devices_words() -> None:
+def test_lost_contact_is_reported_with_the_devices_reason() -> None:
     person = SubjectState("driver", FusionSettings())
     for second in range(60):
-        person.hear(skin(second, 3.0))
+        person.add_samples(skin(second, 3.0))
     state = None
     for second in range(60, 100):
-        state = person.hear(skin(second, 0.0, quality=0.0, reason="no skin contact")) or state
+        state = (
+            person.add_samples(skin(second, 0.0, quality=0.0, reason="no skin contact")) or state
+        )
     assert state
     assert state.nervousness is None
     assert state.quality == 0
@@ -138,7 +140,7 @@ def test_a_timed_calibration_sets_the_baseline() -> None:
     for i, message in enumerate(drive(200, 150)):
         if i == 90:
             person.calibrate(message.at, 60)
-        state = person.hear(message)
+        state = person.add_samples(message)
         if state:
             modes.append(state.baseline)
             last = state
@@ -153,7 +155,7 @@ def test_a_face_gives_valence_and_alone_little_quality() -> None:
     states = []
     for i in range(1500):
         shown = FEAR if i >= 1400 else CALM
-        states.append(person.see(shown, START + i * 100_000_000))
+        states.append(person.add_expression(shown, START + i * 100_000_000))
     seen = [state for state in states if state]
     calm, afraid = seen[1000], seen[-1]
     assert calm.valence == 0
@@ -163,39 +165,39 @@ def test_a_face_gives_valence_and_alone_little_quality() -> None:
     assert afraid.nervousness > calm.nervousness + 10
     assert afraid.signals["face"].contribution > 10
     assert afraid.quality <= 0.2
-    left_out = SubjectState("person", FusionSettings(face_weight=0)).see(FEAR, START)
+    left_out = SubjectState("person", FusionSettings(face_weight=0)).add_expression(FEAR, START)
     assert left_out
     assert left_out.nervousness is None
     assert left_out.quality == 0
 
 
-def test_a_clock_set_back_is_survived() -> None:
+def test_states_continue_after_the_clock_is_set_back() -> None:
     person = SubjectState("driver", FusionSettings())
     for message in drive(100, 1000):
-        person.hear(message)
-    states = [person.hear(skin(second - 5000, 3.0)) for second in range(20)]
+        person.add_samples(message)
+    states = [person.add_samples(skin(second - 5000, 3.0)) for second in range(20)]
     known = [state for state in states if state]
     assert len(known) == 20
     assert known[-1].at == START - 4981 * SECOND + SECOND * 3 // 8
     assert known[-1].nervousness is not None
 
 
-def test_signals_that_nobody_knows_are_left_alone() -> None:
+def test_unknown_signals_are_ignored() -> None:
     person = SubjectState("driver", FusionSettings())
     strange = skin(0, 3.0).model_copy(update={"signal": "temperature"})
-    assert person.hear(strange) is None
+    assert person.add_samples(strange) is None
 
 
-def test_a_wave_that_is_too_slow_says_why_it_does_not_count() -> None:
+def test_a_wave_with_too_low_a_rate_gives_the_reason() -> None:
     person = SubjectState("driver", FusionSettings())
-    state = person.hear(skin(0, 3.0).model_copy(update={"signal": "ppg"}))
+    state = person.add_samples(skin(0, 3.0).model_copy(update={"signal": "ppg"}))
     assert state
     assert state.nervousness is None
     assert state.signals["heart"].reason == "ppg: 8 samples a second; beats need 20 at least"
 
 
-def test_synthetic_signals_are_told() -> None:
+def test_states_from_synthetic_signals_are_marked() -> None:
     person = SubjectState("driver", FusionSettings())
-    state = person.hear(skin(0, 3.0).model_copy(update={"synthetic": True}))
+    state = person.add_samples(skin(0, 3.0).model_copy(update={"synthetic": True}))
     assert state
     assert state.synthetic

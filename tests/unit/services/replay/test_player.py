@@ -329,3 +329,20 @@ def test_pictures_of_two_streams_are_judged_in_the_order_of_the_recording(tmp_pa
         first = said.pop(0)
         stage.handle(Packet(answer(first.seq).model_copy(update={"stream": first.stream})))
     stage.cleanup()
+
+
+@pytest.mark.parametrize("late", [3, 70])
+def test_a_paused_replay_shows_a_frame_of_every_stream(tmp_path: Path, late: int) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
+    for i in range(80):
+        stream = "b" if i >= late and i % 2 else "a"
+        picture = Packet(frame(i).model_copy(update={"stream": stream}), (b"picture",))
+        writer.add("Frame", codec.encode(picture), i * 25_000_000, i)
+    writer.finish()
+    stage = player(tmp_path / "s.mcap", paused=True)
+    shown = [m.stream for m in ticks(stage, 5) if isinstance(m, Frame)]
+    stage.cleanup()
+    if late == 3:
+        assert shown == ["a"] * 3 + ["b"]
+    else:  # it begins more than a second later: it has none there
+        assert set(shown) == {"a"}

@@ -204,6 +204,7 @@ def test_a_childs_link_carries_heartbeats_and_why_it_stopped(
     monkeypatch.setenv(LINK_FD, str(theirs.detach()))
     link, child = SupervisorLink(), ManagedProcess.__new__(ManagedProcess)
     child.socket, child.ready, child.exit_reason = ours, False, ""
+    child._log_ended = True
     link.beat()
     assert child.poll() is None
     assert not child.ready

@@ -1,4 +1,4 @@
-"""Folders that are not quite as expected: what can be read is judged, the rest is said."""
+"""Folders that are not quite as expected: what can be read is scored, the rest is reported."""
 
 import json
 import lzma
@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from affectline.common.errors import AffectlineError
 from affectline.services.cli.validate import validate
-from affectline.services.validation import stress_predict
-from affectline.services.validation.drivedb_reader import read, read_drive
+from affectline.services.validation.drivedb_reader import read_drive, read_drives
+from affectline.services.validation.stress_predict import collect_evidence
+from affectline.services.validation.stress_predict_reader import FILES, read_recordings
 from tests.unit.services.validation.test_validation import write_drive, write_person
 
 START = 1_600_000_000
@@ -27,12 +28,12 @@ def people(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> tuple[dict[str, Any], str]:
-    """The figures, and what was said beside them."""
+    """The figures, and what was printed on stderr."""
     result = CliRunner().invoke(validate, [*map(str, arguments), "--json"], catch_exceptions=False)
     return json.loads(result.stdout, parse_constant=pytest.fail), result.stderr
 
 
-def complaint(*arguments: object) -> str:
+def error_message(*arguments: object) -> str:
     result = CliRunner().invoke(validate, [*map(str, arguments)])
     assert isinstance(result.exception, AffectlineError)
     return str(result.exception)
@@ -42,13 +43,13 @@ def keep(lines: int) -> Callable[[Path], object]:
     return lambda path: path.write_text("\n".join(path.read_text().splitlines()[:lines]))
 
 
-def holes(path: Path) -> None:
+def punch_gaps(path: Path) -> None:
     lines = path.read_text().splitlines()
     lines[60:120] = ["nan"] * 20 + [""] * 20 + ["n/a"] * 20
     path.write_text("\n".join(lines))
 
 
-@pytest.mark.parametrize("file", stress_predict.FILES)
+@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -58,10 +59,10 @@ def holes(path: Path) -> None:
         (lambda path: path.write_text("hello\nworld\n1\n"), "left out"),
         (lambda path: path.write_bytes(b"\x00\xff" * 50), ""),
         (keep(100), ""),
-        (holes, ""),
+        (punch_gaps, ""),
     ],
 )
-def test_a_person_is_judged_by_the_files_that_are_there(
+def test_a_person_is_scored_with_the_files_that_are_there(
     people: Path, file: str, harm: Callable[[Path], object], said: str
 ) -> None:
     harm(people / "S03" / file)
@@ -73,17 +74,17 @@ def test_a_person_is_judged_by_the_files_that_are_there(
     assert not said or f"affectline: S03: {file} {said}" in stderr
 
 
-def test_what_has_stopped_says_nothing_about_later_seconds(people: Path) -> None:
-    for file in stress_predict.FILES:
+def test_ended_files_give_no_evidence_for_later_seconds(people: Path) -> None:
+    for file in FILES:
         keep(150)(people / "S03" / file)
-    (person,) = (p for p in stress_predict.read(people) if p.name == "S03")
-    course = stress_predict.follow(person)
+    (person,) = (p for p in read_recordings(people) if p.name == "S03")
+    course = collect_evidence(person)
     assert set(course.evidence[30]) == {"heart", "skin"}
     assert course.evidence[-1] == {}
 
 
-def test_who_has_no_signal_or_no_label_is_left_out_and_said(people: Path) -> None:
-    for file in stress_predict.FILES:
+def test_people_without_signal_or_label_are_left_out_and_reported(people: Path) -> None:
+    for file in FILES:
         (people / "S03" / file).write_text("")
     (people / "S04").mkdir()
     (people / "notes").mkdir()
@@ -105,13 +106,13 @@ def test_people_may_be_called_otherwise(people: Path) -> None:
     assert figures["notes"] == []
 
 
-def test_one_person_alone_is_judged_by_the_shipped_coefficients(tmp_path: Path) -> None:
+def test_one_person_alone_is_scored_with_the_default_coefficients(tmp_path: Path) -> None:
     write_person(tmp_path, 40, range(300, 600))
     figures, _ = run("stress-predict", tmp_path)
     assert figures["subjects"] == 1
     assert figures["fitted_to"] == "the people of the shipped model"
     assert figures["sets"]["skin"]["auc_by_subject"]["S40"] > 0.9
-    assert "one person" in complaint("stress-predict", tmp_path, "--fit", tmp_path / "a.json")
+    assert "one person" in error_message("stress-predict", tmp_path, "--fit", tmp_path / "a.json")
 
 
 def test_labels_may_be_of_one_kind_or_outside_of_the_recording(people: Path) -> None:
@@ -132,10 +133,10 @@ def test_labels_may_be_of_one_kind_or_outside_of_the_recording(people: Path) -> 
 def test_nothing_can_be_fitted_without_stress(tmp_path: Path) -> None:
     for number in (1, 2):
         write_person(tmp_path, number, range(0), seconds=60)
-    assert "all of their 60 seconds are rest" in complaint("stress-predict", tmp_path)
+    assert "all of their 60 seconds are rest" in error_message("stress-predict", tmp_path)
 
 
-def test_short_sessions_are_no_trouble(people: Path) -> None:
+def test_short_sessions_are_scored_too(people: Path) -> None:
     write_person(people, 13, range(2, 4), seconds=5)
     figures, _ = run("stress-predict", people)
     assert figures["subjects"] == 4
@@ -172,7 +173,7 @@ def test_drives_may_lack_channels_and_name_them_in_any_order(tmp_path: Path) -> 
     assert each["two"] == each["three"]
 
 
-def test_holes_in_a_drive_are_holes(tmp_path: Path) -> None:
+def test_gaps_in_a_drive_are_tolerated(tmp_path: Path) -> None:
     write_drive(tmp_path / "drive01.csv")
     edit(
         tmp_path / "drive01.csv",
@@ -182,7 +183,7 @@ def test_holes_in_a_drive_are_holes(tmp_path: Path) -> None:
     assert figures["sets"]["together"]["rest_vs_driving"]["auc_pooled"] > 0.7
 
 
-def test_a_drive_that_cannot_be_used_stops_no_other(tmp_path: Path) -> None:
+def test_an_unusable_drive_does_not_stop_the_others(tmp_path: Path) -> None:
     write_drive(tmp_path / "drive01.csv")
     (tmp_path / "drive02.csv").write_text("a\n1,2\n3,4\n")
     (tmp_path / "drive03.csv.xz").write_bytes(b"no archive")
@@ -208,19 +209,22 @@ def test_a_drive_that_was_unpacked_beside_its_archive_counts_once(tmp_path: Path
     (tmp_path / "drive.one.csv.xz").write_bytes(lzma.compress(whole))
     (tmp_path / "drive.two.csv").write_bytes(whole)
     notes: list[str] = []
-    assert [drive.name for drive in read(tmp_path, notes.append)] == ["drive.one", "drive.two"]
+    assert [drive.name for drive in read_drives(tmp_path, notes.append)] == [
+        "drive.one",
+        "drive.two",
+    ]
     assert notes == ["drive.one.csv.xz: left out, drive.one is there already"]
 
 
-def test_what_is_wrong_with_a_folder_is_said(people: Path, tmp_path: Path) -> None:
-    assert "FOLDER" in complaint("drivedb", tmp_path / "nowhere")
-    assert "no *.csv.xz or *.csv" in complaint("drivedb", tmp_path)
-    assert "labels.csv" in complaint("stress-predict", tmp_path)
+def test_what_is_wrong_with_a_folder_is_reported(people: Path, tmp_path: Path) -> None:
+    assert "FOLDER" in error_message("drivedb", tmp_path / "nowhere")
+    assert "no *.csv.xz or *.csv" in error_message("drivedb", tmp_path)
+    assert "labels.csv" in error_message("stress-predict", tmp_path)
     (tmp_path / "drive01.csv").write_text("a\n1,2\n3,4\n")
-    assert "no column for time and marker" in complaint("drivedb", tmp_path)
+    assert "no column for time and marker" in error_message("drivedb", tmp_path)
     with pytest.raises(AffectlineError, match="cannot be read"):
         read_drive(tmp_path / "drive07.csv")
     (people / "labels.csv").write_text("participant,unix_s,stress\n")
-    assert "no row of participant,unix_s,stress" in complaint("stress-predict", people)
+    assert "no row of participant,unix_s,stress" in error_message("stress-predict", people)
     (people / "labels.csv").write_text("participant,unix_s,stress\n77,1,0\n")
-    assert "nobody with labels and signals" in complaint("stress-predict", people)
+    assert "nobody with labels and signals" in error_message("stress-predict", people)

@@ -1,4 +1,4 @@
-"""Scores, fits, segments and both datasets' readers, on small made-up folders and a real drive."""
+"""Scores, fits, segments and both datasets' readers, on synthetic folders and a real drive."""
 
 import json
 import math
@@ -11,16 +11,24 @@ from typer.testing import CliRunner
 from affectline.common import extras
 from affectline.common.errors import AffectlineError
 from affectline.services.cli.validate import validate
-from affectline.services.fusion.stress_model import Evidence, shipped
-from affectline.services.validation import drivedb, stress_predict
+from affectline.services.fusion.stress_model import Evidence, load_default_model
+from affectline.services.validation import stress_predict
+from affectline.services.validation.drivedb import score_drive
 from affectline.services.validation.drivedb_reader import Drive, read_drive
-from affectline.services.validation.fitting import Course, fit, score
-from affectline.services.validation.scoring import accuracy, auc, balance, fit_logistic, roc
-from affectline.services.validation.segments import TYPICAL_S, choose_bounds, find_marks
+from affectline.services.validation.drivedb_segments import TYPICAL_S, choose_bounds, find_marks
+from affectline.services.validation.fitting import (
+    LabelledEvidence,
+    fit_model,
+    score_seconds,
+)
+from affectline.services.validation.logistic_regression import class_weights, fit_logistic
+from affectline.services.validation.metrics import auc, balanced_accuracy, roc
+from affectline.services.validation.stress_predict import collect_evidence
+from affectline.services.validation.stress_predict_reader import read_recordings
 from tests.conftest import SHARED
 
 LENGTHS = (60, 60, 50, 50, 50, 60, 60)
-"""Seconds of a made-up drive's segments."""
+"""Seconds of a synthetic drive's segments."""
 
 
 def test_area_under_the_curve() -> None:
@@ -31,42 +39,42 @@ def test_area_under_the_curve() -> None:
     assert auc(labels, np.array([1.0, 3, 2, 4])) == 0.75
     assert math.isnan(auc(np.ones(3, bool), np.ones(3)))
     assert roc(labels, np.array([1.0, 3, 2, 4]))[-1] == (1.0, 1.0)
-    assert accuracy(labels, np.array([1.0, 3, 2, 4]), 2.5) == 0.5
+    assert balanced_accuracy(labels, np.array([1.0, 3, 2, 4]), 2.5) == 0.5
 
 
 def test_a_logistic_fit_finds_the_weights_that_made_the_data() -> None:
-    chance = np.random.default_rng(1)
-    features = chance.normal(size=(20_000, 2)) * (1, 5)
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(20_000, 2)) * (1, 5)
     truth = -0.5 + features @ np.array([1.5, -0.2])
-    labels = chance.random(20_000) < 1 / (1 + np.exp(-truth))
+    labels = rng.random(20_000) < 1 / (1 + np.exp(-truth))
     intercept, slopes = fit_logistic(features, labels, np.full(20_000, 1 / 20_000))
     assert intercept == pytest.approx(-0.5, abs=0.06)
     assert slopes == pytest.approx([1.5, -0.2], abs=0.06)
 
 
-def test_stress_and_rest_weigh_the_same() -> None:
-    weights = balance(np.array([True, False, False, False]))
+def test_stress_and_rest_have_equal_weight() -> None:
+    weights = class_weights(np.array([True, False, False, False]))
     assert weights.tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6])
 
 
-def test_a_fit_learns_which_signal_tells() -> None:
-    chance = np.random.default_rng(2)
+def test_a_fit_finds_the_informative_signal() -> None:
+    rng = np.random.default_rng(2)
 
-    def course(name: str) -> Course:
+    def person(name: str) -> LabelledEvidence:
         labels = np.arange(400) % 100 >= 50
-        skin = chance.normal(size=400) + 2 * labels
-        heart = chance.normal(size=400)
+        skin = rng.normal(size=400) + 2 * labels
+        heart = rng.normal(size=400)
         moments = (
             {"heart": Evidence(float(h)), "skin": Evidence(float(s))}
             for h, s in zip(heart, skin, strict=True)
         )
-        return Course(name, tuple(moments), labels)
+        return LabelledEvidence(name, tuple(moments), labels)
 
-    people = [course(name) for name in "abc"]
-    model = fit(people)
+    people = [person(name) for name in "abc"]
+    model = fit_model(people)
     assert model.terms["skin"].importance > 0.8
-    assert auc(people[0].labels, score(people[0], model, ("skin",))) > 0.85
-    assert np.ptp(score(people[0], model, ())) == 0
+    assert auc(people[0].labels, score_seconds(people[0], model, ("skin",))) > 0.85
+    assert np.ptp(score_seconds(people[0], model, ())) == 0
 
 
 def test_marks_are_found_and_doubles_merged() -> None:
@@ -77,7 +85,7 @@ def test_marks_are_found_and_doubles_merged() -> None:
     assert find_marks(np.full(6000, 10.0), 10.0) == []
 
 
-def test_odd_marks_are_left_out_and_missing_ones_made_up() -> None:
+def test_extra_marks_are_left_out_and_missing_ones_replaced() -> None:
     right = np.cumsum([30, *TYPICAL_S]).tolist()
     assert choose_bounds(right, right[-1] + 20) == right
     assert choose_bounds(sorted([*right, right[3] + 60]), right[-1] + 20) == right
@@ -87,21 +95,21 @@ def test_odd_marks_are_left_out_and_missing_ones_made_up() -> None:
 
 
 def write_person(folder: Path, number: int, stress: range, seconds: int = 900) -> None:
-    place, chance = folder / f"S{number:02d}", np.random.default_rng(number)
-    place.mkdir(parents=True)
+    directory, rng = folder / f"S{number:02d}", np.random.default_rng(number)
+    directory.mkdir(parents=True)
     t = np.arange(seconds)
     load = np.clip(np.isin(t, stress).cumsum() / 20, 0, 1) * np.isin(t, stress)
-    skin = np.repeat(1 + 0.05 * number + load + 0.02 * chance.random(seconds), 4)
-    heart = 70 + 15 * load + chance.normal(size=seconds)
+    skin = np.repeat(1 + 0.05 * number + load + 0.02 * rng.random(seconds), 4)
+    heart = 70 + 15 * load + rng.normal(size=seconds)
     start = 1_600_000_000
-    (place / "EDA.csv").write_text("\n".join(map(str, [start, 4, *skin])))
-    (place / "HR.csv").write_text("\n".join(map(str, [start + 10, 1, *heart[10:]])))
+    (directory / "EDA.csv").write_text("\n".join(map(str, [start, 4, *skin])))
+    (directory / "HR.csv").write_text("\n".join(map(str, [start + 10, 1, *heart[10:]])))
     beats, at = [f"{start}, IBI"], 0.0
     while at < seconds - 1:
         interval = 60 / heart[int(at)]
         at += interval
         beats.append(f"{at},{interval}")
-    (place / "IBI.csv").write_text("\n".join(beats))
+    (directory / "IBI.csv").write_text("\n".join(beats))
     labels = folder / "labels.csv"
     old = labels.read_text() if labels.exists() else "participant,unix_s,stress\n"
     rows = (f"{number},{start + int(i)},{int(i in stress)}\n" for i in t)
@@ -158,7 +166,7 @@ def test_stress_predict_by_the_command_line(people: Path, tmp_path: Path) -> Non
     assert (tmp_path / "validation.md").read_text() == page
 
 
-def test_the_person_judged_is_not_in_the_fit(people: Path) -> None:
+def test_the_person_scored_is_not_in_the_fit(people: Path) -> None:
     before = stress_predict.validate(people)
     # Turning the labels of one person round must not move that person's own scores
     labels = people / "labels.csv"
@@ -172,12 +180,12 @@ def test_the_person_judged_is_not_in_the_fit(people: Path) -> None:
     assert (after.scores["together"]["S02"] != before.scores["together"]["S02"]).any()
 
 
-def test_evidence_never_looks_ahead(people: Path) -> None:
-    whole = stress_predict.follow(stress_predict.read(people)[0])
+def test_evidence_is_causal(people: Path) -> None:
+    whole = collect_evidence(read_recordings(people)[0])
     eda = people / "S02" / "EDA.csv"
     lines = eda.read_text().splitlines()
     eda.write_text("\n".join([*lines[:802], *("30.0" for _ in lines[802:])]))
-    changed = stress_predict.follow(stress_predict.read(people)[0])
+    changed = collect_evidence(read_recordings(people)[0])
     assert changed.evidence[:199] == whole.evidence[:199]
     assert changed.evidence[230] != whole.evidence[230]
 
@@ -224,9 +232,9 @@ def test_a_real_driver_is_calmer_at_rest() -> None:
         drive.name, drive.rate, drive.heart_rate[:end],
         {name: values[:end] for name, values in drive.skin.items()}, drive.bounds,
     )  # fmt: skip
-    course = drivedb.follow(short, shipped())
+    course = score_drive(short, load_default_model())
     kinds = np.array(course.segments)
-    rest, city = (course.scores["together"][kinds == kind] for kind in ("rest", "city"))
+    rest, city = (course.nervousness["together"][kinds == kind] for kind in ("rest", "city"))
     assert np.median(rest) < 40 < 60 < np.median(city)
 
 

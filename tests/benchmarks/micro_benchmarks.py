@@ -1,4 +1,4 @@
-"""Small operations, each alone in this process."""
+"""Micro-benchmarks: single operations, each alone in this process."""
 
 import statistics
 import subprocess
@@ -31,17 +31,24 @@ HOPS: Final = 300
 def measure(clip: Path) -> list[Micro]:
     """Measure all of them on a clip's first frames."""
     frames = _read(clip)
-    return [*_model(), _against_plain(), *_detector(frames), *_jpeg(frames), *_codec(), *_hub()]
+    return [
+        *_model(),
+        _compare_with_plain_vgg16(),
+        *_detector(frames),
+        *_jpeg(frames),
+        *_codec(),
+        *_hub(),
+    ]
 
 
 def _read(clip: Path) -> list[NDArray[np.uint8]]:
     video = cv2.VideoCapture(str(clip))
     frames: list[NDArray[np.uint8]] = []
     while len(frames) < FRAMES:
-        ok, picture = video.read()
+        ok, image = video.read()
         if not ok:
             break
-        frames.append(np.asarray(picture, np.uint8))
+        frames.append(np.asarray(image, np.uint8))
     video.release()
     return frames
 
@@ -50,12 +57,12 @@ def time_ms(function: Callable[[], Any], times: int, warm_up: int = 5) -> list[f
     """Wall milliseconds of each of so many calls."""
     for _ in range(warm_up):
         function()
-    took = []
+    durations = []
     for _ in range(times):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         function()
-        took.append((time.perf_counter() - begun) * 1e3)
-    return took
+        durations.append((time.perf_counter() - started) * 1e3)
+    return durations
 
 
 def _model() -> list[Micro]:
@@ -74,7 +81,7 @@ def _model() -> list[Micro]:
     return [*found, Micro(name="model as served", value=ms, unit="ms a face", note=note)]
 
 
-def _against_plain() -> Micro:
+def _compare_with_plain_vgg16() -> Micro:
     """The default model beside the plain VGG16 of the paper's recipe, both int8, call by call."""
     import keras
 
@@ -91,15 +98,15 @@ def _against_plain() -> Micro:
     faces = np.random.default_rng(0).integers(0, 256, (4, 48, 48), np.uint8)
     plain = convert_to_int8(remove_softmax(merge_models(build_backbone(None), build_head())), faces)
     ours = artifact.load().verified("litert-int8").read_bytes()
-    took: list[list[float]] = [[], []]
+    durations: list[list[float]] = [[], []]
     with silence_stderr():
         both = [Interpreter(model_content=content, num_threads=1) for content in (ours, plain)]
         for interpreter in both:
             interpreter.allocate_tensors()
     for _ in range(100):
-        for times, interpreter in zip(took, both, strict=True):
+        for times, interpreter in zip(durations, both, strict=True):
             times += time_ms(interpreter.invoke, 1, warm_up=0)
-    ratio = statistics.median(took[0]) / statistics.median(took[1])
+    ratio = statistics.median(durations[0]) / statistics.median(durations[1])
     note = "of the plain VGG16 at 48x48, int8, one thread, in turns; at most 1.3 is wanted"
     return Micro(name="model, time", value=ratio, unit="times", note=note)
 
@@ -115,8 +122,8 @@ def _detector(frames: list[NDArray[np.uint8]]) -> list[Micro]:
         usual = _track(grays, DetectorSettings())
         near = _track(grays, DetectorSettings(scan_interval=10**6))
         always = _track(grays, DetectorSettings(scan_interval=1))
-        pictures = iter(grays)
-        full = time_ms(lambda: cascade.detectMultiScale(next(pictures), 1.1, 5), 30, warm_up=2)
+        images = iter(grays)
+        full = time_ms(lambda: cascade.detectMultiScale(next(images), 1.1, 5), 30, warm_up=2)
     finally:
         cv2.setNumThreads(before)
     rows = [
@@ -129,16 +136,16 @@ def _detector(frames: list[NDArray[np.uint8]]) -> list[Micro]:
 
 
 def _track(grays: list[NDArray[np.uint8]], settings: DetectorSettings) -> list[float]:
-    tracker, pictures = FaceTracker(settings), iter(grays)
-    return time_ms(lambda: tracker.find(next(pictures)), len(grays) - 5)
+    tracker, images = FaceTracker(settings), iter(grays)
+    return time_ms(lambda: tracker.find(next(images)), len(grays) - 5)
 
 
 def _jpeg(frames: list[NDArray[np.uint8]]) -> list[Micro]:
-    picture, quality = frames[-1], [cv2.IMWRITE_JPEG_QUALITY, 90]
-    data = cv2.imencode(".jpg", picture, quality)[1]
-    size = f"{picture.shape[1]}x{picture.shape[0]}, {len(data) / 1000:.0f} kB"
+    image, quality = frames[-1], [cv2.IMWRITE_JPEG_QUALITY, 90]
+    data = cv2.imencode(".jpg", image, quality)[1]
+    size = f"{image.shape[1]}x{image.shape[0]}, {len(data) / 1000:.0f} kB"
     rows = [
-        ("JPEG encoding", lambda: cv2.imencode(".jpg", picture, quality)),
+        ("JPEG encoding", lambda: cv2.imencode(".jpg", image, quality)),
         ("JPEG decoding to gray", lambda: cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)),
     ]
     return [
@@ -177,13 +184,13 @@ def _hub() -> list[Micro]:
         time.sleep(1)
         publisher.update_consumers()
         list(listener.receive())
-        took = time_ms(lambda: _hop(publisher, listener, marker), HOPS, warm_up=20)
+        durations = time_ms(lambda: _hop(publisher, listener, marker), HOPS, warm_up=20)
     finally:
         process.terminate()
         process.wait(timeout=10)
         listener.close()
         context.destroy(linger=0)
-    ms = statistics.median(took)
+    ms = statistics.median(durations)
     return [Micro(name="hub", value=ms * 1e3, unit="µs", note="sent, forwarded, received, decoded")]
 
 

@@ -1,11 +1,11 @@
-"""Where a drive's segments begin: the co-driver pressed a button, and the channel spiked."""
+"""Finds the bounds of a drive's segments: a button press shows as a spike in the marker channel."""
 
 from typing import Final
 
 import numpy as np
 from scipy.ndimage import median_filter
 
-from affectline.services.validation.scoring import Vector
+from affectline.services.validation.metrics import Vector
 
 SEGMENTS: Final = ("rest", "city", "highway", "city", "highway", "city", "rest")
 """In the order of every drive (Healey and Picard 2005)."""
@@ -17,13 +17,13 @@ SPIKE_MV: Final = 3.0
 MEDIAN_S: Final = 30.0
 MERGE_S: Final = 40.0
 """Spikes closer than this are one mark, pressed twice."""
-MISSED: Final = 4.0
-"""Cost of taking a mark that is not there, as the file's start or end, or leaving one out: as of a
-segment that is seven times too long or short."""
+SUBSTITUTE_COST: Final = 4.0
+"""Cost of using the start or end of the file in place of a missing mark: that of a segment which is
+seven times too long or short."""
 
 
 def find_marks(marker: Vector, rate: float) -> list[float]:
-    """Times of the spikes in seconds from the beginning, close ones merged."""
+    """Return the times of the spikes in seconds from the beginning, close ones merged."""
     size = max(3, round(MEDIAN_S * rate) | 1)
     high = np.flatnonzero(marker - median_filter(marker, size=size, mode="nearest") > SPIKE_MV)
     if not len(high):
@@ -33,26 +33,31 @@ def find_marks(marker: Vector, rate: float) -> list[float]:
 
 
 def choose_bounds(marks: list[float], length_s: float) -> list[float] | None:
-    """The eight bounds of the seven segments; None where the marks cannot be those of a drive.
+    """Return the eight bounds of the seven segments; None if the marks cannot be those of a drive.
 
-    Eight marks are taken as they are. Otherwise the eight whose segments come nearest to their
-    usual lengths; the file's start and end may stand in for the first and last.
+    Eight marks are used as they are. Otherwise dynamic programming chooses the eight whose segments
+    come nearest to their typical lengths; the start and end of the file may replace the first and
+    last.
     """
     if len(marks) == len(SEGMENTS) + 1:
         return marks
-    spare = [(0.0, MISSED), *((mark, 0.0) for mark in marks), (length_s, MISSED)]
+    candidates = [
+        (0.0, SUBSTITUTE_COST),
+        *((mark, 0.0) for mark in marks),
+        (length_s, SUBSTITUTE_COST),
+    ]
     best: dict[int, tuple[float, list[float]]] = {
-        i: (cost, [at]) for i, (at, cost) in enumerate(spare)
+        i: (cost, [at]) for i, (at, cost) in enumerate(candidates)
     }
-    for usual in TYPICAL_S:
+    for typical in TYPICAL_S:
         following: dict[int, tuple[float, list[float]]] = {}
         for i, (cost, bounds) in best.items():
-            for k in range(i + 1, len(spare)):
-                span = spare[k][0] - bounds[-1]
+            for k in range(i + 1, len(candidates)):
+                span = candidates[k][0] - bounds[-1]
                 if span <= 0:
                     continue
-                total = cost + spare[k][1] + np.log(span / usual) ** 2 + 0.5 * (k - i - 1)
+                total = cost + candidates[k][1] + np.log(span / typical) ** 2 + 0.5 * (k - i - 1)
                 if k not in following or total < following[k][0]:
-                    following[k] = (float(total), [*bounds, spare[k][0]])
+                    following[k] = (float(total), [*bounds, candidates[k][0]])
         best = following
     return min(best.values(), key=lambda found: found[0])[1] if best else None

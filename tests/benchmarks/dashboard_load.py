@@ -1,4 +1,4 @@
-"""What pages cost: the server's CPU time, and the pipeline's latency while they look on."""
+"""Load by dashboard pages: the server's CPU time, and the pipeline's latency meanwhile."""
 
 import contextlib
 import json
@@ -17,8 +17,8 @@ from websockets.typing import Origin
 
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion
-from tests.benchmarks.environment import Quiet, busy_s
-from tests.benchmarks.results import Viewing
+from tests.benchmarks.environment import IdleGate, cpu_busy_s
+from tests.benchmarks.results import DashboardLoad
 from tests.browsers import ARGUMENTS, CHROMIUM, free_web_port
 from tests.pipelines import Pipeline
 
@@ -26,32 +26,34 @@ RATE: Final = 25
 SETTLE_S: Final = 4.0
 MEASURE_S: Final = 12.0
 PAGES: Final = (0, 1, 3)
-LOWEST: Final = 19
-"""Nice value of the browser: in earnest it is on another machine, or at least on other cores."""
+BROWSER_NICE: Final = 19
+"""Nice value of the browser: in practice it is on another machine, or at least on other cores."""
 STEPS: Final = 2 + len(PAGES)
-SHOWN: Final = "() => window.shown"
-COUNT: Final = """() => {
+READ_COUNTER: Final = "() => window.shown"
+COUNT_PICTURES: Final = """() => {
   window.shown = 0;
   const observer = new MutationObserver(() => window.shown++);
   observer.observe(document.querySelector("canvas"), { attributeFilter: ["data-seq"] });
 }"""
 
 
-def measure(clip: Path, folder: Path, step: Callable[[str], None], quiet: Quiet) -> list[Viewing]:
+def measure(
+    clip: Path, folder: Path, step: Callable[[str], None], idle_gate: IdleGate
+) -> list[DashboardLoad]:
     """One run without a dashboard, then one with 0, 1 and 3 pages in turn, one of them stalled.
 
     Args:
         clip: 640x360, at 25 frames a second or more.
-        folder: For what is needed meanwhile.
-        step: Told of each measurement as it begins.
-        quiet: Waits for a quiet moment.
+        folder: For temporary files.
+        step: Called with the name of each measurement as it begins.
+        idle_gate: Waits for the machine to be idle.
     """
     found = []
     step("no dashboard")
-    quiet.wait()
+    idle_gate.wait()
     with _pipeline(clip, folder, "none") as (pipeline, _):
         found.append(_observe(pipeline, None))
-    quiet.wait()
+    idle_gate.wait()
     with _pipeline(clip, folder, "browser") as (pipeline, url), _browser() as browser:
         server = psutil.Process(pipeline.pids()["dashboard"])
         step("sockets: 3")
@@ -81,7 +83,7 @@ def _pipeline(clip: Path, folder: Path, display: str) -> Iterator[tuple[Pipeline
     file = folder / f"{display}.yaml"
     file.write_text(yaml.safe_dump(content))
     prefixes = ("emotion/", "health/dashboard")
-    with Pipeline(folder / f"viewing-{display}", "--config", str(file), prefixes=prefixes) as run:
+    with Pipeline(folder / f"dashboard-{display}", "--config", str(file), prefixes=prefixes) as run:
         if display == "browser":
             run.wait_for(lambda message: isinstance(message, Health), timeout_s=60)
         run.wait_for_frame(RATE, timeout_s=60)
@@ -103,44 +105,44 @@ def _open(browser: Any, url: str) -> Any:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(url)
     page.wait_for_selector("canvas[data-seq]")
-    page.evaluate(COUNT)
+    page.evaluate(COUNT_PICTURES)
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if "chrom" in child.name():
-                child.nice(LOWEST)
+                child.nice(BROWSER_NICE)
     return page
 
 
-class _Socket(threading.Thread):
-    """What a page says and hears, without a page."""
+class _PageSocket(threading.Thread):
+    """Sends and receives what a page would, without a browser."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
         address = url.replace("http:", "ws:") + "feed/live"
-        self._talk = connect(address, origin=Origin(url.rstrip("/")), compression=None)
+        self._connection = connect(address, origin=Origin(url.rstrip("/")), compression=None)
         self._shown = 0
 
     def run(self) -> None:
         with contextlib.suppress(ConnectionClosed):
-            for message in self._talk:
+            for message in self._connection:
                 if isinstance(message, bytes):
                     length = int.from_bytes(message[:4], "big")
-                    self._talk.send(json.loads(message[4 : 4 + length])["stream"])
+                    self._connection.send(json.loads(message[4 : 4 + length])["stream"])
                     self._shown += 1
 
     def evaluate(self, _script: str) -> int:
-        """Pictures so far: the only question that is asked of a page here."""
+        """Return the pictures received so far, as a page does for `READ_COUNTER`."""
         return self._shown
 
     def close(self) -> None:
-        """Hang up."""
-        self._talk.close()
+        """Close the connection."""
+        self._connection.close()
 
 
 @contextlib.contextmanager
-def _sockets(url: str) -> Iterator[list[_Socket]]:
+def _sockets(url: str) -> Iterator[list[_PageSocket]]:
     """Three of them, of which the last never reads."""
-    sockets = [_Socket(url) for _ in range(3)]
+    sockets = [_PageSocket(url) for _ in range(3)]
     for socket in sockets[:-1]:
         socket.start()
     yield sockets
@@ -162,23 +164,23 @@ def _observe(
     *,
     stalled: int = 0,
     drawn: bool = True,
-) -> Viewing:
-    watched = pages[: len(pages) - stalled]
+) -> DashboardLoad:
+    active = pages[: len(pages) - stalled]
     list(pipeline.messages(SETTLE_S))
-    shown = [page.evaluate(SHOWN) for page in watched]
-    begun, busy, cpu = time.monotonic(), busy_s(), _cpu_s(server)
-    heard = [p.message for p in pipeline.messages(MEASURE_S) if isinstance(p.message, Emotion)]
-    seconds = time.monotonic() - begun
+    shown = [page.evaluate(READ_COUNTER) for page in active]
+    started, busy, cpu = time.monotonic(), cpu_busy_s(), _cpu_s(server)
+    emotions = [p.message for p in pipeline.messages(MEASURE_S) if isinstance(p.message, Emotion)]
+    seconds = time.monotonic() - started
     percent = 100 * (_cpu_s(server) - cpu) / seconds
-    cores = (busy_s() - busy) / seconds
-    last = [page.evaluate(SHOWN) for page in watched]
+    cores = (cpu_busy_s() - busy) / seconds
+    last = [page.evaluate(READ_COUNTER) for page in active]
     rates = [(b - a) / seconds for a, b in zip(shown, last, strict=True)]
-    judged = [one for one in heard if one.classified_at]
-    latencies = sorted((one.published_at - one.captured_at) / 1e6 for one in judged)
-    return Viewing(
+    classified = [one for one in emotions if one.classified_at]
+    latencies = sorted((one.published_at - one.captured_at) / 1e6 for one in classified)
+    return DashboardLoad(
         dashboard=server is not None, pages=len(pages), stalled=stalled, drawn=drawn,
         server_percent=percent,
-        rate=len(heard) / seconds, judged=len(judged) / max(1, len(heard)),
+        rate=len(emotions) / seconds, classified=len(classified) / max(1, len(emotions)),
         p50=statistics.median(latencies), p95=latencies[int(0.95 * len(latencies))],
         shown=rates, cores=cores,
     )  # fmt: skip

@@ -1,0 +1,185 @@
+"""Logging: the standard library's, with service, stream and seq on every record.
+
+Set up once in every process by `configure`. People read text (coloured in a terminal); a process
+that is supervised, and whoever asks for ``--log-format json``, gets one JSON object a line. The
+supervisor reads those of its children and logs them again in its own format, so there is one
+stream of records, however many processes there are.
+
+``AFFECTLINE_LOG`` sets level, format or both, such as ``debug``, ``json`` or ``debug,json``.
+"""
+
+import functools
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from affectline.common.errors import AffectlineError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["text", "json"]
+
+VARIABLE: Final = "AFFECTLINE_LOG"
+FIELDS: Final = ("service", "stream", "seq")
+"""What records carry beside their message, where it is known."""
+ROOT: Final = "affectline"
+
+
+def parse(text: str) -> tuple[Level | None, Format | None]:
+    """Read level and format as ``AFFECTLINE_LOG`` has them; None for what it leaves open.
+
+    Raises:
+        AffectlineError: A word is neither.
+    """
+    level: Level | None = None
+    form: Format | None = None
+    for word in filter(None, (part.strip().lower() for part in text.split(","))):
+        if word in get_args(Level):
+            level = word  # type: ignore[assignment]
+        elif word in get_args(Format):
+            form = word  # type: ignore[assignment]
+        else:
+            known = ", ".join((*get_args(Level), *get_args(Format)))
+            raise AffectlineError(
+                f"{VARIABLE}={text}: {word!r} is neither a level nor a format",
+                f"write one or two of {known}, with a comma between them",
+            )
+    return level, form
+
+
+def configure(
+    level: Level | None = None, form: Format | None = None, *, is_supervised: bool = False
+) -> None:
+    """Set up logging for this process, and for those that it starts.
+
+    Args:
+        level: Least level that is logged; None: as ``AFFECTLINE_LOG`` says, or warnings.
+        form: How; None: as ``AFFECTLINE_LOG`` says, or text.
+        is_supervised: A supervisor reads what this process logs.
+
+    Raises:
+        AffectlineError: ``AFFECTLINE_LOG`` is wrong.
+    """
+    set_level, set_form = parse(os.environ.get(VARIABLE, ""))
+    level, form = level or set_level or "warning", form or set_form or "text"
+    os.environ[VARIABLE] = f"{level},{form}"
+    logger = logging.getLogger(ROOT)
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    logger.handlers = [_handler("json" if is_supervised else form)]
+
+
+@functools.cache
+def terminal() -> "Console":
+    """Standard error for people: shared with progress bars, which records must not break."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _handler(form: Format) -> logging.Handler:
+    if form == "text" and sys.stderr.isatty():
+        from rich.logging import RichHandler
+
+        handler: logging.Handler = RichHandler(
+            console=terminal(), show_path=False, markup=False, log_time_format="[%H:%M:%S]"
+        )
+        handler.setFormatter(TextFormatter(is_plain=False))
+        return handler
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(is_plain=True))
+    return handler
+
+
+class TextFormatter(logging.Formatter):
+    """One line for people: ``affectline: detector/drive: message``.
+
+    Args:
+        is_plain: Where nothing else shows the level: warnings and errors go without, as they
+            always have; others are labelled.
+    """
+
+    def __init__(self, *, is_plain: bool) -> None:
+        super().__init__()
+        self._is_plain = is_plain
+
+    def format(self, record: logging.LogRecord) -> str:
+        known = (getattr(record, name, None) for name in FIELDS)
+        where = [str(value) for value in known if value is not None]
+        label = f"{record.levelname.lower()}: " if record.levelno < logging.WARNING else ""
+        head = f"{ROOT}: {label}" if self._is_plain else ""
+        text = f"{head}{' '.join(where)}{': ' if where else ''}{record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return text
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, and the fields that are known."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        plain: dict[str, Any] = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        plain |= {n: value for n in FIELDS if (value := getattr(record, n, None)) is not None}
+        plain["message"] = record.getMessage()
+        if record.exc_info:
+            plain["exception"] = self.formatException(record.exc_info)
+        return json.dumps(plain)
+
+
+class ServiceLogger(logging.LoggerAdapter[logging.Logger]):
+    """A service's logger: every record names the service, and stream and seq where given.
+
+    Args:
+        service: Its name on the bus, such as ``detector/drive``.
+    """
+
+    def __init__(self, service: str) -> None:
+        super().__init__(logging.getLogger(f"{ROOT}.{service.split('/')[0]}"), {"service": service})
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
+        return msg, kwargs
+
+
+def relay(line: str, service: str) -> str:
+    """Log a line that a child wrote to standard error, as a record of its own.
+
+    Args:
+        line: A record as JSON, or what a library has printed.
+        service: Who wrote it.
+
+    Returns:
+        The line as text, for `ManagedProcess.last_lines`.
+    """
+    record = _parse_record(line)
+    if record is None:
+        # Libraries print at any level, and tracebacks are errors: it is not ours to hide
+        logging.getLogger(ROOT).error("%s", line, extra={"service": service})
+        return line
+    level, name, message, fields = record
+    logging.getLogger(name).log(level, "%s", message, extra={"service": service, **fields})
+    return message
+
+
+def _parse_record(line: str) -> tuple[int, str, str, dict[str, Any]] | None:
+    """Level, logger, text and fields of a record that `JsonFormatter` wrote; None for others."""
+    try:
+        plain = json.loads(line)
+        level = logging.getLevelNamesMapping()[plain["level"].upper()]
+        message = "\n".join(str(plain[name]) for name in ("message", "exception") if name in plain)
+        return level, str(plain["logger"]), message, {n: plain[n] for n in FIELDS if n in plain}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

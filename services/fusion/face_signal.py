@@ -1,0 +1,52 @@
+"""A person's facial expression, from emotion probabilities to the deviation from baseline."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from affectline.services.fusion.baseline import Baseline, BaselinePrior
+from affectline.services.fusion.circumplex import Affect, map_to_circumplex
+from affectline.services.fusion.signal_quality import freshness
+
+FACE_PRIOR: Final = BaselinePrior(spread=0.25, seconds=300.0)
+"""In units of the circumplex; a quarter is the step from neutral to a weak expression."""
+FRESH_S: Final = 1.0
+STALE_S: Final = 5.0
+"""Ages of the last face up to which it counts in full, and from which it no longer counts."""
+
+
+class FaceSignal:
+    """Facial expression of one person, as a point on the circumplex."""
+
+    def __init__(self) -> None:
+        self.baseline = Baseline(FACE_PRIOR)
+        self.clear_samples()
+
+    def clear_samples(self) -> None:
+        """Forget the last face; keep the baseline."""
+        self._affect: Affect | None = None
+        self._at_s = 0.0
+        """Time of the last face."""
+
+    def add_expression(self, distribution: Sequence[float], at_s: float) -> None:
+        """Add a distribution over the seven emotions, in FER2013's order."""
+        self._affect, self._at_s = map_to_circumplex(distribution), at_s
+
+    def close_second(self, now_s: float) -> None:
+        """Update the baseline with the second that ends, if a face was seen in it."""
+        if self._affect and now_s - self._at_s <= FRESH_S:
+            self.baseline.add(self._affect.tension)
+
+    def affect(self, now_s: float) -> Affect | None:
+        """Return the last face's position on the circumplex; None once it is stale."""
+        return self._affect if self.reliability(now_s) else None
+
+    def reliability(self, now_s: float) -> float:
+        """Return how far the last face counts, 0 to 1."""
+        return freshness(now_s - self._at_s, FRESH_S, STALE_S) if self._affect else 0.0
+
+    def deviation(self, now_s: float) -> float | None:
+        """Return the tension's deviation from its mean, in standard deviations."""
+        affect = self.affect(now_s)
+        if affect is None or self.baseline.mean is None:
+            return None
+        return (affect.tension - self.baseline.mean) / self.baseline.spread

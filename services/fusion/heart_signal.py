@@ -1,0 +1,145 @@
+"""A person's heart rate, from samples of any heart signal to the deviation from baseline."""
+
+import math
+from collections import defaultdict
+from typing import Final
+
+from affectline.common.wire.biometrics import Samples
+from affectline.services.fusion.baseline import Baseline, BaselinePrior
+from affectline.services.fusion.beat_detection import (
+    ECG,
+    MIN_SAMPLING_RATE,
+    PPG,
+    BeatDetector,
+    can_detect_beats,
+    estimate_sampling_rate,
+)
+from affectline.services.fusion.heart_rate import (
+    HeartRateSource,
+    RateSource,
+    RRSource,
+    WaveformSource,
+)
+from affectline.services.fusion.signal_quality import (
+    MissingSignal,
+    SignalDeviation,
+    SignalQuality,
+    explain_quality,
+    freshness,
+)
+
+HEART_SIGNALS: Final = ("rr_interval", "ecg", "ppg", "heart_rate")
+"""Best first: artefacts can be told from RR intervals themselves, but not from a series of rates.
+"""
+HEART_PRIOR: Final = BaselinePrior(spread=0.10, seconds=300.0)
+"""A sitting person's heart rate spreads by a tenth within an hour (median over the people of
+Stress-Predict); five minutes to know better."""
+FRESH_S: Final = {"rr_interval": 30.0, "ecg": 10.0, "ppg": 10.0, "heart_rate": 10.0}
+"""Age in seconds up to which the last value counts in full."""
+STALE_S: Final = {"rr_interval": 120.0, "ecg": 60.0, "ppg": 60.0, "heart_rate": 60.0}
+"""Age in seconds from which it no longer counts."""
+
+
+class HeartSignal:
+    """Heart rate of one person from the best source available."""
+
+    def __init__(self) -> None:
+        self._baselines: dict[str, Baseline] = {}
+        self._unusable_reason = ""
+        self.clear_samples()
+
+    def clear_samples(self) -> None:
+        """Forget samples, whose times no longer hold after a clock was set; keep baselines."""
+        self._sources: dict[str, HeartRateSource] = {}
+        self._qualities: defaultdict[str, SignalQuality] = defaultdict(SignalQuality)
+        self._stamps: defaultdict[str, list[float]] = defaultdict(list)
+        """By waveform without a sampling rate: the times of its first samples."""
+
+    def add_samples(self, samples: Samples, times_s: list[float]) -> None:
+        """Add samples; those of quality 0 count only towards the device's quality."""
+        signal = samples.signal
+        self._qualities[signal].add_rating(samples, times_s[-1])
+        source = self._sources.get(signal)
+        if source is None or not source.accepts_sampling_rate(samples.rate):
+            source = self._create_source(samples, times_s)
+        if source is None or not samples.quality:
+            return
+        for at_s, value in zip(times_s, samples.values, strict=True):
+            source.add(at_s, value)
+
+    def _create_source(self, samples: Samples, times_s: list[float]) -> HeartRateSource | None:
+        signal = samples.signal
+        source: HeartRateSource | None
+        if signal == "rr_interval":
+            source = RRSource()
+        elif signal == "heart_rate":
+            source = RateSource()
+        else:
+            source = self._create_waveform_source(samples, times_s)
+        if source is not None:
+            self._sources[signal] = source
+            self._baselines.setdefault(signal, Baseline(HEART_PRIOR))
+        return source
+
+    def _create_waveform_source(
+        self, samples: Samples, times_s: list[float]
+    ) -> HeartRateSource | None:
+        """Return None while the sampling rate is unknown, or if beats cannot be detected."""
+        signal, rate = samples.signal, samples.rate
+        if not can_detect_beats():
+            self._unusable_reason = f"{signal}: needs SciPy (pip install 'affectline[signals]')"
+            return None
+        if rate is None:
+            self._stamps[signal] += times_s
+            rate = estimate_sampling_rate(self._stamps[signal])
+            if rate is None:
+                return None
+            del self._stamps[signal]
+        if rate < MIN_SAMPLING_RATE:
+            self._unusable_reason = (
+                f"{signal}: {rate:g} samples a second; beats need {MIN_SAMPLING_RATE:g} at least"
+            )
+            return None
+        return WaveformSource(BeatDetector(ECG if signal == "ecg" else PPG, rate))
+
+    @property
+    def baselines(self) -> list[Baseline]:
+        """Baselines of all sources."""
+        return list(self._baselines.values())
+
+    def close_second(self, now_s: float) -> None:
+        """Update the baselines with the second that ends."""
+        for signal, source in self._sources.items():
+            rate = source.rate(now_s)
+            if rate is not None and self._reliability(signal, now_s) > 0:
+                self._baselines[signal].add(math.log(rate))
+
+    def _reliability(self, signal: str, now_s: float) -> float:
+        age_s = now_s - self._sources[signal].newest_s
+        return self._qualities[signal].quality * freshness(age_s, FRESH_S[signal], STALE_S[signal])
+
+    def evaluate(self, now_s: float) -> SignalDeviation | MissingSignal:
+        """Return the deviation of the best source that has one."""
+        reason = self._unusable_reason or "no heart signal"
+        for signal in (s for s in HEART_SIGNALS if s in self._sources):
+            source, baseline = self._sources[signal], self._baselines[signal]
+            rate, reliability = source.rate(now_s), self._reliability(signal, now_s)
+            device_reason = self._qualities[signal].reason
+            if rate is None or baseline.mean is None or reliability <= 0:
+                reason = device_reason or f"{signal}: too few beats or out of date"
+                continue
+            coverage = source.coverage(now_s)
+            return SignalDeviation(
+                deviation=(math.log(rate) - baseline.mean) / baseline.spread,
+                reliability=reliability,
+                quality=reliability * math.sqrt(coverage) * baseline.maturity,
+                reason=explain_quality(reliability, coverage, baseline.maturity, device_reason),
+                value=source.current_rate(now_s) or rate,
+                baseline=math.exp(baseline.mean),
+            )
+        return MissingSignal(reason)
+
+    def rmssd(self, now_s: float) -> float | None:
+        """Return the heart rate variability over the last minute, in ms."""
+        values = (self._sources[s].rmssd(now_s) for s in HEART_SIGNALS if s in self._sources)
+        return next((value for value in values if value is not None), None)

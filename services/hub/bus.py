@@ -1,0 +1,110 @@
+"""The bus: whatever comes in goes out to consumers and outside tools.
+
+The pipeline's own consumers exert back-pressure in lossless delivery; the outlet for everybody
+else always drops for the slow.
+"""
+
+import threading
+from collections import Counter
+from typing import Final
+
+import zmq
+
+from affectline.common.runtime.sockets import SEND_WAIT_MS, bind, new_socket
+from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.wire.messages import READY
+
+Parts = list[bytes]
+
+EVERYTHING: Final = b"\x01"
+"""Subscription to all topics, as the XSUB socket sends it to publishers."""
+CONSUMER_HWM: Final = 64
+"""Messages waiting for one consumer of the pipeline. In lossless delivery a full queue holds
+everything up; a frame of 640x360 takes about 40 kB."""
+OUTSIDER_HWM: Final = 128
+"""Messages waiting for one outside tool before it loses some."""
+CROPS: Final = b"faces/"
+TAP: Final = "inproc://outlet"
+
+
+class Bus:
+    """Publishers in, consumers and outsiders out."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], hub: HubSettings, delivery: Delivery
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.lossless = delivery == "lossless"
+        self.ingress = new_socket(context, zmq.XSUB)
+        self.consumers = new_socket(context, zmq.XPUB)
+        self.consumers.setsockopt(zmq.SNDHWM, CONSUMER_HWM)
+        self.consumers.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
+        self.consumers.setsockopt(zmq.XPUB_NODROP, int(self.lossless))
+        self.outlet = new_socket(context, zmq.XPUB)
+        self.outlet.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
+        self.crops_wanted = threading.Event()
+        self._wanted: set[tuple[str, bytes]] = set()
+        """By whom, and beginning of the topics."""
+        self.tap = new_socket(context, zmq.PULL)
+        self.tap.setsockopt(zmq.RCVHWM, OUTSIDER_HWM)
+        bind(self.ingress, hub.ingress)
+        bind(self.outlet, hub.outlet)
+        bind(self.consumers, hub.bus)
+        self.tap.bind(TAP)
+        self.clock = new_socket(context, zmq.ROUTER)
+        bind(self.clock, hub.clock)
+        self.ingress.send(EVERYTHING)
+
+    @property
+    def sockets(self) -> tuple[zmq.Socket[bytes], ...]:
+        """All that the loop waits for."""
+        return self.ingress, self.consumers, self.outlet, self.tap, self.clock
+
+    def forward_message(self, source: zmq.Socket[bytes]) -> Parts | None:
+        """Receive one message and send it to the outlet; return it for the consumers."""
+        try:
+            parts = source.recv_multipart(zmq.DONTWAIT)
+        except zmq.Again:
+            return None
+        self.counters["in"] += 1
+        self.outlet.send_multipart(parts, zmq.DONTWAIT)
+        return parts
+
+    def deliver(self, parts: Parts) -> bool:
+        """Send a message to the consumers; False where one of them has no room yet."""
+        try:
+            self.consumers.send_multipart(parts, 0 if self.lossless else zmq.DONTWAIT)
+        except zmq.Again:
+            return False
+        self.counters["out"] += 1
+        return True
+
+    def forward_subscriptions(self) -> None:
+        """Tell the sources which consumers are ready."""
+        while True:
+            try:
+                note = self.consumers.recv(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            if note[:1] in (b"\x00", b"\x01") and note[1:].startswith(READY.encode()):
+                self.ingress.send(note)
+            self._update_wanted("consumer", note)
+
+    def update_outsiders(self) -> None:
+        """Read what outside tools subscribe to."""
+        while True:
+            try:
+                self._update_wanted("outsider", self.outlet.recv(zmq.DONTWAIT))
+            except zmq.Again:
+                return
+
+    def _update_wanted(self, who: str, note: bytes) -> None:
+        """Keep track of whether anybody wants what goes through the work queue."""
+        if note[:1] == b"\x01":
+            self._wanted.add((who, note[1:]))
+        elif note[:1] == b"\x00":
+            self._wanted.discard((who, note[1:]))
+        if any(CROPS.startswith(p) or p.startswith(CROPS) for _, p in self._wanted):
+            self.crops_wanted.set()
+        else:
+            self.crops_wanted.clear()

@@ -1,0 +1,28 @@
+"""Recorded signals as the `Samples` messages that a live driver would have sent."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from affectline.common.wire.biometrics import Samples
+from affectline.services.biometrics.file_playback import RecordedSignal
+from affectline.services.biometrics.validation import clean, time_of
+
+NS: Final = 1_000_000_000
+SAMPLES_WITHOUT_RATE: Final = 1
+"""Samples in a message of a signal without a sampling rate: each beat is sent on its own."""
+
+
+def iter_messages(signal: RecordedSignal) -> Iterator[tuple[float, Samples]]:
+    """Yield a signal a second at a time, with the time in seconds of each message's last sample.
+
+    As in the drivers, missing samples are left out and implausible ones get quality 0.
+    """
+    step = max(1, round(signal.rate)) if signal.rate else SAMPLES_WITHOUT_RATE
+    seq = 0
+    for start in range(0, len(signal.times), step):
+        whole = signal.piece(start, min(start + step, len(signal.times)), 0)
+        for part in clean(whole, Counter()):
+            last = time_of(part, len(part.values) - 1)
+            yield last / NS, Samples(subject="person", epoch=0, seq=seq, **vars(part))
+            seq += 1

@@ -1,0 +1,176 @@
+"""A stage, the runtime and the hub in one process: routes, order, back-pressure and the end."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar
+
+import pytest
+
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.stage import Route, Stage, on
+from affectline.common.settings.pipeline import Delivery
+from affectline.common.wire.base import Message
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import (
+    Emotion,
+    Faces,
+    Frame,
+    Marker,
+    Packet,
+    Resend,
+    Scores,
+    StreamEnd,
+)
+from tests.in_process import InProcessPipeline
+from tests.samples import FACES, FRAME, PACKETS
+
+JPEG = b"\xff\xd8\xff\xd9"
+
+
+class Splitter(Stage):
+    """Sends the face of a frame to the work queue, and says what came back."""
+
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Faces: "work_queue", Marker: "bus"}
+    stream = "drive"
+
+    @on(Frame, newest_only=True)
+    def on_frame(self, packet: Packet[Frame]) -> Iterator[Packet]:
+        faces = FACES.model_copy(update={"seq": packet.message.seq})
+        yield Packet(faces, PACKETS["Faces"].parts)
+
+    @on(Scores)
+    def on_scores(self, packet: Packet[Scores]) -> Iterator[Packet]:
+        yield Packet(Marker(session="s", at=1, label=f"frame {packet.message.seq}"))
+
+    def on_superseded(self, packet: Packet) -> Iterator[Packet]:
+        assert isinstance(packet.message, Frame)
+        yield Packet(Marker(session="s", at=1, label=f"skipped {packet.message.seq}"))
+
+
+class Worker(Stage):
+    """Answers faces from the work queue."""
+
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Scores: "bus"}
+
+    @on(Faces, route="work_queue")
+    def on_faces(self, packet: Packet[Faces]) -> Iterator[Packet]:
+        answer = {"seq": packet.message.seq, "epoch": packet.message.epoch}
+        yield Packet(PACKETS["Scores"].message.model_copy(update=answer))
+
+
+class Ending(Stage):
+    """Ends by itself with the stream."""
+
+    is_over = False
+
+    @on(StreamEnd)
+    def on_end(self, packet: Packet[StreamEnd]) -> Iterable[Packet]:
+        self.is_over = True
+        return ()
+
+    @property
+    def done(self) -> bool:
+        return self.is_over
+
+
+def frame(seq: int, stream: str = "drive") -> Packet[Frame]:
+    return Packet(FRAME.model_copy(update={"seq": seq, "stream": stream}), (JPEG,))
+
+
+def test_work_goes_through_the_queue_and_answers_come_back_over_the_bus() -> None:
+    with InProcessPipeline() as pipeline:
+        pipeline.start(Worker(), "classifier/1")
+        pipeline.start(Splitter(), "detector/drive")
+        for seq in range(20):
+            pipeline.publish(frame(seq))
+            pipeline.publish(frame(seq, "drive-2"))  # whose topic begins alike
+        labels = [pipeline.wait_for(Marker).message.label for _ in range(20)]
+    assert labels == [f"frame {seq}" for seq in range(20)]
+
+
+def test_a_stage_that_is_done_ends_with_exit_code_0_and_has_published_its_health() -> None:
+    with InProcessPipeline() as pipeline:
+        runner = pipeline.start(Ending(), "sink")
+        assert pipeline.wait_for(Health).message.service in ("sink", "hub")
+        pipeline.publish(PACKETS["StreamEnd"])
+        assert pipeline.join("sink") == 0
+        assert runner.context.counters["in"] == 1
+
+
+@pytest.mark.parametrize("delivery", ["live", "lossless"])
+def test_only_in_live_delivery_is_a_frame_passed_over_for_a_newer_one(delivery: Delivery) -> None:
+    class Slow(Splitter):
+        def __init__(self) -> None:
+            self.entered, self.may_continue = threading.Event(), threading.Event()
+
+        @on(Frame, newest_only=True)
+        def on_frame(self, packet: Packet[Frame]) -> Iterator[Packet]:
+            self.entered.set()
+            assert self.may_continue.wait(10)
+            yield Packet(Marker(session="s", at=1, label=f"frame {packet.message.seq}"))
+
+    stage = Slow()
+    with InProcessPipeline(delivery) as pipeline:
+        runner = pipeline.start(stage, "detector/drive")
+        pipeline.publish(frame(0))
+        assert stage.entered.wait(10)
+        for seq in (1, 2, 3):
+            pipeline.publish(frame(seq))
+        pipeline.publish(PACKETS["Marker"])
+        while pipeline.wait_for(Marker).message.label != "hard braking":
+            pass  # all frames have passed the hub now
+        receiver = runner.receivers[-1].socket
+        while not receiver.poll(0):
+            pass
+        stage.may_continue.set()
+        labels = [pipeline.wait_for(Marker).message.label for _ in range(4)]
+    if delivery == "live":
+        assert labels == ["frame 0", "skipped 1", "skipped 2", "frame 3"]
+    else:
+        assert labels == ["frame 0", "frame 1", "frame 2", "frame 3"]
+
+
+def test_subscriptions_follow_from_the_handlers() -> None:
+    assert Splitter().subscriptions == ("frame/drive", "scores/drive")
+    assert not Splitter().uses_work_queue
+    assert Worker().subscriptions == ()
+    assert Worker().uses_work_queue
+    assert Ending().subscriptions == ("stream/",)
+
+
+def test_the_handler_of_the_nearest_base_is_called_and_the_rest_is_passed_over() -> None:
+    class Base(Stage):
+        handled: ClassVar[list[str]] = []
+
+        @on(Emotion, Resend)
+        def on_two(self, packet: Packet[Message]) -> Iterable[Packet]:
+            self.handled.append(f"base {type(packet.message).__name__}")
+            return ()
+
+    class Derived(Base):
+        @on(Emotion)
+        def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
+            self.handled.append("derived Emotion")
+            return ()
+
+    for name in ("Emotion", "Resend", "Marker"):
+        list(Derived().handle(PACKETS[name]))
+    assert Base.handled == ["derived Emotion", "base Resend"]
+
+
+def test_a_failure_without_a_supervisor_is_raised_and_everything_is_closed() -> None:
+    class Failing(Stage):
+        closed = False
+
+        def setup(self) -> None:
+            raise AffectlineError("no camera", "plug one in")
+
+        def cleanup(self) -> None:
+            Failing.closed = True
+
+    from affectline.common.runtime.service import run_service
+    from affectline.common.settings.pipeline import HubSettings
+
+    with pytest.raises(AffectlineError, match="no camera: plug one in"):
+        run_service(Failing(), "capture/x", HubSettings(port=1), "live")
+    assert Failing.closed
