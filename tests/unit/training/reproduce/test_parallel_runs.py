@@ -17,7 +17,7 @@ from affectline.common.errors import AffectlineError
 from affectline.training.reproduce import parallel_runs, schedule
 from affectline.training.reproduce.grid import RunConfig
 from affectline.training.reproduce.parallel_runs import run_in_parallel
-from tests.unit.training.reproduce.test_reproduce import (
+from tests.unit.training.reproduce.test_single_run import (
     PYTHONPATH,
     SETTINGS,
     equal,
@@ -51,7 +51,7 @@ KILLING = """
     from pathlib import Path
     import sys
     from dataclasses import replace
-    from tests.unit.training.reproduce import test_reproduce as here
+    from tests.unit.training.reproduce import test_single_run as here
     from affectline.training.reproduce.parallel_runs import run_in_parallel
     from affectline.training.reproduce.grid import RunConfig
 

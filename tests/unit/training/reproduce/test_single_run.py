@@ -1,6 +1,5 @@
-"""The paper's tables on made features: stopping, going on, and the page."""
+"""Trainings of the paper's head on synthetic features: stopping and going on."""
 
-import json
 import os
 import signal
 import subprocess
@@ -18,19 +17,16 @@ from rich.progress import Progress
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
-from affectline.common.errors import AffectlineError
-from affectline.training.fit import paper_head_loop as head
 from affectline.training.fit.paper_head_run import HeadSettings
 from affectline.training.reproduce import checkpoint, schedule
-from affectline.training.reproduce.checkpoint import Checkpoint, CurvePoint
+from affectline.training.reproduce.checkpoint import Checkpoint
 from affectline.training.reproduce.data import ReproductionData
-from affectline.training.reproduce.grid import Grid, RunConfig
+from affectline.training.reproduce.grid import RunConfig
 from affectline.training.reproduce.single_run import train_run
 
 ROOT = Path(__file__).parents[4]
 PYTHONPATH = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
 SETTINGS = HeadSettings(epochs=3, batch_size=16, hidden=(8, 8, 8))
-IDENTITY = {"data": "a"}
 
 
 class Made(ReproductionData):
@@ -65,77 +61,6 @@ def equal(one: Checkpoint, other: Checkpoint) -> bool:
     return same and one.curve == other.curve and one.state.step == other.state.step
 
 
-def place(epoch: int) -> Checkpoint:
-    state = head.initial_state([np.full((2, 2), epoch, np.float32), np.zeros(2, np.float32)])
-    return Checkpoint(
-        replace(state, epoch=epoch, step=10 * epoch), (CurvePoint(epoch, 1.0, 0.5, 2.0, 0.25),)
-    )
-
-
-def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "run", place(7), IDENTITY)
-    found, remarks = checkpoint.load(tmp_path / "run", IDENTITY)
-    assert found is not None
-    assert not remarks
-    assert equal(found, place(7))
-    assert found.state.epoch == 7
-
-
-def test_no_checkpoint_is_no_mistake(tmp_path: Path) -> None:
-    assert checkpoint.load(tmp_path, IDENTITY) == (None, [])
-
-
-@pytest.mark.parametrize("damage", ["cut", "rubbish", "empty"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
-    tmp_path: Path, damage: str
-) -> None:
-    checkpoint.save(tmp_path, place(1), IDENTITY)
-    checkpoint.save(tmp_path, place(2), IDENTITY)
-    file = tmp_path / checkpoint.LATEST
-    content = file.read_bytes()
-    flipped = bytes([*content[:200], content[200] ^ 255, *content[201:]])
-    file.write_bytes({"cut": content[:-100], "rubbish": flipped, "empty": b""}[damage])
-    found, remarks = checkpoint.load(tmp_path, IDENTITY)
-    assert found is not None
-    assert found.state.epoch == 1
-    (remark,) = remarks
-    assert str(file) in remark
-    assert "damaged" in remark
-    assert "\n" not in remark
-
-
-def test_killed_between_two_renamings_the_one_before_is_taken(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, place(1), IDENTITY)
-    (tmp_path / checkpoint.LATEST).rename(tmp_path / checkpoint.BEFORE)
-    found, remarks = checkpoint.load(tmp_path, IDENTITY)
-    assert found is not None
-    assert not remarks
-
-
-def test_another_run_s_checkpoint_is_refused(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, place(1), IDENTITY)
-    with pytest.raises(AffectlineError, match="another run"):
-        checkpoint.load(tmp_path, {"data": "b"})
-
-
-def test_a_full_disk_leaves_the_last_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint.save(tmp_path, place(1), IDENTITY)
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(AffectlineError, match="No space left on device") as caught:
-        checkpoint.save(tmp_path, place(2), IDENTITY)
-    assert "\n" not in str(caught.value)
-    assert [file.name for file in tmp_path.iterdir()] == [checkpoint.LATEST]
-    found, _ = checkpoint.load(tmp_path, IDENTITY)
-    assert found is not None
-    assert found.state.epoch == 1
-
-
 def test_stopped_and_taken_up_again_a_run_ends_the_same(tmp_path: Path) -> None:
     whole, half = RunConfig(SETTINGS), RunConfig(replace(SETTINGS, epochs=1))
     undisturbed = train_all([whole], tmp_path / "one")
@@ -149,7 +74,7 @@ KILLED = """
     import sys
     from pathlib import Path
     from dataclasses import replace
-    from tests.unit.training.reproduce import test_reproduce as here
+    from tests.unit.training.reproduce import test_single_run as here
     from affectline.training.reproduce import single_run
     from affectline.training.reproduce.grid import RunConfig
 
@@ -215,19 +140,3 @@ def test_variants_have_folders_and_rows_of_their_own() -> None:
     features = data.rows(scaled)[0][0]
     assert features.mean(axis=0) == pytest.approx(np.zeros(512), abs=1e-5)
     assert features.std(axis=0) == pytest.approx(np.ones(512), abs=1e-4)
-
-
-def test_the_plan_holds_every_line_of_the_paper() -> None:
-    names = {run.name for run in Grid().plan()}
-    longest = max(run.settings.epochs for run in Grid().plan())
-    assert longest == 10000
-    for kind in ("unit", "vgg16", "raw"):
-        for words in ("b32-lr0.002", "b64-lr0.002", "b128-lr0.002", "b32-lr0.001"):
-            for seed in (0, 1, 2):
-                assert f"{kind}-{words}-seed{seed}" in names
-
-
-def test_identities_are_plain_json() -> None:
-    identity = RunConfig(SETTINGS).identity
-    assert json.loads(json.dumps(identity))["batch_size"] == 16
-    assert "epochs" not in identity
