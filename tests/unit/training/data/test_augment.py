@@ -15,6 +15,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard"),
 ]
 CENTRE = np.zeros((1, DRAWS), np.float32)
+CENTRE[0, 2] = 1.0  # not mirrored
+CENTRE[0, 8] = -1 / 3  # neither blurred nor sharpened
+CENTRE[0, 13] = 1.0  # nothing hidden
 
 
 def faces(count: int, size: int = 48) -> Any:
