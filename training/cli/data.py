@@ -12,13 +12,13 @@ from rich.table import Table
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.training.cli.cli_common import output, show_progress
+from affectline.training.cli.console import output, show_progress
 from affectline.training.data.problems import DataProblem
 
 if TYPE_CHECKING:
     from affectline.training.data.faces import LabelledFaces, ParsedFaces
 
-data = typer.Typer(help="See what data holds before anything is trained.", no_args_is_help=True)
+data = typer.Typer(help="Check a dataset before training.", no_args_is_help=True)
 
 SHOWN: Final = 20
 """Problems of a kind that are printed; JSON has all."""
@@ -46,7 +46,7 @@ def check(
     votes: Annotated[Path | None, typer.Option(help="FER+ votes for FER2013's rows.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
-    """List every row or picture that cannot be used, and sum up the rest; exit code 1 if any.
+    """List every row or picture that cannot be used and summarise the rest; exit code 1 if any.
 
     Example: `affectline-train data check fer2013.csv.xz --votes ferplus_votes.csv`
     """

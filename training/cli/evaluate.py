@@ -16,7 +16,8 @@ from affectline.common.model.artifact import (
     to_probabilities,
 )
 from affectline.common.model.litert import open_litert
-from affectline.training.cli.cli_common import output, read_data, show_progress
+from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.data_option import read_data
 from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 from affectline.training.data.splits import Split
 
@@ -52,7 +53,7 @@ def evaluate(
         ),
     ] = None,
     votes: Annotated[
-        Path | None, typer.Option(help="FER+ votes for FER2013's rows, to be measured against too.")
+        Path | None, typer.Option(help="FER+ votes for FER2013's rows, to measure against as well.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -131,7 +132,7 @@ def measure(
 
 
 def show(figures: dict[str, Any]) -> None:
-    """The figures as words and tables on the terminal."""
+    """Print the figures as sentences and tables."""
     low, high = figures["accuracy_interval"]
     where = f"{figures['split']} faces" if figures["split"] else "faces"
     output.print(

@@ -8,13 +8,14 @@ import typer
 from affectline.common.extras import require_extra
 from affectline.common.model import artifact
 from affectline.training import run_folder
-from affectline.training.cli.cli_common import Data, output, read_data, show_progress
+from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.data_option import DataOption, read_data
 from affectline.training.silence_output import silence_output
 
 
 def fit_votes_head(
     model: Annotated[Path, typer.Argument(help="Folder of a model that export wrote.")],
-    data: Data,
+    data: DataOption,
     votes: Annotated[Path, typer.Option(help="FER+'s CSV file, which the layer is fitted to.")],
     out: Annotated[
         Path, typer.Option(help="Artifact folder; an artifact that is there is replaced.")

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.training.cli.cli_common import notes
+from affectline.training.cli.console import notes
 from affectline.training.cli.data import data
 from affectline.training.cli.evaluate import evaluate
 from affectline.training.cli.export import export

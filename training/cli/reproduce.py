@@ -8,7 +8,8 @@ import typer
 
 from affectline.common.extras import require_extra
 from affectline.training import run_folder
-from affectline.training.cli.cli_common import Data, output, read_data, show_progress
+from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.data_option import DataOption, read_data
 from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def reproduce(
-    data: Data,
+    data: DataOption,
     backbone_weights: Annotated[
         Path | None,
         typer.Option(help="VGG16's ImageNet weights without the top; else Keras fetches them."),
@@ -31,10 +32,10 @@ def reproduce(
     ] = None,
     out: Annotated[Path, typer.Option(help="Where results.md is written.")] = Path("docs"),
     run: Annotated[
-        bool, typer.Option(help="Train what is missing, or only write the page anew.")
+        bool, typer.Option(help="Train what is missing, or only write the page again.")
     ] = True,
 ) -> None:
-    """Run all of the paper's tables and write them beside the paper's figures.
+    """Repeat the trainings of the paper's tables and write the results beside the paper's.
 
     It takes two to three hours on two cores, and uses all that there are. Stopped in any way, the
     same command goes on from the last checkpoint, which is at most a minute old; the page is
