@@ -27,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def check_weights(file: Path | None) -> None:
-    """See that a weights file is there, before minutes go by.
+    """Check that a weights file is there, before minutes go by.
 
     Raises:
         AffectlineError: It is not.
@@ -103,7 +103,7 @@ def remove_empty_run_folder(folder: Path) -> None:
 
 
 def check_run_folder(folder: Path) -> None:
-    """See that a run went to its end.
+    """Check that a run went to its end.
 
     Raises:
         AffectlineError: It did not, or the folder is no run's.
@@ -133,7 +133,7 @@ def image_size(folder: Path) -> int:
 
 
 def check_artifact_folder(out: Path) -> None:
-    """See that a folder is free, empty or an artifact.
+    """Check that a folder is free, empty or an artifact.
 
     Raises:
         AffectlineError: It is something else, which must not be overwritten.

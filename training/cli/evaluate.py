@@ -116,16 +116,20 @@ def measure(
     if split is not None and split is not Split.TRAINING:
         known = everything.pixels[everything.rows(Split.TRAINING)]
         if len(known):
-            alone = ~has_near_duplicates(faces.pixels, known)
-            figures["without_twins"] = metrics.against(probabilities[alone], faces.emotions[alone])
+            without_twins = ~has_near_duplicates(faces.pixels, known)
+            figures["without_twins"] = metrics.against(
+                probabilities[without_twins], faces.emotions[without_twins]
+            )
     if votes is not None:
         from affectline.training.data.ferplus import majority
 
-        seen = majority(votes) if split is None else majority(votes)[everything.rows(split)]
-        figures["ferplus"] = metrics.against(probabilities, seen)
+        majority_labels = (
+            majority(votes) if split is None else majority(votes)[everything.rows(split)]
+        )
+        figures["ferplus"] = metrics.against(probabilities, majority_labels)
         if opened.manifest.votes_temperature and label_set == "fer2013":
             ferplus = to_probabilities(outputs, opened.manifest, "ferplus")
-            figures["ferplus_votes"] = metrics.against(ferplus, seen)
+            figures["ferplus_votes"] = metrics.against(ferplus, majority_labels)
     if out is not None:
         page.write(out, Predictions(faces, probabilities), figures)
     return figures

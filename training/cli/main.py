@@ -33,7 +33,7 @@ app.add_typer(data, name="data")
 
 def main() -> None:
     """Run the command; what the user can put right ends in one line and exit code 1."""
-    # Before TensorFlow is imported: its start-up remarks say nothing to users.
+    # Before TensorFlow is imported: its start-up remarks mean nothing to users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()

@@ -24,7 +24,7 @@ BROKEN: Final = (
     *(ValueError, EOFError, RuntimeError, NotImplementedError),
     *(csv.Error, lzma.LZMAError, zlib.error, zipfile.BadZipFile),
 )
-"""What unpackers and the CSV reader raise when a file is not what its name says."""
+"""What unpackers and the CSV reader raise when a file is not what its suffix promises."""
 LONGEST: Final = 2**21
 """Characters in a field: 512x512 pixels and twice that; more are an unclosed quote."""
 ROWS_PER_PROGRESS: Final = 256

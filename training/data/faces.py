@@ -67,7 +67,7 @@ class LabelledFaces:
         return np.asarray(self.usages == split.value)
 
     def require(self, *splits: Split) -> None:
-        """See that splits have rows.
+        """Check that splits have rows.
 
         Raises:
             AffectlineError: One has none.

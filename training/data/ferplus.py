@@ -18,7 +18,7 @@ OTHERS: Final = ("contempt", "unknown", "NF")
 """What else could be voted for; NF is "not a face"."""
 COLUMNS: Final = ("Usage", "Image name", *EMOTIONS, *OTHERS)
 FEWEST: Final = 5
-"""Votes for our seven emotions without which a row's shares would say little."""
+"""Votes for our seven emotions below which a row's shares would mean little."""
 REMEDY: Final = "name FER+'s fer2013new.csv (here ferplus_votes.csv), unchanged"
 
 
@@ -99,7 +99,7 @@ def majority(votes: Path) -> NDArray[np.int64]:
 
 
 def check_votes_fit(data: Path) -> None:
-    """See that votes can belong to the data at all.
+    """Check that votes can belong to the data at all.
 
     Raises:
         AffectlineError: The data is a folder.

@@ -101,7 +101,7 @@ def assign_split(key: bytes) -> str:
 
 
 def decode(content: bytes) -> NDArray[np.uint8] | None:
-    """A picture file as grayscale, upright where the file says how it was held.
+    """A picture file as grayscale, turned upright by its EXIF orientation.
 
     16 bits are cut to the upper 8. Transparent pixels show a middle gray.
 
@@ -110,11 +110,11 @@ def decode(content: bytes) -> NDArray[np.uint8] | None:
     """
     data = np.frombuffer(content, dtype=np.uint8)
     try:
-        # libpng and libjpeg write about damage to stderr themselves; the caller says it better.
+        # libpng and libjpeg write about damage to stderr themselves; the caller reports it better.
         with silence_output():
             picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
             if picture is not None and not _has_alpha(picture):
-                # Only this way is the picture turned as its EXIF data says.
+                # Only this way is the picture turned by its EXIF orientation.
                 picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
         return None

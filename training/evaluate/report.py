@@ -93,7 +93,7 @@ $notes
 
 
 def check_report_folder(out: Path) -> None:
-    """See that a folder is free, empty or holds a report and nothing else.
+    """Check that a folder is free, empty or holds a report and nothing else.
 
     Raises:
         AffectlineError: It holds something else, which must not be overwritten.

@@ -84,6 +84,6 @@ def join_workers() -> Any:
         AffectlineError: As ``worker_index`` does.
     """
     worker_index()
-    import tensorflow as tf  # not before mistakes were told
+    import tensorflow as tf  # slow: only once TF_CONFIG is known to be right
 
     return tf.distribute.MultiWorkerMirroredStrategy()

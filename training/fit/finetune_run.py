@@ -33,7 +33,7 @@ SCORED_TRAINING_FACES: Final = 1024
 """Training faces that are scored after each epoch beside the public test rows."""
 BLENDS: Final = tuple(tenth / 10 for tenth in range(11))
 START_SHARES: Final = (0.0, 0.25, 0.5)
-"""Shares of the convolutions that a run started from that are tried in what it ends with."""
+"""Shares of the convolutions that a run started from that are networks in what it ends with."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def fit(
     strategy: Any = None,
     start: Artifact | None = None,
 ) -> dict[str, Any] | None:
-    """Train, save and measure; a run folder with checkpoints is gone on with.
+    """Train, save and measure; a run folder with checkpoints is continued.
 
     Args:
         faces: FER2013, or faces of one's own; with votes if there are any.
@@ -100,12 +100,12 @@ def fit(
     layers = network.last_layers()
     if faces.votes.any():
         np.savez(folder / LAST_LAYERS, **layers)
-    ending = (
+    logits_model = (
         build_two_label_set_model(model, layers, votes)
         if faces.votes.any()
         else remove_softmax(model)
     )
-    logits = run_model(ending, faces.pixels, progress, "Finished model")
+    logits = run_model(logits_model, faces.pixels, progress, "Finished model")
     chosen = {"votes_weight": votes} | ({"start_share": share} if start else {})
     about = {**ABOUT, "settings": asdict(recipe) | chosen}
     if start:
@@ -125,9 +125,9 @@ ABOUT: Final = {
 def select_training_data(faces: LabelledFaces) -> TrainingData:
     """The training rows; where there are votes, those that nobody could tell are left out."""
     chosen = faces.rows(Split.TRAINING)
-    told = faces.votes.any(axis=1)
-    if told.any():
-        chosen &= told
+    has_votes = faces.votes.any(axis=1)
+    if has_votes.any():
+        chosen &= has_votes
     return TrainingData(faces.pixels[chosen], faces.emotions[chosen], faces.votes[chosen])
 
 
@@ -183,8 +183,10 @@ def train(
         if log:
             figures = evaluate_network(trainer.average, *watched)
             log.add(EpochLog(epoch + 1, loss, hits, *figures, time.perf_counter() - start))
-            now = f"Epoch {epoch + 1}, {figures[0]:.1%} training, {figures[1]:.1%} public test"
-            progress.update(task, description=now)
+            description = (
+                f"Epoch {epoch + 1}, {figures[0]:.1%} training, {figures[1]:.1%} public test"
+            )
+            progress.update(task, description=description)
         save()
 
 
@@ -252,13 +254,13 @@ class RunLog:
 
 def choose_start_share(trainer: Trainer, public: LabelledFaces) -> tuple[float, Network]:
     """How much of its start a network keeps, and that network: by log loss on the public rows."""
-    tried = {share: trainer.blend_with_start(share) for share in START_SHARES}
+    networks = {share: trainer.blend_with_start(share) for share in START_SHARES}
 
     def loss(share: float) -> float:
-        return log_loss(tried[share].score(public.pixels)[0], public.emotions)
+        return log_loss(networks[share].score(public.pixels)[0], public.emotions)
 
     best = min(START_SHARES, key=loss)
-    return best, tried[best]
+    return best, networks[best]
 
 
 def choose_votes_weight(network: Network, public: LabelledFaces) -> float:

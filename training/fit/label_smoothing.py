@@ -1,4 +1,4 @@
-"""What the labels' layer is trained to say: FER2013's label, tempered by what people voted."""
+"""Targets of the labels' layer: FER2013's labels, tempered by FER+'s votes."""
 
 from typing import Final
 

@@ -85,11 +85,18 @@ def train_head(
     state = initial_state(head.get_weights())
     for epoch in range(1, settings.epochs + 1):
         start = time.perf_counter()
-        state, learnt = loop.run_epoch(state)
-        seen = score(state.weights)
+        state, train_scores = loop.run_epoch(state)
+        test_scores = score(state.weights)
         head.set_weights(state.weights)
         seconds = time.perf_counter() - start
-        yield HeadEpoch(epoch, learnt.loss, learnt.accuracy, seen.loss, seen.accuracy, seconds)
+        yield HeadEpoch(
+            epoch,
+            train_scores.loss,
+            train_scores.accuracy,
+            test_scores.loss,
+            test_scores.accuracy,
+            seconds,
+        )
 
 
 def fit(
@@ -127,8 +134,8 @@ def fit(
     model = merge_models(backbone, head)
     logits = head_logits(head, features)
     check_merged(model, faces.pixels, logits, progress, settings.preprocessing)
-    settled = {**asdict(settings), "image_size": faces.pixels.shape[1]}
-    about = {**ABOUT, "settings": settled}
+    final_settings = {**asdict(settings), "image_size": faces.pixels.shape[1]}
+    about = {**ABOUT, "settings": final_settings}
     seconds = time.perf_counter() - started
     return save_run(folder, model, logits, faces, about, weights, seconds)
 
@@ -145,7 +152,7 @@ def check_merged(
     progress: Progress,
     preprocessing: Preprocessing,
 ) -> None:
-    """See that the merged model, fed with pictures, says what the head says of their features.
+    """Check that the merged model gives for pictures what the head gives for their features.
 
     A thousand rows from all over the file are enough: the two differ only by the plumbing.
 
@@ -170,5 +177,5 @@ def log_epochs(epochs: Iterator[HeadEpoch], file: Path, total: int, progress: Pr
         for epoch in epochs:
             writer.writerow(f"{value:.6g}" for value in asdict(epoch).values())
             stream.flush()
-            now = f"Head, {epoch.accuracy:.1%} train, {epoch.test_accuracy:.1%} test"
-            progress.update(task, advance=1, description=now)
+            description = f"Head, {epoch.accuracy:.1%} train, {epoch.test_accuracy:.1%} test"
+            progress.update(task, advance=1, description=description)

@@ -30,7 +30,7 @@ class TrainedRun:
     """What ``fit`` left behind."""
 
     model: Any
-    """The merged Keras model, ending in its logits."""
+    """The merged Keras model, logits_model in its logits."""
     logits: NDArray[np.float32]
     """One row for each row of the data, ``(N, 7)``, or ``(N, 14)`` with two answers."""
     record: dict[str, Any]
@@ -50,11 +50,11 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
         model = keras.models.load_model(folder / MODEL_FILE, compile=False)
         layers = folder / LAST_LAYERS
         if layers.is_file():
-            ending = build_two_label_set_model(
+            logits_model = build_two_label_set_model(
                 model, np.load(layers), record["settings"]["votes_weight"]
             )
         else:
-            ending = remove_softmax(model)
+            logits_model = remove_softmax(model)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AffectlineError(
             f"the run {folder} is damaged ({first_line(error)})",
@@ -65,7 +65,7 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
             f"the run {folder} was trained on other data than --data holds",
             "name the same file as for fit, so that training and test rows stay apart",
         )
-    return TrainedRun(ending, logits, record)
+    return TrainedRun(logits_model, logits, record)
 
 
 def change_votes_weight(
@@ -83,8 +83,8 @@ def change_votes_weight(
             "leave --votes-weight out, or train with --recipe strong and --votes",
         )
     kernel, bias = run.model.get_layer("logits").get_weights()
-    for part, mixed in zip((kernel, bias), blend_last_layers(np.load(file), votes), strict=True):
-        part[..., : len(LABELS)] = mixed
+    for part, blended in zip((kernel, bias), blend_last_layers(np.load(file), votes), strict=True):
+        part[..., : len(LABELS)] = blended
     run.model.get_layer("logits").set_weights([kernel, bias])
     logits = run_model(run.model, faces.pixels, progress, "Float model")
     settings = {**run.record["settings"], "votes_weight": votes}

@@ -185,7 +185,7 @@ class Trainer:
         faces = tf.cast(tf.gather(self._pixels, rows), tf.float32)
         given = [
             augment(faces, draws[:, :DRAWS], self.recipe.side(whole), self.recipe.changes),
-            *(tf.gather(told, rows) for told in (self._targets, self._votes)),
+            *(tf.gather(labels, rows) for labels in (self._targets, self._votes)),
         ]
         if not whole:
             share = self.recipe.mixing * tf.square((draws[:, DRAWS] + 1) / 2)

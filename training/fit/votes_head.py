@@ -1,4 +1,4 @@
-"""A second answer for a finished model: what most of FER+'s voters would say."""
+"""A second output layer for a finished model, fitted to FER+'s votes."""
 
 from typing import Any, Final
 
@@ -27,10 +27,10 @@ ABOUT: Final = (
 def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress) -> TrainedRun:
     """Fit a layer to FER+'s votes on a model's last units, and put it beside its own.
 
-    The first answer stays what it was, up to the rounding of one export more.
+    Predictions of FER2013's labels stay the same, up to the rounding of one more export.
 
     Args:
-        artifact: A model of the strong recipe with one answer, or with another second one.
+        artifact: A model of the strong recipe, with or without such a layer.
         faces: The data that it was trained on, with votes.
         progress: Where a bar is shown.
 

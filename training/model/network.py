@@ -29,7 +29,7 @@ class Network:
     follows each layer; what is served has them folded into the layers (see ``build_served_model``).
 
     One last layer is trained to give FER2013's labels, the other to give FER+'s votes: the two
-    disagree on a third of the faces, and learning both says more about a face than either.
+    disagree on a third of the faces, and learning both carries more about a face than either.
 
     Attributes:
         backbone: ``(N, S, S, 3) float32``, as VGG16 wants it, to features ``(N, 512) float32``.
@@ -256,7 +256,7 @@ def _fold_normalisation(model: Any, name: str) -> list[NDArray[np.float32]]:
 def blend_last_layers(layers: Mapping[str, Any], votes: float) -> list[NDArray[np.float32]]:
     """Kernel and bias of the one layer that stands for both.
 
-    What all seven logits have in common says nothing, and a softmax does not see it; training lets
+    What all seven logits have in common has no effect on the softmax, but training lets
     it grow, and int8 would spend its 256 steps on it. So it is taken away.
     """
     mixed = (

@@ -21,9 +21,9 @@ class RunConfig:
     def name(self) -> str:
         """The name of its folder; the same for every number of epochs."""
         s = self.settings
-        words = [s.preprocessing, f"b{s.batch_size}", f"lr{s.learning_rate:g}", f"seed{s.seed}"]
-        words += ["standardised"] * self.standardised + ["random"] * self.random_split
-        return "-".join(words)
+        parts = [s.preprocessing, f"b{s.batch_size}", f"lr{s.learning_rate:g}", f"seed{s.seed}"]
+        parts += ["standardised"] * self.standardised + ["random"] * self.random_split
+        return "-".join(parts)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Grid:
         )
 
     def plan(self) -> list[RunConfig]:
-        """Everything, what says most first: one seed, experiments, the long run, more seeds."""
+        """All runs, the most informative first: one seed, experiments, the long run, more seeds."""
         first, *more = self.seeds
         kinds = self.preprocessings
         plan = (

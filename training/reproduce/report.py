@@ -156,7 +156,7 @@ def write(page: ResultsPage, out: Path) -> Path:
 
 
 def check_writable(out: Path) -> None:
-    """See that the page can be written, without touching one that is there.
+    """Check that the page can be written, without touching one that is there.
 
     Raises:
         AffectlineError: It cannot.
