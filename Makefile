@@ -29,6 +29,7 @@ bench: .venv/dev ## Measure, and write docs/benchmarks.md (needs ../shared/data)
 
 docs: .venv/runtime ## Write the generated parts of docs/ again
 	$(BIN)/python -m affectline.common.wire.asyncapi docs
+	$(BIN)/python -m affectline.services.cli.reference docs
 
 clean: ## Remove the environment and the caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -35,7 +35,7 @@ ANSWER: Final = struct.Struct("<qqq")
 
 
 class ClockProbe(NamedTuple):
-    """What one probe says."""
+    """What one probe shows."""
 
     offset_ns: int
     """The hub's clock less ours."""
@@ -43,12 +43,12 @@ class ClockProbe(NamedTuple):
     """The offset is wrong by this at most."""
 
 
-def judge(t1: int, t2: int, t3: int, t4: int) -> ClockProbe:
+def estimate_offset(t1: int, t2: int, t3: int, t4: int) -> ClockProbe:
     """Offset and uncertainty from the four times of a probe, all in nanoseconds."""
     return ClockProbe(((t2 - t1) + (t3 - t4)) // 2, max(0, (t4 - t1) - (t3 - t2)) // 2)
 
 
-def contradict(one: ClockProbe, other: ClockProbe) -> bool:
+def contradicts(one: ClockProbe, other: ClockProbe) -> bool:
     """Whether no offset fits to both: a clock was set between them, or has drifted."""
     apart = abs(one.offset_ns - other.offset_ns)
     return apart > one.uncertainty_ns + other.uncertainty_ns + 1
@@ -63,7 +63,7 @@ def is_here(hub: HubSettings) -> bool:
 
 
 class ClockSync:
-    """A process' idea of what the hub's clock says.
+    """The hub's clock, as far as a process can tell it by its own.
 
     Args:
         context: Where the socket for the probes belongs to.
@@ -82,7 +82,7 @@ class ClockSync:
         self._clock, self._ticks = now, ticks
         self.correction = 0
         """Nanoseconds to add to this machine's clock."""
-        self._exchanges: deque[ClockProbe] = deque(maxlen=KEPT)
+        self._probes: deque[ClockProbe] = deque(maxlen=KEPT)
         self._sent = 0
         self._next_probe = 0.0
         self.socket: zmq.Socket[bytes] | None = None
@@ -99,8 +99,8 @@ class ClockSync:
 
     @property
     def offset(self) -> ClockOffset | None:
-        """What health says; None on the hub's own machine and before its first answer."""
-        if not self._exchanges:
+        """For health messages; None on the hub's own machine and before its first answer."""
+        if not self._probes:
             return None
         best = self._best
         return ClockOffset(
@@ -111,13 +111,13 @@ class ClockSync:
 
     @property
     def _best(self) -> ClockProbe:
-        return min(self._exchanges, key=lambda exchange: exchange.uncertainty_ns)
+        return min(self._probes, key=lambda result: result.uncertainty_ns)
 
     def probe(self) -> None:
-        """Ask again, when it is time; takes in what was answered."""
+        """Send a probe when one is due, and read the answers to earlier ones."""
         if self.socket is None:
             return
-        self.listen()
+        self._read_answers()
         if monotonic() < self._next_probe:
             return
         try:
@@ -127,31 +127,31 @@ class ClockSync:
             pass
         self._next_probe = monotonic() + (FIRST_PERIOD_S if self._sent < FIRST else PERIOD_S)
 
-    def listen(self) -> None:
-        """Take in the hub's answers."""
+    def _read_answers(self) -> None:
+        """Read the hub's answers."""
         while self.socket is not None:
             try:
                 answer = self.socket.recv(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            arrived, under_way = self._clock(), self._ticks()
+            arrived, elapsed = self._clock(), self._ticks()
             if len(answer) == ANSWER.size:
                 sent, got, answered = ANSWER.unpack(answer)
-                under_way -= sent
-                if 0 <= answered - got <= under_way:  # else the hub's clock was set in between
-                    self._take(judge(arrived - under_way, got, answered, arrived))
+                elapsed -= sent
+                if 0 <= answered - got <= elapsed:  # else the hub's clock was set in between
+                    self._add(estimate_offset(arrived - elapsed, got, answered, arrived))
 
-    def _take(self, exchange: ClockProbe) -> None:
-        fitting = [e for e in self._exchanges if not contradict(e, exchange)]
-        self._exchanges = deque([*fitting, exchange], maxlen=KEPT)
+    def _add(self, result: ClockProbe) -> None:
+        fitting = [e for e in self._probes if not contradicts(e, result)]
+        self._probes = deque([*fitting, result], maxlen=KEPT)
         best = self._best
         # An offset that may just as well be none is none: two hosts in step are left in step.
         self.correction = best.offset_ns if abs(best.offset_ns) > best.uncertainty_ns else 0
 
-    def settle(self, patience_s: float) -> None:
+    def synchronize(self, patience_s: float) -> None:
         """Wait until enough has been answered to begin with, or for so long."""
         deadline = monotonic() + patience_s
-        while self.socket is not None and len(self._exchanges) < FIRST:
+        while self.socket is not None and len(self._probes) < FIRST:
             left = min(deadline, self._next_probe) - monotonic()
             self.socket.poll(max(0, int(left * 1000) + 1))
             self.probe()
@@ -159,15 +159,15 @@ class ClockSync:
                 return
 
 
-def hub_is_ahead(hub: HubSettings, patience_s: float = 1.0) -> int:
+def offset_to_hub(hub: HubSettings, patience_s: float = 1.0) -> int:
     """Nanoseconds to add to this machine's clock to have the hub's; 0 where nobody answers."""
     if is_here(hub):
         return 0
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
-        hub_time = ClockSync(context, hub)
-        hub_time.settle(patience_s)
-        return hub_time.correction
+        clock_sync = ClockSync(context, hub)
+        clock_sync.synchronize(patience_s)
+        return clock_sync.correction
     finally:
         context.destroy(linger=0)
 

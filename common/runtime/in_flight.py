@@ -1,4 +1,4 @@
-"""The frames under way: how many, which of them nobody has answered, and which were lost."""
+"""The frames in flight: published, and not yet answered; which of them were lost."""
 
 import threading
 from collections import OrderedDict
@@ -7,9 +7,9 @@ from typing import Final
 from affectline.common.wire.messages import Packet
 
 SIZE: Final = 16
-"""Frames under way at once in lossless delivery: enough to keep every stage busy, few enough that
+"""Frames in flight at once in lossless delivery: enough to keep every stage busy, few enough that
 no queue of the bus fills up, for a full one could block its own way out."""
-AGAIN_NS: Final = 500_000_000
+RESEND_NS: Final = 500_000_000
 """A frame is sent again at most this often."""
 STUCK_NS: Final = 2_000_000_000
 """When no answer has come for so long, everything unanswered is sent again."""
@@ -29,14 +29,14 @@ class InFlightWindow:
         return len(self._frames)
 
     def add(self, seq: int, packet: Packet, now: int) -> None:
-        """Note that a frame is being published."""
+        """A frame is being published."""
         with self.changed:
             self._frames[seq] = packet
             self._sent_at[seq] = now
             self._progress_at = max(self._progress_at, now)
 
-    def answered(self, seq: int, now: int) -> list[Packet]:
-        """Note an answer; return the earlier frames that must have been lost.
+    def on_answer(self, seq: int, now: int) -> list[Packet]:
+        """A frame is answered; return the earlier ones that must have been lost.
 
         Answers come in order, so a frame without one before this got lost on its way.
         """
@@ -44,17 +44,17 @@ class InFlightWindow:
             self._forget(seq)
             self._progress_at = now
             self.changed.notify_all()
-        return self._again([earlier for earlier in self._frames if earlier < seq], now)
+        return self._resend([earlier for earlier in self._frames if earlier < seq], now)
 
-    def stuck(self, now: int) -> list[Packet]:
-        """What to send again because nothing has been heard for too long."""
+    def overdue(self, now: int) -> list[Packet]:
+        """What to send again because no answer has come for too long."""
         if not self._frames or now - self._progress_at < STUCK_NS:
             return []
         self._progress_at = now
-        return self._again(list(self._frames), now)
+        return self._resend(list(self._frames), now)
 
-    def for_newcomers(self, services: set[str], stream: str, source: str, now: int) -> list[Packet]:
-        """Everything unanswered, where some of those that have just come need it.
+    def missed_by(self, services: set[str], stream: str, source: str, now: int) -> list[Packet]:
+        """Everything unanswered, where consumers that have just become ready need it.
 
         The stream's own detector, the sink and recorders take frames; the source itself has missed
         answers when its own ear was away. For others nothing is sent again, or whoever listens
@@ -72,8 +72,8 @@ class InFlightWindow:
         self._sent_at = dict.fromkeys(self._frames, now)
         return list(self._frames.values())
 
-    def _again(self, seqs: list[int], now: int) -> list[Packet]:
-        due = [seq for seq in seqs if now - self._sent_at[seq] >= AGAIN_NS]
+    def _resend(self, seqs: list[int], now: int) -> list[Packet]:
+        due = [seq for seq in seqs if now - self._sent_at[seq] >= RESEND_NS]
         self._sent_at.update(dict.fromkeys(due, now))
         return [self._frames[seq] for seq in due]
 

@@ -23,7 +23,7 @@ class Keyboard:
         self._before: list[Any] | None = None
 
     @staticmethod
-    def possible() -> bool:
+    def is_available() -> bool:
         """Whether there is a terminal to press keys on, that no other job has in front."""
         if sys.stdin is None or not sys.stdin.isatty():
             return False

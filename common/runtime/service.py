@@ -87,7 +87,7 @@ class ServiceRunner:
 
     def _connect(self) -> None:
         self.clock_sync = ClockSync(self._sockets, self._hub)
-        self.clock_sync.settle(CLOCK_SYNC_S)
+        self.clock_sync.synchronize(CLOCK_SYNC_S)
         self.context.now = self.clock_sync.now
         self.publisher = Publisher(self._sockets, self._hub.ingress)
         self.context.ready = self.publisher.ready

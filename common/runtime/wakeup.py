@@ -30,7 +30,7 @@ class WakeupPipe:
         self.close()
 
     def close(self) -> None:
-        """Let go of the sockets."""
+        """Close the sockets."""
         self.receiver.close()
         self._sender.close()
 
@@ -44,7 +44,7 @@ class WakeupPipe:
             self._sender.send(b"\0")
 
     def drain(self) -> None:
-        """Forget what woke us."""
+        """Read, and forget, what has woken the loop."""
         with contextlib.suppress(BlockingIOError):
             while self.receiver.recv(4096):
                 pass

@@ -1,25 +1,33 @@
-"""Which sensor to read, and how: the settings of a biometrics process."""
+"""Settings of a biometrics process, and the signals that it knows.
 
-from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, Self
+Each driver extends `BiometricsSettings` in its own file, see `affectline.common.registry`.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Annotated, ClassVar, Final, NamedTuple, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from affectline.common.identifiers import Name
-
-DriverName = Literal["ble", "lsl", "brainflow", "e4", "csv", "synthetic"]
+from affectline.common.registry import FamilySettings, Registry
 
 
 class Signal(NamedTuple):
-    """How a well-known signal goes over the wire."""
+    """How a well-known signal is published."""
 
     unit: str
     """As in UCUM; but ``g`` is the acceleration of free fall."""
     low: float
     high: float
-    """What a living person shows lies between these, in ``unit``."""
+    """Values outside ``low`` to ``high``, in ``unit``, are not plausible in a living person."""
     others: dict[str, tuple[float, float]]
-    """Units that are understood: factor and summand that make ``unit`` of them."""
+    """Accepted units, each with the factor and offset that convert it to ``unit``."""
 
 
 SIGNALS: Final[dict[str, Signal]] = {
@@ -40,11 +48,11 @@ SIGNALS: Final[dict[str, Signal]] = {
     f"acceleration_{axis}": Signal("g", -16, 16, {"m/s2": (1 / 9.80665, 0), "mg": (0.001, 0)})
     for axis in "xyz"
 }  # fmt: skip
-"""Other signals keep the name and unit that their user gives them."""
+"""The known signals. Others are published with the name and unit that the user gives them."""
 
 
 class Column(BaseModel):
-    """What a column of a table, or a channel of a stream, holds."""
+    """The signal that a column of a table, or a channel of a stream, holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,80 +72,69 @@ class Column(BaseModel):
 
     @property
     def wire_unit(self) -> str:
-        """The unit that the values are sent in."""
+        """The unit that the values are published in."""
         known = SIGNALS.get(self.signal)
         return known.unit if known else self.unit
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Factor and summand that make values in `wire_unit` of those in ``unit``."""
+        """Factor and offset that convert values in ``unit`` to `wire_unit`."""
         known = SIGNALS.get(self.signal)
         return known.others.get(self.unit, (1.0, 0.0)) if known else (1.0, 0.0)
 
 
-class BiometricsSettings(BaseModel):
-    """One sensor of one person."""
+def read_columns(value: object) -> object:
+    """Columns from texts ``COLUMN=SIGNAL:UNIT``; the unit may be left out where the signal has one.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Anything but a list or tuple of texts is returned as it is, for the model to validate.
 
-    driver: DriverName
+    Raises:
+        ValueError: A text has another form.
+    """
+    if not isinstance(value, list | tuple):
+        return value
+    columns: dict[str, dict[str, str]] = {}
+    for text in map(str, value):
+        name, equals, measured = text.rpartition("=")
+        signal, _, unit = measured.partition(":")
+        unit = unit or (SIGNALS[signal].unit if signal in SIGNALS else "")
+        if not (equals and name and signal and unit):
+            raise ValueError(f"{text}: not COLUMN=SIGNAL:UNIT, as in hr=heart_rate:/min")
+        columns[name] = {"signal": signal, "unit": unit}
+    return columns
+
+
+def _check_signals_differ(columns: dict[str, Column]) -> dict[str, Column]:
+    signals = [column.signal for column in columns.values()]
+    if len(set(signals)) < len(signals):
+        raise ValueError("two columns have the same signal")
+    return columns
+
+
+Columns = Annotated[
+    dict[str, Column],
+    BeforeValidator(read_columns),
+    AfterValidator(_check_signals_differ),
+    Field(examples=["hr=heart_rate:/min"]),
+]
+
+
+class BiometricsSettings(FamilySettings):
+    """One sensor of one subject: what the settings of all drivers share.
+
+    Validating with this model yields the model of the driver that the settings name.
+    """
+
+    registry: ClassVar[Registry] = Registry(
+        "driver", "affectline.services.biometrics.drivers", "affectline.drivers"
+    )
+
+    driver: str
+    """Which driver reads the sensor."""
     subject: Name = "person"
-    """Whose signals they are: part of their topics."""
-    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """ble: the strap's name as it says it; lsl: the stream's name. None takes the first found."""
-    address: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """ble: address of the strap (on macOS the UUID that the system gave it)."""
-    stream_type: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """lsl: type of the stream, such as ``ECG``."""
-    board: str | int = "SYNTHETIC_BOARD"
-    """brainflow: name or number of the board, as in BrainFlow's ``BoardIds``."""
-    parameters: dict[str, str | int] = Field(default_factory=dict)
-    """brainflow: fields of ``BrainFlowInputParams``, such as ``serial_port``, ``mac_address``."""
-    folder: Path | None = None
-    """e4: the unpacked export of a session."""
-    file: Path | None = None
-    """csv: the table, with a header line."""
-    columns: dict[str, Column] = Field(default_factory=dict)
-    """csv: column name to signal; lsl: channel label or number from 0; brainflow: row number of
-    the board's data, ``1:8`` for row 8 of preset 1. The last two have defaults."""
-    time_column: str = "time"
-    """csv: the column with the time of each row; not looked at where there is a ``rate``."""
-    time_unit: Literal["s", "ms", "us", "ns", "iso"] = "s"
-    """csv: seconds and so on since the Unix epoch or any other moment; or ISO 8601 dates."""
-    rate: Annotated[float, Field(ge=0.001, le=100_000)] | None = None
-    """csv: rows a second, where there is no column of times."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    speed: Annotated[float, Field(ge=0.001, le=10_000)] | Literal["max"] = 1.0
-    """e4, csv, synthetic: 1 plays at the recorded pace; ``max`` as fast as it is consumed."""
-    keep_times: bool = False
-    """e4, csv: say the recorded times, instead of making the first sample's time now."""
-    loop: bool = False
-    """e4, csv: start again at the end."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
-    """synthetic: the same seed makes the same signals."""
-    stress: tuple[float, float] | None = None
-    """synthetic: from and to, in seconds from the start: a time of stress."""
-    duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """synthetic: seconds until it ends; None goes on."""
-
-    @model_validator(mode="after")
-    def _fit_the_driver(self) -> Self:
-        if self.driver == "e4" and self.folder is None:
-            raise ValueError("the driver e4 needs a folder: the unpacked export of a session")
-        if self.driver == "csv" and not (self.file and self.columns):
-            raise ValueError("the driver csv needs a file, and columns that say what it holds")
-        if self.loop and self.keep_times:
-            raise ValueError("loop and keep_times exclude each other: times would fall")
-        if self.rate and self.keep_times:
-            raise ValueError("keep_times needs a column of times, and rate says there is none")
-        if self.stress and not 0 <= self.stress[0] < self.stress[1]:
-            raise ValueError(f"stress is from and to in seconds, not {self.stress}")
-        signals = [column.signal for column in self.columns.values()]
-        if len(set(signals)) < len(signals):
-            raise ValueError("two columns have the same signal")
-        return self
+    """Subject ID: part of the topics that the signals are published on."""
 
     @property
     def service(self) -> str:
-        """What the process is called on the bus."""
+        """The service name of the process that reads this sensor."""
         return f"biometrics/{self.subject[:48]}-{self.driver}"

@@ -1,95 +1,122 @@
-"""What all drivers share: they open a device, read from it until it is gone, and close it.
+"""The interface of sensor drivers: open a device, read it until it is gone, close it.
 
-A driver lives in one thread of its own (`services.biometrics.driver_thread`), so it may wait.
+A driver is a module in `affectline.services.biometrics.drivers`, or a class that another
+distribution adds through the entry-point group ``affectline.drivers`` (docs/extending.md). It
+runs in one thread of its own (`affectline.services.biometrics.driver_thread`), so it may block.
 """
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from affectline.common.errors import AffectlineError
+from affectline.common.settings.biometrics import BiometricsSettings
 
 WAIT_S: Final = 0.1
-"""How long `Driver.read` may wait for something to arrive: it bounds the delay of a batch, and
-how long it takes to notice that the process shall stop."""
+"""How long `Driver.read` may wait for data: it bounds the delay of a batch, and how long it takes
+to notice that the process is to stop."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Some samples of one signal, as in `Samples`, before they are checked."""
+    """Some samples of one signal, as in `Samples`, before they are validated."""
 
     signal: str
     unit: str
     at: int
-    """Nanoseconds since the Unix epoch."""
+    """Time of the first sample, in nanoseconds since the Unix epoch."""
     values: tuple[float, ...]
     """NaN where a sample is missing."""
     rate: float | None = None
+    """Samples a second, where they are evenly spaced."""
     offsets: tuple[int, ...] = ()
     """Nanoseconds from ``at``, not falling; empty where there is a ``rate``."""
     quality: float = 1.0
+    """From 0 to 1."""
     reason: str = ""
+    """Why the quality is not 1."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What a driver may know of time."""
+    """The time, as drivers get it; tests pass one of their own."""
 
     now: Callable[[], int]
     """Nanoseconds since the Unix epoch; people and time servers set it."""
     monotonic: Callable[[], float]
     """Seconds; never set back."""
     wait: Callable[[float], bool]
-    """Wait so many seconds; True at once when the process shall stop."""
+    """Wait so many seconds; returns True at once when the process is to stop."""
 
 
 BUTTON: Final = "button press"
-"""What is no signal: a button on the device. Each press goes out as a `Marker`."""
+"""Signal name of a button on the device: each sample is published as a `Marker`."""
 
 
 class DeviceGone(Exception):  # noqa: N818 - it names what happened
-    """The device is not there (any more); it may come back. In words for the user."""
+    """The device is unavailable for now, and is tried again. The text is shown to the user."""
 
 
 class Driver:
-    """One way to a sensor."""
+    """Reads one sensor.
+
+    Args:
+        settings: An instance of the driver's own `settings_model`.
+        clock: The time.
+    """
+
+    settings_model: ClassVar[type[BiometricsSettings]]
+    """Model of the driver's settings; the default of its ``driver`` is the driver's name."""
 
     device: str = ""
-    """What it is reading, in words; known once it is open."""
+    """Description of the open device, for people."""
     synthetic: bool = False
-    """Nobody was measured."""
+    """True where nobody was measured."""
     can_wait: bool = False
-    """It measures nothing now, as a file does: nothing is lost when it is read later."""
+    """True where nothing is lost when it is read later, as with a file."""
     ended: bool = False
-    """Nothing more will ever come: the end of a file."""
+    """True when no more data will ever come, as at the end of a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Any, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
         self.counters: Counter[str] = Counter()
-        """``invalid``: pieces of input that could not be read. The driver's own beside it."""
+        """Published in health. ``invalid`` counts pieces of input that could not be read."""
 
     def open(self) -> None:
         """Open the device.
 
         Raises:
-            DeviceGone: It is not there now; try again later.
-            AffectlineError: It never will be, as things are.
+            DeviceGone: It is not there now; it is tried again later.
+            AffectlineError: It cannot be opened with these settings; the process ends.
         """
 
     def read(self) -> list[Reading]:
-        """What has arrived since the last call, in order of time; waits at most `WAIT_S` or so.
+        """Return what has arrived since the last call, in order of time.
+
+        Waits about `WAIT_S` at most.
 
         Raises:
-            DeviceGone: It was there, and is no more. What it said before has been returned.
+            DeviceGone: The device was lost. What arrived before has been returned.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of the device; harmless when it is not open."""
+        """Release the device; harmless when it is not open."""
+
+
+def make_driver(settings: BiometricsSettings, clock: Clock) -> Driver:
+    """Make the driver that the settings name, without opening it.
+
+    Raises:
+        AffectlineError: A package that it needs is not installed.
+    """
+    driver: Driver = settings.registry.load(settings.driver)(settings, clock)
+    return driver
 
 
 def missing_package(driver: str, error: ImportError) -> AffectlineError:
-    """What to do when a driver's package is not installed."""
+    """The error about a package that a driver needs, and how to install it."""
     return AffectlineError(
         f"--driver {driver}: {error}", "install the sensors with pip install 'affectline[sensors]'"
     )

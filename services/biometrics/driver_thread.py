@@ -1,4 +1,4 @@
-"""The thread in which a driver lives: opens it, reads, and opens it again when it is gone."""
+"""The thread of a driver: opens it, reads it, and opens it again when the device is lost."""
 
 import contextlib
 import queue
@@ -10,20 +10,20 @@ from affectline.common.errors import AffectlineError
 from affectline.services.biometrics.driver import WAIT_S, DeviceGone, Driver, Reading
 
 BATCHES: Final = 64
-"""Batches that may wait for the stage. Then the driver waits, and with it the file, or the buffer
-in the device's own library fills up: those of LSL and BrainFlow hold minutes."""
+"""Batches that may wait for the stage. Beyond that the driver blocks; meanwhile a device fills the
+buffer of its own library: those of LSL and BrainFlow hold minutes."""
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 8.0
-"""A device is tried again after a pause that doubles up to this."""
+"""The pause between attempts to open a device doubles up to this."""
 
 
 class DriverThread(threading.Thread):
-    """Reads a driver until it ends, fails for good, or is told to stop.
+    """Reads a driver until it ends, fails for good, or is stopped.
 
     Args:
-        driver: Is used by this thread alone.
+        driver: Used by this thread alone.
         stopping: Set from outside to end the thread.
-        wake: Called when there is something new to `take`.
+        wake: Called when there is a new batch or a new problem.
     """
 
     def __init__(self, driver: Driver, stopping: threading.Event, wake: Callable[[], None]) -> None:
@@ -32,8 +32,8 @@ class DriverThread(threading.Thread):
         self._batches: queue.Queue[list[Reading]] = queue.Queue(BATCHES)
         self._is_open = False
         self._pause_s = FIRST_PAUSE_S
-        self.trouble = ""
-        """Why nothing comes, in words; empty while all is well."""
+        self.problem = ""
+        """Why no data arrive, for people; empty while all is well."""
         self.failure: AffectlineError | None = None
         self.ended = False
 
@@ -57,42 +57,42 @@ class DriverThread(threading.Thread):
         except AffectlineError:
             raise
         except DeviceGone as gone:
-            return self._lost(str(gone))
-        except Exception as error:  # a device's library may fail in any way: health says how
+            return self._on_lost(str(gone))
+        except Exception as error:  # a device's library may fail in any way; health reports it
             self._driver.counters["failures"] += 1
-            return self._lost(f"{type(error).__name__}: {error}")
+            return self._on_lost(f"{type(error).__name__}: {error}")
         if readings:
-            self.trouble, self._pause_s = "", FIRST_PAUSE_S
+            self.problem, self._pause_s = "", FIRST_PAUSE_S
             self._put(readings)
         self.ended = self._driver.ended
         return 0.0
 
-    def take(self) -> list[Reading]:
-        """The next batch; empty where there is none yet."""
+    def next_batch(self) -> list[Reading]:
+        """Return the next batch; empty where there is none yet."""
         with contextlib.suppress(queue.Empty):
             return self._batches.get_nowait()
         return []
 
     @property
     def exhausted(self) -> bool:
-        """It has ended, and everything was taken."""
+        """True when the driver has ended and all batches were fetched."""
         return self.ended and self._batches.empty()
 
-    def _lost(self, reason: str) -> float:
+    def _on_lost(self, reason: str) -> float:
         if self._is_open:
             self._driver.counters["lost"] += 1
         self._is_open = False
         self._close()
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        self.trouble = f"{reason}; tried again in {pause_s:g} s"
+        self.problem = f"{reason}; tried again in {pause_s:g} s"
         self._wake()
         return pause_s
 
     def _close(self) -> None:
         try:
             self._driver.close()
-        except Exception:  # what is gone may not even let itself be closed: it is opened anew
+        except Exception:  # a lost device may fail to close; it is opened anew
             self._driver.counters["failures"] += 1
 
     def _put(self, readings: list[Reading]) -> None:

@@ -1,4 +1,4 @@
-"""What a heart-rate strap says: the Bluetooth characteristic "Heart Rate Measurement" (0x2A37).
+"""Parsing of the Bluetooth characteristic "Heart Rate Measurement" (0x2A37).
 
 As the Heart Rate Service 1.0 and the GATT Specification Supplement (Heart Rate Measurement) of
 the Bluetooth SIG define it. All numbers are little endian.
@@ -9,53 +9,53 @@ from typing import Final
 
 from affectline.services.biometrics.validation import NS
 
-SIXTEEN_BITS: Final = 0x01
-CONTACT_FOUND: Final = 0x02
-CONTACT_KNOWN: Final = 0x04
-ENERGY: Final = 0x08
-INTERVALS: Final = 0x10
+FLAG_RATE_16_BITS: Final = 0x01
+FLAG_CONTACT: Final = 0x02
+FLAG_CONTACT_SUPPORTED: Final = 0x04
+FLAG_ENERGY: Final = 0x08
+FLAG_RR_INTERVALS: Final = 0x10
 TICKS_PER_S: Final = 1024
 """RR intervals count in 1024ths of a second."""
-LATE_NS: Final = 1_500_000_000
-"""Straps speak once a second, and a beat waits at most that long to be told. A chain of beats
-that ends earlier than this before the message has lost some."""
+MAX_DELAY_NS: Final = 1_500_000_000
+"""Straps notify once a second, so a beat is at most about that old. A chain of beats that ends
+earlier than this before the notification has lost some."""
 
 
 @dataclass(frozen=True)
 class HeartRateMeasurement:
-    """One message of a strap."""
+    """One notification of a strap."""
 
     rate: int
-    """Beats a minute; 0 where the strap has none."""
+    """Beats a minute; 0 where the strap has no rate."""
     contact: bool | None = None
-    """Whether it touches the skin; None where it cannot tell."""
+    """Whether it touches the skin; None where it does not report that."""
     energy_kj: int | None = None
     intervals_ms: tuple[float, ...] = ()
     """RR intervals, the oldest first; those of length 0 are left out."""
     damaged: bool = False
-    """Something else than what the flags promise followed: it was left out."""
+    """The payload does not match its flags; what could not be read was left out."""
 
 
 def parse_measurement(payload: bytes) -> HeartRateMeasurement | None:
-    """Read a message; None where not even the rate is there.
+    """Parse a notification; None where not even the rate is there.
 
-    Whatever is complete is read: a message that is cut off loses only what is missing.
+    A truncated payload is read as far as it goes.
     """
     if not payload:
         return None
     flags, rest = payload[0], payload[1:]
-    width = 2 if flags & SIXTEEN_BITS else 1
+    width = 2 if flags & FLAG_RATE_16_BITS else 1
     if len(rest) < width:
         return None
     rate, rest = int.from_bytes(rest[:width], "little"), rest[width:]
-    contact = bool(flags & CONTACT_FOUND) if flags & CONTACT_KNOWN else None
+    contact = bool(flags & FLAG_CONTACT) if flags & FLAG_CONTACT_SUPPORTED else None
     energy, damaged = None, False
-    if flags & ENERGY:
+    if flags & FLAG_ENERGY:
         damaged = len(rest) < 2
         energy = None if damaged else int.from_bytes(rest[:2], "little")
         rest = b"" if damaged else rest[2:]
     ticks: list[int] = []
-    if flags & INTERVALS:
+    if flags & FLAG_RR_INTERVALS:
         ticks = [int.from_bytes(rest[i : i + 2], "little") for i in range(0, len(rest) - 1, 2)]
         rest = rest[2 * len(ticks) :]
     intervals = tuple(tick * 1000 / TICKS_PER_S for tick in ticks if tick)
@@ -64,7 +64,7 @@ def parse_measurement(payload: bytes) -> HeartRateMeasurement | None:
 
 
 class RRTimeline:
-    """Puts beats back in time: a strap says how far they are apart, not when they were.
+    """Assigns times to beats: a strap reports how far they are apart, not when they were.
 
     The first message's last beat is taken to be its arrival. From then on beats are chained by
     their intervals, which are exact to a 1024th of a second, so that the jitter of the radio does
@@ -76,18 +76,18 @@ class RRTimeline:
     def __init__(self) -> None:
         self._last: int | None = None
 
-    def place(self, arrived: int, intervals_ms: tuple[float, ...]) -> list[int]:
-        """Times of the beats that end the intervals, in ns; not falling.
+    def timestamp(self, arrived: int, intervals_ms: tuple[float, ...]) -> list[int]:
+        """Return the times of the beats that end the intervals, in ns; not falling.
 
         Args:
-            arrived: When the message came, in ns since the Unix epoch.
+            arrived: Arrival of the notification, in ns since the Unix epoch.
             intervals_ms: As in `HeartRateMeasurement`.
         """
         steps = [round(interval * NS / 1000) for interval in intervals_ms]
         if not steps:
             return []
         end = arrived
-        if self._last is not None and arrived - LATE_NS <= self._last + sum(steps) <= arrived:
+        if self._last is not None and arrived - MAX_DELAY_NS <= self._last + sum(steps) <= arrived:
             end = self._last + sum(steps)
         self._last = end
         times = [end]

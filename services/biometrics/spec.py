@@ -7,11 +7,11 @@ from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.biometrics import BiometricsSettings
 
 LISTENERS: Final = ("fusion", "recorder")
-"""Who must miss no sample."""
+"""The consumers that must miss no sample."""
 
 
 class BiometricsProcess(ProcessSettings):
-    """What the process of one sensor is told."""
+    """Settings of the process of one sensor."""
 
     settings: BiometricsSettings
     consumers: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""From what drivers read to what may go over the wire: finite, plausible, in order of time."""
+"""Validation of what drivers read: finite values, plausibility, monotonic times."""
 
 import dataclasses
 import math
@@ -13,10 +13,10 @@ from affectline.services.biometrics.driver import Reading
 
 NS: Final = 1_000_000_000
 SET_BACK_NS: Final = NS
-"""A batch that is early by less is jitter; by more, somebody has set a clock back."""
+"""A batch that is early by less is jitter; by more, a clock was set back."""
 SET_BACK_QUALITY: Final = 0.5
 LATEST: Final = 2**63 - 1
-"""The latest time that the wire can say."""
+"""The latest time that a message can hold."""
 
 
 def time_of(reading: Reading, i: int) -> int:
@@ -26,7 +26,7 @@ def time_of(reading: Reading, i: int) -> int:
     return reading.at + round(i * NS / reading.rate)
 
 
-def cut(reading: Reading, start: int, stop: int) -> Reading:
+def slice_reading(reading: Reading, start: int, stop: int) -> Reading:
     """Samples ``start`` to ``stop`` (excluded) of a reading."""
     at = time_of(reading, start)
     shift = at - reading.at
@@ -34,12 +34,12 @@ def cut(reading: Reading, start: int, stop: int) -> Reading:
     return dataclasses.replace(reading, at=at, values=reading.values[start:stop], offsets=offsets)
 
 
-def clean(reading: Reading, counters: Counter[str]) -> Iterator[Reading]:
-    """Leave out what is missing, cut to the size of a message, and say what is not plausible.
+def validate(reading: Reading, counters: Counter[str]) -> Iterator[Reading]:
+    """Drop missing values, split to the size of a message, and rate plausibility.
 
     Args:
         reading: Any; its values may be NaN or infinite.
-        counters: ``missing`` counts the values that are.
+        counters: ``missing`` counts the dropped values.
     """
     for finite, group in groupby(range(len(reading.values)), lambda i: _is_finite(reading, i)):
         indexes = list(group)
@@ -47,32 +47,36 @@ def clean(reading: Reading, counters: Counter[str]) -> Iterator[Reading]:
             counters["missing"] += len(indexes)
             continue
         for start in range(indexes[0], indexes[-1] + 1, MAX_SAMPLES):
-            yield judge(cut(reading, start, min(start + MAX_SAMPLES, indexes[-1] + 1)))
+            yield rate_plausibility(
+                slice_reading(reading, start, min(start + MAX_SAMPLES, indexes[-1] + 1))
+            )
 
 
 def _is_finite(reading: Reading, i: int) -> bool:
     return math.isfinite(reading.values[i])
 
 
-def judge(reading: Reading) -> Reading:
-    """Lower the quality to the share of values that a living person can have."""
+def rate_plausibility(reading: Reading) -> Reading:
+    """Lower the quality to the share of values that are plausible in a living person."""
     known = SIGNALS.get(reading.signal)
     if known is None:
         return reading
-    share = sum(known.low <= value <= known.high for value in reading.values) / len(reading.values)
-    if share >= reading.quality:
+    plausible = sum(known.low <= value <= known.high for value in reading.values) / len(
+        reading.values
+    )
+    if plausible >= reading.quality:
         return reading
     reason = f"not between {known.low:g} and {known.high:g} {known.unit}"
-    return dataclasses.replace(reading, quality=share, reason=reading.reason or reason)
+    return dataclasses.replace(reading, quality=plausible, reason=reading.reason or reason)
 
 
 class MonotonicTimestamps:
-    """Sees to it that the times of one signal never fall; nothing is dropped for it.
+    """Keeps the times of one signal from falling, without dropping samples.
 
     Clocks jump backwards: a computer's when it is corrected, a device's when it is reset. A batch
     that would begin before the end of the last one is put right behind it, and as long as the
-    clock has not caught up the following batches keep their distance from it. Where the clock was
-    set back by a second or more, they say so, at half their quality.
+    clock has not caught up the following batches keep their distance to it. Where the clock was
+    set back by a second or more, their quality is halved and their reason says why.
     """
 
     def __init__(self) -> None:
@@ -80,12 +84,13 @@ class MonotonicTimestamps:
         self._period = 0
         self._shift = 0
 
-    def take(self, reading: Reading, counters: Counter[str]) -> Reading | None:
-        """The reading at a time that does not fall; None where no message can say its time.
+    def adjust(self, reading: Reading, counters: Counter[str]) -> Reading | None:
+        """Shift a reading so that times do not fall; None where its time fits no message.
 
         Args:
             reading: With at least one sample.
-            counters: ``reanchored`` counts the jumps, ``invalid`` the samples of no known time.
+            counters: ``reanchored`` counts the jumps, ``invalid`` the samples whose time fits no
+                message.
         """
         end = time_of(reading, len(reading.values) - 1)
         if reading.at >= self._last:
@@ -99,15 +104,15 @@ class MonotonicTimestamps:
         if reading.rate is not None:
             self._period = round(NS / reading.rate)
         self._last = end + self._shift
-        return self._moved(reading)
+        return self._shifted(reading)
 
-    def _moved(self, reading: Reading) -> Reading:
+    def _shifted(self, reading: Reading) -> Reading:
         if not self._shift:
             return reading
-        moved = dataclasses.replace(reading, at=reading.at + self._shift)
+        shifted = dataclasses.replace(reading, at=reading.at + self._shift)
         if self._shift < SET_BACK_NS:
-            return moved
-        quality = min(moved.quality, SET_BACK_QUALITY)
+            return shifted
+        quality = min(shifted.quality, SET_BACK_QUALITY)
         return dataclasses.replace(
-            moved, quality=quality, reason=moved.reason or "the clock was set back"
+            shifted, quality=quality, reason=shifted.reason or "the clock was set back"
         )

@@ -71,7 +71,7 @@ class Capture(Stage):
             self._window.changed.notify_all()
         if not self._is_lossless:
             return ()
-        again = self._window.for_newcomers(
+        again = self._window.missed_by(
             services, self._source.name, self.context.service, monotonic_ns()
         )
         return self._resend(again)
@@ -82,7 +82,7 @@ class Capture(Stage):
         emotion = packet.message
         if emotion.epoch != self._epoch:
             return ()
-        return self._resend(self._window.answered(emotion.seq, monotonic_ns()))
+        return self._resend(self._window.on_answer(emotion.seq, monotonic_ns()))
 
     @on(StreamDone)
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:
@@ -103,7 +103,7 @@ class Capture(Stage):
                 self._started = True
                 yield self._start()
             yield self._publish(picture)
-        yield from self._resend(self._window.stuck(monotonic_ns()))
+        yield from self._resend(self._window.overdue(monotonic_ns()))
         if reader.ending and not self._window:
             self._end = self._end or self._make_end(reader.ending.reason, reader.ending.detail)
             if monotonic() - self._end_said >= END_REPEAT_S:

@@ -7,13 +7,16 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from affectline.common.errors import AffectlineError, explain_import
 from affectline.common.model import artifact
 from affectline.common.runtime.sockets import taken_ports
+from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.pipeline import HubSettings
 from affectline.services.capture.sample_clip import find_sample
+
+REGISTRIES: Final = (BiometricsSettings.registry,)
 
 
 class CheckResult(NamedTuple):
@@ -29,6 +32,7 @@ def examine(hub: HubSettings, model: Path) -> Iterator[CheckResult]:
     """Run all checks, cheapest first."""
     yield _python()
     yield from _packages()
+    yield _plugins()
     yield _opencv()
     yield _model(model)
     yield _ports(hub)
@@ -78,6 +82,18 @@ def _satisfies(found: str, bounds: str) -> bool:
 
 def _numbers(release: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r"\d+", release))
+
+
+def _plugins() -> CheckResult:
+    """Drivers and the like of other packages; a broken one only matters to those who name it."""
+    broken = [text for r in REGISTRIES for text in r.broken_plugins().values()]
+    if broken:
+        remedy = "update or remove the packages that add them"
+        return CheckResult("plug-ins", "warning", "; ".join(broken), remedy)
+    added = [
+        f"{r.key} {name}" for r in REGISTRIES for name in r.names() if name not in r.own_names()
+    ]
+    return CheckResult("plug-ins", "ok", ", ".join(added) or "none are installed")
 
 
 def _opencv() -> CheckResult:

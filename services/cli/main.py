@@ -2,14 +2,15 @@
 
 import typer
 
+from affectline.services.cli.biometrics import BiometricsCommand, biometrics
 from affectline.services.cli.collect import collect
 from affectline.services.cli.errors import run_complaining
 from affectline.services.cli.log_options import with_log_options
 from affectline.services.cli.looking import doctor, schema, subscribe
+from affectline.services.cli.lsl_outlet import lsl_outlet
 from affectline.services.cli.mark import mark
 from affectline.services.cli.processes import process_commands
 from affectline.services.cli.reporting import export, report
-from affectline.services.cli.sensing import biometrics, lsl_outlet
 from affectline.services.cli.sessions import check, info, record, replay, sessions
 from affectline.services.cli.up import up
 from affectline.services.cli.validate import validate
@@ -25,7 +26,8 @@ for command in (
     up, collect, mark, subscribe, schema, doctor, record, replay, sessions, info, check, report,
     export, biometrics, lsl_outlet,
 ):  # fmt: skip
-    app.command()(with_log_options(command))
+    kind = BiometricsCommand if command is biometrics else None
+    app.command(cls=kind)(with_log_options(command))
 for name, process in process_commands():
     app.command(name)(with_log_options(process))
 app.add_typer(validate, name="validate")

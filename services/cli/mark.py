@@ -8,7 +8,7 @@ from pydantic import JsonValue, ValidationError
 
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.clock_sync import hub_is_ahead
+from affectline.common.runtime.clock_sync import offset_to_hub
 from affectline.common.runtime.sockets import publish_once
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.cli.options import ConfigFile, HubAddress, read_settings
@@ -40,7 +40,7 @@ def mark(
             "a label is 1 to 1000 characters long; a session's name is letters, digits, '.', '_' "
             "and '-'",
         ) from error
-    marker = marker.model_copy(update={"at": at + hub_is_ahead(where)})
+    marker = marker.model_copy(update={"at": at + offset_to_hub(where)})
     if not publish_once(where, Packet(marker)):
         raise AffectlineError(
             f"no hub on {where.ingress}", "start affectline up first, or name the hub with --hub"

@@ -63,7 +63,7 @@ def run(
         watcher = RunProgress(begun)
         if console.is_terminal:
             watcher.progress = stack.enter_context(_new_progress(console))
-        keys = stack.enter_context(Keyboard()) if note and Keyboard.possible() else None
+        keys = stack.enter_context(Keyboard()) if note and Keyboard.is_available() else None
         if keys:
             console.print(note, highlight=False)
         supervisor = Supervisor(

@@ -1,4 +1,4 @@
-"""Emotions, states and markers for the Lab Streaming Layer: LabRecorder and others can record them.
+"""Publishes emotions, states and markers as Lab Streaming Layer streams, e.g. for LabRecorder.
 
 =================================  ========  ===================================================
 stream                             type      channels
@@ -8,8 +8,8 @@ stream                             type      channels
 ``affectline-markers``             Markers   the marker's label, as text
 =================================  ========  ===================================================
 
-All of them are irregular. A frame without a face, and whatever is not known, is NaN: silence is
-never ambiguous. A sample's time is the picture's, the state's or the marker's own, in LSL's clock.
+All of them are irregular. A frame without a face, and whatever is not known, is NaN. A sample's
+time is that of the frame, the state or the marker, in LSL's clock.
 """
 
 import math
@@ -21,7 +21,7 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.common.lsl_time import unix_minus_lsl
+from affectline.common.lsl_time import measure_lsl_offset
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.wire.biometrics import State
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet
@@ -31,14 +31,14 @@ from affectline.services.sessions.columns import marker_text
 MARKERS: Final = "affectline-markers"
 STATE_CHANNELS: Final = ("arousal", "valence", "nervousness", "quality")
 IRREGULAR: Final = 0.0
-"""LSL's word for a stream without a rate."""
+"""The rate that LSL gives to irregular streams."""
 
 
 class LslOutlet(Stage):
-    """Offers what goes over the bus as LSL streams.
+    """Republishes messages as LSL streams.
 
-    The stream of markers is there from the beginning, for a recorder lists what it can see before
-    it starts; so are those named in the settings. Others appear with their first message.
+    The stream of markers exists from the start, because recorders list streams before they record;
+    so do those named in the settings. Others appear with their first message.
     """
 
     tick_ms = 500
@@ -46,8 +46,8 @@ class LslOutlet(Stage):
     def __init__(self, process: LslProcess) -> None:
         self._streams, self._subjects = process.streams, process.subjects
         self._outlets: dict[str, Any] = {}
-        self._newest: dict[str, tuple[int, int]] = {}
-        """By video stream: epoch and number of the last picture."""
+        self._last_frame: dict[str, tuple[int, int]] = {}
+        """Epoch and number of the last frame of each video stream."""
 
     def setup(self) -> None:
         try:
@@ -68,39 +68,39 @@ class LslOutlet(Stage):
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """Offer the probabilities of the largest face."""
+        """Publish the probabilities of the largest face."""
         emotion = packet.message
         frame = emotion.epoch, emotion.seq
-        if self._newest.get(emotion.stream, (-1, -1)) >= frame:
-            return ()  # published again for somebody who missed it
-        self._newest[emotion.stream] = frame
+        if self._last_frame.get(emotion.stream, (-1, -1)) >= frame:
+            return ()  # published again for a consumer that missed it
+        self._last_frame[emotion.stream] = frame
         outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", LABELS)
-        self._push(outlet, emotion_row(emotion), emotion.captured_at)
+        self._push_sample(outlet, emotion_row(emotion), emotion.captured_at)
         return ()
 
     @on(State)
     def on_state(self, packet: Packet[State]) -> Iterable[Packet]:
-        """Offer a subject's state."""
+        """Publish a subject's state."""
         state = packet.message
         outlet = self._outlet(f"affectline-state-{state.subject}", "State", STATE_CHANNELS)
-        self._push(outlet, state_row(state), state.at)
+        self._push_sample(outlet, state_row(state), state.at)
         return ()
 
     @on(Marker)
     def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
-        """Offer a marker."""
+        """Publish a marker."""
         outlet = self._outlet(MARKERS, "Markers", ("label",))
-        self._push(outlet, [marker_text(packet.message)], packet.message.at)
+        self._push_sample(outlet, [marker_text(packet.message)], packet.message.at)
         return ()
 
-    def _push(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
-        shift = unix_minus_lsl(self.context.now, self._lsl.local_clock)
+    def _push_sample(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
+        offset = measure_lsl_offset(self.context.now, self._lsl.local_clock)
         sample = row if isinstance(row[0], str) else np.array(row, np.float32)
-        outlet.push_sample(sample, timestamp=(at - shift) / 1e9)
+        outlet.push_sample(sample, timestamp=(at - offset) / 1e9)
         self.context.counters["offered"] += 1
 
     def _outlet(self, name: str, kind: str, channels: tuple[str, ...]) -> Any:
-        """The outlet of a name, made when it is first asked for."""
+        """The outlet of a name, created when it is first needed."""
         if name not in self._outlets:
             dtype = "string" if kind == "Markers" else "float32"
             # The same after a restart, so that recorders find the stream again
@@ -114,7 +114,7 @@ class LslOutlet(Stage):
 
 
 def emotion_row(emotion: Emotion) -> list[float]:
-    """The seven probabilities of the largest face, in the order of `common.labels`, or NaN."""
+    """The seven probabilities of the largest face, in the order of `LABELS`, or NaN."""
     face = max(emotion.faces, key=_area, default=None)
     if face is None or face.probabilities is None:
         return [math.nan] * len(LABELS)
@@ -123,8 +123,8 @@ def emotion_row(emotion: Emotion) -> list[float]:
 
 def state_row(state: State) -> list[float]:
     """Arousal (-1 to 1), valence (-1 to 1), nervousness (0 to 100), quality (0 to 1), or NaN."""
-    figures = (state.arousal, state.valence, state.nervousness, state.quality)
-    return [math.nan if figure is None else figure for figure in figures]
+    values = (state.arousal, state.valence, state.nervousness, state.quality)
+    return [math.nan if value is None else value for value in values]
 
 
 def _area(face: FaceEmotion) -> int:

@@ -4,12 +4,12 @@ from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 
 
 class LslProcess(ProcessSettings):
-    """What the outlet is told."""
+    """Settings of the outlet process."""
 
     streams: tuple[str, ...] = ()
-    """Video streams whose outlets are offered before their first message."""
+    """Video streams whose outlets are created at the start."""
     subjects: tuple[str, ...] = ()
-    """Subjects whose outlets are offered before their first message."""
+    """Subjects whose outlets are created at the start."""
 
     @property
     def process_name(self) -> str:
@@ -18,7 +18,7 @@ class LslProcess(ProcessSettings):
 
 SPEC = ServiceSpec(
     kind="lsl",
-    summary="Offer emotions, states and markers as Lab Streaming Layer streams.",
+    summary="Publish emotions, states and markers as Lab Streaming Layer streams.",
     settings=LslProcess,
     stage="affectline.services.lsl.outlet:LslOutlet",
     role="page",

@@ -13,7 +13,7 @@ import numpy as np
 
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples
-from affectline.services.biometrics.file_playback import RecordedSignal, even_times
+from affectline.services.biometrics.file_playback import RecordedSignal, regular_times
 from affectline.services.fusion.stress_model import StressModel, estimate_stress, load_default_model
 from affectline.services.fusion.subject import SubjectState
 from affectline.services.validation.drivedb_reader import Drive, SkinChannel, read_drives
@@ -53,7 +53,9 @@ def iter_seconds(drive: Drive, channel: SkinChannel) -> Iterator[tuple[int, list
         (at_s, samples)
         for signal, unit, values in signals
         for at_s, samples in iter_messages(
-            RecordedSignal(signal, unit, even_times(0, drive.rate, len(values)), values, drive.rate)
+            RecordedSignal(
+                signal, unit, regular_times(0, drive.rate, len(values)), values, drive.rate
+            )
         )
     ]
     by_second: dict[int, list[Samples]] = {}

@@ -6,7 +6,7 @@ from typing import Final
 
 from affectline.common.wire.biometrics import Samples
 from affectline.services.biometrics.file_playback import RecordedSignal
-from affectline.services.biometrics.validation import clean, time_of
+from affectline.services.biometrics.validation import time_of, validate
 
 NS: Final = 1_000_000_000
 SAMPLES_WITHOUT_RATE: Final = 1
@@ -21,8 +21,8 @@ def iter_messages(signal: RecordedSignal) -> Iterator[tuple[float, Samples]]:
     step = max(1, round(signal.rate)) if signal.rate else SAMPLES_WITHOUT_RATE
     seq = 0
     for start in range(0, len(signal.times), step):
-        whole = signal.piece(start, min(start + step, len(signal.times)), 0)
-        for part in clean(whole, Counter()):
+        whole = signal.slice(start, min(start + step, len(signal.times)))
+        for part in validate(whole, Counter()):
             last = time_of(part, len(part.values) - 1)
             yield last / NS, Samples(subject="person", epoch=0, seq=seq, **vars(part))
             seq += 1

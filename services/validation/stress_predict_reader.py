@@ -13,7 +13,7 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.biometrics import Samples
-from affectline.services.biometrics.e4 import read_file
+from affectline.services.biometrics.drivers.e4 import read_file
 from affectline.services.biometrics.file_playback import RecordedSignal
 from affectline.services.validation.metrics import Labels, Vector
 from affectline.services.validation.sample_messages import iter_messages

@@ -16,7 +16,7 @@ from affectline.common.recording.writer import SessionWriter
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Frame, Marker, Packet
-from tests.integration.test_player import answer, seqs, until_paused
+from tests.integration.test_replay_process import answer, seqs, until_paused
 from tests.pipelines import Pipeline, free_port, listening, process
 
 STREAM = "expressive_woman"

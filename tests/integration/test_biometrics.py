@@ -29,7 +29,7 @@ def flat(samples: list[Samples]) -> list[tuple[int, float]]:
     return found
 
 
-def test_a_made_up_person_on_a_real_hub(bus: Callable[..., Bus]) -> None:
+def test_a_simulated_subject_on_a_real_hub(bus: Callable[..., Bus]) -> None:
     b = bus()
     before = now_ns()
     b.start("biometrics", "--driver", "synthetic", "--subject", "anna", "--stress", "1-5")
@@ -85,7 +85,7 @@ def test_wrong_input_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 
 
 def test_the_synthetic_board_of_brainflow() -> None:
-    from affectline.services.biometrics.brainflow_board import BrainFlowDriver
+    from affectline.services.biometrics.drivers.brainflow import BrainFlowDriver
 
     board = BrainFlowDriver(settings("brainflow", board="synthetic"), real_clock())
     begun = now_ns()

@@ -43,7 +43,7 @@ ROWS = np.array([[i, 1000 * i] for i in range(20)], np.float32)
 def test_an_lsl_stream_is_read_in_its_units_at_its_times() -> None:
     from mne_lsl.lsl import local_clock
 
-    from affectline.services.biometrics.lsl import LslDriver
+    from affectline.services.biometrics.drivers.lsl import LslDriver
 
     outlet = make_outlet("affectline-even", 10.0)
     inlet = LslDriver(settings("lsl", name="affectline-even"), real_clock())
@@ -77,7 +77,7 @@ sys.stdin.readline()
 
 
 def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
-    from affectline.services.biometrics.lsl import LslDriver
+    from affectline.services.biometrics.drivers.lsl import LslDriver
 
     inlet = LslDriver(settings("lsl", name="affectline-lost"), real_clock())
     feed = DriverThread(inlet, threading.Event(), lambda: None)
@@ -90,17 +90,17 @@ def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
     feed.step()
     sender.stdin.write("\n")
     sender.stdin.flush()
-    skin, _ = step_until(feed, lambda: feed.take())
+    skin, _ = step_until(feed, lambda: feed.next_batch())
     assert [offset // 10_000_000 for offset in skin.offsets] == [0, 70, 200]
     sender.kill()
     sender.communicate()
-    assert "is gone" in step_until(feed, lambda: feed.trouble)
-    step_until(feed, lambda: "was not found" in feed.trouble)
+    assert "is gone" in step_until(feed, lambda: feed.problem)
+    step_until(feed, lambda: "was not found" in feed.problem)
     outlet = make_outlet("affectline-lost", 0.0)
     step_until(feed, lambda: feed.step() == 0)  # open again
     outlet.push_sample(ROWS[0])
-    assert len(step_until(feed, lambda: feed.take())) == 2
-    assert feed.trouble == ""
+    assert len(step_until(feed, lambda: feed.next_batch())) == 2
+    assert feed.problem == ""
     assert inlet.counters["lost"] == 1
     inlet.close()
     del outlet
@@ -111,7 +111,7 @@ def step_until(feed: DriverThread, reached: Callable[[], Any], timeout_s: float 
     """Let a feed work, without its pauses, until something is true."""
     deadline = monotonic() + timeout_s
     while not (found := reached()):
-        assert monotonic() < deadline, feed.trouble
+        assert monotonic() < deadline, feed.problem
         feed.step()
     return found
 

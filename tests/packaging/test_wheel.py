@@ -1,75 +1,167 @@
-"""The wheel, installed into a fresh environment, runs the command line from there."""
+"""What is packed, and that it works the same from a checkout, an editable install and a wheel."""
 
 import os
 import subprocess
 import sys
+import tarfile
 import venv
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = ("common", "services", "training")
+Install = Callable[[Path, Path], list[str | Path]]
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment with the wheel; what it depends on is lent by this environment."""
-    folder = tmp_path_factory.mktemp("wheel")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("packed")
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT],
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT],
         check=True, capture_output=True,
     )  # fmt: skip
-    (wheel,) = folder.glob("*.whl")
-    venv.create(folder / "env", with_pip=False, symlinks=True)
-    python = folder / "env" / "bin" / "python"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", wheel],
-        check=True,
+    return folder
+
+
+def tracked() -> set[str]:
+    """The files of the package as git knows them, named as they are installed."""
+    listed = subprocess.run(
+        ["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    (site,) = (folder / "env" / "lib").glob("python*/site-packages")
-    mine = [p for p in sys.path if p.endswith("site-packages")]
-    (site / "lent.pth").write_text("\n".join(mine) + "\n")
-    return folder / "env" / "bin"
+    if listed.returncode or not listed.stdout:
+        pytest.skip("not a git checkout: what belongs to the package cannot be listed")
+    mine = {f"affectline/{line}" for line in listed.stdout.splitlines()}
+    return mine | {f"affectline/{name}" for name in ("__init__.py", "__main__.py", "py.typed")}
 
 
-def call(program: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+def test_the_wheel_holds_the_package_and_nothing_else(packed: Path) -> None:
+    (wheel,) = packed.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert names == tracked()
+    assert {name.split("/")[0] for name in names} == {"affectline"}, "alone in site-packages"
+
+
+def test_the_sdist_holds_what_a_wheel_and_the_tests_need(packed: Path) -> None:
+    (sdist,) = packed.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    assert {f"src/{name}" for name in tracked()} <= inside
+    for name in ("README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "tests/conftest.py"):
+        assert name in inside
+    assert any(name.startswith("configs/") for name in inside)
+    assert any(name.startswith("docs/") for name in inside)
+
+
+def environment(folder: Path, *more: str) -> Path:
+    """A fresh environment; what the package depends on is lent by this one. Its Python."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    mine = [path for path in sys.path if path.endswith("site-packages")]
+    # As plain folders: .pth files below them, such as an editable install's, are not read
+    (site / "lent.pth").write_text("\n".join([*mine, *more]) + "\n")
+    return folder / "bin" / "python"
+
+
+def pip_install(python: Path, *arguments: str | Path) -> None:
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-deps",
+    ]
+    subprocess.run([*pip, *arguments], check=True)
+
+
+@pytest.fixture(scope="module", params=["checkout", "editable", "wheel"])
+def python(
+    request: pytest.FixtureRequest, packed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The Python of an environment that has the package, in one of three ways."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "checkout":
+        return environment(folder, str(ROOT / "src"))
+    made = environment(folder)
+    if request.param == "editable":
+        pip_install(made, "--no-build-isolation", "--editable", ROOT)
+    else:
+        (wheel,) = packed.glob("*.whl")
+        pip_install(made, wheel)
+    return made
+
+
+def call(program: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     return subprocess.run(
-        [program, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        [program, *arguments], cwd=cwd, env=variables, capture_output=True, text=True, check=False
     )
 
 
-def test_the_wheel_is_what_is_imported(fresh: Path, tmp_path: Path) -> None:
-    found = call(
-        fresh / "python", "-c", "import affectline; print(affectline.__file__)", cwd=tmp_path
+def evaluate(python: Path, code: str, cwd: Path) -> str:
+    done = call(python, "-c", code, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_it_is_imported_by_one_name_wherever_it_is(python: Path, tmp_path: Path) -> None:
+    for name in FOLDERS:  # somebody else's, where the user happens to be
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')")
+    code = (
+        "import affectline, affectline.common.errors as e; print(affectline.__file__, e.__name__)"
     )
-    assert str(fresh.parent) in found.stdout
+    file, name = evaluate(python, code, tmp_path).split()
+    assert name == "affectline.common.errors"
+    is_wheel = str(python.parents[1]) in file
+    assert is_wheel or Path(file) == ROOT / "src" / "affectline" / "__init__.py"
 
 
-def test_the_commands_run_from_it(fresh: Path, tmp_path: Path) -> None:
-    assert "emotion timelines" in call(fresh / "affectline", "--help", cwd=tmp_path).stdout
-    assert "fit" in call(fresh / "affectline-train", "--help", cwd=tmp_path).stdout
+def test_its_version_is_public(python: Path, tmp_path: Path) -> None:
+    code = "import affectline; print(affectline.__all__, affectline.__version__)"
+    assert evaluate(python, code, tmp_path).startswith("['__version__'] 0.")
 
 
-def test_the_wheel_brings_the_model(fresh: Path, tmp_path: Path) -> None:
+def test_the_folders_are_no_packages_of_their_own(python: Path, tmp_path: Path) -> None:
+    code = (
+        "import importlib.util as u; "
+        "print([n for n in ('common', 'services', 'training') if u.find_spec(n)])"
+    )
+    assert evaluate(python, code, tmp_path) == "[]"
+
+
+def test_the_command_lines_run(python: Path, tmp_path: Path) -> None:
+    shown = call(python, "-m", "affectline", "--help", cwd=tmp_path)
+    assert "emotion timelines" in shown.stdout, shown.stderr
+    shown = call(python, "-m", "affectline.training", "--help", cwd=tmp_path)
+    assert "fit" in shown.stdout, shown.stderr
+    script = python.with_name("affectline")
+    if script.exists():
+        assert "emotion timelines" in call(script, "--help", cwd=tmp_path).stdout
+
+
+def test_the_model_comes_with_it(python: Path, tmp_path: Path) -> None:
     code = (
         "from affectline.common.model import artifact; a = artifact.load(); "
         "print(a.model_id, a.verified('litert-int8').stat().st_size)"
     )
-    done = call(fresh / "python", "-c", code, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("vgg16-48@")
-    assert int(done.stdout.split()[1]) > 10_000_000
+    model, size = evaluate(python, code, tmp_path).split()
+    assert model.startswith("vgg16-48@")
+    assert int(size) > 10_000_000
 
 
-def test_the_wheel_brings_the_pages(fresh: Path, tmp_path: Path) -> None:
-    code = (
-        "from affectline.services.web import server; "
-        "from affectline.services.dashboard import live_page; "
-        "from affectline.services.web.components import WEB; "
-        "print(sorted(p.name for p in WEB.iterdir() if p.is_file()))"
+def test_a_pipeline_runs_from_it(python: Path, tmp_path: Path) -> None:
+    from tests.pipelines import free_port
+
+    out, port = tmp_path / "s", str(free_port())
+    done = call(
+        python, "-m", "affectline", "up", "--json", "--out", out, "--port", port, cwd=tmp_path
     )
-    done = call(fresh / "python", "-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for name in ("index.js", "live.js", "curves.js", "processes.js", "link.js", "style.css"):
-        assert repr(name) in done.stdout
+    assert (out / "emotions.csv").read_text().count("\n") > 100

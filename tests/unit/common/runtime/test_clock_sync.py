@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectline.common.runtime.clock_sync import ClockProbe, contradict, is_here, judge
+from affectline.common.runtime.clock_sync import ClockProbe, contradicts, estimate_offset, is_here
 from affectline.common.settings.pipeline import HubSettings
 
 LONG = st.integers(0, 10**9)
@@ -15,7 +15,7 @@ def test_the_offset_is_never_further_off_than_it_says(
     left = 10**18
     got = left + there + ahead
     answered = got + inside
-    found = judge(left, got, answered, answered - ahead + back)
+    found = estimate_offset(left, got, answered, answered - ahead + back)
     assert abs(found.offset_ns - ahead) <= found.uncertainty_ns + 1
     assert found.uncertainty_ns == (there + back) // 2
 
@@ -24,14 +24,14 @@ def test_the_offset_is_never_further_off_than_it_says(
 def test_probes_of_clocks_that_nobody_sets_never_contradict(
     ahead: int, ways: list[tuple[int, int]]
 ) -> None:
-    one, other = (judge(0, out + ahead, out + ahead, out + back) for out, back in ways)
-    assert not contradict(one, other)
+    one, other = (estimate_offset(0, out + ahead, out + ahead, out + back) for out, back in ways)
+    assert not contradicts(one, other)
 
 
 def test_a_clock_that_was_set_contradicts_what_was_known() -> None:
     before = ClockProbe(offset_ns=0, uncertainty_ns=1000)
-    assert contradict(before, ClockProbe(offset_ns=3000, uncertainty_ns=1000))
-    assert not contradict(before, ClockProbe(offset_ns=2000, uncertainty_ns=1000))
+    assert contradicts(before, ClockProbe(offset_ns=3000, uncertainty_ns=1000))
+    assert not contradicts(before, ClockProbe(offset_ns=2000, uncertainty_ns=1000))
 
 
 @pytest.mark.parametrize(

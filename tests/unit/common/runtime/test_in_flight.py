@@ -2,7 +2,7 @@
 
 import pytest
 
-from affectline.common.runtime.in_flight import AGAIN_NS, STUCK_NS, InFlightWindow
+from affectline.common.runtime.in_flight import RESEND_NS, STUCK_NS, InFlightWindow
 from affectline.common.wire.messages import Packet
 from tests.samples import FRAME
 
@@ -17,32 +17,32 @@ def filled(count: int) -> tuple[InFlightWindow, list[Packet]]:
 
 def test_an_answer_makes_room() -> None:
     window, _ = filled(3)
-    assert window.answered(0, now=1) == []
+    assert window.on_answer(0, now=1) == []
     assert len(window) == 2
-    assert window.answered(0, now=1) == []
+    assert window.on_answer(0, now=1) == []
 
 
 def test_a_frame_overtaken_by_an_answer_was_lost() -> None:
     window, packets = filled(4)
-    assert window.answered(2, now=AGAIN_NS) == packets[:2]
-    assert window.answered(3, now=AGAIN_NS + 1) == [], "not twice at once"
-    assert window.answered(9, now=2 * AGAIN_NS) == packets[:2]
+    assert window.on_answer(2, now=RESEND_NS) == packets[:2]
+    assert window.on_answer(3, now=RESEND_NS + 1) == [], "not twice at once"
+    assert window.on_answer(9, now=2 * RESEND_NS) == packets[:2]
 
 
 def test_silence_brings_everything_again() -> None:
     window, packets = filled(3)
-    assert window.stuck(now=STUCK_NS - 1) == []
-    assert window.stuck(now=STUCK_NS) == packets
-    assert window.stuck(now=STUCK_NS + 1) == []
-    assert InFlightWindow().stuck(now=STUCK_NS) == []
+    assert window.overdue(now=STUCK_NS - 1) == []
+    assert window.overdue(now=STUCK_NS) == packets
+    assert window.overdue(now=STUCK_NS + 1) == []
+    assert InFlightWindow().overdue(now=STUCK_NS) == []
 
 
 def test_a_consumer_that_comes_back_gets_all() -> None:
     window, packets = filled(3)
-    window.answered(1, now=1)
+    window.on_answer(1, now=1)
     for who in ("sink", "detector/s", "recorder", "recorder/evening", "capture/s"):
         came = {who, "fusion"}
-        again = window.for_newcomers(came, "s", "capture/s", now=2)
+        again = window.missed_by(came, "s", "capture/s", now=2)
         assert again == [packets[0], packets[2]], who
 
 
@@ -51,5 +51,5 @@ def test_a_consumer_that_comes_back_gets_all() -> None:
 )
 def test_who_takes_no_frames_of_the_stream_has_nothing_said_again(late: str) -> None:
     window, packets = filled(2)
-    assert window.for_newcomers({late}, "s", "capture/s", now=1) == []
-    assert window.stuck(now=STUCK_NS) == packets, "and puts nothing off"
+    assert window.missed_by({late}, "s", "capture/s", now=1) == []
+    assert window.overdue(now=STUCK_NS) == packets, "and puts nothing off"

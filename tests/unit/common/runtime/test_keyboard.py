@@ -23,13 +23,13 @@ def test_a_job_in_the_background_leaves_the_terminal_alone(
     in_front: int, possible: bool, terminal: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "tcgetpgrp", lambda _: in_front)
-    assert Keyboard.possible() is possible
+    assert Keyboard.is_available() is possible
     sys.stdin.close()
     os.close(terminal)
 
 
 def test_a_terminal_that_did_not_start_us_can_be_asked(terminal: int) -> None:
-    assert Keyboard.possible()
+    assert Keyboard.is_available()
     with Keyboard() as keys:
         os.write(terminal, b" x.")
         assert keys.read() == [Pause(), Step()]
@@ -42,7 +42,7 @@ def test_a_pipe_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     monkeypatch.setattr(sys, "stdin", os.fdopen(reader))
     os.close(writer)
-    assert not Keyboard.possible()
+    assert not Keyboard.is_available()
     sys.stdin.close()
     monkeypatch.setattr(sys, "stdin", None)
-    assert not Keyboard.possible()
+    assert not Keyboard.is_available()

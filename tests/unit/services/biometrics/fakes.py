@@ -1,7 +1,8 @@
-"""A clock that only tests move, and a driver that says what it is told."""
+"""A clock that only tests move, and a driver that returns what it is given."""
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.services.biometrics.driver import Clock, Driver, Reading
@@ -29,7 +30,7 @@ Step = list[Reading] | Exception | str
 
 
 class Script(Driver):
-    """Does what the script says, a step a call: readings, an error, or nothing (it ends).
+    """Follows a script, a step a call: readings, an error, or nothing (it ends).
 
     Args:
         steps: ``"open"`` where opening shall succeed.
@@ -38,7 +39,7 @@ class Script(Driver):
     device = "scripted"
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        super().__init__()
+        super().__init__(None, FakeTime().clock)
         self.steps = list(steps)
         self.closed = threading.Event()
         self.threads: set[threading.Thread] = set()
@@ -68,7 +69,8 @@ def beat(at: int, value: float = 800.0) -> Reading:
     return Reading("rr_interval", "ms", at, (value,), offsets=(0,))
 
 
-def settings(driver: str, **values: object) -> BiometricsSettings:
+def settings(driver: str, **values: object) -> Any:
+    """Settings of a driver, in the driver's own model."""
     return BiometricsSettings.model_validate({"driver": driver, **values})
 
 

@@ -14,25 +14,25 @@ def make(driver: Driver) -> DriverThread:
 def test_a_device_that_is_gone_is_opened_again_after_growing_pauses() -> None:
     driver = Script(["open", [beat(START)], GONE, *[GONE] * 6, "open", [], [beat(START)], GONE, []])
     feed = make(driver)
-    assert (feed.step(), feed.trouble) == (0, "")
+    assert (feed.step(), feed.problem) == (0, "")
     pauses = [feed.step() for _ in range(7)]
     assert pauses == [0.5, 1, 2, 4, 8, 8, LONGEST_PAUSE_S]
-    assert feed.trouble == "the strap was taken off; tried again in 8 s"
+    assert feed.problem == "the strap was taken off; tried again in 8 s"
     assert driver.closed.is_set()
-    assert (feed.step(), bool(feed.trouble)) == (0, True)  # it is back, but has said nothing
-    assert (feed.step(), feed.trouble) == (0, "")
+    assert (feed.step(), bool(feed.problem)) == (0, True)  # it is back, but has said nothing
+    assert (feed.step(), feed.problem) == (0, "")
     assert feed.step() == 0.5
     assert driver.counters["lost"] == 2  # once, and once; what failed to open was not lost again
 
 
-def test_whatever_a_library_raises_is_said_and_tried_again() -> None:
+def test_whatever_a_library_raises_is_reported_and_tried_again() -> None:
     driver = Script(["open", RuntimeError("bus error 5"), "open", [beat(START)]])
     feed = make(driver)
     assert feed.step() == 0.5
-    assert feed.trouble.startswith("RuntimeError: bus error 5")
+    assert feed.problem.startswith("RuntimeError: bus error 5")
     assert feed.step() == 0
     assert feed.exhausted is False
-    assert feed.take() == [beat(START)]
+    assert feed.next_batch() == [beat(START)]
     assert feed.exhausted
     assert driver.counters["failures"] == 1
 
@@ -46,12 +46,12 @@ def test_a_device_that_cannot_be_closed_is_opened_again_all_the_same() -> None:
     driver = Stuck(["open", [beat(START)], GONE, "open", [beat(START)]])
     feed = make(driver)
     assert [feed.step() for _ in range(2)] == [0, 0.5]
-    assert feed.trouble.startswith("the strap was taken off")
-    assert (feed.step(), feed.trouble) == (0, "")
+    assert feed.problem.startswith("the strap was taken off")
+    assert (feed.step(), feed.problem) == (0, "")
     assert driver.counters["failures"] == 1
 
 
-def test_a_driver_waits_for_a_stage_that_does_not_take() -> None:
+def test_a_driver_waits_for_a_stage_that_fetches_nothing() -> None:
     script: list[Step] = ["open"]
     script += [[beat(START + i)] for i in range(BATCHES + 20)]
     driver, woken = Script(script), threading.Semaphore(0)
@@ -61,7 +61,7 @@ def test_a_driver_waits_for_a_stage_that_does_not_take() -> None:
         assert woken.acquire(timeout=10)
     taken = []
     while not feed.exhausted:
-        batch = feed.take()
+        batch = feed.next_batch()
         taken += batch
         if not batch:
             woken.acquire(timeout=10)

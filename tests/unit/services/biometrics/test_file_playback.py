@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from affectline.services.biometrics.file_playback import (
     FilePlayback,
     RecordedSignal,
-    ascending,
-    even_times,
+    make_monotonic,
+    regular_times,
 )
 from affectline.services.biometrics.validation import time_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
@@ -22,7 +22,7 @@ class Two(FilePlayback):
 
     def load(self) -> list[RecordedSignal]:
         skin = RecordedSignal(
-            "skin_conductance", "uS", even_times(RECORDED, 4.0, 40), np.arange(40.0), 4.0
+            "skin_conductance", "uS", regular_times(RECORDED, 4.0, 40), np.arange(40.0), 4.0
         )
         beats = np.array([2 * S, 3 * S, 9 * S]) + RECORDED
         return [
@@ -64,7 +64,7 @@ def test_as_fast_as_possible_waits_for_nothing_and_interleaves() -> None:
     assert len(readings) >= 10
 
 
-def test_a_loop_goes_on_behind_the_end() -> None:
+def test_a_loop_continues_behind_the_end() -> None:
     driver = Two(settings("e4", folder="x", speed="max", loop=True), FakeTime().clock)
     readings = [r for r in play(driver, 30) if r.signal == "skin_conductance"]
     times = [time_of(r, i) for r in readings for i in range(len(r.values))]
@@ -74,7 +74,7 @@ def test_a_loop_goes_on_behind_the_end() -> None:
 
 @given(st.lists(st.integers(0, 50) | st.integers(0, 2**62), max_size=50))
 def test_falling_times_are_put_right(raw: list[int]) -> None:
-    times, changed = ascending(np.array(raw, np.int64))
+    times, changed = make_monotonic(np.array(raw, np.int64))
     assert len(times) == len(raw)
     assert (np.diff(times) >= 0).all()
     assert bool(changed) == (raw != sorted(raw))
@@ -83,19 +83,19 @@ def test_falling_times_are_put_right(raw: list[int]) -> None:
 
 
 def test_clocks_that_jump_without_end_stay_within_what_can_be_said() -> None:
-    times, _ = ascending(np.array([0, 2**62, 1, 2**61] * 20, np.int64))
+    times, _ = make_monotonic(np.array([0, 2**62, 1, 2**61] * 20, np.int64))
     assert (np.diff(times) >= 0).all()
     assert times.max() == 2**62
 
 
 def test_one_wrong_time_is_put_between_its_neighbours() -> None:
     for wrong in (0, 9_000_000):
-        times, changed = ascending(np.array([10, 11, 12, wrong, 14, 15], np.int64))
+        times, changed = make_monotonic(np.array([10, 11, 12, wrong, 14, 15], np.int64))
         assert (times.tolist(), changed) == ([10, 11, 12, 13, 14, 15], 1)
 
 
 def test_a_recorder_set_back_an_hour_keeps_its_pace() -> None:
     raw = np.array([3600, 3601, 3602, 0, 1, 2], np.int64) * S
-    times, falls = ascending(raw)
+    times, falls = make_monotonic(raw)
     assert falls == 1
     assert (times // S).tolist() == [3600, 3601, 3602, 3603, 3604, 3605]

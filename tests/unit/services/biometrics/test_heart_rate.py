@@ -91,29 +91,29 @@ def test_an_interval_of_nothing_and_a_rest_count_as_damage() -> None:
 
 
 def test_beats_go_back_from_the_arrival() -> None:
-    assert RRTimeline().place(10 * S, (900.0, 800.0, 700.0)) == [
+    assert RRTimeline().timestamp(10 * S, (900.0, 800.0, 700.0)) == [
         8_500_000_000,
         9_300_000_000,
         10 * S,
     ]
-    assert RRTimeline().place(10 * S, ()) == []
+    assert RRTimeline().timestamp(10 * S, ()) == []
 
 
 def test_beats_are_chained_so_that_the_radio_does_not_show() -> None:
     beats = RRTimeline()
-    assert beats.place(10 * S, (1000.0,)) == [10 * S]
-    assert beats.place(11 * S + 80_000_000, (1000.0,)) == [11 * S]  # 80 ms late
-    assert beats.place(12 * S - 50_000_000, (1000.0,)) == [11_950_000_000]  # less late than before
-    assert beats.place(13 * S, (1000.0,)) == [12_950_000_000]
+    assert beats.timestamp(10 * S, (1000.0,)) == [10 * S]
+    assert beats.timestamp(11 * S + 80_000_000, (1000.0,)) == [11 * S]  # 80 ms late
+    assert beats.timestamp(12 * S - 50_000_000, (1000.0,)) == [11_950_000_000]  # less late
+    assert beats.timestamp(13 * S, (1000.0,)) == [12_950_000_000]
 
 
 def test_a_lost_beat_breaks_the_chain() -> None:
     beats = RRTimeline()
-    beats.place(10 * S, (1000.0,))
-    assert beats.place(13 * S, (1000.0,)) == [13 * S]
+    beats.timestamp(10 * S, (1000.0,))
+    assert beats.timestamp(13 * S, (1000.0,)) == [13 * S]
 
 
 def test_the_strap_clock_set_back_breaks_the_chain() -> None:
     beats = RRTimeline()
-    beats.place(1000 * S, (1000.0,))
-    assert beats.place(10 * S, (1000.0, 900.0)) == [9_100_000_000, 10 * S]
+    beats.timestamp(1000 * S, (1000.0,))
+    assert beats.timestamp(10 * S, (1000.0, 900.0)) == [9_100_000_000, 10 * S]

@@ -1,14 +1,18 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column
+from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column, read_columns
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.services.cli.sensing import parse_columns, parse_parameters, parse_stress, settle
+from affectline.services.biometrics.drivers.brainflow import read_parameters
+from affectline.services.biometrics.drivers.synthetic import SyntheticSettings, read_stress
+from affectline.services.cli.biometrics import choose_sensor
 
 PIPELINE = PipelineSettings()
+choose: Callable[..., Any] = choose_sensor  # returns the model of the driver
 TABLE = {"file": "x.csv", "columns": {"hr": {"signal": "heart_rate", "unit": "/min"}}}
 
 
@@ -29,13 +33,18 @@ def test_temperatures() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"driver": "e4"}, "needs a folder"),
-        ({"driver": "csv", "file": "x"}, "needs a file, and columns"),
+        ({"driver": "e4"}, "folder\n.*the driver e4 needs it"),
+        ({"driver": "csv", "file": "x"}, "columns\n.*the driver csv needs it"),
+        ({"driver": "csv", "columns": TABLE["columns"]}, "file\n.*the driver csv needs it"),
+        ({"driver": "csv", "file": "x", "columns": {}}, "needs at least one column"),
         ({"driver": "csv", **TABLE, "loop": True, "keep_times": True}, "exclude each other"),
         ({"driver": "csv", **TABLE, "rate": 4, "keep_times": True}, "needs a column of times"),
         ({"driver": "synthetic", "stress": (40, 20)}, "from and to in seconds"),
-        ({"driver": "radio"}, "'ble', 'lsl'"),
-        ({"driver": "ble", "speed": "fast"}, "max"),
+        ({"driver": "radio"}, "no driver 'radio': there are 'ble', .*'lsl'"),
+        ({"subject": "anna"}, "driver\n.*should be one of 'ble'"),
+        ({"driver": 3}, "should be one of 'ble'"),
+        ({"driver": "e4", "folder": "x", "speed": "fast"}, "max"),
+        ({"driver": "ble", "file": "x.csv"}, "ble has no such setting; it has .*name, address"),
         ({"driver": "ble", "colour": "red"}, "colour"),
         (
             {"driver": "lsl", "columns": {"a": {"signal": "skin_conductance", "unit": "mV"}}},
@@ -53,21 +62,21 @@ def test_wrong_settings_say_what_is_wrong(given: dict[str, Any], words: str) -> 
 
 
 def test_the_name_on_the_bus_can_be_one() -> None:
-    settings = BiometricsSettings(driver="synthetic", subject="x" * 64)
+    settings = SyntheticSettings(subject="x" * 64)
     assert len(settings.service) == len("biometrics/") + 48 + len("-synthetic")
 
 
 def test_options_become_settings() -> None:
-    given = {"driver": "csv", "file": "x.csv", "columns": parse_columns(["hr=heart_rate:bpm"])}
-    assert settle(given | {"speed": "4"}, PIPELINE).speed == 4.0
-    assert settle(given | {"speed": "max"}, PIPELINE).columns["hr"].unit == "bpm"
+    given = {"driver": "csv", "file": "x.csv", "columns": ["hr=heart_rate:bpm"]}
+    assert choose(given | {"speed": "4"}, PIPELINE).speed == 4.0
+    assert choose(given | {"speed": "max"}, PIPELINE).columns["hr"].unit == "bpm"
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         ({}, "--driver is missing"),
-        ({"driver": "e4"}, "--driver: the driver e4 needs a folder"),
+        ({"driver": "e4"}, "--folder: the driver e4 needs it"),
         ({"driver": "e4", "folder": ".", "speed": "slow"}, "--speed: .*got 'slow'"),
         ({"driver": "csv", "time_unit": "h"}, "--time-unit: .*got 'h'"),
         ({"driver": "ble", "subject": "a/b"}, "--subject: .*got 'a/b'"),
@@ -75,37 +84,41 @@ def test_options_become_settings() -> None:
 )
 def test_options_that_do_not_fit_are_one_clear_error(given: dict[str, Any], words: str) -> None:
     with pytest.raises(AffectlineError, match=words):
-        settle(given, PIPELINE)
+        choose(given, PIPELINE)
 
 
 class WithSensors:
     """Settings of a pipeline that name sensors."""
 
     biometrics = (
-        BiometricsSettings(driver="ble", subject="anna", address="AA"),
-        BiometricsSettings(driver="synthetic", subject="ben", seed=5),
+        BiometricsSettings.model_validate({"driver": "ble", "subject": "anna", "address": "AA"}),
+        BiometricsSettings.model_validate({"driver": "synthetic", "subject": "ben", "seed": 5}),
     )
 
 
 def test_a_config_names_sensors_and_options_choose_one() -> None:
     config: Any = WithSensors()
-    assert settle({"subject": "ben", "seed": 6}, config).seed == 6
-    assert settle({"driver": "ble"}, config).address == "AA"
-    assert settle({"driver": "lsl"}, config).subject == "person"
+    assert choose({"subject": "ben", "seed": 6}, config).seed == 6
+    assert choose({"driver": "ble"}, config).address == "AA"
+    assert choose({"driver": "lsl"}, config).subject == "person"
     with pytest.raises(AffectlineError, match=r"several sensors: biometrics/anna-ble, biometrics"):
-        settle({}, config)
+        choose({}, config)
 
 
 def test_columns_parameters_and_stress_on_the_command_line() -> None:
-    assert parse_columns(["a=b=rr_interval:s", "1:8=eeg:uV", "hr=heart_rate"]) == {
+    assert read_columns(["a=b=rr_interval:s", "1:8=eeg:uV", "hr=heart_rate"]) == {
         "a=b": {"signal": "rr_interval", "unit": "s"},
         "1:8": {"signal": "eeg", "unit": "uV"},
         "hr": {"signal": "heart_rate", "unit": "/min"},
     }
-    assert parse_parameters(["serial_port=/dev/x=1"]) == {"serial_port": "/dev/x=1"}
-    assert parse_stress("20-40.5") == (20.0, 40.5)
-    for parse, text in ((parse_columns, ["x=mood"]), (parse_parameters, ["x"])):
-        with pytest.raises(AffectlineError, match="not "):
-            parse(text)
-    with pytest.raises(AffectlineError, match="--stress now: not FROM-TO"):
-        parse_stress("now")
+    assert read_parameters(["serial_port=/dev/x=1"]) == {"serial_port": "/dev/x=1"}
+    assert read_stress("20-40.5") == (20.0, 40.5)
+    for read, text in ((read_columns, ["x=mood"]), (read_parameters, ["x"])):
+        with pytest.raises(ValueError, match=r"x.*: not "):
+            read(text)
+    with pytest.raises(ValueError, match="now: not FROM-TO"):
+        read_stress("now")
+    with pytest.raises(AffectlineError, match="--stress: now: not FROM-TO"):
+        choose({"driver": "synthetic", "stress": "now"}, PIPELINE)
+    for read in (read_columns, read_parameters, read_stress):
+        assert read({"a": 1}) == {"a": 1}  # left to the settings model

@@ -12,14 +12,14 @@ from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.biometrics.driver import BUTTON, Clock, DeviceGone, Driver, Reading
 from affectline.services.biometrics.spec import BiometricsProcess
-from affectline.services.biometrics.stage import MAX_WAITING, Biometrics
+from affectline.services.biometrics.stage import MAX_UNSENT, Biometrics
 from tests.unit.services.biometrics.fakes import START, Script, Step, beat, settings
 
 Started = Callable[..., Biometrics]
 
 
 class Bench:
-    """A stage with a scripted driver, and an ear for what it says."""
+    """A stage with a scripted driver, and what it publishes."""
 
     def __init__(
         self, driver: Driver, delivery: str = "live", expected: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Bench:
             now=lambda: START, wake=self.woken.set,
         )  # fmt: skip
         self.stage.setup()
-        self.said: list[Samples] = []
+        self.published: list[Samples] = []
 
     def tick(self, *, accept: bool = True) -> None:
         for packet in self.stage.tick():
@@ -41,7 +41,7 @@ class Bench:
     def hear(self, packet: Packet, *, accept: bool = True) -> None:
         assert isinstance(packet.message, Samples)
         if accept:
-            self.said.append(packet.message)
+            self.published.append(packet.message)
         else:
             list(self.stage.on_send_failed(packet))
 
@@ -73,10 +73,10 @@ def test_readings_become_numbered_messages(bench: Callable[..., Bench]) -> None:
     pulse = Reading("heart_rate", "/min", START, (60.0,), offsets=(0,))
     b = bench(Script(["open", [beat(START), pulse], [beat(START + 1)]]))
     b.run_until(lambda: b.stage.done)
-    assert [(m.signal, m.seq, m.at - START) for m in b.said] == [
+    assert [(m.signal, m.seq, m.at - START) for m in b.published] == [
         ("rr_interval", 0, 0), ("heart_rate", 0, 0), ("rr_interval", 1, 1),
     ]  # fmt: skip
-    first = b.said[0]
+    first = b.published[0]
     assert (first.subject, first.device, first.synthetic) == ("person", "scripted", False)
     assert first.epoch == START // 1_000_000
     assert b.stage.context.counters["samples"] == 3
@@ -112,15 +112,15 @@ def test_a_press_of_the_devices_button_is_a_marker(bench: Callable[..., Bench]) 
     assert (first.source, first.extra) == ("scripted", {"subject": "person"})
 
 
-def test_made_up_signals_say_so_in_every_message(bench: Callable[..., Bench]) -> None:
+def test_every_message_of_simulated_signals_is_marked(bench: Callable[..., Bench]) -> None:
     driver = Script(["open", [beat(START)], [beat(START)]])
     driver.synthetic = True
     b = bench(driver)
     b.run_until(lambda: b.stage.done)
-    assert [m.synthetic for m in b.said] == [True, True]
+    assert [m.synthetic for m in b.published] == [True, True]
 
 
-def test_health_says_that_a_device_is_gone_and_back(
+def test_health_reports_that_a_device_is_lost_and_back(
     bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps: list[Step] = [
@@ -138,7 +138,7 @@ def test_health_says_that_a_device_is_gone_and_back(
 
     def back() -> bool:
         seen.add((context.state, context.detail))
-        return len(b.said) == 2
+        return len(b.published) == 2
 
     b.run_until(back)
     assert ("degraded", "out of reach; tried again in 0.5 s") in seen
@@ -148,7 +148,7 @@ def test_health_says_that_a_device_is_gone_and_back(
     assert context.counters["lost"] == 1
     assert capsys.readouterr().err == (
         "affectline: biometrics/person-ble: out of reach; tried again in 0.5 s\n"
-        "affectline: biometrics/person-ble: hears scripted again\n"
+        "affectline: biometrics/person-ble: reading scripted again\n"
     )
 
 
@@ -163,18 +163,18 @@ def test_live_delivery_keeps_what_the_hub_missed_in_order(bench: Callable[..., B
     driver = Script(script)
     b = bench(driver)
     b.run_until(lambda: b.stage.context.counters["samples"] == 100, accept=False)
-    assert b.said == []
-    b.run_until(lambda: len(b.said) == 100)
-    assert [m.seq for m in b.said] == list(range(100))
+    assert b.published == []
+    b.run_until(lambda: len(b.published) == 100)
+    assert [m.seq for m in b.published] == list(range(100))
     assert b.stage.context.counters["skipped"] == 0
 
 
 def test_live_delivery_counts_what_it_cannot_keep(bench: Callable[..., Bench]) -> None:
-    many = [beat(START + i) for i in range(MAX_WAITING + 10)]
+    many = [beat(START + i) for i in range(MAX_UNSENT + 10)]
     b = bench(Script(["open", many, []]))
     b.run_until(lambda: b.stage.context.counters["skipped"] == 10, accept=False)
     b.run_until(lambda: b.stage.done)
-    assert [m.seq for m in b.said] == list(range(10, MAX_WAITING + 10))
+    assert [m.seq for m in b.published] == list(range(10, MAX_UNSENT + 10))
 
 
 def test_lossless_delivery_starts_when_its_consumers_are_there(
@@ -185,7 +185,7 @@ def test_lossless_delivery_starts_when_its_consumers_are_there(
     assert b.stage.context.detail == "waits for fusion, recorder"
     b.stage.context.ready |= {"recorder", "fusion"}
     b.run_until(lambda: b.stage.done)
-    assert len(b.said) == 1
+    assert len(b.published) == 1
 
 
 def test_an_error_that_time_does_not_heal_ends_it(bench: Callable[..., Bench]) -> None:
@@ -198,11 +198,11 @@ def test_values_that_are_no_numbers_are_counted(bench: Callable[..., Bench]) -> 
     b = bench(Script(["open", [beat(START, float("nan")), beat(START + 1)]]))
     b.run_until(lambda: b.stage.done)
     b.tick()
-    assert [m.values for m in b.said] == [(800.0,)]
+    assert [m.values for m in b.published] == [(800.0,)]
     assert b.stage.context.counters["missing"] == 1
 
 
-def test_stopping_says_what_was_read(bench: Callable[..., Bench]) -> None:
+def test_stopping_publishes_what_was_read(bench: Callable[..., Bench]) -> None:
     driver = Script(["open", [beat(START)], *[[]] * 100_000])
     b = bench(driver)
     b.woken.clear()
@@ -210,4 +210,4 @@ def test_stopping_says_what_was_read(bench: Callable[..., Bench]) -> None:
     assert b.woken.wait(10)
     for packet in b.stage.stop():
         b.hear(packet)
-    assert len(b.said) == 1
+    assert len(b.published) == 1

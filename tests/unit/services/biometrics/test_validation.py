@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from affectline.common.wire.biometrics import MAX_SAMPLES, Samples
 from affectline.services.biometrics.driver import Reading
-from affectline.services.biometrics.validation import MonotonicTimestamps, clean, judge, time_of
+from affectline.services.biometrics.validation import (
+    MonotonicTimestamps,
+    rate_plausibility,
+    time_of,
+    validate,
+)
 from tests.unit.services.biometrics.fakes import START, beat
 
 S = 1_000_000_000
@@ -42,7 +47,7 @@ def test_every_finite_value_stays_at_its_time(reading: Reading) -> None:
     before = [(time_of(reading, i), v) for i, v in enumerate(reading.values) if math.isfinite(v)]
     after = [
         (time_of(piece, i), v)
-        for piece in clean(reading, counters)
+        for piece in validate(reading, counters)
         for i, v in enumerate(as_message(piece).values)
     ]
     assert [v for _, v in after] == [v for _, v in before]
@@ -52,27 +57,29 @@ def test_every_finite_value_stays_at_its_time(reading: Reading) -> None:
 
 def test_long_readings_are_cut_to_messages() -> None:
     long = Reading("ecg", "mV", START, (0.5,) * (2 * MAX_SAMPLES + 1), 256.0)
-    pieces = list(clean(long, Counter()))
+    pieces = list(validate(long, Counter()))
     assert [len(as_message(piece).values) for piece in pieces] == [MAX_SAMPLES, MAX_SAMPLES, 1]
     assert pieces[1].at == START + MAX_SAMPLES * S // 256
 
 
 def test_what_no_person_shows_lowers_the_quality() -> None:
-    good = judge(Reading("heart_rate", "/min", 0, (61.0, 62.0), 1.0))
+    good = rate_plausibility(Reading("heart_rate", "/min", 0, (61.0, 62.0), 1.0))
     assert (good.quality, good.reason) == (1.0, "")
-    odd = judge(Reading("heart_rate", "/min", 0, (61.0, 0.0, 265.0, 62.0), 1.0))
+    odd = rate_plausibility(Reading("heart_rate", "/min", 0, (61.0, 0.0, 265.0, 62.0), 1.0))
     assert (odd.quality, odd.reason) == (0.5, "not between 25 and 250 /min")
-    loose = judge(Reading("heart_rate", "/min", 0, (0.0,), 1.0, quality=0.0, reason="no contact"))
+    loose = rate_plausibility(
+        Reading("heart_rate", "/min", 0, (0.0,), 1.0, quality=0.0, reason="no contact")
+    )
     assert (loose.quality, loose.reason) == (0.0, "no contact")
-    assert judge(Reading("mood", "1", 0, (1e9,), 1.0)).quality == 1.0
+    assert rate_plausibility(Reading("mood", "1", 0, (1e9,), 1.0)).quality == 1.0
 
 
 @given(st.lists(even | uneven, min_size=1, max_size=8))
 def test_times_of_a_signal_never_fall_and_nothing_is_dropped(readings: list[Reading]) -> None:
     order, counters, last = MonotonicTimestamps(), Counter[str](), -1
     for reading in readings:
-        for piece in clean(reading, Counter()):
-            placed = order.take(piece, counters)
+        for piece in validate(reading, Counter()):
+            placed = order.adjust(piece, counters)
             assert placed is not None
             assert placed.values == piece.values
             times = [time_of(placed, i) for i in range(len(placed.values))]
@@ -82,26 +89,26 @@ def test_times_of_a_signal_never_fall_and_nothing_is_dropped(readings: list[Read
     assert counters["invalid"] == 0
 
 
-def test_a_clock_set_back_goes_on_from_where_it_was_and_says_so() -> None:
+def test_after_a_clock_is_set_back_times_continue_and_the_reason_is_given() -> None:
     order, counters = MonotonicTimestamps(), Counter[str]()
-    order.take(beat(START), counters)
-    placed = [order.take(beat(START - 3600 * S + i * S), counters) for i in range(3)]
+    order.adjust(beat(START), counters)
+    placed = [order.adjust(beat(START - 3600 * S + i * S), counters) for i in range(3)]
     assert [p.at - START for p in placed if p] == [0, S, 2 * S]
     assert {(p.quality, p.reason) for p in placed if p} == {(0.5, "the clock was set back")}
     assert counters["reanchored"] == 1
-    again = order.take(beat(START + 10 * S), counters)
+    again = order.adjust(beat(START + 10 * S), counters)
     assert again == beat(START + 10 * S)  # the clock is right again
 
 
 def test_jitter_moves_a_batch_without_a_word() -> None:
     order, counters = MonotonicTimestamps(), Counter[str]()
-    order.take(Reading("ecg", "mV", START, (0.0,) * 10, 10.0), counters)
-    placed = order.take(Reading("ecg", "mV", START + S - 150_000_000, (0.0,), 10.0), counters)
+    order.adjust(Reading("ecg", "mV", START, (0.0,) * 10, 10.0), counters)
+    placed = order.adjust(Reading("ecg", "mV", START + S - 150_000_000, (0.0,), 10.0), counters)
     assert placed == Reading("ecg", "mV", START + S, (0.0,), 10.0)
 
 
 @pytest.mark.parametrize("at", [-5, 2**63])
 def test_a_time_that_the_wire_cannot_say_is_counted(at: int) -> None:
     counters: Counter[str] = Counter()
-    assert MonotonicTimestamps().take(beat(at), counters) is None
+    assert MonotonicTimestamps().adjust(beat(at), counters) is None
     assert counters["invalid"] == 1

@@ -19,10 +19,10 @@ def test_the_largest_face_is_offered() -> None:
     assert emotion_row(emotion) == list(HAPPY)
 
 
-def test_an_answer_that_is_said_again_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_that_is_published_again_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, offered = LslOutlet(LslProcess()), list[int]()
     monkeypatch.setattr(stage, "_outlet", lambda *_: None)
-    monkeypatch.setattr(stage, "_push", lambda _outlet, _row, at: offered.append(at))
+    monkeypatch.setattr(stage, "_push_sample", lambda _outlet, _row, at: offered.append(at))
     for epoch, seq in ((1, 7), (1, 8), (1, 7), (1, 8), (2, 0)):
         told = {"epoch": epoch, "seq": seq, "captured_at": 10 * epoch + seq}
         list(stage.handle(Packet(EMOTION.model_copy(update=told))))
@@ -32,7 +32,7 @@ def test_an_answer_that_is_said_again_is_offered_once(monkeypatch: pytest.Monkey
 def test_extra_fields_follow_a_markers_label(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, offered = LslOutlet(LslProcess()), list[list[str]]()
     monkeypatch.setattr(stage, "_outlet", lambda *_: None)
-    monkeypatch.setattr(stage, "_push", lambda _outlet, row, _at: offered.append(row))
+    monkeypatch.setattr(stage, "_push_sample", lambda _outlet, row, _at: offered.append(row))
     told: dict[str, JsonValue] = {"km/h": 63.5, "wo": "Köln", "lanes": [1, 2]}
     for extra in (dict[str, JsonValue](), told):
         list(stage.handle(Packet(Marker(session="s1", at=AT, label="turn", extra=extra))))

@@ -10,10 +10,10 @@ import pytest
 from bleak.exc import BleakError
 from bleak.uuids import normalize_uuid_16
 
-from affectline.services.biometrics import ble
-from affectline.services.biometrics.ble import BleHeartRate, Bluetooth
 from affectline.services.biometrics.driver import Clock, DeviceGone, Reading
 from affectline.services.biometrics.driver_thread import DriverThread
+from affectline.services.biometrics.drivers import ble
+from affectline.services.biometrics.drivers.ble import BleHeartRate, Bluetooth
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 PULSE = bytes.fromhex("10483d03")
@@ -166,11 +166,11 @@ def test_a_strap_that_comes_back_is_heard_again() -> None:
     air.clients[0].lose()
     air.found = []
     assert [feed.step() for _ in range(2)] == [0.5, 1.0]
-    assert "was not found" in feed.trouble
+    assert "was not found" in feed.problem
     air.found = [STRAP]
-    assert (feed.step(), feed.trouble) == (0, "")
+    assert (feed.step(), feed.problem) == (0, "")
     assert len(air.clients) == 2
-    assert [len(feed.take()), len(feed.take())] == [2, 2]
+    assert [len(feed.next_batch()), len(feed.next_batch())] == [2, 2]
     driver.close()
 
 
@@ -206,7 +206,7 @@ def test_a_strap_that_bleak_cannot_let_go_of_is_heard_again() -> None:
     air.clients[0].lose()
     assert feed.step() == 0.5
     assert not [t for t in threading.enumerate() if t.name == "bleak"]
-    assert (feed.step(), feed.trouble) == (0, "")
+    assert (feed.step(), feed.problem) == (0, "")
     assert driver.counters["failures"] == 1
     with pytest.raises(AssertionError, match="no bus"):
         driver.close()

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import Column
-from affectline.services.biometrics.brainflow_board import (
+from affectline.services.biometrics.drivers.brainflow import (
     BoardRow,
     BrainFlowDriver,
-    EvenClock,
+    RegularClock,
     choose_rows,
 )
 from tests.unit.services.biometrics.fakes import FakeTime, settings
@@ -60,7 +60,7 @@ def test_boards_have_names_and_numbers(board: str | int) -> None:
     [
         ({"board": "toaster"}, "--board toaster: BrainFlow knows no such board.*synthetic"),
         ({"board": 9999}, "--board 9999"),
-        ({"board": "playback_file"}, "cannot say what it measures"),
+        ({"board": "playback_file"}, "does not name the board that measured"),
         ({"board": "streaming", "parameters": {"master_board": -50}}, "--board -50"),
         ({"parameters": {"port": 1}}, "--parameter port=1: not a parameter.*serial_port"),
         ({"parameters": {"ip_port": "a"}}, "--parameter ip_port=a"),
@@ -72,10 +72,10 @@ def test_a_wrong_board_is_one_clear_error(more: dict[str, Any], words: str) -> N
 
 
 def test_bursts_become_even() -> None:
-    clock, random = EvenClock(250.0), np.random.default_rng(1)
+    clock, random = RegularClock(250.0), np.random.default_rng(1)
     late = random.uniform(0, 0.04, 400)  # each batch of 25 samples is up to 40 ms late
     starts = [
-        clock.place(round((1000 + 0.1 * i + 0.096 + late[i]) * S), 25) for i in range(len(late))
+        clock.timestamp(round((1000 + 0.1 * i + 0.096 + late[i]) * S), 25) for i in range(len(late))
     ]
     steps = np.diff(starts[50:]) / S
     assert np.abs(steps - 0.1).max() < 0.001
@@ -85,10 +85,10 @@ def test_bursts_become_even() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 10**12), st.integers(1, 500)), min_size=1))
 def test_a_batch_that_is_a_little_early_never_overlaps(batches: list[tuple[int, int]]) -> None:
-    clock, last = EvenClock(100.0), None
+    clock, last = RegularClock(100.0), None
     for stamp, count in batches:
         jumped = last is None or abs(stamp - count * S // 100 - last) > S // 2
-        at = clock.place(stamp, count)
+        at = clock.timestamp(stamp, count)
         if not jumped and last is not None:
             assert at >= last - 1
         last = at + (count - 1) * S // 100

@@ -3,8 +3,8 @@ import numpy.typing as npt
 import pytest
 
 from affectline.services.biometrics.driver import Reading
-from affectline.services.biometrics.synthetic import SyntheticDriver
-from affectline.services.biometrics.validation import judge, time_of
+from affectline.services.biometrics.drivers.synthetic import SyntheticDriver
+from affectline.services.biometrics.validation import rate_plausibility, time_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
 
 S = 1_000_000_000
@@ -15,7 +15,7 @@ def live(**more: object) -> dict[str, list[tuple[float, float]]]:
     chosen = settings("synthetic", **({"speed": "max", "duration": 120} | more))
     signals: dict[str, list[tuple[float, float]]] = {}
     for reading in play(SyntheticDriver(chosen, FakeTime().clock)):
-        assert judge(reading) == reading  # plausible
+        assert rate_plausibility(reading) == reading  # plausible
         for i, value in enumerate(reading.values):
             at = (time_of(reading, i) - START) / S
             signals.setdefault(reading.signal, []).append((at, value))

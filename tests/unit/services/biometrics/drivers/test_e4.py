@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.services.biometrics.driver import BUTTON, Reading
-from affectline.services.biometrics.e4 import E4Driver
+from affectline.services.biometrics.drivers.e4 import E4Driver
 from affectline.services.biometrics.validation import time_of
 from tests.conftest import SHARED
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings

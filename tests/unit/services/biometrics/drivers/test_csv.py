@@ -6,8 +6,8 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
-from affectline.services.biometrics.csv_file import CsvDriver
 from affectline.services.biometrics.driver import Reading
+from affectline.services.biometrics.drivers.csv import CsvDriver
 from affectline.services.biometrics.validation import time_of
 from tests.unit.services.biometrics.fakes import FakeTime, play, settings
 

@@ -23,8 +23,8 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
-from affectline.services.replay.player import Player, with_seconds
 from affectline.services.replay.spec import ReplaySettings
+from affectline.services.replay.stage import Player, with_seconds
 
 FRAMES = 40
 

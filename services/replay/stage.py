@@ -1,18 +1,18 @@
-"""The player process: a recorded session, on the wire again.
+"""The replay stage: publishes a recorded session again.
 
 A replay publishes what was recorded, byte for byte, at its times. A reanalysis publishes only what
-came from outside (pictures, signals, markers), and has it judged again. It keeps as few pictures
-under way as a camera's process in lossless delivery does, and lets nothing else pass a picture that
-is not answered yet, so that whoever listens gets everything in the same order every time.
+came from outside (frames, signals, markers), and has it analysed again. It keeps as few frames in
+flight as a capture process in lossless delivery does, and publishes nothing else before a frame
+that is not answered yet, so that subscribers get everything in the same order every time.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
-from affectline.common.clock import monotonic
+from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.errors import InvalidMessage
 from affectline.common.recording.reader import RecordedMessage, SessionReader
-from affectline.common.runtime.in_flight import SIZE
+from affectline.common.runtime.in_flight import SIZE, InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
@@ -21,30 +21,34 @@ from affectline.common.wire.health import AT_END, Health, make_health
 from affectline.common.wire.messages import (
     MESSAGES,
     Emotion,
+    Frame,
+    FrameMessage,
     Packet,
     StreamDone,
+    StreamEnd,
     StreamMessage,
     StreamStart,
 )
 from affectline.services.replay.spec import RAW, ReplaySettings
-from affectline.services.replay.stream import ReplayStream
 
-SETTLE_S: Final = 0.7
+CONNECT_S: Final = 0.7
 """Outside tools that were waiting for a hub connect within this time (they try again twice a
 second), so they hear a replay from its beginning."""
 BATCH_S: Final = 0.02
-"""Time for which messages are published without listening in between."""
+"""Time for which messages are published without receiving in between."""
 LONGEST_WAIT_MS: Final = 50
 BACK_NS: Final = 1_000_000_000
 GAP_NS: Final = 60_000_000_000
-"""Between these two steps from one arrival to the next are time that passed."""
+"""A step from one arrival to the next between these two is time that passed."""
 STEPS: Final = ("emotion/", "frame/", "")
-"""What a step goes on by: the first of these that is replayed at all. An answer has its picture
-before it, so a step shows both."""
+"""A step ends with the next message of a topic that begins so: the first of these that is replayed
+at all. An answer has its frame before it, so a step shows both."""
 UNSHOWN_S: Final = 1.0
 """A paused replay shows a frame of every stream; one that has none for so long has none there."""
 UNANSWERED: Final = SIZE
-"""Pictures after which a step ends all the same: no more were ever under way."""
+"""Frames after which a step ends all the same: no more were ever in flight."""
+END_REPEAT_S: Final = 0.5
+"""How often the end of a stream is published until the sink has confirmed it."""
 
 
 class Player(Stage):
@@ -60,9 +64,9 @@ class Player(Stage):
         self._has_sink = "sink" in settings.consumers
         self._streams: dict[str, ReplayStream] = {}
         self._epochs: dict[str, tuple[int, int]] = {}
-        """By stream: the first epoch of the recording, and the newest one said."""
-        self._later: dict[str, int] = {}
-        """By stream: what this round's epochs are above those of the recording."""
+        """By stream: the first epoch of the recording, and the newest one published."""
+        self._epoch_shift: dict[str, int] = {}
+        """By stream: what is added to the epochs of the recording in this round."""
         self._start_at: float | None = None
         self._begin_s, self._rate = settings.begin_s, settings.rate
         self._paused = settings.paused
@@ -70,7 +74,7 @@ class Player(Stage):
         self._unshown: set[str] = set()
         """Topics of which a paused replay has yet to show where it stands."""
         self._shown = 0
-        self._over = self._finished = False
+        self._is_over = self._is_finished = False
 
     def setup(self) -> None:
         self._reader = SessionReader(self._settings.file)
@@ -104,12 +108,12 @@ class Player(Stage):
         self._begin_s, self._rate = action.position_s, action.rate or self._rate
         self._begin_new_epochs()
         self._streams.clear()
-        self._over = False
+        self._is_over = False
         self._steps = self._shown = 0
         self._rewind()
 
     def _rewind(self) -> None:
-        """To the beginning, or where the user wants to begin."""
+        """Start reading from the beginning, or where the user wants to begin."""
         self._recorded = self._wanted()
         self._next = next(self._recorded, None)
         self._unshown = set(self._step_topics) if self._paused else set()
@@ -117,10 +121,10 @@ class Player(Stage):
         """When, by our clock, the moment `begin_s` is or would have been."""
 
     def _wanted(self) -> Iterator[tuple[float, RecordedMessage]]:
-        """What is to be published, with its second; of what was before, only how streams began."""
+        """What is to be published, with its second; of what is skipped, only how streams began."""
         for second, recorded in with_seconds(self._reader.messages()):
-            begun = second >= self._begin_s or recorded.kind == "StreamStart"
-            if begun and self._is_wanted(recorded.topic):
+            is_due = second >= self._begin_s or recorded.kind == "StreamStart"
+            if is_due and self._is_wanted(recorded.topic):
                 yield second, recorded
 
     def _is_wanted(self, topic: str) -> bool:
@@ -129,14 +133,14 @@ class Player(Stage):
 
     def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
         me = self.context.service
-        return [p for stream in self._streams.values() for p in stream.for_newcomers(services, me)]
+        return [p for stream in self._streams.values() for p in stream.missed_by(services, me)]
 
     @on(Health)
     def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
         """Our own last message came back: the hub has passed on everything before it."""
         health = packet.message
         is_last = health.service == self.context.service and health.detail == AT_END
-        self._finished = self._finished or (self._over and is_last)
+        self._is_finished = self._is_finished or (self._is_over and is_last)
         return ()
 
     @on(Emotion)
@@ -154,10 +158,10 @@ class Player(Stage):
 
     def tick(self) -> Iterator[Packet]:
         self.tick_ms = LONGEST_WAIT_MS
-        if not self._may_begin():
+        if not self._is_ready_to_begin():
             return
         for stream in self._streams.values():
-            yield from stream.due()
+            yield from stream.resend_overdue()
         deadline = monotonic() + BATCH_S
         while self._next and monotonic() < deadline and self._is_time(self._next[0]):
             _, recorded = self._next
@@ -171,7 +175,7 @@ class Player(Stage):
 
     def stop(self) -> Iterator[Packet]:
         yield from self._end_streams()
-        yield self._last_word()
+        yield self._end_message()
 
     def cleanup(self) -> None:
         if hasattr(self, "_reader"):
@@ -179,17 +183,17 @@ class Player(Stage):
 
     @property
     def done(self) -> bool:
-        return self._finished
+        return self._is_finished
 
-    def _may_begin(self) -> bool:
-        """Whether everybody is there; a moment later outside tools are as well."""
+    def _is_ready_to_begin(self) -> bool:
+        """Whether all consumers are there, and outside tools have had time to connect."""
         ready = self.context.ready | {name.split("/")[0] for name in self.context.ready}
-        # Its own announcement comes back from the hub: so the hub is there too
+        # Its own announcement comes back from the hub: then the hub is there too
         missing = [n for n in (self.context.service, *self._settings.consumers) if n not in ready]
-        if missing and not self._over:
+        if missing and not self._is_over:
             self.context.detail = f"waiting for {', '.join(missing)}"
             return False
-        self._start_at = self._start_at or monotonic() + SETTLE_S
+        self._start_at = self._start_at or monotonic() + CONNECT_S
         return monotonic() >= self._start_at
 
     def _is_time(self, second: float) -> bool:
@@ -201,7 +205,7 @@ class Player(Stage):
                 self._clock_at = now - passed / (rate or 1)
                 return True
             self.context.detail = f"paused at {self._begin_s + passed:.2f} s"
-            self._clock_at = now - passed / (rate or 1)  # goes on from here
+            self._clock_at = now - passed / (rate or 1)  # continues from here
             return False
         self.context.detail = f"at {self._begin_s + passed:.2f} s"
         if rate is None:
@@ -214,11 +218,11 @@ class Player(Stage):
         return wait_s <= 0
 
     def _has_room(self, recorded: RecordedMessage) -> bool:
-        """Reanalysis: whether this may go out before what is under way is answered.
+        """Reanalysis: whether this may be published before what is in flight is answered.
 
-        Two detectors answer in any order, so pictures of another stream wait as well.
+        Two detectors answer in any order, so frames of another stream wait as well.
         """
-        busy = {f"frame/{name}": s.under_way for name, s in self._streams.items() if s.under_way}
+        busy = {f"frame/{name}": s.in_flight for name, s in self._streams.items() if s.in_flight}
         return not busy or (busy.keys() == {recorded.topic} and busy[recorded.topic] < SIZE)
 
     def _publish(self, recorded: RecordedMessage) -> Iterator[Packet]:
@@ -230,15 +234,15 @@ class Player(Stage):
         message = packet.message
         self._count_step(recorded.topic)
         if isinstance(message, StreamMessage):
-            packet = self._of_this_round(packet, message)
+            packet = self._with_epoch_of_round(packet, message)
             if message.stream not in self._streams:
                 self._streams[message.stream] = ReplayStream(
                     reanalyse=self._settings.reanalyse,
                     has_sink=self._has_sink,
-                    is_told=self._tells_streams,
+                    is_announced=self._announces_streams,
                 )
             stream = self._streams[message.stream]
-            yield from stream.take(packet, endless=self._settings.loop)
+            yield from stream.publish(packet, endless=self._settings.loop)
         else:
             yield packet
 
@@ -249,16 +253,16 @@ class Player(Stage):
             self._steps = max(0, self._steps - 1)
             self._shown = 0
 
-    def _of_this_round(self, packet: Packet, message: StreamMessage) -> Packet:
-        """Say that it is a replay; a film that begins again begins a new epoch."""
+    def _with_epoch_of_round(self, packet: Packet, message: StreamMessage) -> Packet:
+        """Mark it as a replay; a recording that begins again begins a new epoch."""
         changes: dict[str, object] = {}
         if isinstance(message, StreamStart):
             changes["replay"] = True
-        later = self._later.get(message.stream, 0)
-        epoch = message.epoch + later
+        shift = self._epoch_shift.get(message.stream, 0)
+        epoch = message.epoch + shift
         first, newest = self._epochs.get(message.stream, (message.epoch, epoch))
         self._epochs[message.stream] = first, max(newest, epoch)
-        if later:
+        if shift:
             changes["epoch"] = epoch
         return Packet(message.model_copy(update=changes), packet.parts) if changes else packet
 
@@ -271,17 +275,17 @@ class Player(Stage):
             self._rewind()
             return
         yield from self._end_streams()
-        if all(stream.done for stream in self._streams.values()) and not self._over:
-            # Heard again when the hub has passed on everything that was before it
-            self._over = True
+        if all(stream.done for stream in self._streams.values()) and not self._is_over:
+            # It comes back when the hub has passed on everything that was before it
+            self._is_over = True
             self.context.detail = AT_END
-            yield self._last_word()
+            yield self._end_message()
 
     def _begin_new_epochs(self) -> None:
         """Number epochs behind all of the last round's: a camera may have begun several in it."""
-        self._later = {name: end + 1 - first for name, (first, end) in self._epochs.items()}
+        self._epoch_shift = {name: end + 1 - first for name, (first, end) in self._epochs.items()}
 
-    def _last_word(self) -> Packet:
+    def _end_message(self) -> Packet:
         context = self.context
         health = make_health(context.service, "ready", AT_END, context.counters, at=context.now())
         return Packet(health)
@@ -289,15 +293,15 @@ class Player(Stage):
     def _end_streams(self) -> Iterator[Packet]:
         for stream in self._streams.values():
             ends = list(stream.end(self.context.now()))
-            yield from ends if self._has_sink or self._tells_streams else ()
+            yield from ends if self._has_sink or self._announces_streams else ()
 
     @property
-    def _tells_streams(self) -> bool:
+    def _announces_streams(self) -> bool:
         return "stream/".startswith(self._settings.topics or ("",))
 
 
 def with_seconds(messages: Iterable[RecordedMessage]) -> Iterator[tuple[float, RecordedMessage]]:
-    """Messages with the seconds since the first, which never fall.
+    """Messages with the seconds since the first, which never decrease.
 
     A clock that was set while it was recorded, or a computer that slept, makes the times of arrival
     jump; health is recorded every second, so such a jump cannot be time in which nothing happened.
@@ -312,3 +316,137 @@ def with_seconds(messages: Iterable[RecordedMessage]) -> Iterator[tuple[float, R
         latest = recorded.log_time
         passed = max(passed, (latest - base) / 1e9)
         yield passed, recorded
+
+
+class ReplayStream:
+    """What of one stream is in flight, and how it ends.
+
+    Args:
+        reanalyse: Its frames are analysed again, so their answers have to be waited for.
+        has_sink: A sink publishes `StreamDone`, which is the end of the stream.
+        is_announced: Its beginning is replayed, and published where it was not recorded.
+    """
+
+    def __init__(self, *, reanalyse: bool, has_sink: bool, is_announced: bool = True) -> None:
+        self._reanalyse, self._has_sink, self._is_announced = reanalyse, has_sink, is_announced
+        self._is_begun = False
+        self._window = InFlightWindow()
+        self._epoch = self._last_seq = -1
+        self._name = ""
+        self._ending: StreamEnd | None = None
+        self._held_end: StreamEnd | None = None
+        self._end_published_at = 0.0
+        self._is_done = False
+        self._has_answer = False
+        """There is an answer that reaches the sink, so that it will publish `StreamDone`."""
+
+    @property
+    def in_flight(self) -> int:
+        """Frames that nobody has answered yet."""
+        return len(self._window)
+
+    @property
+    def answered(self) -> bool:
+        """Every frame is."""
+        return not self._window
+
+    @property
+    def done(self) -> bool:
+        """Nothing more is to be published or received."""
+        return self._ending is not None and not self._waits
+
+    @property
+    def _waits(self) -> bool:
+        """The sink has not confirmed yet that it has everything."""
+        return self._has_sink and self._has_answer and not self._is_done
+
+    def publish(self, packet: Packet, *, endless: bool) -> Iterator[Packet]:
+        """Publish a recorded message of this stream.
+
+        Args:
+            packet: The message.
+            endless: The stream shall not end: it will begin again.
+        """
+        message = packet.message
+        assert isinstance(message, StreamMessage)  # noqa: S101 - for the type checker
+        if message.epoch > self._epoch:
+            self._name, self._epoch, self._last_seq = message.stream, message.epoch, -1
+            self._ending, self._is_done, self._has_answer = None, False, False
+            self._is_begun = isinstance(message, StreamStart) or not self._is_announced
+        is_current = message.epoch == self._epoch
+        if isinstance(message, FrameMessage) and is_current and not self._is_begun:
+            self._is_begun = True
+            yield Packet(_synthesize_start(message))
+        if isinstance(message, StreamDone) and (self._has_sink or endless or self._reanalyse):
+            return  # this session's own sink publishes that
+        if isinstance(message, StreamEnd):
+            if endless:
+                return
+            if self._reanalyse:
+                # Signals that were recorded after it are analysed before the end as well.
+                self._held_end = message
+                return
+            if is_current:
+                self._ending, self._end_published_at = message, monotonic()
+        elif isinstance(message, (Frame, Emotion)) and is_current:
+            self._last_seq = max(self._last_seq, message.seq)
+            self._has_answer |= self._reanalyse or isinstance(message, Emotion)
+        if self._reanalyse and isinstance(message, Frame):
+            self._window.add(message.seq, packet, monotonic_ns())
+        yield packet
+
+    def on_answer(self, answer: Emotion) -> Iterable[Packet]:
+        """A frame is answered; return the earlier ones that were lost."""
+        if answer.epoch != self._epoch or not self._reanalyse:
+            return ()
+        return self._window.on_answer(answer.seq, monotonic_ns())
+
+    def on_done(self, done: StreamDone) -> None:
+        """The sink has everything up to a frame."""
+        if done.epoch == self._epoch:
+            ending = self._ending
+            self._is_done = ending is not None and done.last_seq >= ending.last_seq
+
+    def missed_by(self, services: set[str], source: str) -> list[Packet]:
+        """What consumers that have just become ready must get again."""
+        return self._window.missed_by(services, self._name, source, monotonic_ns())
+
+    def resend_overdue(self) -> Iterator[Packet]:
+        """What must be published again, because it was not answered."""
+        yield from self._window.overdue(monotonic_ns())
+        if self._ending and self._waits and monotonic() - self._end_published_at >= END_REPEAT_S:
+            self._end_published_at = monotonic()
+            yield Packet(self._ending)
+
+    def end(self, now: int) -> Iterator[Packet]:
+        """End the stream: as was recorded, or because the recording ends."""
+        if self._ending is None and self._epoch >= 0:
+            self._end_published_at = monotonic()
+            held = self._held_end
+            fits = held is not None and held.epoch == self._epoch
+            self._ending = (
+                held
+                if held and fits
+                else StreamEnd(
+                    stream=self._name,
+                    epoch=self._epoch,
+                    ended_at=now,
+                    last_seq=self._last_seq,
+                    reason="stopped",
+                    detail="the recording ends here",
+                )
+            )
+            yield Packet(self._ending)
+
+
+def _synthesize_start(first: FrameMessage) -> StreamStart:
+    """The start of a stream that was recorded from its middle on."""
+    return StreamStart(
+        stream=first.stream,
+        epoch=first.epoch,
+        started_at=first.captured_at,
+        source="recording",
+        live=False,
+        first_seq=first.seq,
+        replay=True,
+    )

@@ -7,9 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
-from affectline.common.lsl_time import unix_minus_lsl
+from affectline.common.lsl_time import measure_lsl_offset
 from affectline.services.biometrics.driver import DeviceGone
-from affectline.services.biometrics.lsl import LslDriver, even_runs, name_channels, signal_of
+from affectline.services.biometrics.drivers.lsl import (
+    LslDriver,
+    map_channels,
+    recognize_signal,
+    split_at_gaps,
+)
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 S = 1_000_000_000
@@ -25,11 +30,11 @@ PLAIN = settings("lsl")
     ],
 )  # fmt: skip
 def test_labels_tell_signals(label: str, signal: str | None) -> None:
-    assert signal_of(label) == signal
+    assert recognize_signal(label) == signal
 
 
 def test_labels_and_units_of_a_stream_are_used() -> None:
-    found = name_channels(
+    found = map_channels(
         ["EDA", "ECG", "Fz left", "ECG"], ["microsiemens", "microvolts", "uV", "1"], 4, "x", PLAIN
     )
     described = [(c.signal, c.unit, c.wire_unit) for c in found.values()]
@@ -40,9 +45,9 @@ def test_labels_and_units_of_a_stream_are_used() -> None:
 
 
 def test_without_labels_the_type_of_the_stream_tells() -> None:
-    found = name_channels(None, None, 2, "PPG", PLAIN)
+    found = map_channels(None, None, 2, "PPG", PLAIN)
     assert [(c.signal, c.unit) for c in found.values()] == [("ppg", "1"), ("ppg_1", "1")]
-    assert [c.signal for c in name_channels(None, None, 2, "", PLAIN).values()] == [
+    assert [c.signal for c in map_channels(None, None, 2, "", PLAIN).values()] == [
         "channel_0", "channel_1",
     ]  # fmt: skip
 
@@ -50,30 +55,30 @@ def test_without_labels_the_type_of_the_stream_tells() -> None:
 def test_columns_choose_channels() -> None:
     pulse = {"signal": "heart_rate", "unit": "bpm"}
     chosen = settings("lsl", columns={"b": pulse})
-    assert list(name_channels(["a", "b"], None, 2, "", chosen)) == [1]
+    assert list(map_channels(["a", "b"], None, 2, "", chosen)) == [1]
     chosen = settings("lsl", columns={"0": pulse})
-    assert list(name_channels(["a", "b"], None, 2, "", chosen)) == [0]
+    assert list(map_channels(["a", "b"], None, 2, "", chosen)) == [0]
     with pytest.raises(AffectlineError, match=r"--column 0: .*numbers from 0 to -1"):
-        name_channels(None, None, 0, "", chosen)
+        map_channels(None, None, 0, "", chosen)
     with pytest.raises(AffectlineError, match=r"--column b: .*it has x, y"):
-        name_channels(["x", "y"], None, 2, "", settings("lsl", columns={"b": pulse}))
+        map_channels(["x", "y"], None, 2, "", settings("lsl", columns={"b": pulse}))
 
 
 def test_gaps_cut_even_times() -> None:
     times = np.array([0, 100, 200, 600, 700, 690], np.int64) * S // 1000
-    assert even_runs(times, 10.0) == [(0, 3), (3, 5), (5, 6)]
+    assert split_at_gaps(times, 10.0) == [(0, 3), (3, 5), (5, 6)]
 
 
 @given(st.lists(st.integers(0, 10**15), min_size=1, max_size=40), st.floats(0.1, 1000))
 def test_runs_hold_every_sample_once(raw: list[int], rate: float) -> None:
-    runs = even_runs(np.array(raw, np.int64), rate)
+    runs = split_at_gaps(np.array(raw, np.int64), rate)
     assert [i for start, stop in runs for i in range(start, stop)] == list(range(len(raw)))
 
 
 def test_the_closest_look_at_two_clocks_counts() -> None:
     unix = iter([1000, 9000, 10_000, 10_200, 11_000, 17_000])
     lsl = iter([1e-9, 100e-9, 2e-9])
-    assert unix_minus_lsl(lambda: next(unix), lambda: next(lsl)) == 10_000
+    assert measure_lsl_offset(lambda: next(unix), lambda: next(lsl)) == 10_000
 
 
 class Network:

@@ -1,6 +1,6 @@
 """Heart-rate straps over Bluetooth Low Energy, through bleak.
 
-Any that has the standard Heart Rate Service: Polar, Garmin, Wahoo, Movesense and so on.
+Any strap with the standard Heart Rate Service works: Polar, Garmin, Wahoo, Movesense and so on.
 """
 
 import asyncio
@@ -9,7 +9,9 @@ import queue
 import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
 
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.services.biometrics.driver import (
@@ -36,7 +38,7 @@ CLOSE_S: Final = 3.0
 
 @dataclass(frozen=True)
 class Bluetooth:
-    """What is used of bleak, by its own names."""
+    """The parts of bleak that are used."""
 
     scanner: Any
     """``BleakScanner``."""
@@ -59,52 +61,65 @@ def load_bluetooth() -> Bluetooth:
     return Bluetooth(BleakScanner, BleakClient, (BleakError, OSError, EOFError))
 
 
+class BleSettings(BiometricsSettings):
+    """One heart-rate strap; without address and name the first one found."""
+
+    driver: Literal["ble"] = "ble"
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Name of the strap, as it advertises it."""
+    address: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Address of the strap (on macOS the UUID that the system assigned to it)."""
+
+
 class BleHeartRate(Driver):
-    """A heart-rate strap.
+    """A heart-rate strap with the standard Heart Rate Service.
 
     Args:
-        settings: The strap's ``address`` or ``name``; without both the first one found.
-        clock: What time it is.
-        bluetooth: Stands in for bleak.
+        settings: Which strap.
+        clock: The time.
+        bluetooth: Replaces bleak in tests.
     """
 
+    settings_model = BleSettings
+    _settings: BleSettings
+
     def __init__(
-        self, settings: BiometricsSettings, clock: Clock, bluetooth: Bluetooth | None = None
+        self, settings: BleSettings, clock: Clock, bluetooth: Bluetooth | None = None
     ) -> None:
-        super().__init__()
-        self._settings, self._clock = settings, clock
+        super().__init__(settings, clock)
         self._bluetooth = bluetooth or load_bluetooth()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Any = None
-        self._mine: Any = None
-        """The strap that was connected: where none was named, it is this one from then on."""
+        self._known_device: Any = None
+        """The strap that was connected: without a name, only this one is opened again."""
 
     def open(self) -> None:
-        self._notes: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
-        self._gone = threading.Event()
-        self._beats = RRTimeline()
+        self._notifications: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+        self._disconnected = threading.Event()
+        self._timeline = RRTimeline()
         self._loop = asyncio.new_event_loop()
-        # bleak speaks asyncio, in a thread of its own; a daemon, for a system call may hang
+        # bleak needs asyncio, in a thread of its own; a daemon, because a system call may hang
         self._thread = threading.Thread(target=self._loop.run_forever, name="bleak", daemon=True)
         self._thread.start()
         try:
             self._wait_for(self._connect(), OPEN_S)
         except self._bluetooth.errors as error:
-            what = str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
             if isinstance(error, FileNotFoundError | ConnectionError):  # the way to the service
-                what = "this computer's Bluetooth does not answer: is it there and switched on?"
-            raise DeviceGone(f"Bluetooth: {self._what()}: {what}") from error
+                reason = "this computer's Bluetooth does not answer: is it there and switched on?"
+            raise DeviceGone(f"Bluetooth: {self._describe_target()}: {reason}") from error
 
     def read(self) -> list[Reading]:
-        gone = self._gone.is_set()  # asked before the notes: all that came before is read
-        notes: list[tuple[int, bytes]] = []
+        # Checked before the queue, so that all that came before the loss is returned
+        gone = self._disconnected.is_set()
+        received: list[tuple[int, bytes]] = []
         with contextlib.suppress(queue.Empty):
-            notes.append(self._notes.get(timeout=0 if gone else WAIT_S))
+            received.append(self._notifications.get(timeout=0 if gone else WAIT_S))
             while True:
-                notes.append(self._notes.get_nowait())
-        if gone and not notes:
+                received.append(self._notifications.get_nowait())
+        if gone and not received:
             raise DeviceGone(f"Bluetooth: {self.device} is out of reach or was taken off")
-        return [reading for note in notes for reading in self._readings(*note)]
+        return [reading for notification in received for reading in self._parse(*notification)]
 
     def close(self) -> None:
         loop, client = self._loop, self._client
@@ -113,72 +128,74 @@ class BleHeartRate(Driver):
             return
         try:
             with contextlib.suppress(TimeoutError, *self._bluetooth.errors):
-                asyncio.run_coroutine_threadsafe(_wind_up(client), loop).result(CLOSE_S)
-        finally:  # bleak may raise what it likes; its thread must end
+                asyncio.run_coroutine_threadsafe(_shut_down(client), loop).result(CLOSE_S)
+        finally:  # whatever bleak raises, its thread must end
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join(CLOSE_S)
             if not self._thread.is_alive():
                 loop.close()
 
-    def _wait_for(self, work: Coroutine[Any, Any, None], patience_s: float) -> None:
-        """Wait for work in bleak's thread, but not longer than the process shall live."""
+    def _wait_for(self, work: Coroutine[Any, Any, None], timeout_s: float) -> None:
+        """Wait for work in bleak's thread, unless the process is to stop."""
         assert self._loop  # noqa: S101 - for the type checker: just made
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        give_up = self._clock.monotonic() + patience_s
+        deadline = self._clock.monotonic() + timeout_s
         while True:
             with contextlib.suppress(TimeoutError):
                 return future.result(WAIT_S)
             if future.done() and future.exception():  # its own time-out, not ours
-                raise DeviceGone(f"Bluetooth: {self._what()} did not answer in time")
-            if self._clock.wait(0) or self._clock.monotonic() > give_up:
+                raise DeviceGone(f"Bluetooth: {self._describe_target()} did not answer in time")
+            if self._clock.wait(0) or self._clock.monotonic() > deadline:
                 future.cancel()
-                raise DeviceGone(f"Bluetooth: {self._what()} did not answer in time")
+                raise DeviceGone(f"Bluetooth: {self._describe_target()} did not answer in time")
 
     async def _connect(self) -> None:
         address, scanner = self._settings.address, self._bluetooth.scanner
         if address:
             found = await scanner.find_device_by_address(address, timeout=SCAN_S)
         else:
-            found = await scanner.find_device_by_filter(self._is_wanted, timeout=SCAN_S)
+            found = await scanner.find_device_by_filter(self._matches, timeout=SCAN_S)
         if found is None:
-            raise DeviceGone(f"Bluetooth: {self._what()} was not found: is it worn, and awake?")
+            raise DeviceGone(
+                f"Bluetooth: {self._describe_target()} was not found: is it worn, and awake?"
+            )
         self.device = f"{found.name or 'strap'} {found.address}"
-        gone = self._gone
+        gone = self._disconnected
         client = self._bluetooth.client(found, disconnected_callback=lambda _: gone.set())
         self._client = client
         await client.connect()
-        await client.start_notify(HEART_RATE_MEASUREMENT, self._on_note)
-        self._mine = found
+        await client.start_notify(HEART_RATE_MEASUREMENT, self._on_notification)
+        self._known_device = found
 
-    def _is_wanted(self, device: Any, advertisement: Any) -> bool:
+    def _matches(self, device: Any, advertisement: Any) -> bool:
         if self._settings.name:
             return self._settings.name in (device.name, advertisement.local_name)
-        if self._mine:  # another one is on another person; some change their address
-            name = self._mine.name
-            is_named_so = bool(name) and name in (device.name, advertisement.local_name)
-            return is_named_so or device.address == self._mine.address
+        if self._known_device:  # others are worn by other people; some change their address
+            name = self._known_device.name
+            has_same_name = bool(name) and name in (device.name, advertisement.local_name)
+            return has_same_name or device.address == self._known_device.address
         return HEART_RATE_SERVICE in (uuid.lower() for uuid in advertisement.service_uuids)
 
-    def _on_note(self, _: Any, data: bytearray) -> None:
-        self._notes.put((self._clock.now(), bytes(data)))
+    def _on_notification(self, _: Any, data: bytearray) -> None:
+        self._notifications.put((self._clock.now(), bytes(data)))
 
-    def _what(self) -> str:
+    def _describe_target(self) -> str:
         wanted = self._settings.address or self._settings.name
-        if self._mine and not wanted:
-            wanted = self._mine.name or self._mine.address
+        if self._known_device and not wanted:
+            wanted = self._known_device.name or self._known_device.address
         return f"strap {wanted}" if wanted else "any heart-rate strap"
 
-    def _readings(self, arrived: int, payload: bytes) -> list[Reading]:
+    def _parse(self, arrived: int, payload: bytes) -> list[Reading]:
         measurement = parse_measurement(payload)
         if measurement is None:
             self.counters["invalid"] += 1
             return []
         self.counters["invalid"] += measurement.damaged
-        return describe(measurement, arrived, self._beats)
+        return to_readings(measurement, arrived, self._timeline)
 
 
-async def _wind_up(client: Any) -> None:
-    """End what is under way, such as a search, and let go of the strap."""
+async def _shut_down(client: Any) -> None:
+    """Cancel what is under way, such as a scan, and disconnect."""
     under_way = asyncio.all_tasks() - {asyncio.current_task()}
     for task in under_way:
         task.cancel()
@@ -187,8 +204,10 @@ async def _wind_up(client: Any) -> None:
         await client.disconnect()
 
 
-def describe(measurement: HeartRateMeasurement, arrived: int, beats: RRTimeline) -> list[Reading]:
-    """What a strap's message says, as readings; a strap without skin contact is not trusted."""
+def to_readings(
+    measurement: HeartRateMeasurement, arrived: int, timeline: RRTimeline
+) -> list[Reading]:
+    """Convert a measurement; without skin contact its quality is 0."""
     quality, reason = 1.0, ""
     if measurement.contact is False:
         quality, reason = 0.0, "no skin contact"
@@ -198,11 +217,11 @@ def describe(measurement: HeartRateMeasurement, arrived: int, beats: RRTimeline)
         "heart_rate", "/min", arrived, (float(measurement.rate),),
         offsets=(0,), quality=quality, reason=reason,
     )  # fmt: skip
-    found = [rate]
-    times = beats.place(arrived, measurement.intervals_ms)
+    readings = [rate]
+    times = timeline.timestamp(arrived, measurement.intervals_ms)
     if times:
         offsets = tuple(time - times[0] for time in times)
-        found.append(
+        readings.append(
             Reading(
                 "rr_interval", "ms", times[0], measurement.intervals_ms,
                 offsets=offsets, quality=quality, reason=reason,
@@ -210,5 +229,5 @@ def describe(measurement: HeartRateMeasurement, arrived: int, beats: RRTimeline)
         )  # fmt: skip
     if measurement.energy_kj is not None:
         energy = (float(measurement.energy_kj),)
-        found.append(Reading("energy_expended", "kJ", arrived, energy, offsets=(0,)))
-    return found
+        readings.append(Reading("energy_expended", "kJ", arrived, energy, offsets=(0,)))
+    return readings

@@ -1,46 +1,82 @@
-"""A table of measurements: one row for each moment, one column for each signal."""
+"""CSV tables: one row for each time, one column for each signal."""
 
 import csv
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Literal, Self
 
 import numpy as np
+from pydantic import Field, field_validator, model_validator
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.biometrics import SIGNALS, Column
+from affectline.common.settings.biometrics import SIGNALS, Column, Columns
 from affectline.services.biometrics.file_playback import (
     LATEST_PLAYED,
     FilePlayback,
+    PlaybackSettings,
     RecordedSignal,
     Times,
     Values,
-    ascending,
-    even_times,
-    scaled,
+    make_monotonic,
+    regular_times,
+    rescale,
 )
 from affectline.services.biometrics.validation import NS
 
 TIME_NS: Final = {"s": NS, "ms": 1_000_000, "us": 1_000, "ns": 1}
-EVEN_PART: Final = 0.05
-"""Times are even when none is further from an even grid than this part of its step."""
-EVEN_LEAST: Final = 8
-"""Fewer samples than this say nothing about a grid."""
+GRID_TOLERANCE: Final = 0.05
+"""Times are evenly spaced when none is further from a grid than this part of its step."""
+GRID_MIN_SAMPLES: Final = 8
+"""With fewer samples than this no rate is inferred."""
+
+
+class CsvSettings(PlaybackSettings):
+    """One table, and what its columns hold."""
+
+    driver: Literal["csv"] = "csv"
+    file: Path
+    """The table, with a header line."""
+    columns: Columns
+    """Signal and unit of each column, by its name in the header."""
+    time_column: str = "time"
+    """Column with the time of each row; ignored where there is a ``rate``."""
+    time_unit: Literal["s", "ms", "us", "ns", "iso"] = "s"
+    """Unit of the times since the Unix epoch or any other moment, or ``iso`` for ISO 8601 dates."""
+    rate: Annotated[float, Field(ge=0.001, le=100_000)] | None = None
+    """Rows a second, where there is no column of times."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """The character between cells."""
+
+    @field_validator("columns")
+    @classmethod
+    def _check_not_empty(cls, columns: dict[str, Column]) -> dict[str, Column]:
+        if not columns:
+            raise ValueError("the driver csv needs at least one column")
+        return columns
+
+    @model_validator(mode="after")
+    def _check_times(self) -> Self:
+        if self.rate and self.keep_times:
+            raise ValueError("keep_times needs a column of times, which rate replaces")
+        return self
 
 
 class CsvDriver(FilePlayback):
-    """Plays the columns of a table.
+    """A CSV table with a header line.
 
     The table is read whole. Empty cells are gaps; cells that hold no number, and rows whose time
-    cannot be read, are counted as ``invalid``. Where the times fall, `ascending` puts them right.
+    cannot be read, are counted as ``invalid``. Times that fall are corrected by `make_monotonic`.
     """
+
+    settings_model = CsvSettings
+    _settings: CsvSettings
 
     def load(self) -> list[RecordedSignal]:
         settings = self._settings
-        path = settings.file or Path()
+        path = settings.file
         self.device = f"CSV {path.name}"
-        header, rows = _read(path, settings.delimiter)
+        header, rows = _read_table(path, settings.delimiter)
         needed = [*settings.columns, *([] if settings.rate else [settings.time_column])]
         for name in needed:
             if name not in header:
@@ -52,30 +88,30 @@ class CsvDriver(FilePlayback):
         if not len(times):
             raise AffectlineError(
                 f"--file {path}: no row with a time that can be read",
-                f"column {settings.time_column!r} should hold {_time_words(settings.time_unit)}; "
-                "or choose another --time-unit",
+                f"column {settings.time_column!r} should hold "
+                f"{_describe_unit(settings.time_unit)}; or choose another --time-unit",
             )
-        tracks = [
-            self._track(column, times, self._values(header.index(name), kept), path)
+        signals = [
+            self._signal(column, times, self._values(header.index(name), kept), path)
             for name, column in settings.columns.items()
         ]
-        tracks = [track for track in tracks if len(track.times)]
-        if not tracks:
+        signals = [signal for signal in signals if len(signal.times)]
+        if not signals:
             raise AffectlineError(
                 f"--file {path}: no number in {', '.join(settings.columns)}",
                 "name other columns with --column, or what is between them with --delimiter",
             )
-        return tracks
+        return signals
 
     def _times(self, header: list[str], rows: list[list[str]]) -> tuple[Times, list[list[str]]]:
-        """Time of every row that has one, and those rows."""
+        """The times of the rows that have one, and those rows."""
         if self._settings.rate:
-            return even_times(0, self._settings.rate, len(rows)), rows
+            return regular_times(0, self._settings.rate, len(rows)), rows
         index, unit = header.index(self._settings.time_column), self._settings.time_unit
-        read = [(_time(self._cell(row, index), unit), row) for row in rows]
+        read = [(_parse_time(self._cell(row, index), unit), row) for row in rows]
         known = [(time, row) for time, row in read if time is not None]
         self.counters["invalid"] += len(read) - len(known)
-        times, falls = ascending(np.array([time for time, _ in known], np.int64))
+        times, falls = make_monotonic(np.array([time for time, _ in known], np.int64))
         self.counters["reanchored"] += falls
         return times, [row for _, row in known]
 
@@ -92,59 +128,59 @@ class CsvDriver(FilePlayback):
         return values
 
     def _cell(self, row: list[str], index: int) -> str:
-        """A cell, empty where the row is too short. Between other signs a comma is a point."""
+        """A cell, or an empty text. With another delimiter a comma is the decimal point."""
         cell = row[index].strip() if index < len(row) else ""
         return cell if self._settings.delimiter == "," else cell.replace(",", ".")
 
-    def _track(self, column: Column, times: Times, values: Values, path: Path) -> RecordedSignal:
+    def _signal(self, column: Column, times: Times, values: Values, path: Path) -> RecordedSignal:
         rate = self._settings.rate
         if rate is None:
             known = ~np.isnan(values)
             times, values = times[known], values[known]
-            rate = even_rate(times)
-        track = scaled(
+            rate = infer_rate(times)
+        signal = rescale(
             RecordedSignal(column.signal, column.wire_unit, times, values, rate), column.scale
         )
-        _check_unit(track, column, path)
-        return track
+        _check_unit(signal, column, path)
+        return signal
 
 
-def even_rate(times: Times) -> float | None:
-    """Samples a second, where the times (ns) lie on an even grid."""
-    if len(times) < EVEN_LEAST or times[-1] <= times[0]:
+def infer_rate(times: Times) -> float | None:
+    """Samples a second where the times (ns) are evenly spaced, else None."""
+    if len(times) < GRID_MIN_SAMPLES or times[-1] <= times[0]:
         return None
     step = float(times[-1] - times[0]) / (len(times) - 1)
     grid = np.arange(len(times)) * step
-    off = np.abs((times - times[0]) - grid).max()
+    deviation = np.abs((times - times[0]) - grid).max()
     rate = NS / step
-    return rate if off <= EVEN_PART * step and rate <= 100_000 else None
+    return rate if deviation <= GRID_TOLERANCE * step and rate <= 100_000 else None
 
 
-def _check_unit(track: RecordedSignal, column: Column, path: Path) -> None:
-    """Refuse a column whose values make sense in another unit than the one it is said to have.
+def _check_unit(signal: RecordedSignal, column: Column, path: Path) -> None:
+    """Refuse a column whose values are plausible only in another unit than the given one.
 
     Raises:
-        AffectlineError: Its median is what no person shows, but would be ordinary otherwise.
+        AffectlineError: Its median is not plausible, but would be in another unit.
     """
-    known = SIGNALS.get(track.signal)
-    finite = track.values[np.isfinite(track.values)]
+    known = SIGNALS.get(signal.signal)
+    finite = signal.values[np.isfinite(signal.values)]
     if known is None or not len(finite):
         return
     median = float(np.median(finite))
     if known.low <= median <= known.high:
         return
-    factor, summand = column.scale
-    said = (median - summand) / factor
-    for unit, (other, more) in {known.unit: (1.0, 0.0), **known.others}.items():
-        if known.low <= said * other + more <= known.high:
+    factor, offset = column.scale
+    given = (median - offset) / factor
+    for unit, (other_factor, other_offset) in {known.unit: (1.0, 0.0), **known.others}.items():
+        if known.low <= given * other_factor + other_offset <= known.high:
             raise AffectlineError(
-                f"--file {path}: {track.signal} around {said:g} cannot be {column.unit}",
-                f"it looks like {unit}: say so with --column, or give the signal another name",
+                f"--file {path}: {signal.signal} around {given:g} cannot be {column.unit}",
+                f"it looks like {unit}: change it with --column, or give the signal another name",
             )
 
 
-def _read(path: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows; blank lines are none."""
+def _read_table(path: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows, without blank lines."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             rows = [row for row in csv.reader(file, delimiter=delimiter) if any(row)]
@@ -159,8 +195,8 @@ def _read(path: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
     return [name.strip() for name in rows[0]], rows[1:]
 
 
-def _time(cell: str, unit: str) -> int | None:
-    """A cell's time in ns; None where it holds none."""
+def _parse_time(cell: str, unit: str) -> int | None:
+    """The time in a cell, in ns, or None."""
     try:
         if unit == "iso":
             moment = datetime.fromisoformat(cell)
@@ -175,5 +211,5 @@ def _time(cell: str, unit: str) -> int | None:
     return time if 0 <= time < LATEST_PLAYED else None
 
 
-def _time_words(unit: str) -> str:
+def _describe_unit(unit: str) -> str:
     return "dates as in 2026-01-31T12:00:00.5+01:00" if unit == "iso" else f"numbers in {unit}"

@@ -30,8 +30,8 @@ HUB = "10.213.77.1"
 def asking(hub: HubSettings, **clock: Callable[[], int]) -> Iterator[ClockSync]:
     """A process' idea of the hub's time."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    hub_time = ClockSync(context, hub, **clock)
-    yield hub_time
+    clock_sync = ClockSync(context, hub, **clock)
+    yield clock_sync
     context.destroy(linger=0)
 
 
@@ -70,10 +70,10 @@ def test_a_wrong_clock_is_put_right(hub: HubSettings, wrong_s: int) -> None:
     def wrong() -> int:
         return time.time_ns() + wrong_s * SECOND
 
-    with answering(hub), asking(hub, now=wrong) as hub_time:
-        hub_time.settle(30)
-        before, there, after = time.time_ns(), hub_time.now(), time.time_ns()
-        told = hub_time.offset
+    with answering(hub), asking(hub, now=wrong) as clock_sync:
+        clock_sync.synchronize(30)
+        before, there, after = time.time_ns(), clock_sync.now(), time.time_ns()
+        told = clock_sync.offset
     assert told
     assert told.offset_ms == pytest.approx(-1000 * wrong_s, abs=told.uncertainty_ms + 1e-3)
     slack = told.uncertainty_ms * 1e6 + 1000
@@ -89,16 +89,16 @@ def test_a_clock_that_is_set_is_right_again_with_the_next_probe(
     def clock() -> int:
         return time.time_ns() + wrong_ns
 
-    with answering(hub), asking(hub, now=clock) as hub_time:
-        hub_time.settle(30)
+    with answering(hub), asking(hub, now=clock) as clock_sync:
+        clock_sync.synchronize(30)
         wrong_ns = jump_s * SECOND
         deadline = time.monotonic() + 30
-        while abs(hub_time.now() - time.time_ns()) > SECOND and time.monotonic() < deadline:
-            assert hub_time.socket
-            hub_time.socket.poll(100)
-            hub_time.probe()
-        told = hub_time.offset
-        assert abs(hub_time.now() - time.time_ns()) < SECOND / 10
+        while abs(clock_sync.now() - time.time_ns()) > SECOND and time.monotonic() < deadline:
+            assert clock_sync.socket
+            clock_sync.socket.poll(100)
+            clock_sync.probe()
+        told = clock_sync.offset
+        assert abs(clock_sync.now() - time.time_ns()) < SECOND / 10
     assert told
     assert told.offset_ms == pytest.approx(-1000 * jump_s, abs=told.uncertainty_ms + 1e-3)
 
@@ -109,38 +109,38 @@ def test_a_clock_set_while_a_probe_is_under_way_spoils_nothing(hub: HubSettings)
     def restless() -> int:
         return time.time_ns() - next(looks) * 7 * SECOND  # set back at every look
 
-    with answering(hub), asking(hub, now=restless) as hub_time:
-        hub_time.settle(3)  # it never is
-        told, there = hub_time.offset, hub_time.now()
+    with answering(hub), asking(hub, now=restless) as clock_sync:
+        clock_sync.synchronize(3)  # it never is
+        told, there = clock_sync.offset, clock_sync.now()
     assert told
     assert told.uncertainty_ms >= 0
     assert abs(there - time.time_ns() + 7 * SECOND) < 2 * SECOND
 
 
 def test_clocks_in_step_are_left_alone(hub: HubSettings) -> None:
-    with answering(hub), asking(hub) as hub_time:
-        hub_time.settle(30)
-        told = hub_time.offset
+    with answering(hub), asking(hub) as clock_sync:
+        clock_sync.synchronize(30)
+        told = clock_sync.offset
     assert told
     assert told.corrected_ms == 0.0
 
 
 def test_without_a_hub_it_goes_on_by_its_own_clock(hub: HubSettings) -> None:
-    with asking(hub, now=lambda: 42) as hub_time:
-        hub_time.settle(0.2)
-        assert hub_time.offset is None
-        assert hub_time.now() == 42
+    with asking(hub, now=lambda: 42) as clock_sync:
+        clock_sync.synchronize(0.2)
+        assert clock_sync.offset is None
+        assert clock_sync.now() == 42
 
 
 def test_rubbish_on_the_clock_s_port_is_not_answered(hub: HubSettings) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    with answering(hub), asking(hub) as hub_time:
+    with answering(hub), asking(hub) as clock_sync:
         tool = new_socket(context, zmq.DEALER)
         tool.connect(hub.clock)
         for parts in ([b""], [b"1234567"], [b"12345678", b"more"], [b"x" * 100_000]):
             tool.send_multipart(parts)
-        hub_time.settle(30)
-        assert hub_time.offset
+        clock_sync.synchronize(30)
+        assert clock_sync.offset
         assert not tool.poll(0)
         context.destroy(linger=0)
 

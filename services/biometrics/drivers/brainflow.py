@@ -1,11 +1,13 @@
-"""Boards that BrainFlow knows: EEG and ECG amplifiers, Muse, EmotiBit and many others."""
+"""Boards that BrainFlow supports: EEG and ECG amplifiers, Muse, EmotiBit and many others."""
 
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.biometrics import BiometricsSettings, Column
+from affectline.common.settings.biometrics import BiometricsSettings, Column, Columns
 from affectline.services.biometrics.driver import (
     WAIT_S,
     Clock,
@@ -18,44 +20,78 @@ from affectline.services.biometrics.file_playback import Values
 from affectline.services.biometrics.validation import NS
 
 SILENT_S: Final = 5.0
-"""A board that sends nothing for so long is opened again; a lost dongle shows in no other way."""
-BUFFER: Final = 450_000
-"""Samples that BrainFlow keeps for us; its own default, half an hour at 250 Hz."""
+"""A board that sends nothing for so long is opened again: a lost dongle shows in no other way."""
+BUFFER_SAMPLES: Final = 450_000
+"""Samples that BrainFlow buffers; its own default, half an hour at 250 Hz."""
 GAIN: Final = 0.02
-"""How far each batch moves the even clock towards the times that the board's driver took."""
+"""The part of the difference to the board's own time stamps that each batch corrects."""
 JUMP_NS: Final = NS
-"""The even clock starts anew where it is off by more: samples were lost, or a clock was set."""
-KINDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+"""The regular clock restarts where it is off by more: samples were lost, or a clock was set."""
+DEFAULT_ROWS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "ecg_channels": (("ecg", "uV"),),
     "ppg_channels": (("ppg", "1"),),
     "eda_channels": (("skin_conductance", "uS"),),
     "temperature_channels": (("temperature", "Cel"),),
     "accel_channels": tuple((f"acceleration_{axis}", "g") for axis in "xyz"),
 }
-"""What is taken without being asked for, as boards describe themselves: the first of each kind, in
-the units of BrainFlow's data format (https://brainflow.readthedocs.io, Data Format)."""
+"""Rows that are read by default, as boards describe them: the first of each kind, in the units
+of BrainFlow's data format (https://brainflow.readthedocs.io, Data Format)."""
 
 
 @dataclass(frozen=True)
 class BoardRow:
-    """A row of the board's data: which preset's, and what it measures."""
+    """A row of the board's data: its preset, its number, and what it measures."""
 
     preset: int
     number: int
     column: Column
 
 
+def read_parameters(value: object) -> object:
+    """Parameters from texts ``NAME=VALUE``.
+
+    Anything but a list or tuple of texts is returned as it is, for the model to validate.
+
+    Raises:
+        ValueError: A text has another form.
+    """
+    if not isinstance(value, list | tuple):
+        return value
+    pairs = [str(text).partition("=") for text in value]
+    for text, (name, equals, _) in zip(value, pairs, strict=True):
+        if not (name and equals):
+            raise ValueError(f"{text}: not NAME=VALUE, as in serial_port=/dev/ttyUSB0")
+    return {name: setting for name, _, setting in pairs}
+
+
+class BrainFlowSettings(BiometricsSettings):
+    """One board, and how to reach it."""
+
+    driver: Literal["brainflow"] = "brainflow"
+    board: str | int = "SYNTHETIC_BOARD"
+    """Name or number of the board, as in BrainFlow's ``BoardIds``."""
+    parameters: Annotated[dict[str, str | int], BeforeValidator(read_parameters)] = Field(
+        default_factory=dict, examples=["serial_port=/dev/ttyUSB0"]
+    )
+    """Fields of ``BrainFlowInputParams``, such as ``serial_port`` or ``mac_address``."""
+    columns: Columns = Field(default_factory=dict, examples=["1=ecg:uV"])
+    """Signal and unit by row number, ``1:8`` being row 8 of preset 1; by default the first row of
+    each known kind."""
+
+
 class BrainFlowDriver(Driver):
-    """Reads one board.
+    """A board that BrainFlow supports.
 
     Args:
-        settings: ``board`` and ``parameters`` say which, and how to reach it.
-        clock: What time it is.
+        settings: Which board, and how to reach it.
+        clock: The time.
     """
 
-    def __init__(self, settings: BiometricsSettings, clock: Clock) -> None:
-        super().__init__()
-        self._settings, self._clock = settings, clock
+    settings_model = BrainFlowSettings
+    _settings: BrainFlowSettings
+
+    def __init__(self, settings: BrainFlowSettings, clock: Clock) -> None:
+        super().__init__(settings, clock)
         try:
             from brainflow import board_shim
         except ImportError as error:
@@ -64,24 +100,24 @@ class BrainFlowDriver(Driver):
         board_shim.BoardShim.disable_board_logger()
         self._number = self._find_board(settings.board)
         self._parameters = self._make_parameters()
-        self._origin = self._find_origin()
-        self._presets = self._describe()
+        self._measuring_board = self._find_measuring_board()
+        self._presets = self._describe_presets()
         self._rows = choose_rows(self._presets, settings.columns)
-        self.synthetic = self._origin == int(board_shim.BoardIds.SYNTHETIC_BOARD)
+        self.synthetic = self._measuring_board == int(board_shim.BoardIds.SYNTHETIC_BOARD)
         self._board: Any = None
 
     def open(self) -> None:
         self._board = self._api.BoardShim(self._number, self._parameters)
         try:
             self._board.prepare_session()
-            self._board.start_stream(BUFFER)
+            self._board.start_stream(BUFFER_SAMPLES)
         except self._api.BrainFlowError as error:
             raise DeviceGone(f"BrainFlow: board {self._name}: {error}") from error
         self.device = f"BrainFlow {self._name}"
         self._clocks = {
-            preset: EvenClock(about["sampling_rate"]) for preset, about in self._presets.items()
+            preset: RegularClock(info["sampling_rate"]) for preset, info in self._presets.items()
         }
-        self._heard = self._clock.monotonic()
+        self._last_data = self._clock.monotonic()
 
     def read(self) -> list[Reading]:
         self._clock.wait(WAIT_S)
@@ -95,8 +131,8 @@ class BrainFlowDriver(Driver):
             raise DeviceGone(f"{self.device} is gone: {error}") from error
         now = self._clock.monotonic()
         if found:
-            self._heard = now
-        elif now - self._heard > SILENT_S:
+            self._last_data = now
+        elif now - self._last_data > SILENT_S:
             raise DeviceGone(f"{self.device} has been silent for {SILENT_S:g} s")
         return found
 
@@ -109,20 +145,20 @@ class BrainFlowDriver(Driver):
                 self.counters["failures"] += 1
 
     def _readings(self, preset: int, data: Values) -> list[Reading]:
-        about = self._presets[preset]
-        stamps = data[about["timestamp_channel"]]
+        info = self._presets[preset]
+        stamps = data[info["timestamp_channel"]]
         # BrainFlow stamps by this computer's clock, which may be another than the hub's
         last = round(float(stamps[-1]) * NS) + self._clock.now() - time.time_ns()
-        at = self._clocks[preset].place(last, data.shape[1])
+        at = self._clocks[preset].timestamp(last, data.shape[1])
         found = []
         for row in self._rows:
             if row.preset == preset:
-                factor, summand = row.column.scale
-                values = tuple((data[row.number] * factor + summand).tolist())
+                factor, offset = row.column.scale
+                values = tuple((data[row.number] * factor + offset).tolist())
                 found.append(
                     Reading(
                         row.column.signal, row.column.wire_unit, at, values,
-                        float(about["sampling_rate"]),
+                        float(info["sampling_rate"]),
                     )
                 )  # fmt: skip
         return found
@@ -157,36 +193,37 @@ class BrainFlowDriver(Driver):
             setattr(parameters, name, kind(value))
         return parameters
 
-    def _find_origin(self) -> int:
-        """The board that measures: a recording or a stream only passes its rows on."""
+    def _find_measuring_board(self) -> int:
+        """The board that measured: a recording or a stream has the rows of another one."""
         ids = self._api.BoardIds
         if self._number not in (int(ids.PLAYBACK_FILE_BOARD), int(ids.STREAMING_BOARD)):
             return self._number
         if self._parameters.master_board == int(ids.NO_BOARD):
             raise AffectlineError(
-                f"--board {self._settings.board}: cannot say what it measures",
+                f"--board {self._settings.board}: does not name the board that measured",
                 "name the number of the recorded board, as in --parameter master_board=-1",
             )
         return self._find_board(self._parameters.master_board)
 
-    def _describe(self) -> dict[int, dict[str, Any]]:
+    def _describe_presets(self) -> dict[int, dict[str, Any]]:
         shim = self._api.BoardShim
-        presets = shim.get_board_presets(self._origin)
-        return {int(p): shim.get_board_descr(self._origin, p) for p in sorted(presets)}
+        presets = shim.get_board_presets(self._measuring_board)
+        return {int(p): shim.get_board_descr(self._measuring_board, p) for p in sorted(presets)}
 
 
-class EvenClock:
-    """Times of evenly spaced samples, from the ragged times at which their batches came.
+class RegularClock:
+    """Times of evenly spaced samples whose batches arrive irregularly.
 
-    Boards send in bursts, and a driver's stamps show it. The clock counts samples at the nominal
-    rate, and each batch pulls it a little towards the stamp of its last sample. Times never fall.
+    Boards send in bursts, and their time stamps show it. The clock counts samples at the nominal
+    rate, and each batch corrects it a little towards the stamp of its last sample. Times never
+    fall.
     """
 
     def __init__(self, rate: float) -> None:
         self._period = NS / rate
         self._next: float | None = None
 
-    def place(self, last: int, count: int) -> int:
+    def timestamp(self, last: int, count: int) -> int:
         """When the first of ``count`` samples was taken, in ns, the last being stamped ``last``."""
         measured = last - (count - 1) * self._period
         at = measured
@@ -198,21 +235,21 @@ class EvenClock:
 
 
 def choose_rows(presets: dict[int, dict[str, Any]], columns: dict[str, Column]) -> list[BoardRow]:
-    """Which rows to read: those of ``columns``, or the first of each kind that is ours.
+    """Choose the rows to read: those of ``columns``, or the first of each known kind.
 
     Raises:
-        AffectlineError: There is no such row, or the board has nothing of ours.
+        AffectlineError: There is no such row, or the board has no row of a known kind.
     """
     if columns:
         return [_row(key, column, presets) for key, column in columns.items()]
     rows: dict[str, BoardRow] = {}
-    for preset, about in presets.items():
-        for kind, signals in KINDS.items():
-            for (signal, unit), number in zip(signals, about.get(kind, ()), strict=False):
+    for preset, info in presets.items():
+        for kind, signals in DEFAULT_ROWS.items():
+            for (signal, unit), number in zip(signals, info.get(kind, ()), strict=False):
                 rows.setdefault(signal, BoardRow(preset, number, Column(signal=signal, unit=unit)))
     if not rows:
         raise AffectlineError(
-            "--driver brainflow: the board says of none of its rows that it is of the body",
+            "--driver brainflow: the board describes none of its rows as a known signal",
             "choose rows by number with --column, e.g. --column 1=eeg:uV",
         )
     return list(rows.values())
@@ -221,8 +258,8 @@ def choose_rows(presets: dict[int, dict[str, Any]], columns: dict[str, Column]) 
 def _row(key: str, column: Column, presets: dict[int, dict[str, Any]]) -> BoardRow:
     preset, _, number = key.rpartition(":")
     if number.isdecimal() and (preset or "0").isdecimal():
-        about = presets.get(int(preset or 0))
-        if about and int(number) < about["num_rows"]:
+        info = presets.get(int(preset or 0))
+        if info and int(number) < info["num_rows"]:
             return BoardRow(int(preset or 0), int(number), column)
-    known = ", ".join(f"{p}:0 to {p}:{about['num_rows'] - 1}" for p, about in presets.items())
+    known = ", ".join(f"{p}:0 to {p}:{info['num_rows'] - 1}" for p, info in presets.items())
     raise AffectlineError(f"--column {key}: the board has no such row", f"it has {known}")

@@ -9,7 +9,7 @@ has the Unix time of each press of the watch's button.
 import math
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from affectline.services.biometrics.driver import BUTTON
 from affectline.services.biometrics.file_playback import (
     LATEST_PLAYED,
     FilePlayback,
+    PlaybackSettings,
     RecordedSignal,
-    ascending,
-    even_times,
+    make_monotonic,
+    regular_times,
 )
 from affectline.services.biometrics.validation import NS
 
-EVEN: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
+REGULAR_FILES: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
     "EDA.csv": (("skin_conductance", "uS", 1.0),),
     "HR.csv": (("heart_rate", "/min", 1.0),),
     "TEMP.csv": (("temperature", "Cel", 1.0),),
@@ -32,36 +33,47 @@ EVEN: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
     "ACC.csv": tuple((f"acceleration_{axis}", "g", 1 / 64) for axis in "xyz"),
 }
 """Signal, unit, and what one unit of the file is in that unit, for each column."""
-INTERVALS: Final = "IBI.csv"
-FILES: Final = (*EVEN, INTERVALS)
-TAGS: Final = "tags.csv"
-RATES: Final = (0.001, 100_000)
+INTERVALS_FILE: Final = "IBI.csv"
+FILES: Final = (*REGULAR_FILES, INTERVALS_FILE)
+TAGS_FILE: Final = "tags.csv"
+RATE_RANGE: Final = (0.001, 100_000)
 """Samples a second that a file may have."""
 
 
+class E4Settings(PlaybackSettings):
+    """The export of one session."""
+
+    driver: Literal["e4"] = "e4"
+    folder: Path
+    """Folder of the unpacked export of a session."""
+
+
 class E4Driver(FilePlayback):
-    """Plays an export folder."""
+    """The export folder of an Empatica E4 session."""
+
+    settings_model = E4Settings
+    _settings: E4Settings
 
     def load(self) -> list[RecordedSignal]:
-        folder = Path(self._settings.folder or ".")
+        folder = self._settings.folder
         self.device = f"Empatica E4 export {folder.name}"
         if not folder.is_dir():
             raise AffectlineError(
                 f"--folder {folder}: no such folder", "unpack the ZIP file of the session first"
             )
-        tracks: list[RecordedSignal] = []
+        signals: list[RecordedSignal] = []
         for name in FILES:
-            tracks += read_file(folder / name, self.counters)
-        if not tracks:
+            signals += read_file(folder / name, self.counters)
+        if not signals:
             raise AffectlineError(
                 f"--folder {folder}: holds no measurements of an Empatica E4",
                 f"it should have some of {', '.join(FILES)}",
             )
-        return [*tracks, *_read_tags(folder / TAGS, tracks, self.counters)]
+        return [*signals, *_read_tags(folder / TAGS_FILE, signals, self.counters)]
 
 
 def read_file(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
-    """Read one file of an export; nothing where it is missing or empty.
+    """Read one file of an export; returns nothing where it is missing or empty.
 
     Args:
         path: One of `FILES`.
@@ -72,27 +84,27 @@ def read_file(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
     """
     if not path.is_file():
         return []
-    read = _read_intervals if path.name == INTERVALS else _read_even
+    read = _read_intervals if path.name == INTERVALS_FILE else _read_regular
     return read(path, counters)
 
 
-def _read_even(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
+def _read_regular(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
     rows = _rows(path)
     if len(rows) <= 2:  # the watch makes a file of two rows, or none, where it measured nothing
         return []
     start, rate = _number(rows[0], 0), _number(rows[1], 0)
-    if not (_is_time(start) and RATES[0] <= rate <= RATES[1]):
+    if not (_is_time(start) and RATE_RANGE[0] <= rate <= RATE_RANGE[1]):
         raise AffectlineError(
             f"--folder: {path} begins with {rows[0][0]!r} and {rows[1][0]!r}",
             "the first row is the start in Unix time, the second the samples a second; "
             "export the session again, or take the file out",
         )
-    times = even_times(round(start * NS), rate, len(rows) - 2)
-    tracks = []
-    for column, (signal, unit, factor) in enumerate(EVEN[path.name]):
+    times = regular_times(round(start * NS), rate, len(rows) - 2)
+    signals = []
+    for column, (signal, unit, factor) in enumerate(REGULAR_FILES[path.name]):
         values = np.array([_value(row, column, counters) for row in rows[2:]]) * factor
-        tracks.append(RecordedSignal(signal, unit, times, values, rate))
-    return tracks
+        signals.append(RecordedSignal(signal, unit, times, values, rate))
+    return signals
 
 
 def _read_intervals(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
@@ -112,18 +124,18 @@ def _read_intervals(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
     if not known:
         return []
     seconds, intervals = zip(*known, strict=True)
-    times, falls = ascending(np.array([round(s * NS) for s in seconds], np.int64))
+    times, falls = make_monotonic(np.array([round(s * NS) for s in seconds], np.int64))
     counters["reanchored"] += falls
     return [RecordedSignal("rr_interval", "ms", times, np.array(intervals))]
 
 
 def _read_tags(
-    path: Path, beside: list[RecordedSignal], counters: Counter[str]
+    path: Path, measured: list[RecordedSignal], counters: Counter[str]
 ) -> list[RecordedSignal]:
-    """Presses of the button while something was measured; others count as ``invalid``."""
+    """Read the button presses during the measurement; others are counted as ``invalid``."""
     rows = [row for row in (_rows(path) if path.is_file() else []) if any(row)]
-    first = min(int(track.times[0]) for track in beside)
-    last = max(int(track.times[-1]) for track in beside)
+    first = min(int(signal.times[0]) for signal in measured)
+    last = max(int(signal.times[-1]) for signal in measured)
     read = [round(at * NS) for row in rows if _is_time(at := _number(row, 0))]
     times = np.array(sorted(at for at in read if first <= at <= last), np.int64)
     counters["invalid"] += len(rows) - len(times)
@@ -137,7 +149,7 @@ def _value(row: list[str], column: int, counters: Counter[str]) -> float:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """The file's rows; blank lines at its end are none."""
+    """The rows of a file, without blank lines at its end."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
     except OSError as error:
@@ -148,7 +160,7 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _number(row: list[str], column: int) -> float:
-    """A cell's number; NaN where there is none."""
+    """The number in a cell, or NaN."""
     try:
         return float(row[column])
     except (ValueError, IndexError):
@@ -156,5 +168,5 @@ def _number(row: list[str], column: int) -> float:
 
 
 def _is_time(seconds: float) -> bool:
-    """Whether these are seconds since the Unix epoch, and such that can be played."""
+    """Whether these are seconds since the Unix epoch that can be played."""
     return 0 <= seconds < LATEST_PLAYED / NS

@@ -1,0 +1,131 @@
+"""Writes the parts of ``docs/`` that follow from settings models: ``make docs`` calls it.
+
+A page marks such a part with two comments, and what lies between them is written anew:
+
+    <!-- generated: drivers -->
+    <!-- end of drivers -->
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from affectline.common.registry import FamilySettings
+from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.services.cli.setting_options import describe_default, option_name
+
+KINDS: Final = {
+    str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path",
+    dict: "mapping", list: "list", tuple: "list",
+}  # fmt: skip
+
+
+def list_members(family: type[FamilySettings]) -> str:
+    """A table of our own members: name, and the first sentence of the class's docstring."""
+    registry = family.registry
+    rows = [(f"`{n}`", _summary(registry.load(n))) for n in registry.own_names()]
+    return _table((registry.key, "reads"), rows)
+
+
+def describe_settings(family: type[FamilySettings]) -> str:
+    """Tables of the settings that all members share, and of those of each of our own."""
+    registry = family.registry
+    shared = [name for name in family.model_fields if name != registry.key]
+    parts = []
+    if shared:
+        parts += [f"Every {registry.key} has", _settings_table(family, shared)]
+    for name in registry.own_names():
+        model = registry.settings_model(name)
+        own = [field for field in model.model_fields if field not in (*shared, registry.key)]
+        if own:
+            parts += [f"`{registry.key}: {name}`", _settings_table(model, own)]
+    return "\n\n".join(parts)
+
+
+PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
+    "biometrics.md": {
+        "drivers": lambda: list_members(BiometricsSettings),
+        "driver settings": lambda: describe_settings(BiometricsSettings),
+    },
+}
+"""Page, name of the generated part, and what makes its text."""
+
+
+def write_parts(page: str, text: str) -> str:
+    """A page with its generated parts written anew.
+
+    Raises:
+        ValueError: The page does not mark one of its parts.
+    """
+    for name, make in PARTS[page].items():
+        marks = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
+        pattern = re.compile(f"{re.escape(marks[0])}.*?{re.escape(marks[1])}", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"{page} has no part between {marks[0]} and {marks[1]}")
+        part = f"{marks[0]}\n\n{make()}\n\n{marks[1]}"
+        text = pattern.sub(lambda _, part=part: part, text)  # type: ignore[misc]
+    return text
+
+
+def main() -> None:
+    """Write the generated parts of the pages in the folder named on the command line."""
+    folder = Path(sys.argv[1])
+    for page in PARTS:
+        path = folder / page
+        path.write_text(write_parts(page, path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _settings_table(model: type[FamilySettings], names: list[str]) -> str:
+    rows = []
+    for name in names:
+        field = model.model_fields[name]
+        option = f"`{option_name(name, field)}`"
+        rows.append((f"`{name}`", option, _kind(field), _default(field), _meaning(field)))
+    return _table(("setting", "option", "value", "default", "meaning"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _summary(documented: Any) -> str:
+    first = " ".join((documented.__doc__ or "").split("\n\n")[0].split())
+    return first.rstrip(".")
+
+
+def _meaning(field: FieldInfo) -> str:
+    text = " ".join((field.description or "").split()).replace("``", "`").replace("|", "\\|")
+    return f"{text.rstrip('.')}, e.g. `{field.examples[0]}`" if field.examples else text.rstrip(".")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = "false" if field.default is False else describe_default(field)
+    return f"`{default}`" if default else ""
+
+
+def _kind(field: FieldInfo) -> str:
+    return " or ".join(_kinds(field.annotation))
+
+
+def _kinds(annotation: Any) -> list[str]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        return [text for kind in kinds for text in _kinds(kind)]
+    if origin is Literal:
+        return [f"`{value}`" for value in get_args(annotation)]
+    return [KINDS.get(origin or annotation, "value")]
+
+
+if __name__ == "__main__":
+    main()
