@@ -117,7 +117,7 @@ def measure(
         known = everything.pixels[everything.rows(Split.TRAINING)]
         if len(known):
             without_twins = ~has_near_duplicates(faces.pixels, known)
-            figures["without_twins"] = metrics.against(
+            figures["without_twins"] = metrics.accuracy_with_interval(
                 probabilities[without_twins], faces.emotions[without_twins]
             )
     if votes is not None:
@@ -126,10 +126,10 @@ def measure(
         majority_labels = (
             majority(votes) if split is None else majority(votes)[everything.rows(split)]
         )
-        figures["ferplus"] = metrics.against(probabilities, majority_labels)
+        figures["ferplus"] = metrics.accuracy_with_interval(probabilities, majority_labels)
         if opened.manifest.votes_temperature and label_set == "fer2013":
             ferplus = to_probabilities(outputs, opened.manifest, "ferplus")
-            figures["ferplus_votes"] = metrics.against(ferplus, majority_labels)
+            figures["ferplus_votes"] = metrics.accuracy_with_interval(ferplus, majority_labels)
     if out is not None:
         page.write(out, Predictions(faces, probabilities), figures)
     return figures

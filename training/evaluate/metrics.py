@@ -144,7 +144,7 @@ def coverage(probabilities: Scores, emotions: NDArray[np.int64]) -> list[dict[st
     ]
 
 
-def against(probabilities: Scores, emotions: NDArray[np.int64]) -> dict[str, Any]:
+def accuracy_with_interval(probabilities: Scores, emotions: NDArray[np.int64]) -> dict[str, Any]:
     """Accuracy on the rows whose emotion is known.
 
     Args:

@@ -16,7 +16,7 @@ from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import (
     accuracy,
-    against,
+    accuracy_with_interval,
     calibration_error,
     fit_temperature,
     log_loss,
@@ -67,7 +67,7 @@ def measure_splits(
             "log_loss_raw": log_loss(part, emotions),
         }
         if majority is not None:
-            found = against(part, majority[rows])
+            found = accuracy_with_interval(part, majority[rows])
             figures[split.value] |= {
                 "ferplus_" + name: found[name] for name in ("rows", "accuracy")
             }

@@ -10,7 +10,7 @@ from affectline.common.model.artifact import Manifest
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 from affectline.training.data.splits import Split
-from affectline.training.evaluate.metrics import against, report, softmax
+from affectline.training.evaluate.metrics import accuracy_with_interval, report, softmax
 
 CARD_FILE: Final = "MODEL_CARD.md"
 
@@ -167,7 +167,10 @@ def _near_duplicates_paragraph(
         return ""
     seen = faces.select(measured)
     alone = ~has_near_duplicates(seen.pixels, known)
-    figures = {"rows": len(seen), "without_twins": against(logits[alone], seen.emotions[alone])}
+    figures = {
+        "rows": len(seen),
+        "without_twins": accuracy_with_interval(logits[alone], seen.emotions[alone]),
+    }
     return f"\n{describe_near_duplicates(figures, f'the {measured.value}')}\n"
 
 
