@@ -1,40 +1,48 @@
-# Everything runs in .venv, which these targets make and keep up to date.
+# Everything runs in .venv, which these targets create and keep up to date.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test test-unit coverage check format bench docs clean
 
-help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/runtime ## Run the whole pipeline over the sample clip, and report on it
+demo: .venv/runtime ## Run the whole pipeline on the sample clip and write a report
 	$(BIN)/affectline up --config configs/demo.yaml
 
-test: .venv/dev ## Run every test, two at a time
+test: .venv/dev ## Run all tests, two at a time
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: .venv/dev ## Format, lint, types, import walls
+test-unit: .venv/dev ## Run the unit tests: less than a minute
+	$(BIN)/pytest tests/unit --numprocesses 2
+
+coverage: .venv/dev ## Run all tests and measure branch coverage, child processes included
+	$(BIN)/coverage erase
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
+	$(BIN)/coverage report --fail-under 90 # of common and services
+
+check: .venv/dev ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: .venv/dev ## Bring the code into shape
+format: .venv/dev ## Format the code and fix what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/dev ## Measure, and write docs/benchmarks.md (needs ../shared/data)
+bench: .venv/dev ## Run the benchmarks and write docs/benchmarks.md (needs ../shared/data)
 	$(BIN)/python -m tests.benchmarks
 
-docs: .venv/runtime ## Write the generated parts of docs/ again
+docs: .venv/runtime ## Generate the schemas and the AsyncAPI document in docs/
 	$(BIN)/python -m affectline.common.wire.asyncapi docs
 	$(BIN)/python -m affectline.services.cli.reference docs
 
-clean: ## Remove the environment and the caches
+clean: ## Remove the environment and caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
-# The stamps are newer than pyproject.toml when what it asks for is installed.
+# A stamp is newer than pyproject.toml when the dependencies that it names are installed.
 .venv/pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv

@@ -1,4 +1,4 @@
-"""``affectline collect``."""
+"""``affectline collect``: collect labelled faces of volunteers through a web page."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -7,30 +7,33 @@ import typer
 
 from affectline.common.runtime.spec import Run
 from affectline.common.settings.pipeline import HubSettings, PipelineSettings
-from affectline.services.cli.options import ConfigFile, change, read_settings
+from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
 from affectline.services.supervisor.process import ProcessSpec
 
-LARGE: Final = {"jpeg_quality": 95, "camera_width": 1280}
-"""Settings of the capture, unless a file has them. Faces are kept: they are worth more pixels and
-more bytes on their way than those that are only looked at."""
+CAPTURE_DEFAULTS: Final = {"jpeg_quality": 95, "camera_width": 1280}
+"""Capture settings, unless a settings file has them: faces that are stored for training deserve
+more pixels and bytes than those that are only classified."""
 
 
 def collect(
     source: Annotated[
-        str, typer.Option(help="Camera index, or a video file (which starts again at its end).")
+        str, typer.Option(help="Camera index, or a video file (which is looped).")
     ] = "0",
     out: Annotated[
-        Path, typer.Option(help="The folder that the faces go to; an earlier one is gone on with.")
+        Path, typer.Option(help="Folder for the faces; an existing collection is continued.")
     ] = Path("faces"),
     host: Annotated[
-        str | None, typer.Option(help="Where the page is served.  [default: 127.0.0.1]")
+        str | None, typer.Option(help="Address to serve the page on.  [default: 127.0.0.1]")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Its port.  [default: 8080, or the next]")
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Port of the page.  [default: 8080, or the next free one]"
+        ),
     ] = None,
     config_file: ConfigFile = None,
 ) -> None:
-    """Collect faces of your own: a page leads people through the seven emotions.
+    """Collect a dataset of faces: a web page guides volunteers through the seven emotions.
 
     Example: affectline collect --source 0 --out faces
     """
@@ -40,30 +43,29 @@ def collect(
     settings = read_settings(config_file)
     named = name_sources([source])[0].model_copy(update={"loop": True})
     capture = settings.capture
-    for name, value in LARGE.items():
+    for name, value in CAPTURE_DEFAULTS.items():
         if name not in capture.model_fields_set:
-            capture = change(capture, **{name: value})
-    settings = change(
+            capture = with_overrides(capture, **{name: value})
+    settings = with_overrides(
         settings,
         hub=choose_hub(settings.hub),
         sources=(named,),
         delivery="live",
         pace="realtime",
         capture=capture,
-        dashboard=change(
+        dashboard=with_overrides(
             settings.dashboard,
             host=host,
             port=port,
             token_file=settings.dashboard.token_file or out / ".booth-token",
         ),
     )
-    launcher = Supervisor(settings, quiet=False, processes=plan(settings, out))
-    launcher.run()
+    Supervisor(settings, quiet=False, processes=plan(settings, out)).run()
     raise typer.Exit
 
 
 def plan(settings: PipelineSettings, out: Path) -> list[ProcessSpec]:
-    """The processes that find faces, and the page."""
+    """Plan the processes of a collection: those that find faces, and the page."""
     from affectline.services.collect.spec import CollectProcess
     from affectline.services.registry import SPECS
 
@@ -78,7 +80,7 @@ def plan(settings: PipelineSettings, out: Path) -> list[ProcessSpec]:
 
 
 def choose_hub(hub: HubSettings) -> HubSettings:
-    """The hub of the settings, or ports near by where a pipeline is running already."""
+    """Return the hub of the settings, or other ports where a pipeline is running already."""
     from affectline.common.runtime.sockets import taken_ports
     from affectline.services.dashboard.replay_control import free_hub
 

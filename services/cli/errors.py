@@ -1,4 +1,4 @@
-"""What is wrong, in one line, and with which exit code."""
+"""Errors of the command line: one line on standard error, and an exit code."""
 
 import os
 import sys
@@ -11,44 +11,46 @@ from pydantic import ValidationError
 from affectline.common.errors import AffectlineError, explain_import
 
 UsageError: Any = typer.BadParameter.__base__
-"""Click's own class, through what typer exports: typer may carry a copy of click inside."""
+"""Click's class, reached through typer, which may contain a copy of click of its own."""
 
 
-def run_complaining(command: Callable[[], Any]) -> NoReturn:
-    """Run a command line and exit; whatever is wrong is said in one line."""
+def run_and_exit(command: Callable[[], Any]) -> NoReturn:
+    """Run a command line and exit; every error is printed as one line."""
     code: Any = 0
     try:
         code = command()
     except AffectlineError as error:
         for line in error.details:
             sys.stderr.write(f"  {line}\n")
-        _complain(str(error), 1)
+        _exit_with_error(str(error), 1)
     except ImportError as error:
-        _complain(explain_import(error), 1)
+        _exit_with_error(explain_import(error), 1)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        _complain(f"{where}: {first['msg']} (got {first['input']!r}). Try affectline --help", 2)
+        _exit_with_error(
+            f"{where}: {first['msg']} (got {first['input']!r}). Try affectline --help", 2
+        )
     except UsageError as error:
-        _complain(f"{_explain(error)} Try affectline --help", 2)
+        _exit_with_error(f"{_explain(error)} Try affectline --help", 2)
     except (typer.Abort, KeyboardInterrupt):
-        _complain("stopped by Ctrl-C", 130)
+        _exit_with_error("stopped by Ctrl-C", 130)
     except BrokenPipeError:  # as in: affectline subscribe | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        _complain(f"{error}: check the path and its permissions", 1)
+        _exit_with_error(f"{error}: check the path and its permissions", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _explain(error: Any) -> str:
-    """A usage error in one line, with the value that was given where it is known."""
+    """Describe a usage error in one line, with the value that was given where it is known."""
     text = str(error.format_message())
     details = getattr(error.__cause__, "errors", None)
     value = f" (got {details()[0]['input']!r})" if details else ""
     return f"{text.rstrip('.')}{value}."
 
 
-def _complain(text: str, code: int) -> None:
+def _exit_with_error(text: str, code: int) -> NoReturn:
     sys.stderr.write(f"affectline: {' '.join(text.split())}\n")
     sys.exit(code)

@@ -12,17 +12,17 @@ from affectline.common import logs
 OPTIONS: Final[dict[str, Any]] = {
     "log_level": Annotated[
         logs.Level | None,
-        typer.Option(help="Least level that is logged; warning where nothing else is set."),
+        typer.Option(help="Minimum level to log.  [default: warning]"),
     ],
     "log_format": Annotated[
         logs.Format | None,
-        typer.Option(help="text, or json: one object a line.  AFFECTLINE_LOG sets both."),
+        typer.Option(help="json: one object per line. AFFECTLINE_LOG sets level and format."),
     ],
 }
 
 
 def with_log_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that sets up logging first, as its two further options say."""
+    """Return the command with options for logging, which is configured before it runs."""
     signature = inspect.signature(command)
 
     @functools.wraps(command)

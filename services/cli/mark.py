@@ -1,4 +1,4 @@
-"""``affectline mark``."""
+"""``affectline mark``: publish an event marker."""
 
 import json
 from typing import Annotated
@@ -15,22 +15,26 @@ from affectline.services.cli.options import ConfigFile, HubAddress, read_setting
 
 
 def mark(
-    label: Annotated[str, typer.Argument(help="What happened.")],
+    label: Annotated[str, typer.Argument(help="Name of the event.")],
     field: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=VALUE to keep beside it; numbers and JSON stay what they are."),
+        typer.Option(
+            help="NAME=VALUE to store with the marker; the value may be JSON. Repeatable."
+        ),
     ] = None,
-    session: Annotated[str, typer.Option(help="Last part of the topic.")] = "session",
+    session: Annotated[
+        str, typer.Option(help="Session name: the last part of the topic.")
+    ] = "session",
     config_file: ConfigFile = None,
     hub: HubAddress = None,
 ) -> None:
-    """Say that something has happened, now.
+    """Publish an event marker.
 
     Example: affectline mark "hard braking" --field speed=63.5 --field road=wet
     """
     at = now_ns()
-    where = read_settings(config_file, hub).hub
-    extra = read_fields(field or [])
+    hub_settings = read_settings(config_file, hub).hub
+    extra = parse_fields(field or [])
     try:
         marker = Marker(session=session, at=at, label=label, source="command", extra=extra)
     except ValidationError as error:
@@ -40,18 +44,19 @@ def mark(
             "a label is 1 to 1000 characters long; a session's name is letters, digits, '.', '_' "
             "and '-'",
         ) from error
-    marker = marker.model_copy(update={"at": at + offset_to_hub(where)})
-    if not publish_once(where, Packet(marker)):
+    marker = marker.model_copy(update={"at": at + offset_to_hub(hub_settings)})
+    if not publish_once(hub_settings, Packet(marker)):
         raise AffectlineError(
-            f"no hub on {where.ingress}", "start affectline up first, or name the hub with --hub"
+            f"no hub on {hub_settings.ingress}",
+            "start affectline up first, or name the hub with --hub",
         )
 
 
-def read_fields(texts: list[str]) -> dict[str, JsonValue]:
-    """Free fields of a marker.
+def parse_fields(texts: list[str]) -> dict[str, JsonValue]:
+    """Parse the free fields of a marker, each ``NAME=VALUE``.
 
     Raises:
-        AffectlineError: One of them has no name.
+        AffectlineError: A text has no name or no ``=``.
     """
     fields: dict[str, JsonValue] = {}
     for text in texts:
@@ -60,7 +65,7 @@ def read_fields(texts: list[str]) -> dict[str, JsonValue]:
             raise AffectlineError(f"--field {text}: not NAME=VALUE", "as in --field speed=63.5")
         try:
             fields[name] = json.loads(value)
-            json.dumps(fields[name], allow_nan=False)  # NaN and 1e999 stay texts: nobody reads them
+            json.dumps(fields[name], allow_nan=False)  # NaN and 1e999 are no JSON: kept as text
         except ValueError:
             fields[name] = value
     return fields

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they change the settings."""
+"""Options that several commands share, and how they override the settings."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +12,19 @@ from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineS
 from affectline.common.settings.recording import Privacy, RecordingSettings
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="Settings (YAML), e.g. configs/default.yaml.")
+    Path | None, typer.Option("--config", help="Settings file (YAML), e.g. configs/default.yaml.")
 ]
 HubAddress = Annotated[
     str | None,
-    typer.Option("--hub", metavar="HOST[:PORT]", help="The hub; 127.0.0.1:5555 by default."),
+    typer.Option(
+        "--hub", metavar="HOST[:PORT]", help="Address of the hub.  [default: 127.0.0.1:5555]"
+    ),
 ]
 DeliveryMode = Annotated[
     Delivery | None,
-    typer.Option(help="live: the newest frame wins. lossless: the source waits, nothing is lost."),
+    typer.Option(
+        help="live: the newest frame wins. lossless: the source waits, no frame is dropped."
+    ),
 ]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model artifact.")]
 LabelSetName = Annotated[
@@ -28,7 +32,8 @@ LabelSetName = Annotated[
     typer.Option(
         "--label-set",
         "--answer",
-        help="Whose labels: FER2013's, or those that most of FER+'s voters chose.",
+        help="fer2013: predict FER2013's labels. ferplus: predict the majority of FER+'s "
+        "annotators.",
         parser=parse_label_set,
         metavar="fer2013|ferplus",
         show_default="fer2013",
@@ -36,45 +41,51 @@ LabelSetName = Annotated[
 ]
 BackendName = Annotated[
     config.Backend | None,
-    typer.Option(help="litert serves; tensorflow runs the reference that the model was made from."),
+    typer.Option(
+        help="litert: the deployed model. tensorflow: the reference model it was converted from."
+    ),
 ]
 
 PrivacyMode = Annotated[
     Privacy | None,
     typer.Option(
-        help="What a recording holds: everything, faces blurred, or no pictures; implies --record."
+        help="What is recorded: everything, blurred faces, or no pictures; implies --record."
     ),
 ]
+SessionFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A recording (.mcap), or its session folder.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def read_settings(path: Path | None, hub: str | None = None) -> PipelineSettings:
-    """Settings from a file, or the defaults; ``hub`` is what ``--hub`` said."""
+    """Read settings from a file, or take the defaults; ``hub`` is the value of ``--hub``."""
     settings = config.load(path) if path else PipelineSettings()
     if hub:
         settings = settings.model_copy(update={"hub": parse_hub(hub, settings.hub)})
     return settings
 
 
-def change(settings: Any, **values: Any) -> Any:
-    """Settings with those values changed that were given on the command line."""
+def with_overrides(settings: Any, **values: Any) -> Any:
+    """Return settings with the values that were given on the command line (are not None)."""
     return settings.model_copy(update={k: v for k, v in values.items() if v is not None})
 
 
-def change_recording(
+def with_recording_overrides(
     settings: RecordingSettings, *, record: bool, privacy: Privacy | None, report: bool = False
 ) -> RecordingSettings:
-    """Recording settings as ``--record``, ``--privacy`` and ``--report`` change them."""
-    changed: RecordingSettings = change(
+    """Apply ``--record``, ``--privacy`` and ``--report`` to recording settings."""
+    overridden: RecordingSettings = with_overrides(
         settings,
         record=(record or report or privacy is not None) or None,
         privacy=privacy,
         report=report or None,
     )
-    return changed
+    return overridden
 
 
 def parse_hub(text: str, default: HubSettings) -> HubSettings:
-    """Read ``HOST`` or ``HOST:PORT``.
+    """Parse ``HOST`` or ``HOST:PORT``.
 
     Raises:
         AffectlineError: It is neither.

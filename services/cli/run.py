@@ -1,13 +1,12 @@
-"""``affectline up`` as its user sees it: progress while it runs, a table at the end."""
+"""A run of a pipeline as its user sees it: a progress bar, then a table of results."""
 
 import json
 import os
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -30,44 +29,47 @@ from affectline.services.sink.stream_stats import StreamSummary
 from affectline.services.supervisor.process import ProcessSpec
 from affectline.services.supervisor.supervisor import Supervisor
 
-if TYPE_CHECKING:
-    from affectline.services.cli.doctor_checks import CheckResult
-
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED: Final = 130
+"""What shells report for a program that Ctrl-C ended."""
 K = TypeVar("K")
 
 
-def run(
+def run_pipeline(
     settings: PipelineSettings,
     *,
     as_json: bool,
-    tasks: list[ProcessSpec] | None = None,
-    note: str = "",
+    processes: list[ProcessSpec] | None = None,
+    keys_help: str = "",
 ) -> int:
-    """Run a pipeline and say what came of it; return the exit code.
+    """Run a pipeline and print its results; return the exit code.
 
     Args:
-        settings: Complete.
+        settings: Complete settings, with sources, delivery, pace and session folder.
         as_json: Print the summary as one JSON object.
-        tasks: The processes, where they are not those of ``up``; without a sink among them
-            there is nothing to sum up.
-        note: What to say at the beginning where keys can be pressed.
+        processes: The processes, where they differ from those of ``up``; without a sink among them
+            there is no summary.
+        keys_help: What the keys do, printed at the beginning if standard input is a terminal;
+            without it no keys are read.
 
     Raises:
         AffectlineError: It failed.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     folder = settings.sink.out or Path()
     console = terminal()
     with ExitStack() as stack:
-        watcher = RunProgress(begun)
+        observer = RunProgress(started)
         if console.is_terminal:
-            watcher.progress = stack.enter_context(_new_progress(console))
-        keys = stack.enter_context(Keyboard()) if note and Keyboard.is_available() else None
+            observer.progress = stack.enter_context(_new_progress(console))
+        keys = stack.enter_context(Keyboard()) if keys_help and Keyboard.is_available() else None
         if keys:
-            console.print(note, highlight=False)
+            console.print(keys_help, highlight=False)
         supervisor = Supervisor(
-            settings, quiet=as_json, observe=watcher.note, processes=tasks, keyboard=keys
+            settings,
+            quiet=as_json,
+            observe=observer.on_message,
+            processes=processes,
+            keyboard=keys,
         )
         try:
             supervisor.run()
@@ -79,39 +81,43 @@ def run(
     if not written and (supervisor.interrupted or settings.sink.out is None):
         return EXIT_INTERRUPTED if supervisor.interrupted else 0  # nothing was written
     session = read_session(folder)
-    result = conclude(session, folder, time.monotonic() - begun)
-    result |= {"first_emotion_s": watcher.first_s, "restarts": supervisor.restarts}
+    result = conclude(session, folder, time.monotonic() - started)
+    result |= {"first_emotion_s": observer.first_emotion_s, "restarts": supervisor.restarts}
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
         print_result(result)
-    cut = [s["detail"] for s in result["streams"].values() if s["end"] == "truncated"]
-    for detail in cut:
+    truncated = [s["detail"] for s in result["streams"].values() if s["end"] == "truncated"]
+    for detail in truncated:
         sys.stderr.write(f"affectline: --source {detail}\n")
     if supervisor.interrupted:
         return EXIT_INTERRUPTED
-    return 1 if cut else 0
+    return 1 if truncated else 0
 
 
 class RunProgress:
-    """Follows a run from outside."""
+    """Shows the progress of a run, from the messages that it publishes.
 
-    def __init__(self, begun: float) -> None:
-        self._begun = begun
-        self.first_s: float | None = None
-        """Time to the first emotion in s, counted from when the command line has been read."""
+    Args:
+        started: When the run was started, in s of the monotonic clock.
+    """
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self.first_emotion_s: float | None = None
+        """Time from the start to the first emotion, in s."""
         self.progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
         self._totals: dict[str, int | None] = {}
 
-    def note(self, packet: Packet) -> None:
-        """Take in a message."""
+    def on_message(self, packet: Packet) -> None:
+        """Update the progress from a message."""
         message = packet.message
         if isinstance(message, StreamStart):
             self._totals[message.stream] = message.frames
         elif isinstance(message, Emotion):
-            if self.first_s is None:
-                self.first_s = round(time.monotonic() - self._begun, 3)
+            if self.first_emotion_s is None:
+                self.first_emotion_s = round(time.monotonic() - self._started, 3)
             if self.progress:
                 self._advance(self.progress, message)
 
@@ -119,11 +125,11 @@ class RunProgress:
         if emotion.stream not in self._bars:
             total = self._totals.get(emotion.stream)
             self._bars[emotion.stream] = progress.add_task(emotion.stream, total=total)
-        best = emotion.faces[0].label if emotion.faces else "no face"
+        label = emotion.faces[0].label if emotion.faces else "no face"
         progress.update(
             self._bars[emotion.stream],
             completed=emotion.seq + 1,
-            description=f"{emotion.stream}  {best or ''}",
+            description=f"{emotion.stream}  {label or ''}",
         )
 
 
@@ -136,7 +142,7 @@ def _new_progress(console: Console) -> Progress:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    """A session that never had a row leaves nothing behind."""
+    """Remove the session folder of a run that never analysed a frame."""
     if not (folder / "session.json").exists():
         return
     try:
@@ -183,7 +189,7 @@ def _add(total: dict[K, int], counts: dict[K, int]) -> None:
 
 
 def print_result(result: dict[str, Any]) -> None:
-    """Print the table at the end of a run."""
+    """Print the results of a run as a table."""
     table = Table(title="Affectline", show_header=True, title_justify="left")
     table.add_column("")
     streams: dict[str, Any] = result["streams"]
@@ -194,10 +200,10 @@ def print_result(result: dict[str, Any]) -> None:
         ("frames with a face", [str(s["frames_with_face"]) for s in streams.values()]),
         ("faces", [str(s["faces"]) for s in streams.values()]),
         ("tracks", [str(s["tracks"]) for s in streams.values()]),
-        ("skipped", [_skips(s) for s in streams.values()]),
+        ("skipped", [_format_skipped(s) for s in streams.values()]),
     ]
     rows += [
-        (f"latency {q}", [_ms(s["latency_ms"][q]) for s in streams.values()])
+        (f"latency {q}", [_format_ms(s["latency_ms"][q]) for s in streams.values()])
         for q in ("p50", "p95", "p99")
     ]
     rows += [
@@ -212,28 +218,19 @@ def print_result(result: dict[str, Any]) -> None:
     speed = result["frames"] / result["seconds"] if result["seconds"] else 0
     console.print(f"{result['seconds']:.1f} s, {speed:.0f} frames/s from start to end")
     for service, times in result["restarts"].items():
-        console.print(f"{service} had to be restarted {times} time(s)")
+        console.print(f"{service} was restarted {times} time(s)")
     console.print("Files:", highlight=False)
     for file in result["files"]:
         console.print(f"  {os.path.relpath(file)}", highlight=False, soft_wrap=True)
 
 
-def _skips(stream: dict[str, Any]) -> str:
+def _format_skipped(stream: dict[str, Any]) -> str:
     total = sum(stream["skipped"].values()) + stream["lost"]
-    why = [f"{n} {reason}" for reason, n in stream["skipped"].items()]
+    reasons = [f"{n} {reason}" for reason, n in stream["skipped"].items()]
     if stream["lost"]:
-        why.append(f"{stream['lost']} lost")
-    return f"{total} ({', '.join(why)})" if why else "0"
+        reasons.append(f"{stream['lost']} lost")
+    return f"{total} ({', '.join(reasons)})" if reasons else "0"
 
 
-def _ms(value: float | None) -> str:
+def _format_ms(value: float | None) -> str:
     return "" if value is None else f"{value:.1f} ms"
-
-
-def print_findings(findings: "Iterable[CheckResult]") -> None:
-    """Print what the doctor found."""
-    marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
-    table = Table("check", "state", "finding", "how to mend it")
-    for finding in findings:
-        table.add_row(finding.check, marks[finding.state], finding.detail, finding.mend)
-    Console().print(table)

@@ -1,4 +1,4 @@
-"""``affectline up``."""
+"""``affectline up``: run a whole pipeline."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,15 +8,16 @@ import typer
 from affectline.common.settings import pipeline as config
 from affectline.common.settings.pipeline import Pace
 from affectline.services.cli.options import (
+    AsJson,
     BackendName,
     ConfigFile,
     DeliveryMode,
     LabelSetName,
     Model,
     PrivacyMode,
-    change,
-    change_recording,
     read_settings,
+    with_overrides,
+    with_recording_overrides,
 )
 
 
@@ -25,37 +26,37 @@ def up(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="Camera index, video file, folder of pictures, RTSP/HTTP address or 'sample'; "
-            "NAME=SOURCE names the stream. May be given several times."
+            help="Camera index, video file, folder of images, RTSP/HTTP address or 'sample'; "
+            "NAME=SOURCE names the stream. Repeatable."
         ),
     ] = None,
     delivery: DeliveryMode = None,
     pace: Annotated[
-        Pace | None, typer.Option(help="Files: at their own rate, or as fast as they are consumed.")
+        Pace | None, typer.Option(help="Play files at their own rate, or as fast as possible.")
     ] = None,
     display: Annotated[
         config.Display | None,
         typer.Option(
-            help="Show it in a window or in the browser, or write an MP4.  [default: browser for "
-            "cameras where there is no screen]"
+            help="Show the annotated video in a window or the browser, or write an MP4.  "
+            "[default: browser for cameras on a machine without a screen, else none]"
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The session folder itself.  [default: sessions/<time>-<stream>]"),
+        typer.Option(help="Session folder.  [default: sessions/<time>-<stream>]"),
     ] = None,
     classifiers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Number of classifier processes.")
     ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Record the session: session.mcap in its folder.")
+        bool, typer.Option("--record", help="Record all messages to session.mcap.")
     ] = False,
     privacy: PrivacyMode = None,
     report: Annotated[
-        bool, typer.Option("--report", help="Record, and write report.html at the end.")
+        bool, typer.Option("--report", help="Record, and write report.html at the end of the run.")
     ] = False,
     duration: Annotated[
-        float | None, typer.Option(min=1, help="End after so many seconds.")
+        float | None, typer.Option(min=1, help="Stop after this many seconds.")
     ] = None,
     model: Model = None,
     label_set: LabelSetName = None,
@@ -63,33 +64,31 @@ def up(
     port: Annotated[
         int | None, typer.Option(min=1, max=65529, help="First of the hub's seven ports.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the summary as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Run the whole pipeline until its sources end, or Ctrl-C.
+    """Run a whole pipeline until its sources end, or Ctrl-C.
 
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
     from affectline.common.recording.reader import FILE
     from affectline.common.settings.pipeline import name_sources
-    from affectline.services.cli import run as summary
-    from affectline.services.supervisor import plan as planning
+    from affectline.services.cli.run import run_pipeline
+    from affectline.services.supervisor import plan
 
     settings = read_settings(config_file)
     named = name_sources(source) if source else None
-    settings = change(
+    settings = with_overrides(
         settings,
         sources=named,
         delivery=delivery,
         pace=pace,
         duration=duration,
-        hub=change(settings.hub, port=port),
-        sink=change(settings.sink, display=display, out=out),
-        recording=change_recording(
+        hub=with_overrides(settings.hub, port=port),
+        sink=with_overrides(settings.sink, display=display, out=out),
+        recording=with_recording_overrides(
             settings.recording, record=record, privacy=privacy, report=report
         ),
-        classifier=change(
+        classifier=with_overrides(
             settings.classifier,
             instances=classifiers,
             model=model,
@@ -97,8 +96,8 @@ def up(
             backend=backend,
         ),
     )
-    settings = planning.complete(planning.choose_display(settings, attended=not as_json))
-    code = summary.run(settings, as_json=as_json)
+    settings = plan.complete(plan.choose_display(settings, attended=not as_json))
+    code = run_pipeline(settings, as_json=as_json)
     folder = settings.sink.out
     if settings.recording.report and folder and (folder / FILE).exists():
         from affectline.services.cli.reporting import report_on

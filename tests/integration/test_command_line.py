@@ -1,11 +1,31 @@
-"""What the commands say: help, one line for whatever is wrong, and what goes by."""
+"""The command line: help, one line for every error, and live messages."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.pipelines import Pipeline, free_port, run, up
+
+LOOPING = """
+delivery: live
+pace: realtime
+sources:
+  - {name: sample, source: sample, loop: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline that runs until the tests that look at it are over."""
+    folder = tmp_path_factory.mktemp("looping")
+    config = folder / "config.yaml"
+    config.write_text(LOOPING)
+    with Pipeline(folder / "out", "--config", str(config), prefixes=("emotion/",)) as started:
+        started.wait_for_frame(1, timeout_s=60)
+        yield started
+        started.interrupt()
 
 
 @pytest.mark.parametrize(
@@ -77,14 +97,12 @@ def test_help_has_an_example_for_every_command() -> None:
         assert f"Example: affectline {command}" in shown.stdout
 
 
-def test_subscribe_prints_one_object_a_line(tmp_path: Path) -> None:
-    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
-        done = run(
-            "subscribe", "emotion/", "--format", "json", "--count", "5",
-            "--address", pipeline.hub.outlet,
-        )  # fmt: skip
-        table = run("subscribe", "--count", "8", "--address", pipeline.hub.outlet)
-        pipeline.finish()
+def test_subscribe_prints_one_object_a_line(pipeline: Pipeline) -> None:
+    done = run(
+        "subscribe", "emotion/", "--format", "json", "--count", "5",
+        "--address", pipeline.hub.outlet,
+    )  # fmt: skip
+    table = run("subscribe", "--count", "8", "--address", pipeline.hub.outlet)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) == 5
     assert {line["topic"] for line in lines} == {"emotion/sample"}
@@ -100,14 +118,9 @@ def test_schema_prints_json_schema() -> None:
     assert "MESSAGE Feeling: there is no such message" in wrong.stderr
 
 
-def test_the_doctor_says_how_to_mend(tmp_path: Path) -> None:
+def test_the_doctor_suggests_fixes(pipeline: Pipeline) -> None:
     healthy = run("doctor", "--port", str(free_port()))
     assert healthy.returncode == 0, healthy.stdout
-    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
-        pipeline.wait_for_frame(1)
-        ill = run(
-            "doctor", "--port", str(pipeline.hub.port), env={"COLUMNS": "300", "PATH": "/bin"}
-        )
-        pipeline.finish()
+    ill = run("doctor", "--port", str(pipeline.hub.port), env={"COLUMNS": "300", "PATH": "/bin"})
     assert ill.returncode == 1
     assert "--port" in ill.stdout

@@ -1,9 +1,14 @@
-"""What ``affectline subscribe`` says of a message in one row."""
+"""What ``affectline subscribe`` prints of a message in one row."""
+
+import json
 
 import pytest
 
+from affectline.common.labels import LABELS
 from affectline.common.wire.biometrics import Samples, State
-from affectline.services.cli.message_printer import tell
+from affectline.common.wire.messages import Packet
+from affectline.services.cli import subscribe as command
+from affectline.services.cli.subscribe import print_messages, summarize
 from tests.samples import AT, PACKETS
 
 
@@ -13,23 +18,70 @@ from tests.samples import AT, PACKETS
         ("Marker", "hard braking  km/h=63.5"),
         ("Samples", "812.5 ms  the last of 2  quality 50% no skin contact"),
         ("State", "nervousness 64  (heart +31)  arousal +0.40  valence -0.20  quality 80%"),
+        ("Control", "seek  position_s=12.5  rate=2.0"),
         ("Health", "ready  3.0 ms  clock -1250.5 ± 0.2 ms  in 8 out 8"),
     ],
 )
-def test_a_row_says_what_matters(kind: str, row: str) -> None:
-    assert tell(PACKETS[kind].message) == row
+def test_a_row_has_what_matters(kind: str, row: str) -> None:
+    assert summarize(PACKETS[kind].message) == row
 
 
-def test_what_is_not_known_and_what_is_made_up_is_said() -> None:
+def test_unknown_and_synthetic_values_are_marked() -> None:
     state = State(subject="anna", at=AT, synthetic=True)
-    assert tell(state) == "nervousness unknown  quality 0%  synthetic"
+    assert summarize(state) == "nervousness unknown  quality 0%  synthetic"
     samples = Samples(
         subject="anna", signal="skin_conductance", unit="uS", epoch=1, seq=0, at=AT, rate=4.0,
         values=(3.14159,), synthetic=True,
     )  # fmt: skip
-    assert tell(samples) == "3.142 uS  synthetic"
+    assert summarize(samples) == "3.142 uS  synthetic"
 
 
 @pytest.mark.parametrize("kind", PACKETS)
 def test_every_message_has_a_row(kind: str) -> None:
-    assert tell(PACKETS[kind].message)
+    assert summarize(PACKETS[kind].message)
+
+
+class FakeSubscriber:
+    """Two batches of messages; nothing arrives before the first wait is over."""
+
+    def __init__(self, *_: object) -> None:
+        self.closed = False
+        self._batches = [[PACKETS["Emotion"], PACKETS["Marker"]], [PACKETS["State"]] * 5]
+        subscribers.append(self)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        return timeout_s is None
+
+    def receive(self) -> list[Packet]:
+        return self._batches.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+subscribers: list[FakeSubscriber] = []
+
+
+def test_it_stops_after_so_many_messages(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "OutletSubscriber", FakeSubscriber)
+    print_messages("", "tcp://127.0.0.1:1", "json", 4)
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["message"] for line in lines] == ["Emotion", "Marker", "State", "State"]
+    assert set(lines[0]["faces"][0]["probabilities"]) == set(LABELS)
+    assert "is affectline up running?" in err
+    assert subscribers.pop().closed
+
+
+def test_the_table_has_time_topic_and_summary(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "OutletSubscriber", FakeSubscriber)
+    print_messages("", "tcp://127.0.0.1:1", "table", 2)
+    marker = capsys.readouterr().out.splitlines()[1].split()
+    assert len(marker[0].split(":")) == 3
+    assert marker[1].startswith("marker/")
+    assert marker[2:] == ["hard", "braking", "km/h=63.5"]
+    assert subscribers.pop().closed

@@ -14,7 +14,7 @@ from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Frame, Marker, Packet, StreamDone
-from affectline.services.cli import sessions
+from affectline.services.cli.record import record
 from affectline.services.recorder.spec import RecorderProcess
 from affectline.services.recorder.stage import Recorder
 from tests.samples import EMOTION, FRAME, PACKETS
@@ -49,7 +49,7 @@ def test_the_command_has_a_name_beside_the_pipeline_s_own_recorder(
     monkeypatch.setattr(ServiceSpec, "run", run)
     for _ in range(2):
         with pytest.raises(typer.Exit):
-            sessions.record(tmp_path / folder)
+            record(tmp_path / folder)
     assert len(set(names)) == 1, "who goes on after it has the same name"
     said = make_health(names[0], "ready", "", Counter(), at=1)
     assert said.service.startswith("recorder/")

@@ -1,0 +1,47 @@
+"""``affectline record``: record the messages of a running pipeline."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affectline.services.cli.options import (
+    ConfigFile,
+    DeliveryMode,
+    HubAddress,
+    PrivacyMode,
+    read_settings,
+)
+
+
+def record(
+    out: Annotated[
+        Path | None, typer.Option(help="Session folder.  [default: sessions/<time>-recording]")
+    ] = None,
+    privacy: PrivacyMode = None,
+    config_file: ConfigFile = None,
+    hub: HubAddress = None,
+    delivery: DeliveryMode = None,
+) -> None:
+    """Record all messages to session.mcap, until Ctrl-C.
+
+    Example: affectline record --hub 192.168.1.20 --out sessions/today --privacy features
+    """
+    from affectline.services.recorder.spec import SPEC, RecorderProcess, recorder_name
+
+    settings = read_settings(config_file, hub)
+    folder = out or settings.sink.out or _default_folder()
+    mode = delivery or settings.delivery or "live"
+    recorder = RecorderProcess(
+        folder=folder,
+        privacy=privacy or settings.recording.privacy,
+        about=settings.model_copy(update={"delivery": mode}).describe(),
+        classifier=settings.classifier,
+        name=recorder_name(folder),
+    )
+    raise typer.Exit(SPEC.run(recorder, settings.hub, mode))
+
+
+def _default_folder() -> Path:
+    return Path("sessions") / time.strftime("%Y%m%d-%H%M%S-recording")

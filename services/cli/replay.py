@@ -1,0 +1,83 @@
+"""``affectline replay``: publish a recorded session again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affectline.common.settings import pipeline as config
+from affectline.services.cli.options import (
+    AsJson,
+    BackendName,
+    ConfigFile,
+    LabelSetName,
+    Model,
+    PrivacyMode,
+    SessionFile,
+    read_settings,
+    with_overrides,
+    with_recording_overrides,
+)
+
+
+def replay(
+    file: SessionFile,
+    rate: Annotated[str, typer.Option(help="Speed factor, e.g. 0.5, 1, 4, or max.")] = "1",
+    loop: Annotated[bool, typer.Option("--loop", help="Loop.")] = False,
+    begin: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="Start at this time, e.g. 30s or 1m30s.")
+    ] = "0s",
+    topics: Annotated[
+        list[str] | None,
+        typer.Option(help="Replay only topics with this prefix; repeat the option, or a,b."),
+    ] = None,
+    reanalyse: Annotated[
+        bool, typer.Option("--reanalyse", help="Re-run detection, classification and fusion.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a session folder, as up does.  [default: none]")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Record the replay as well, into --out.")
+    ] = False,
+    privacy: PrivacyMode = None,
+    display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
+    model: Model = None,
+    label_set: LabelSetName = None,
+    backend: BackendName = None,
+    config_file: ConfigFile = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65529, help="First of the hub's seven ports.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a recorded session. Space pauses, . steps by one frame, q quits.
+
+    Example: affectline replay sessions/drive --rate 4 --from 1m30s
+    """
+    from affectline.common.runtime.keyboard import HELP
+    from affectline.services.cli.run import run_pipeline
+    from affectline.services.replay.spec import ReplaySettings
+    from affectline.services.supervisor import replay_plan
+
+    settings = read_settings(config_file)
+    settings = with_overrides(
+        settings,
+        hub=with_overrides(settings.hub, port=port),
+        sink=with_overrides(settings.sink, out=out, display=display),
+        recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
+        classifier=with_overrides(
+            settings.classifier, model=model, label_set=label_set, backend=backend
+        ),
+    )
+    chosen = ReplaySettings(
+        file=file.absolute(),
+        rate=replay_plan.parse_rate(rate),
+        loop=loop,
+        begin_s=replay_plan.parse_time(begin),
+        topics=tuple(part for text in topics or () for part in text.split(",") if part),
+        reanalyse=reanalyse,
+    )
+    settings = replay_plan.prepare(settings, chosen)
+    processes = replay_plan.plan_replay(settings, chosen)
+    raise typer.Exit(run_pipeline(settings, as_json=as_json, processes=processes, keys_help=HELP))

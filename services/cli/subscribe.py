@@ -1,0 +1,165 @@
+"""``affectline subscribe``: print messages, as a table for people or as JSON for pipes."""
+
+import json
+import sys
+import time
+from functools import singledispatch
+from typing import Annotated, Final, Literal
+
+import typer
+from rich.console import Console
+
+from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.control import Control
+from affectline.common.wire.health import ClockOffset, Health
+from affectline.common.wire.messages import (
+    Emotion,
+    Faces,
+    Frame,
+    Marker,
+    Packet,
+    StreamEnd,
+    StreamStart,
+    describe,
+)
+
+Format = Literal["table", "json"]
+
+HINT_AFTER_S: Final = 3.0
+"""How long nothing has to arrive before a hint is printed, in s."""
+
+
+def subscribe(
+    prefix: Annotated[str, typer.Argument(help="Topic prefix, e.g. emotion/.")] = "",
+    address: Annotated[
+        str | None, typer.Option(help="The hub's outlet.  [default: tcp://127.0.0.1:5556]")
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="json: one object per line (JSON Lines).")
+    ] = "table",
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after this many messages.")] = None,
+) -> None:
+    """Print live messages.
+
+    Example: affectline subscribe emotion/ --format json --count 100
+    """
+    print_messages(prefix, address or HubSettings().outlet, form, count)
+
+
+def print_messages(prefix: str, address: str, form: Format, count: int | None) -> None:
+    """Print messages until ``count`` of them have arrived; without a count, until Ctrl-C."""
+    subscriber = OutletSubscriber(HubSettings(), (prefix,), address)
+    left = -1 if count is None else count
+    try:
+        if not subscriber.wait(timeout_s=HINT_AFTER_S):
+            hint = f"no message on {address} under '{prefix}' yet: is affectline up running?"
+            sys.stderr.write(f"affectline: {hint}\n")
+        while left:
+            subscriber.wait()
+            for packet in subscriber.receive():
+                print_message(packet, form)
+                left -= 1
+                if not left:
+                    return
+    finally:
+        subscriber.close()
+
+
+def print_message(packet: Packet, form: Format) -> None:
+    """Print a message: as one JSON object, or as a row for people."""
+    message = packet.message
+    if form == "json":
+        sys.stdout.write(json.dumps({"topic": message.topic, **describe(message)}) + "\n")
+        sys.stdout.flush()
+    else:
+        row = f"{time.strftime('%H:%M:%S')}  {message.topic:<24}  {summarize(message)}"
+        Console(soft_wrap=True, highlight=False, markup=False, emoji=False).print(row)
+
+
+@singledispatch
+def summarize(message: Message) -> str:
+    """Summarize a message in a few words; kinds without a row of their own give their name."""
+    return type(message).__name__
+
+
+@summarize.register
+def _(emotion: Emotion) -> str:
+    faces = ", ".join(
+        f"#{f.track} {f.label} {f.confidence:.0%}" if f.label else f"#{f.track} {f.missing}"
+        for f in emotion.faces
+    )
+    latency_ms = (emotion.published_at - emotion.captured_at) / 1e6
+    return f"{emotion.seq:>7}  {latency_ms:6.1f} ms  {faces or emotion.missing or 'no face'}"
+
+
+@summarize.register
+def _(faces: Faces) -> str:
+    boxes = ", ".join(f"#{f.track} {f.box} {f.angle:+.0f}°" for f in faces.faces)
+    return f"{faces.seq:>7}  {boxes or 'no face'}"
+
+
+@summarize.register
+def _(frame: Frame) -> str:
+    return f"{frame.seq:>7}  {frame.width}x{frame.height} {frame.encoding}"
+
+
+@summarize.register
+def _(health: Health) -> str:
+    counts = " ".join(f"{name} {n}" for name, n in health.counters.items() if n)
+    p50 = f"  {health.latency.p50_ms:.1f} ms" if health.latency else ""
+    clock = f"  {_summarize_clock(health.clock)}" if health.clock else ""
+    return f"{health.state}{p50}{clock}  {counts}  {health.detail}".rstrip()
+
+
+@summarize.register
+def _(start: StreamStart) -> str:
+    return f"start of {start.source}"
+
+
+@summarize.register
+def _(end: StreamEnd) -> str:
+    return f"{end.reason} after frame {end.last_seq}  {end.detail}".rstrip()
+
+
+@summarize.register
+def _(marker: Marker) -> str:
+    return "  ".join([marker.label, *(f"{k}={v}" for k, v in marker.extra.items())])
+
+
+@summarize.register
+def _(samples: Samples) -> str:
+    count = len(samples.values)
+    parts = [f"{samples.values[-1]:.4g} {samples.unit}"]
+    parts += [f"the last of {count}"] if count > 1 else []
+    parts += [f"quality {samples.quality:.0%} {samples.reason}"] if samples.quality < 1 else []
+    parts += ["synthetic"] if samples.synthetic else []
+    return "  ".join(parts)
+
+
+@summarize.register
+def _(state: State) -> str:
+    nervousness = "unknown" if state.nervousness is None else f"{state.nervousness:.0f}"
+    contributions = [
+        f"{name} {signal.contribution:+.0f}"
+        for name, signal in state.signals.items()
+        if signal.contribution
+    ]
+    parts = [f"nervousness {nervousness}"]
+    parts += [f"({', '.join(contributions)})"] if contributions else []
+    for name, value in (("arousal", state.arousal), ("valence", state.valence)):
+        parts += [f"{name} {value:+.2f}"] if value is not None else []
+    parts += [f"quality {state.quality:.0%}", *(["synthetic"] if state.synthetic else [])]
+    return "  ".join(parts)
+
+
+@summarize.register
+def _(control: Control) -> str:
+    given = control.action.model_dump(exclude={"command"}, exclude_none=True)
+    return "  ".join([control.action.command, *(f"{k}={v}" for k, v in given.items())])
+
+
+def _summarize_clock(clock: ClockOffset) -> str:
+    return f"clock {clock.offset_ms:+.1f} ± {clock.uncertainty_ms:.1f} ms"

@@ -1,0 +1,54 @@
+"""Every error is one line, with an exit code."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer
+
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.pipeline import HubSettings
+from affectline.services.cli.errors import run_and_exit
+
+
+def raising(error: BaseException) -> Callable[[], Any]:
+    def command() -> None:
+        raise error
+
+    return command
+
+
+def invalid_settings() -> None:
+    HubSettings(port=0)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "text"),
+    [
+        (raising(AffectlineError("--out x: not empty", "name another")), 1, "--out x: not empty"),
+        (raising(ModuleNotFoundError("No module named 'nicegui'", name="nicegui")), 1, "nicegui"),
+        (raising(PermissionError(13, "Permission denied", "/x")), 1, "check the path and its"),
+        (raising(typer.BadParameter("'fast' is not one of 'live'.")), 2, "Try affectline --help"),
+        (raising(KeyboardInterrupt()), 130, "stopped by Ctrl-C"),
+        (raising(typer.Abort()), 130, "stopped by Ctrl-C"),
+        (invalid_settings, 2, "port: Input should be greater than or equal to 1 (got 0)."),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(
+    command: Callable[[], Any], code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_and_exit(command)
+    out, err = capsys.readouterr()
+    assert ended.value.code == code
+    assert out == ""
+    assert err.startswith("affectline: ")
+    assert err.count("\n") == 1
+    assert text in err
+
+
+@pytest.mark.parametrize(("returned", "code"), [(0, 0), (3, 3), (None, 0)])
+def test_the_exit_code_is_the_command_s(returned: int | None, code: int) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_and_exit(lambda: returned)
+    assert ended.value.code == code

@@ -1,0 +1,91 @@
+"""Options override settings; what cannot be parsed is refused with an example."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.pipeline import HubSettings, PipelineSettings
+from affectline.common.settings.recording import Privacy, RecordingSettings
+from affectline.services.cli.mark import parse_fields
+from affectline.services.cli.options import (
+    parse_hub,
+    read_settings,
+    with_overrides,
+    with_recording_overrides,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lab", ("lab", 7000)),
+        ("lab:6000", ("lab", 6000)),
+        ("tcp://10.0.0.2:6000", ("10.0.0.2", 6000)),
+    ],
+)
+def test_a_hub_is_a_host_and_perhaps_a_port(text: str, expected: tuple[str, int]) -> None:
+    hub = parse_hub(text, HubSettings(port=7000))
+    assert (hub.host, hub.port) == expected
+
+
+@pytest.mark.parametrize("text", ["", ":5555", "lab:http", "lab:0", "lab:65530"])
+def test_what_is_no_hub_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(AffectlineError, match=r"--hub .*for example --hub 192"):
+        parse_hub(text, HubSettings())
+
+
+def test_only_given_options_override_settings() -> None:
+    hub = HubSettings(host="lab", port=6000)
+    assert with_overrides(hub, host=None, port=None) == hub
+    assert with_overrides(hub, port=7000) == HubSettings(host="lab", port=7000)
+
+
+def test_settings_are_the_file_s_with_the_hub_of_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("pace: fast\nhub: {host: lab, port: 6000}\n")
+    assert read_settings(None) == PipelineSettings()
+    assert read_settings(file).pace == "fast"
+    assert read_settings(file, "other").hub == HubSettings(host="other", port=6000)
+
+
+@pytest.mark.parametrize(
+    ("record", "privacy", "report", "expected"),
+    [
+        (False, None, False, RecordingSettings()),
+        (True, None, False, RecordingSettings(record=True)),
+        (False, "blurred", False, RecordingSettings(record=True, privacy="blurred")),
+        (False, None, True, RecordingSettings(record=True, report=True)),
+    ],
+)
+def test_privacy_and_report_imply_a_recording(
+    record: bool, privacy: Privacy | None, report: bool, expected: RecordingSettings
+) -> None:
+    overridden = with_recording_overrides(
+        RecordingSettings(), record=record, privacy=privacy, report=report
+    )
+    assert overridden == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("speed=63.5", 63.5),
+        ("road=wet", "wet"),
+        ("who=[1, 2]", [1, 2]),
+        ("on=true", True),
+        ("odd=NaN", "NaN"),
+        ("huge=1e999", "1e999"),
+        ("equation=a=b", "a=b"),
+        ("empty=", ""),
+    ],
+)
+def test_a_field_is_json_or_text(text: str, value: Any) -> None:
+    assert list(parse_fields([text]).values()) == [value]
+
+
+@pytest.mark.parametrize("text", ["speed", "=3", ""])
+def test_a_field_needs_a_name(text: str) -> None:
+    with pytest.raises(AffectlineError, match="not NAME=VALUE"):
+        parse_fields([text])
