@@ -1,4 +1,4 @@
-"""A hub with a dashboard and nobody else: tests say on the bus what they want to be seen."""
+"""A hub with a dashboard and nothing else: tests publish what the page is to show."""
 
 import contextlib
 import threading
@@ -33,8 +33,8 @@ from tests.pipelines import free_port, process
 EPOCH: Final = 1_795_445_587_179
 
 
-class Speaker:
-    """A voice on the bus, for several threads."""
+class BusPublisher:
+    """Publishes on the bus, from several threads."""
 
     def __init__(self, hub: HubSettings) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -52,12 +52,12 @@ class Speaker:
         return False
 
     def close(self) -> None:
-        """Say nothing more."""
+        """Publish nothing more."""
         self._context.destroy(linger=0)
 
 
 class Board:
-    """Where hub and dashboard are, and how to speak there.
+    """The addresses of hub and dashboard, and how to publish there.
 
     Args:
         folder: For the sessions.
@@ -83,9 +83,9 @@ class Board:
     def hub_running(self) -> Iterator[None]:
         """The hub."""
         with process("hub", "--config", str(self.settings_file)) as hub:
-            self._speaker = Speaker(self.hub)
+            self._bus = BusPublisher(self.hub)
             yield
-            self._speaker.close()
+            self._bus.close()
             hub.terminate()
             hub.wait(timeout=10)
 
@@ -107,14 +107,14 @@ class Board:
                 return
         raise AssertionError(f"nobody answers at {self.url}")
 
-    def say(self, *messages: Message, parts: tuple[bytes, ...] = ()) -> None:
-        """Say something on the bus."""
+    def publish(self, *messages: Message, parts: tuple[bytes, ...] = ()) -> None:
+        """Publish messages."""
         for message in messages:
-            assert self._speaker.send(Packet(message, parts)), "the hub is not there"
+            assert self._bus.send(Packet(message, parts)), "the hub is not there"
 
     def start(self, stream: str = "cam") -> None:
         """Begin a stream."""
-        self.say(
+        self.publish(
             StreamStart(stream=stream, epoch=EPOCH, started_at=now_ns(), source="0", live=True)
         )
 
@@ -126,16 +126,16 @@ class Board:
         size: tuple[int, int] = (640, 360),
         damaged: bool = False,
     ) -> None:
-        """A picture and its answer."""
+        """A frame and its result."""
         self.seq += 1
         width, height = size
         same: dict[str, Any] = {
             "stream": stream, "epoch": EPOCH, "seq": self.seq, "captured_at": now_ns(),
             "width": width, "height": height,
         }  # fmt: skip
-        self.say(Frame(**same), parts=(b"nothing" if damaged else jpeg(self.seq, size),))
+        self.publish(Frame(**same), parts=(b"nothing" if damaged else jpeg(self.seq, size),))
         if damaged:
-            self.say(Emotion(**same, published_at=now_ns(), missing="invalid"))
+            self.publish(Emotion(**same, published_at=now_ns(), missing="invalid"))
             return
         shares = distribution(self.seq)
         seen = tuple(
@@ -145,7 +145,7 @@ class Board:
             )
             for i in range(faces)
         )  # fmt: skip
-        self.say(Emotion(**same, published_at=now_ns(), faces=seen))
+        self.publish(Emotion(**same, published_at=now_ns(), faces=seen))
 
     @contextlib.contextmanager
     def showing(self, act: Callable[[], None] | None = None) -> Iterator[None]:
@@ -187,6 +187,6 @@ def jpeg(number: int, size: tuple[int, int]) -> bytes:
 
 
 def health(service: str, state: str = "ready", detail: str = "") -> Health:
-    """A process' word about itself."""
+    """The health message of a process."""
     about = {"service": service, "pid": 1, "at": now_ns(), "state": state, "detail": detail}
     return Health.model_validate(about)

@@ -1,14 +1,14 @@
-"""How a wire message becomes one MCAP message.
+"""Layout of a wire message as the data of one MCAP message.
 
-A message without binary parts is its header, so that any reader of msgpack can read it. A message
-of a kind that has parts (`Frame`, `Faces`) is laid out as::
+A message of a kind without binary parts is its header alone, so that any reader of msgpack can read
+it. A message of a kind with parts (`Frame`, `Faces`) is laid out as::
 
     header, part, part, ...    their bytes one after the other
     u32 u32 u32 ...            little-endian: length of the header and of each part
     u16                        little-endian: how many lengths there are
 
-and its channel says so by `PARTS` in its metadata. The header comes first, so that a streaming
-msgpack reader finds it there as well.
+and its channel has `PARTS` in its metadata. The header comes first, so that a streaming msgpack
+reader finds it there as well.
 """
 
 import struct
@@ -22,24 +22,24 @@ KIND: Final = "message"
 LAYOUT: Final = {PARTS: "u32le lengths and u16le count at the end"}
 
 
-def frame(parts: Sequence[bytes | memoryview], *, plain: bool) -> bytes:
+def pack_parts(parts: Sequence[bytes | memoryview], *, header_only: bool) -> bytes:
     """Lay out a message.
 
     Args:
         parts: Header and binary parts.
-        plain: The message's kind has no parts: the header alone.
+        header_only: The message's kind has no parts.
     """
-    if plain:
+    if header_only:
         return bytes(parts[0])
     sizes = struct.pack(f"<{len(parts)}IH", *(len(part) for part in parts), len(parts))
     return b"".join((*parts, sizes))
 
 
-def unframe(metadata: Mapping[str, str], data: bytes) -> tuple[bytes, ...] | None:
-    """Header and binary parts of a message; None where the lengths do not fit.
+def unpack_parts(metadata: Mapping[str, str], data: bytes) -> tuple[bytes, ...] | None:
+    """Return header and binary parts of a message; None if the lengths do not fit.
 
     Args:
-        metadata: The channel's.
+        metadata: Metadata of the channel.
         data: The MCAP message's data.
     """
     if PARTS not in metadata:
@@ -47,11 +47,11 @@ def unframe(metadata: Mapping[str, str], data: bytes) -> tuple[bytes, ...] | Non
     if len(data) < 2:
         return None
     count = int.from_bytes(data[-2:], "little")
-    at = len(data) - 2 - 4 * count
-    if count < 1 or at < 0:
+    end = len(data) - 2 - 4 * count
+    if count < 1 or end < 0:
         return None
-    sizes = struct.unpack_from(f"<{count}I", data, at)
-    if sum(sizes) != at:
+    sizes = struct.unpack_from(f"<{count}I", data, end)
+    if sum(sizes) != end:
         return None
     parts, start = [], 0
     for size in sizes:

@@ -1,4 +1,4 @@
-"""Reading session files, also those that were cut off, damaged, or are still being written."""
+"""Reading session files, also truncated or damaged ones and those still being written."""
 
 import json
 import struct
@@ -11,34 +11,34 @@ from typing import Any, Final, NamedTuple, Self
 from mcap.opcode import Opcode
 
 from affectline.common.errors import AffectlineError
-from affectline.common.recording.layout import KIND, unframe
+from affectline.common.recording.layout import KIND, unpack_parts
 from affectline.common.recording.records import (
-    CHUNK_HEAD,
+    CHUNK_HEADER,
     DATA_END_BYTES,
     PARSERS,
-    WINDOW,
+    SCAN_BYTES,
     FileRecord,
     McapFile,
 )
 
 FILE: Final = "session.mcap"
-"""The recording in a session folder."""
+"""Name of the recording in a session folder."""
 PROFILE: Final = "affectline"
-ABOUT: Final = "session"
-"""Name of the metadata record that says what the session is; its one value is JSON."""
-MESSAGE: Final = struct.Struct("<HIQQ")
-"""What an MCAP message has before its data: channel, number in it, arrival, its own time."""
+METADATA_NAME: Final = "session"
+"""Of the metadata record about the session; its only value is JSON."""
+MESSAGE_FIELDS: Final = struct.Struct("<HIQQ")
+"""Fields of an MCAP message before its data: channel_id, sequence, log_time, publish_time."""
 
 
 class RecordedMessage(NamedTuple):
-    """A message as it was recorded."""
+    """A recorded message."""
 
     log_time: int
-    """When the recorder got it."""
+    """When it arrived at the recorder, ns since the Unix epoch."""
     publish_time: int
-    """The message's own time."""
+    """The message's own time, ns since the Unix epoch."""
     kind: str
-    """Its name, such as ``Emotion``."""
+    """Name of its class, such as ``Emotion``."""
     parts: tuple[bytes, ...]
     """As on the wire: topic, header, binary parts."""
 
@@ -49,13 +49,13 @@ class RecordedMessage(NamedTuple):
 
 @dataclass
 class DamageReport:
-    """What reading a file has shown."""
+    """What a reading has found to be damaged."""
 
     finished: bool = False
-    """The file has its end: the recording was stopped in order."""
+    """The file has a footer: the recording was stopped properly."""
     messages: int = 0
     lost_messages: int = 0
-    """As far as they can be counted; others are among the bytes."""
+    """As far as they can be counted; others are in `lost_bytes`."""
     lost_bytes: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -79,15 +79,15 @@ class SessionReader:
         try:
             self.file = McapFile(self.path)
         except OSError as error:
-            raise self._refuse(error.strerror or str(error)) from error
-        self.findings = DamageReport()
-        if not self.file.begins_well and self.file.next_chunk(0) is None:
+            raise self._error(error.strerror or str(error)) from error
+        self.damage = DamageReport()
+        if not self.file.has_magic and self.file.find_chunk(0) is None:
             self.file.close()
-            raise self._refuse("no recording (it does not begin as an MCAP file does)")
+            raise self._error("no recording (it does not begin as an MCAP file does)")
         next(self.file.records(), None)
         if self.file.header and self.file.header.profile != PROFILE:
             self.file.close()
-            raise self._refuse("an MCAP file, but not one that Affectline has recorded")
+            raise self._error("an MCAP file, but not one that Affectline has recorded")
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +95,7 @@ class SessionReader:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def _refuse(self, problem: str) -> AffectlineError:
+    def _error(self, problem: str) -> AffectlineError:
         return AffectlineError(
             f"FILE {self.path}: {problem[0].lower()}{problem[1:]}",
             "name a recording, for example sessions/drive/session.mcap",
@@ -104,34 +104,34 @@ class SessionReader:
     @property
     def about(self) -> dict[str, Any]:
         """What the recorder wrote about the session; empty where that is damaged."""
-        self._read_head()
+        self._read_header()
         try:
-            content = json.loads(self.file.metadata.get(ABOUT, {}).get("json", "{}"))
+            content = json.loads(self.file.metadata.get(METADATA_NAME, {}).get("json", "{}"))
         except ValueError:
             return {}
         return content if isinstance(content, dict) else {}
 
-    def _read_head(self) -> None:
-        """Take in what is before the first chunk."""
-        noted = (list(self.file.problems), self.file.lost_bytes)
+    def _read_header(self) -> None:
+        """Read the records before the first chunk."""
+        saved = (list(self.file.problems), self.file.lost_bytes)
         for record in self.file.records():
             if record.opcode == Opcode.CHUNK:
                 break
-        self.file.problems, self.file.lost_bytes = noted
+        self.file.problems, self.file.lost_bytes = saved
 
     def messages(self) -> Iterator[RecordedMessage]:
         """Yield all messages that can be read, in the order of their arrival.
 
-        `findings` tells afterwards what was wrong.
+        Afterwards `damage` holds what could not be read.
         """
         file, found = self.file, DamageReport(finished=self.file.footer is not None)
-        self.findings = found
-        file.problems, file.lost_bytes = list(file.end_problems), 0
+        self.damage = found
+        file.problems, file.lost_bytes = list(file.summary_problems), 0
         dropped = False
         for record in file.records():
             if record.opcode == Opcode.CHUNK:
-                content, dropped = self._open_chunk(record)
-                yield from self._unpack(content)
+                content, dropped = self._read_chunk(record)
+                yield from self._read_messages(content)
             elif record.opcode == Opcode.MESSAGE_INDEX:
                 found.lost_messages += (record.length - 6) // 16 * dropped
         if not found.finished:
@@ -139,10 +139,10 @@ class SessionReader:
         found.problems, found.lost_bytes = file.problems, file.lost_bytes
 
     def topics(self) -> dict[str, int]:
-        """Every topic and its number of messages; from the index where there is one."""
+        """Number of messages by topic; from the summary section if there is one."""
         counts: dict[str, int] = {}
         statistics = self.file.statistics
-        if statistics and not self.file.end_problems:
+        if statistics and not self.file.summary_problems:
             for number, count in statistics.channel_message_counts.items():
                 topic = self.file.channels[number].topic
                 counts[topic] = counts.get(topic, 0) + count
@@ -151,66 +151,66 @@ class SessionReader:
                 counts[recorded.topic] = counts.get(recorded.topic, 0) + 1
         return dict(sorted(counts.items()))
 
-    def span(self) -> tuple[int, int]:
-        """Arrival of the first and the last message in ns; from the heads of the chunks alone."""
+    def time_range(self) -> tuple[int, int]:
+        """Log time of the first and the last message in ns; reads no messages."""
         statistics = self.file.statistics
-        if statistics and not self.file.end_problems:
+        if statistics and not self.file.summary_problems:
             return statistics.message_start_time, statistics.message_end_time
-        heads = [
-            CHUNK_HEAD.unpack(self.file.read_at(record.at + 9, CHUNK_HEAD.size))
+        headers = [
+            CHUNK_HEADER.unpack(self.file.read_at(record.start + 9, CHUNK_HEADER.size))
             for record in self.file.records()
             if record.opcode == Opcode.CHUNK
         ]
-        return min((h[0] for h in heads), default=0), max((h[1] for h in heads), default=0)
+        return min((h[0] for h in headers), default=0), max((h[1] for h in headers), default=0)
 
-    def _open_chunk(self, record: FileRecord) -> tuple[bytes, bool]:
-        """A chunk's messages as far as they can be trusted; whether it had to be dropped."""
-        content, sound = self.file.content(record)
-        if sound:
+    def _read_chunk(self, record: FileRecord) -> tuple[bytes, bool]:
+        """Return the trustworthy records of a chunk, and whether it had to be dropped."""
+        content, is_valid = self.file.read_chunk(record)
+        if is_valid:
             return content, False
-        if self.file.is_cut(record):  # what is there of it is as it was written
-            self.file.lose(record.at, record.end, "cut off at the end: ")
+        if self.file.is_truncated(record):  # what is left of it is as it was written
+            self.file.add_loss(record.start, record.end, "cut off at the end: ")
             return content, False
-        self.file.lose(record.at, record.end, "damaged chunk: ")
+        self.file.add_loss(record.start, record.end, "damaged chunk: ")
         return b"", True
 
-    def _unpack(self, content: bytes) -> Iterator[RecordedMessage]:
+    def _read_messages(self, content: bytes) -> Iterator[RecordedMessage]:
         at = 0
         while at + 9 <= len(content):
             opcode, length = struct.unpack_from("<BQ", content, at)
             end = at + 9 + length
             if end > len(content):
                 return
-            if opcode == Opcode.MESSAGE and length >= MESSAGE.size:
-                taken = self._take(content, at + 9, end)
-                if taken is None:
-                    self.findings.lost_messages += 1
+            if opcode == Opcode.MESSAGE and length >= MESSAGE_FIELDS.size:
+                message = self._read_message(content, at + 9, end)
+                if message is None:
+                    self.damage.lost_messages += 1
                 else:
-                    self.findings.messages += 1
-                    yield taken
+                    self.damage.messages += 1
+                    yield message
             elif opcode in PARSERS:
-                self.file.keep(opcode, content[at + 9 : end], trusted=True)
+                self.file.register(opcode, content[at + 9 : end], trusted=True)
             at = end
 
-    def _take(self, content: bytes, at: int, end: int) -> RecordedMessage | None:
-        number, _, log_time, publish_time = MESSAGE.unpack_from(content, at)
+    def _read_message(self, content: bytes, at: int, end: int) -> RecordedMessage | None:
+        number, _, log_time, publish_time = MESSAGE_FIELDS.unpack_from(content, at)
         channel = self.file.channels.get(number)
         if channel is None:
             return None
-        parts = unframe(channel.metadata, content[at + MESSAGE.size : end])
+        parts = unpack_parts(channel.metadata, content[at + MESSAGE_FIELDS.size : end])
         if parts is None:
             return None
         kind = channel.metadata.get(KIND, "")
         return RecordedMessage(log_time, publish_time, kind, (channel.topic.encode(), *parts))
 
-    def checksum_is_right(self) -> bool:
-        """Whether a finished file is byte for byte what was written, up to its index."""
+    def has_valid_crc(self) -> bool:
+        """Whether the data section of a finished file has the checksum of its Data End record."""
         end = self.file.read_at(self.file.data_end, DATA_END_BYTES)
         if self.file.footer is None or not end.startswith(b"\x0f\x04" + bytes(7)):
             return False
         stated = int.from_bytes(end[9:13], "little")
         crc = 0
-        for at in range(0, self.file.data_end, WINDOW):
-            size = min(WINDOW, self.file.data_end - at)
+        for at in range(0, self.file.data_end, SCAN_BYTES):
+            size = min(SCAN_BYTES, self.file.data_end - at)
             crc = zlib.crc32(self.file.read_at(at, size), crc)
-        return stated in (0, crc)  # 0: not stated, as after a repair
+        return stated in (0, crc)  # 0: unknown, as after a recovery

@@ -1,8 +1,8 @@
-"""The records of an MCAP file (https://mcap.dev/spec), also where the file is cut or damaged.
+"""The records of an MCAP file (https://mcap.dev/spec), also of a truncated or damaged one.
 
-MCAP's own reader stops at the first fault; this one passes over it and goes on behind. What a fault
-costs is known by checksums: every chunk of ours carries two, MCAP's and zstd's, so a chunk of which
-only the head is damaged can still be told to be right.
+The reader of the mcap package stops at the first fault; this one skips it and continues behind it.
+Checksums tell what a fault has cost: our chunks have two, MCAP's and zstd's, so the records of a
+chunk of which only the header is damaged can still be verified.
 """
 
 import os
@@ -21,24 +21,24 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Footer, Header, MessageIndex, Metadata, Schema, Statistics
 
 MAGIC: Final = b"\x89MCAP0\r\n"
-END_BYTES: Final = 9 + 20 + len(MAGIC)
-"""The footer and the magic behind it."""
+FOOTER_BYTES: Final = 9 + 20 + len(MAGIC)
+"""Length of the footer record and the magic behind it."""
 DATA_END_BYTES: Final = 9 + 4
-CHUNK_HEAD: Final = struct.Struct("<QQQII4sQ")
-"""What a chunk of ours has before its data: times of its first and last message, size and CRC of
-its content, "zstd" with its length, size of the data."""
-CHUNK_MARK: Final = b"\x04\x00\x00\x00zstd"
-MARK_AT: Final = 9 + 28
-"""Bytes from the beginning of a chunk to its mark."""
-LARGEST_CHUNK: Final = 1 << 28
-"""Bytes; chunks of ours have about one MiB, or one message if that is larger."""
-LARGEST_RECORD: Final = 1 << 24
-"""Bytes of a record that is no chunk; those of ours have a few kB."""
-WINDOW: Final = 1 << 20
-PIECE: Final = 4096
-"""Compressed bytes taken at once, so that damaged ones cannot grow without limit."""
+CHUNK_HEADER: Final = struct.Struct("<QQQII4sQ")
+"""Fields of a chunk of ours before its records: message_start_time, message_end_time,
+uncompressed_size, uncompressed_crc, compression with its length, length of the records."""
+COMPRESSION_FIELD: Final = b"\x04\x00\x00\x00zstd"
+COMPRESSION_OFFSET: Final = 9 + 28
+"""From the first byte of a chunk record to its compression field."""
+MAX_CHUNK_BYTES: Final = 1 << 28
+"""Ours have about one MiB, or one message if that is larger."""
+MAX_RECORD_BYTES: Final = 1 << 24
+"""Of a record that is no chunk; ours have a few kB."""
+SCAN_BYTES: Final = 1 << 20
+STEP_BYTES: Final = 4096
+"""Compressed bytes decompressed at once, so that damaged ones cannot grow without limit."""
 UNREADABLE: Final = (McapError, struct.error, ValueError, OverflowError, MemoryError)
-"""What MCAP's parsers raise for damaged records."""
+"""What the parsers of the mcap package raise for damaged records."""
 PARSERS: Final[dict[int, Any]] = {
     Opcode.HEADER: Header, Opcode.SCHEMA: Schema, Opcode.CHANNEL: Channel,
     Opcode.MESSAGE_INDEX: MessageIndex, Opcode.METADATA: Metadata, Opcode.STATISTICS: Statistics,
@@ -46,17 +46,17 @@ PARSERS: Final[dict[int, Any]] = {
 
 
 class FileRecord(NamedTuple):
-    """Where a record is in the file."""
+    """A record and its place in the file."""
 
     opcode: int
-    at: int
-    """Of its first byte."""
+    start: int
+    """Offset of its first byte."""
     length: int
-    """Of its body, which begins nine bytes later."""
+    """Length of its content, which begins nine bytes later."""
 
     @property
     def end(self) -> int:
-        return self.at + 9 + self.length
+        return self.start + 9 + self.length
 
 
 class McapFile:
@@ -77,30 +77,30 @@ class McapFile:
         self.metadata: dict[str, dict[str, str]] = {}
         self.statistics: Statistics | None = None
         self.problems: list[str] = []
-        """What was found so far, in words."""
+        """Descriptions of the faults found so far."""
         self.lost_bytes = 0
         self.size = os.fstat(self._file.fileno()).st_size
         self.footer = self._find_footer()
         self.data_end = self.size
-        """Where the data section ends, as far as it is known."""
+        """Offset of the end of the data section, as far as it is known."""
         if self.footer:
-            summary = self.footer.summary_start or self.size - END_BYTES
+            summary = self.footer.summary_start or self.size - FOOTER_BYTES
             self.data_end = summary - DATA_END_BYTES
             self._load_summary(self.footer)
-        self.end_problems = tuple(self.problems)
-        """What is wrong with the footer and the index."""
+        self.summary_problems = tuple(self.problems)
+        """Faults of the footer and the summary section."""
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     @property
-    def begins_well(self) -> bool:
-        """It begins as every MCAP file does."""
+    def has_magic(self) -> bool:
+        """Whether the file begins with MCAP's magic bytes."""
         return self.read_at(0, len(MAGIC)) == MAGIC
 
     def read_at(self, at: int, length: int) -> bytes:
-        """Bytes of the file; fewer at its end."""
+        """Read bytes; fewer at the end of the file."""
         self._file.seek(at)
         pieces = []
         while length > 0 and (piece := self._file.read(length)):
@@ -108,24 +108,24 @@ class McapFile:
             length -= len(piece)
         return b"".join(pieces)
 
-    def body(self, record: FileRecord) -> bytes:
-        """What a record holds."""
-        return self.read_at(record.at + 9, record.length)
+    def read_body(self, record: FileRecord) -> bytes:
+        """Read the content of a record."""
+        return self.read_at(record.start + 9, record.length)
 
     def records(self) -> Iterator[FileRecord]:
-        """Yield the sound records of the data section; faults are noted and passed over.
+        """Yield the valid records of the data section; faults are recorded and skipped.
 
-        A last chunk that the end of the file cuts off is among them.
+        A last chunk that is truncated by the end of the file is among them.
         """
         at = len(MAGIC)
-        if not self.begins_well:
+        if not self.has_magic:
             self.problems.append("the first bytes are not those of an MCAP file")
         while at < self.data_end:
             record = self._record_at(at)
             if record is None:
-                found = self.next_chunk(at + 1)
+                found = self.find_chunk(at + 1)
                 following = self.data_end if found is None else found
-                self.lose(at, following)
+                self.add_loss(at, following)
                 at = following
             elif record.opcode in (Opcode.DATA_END, Opcode.FOOTER):
                 return
@@ -133,53 +133,53 @@ class McapFile:
                 yield record
                 at = record.end
 
-    def next_chunk(self, start: int) -> int | None:
-        """Where the next whole chunk begins, at ``start`` or later."""
-        at = start + MARK_AT
+    def find_chunk(self, start: int) -> int | None:
+        """Find the offset of the next complete chunk, at ``start`` or later."""
+        at = start + COMPRESSION_OFFSET
         while at < self.data_end:
-            window = self.read_at(at, WINDOW + len(CHUNK_MARK))
-            found = window.find(CHUNK_MARK)
+            window = self.read_at(at, SCAN_BYTES + len(COMPRESSION_FIELD))
+            found = window.find(COMPRESSION_FIELD)
             if found < 0:
-                at += WINDOW
+                at += SCAN_BYTES
                 continue
-            begin = at + found - MARK_AT
-            head = self.read_at(begin, 9 + CHUNK_HEAD.size)
-            if len(head) == 9 + CHUNK_HEAD.size and head[0] == Opcode.CHUNK:
+            begin = at + found - COMPRESSION_OFFSET
+            head = self.read_at(begin, 9 + CHUNK_HEADER.size)
+            if len(head) == 9 + CHUNK_HEADER.size and head[0] == Opcode.CHUNK:
                 length = int.from_bytes(head[1:9], "little")
-                declared = CHUNK_HEAD.size + CHUNK_HEAD.unpack_from(head, 9)[-1]
+                declared = CHUNK_HEADER.size + CHUNK_HEADER.unpack_from(head, 9)[-1]
                 if length == declared and begin + 9 + length <= self.data_end:
                     return begin
             at += found + 1
         return None
 
-    def lose(self, start: int, end: int, what: str = "") -> None:
-        """Note that a part of the file cannot be read."""
+    def add_loss(self, start: int, end: int, what: str = "") -> None:
+        """Record that a part of the file cannot be read."""
         self.lost_bytes += end - start
         self.problems.append(f"{what}{end - start} bytes at {start} cannot be read")
 
-    def content(self, record: FileRecord) -> tuple[bytes, bool]:
-        """What is in a chunk, and whether one of its checksums says that it is right."""
-        body = self.body(record)
-        if len(body) < CHUNK_HEAD.size:
+    def read_chunk(self, record: FileRecord) -> tuple[bytes, bool]:
+        """Return the decompressed records of a chunk, and whether a checksum confirms them."""
+        body = self.read_body(record)
+        if len(body) < CHUNK_HEADER.size:
             return b"", False
-        crc = CHUNK_HEAD.unpack_from(body)[3]
-        content, sound = decompress(body[CHUNK_HEAD.size :])
+        crc = CHUNK_HEADER.unpack_from(body)[3]
+        content, sound = decompress(body[CHUNK_HEADER.size :])
         return content, sound or bool(content and crc and zlib.crc32(content) == crc)
 
-    def is_cut(self, record: FileRecord) -> bool:
-        """True for a chunk that the end of the file cuts off."""
+    def is_truncated(self, record: FileRecord) -> bool:
+        """Whether a chunk is truncated by the end of the file."""
         if self.footer or record.end < self.size:
             return False
-        head = CHUNK_HEAD.unpack(self.read_at(record.at + 9, CHUNK_HEAD.size))
-        return bool(head[-1] > record.length - CHUNK_HEAD.size)
+        head = CHUNK_HEADER.unpack(self.read_at(record.start + 9, CHUNK_HEADER.size))
+        return bool(head[-1] > record.length - CHUNK_HEADER.size)
 
-    def keep(self, opcode: int, body: bytes, *, trusted: bool = False) -> bool:
-        """Remember what later records refer to; False where a record is no such record.
+    def register(self, opcode: int, body: bytes, *, trusted: bool = False) -> bool:
+        """Store a record that later records refer to; False if it cannot be parsed.
 
         Args:
-            opcode: Its kind.
-            body: What it holds.
-            trusted: A checksum says that it is right, so it counts more than what was kept.
+            opcode: Its opcode.
+            body: Its content.
+            trusted: A checksum confirms it, so it replaces what was stored before.
         """
         stream = ReadDataStream(BytesIO(body))
         with suppress(*UNREADABLE):
@@ -187,9 +187,11 @@ class McapFile:
             if stream.count != len(body):
                 return False
             if isinstance(parsed, (Schema, Channel)):
-                kept: dict[int, Any] = self.schemas if isinstance(parsed, Schema) else self.channels
-                if trusted or parsed.id not in kept:
-                    kept[parsed.id] = parsed
+                known: dict[int, Any] = (
+                    self.schemas if isinstance(parsed, Schema) else self.channels
+                )
+                if trusted or parsed.id not in known:
+                    known[parsed.id] = parsed
             elif isinstance(parsed, Metadata):
                 self.metadata.setdefault(parsed.name, parsed.metadata)
             elif isinstance(parsed, Header):
@@ -200,92 +202,94 @@ class McapFile:
         return False
 
     def _record_at(self, at: int) -> FileRecord | None:
-        """The record that begins here, if it is sound or can be mended."""
+        """The record that starts here, if it is valid or can be repaired."""
         head = self.read_at(at, 9)
         if len(head) < 9:
             return None
         record = FileRecord(head[0], at, int.from_bytes(head[1:], "little"))
-        if record.end <= self.data_end and self._is_sound(record):
+        if record.end <= self.data_end and self._is_valid(record):
             return record
-        # Its first bytes may be what is damaged: whole chunks are known by their checksum
-        inner = self.read_at(at + 9, CHUNK_HEAD.size)
-        if len(inner) < CHUNK_HEAD.size:
+        # Perhaps only its first bytes are damaged: a complete chunk is confirmed by its checksum
+        inner = self.read_at(at + 9, CHUNK_HEADER.size)
+        if len(inner) < CHUNK_HEADER.size:
             return None
-        length = CHUNK_HEAD.size + CHUNK_HEAD.unpack(inner)[-1]
+        length = CHUNK_HEADER.size + CHUNK_HEADER.unpack(inner)[-1]
         if at + 9 + length > self.data_end:
             rest = FileRecord(Opcode.CHUNK, at, self.data_end - at - 9)
-            is_last = head[0] == Opcode.CHUNK and inner[28:36] == CHUNK_MARK
-            return rest if is_last and self.next_chunk(at + 1) is None else None
-        mended = FileRecord(Opcode.CHUNK, at, length)
-        return mended if self.content(mended)[1] else None
+            is_last = head[0] == Opcode.CHUNK and inner[28:36] == COMPRESSION_FIELD
+            return rest if is_last and self.find_chunk(at + 1) is None else None
+        repaired = FileRecord(Opcode.CHUNK, at, length)
+        return repaired if self.read_chunk(repaired)[1] else None
 
-    def _is_sound(self, record: FileRecord) -> bool:
+    def _is_valid(self, record: FileRecord) -> bool:
         if record.opcode == Opcode.CHUNK:
-            if not CHUNK_HEAD.size <= record.length <= LARGEST_CHUNK:
+            if not CHUNK_HEADER.size <= record.length <= MAX_CHUNK_BYTES:
                 return False
-            inner = self.read_at(record.at + 9, CHUNK_HEAD.size)
-            declared = CHUNK_HEAD.size + CHUNK_HEAD.unpack(inner)[-1]
-            return bool(declared == record.length) or self.content(record)[1]
+            inner = self.read_at(record.start + 9, CHUNK_HEADER.size)
+            declared = CHUNK_HEADER.size + CHUNK_HEADER.unpack(inner)[-1]
+            return bool(declared == record.length) or self.read_chunk(record)[1]
         if record.opcode in PARSERS:
-            return record.length <= LARGEST_RECORD and self.keep(record.opcode, self.body(record))
+            return record.length <= MAX_RECORD_BYTES and self.register(
+                record.opcode, self.read_body(record)
+            )
         sizes = {Opcode.DATA_END: 4, Opcode.FOOTER: 20}
         return (
             record.length == sizes.get(Opcode(record.opcode)) if record.opcode in sizes else False
         )
 
     def _find_footer(self) -> Footer | None:
-        end = self.read_at(max(0, self.size - END_BYTES), END_BYTES)
-        if len(end) < END_BYTES or not end.endswith(MAGIC):
+        end = self.read_at(max(0, self.size - FOOTER_BYTES), FOOTER_BYTES)
+        if len(end) < FOOTER_BYTES or not end.endswith(MAGIC):
             return None
         if end[:9] != struct.pack("<BQ", Opcode.FOOTER, 20):
             return None
         footer: Footer = Footer.read(ReadDataStream(BytesIO(end[9:29])))
-        lowest, highest = len(MAGIC) + DATA_END_BYTES, self.size - END_BYTES
+        lowest, highest = len(MAGIC) + DATA_END_BYTES, self.size - FOOTER_BYTES
         if footer.summary_start and not lowest <= footer.summary_start <= highest:
             self.problems.append("the footer is damaged")
             return None
         return footer
 
     def _load_summary(self, footer: Footer) -> None:
-        """Take in what the index at the end says, if it is undamaged."""
+        """Read the summary section, if it is undamaged."""
         if not footer.summary_start:
             return
-        end = self.size - END_BYTES
+        end = self.size - FOOTER_BYTES
         crc = zlib.crc32(self.read_at(footer.summary_start, end + 25 - footer.summary_start))
         if crc != footer.summary_crc:
             self.problems.append("the index at the end is damaged")
-            self.data_end = self.size if not self._data_ends(self.data_end) else self.data_end
+            self.data_end = self.size if not self._is_data_end(self.data_end) else self.data_end
             return
         at = footer.summary_start
         while at + 9 <= end:
             opcode, length = struct.unpack("<BQ", self.read_at(at, 9))
             if opcode in PARSERS:
-                self.keep(opcode, self.read_at(at + 9, length), trusted=True)
+                self.register(opcode, self.read_at(at + 9, length), trusted=True)
             at += 9 + length
 
-    def _data_ends(self, at: int) -> bool:
-        """Whether the record that ends the data section is here."""
+    def _is_data_end(self, at: int) -> bool:
+        """Whether a Data End record starts here."""
         return self.read_at(at, 9) == struct.pack("<BQ", Opcode.DATA_END, 4)
 
 
 def decompress(data: bytes) -> tuple[bytes, bool]:
-    """Decompress one zstd frame as far as that goes.
+    """Decompress one zstd frame as far as possible.
 
     Returns:
-        Its content, or the beginning of it, and whether the frame's own checksum was found right.
+        Its content or the beginning of it, and whether the checksum of the frame was valid.
     """
-    engine = zstandard.ZstdDecompressor().decompressobj()
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
     content, size = [], 0
     try:
-        checked = zstandard.get_frame_parameters(data).has_checksum
-        for at in range(0, len(data), PIECE):
-            piece = engine.decompress(data[at : at + PIECE])
+        has_checksum = zstandard.get_frame_parameters(data).has_checksum
+        for at in range(0, len(data), STEP_BYTES):
+            piece = decompressor.decompress(data[at : at + STEP_BYTES])
             content.append(piece)
             size += len(piece)
-            if engine.eof:
-                whole = at + PIECE >= len(data) and not engine.unused_data
-                return b"".join(content), bool(whole and checked)
-            if size > LARGEST_CHUNK:
+            if decompressor.eof:
+                whole = at + STEP_BYTES >= len(data) and not decompressor.unused_data
+                return b"".join(content), bool(whole and has_checksum)
+            if size > MAX_CHUNK_BYTES:
                 break
     except (zstandard.ZstdError, MemoryError):
         pass

@@ -2,11 +2,11 @@
 
 Messages are collected into chunks (zstd), each with an index behind it. `SessionWriter.flush` hands
 a chunk to the operating system as one write, so a process that is killed loses what it has not
-flushed and nothing else. A file that was not finished is taken up again behind its last sound
-record, so that a session stays one file whatever happened to its recorder.
+flushed and nothing else. A file that was not finished is continued behind its last valid record,
+so that a session stays one file whatever happened to its recorder.
 
-MCAP's own writer cannot take up a file, and writes channels only once; here every chunk repeats
-those that its messages refer to, so that each can be read without the others.
+The writer of the mcap package cannot continue a file and writes channels only once; here every
+chunk repeats those that its messages refer to, so that each can be read without the others.
 """
 
 import fcntl
@@ -34,51 +34,51 @@ from mcap.records import (
 )
 
 from affectline.common.errors import AffectlineError
-from affectline.common.recording.index import FileIndex, end_records, taken
-from affectline.common.recording.layout import KIND, LAYOUT, frame
-from affectline.common.recording.reader import ABOUT, PROFILE
+from affectline.common.recording.layout import KIND, LAYOUT, pack_parts
+from affectline.common.recording.reader import METADATA_NAME, PROFILE
 from affectline.common.recording.records import MAGIC
+from affectline.common.recording.summary import FileSummary, encode_end, pop_bytes
 from affectline.common.wire.base import Message as WireMessage
 from affectline.common.wire.messages import MESSAGES
 
 CHUNK_BYTES: Final = 1 << 20
 """A chunk is written when it has grown to this, if not flushed before."""
-LEVEL: Final = 1
-"""Of zstd: JPEG files do not shrink at any, the rest shrinks enough at the fastest."""
+ZSTD_LEVEL: Final = 1
+"""JPEG files do not shrink at any level; the rest shrinks enough at the fastest."""
 
 
 class SessionWriter:
     """A session file, open for writing.
 
     Args:
-        path: Is made, or taken up again where it holds a recording.
-        about: What the file shall say of the session, as JSON values.
+        path: Is created, or continued if it holds a recording.
+        about: Facts about the session for the metadata record, as JSON values.
 
     Raises:
         OSError: It cannot be written.
-        AffectlineError: It is there, and no recording, or is being recorded into.
+        AffectlineError: It exists and is no recording, or another process records into it.
     """
 
-    _first: int
-    """Arrival of the first message that waits to be flushed; 0 where there is none."""
-    _last: int
-    _waiting: int
+    _start_time: int
+    """Log time of the first pending message; 0 if there is none."""
+    _end_time: int
+    _pending: int
 
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path = path
         self.messages = 0
-        self._index = FileIndex()
+        self._summary = FileSummary()
         self._channels: dict[tuple[str, str], Channel] = {}
         self._sequences: Counter[int] = Counter()
         self._crc: int | None = 0
-        """Of all that was written; None where the file was taken up, and nobody knows."""
+        """CRC-32 of the data section; None (unknown) if the file was continued."""
         self._end = 0
         self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
         try:
-            take_alone(self._file)
+            lock(self._file)
             if not is_empty(path):
-                self._index = FileIndex.of(path)
-                self._end, self._crc = self._index.end, None
+                self._summary = FileSummary.rebuild(path)
+                self._end, self._crc = self._summary.end, None
         except (AffectlineError, OSError):
             self._file.close()
             raise
@@ -86,29 +86,29 @@ class SessionWriter:
         self._file.seek(self._end)
         self._new_chunk()
         if self._end:
-            channels = self._index.channels.values()
+            channels = self._summary.channels.values()
             self._channels = {(c.topic, c.metadata.get(KIND, "")): c for c in channels}
-            self._sequences = Counter(self._index.counts)
+            self._sequences = Counter(self._summary.counts)
         else:
             self._crc = 0
-            self._write_head(about)
+            self._write_header(about)
 
-    def _write_head(self, about: dict[str, Any]) -> None:
+    def _write_header(self, about: dict[str, Any]) -> None:
         library = f"affectline {about.get('affectline', '')}".strip()
-        head = MAGIC + encoded(Header(PROFILE, library))
-        note = Metadata(ABOUT, {"json": json.dumps(about)})
-        data = encoded(note)
-        self._index.add_metadata(note, len(head), len(data))
-        self._append(head + data)
+        header = MAGIC + encode_record(Header(PROFILE, library))
+        metadata = Metadata(METADATA_NAME, {"json": json.dumps(about)})
+        data = encode_record(metadata)
+        self._summary.add_metadata(metadata, len(header), len(data))
+        self._append(header + data)
 
     def fileno(self) -> int:
-        """The file's descriptor, for ``os.fsync``."""
+        """File descriptor, for ``os.fsync``."""
         return self._file.fileno()
 
     @property
-    def waiting(self) -> int:
-        """Messages that `flush` would write."""
-        return self._waiting
+    def pending(self) -> int:
+        """Number of messages that `flush` would write."""
+        return self._pending
 
     def add(
         self, kind: str, parts: Sequence[bytes | memoryview], log_time: int, publish_time: int
@@ -116,26 +116,26 @@ class SessionWriter:
         """Add a message; it is in the file after `flush`.
 
         Args:
-            kind: Its name, one of `affectline.common.wire.messages.MESSAGES`.
+            kind: Name of its class, one of `affectline.common.wire.messages.MESSAGES`.
             parts: As on the wire: topic, header, binary parts.
-            log_time: When it arrived, in ns since the Unix epoch.
-            publish_time: Its own time.
+            log_time: Time of its arrival, in ns since the Unix epoch.
+            publish_time: Its own time, in ns since the Unix epoch.
 
         Raises:
-            OSError: The disk is full, or the like.
+            OSError: It cannot be written, for example because the disk is full.
         """
-        channel = self._channel(bytes(parts[0]).decode(), kind)
-        data = frame(parts[1:], plain=is_plain(kind))
+        channel = self._find_or_add_channel(bytes(parts[0]).decode(), kind)
+        data = pack_parts(parts[1:], header_only=is_header_only(kind))
         if channel.id not in self._entries:
             channel.write(self._builder)
             self._entries[channel.id] = []
         self._entries[channel.id].append((log_time, self._builder.count))
-        number = self._sequences[channel.id]
-        self._sequences[channel.id] = (number + 1) % 2**32
-        Message(channel.id, log_time, data, publish_time, number).write(self._builder)
-        self._first = min(self._first, log_time) if self._waiting else log_time
-        self._last = max(self._last, log_time)
-        self._waiting += 1
+        sequence = self._sequences[channel.id]
+        self._sequences[channel.id] = (sequence + 1) % 2**32
+        Message(channel.id, log_time, data, publish_time, sequence).write(self._builder)
+        self._start_time = min(self._start_time, log_time) if self._pending else log_time
+        self._end_time = max(self._end_time, log_time)
+        self._pending += 1
         if self._builder.count >= CHUNK_BYTES:
             self.flush()
 
@@ -143,47 +143,47 @@ class SessionWriter:
         """Hand everything to the operating system.
 
         Raises:
-            OSError: The disk is full, or the like; the file is as it was before.
+            OSError: It cannot be written; the file is as it was before.
         """
-        if not self._waiting:
+        if not self._pending:
             return
-        content = taken(self._builder)
-        data = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(content)
-        chunk = Chunk("zstd", data, self._last, self._first, zlib.crc32(content), len(content))
-        head, body = taken(self._new_records), encoded(chunk)
-        at = self._end + len(head)
+        content = pop_bytes(self._builder)
+        data = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compress(content)
+        chunk = Chunk(
+            "zstd", data, self._end_time, self._start_time, zlib.crc32(content), len(content)
+        )
+        channels, body = pop_bytes(self._new_records), encode_record(chunk)
+        start = self._end + len(channels)
         indexes, offsets = b"", {}
-        for number, entries in self._entries.items():
-            offsets[number] = at + len(body) + len(indexes)
-            indexes += encoded(MessageIndex(number, entries))
-        entry = ChunkIndex(
-            len(body), at, "zstd", len(data), self._last, len(indexes), offsets, self._first,
-            len(content),
+        for channel_id, entries in self._entries.items():
+            offsets[channel_id] = start + len(body) + len(indexes)
+            indexes += encode_record(MessageIndex(channel_id, entries))
+        index = ChunkIndex(
+            len(body), start, "zstd", len(data), self._end_time, len(indexes), offsets,
+            self._start_time, len(content),
         )  # fmt: skip
-        counts = {number: len(entries) for number, entries in self._entries.items()}
-        written = self._waiting
+        counts = {channel_id: len(entries) for channel_id, entries in self._entries.items()}
+        flushed = self._pending
         self._new_chunk()
-        self._append(head + body + indexes)
-        self._index.add_chunk(entry, counts)
-        self.messages += written
+        self._append(channels + body + indexes)
+        self._summary.add_chunk(index, counts)
+        self.messages += flushed
 
     def finish(self) -> None:
-        """Write what is left, and the file's end with its index; close it.
+        """Flush, write the end of the file with its summary section, and close it.
 
         Raises:
-            OSError: There is no room. What was written before can be read all the same.
+            OSError: There is no room. What was written before can still be read.
         """
         problem: OSError | None = None
         try:
             self.flush()
         except OSError as error:
             problem = error
-        for index in (
-            self._index,
-            FileIndex(),
-        ):  # where the whole index has no room, a small end may
+        # Where the summary section has no room, an end without one may have
+        for summary in (self._summary, FileSummary()):
             try:
-                self._append(end_records(index, self._end, self._crc or 0))
+                self._append(encode_end(summary, self._end, self._crc or 0))
                 break
             except OSError as error:
                 problem = problem or error
@@ -192,29 +192,29 @@ class SessionWriter:
             raise problem
 
     def close(self) -> None:
-        """Close the file as it is."""
+        """Close the file unfinished."""
         self._file.close()
 
     def _new_chunk(self) -> None:
         self._builder, self._new_records = RecordBuilder(), RecordBuilder()
         self._entries: dict[int, list[tuple[int, int]]] = {}
-        self._first = self._last = self._waiting = 0
+        self._start_time = self._end_time = self._pending = 0
 
-    def _channel(self, topic: str, kind: str) -> Channel:
-        found = self._channels.get((topic, kind))
-        if found:
-            return found
-        schemas = self._index.schemas
+    def _find_or_add_channel(self, topic: str, kind: str) -> Channel:
+        existing = self._channels.get((topic, kind))
+        if existing:
+            return existing
+        schemas = self._summary.schemas
         schema = next((s for s in schemas.values() if s.name == kind), None)
         if schema is None:
             text = json.dumps(MESSAGES[kind].model_json_schema())
             schema = Schema(len(schemas) + 1, text.encode(), "jsonschema", kind)
             schemas[schema.id] = schema
             schema.write(self._new_records)
-        layout = {} if is_plain(kind) else LAYOUT
-        number = max(self._index.channels, default=0) + 1
-        channel = Channel(number, topic, "msgpack", {KIND: kind, **layout}, schema.id)
-        self._index.channels[number] = self._channels[topic, kind] = channel
+        layout = {} if is_header_only(kind) else LAYOUT
+        channel_id = max(self._summary.channels, default=0) + 1
+        channel = Channel(channel_id, topic, "msgpack", {KIND: kind, **layout}, schema.id)
+        self._summary.channels[channel_id] = self._channels[topic, kind] = channel
         channel.write(self._new_records)
         return channel
 
@@ -233,11 +233,11 @@ class SessionWriter:
             self._crc = zlib.crc32(data, self._crc)
 
 
-def take_alone(file: FileIO) -> None:
-    """See to it that nobody else writes into a file, until it is closed or the process ends.
+def lock(file: FileIO) -> None:
+    """Lock a file against other writers until it is closed or the process ends.
 
     Raises:
-        AffectlineError: Somebody does.
+        AffectlineError: Another process has locked it.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -251,18 +251,18 @@ def take_alone(file: FileIO) -> None:
 
 
 def is_empty(path: Path) -> bool:
-    """True for a file of which not even the first bytes were written."""
+    """Whether not even the first bytes of a file were written."""
     with path.open("rb") as file:
         return MAGIC.startswith(file.read(len(MAGIC) + 1))
 
 
-def is_plain(kind: str) -> bool:
-    """True for messages that never have binary parts."""
+def is_header_only(kind: str) -> bool:
+    """Whether messages of a kind never have binary parts."""
     return MESSAGES[kind].part_sizes is WireMessage.part_sizes
 
 
-def encoded(record: McapRecord) -> bytes:
-    """A record's bytes."""
+def encode_record(record: McapRecord) -> bytes:
+    """Encode a record."""
     builder = RecordBuilder()
     record.write(builder)
-    return taken(builder)
+    return pop_bytes(builder)

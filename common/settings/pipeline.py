@@ -22,6 +22,7 @@ from affectline.common.identifiers import Name, to_name
 from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.dashboard import DashboardSettings
+from affectline.common.settings.detector import DetectorSettings, default_detector
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.settings.recording import RecordingSettings
 
@@ -122,34 +123,6 @@ class CaptureSettings(Settings):
     a file with a higher rate is thinned out to it."""
 
 
-class DetectorSettings(Settings):
-    """How faces are found and followed; times are counted in pictures, so that runs repeat."""
-
-    backend: Literal["haar", "yunet"] = "haar"
-    yunet_model: Path | None = None
-    """Model file for ``cv2.FaceDetectorYN``; not shipped."""
-    scan_size: Annotated[int, Field(ge=64, le=4096)] = 320
-    """Longer side of the reduced picture that a full scan searches, in pixels."""
-    scan_interval: Annotated[int, Field(ge=1)] = 8
-    """Pictures from one sweep to the next while every known face is in sight; two sweeps (large
-    faces, then small ones) make a full scan."""
-    search_interval: Annotated[int, Field(ge=1)] = 1
-    """The same while a face is missing or none is known."""
-    scale_factor: Annotated[float, Field(gt=1.01, le=2)] = 1.2
-    """Ratio of successive face sizes in a full scan."""
-    min_neighbours: Annotated[int, Field(ge=1)] = 2
-    """Windows that must agree before a full scan takes notice; what it finds is looked at again."""
-    min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
-    """Smallest face that a full scan finds, as a fraction of the picture's height."""
-    max_faces: Annotated[int, Field(ge=1)] = 8
-    """Faces followed at a time; the largest come first."""
-    max_misses: Annotated[int, Field(ge=0)] = 15
-    """Pictures for which a face may be out of sight and keep its track."""
-    margin: Annotated[float, Field(ge=-0.3, le=1)] = 0.01
-    """What a crop adds to the box on each side, in sides of the box. The cascade's box is 0.979 of
-    a FER2013 picture's side (median, docs/detection.md), so this frames crops like FER2013's."""
-
-
 class ClassifierSettings(Settings):
     """Which model judges the faces, and with what."""
 
@@ -201,7 +174,7 @@ class PipelineSettings(Settings):
     """None: fast where delivery is lossless and nobody watches, else realtime."""
     sources: tuple[SourceSettings, ...] = ()
     capture: CaptureSettings = CaptureSettings()
-    detector: DetectorSettings = DetectorSettings()
+    detector: DetectorSettings = Field(default_factory=default_detector)
     classifier: ClassifierSettings = ClassifierSettings()
     duration: Annotated[float, Field(gt=0, le=604_800)] | None = None
     """Seconds after the first picture was judged at which the run ends; None: with its sources."""

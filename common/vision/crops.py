@@ -1,7 +1,7 @@
 """Face crops: framed like FER2013's pictures, turned upright, and how good they are.
 
-The detector cuts what is judged, the booth what is collected: alike, so that what is learned from
-the one fits the other.
+The detector crops faces to classify, the collector those of a data set: alike, so that what is
+trained on the one fits the other.
 """
 
 import math
@@ -15,7 +15,7 @@ from affectline.common.vision.preprocessing import to_square
 
 
 class FacePlacement(Protocol):
-    """A face with a place in the picture."""
+    """A face with a place in the image."""
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -35,43 +35,43 @@ class CropQuality(NamedTuple):
     """Mean, from 0 (black) to 1 (white)."""
 
 
-def crop(
-    picture: NDArray[np.uint8], face: FacePlacement, margin: float = 0.0, largest: int = 4096
+def crop_face(
+    image: NDArray[np.uint8], face: FacePlacement, margin: float = 0.0, largest: int = 4096
 ) -> NDArray[np.uint8]:
-    """Cut out a face, upright, at the size that it has in the picture.
+    """Cut out a face, upright, at the size that it has in the image.
 
     Args:
-        picture: ``(H, W) uint8`` grayscale, or ``(H, W, 3)`` in colour.
+        image: ``(H, W) uint8`` grayscale, or ``(H, W, 3)`` in colour.
         face: Where the face is; a head rolled by ``face.angle`` is turned back.
         margin: Added on each side, in sides of the box.
         largest: Largest side of the result in pixels; larger faces are scaled down to it.
 
     Returns:
-        ``(S, S) uint8``, or ``(S, S, 3)``; what lies outside of the picture repeats its border.
+        ``(S, S) uint8``, or ``(S, S, 3)``; what lies outside of the image repeats its border.
     """
     x, y, width, height = face.box
     side = max(width, height) * (1 + 2 * margin)
     size = min(largest, max(1, round(side)))
-    return cut(picture, (x + width / 2, y + height / 2), side, face.angle, size)
+    return crop_square(image, (x + width / 2, y + height / 2), side, face.angle, size)
 
 
-def cut(
-    picture: NDArray[np.uint8], centre: tuple[float, float], side: float, angle: float, size: int
+def crop_square(
+    image: NDArray[np.uint8], centre: tuple[float, float], side: float, angle: float, size: int
 ) -> NDArray[np.uint8]:
-    """Turn a square of the picture upright and scale it.
+    """Turn a square of the image upright and scale it.
 
     Args:
-        picture: ``(H, W) uint8``, or ``(H, W, 3)``.
-        centre: Of the square, in pixels; (0, 0) is the picture's corner, not a pixel's centre.
-        side: Of the square, in pixels of the picture.
+        image: ``(H, W) uint8``, or ``(H, W, 3)``.
+        centre: Of the square, in pixels; (0, 0) is the image's corner, not a pixel's centre.
+        side: Of the square, in pixels of the image.
         angle: Degrees by which the square is rolled counter-clockwise on the screen.
         size: Side of the result in pixels.
 
     Returns:
-        ``(size, size) uint8``, or ``(size, size, 3)``; what lies outside of the picture repeats
+        ``(size, size) uint8``, or ``(size, size, 3)``; what lies outside of the image repeats
         its border.
     """
-    near, (left, top), (shrink_x, shrink_y) = _shrunk_surroundings(picture, centre, side, size)
+    near, (left, top), (shrink_x, shrink_y) = _shrink_surroundings(image, centre, side, size)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     step = side / size
     linear = np.array([[cos, sin], [-sin, cos]]) * step
@@ -89,11 +89,11 @@ def cut(
     return np.asarray(turned, dtype=np.uint8)
 
 
-def quality(face: NDArray[np.uint8]) -> CropQuality:
+def measure_quality(face: NDArray[np.uint8]) -> CropQuality:
     """Measure a crop.
 
     Args:
-        face: ``(S, S) uint8`` as :func:`crop` gives it, or already at 48x48, where crops of all
+        face: ``(S, S) uint8`` as `crop_face` gives it, or already at 48x48, where crops of all
             sizes are compared: at their own size large faces would look blurred.
     """
     small = to_square(face)
@@ -101,25 +101,25 @@ def quality(face: NDArray[np.uint8]) -> CropQuality:
     return CropQuality(blur, float(small.mean()) / 255)
 
 
-def _shrunk_surroundings(
-    picture: NDArray[np.uint8], centre: tuple[float, float], side: float, size: int
+def _shrink_surroundings(
+    image: NDArray[np.uint8], centre: tuple[float, float], side: float, size: int
 ) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[float, float]]:
     """What a rotated square can touch, area-averaged first where plain sampling would alias.
 
     Returns:
-        The picture, where its corner lies in it, and how much it was shrunk across and down.
+        The image, where its corner lies in it, and how much it was shrunk across and down.
     """
     shrink = int(side / size)
     if shrink < 2:
-        return picture, (0, 0), (1.0, 1.0)
+        return image, (0, 0), (1.0, 1.0)
     reach = side * math.sqrt(0.5) + shrink
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     left = min(max(int(centre[0] - reach), 0), width - 1)
     top = min(max(int(centre[1] - reach), 0), height - 1)
     right = max(min(math.ceil(centre[0] + reach), width), left + 1)
     bottom = max(min(math.ceil(centre[1] + reach), height), top + 1)
     across, down = max(1, (right - left) // shrink), max(1, (bottom - top) // shrink)
-    near = picture[top:bottom, left:right]
+    near = image[top:bottom, left:right]
     shrunken = cv2.resize(near, (across, down), interpolation=cv2.INTER_AREA)
     shrunk = ((right - left) / across, (bottom - top) / down)
     return np.asarray(shrunken, dtype=np.uint8), (left, top), shrunk

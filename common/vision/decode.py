@@ -1,4 +1,4 @@
-"""The picture in a `Frame`."""
+"""Decodes the image of a `Frame`."""
 
 import cv2
 import numpy as np
@@ -8,17 +8,17 @@ from affectline.common.wire.messages import Frame
 
 
 def decode(frame: Frame, part: bytes | memoryview) -> NDArray[np.uint8] | None:
-    """A frame's picture in colour; the detector, which needs less, has a faster way of its own.
+    """Decode a frame in colour; the detector, which needs only gray, has a faster way of its own.
 
     Args:
         frame: The header.
         part: Its one part: a JPEG file, or raw rows.
 
     Returns:
-        ``(H, W, 3) uint8`` BGR, of raw frames not to be written into; None where it is none.
+        ``(H, W, 3) uint8`` BGR, read-only for raw frames; None where it is no image.
     """
     data = np.frombuffer(part, np.uint8)
     if frame.encoding == "raw":
         return data.reshape(frame.height, frame.width, 3)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    return None if picture is None else np.asarray(picture, dtype=np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    return None if image is None else np.asarray(image, dtype=np.uint8)

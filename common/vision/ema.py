@@ -1,4 +1,4 @@
-"""A track's emotions over time: the newest distribution weighed against the ones before."""
+"""Exponential moving average of a track's emotion probabilities."""
 
 import math
 from typing import Final
@@ -10,7 +10,7 @@ TIME_CONSTANT_S: Final = 0.5
 spontaneous expressions last 0.5 to 4 s (Ekman & Friesen 1982), so this smooths away single
 frames and keeps expressions."""
 FORGET_S: Final = 5.0
-"""A track that was not seen for so long starts anew."""
+"""A track that was not updated for so long starts anew."""
 
 
 class EmotionSmoother:
@@ -24,7 +24,7 @@ class EmotionSmoother:
         self._tracks: dict[int, tuple[int, np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
 
     def smooth(self, track: int, at: int, probabilities: tuple[float, ...]) -> tuple[float, ...]:
-        """Take in a track's newest distribution.
+        """Add a track's newest distribution.
 
         Args:
             track: The face's identity.
@@ -45,7 +45,7 @@ class EmotionSmoother:
         return tuple(np.clip(new, 0, 1).tolist())
 
     def forget(self, at: int) -> None:
-        """Drop the tracks that have not been seen for `FORGET_S` at the time ``at`` in ns."""
+        """Drop the tracks that have not been updated for `FORGET_S` at the time ``at`` in ns."""
         old = [t for t, (seen, _) in self._tracks.items() if at - seen > FORGET_S * 1e9]
         for track in old:
             del self._tracks[track]

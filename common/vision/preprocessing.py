@@ -1,4 +1,4 @@
-"""Pictures on their way into a model, the same for training and for serving."""
+"""Preprocessing of images for a model, the same for training and for serving."""
 
 from typing import Final, Literal
 
@@ -12,15 +12,15 @@ VGG_MEAN_BGR: Final = (103.939, 116.779, 123.68)
 """ImageNet channel means in BGR order, the zero-centring of Simonyan & Zisserman (2014)."""
 
 Preprocessing = Literal["vgg16", "raw", "unit"]
-"""What is done to pixels before a model sees them: ``vgg16`` makes them BGR and subtracts the
+"""What is done to pixels before inference: ``vgg16`` makes them BGR and subtracts the
 ImageNet means, ``raw`` leaves 0 to 255, ``unit`` makes them 0 to 1."""
 
 
 def to_square(gray: NDArray[np.uint8], size: int = FER_SIZE) -> NDArray[np.uint8]:
-    """Scale a face crop to the side that a model wants.
+    """Scale a face crop to the input size of a model.
 
     Args:
-        gray: ``(H, W) uint8`` grayscale picture of a face.
+        gray: ``(H, W) uint8`` grayscale image of a face.
         size: Side of the result in pixels.
 
     Returns:
@@ -36,7 +36,7 @@ def to_square(gray: NDArray[np.uint8], size: int = FER_SIZE) -> NDArray[np.uint8
 
 
 def to_three_channels(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Repeat grayscale pictures three times, as a network for colour pictures wants them.
+    """Repeat grayscale images three times, as input of a network for colour images.
 
     Args:
         gray: ``(N, H, W) uint8``.
@@ -48,7 +48,7 @@ def to_three_channels(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def to_vgg16(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Zero-centre pictures as VGG16's ImageNet weights expect (Keras' ``caffe`` mode).
+    """Zero-centre images as VGG16's ImageNet weights expect (Keras' ``caffe`` mode).
 
     Args:
         pictures: ``(..., 3) uint8`` in RGB order (for grayscale all channels are equal).
@@ -62,7 +62,7 @@ def to_vgg16(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def prepare(pictures: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Pictures ``(..., 3) uint8`` as a model wants them, ``float32``."""
+    """Preprocess images ``(..., 3) uint8`` to ``float32``."""
     if preprocessing == "vgg16":
         return to_vgg16(pictures)
     scale = np.float32(255 if preprocessing == "unit" else 1)

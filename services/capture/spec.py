@@ -24,7 +24,7 @@ from affectline.common.settings.pipeline import (
 
 
 class CaptureProcess(ProcessSettings):
-    """What one capture process is told."""
+    """Settings of one capture process."""
 
     source: SourceSettings
     """What to read, and the stream's name."""

@@ -1,8 +1,8 @@
-"""The capture process' stage: publishes what the reader reads, and sees every frame answered.
+"""The stage of the capture process: publishes what the reader reads, resends what is unanswered.
 
 Lossless delivery: the source pauses unless all consumers that the stream needs are there, and
 while an `InFlightWindow` of frames is unanswered. Unanswered frames are kept, and sent again when
-a consumer comes back. Live delivery: the newest picture wins, and what cannot be sent is counted.
+a consumer comes back. Live delivery: the newest frame wins, and what cannot be sent is counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,7 +45,7 @@ class Capture(Stage):
         self._first_seq = self._next_seq = process.first_seq
         self._reader: SourceReader | None = None
         self._end: StreamEnd | None = None
-        self._end_said = 0.0
+        self._end_published = 0.0
         self._started = self._finished = False
 
     @property
@@ -66,15 +66,15 @@ class Capture(Stage):
         self._reader.start()
 
     def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
-        """A consumer came (back): it starts with what nobody has answered yet."""
+        """A consumer is ready (again): it starts with the frames that are unanswered."""
         with self._window.changed:
             self._window.changed.notify_all()
         if not self._is_lossless:
             return ()
-        again = self._window.missed_by(
+        unanswered = self._window.missed_by(
             services, self._source.name, self.context.service, monotonic_ns()
         )
-        return self._resend(again)
+        return self._resend(unanswered)
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
@@ -98,16 +98,16 @@ class Capture(Stage):
             return
         if reader.failure:
             raise reader.failure
-        while (picture := reader.take()) is not None:
+        while (frame := reader.pop()) is not None:
             if not self._started:
                 self._started = True
                 yield self._start()
-            yield self._publish(picture)
+            yield self._publish(frame)
         yield from self._resend(self._window.overdue(monotonic_ns()))
         if reader.ending and not self._window:
             self._end = self._end or self._make_end(reader.ending.reason, reader.ending.detail)
-            if monotonic() - self._end_said >= END_REPEAT_S:
-                self._end_said = monotonic()
+            if monotonic() - self._end_published >= END_REPEAT_S:
+                self._end_published = monotonic()
                 yield Packet(self._end)
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
@@ -134,21 +134,21 @@ class Capture(Stage):
             self.context.counters["resent"] += len(packets)
         return packets
 
-    def _publish(self, picture: EncodedFrame) -> Packet:
+    def _publish(self, encoded: EncodedFrame) -> Packet:
         frame = Frame(
             stream=self._source.name,
             epoch=self._epoch,
-            seq=picture.seq,
-            captured_at=picture.captured_at,
-            media_time=picture.media_time,
-            width=picture.width,
-            height=picture.height,
+            seq=encoded.seq,
+            captured_at=encoded.captured_at,
+            media_time=encoded.media_time,
+            width=encoded.width,
+            height=encoded.height,
             encoding=self._settings.encoding,
         )
-        self._next_seq = picture.seq + 1
+        self._next_seq = encoded.seq + 1
         self.context.counters["frames"] += 1
-        self.context.record_latency(picture.captured_at)
-        packet = Packet(frame, (picture.data,))
+        self.context.record_latency(encoded.captured_at)
+        packet = Packet(frame, (encoded.data,))
         if self._is_lossless:
             self._window.add(frame.seq, packet, monotonic_ns())
         return packet

@@ -82,6 +82,6 @@ def plan(settings: PipelineSettings, out: Path) -> list[ProcessSpec]:
 def choose_hub(hub: HubSettings) -> HubSettings:
     """Return the hub of the settings, or other ports where a pipeline is running already."""
     from affectline.common.runtime.sockets import taken_ports
-    from affectline.services.dashboard.replay_control import free_hub
+    from affectline.services.dashboard.replay_control import find_free_hub
 
-    return free_hub(hub) if taken_ports(hub) else hub
+    return find_free_hub(hub) if taken_ports(hub) else hub

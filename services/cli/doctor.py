@@ -17,12 +17,15 @@ from affectline.common.errors import AffectlineError, explain_import
 from affectline.common.model import artifact
 from affectline.common.runtime.sockets import taken_ports
 from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.pipeline import HubSettings
 from affectline.services.capture.sample_clip import find_sample
 from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
+from affectline.services.export.exporter import EXPORTERS
+from affectline.services.report.section import SECTIONS
 
+REGISTRIES: Final = (BiometricsSettings.registry, DetectorSettings.registry, EXPORTERS, SECTIONS)
 STYLES: Final = {"ok": "green", "warning": "yellow", "failure": "red"}
-REGISTRIES: Final = (BiometricsSettings.registry,)
 
 
 class CheckResult(NamedTuple):
@@ -167,7 +170,7 @@ def _check_sample() -> CheckResult:
 
 def _check_display() -> CheckResult:
     try:
-        from affectline.services.sink.display import display_problem
+        from affectline.services.sink.window import display_problem
     except ImportError:
         return CheckResult("display", "warning", "cannot be checked without OpenCV")
     problem = display_problem()

@@ -4,15 +4,17 @@ import typer
 
 from affectline.services.cli.biometrics import BiometricsCommand, biometrics
 from affectline.services.cli.collect import collect
+from affectline.services.cli.control import control
 from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
+from affectline.services.cli.export import ExportCommand, export
 from affectline.services.cli.log_options import with_log_options
 from affectline.services.cli.lsl_outlet import lsl_outlet
 from affectline.services.cli.mark import mark
 from affectline.services.cli.processes import process_commands
 from affectline.services.cli.record import record
 from affectline.services.cli.replay import replay
-from affectline.services.cli.reporting import export, report
+from affectline.services.cli.report import report
 from affectline.services.cli.schema import schema
 from affectline.services.cli.sessions import check, info, sessions
 from affectline.services.cli.subscribe import subscribe
@@ -28,13 +30,15 @@ app = typer.Typer(
 )
 for command in (
     up, collect, mark, subscribe, schema, doctor, record, replay, sessions, info, check, report,
-    export, biometrics, lsl_outlet,
+    lsl_outlet,
 ):  # fmt: skip
-    kind = BiometricsCommand if command is biometrics else None
-    app.command(cls=kind)(with_log_options(command))
+    app.command()(with_log_options(command))
+app.command(cls=ExportCommand)(with_log_options(export))
+app.command(cls=BiometricsCommand)(with_log_options(biometrics))
 for name, process in process_commands():
     app.command(name)(with_log_options(process))
 app.add_typer(validate, name="validate")
+app.add_typer(control, name="control")
 
 
 def main() -> None:

@@ -97,3 +97,18 @@ def parse_hub(text: str, default: HubSettings) -> HubSettings:
             "for example --hub 192.168.1.20:5555",
         )
     return HubSettings(host=host, port=int(port) if port else default.port)
+
+
+def parse_assignments(texts: list[str] | None) -> dict[str, str]:
+    """Parse several ``NAME=VALUE``.
+
+    Raises:
+        BadParameter: One is something else.
+    """
+    values = {}
+    for text in texts or ():
+        name, sign, value = text.partition("=")
+        if not name or not sign:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+        values[name] = value
+    return values

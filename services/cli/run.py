@@ -6,7 +6,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -24,14 +24,12 @@ from affectline.common.logs import terminal
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
-from affectline.services.sessions.read import read_session
-from affectline.services.sink.stream_stats import StreamSummary
+from affectline.services.sessions.run_summary import read_session, summarize_run
 from affectline.services.supervisor.process import ProcessSpec
 from affectline.services.supervisor.supervisor import Supervisor
 
 EXIT_INTERRUPTED: Final = 130
 """What shells report for a program that Ctrl-C ended."""
-K = TypeVar("K")
 
 
 def run_pipeline(
@@ -81,7 +79,7 @@ def run_pipeline(
     if not written and (supervisor.interrupted or settings.sink.out is None):
         return EXIT_INTERRUPTED if supervisor.interrupted else 0  # nothing was written
     session = read_session(folder)
-    result = conclude(session, folder, time.monotonic() - started)
+    result = summarize_run(session, folder, time.monotonic() - started)
     result |= {"first_emotion_s": observer.first_emotion_s, "restarts": supervisor.restarts}
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
@@ -154,38 +152,6 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
     except (OSError, ValueError, KeyError):
         return
-
-
-def conclude(session: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
-    """Sum up a session over its streams."""
-    whole = StreamSummary()
-    for kept in session["checkpoint"]["streams"].values():
-        part = StreamSummary.model_validate(kept)
-        whole.frames += part.frames
-        whole.frames_with_face += part.frames_with_face
-        whole.faces += part.faces
-        whole.lost += part.lost
-        _add(whole.skipped, part.skipped)
-        _add(whole.labels, part.labels)
-        _add(whole.latency_buckets, part.latency_buckets)
-    return {
-        "session": str(folder),
-        "seconds": round(seconds, 3),
-        "frames": whole.frames,
-        "frames_with_face": whole.frames_with_face,
-        "faces": whole.faces,
-        "skipped": sum(whole.skipped.values()),
-        "lost": whole.lost,
-        "latency_ms": {f"p{q}": whole.latency_ms(q / 100) for q in (50, 95, 99)},
-        "emotion_shares": whole.shares(),
-        "streams": session["streams"],
-        "files": [str(folder / name) for name in session["files"]],
-    }
-
-
-def _add(total: dict[K, int], counts: dict[K, int]) -> None:
-    for key, n in counts.items():
-        total[key] = total.get(key, 0) + n
 
 
 def print_result(result: dict[str, Any]) -> None:

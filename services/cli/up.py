@@ -100,7 +100,7 @@ def up(
     code = run_pipeline(settings, as_json=as_json)
     folder = settings.sink.out
     if settings.recording.report and folder and (folder / FILE).exists():
-        from affectline.services.cli.reporting import report_on
+        from affectline.services.cli import report as report_command
 
-        report_on(folder, folder / "report.html", quiet=as_json)
+        report_command.write(folder, quiet=as_json)
     raise typer.Exit(code)

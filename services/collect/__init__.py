@@ -1,1 +1,1 @@
-"""The booth: people show the seven emotions, and their faces become a data set."""
+"""Collecting a dataset: people show the seven emotions, and their faces are stored as samples."""

@@ -1,4 +1,4 @@
-"""Taking pictures: led through the seven emotions, or freely with the label chosen first."""
+"""Capturing samples: guided through the seven emotions, or freely with the label chosen first."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,150 +9,153 @@ from nicegui.element import Element
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.services.collect.collector import Collector, read_moment
+from affectline.services.collect.collector import Collector, parse_frame_ref
 from affectline.services.collect.prompts import EXAMPLES, ORDER
-from affectline.services.collect.quality_checks import SMALLEST, Rejection
+from affectline.services.collect.quality_checks import SIZE_MIN, Rejection
 from affectline.services.collect.samples import Sample
-from affectline.services.web import components as theme
+from affectline.services.web import components
 
-COUNTDOWN: Final = 3
-MODES: Final = {"led": "Led through the seven", "free": "Freely"}
+COUNTDOWN_S: Final = 3
+MODES: Final = {"guided": "Guided through the seven", "free": "Freely"}
 
 
-class Viewfinder(Element, component=Path(__file__).parent / "web" / "viewfinder.js"):
-    """The camera's picture; says ``shot`` when the picture on the screen is to be kept."""
+class Viewfinder(Element, component=Path(__file__).parent / "static" / "viewfinder.js"):
+    """The camera's picture; emits ``capture`` when the picture on the screen is to be stored."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._props.update(active=False, armed=True, mirrored=True, smallest=SMALLEST)
-        self.count_down_from(COUNTDOWN)
+        self._props.update(active=False, armed=True, mirrored=True, smallest=SIZE_MIN)
+        self.set_countdown(COUNTDOWN_S)
 
-    def count_down_from(self, seconds: int) -> None:
-        """How long K waits; 0: it does not."""
+    def set_countdown(self, seconds: int) -> None:
+        """How long key K waits before it captures; 0: not at all."""
         self._props["countdown"] = seconds
         self.update()
 
     def set_active(self, is_active: bool) -> None:
-        """Look, or do not."""
+        """Show the camera's picture, or nothing."""
         self._props["active"] = is_active
         self.update()
 
 
 class CapturePanel:
-    """The part of the page where pictures are taken.
+    """The part of the page where samples are captured.
 
     Args:
-        booth: Where they go.
-        end: Called when the next person comes.
+        collector: Stores the samples.
+        end: Called when a person has finished.
     """
 
-    def __init__(self, booth: Collector, end: Callable[[], None]) -> None:
-        self._booth = booth
+    def __init__(self, collector: Collector, end: Callable[[], None]) -> None:
+        self._collector = collector
         self._person, self._step = "", 0
         with (
-            ui.element("div").classes("af-wide") as self._whole,
-            theme.card("Pictures"),
-            ui.element("div").classes("bo-session"),
+            ui.element("div").classes("af-wide") as self._root,
+            components.card("Pictures"),
+            ui.element("div").classes("co-session"),
         ):
-            self._finder = Viewfinder()
-            self._finder.on("shot", self._shoot)
-            with ui.element("div").classes("bo-side"):
+            self._viewfinder = Viewfinder()
+            self._viewfinder.on("capture", self._capture)
+            with ui.element("div").classes("co-side"):
                 self._add_side(end)
 
     def _add_side(self, end: Callable[[], None]) -> None:
-        self._mode = ui.toggle(MODES, value="led", on_change=self._draw).props("no-caps")
-        self._mode.props('aria-label="How to take pictures"')
-        with ui.element("div") as self._led:
-            self._progress = ui.label().classes("bo-count-of")
+        self._mode = ui.toggle(MODES, value="guided", on_change=self._draw).props("no-caps")
+        self._mode.props('aria-label="How to capture pictures"')
+        with ui.element("div") as self._guide:
+            self._progress = ui.label().classes("co-count-of")
             with ui.element("h2"):
                 self._title = ui.label()
-            self._example = ui.label().classes("bo-example")
-            with ui.element("div").classes("bo-row"):
-                self._back = ui.button("Back", on_click=lambda: self._go(-1))
-                self._next = ui.button("Next emotion", on_click=lambda: self._go(1))
+            self._example = ui.label().classes("co-example")
+            with ui.element("div").classes("co-row"):
+                self._back = ui.button("Back", on_click=lambda: self._change_step(-1))
+                self._next = ui.button("Next emotion", on_click=lambda: self._change_step(1))
                 for button in (self._back, self._next):
                     button.props("outline no-caps")
-        with ui.element("div").classes("bo-labels") as self._free:
+        with ui.element("div").classes("co-labels") as self._free:
             ui.label("Which emotion do you show?")
             self._label = ui.radio(list(LABELS), value=ORDER[0], on_change=self._draw)
             self._label.props('inline aria-label="Which emotion do you show?"')
-        ui.button("Take (K)", icon="photo_camera").props("no-caps size=lg").on(
+        ui.button("Capture (K)", icon="photo_camera").props("no-caps size=lg").on(
             "click", js_handler="() => document.dispatchEvent(new KeyboardEvent('keydown', "
             "{key: 'k'}))",
         )  # fmt: skip
-        self._result = ui.element("div").classes("bo-result").props('role="status"')
-        self._counts = ui.label().classes("bo-count-of")
-        ui.button("I am done", on_click=end).props("outline no-caps")
+        self._result = ui.element("div").classes("co-result").props('role="status"')
+        self._counts = ui.label().classes("co-count-of")
+        ui.button("Finish", on_click=end).props("outline no-caps")
 
     def begin(self, person: str) -> None:
-        """Somebody comes."""
+        """Start with a person."""
         self._person, self._step = person, 0
         self._result.clear()
 
     def show(self, *, is_shown: bool) -> None:
-        """Show this part, or hide it and look at no pictures."""
-        self._whole.set_visibility(is_shown)
-        self._finder.set_active(is_shown)
+        """Show this part, or hide it and stop showing pictures."""
+        self._root.set_visibility(is_shown)
+        self._viewfinder.set_active(is_shown)
         if is_shown:
             self._draw()
 
     @property
     def label(self) -> str:
-        """What is being shown."""
-        return ORDER[self._step] if self._mode.value == "led" else str(self._label.value)
+        """The emotion that the person is to show."""
+        return ORDER[self._step] if self._mode.value == "guided" else str(self._label.value)
 
-    def _go(self, by: int) -> None:
+    def _change_step(self, by: int) -> None:
         self._step = min(max(0, self._step + by), len(ORDER) - 1)
         self._result.clear()
         self._draw()
 
     def _draw(self) -> None:
-        led = self._mode.value == "led"
-        self._led.set_visibility(led)
-        self._free.set_visibility(not led)
-        self._finder.count_down_from(COUNTDOWN if led else 0)
+        is_guided = self._mode.value == "guided"
+        self._guide.set_visibility(is_guided)
+        self._free.set_visibility(not is_guided)
+        self._viewfinder.set_countdown(COUNTDOWN_S if is_guided else 0)
         self._progress.set_text(f"{self._step + 1} of {len(ORDER)}")
         self._title.set_text(ORDER[self._step])
         self._example.set_text(EXAMPLES[ORDER[self._step]])
         self._back.set_enabled(self._step > 0)
         self._next.set_enabled(self._step < len(ORDER) - 1)
-        takes = [take for take in self._booth.collection.takes if take.person == self._person]
-        here = sum(take.label == self.label for take in takes)
-        self._counts.set_text(f"{self.label}: {here} taken, {len(takes)} in all")
+        collection = self._collector.collection
+        samples = [sample for sample in collection.samples if sample.person == self._person]
+        count = sum(sample.label == self.label for sample in samples)
+        self._counts.set_text(f"{self.label}: {count} captured, {len(samples)} in all")
 
-    async def _shoot(self, event: Any) -> None:
+    async def _capture(self, event: Any) -> None:
         if not self._person:
             return
         label = self.label
         try:
-            found = await self._booth.take(read_moment(event.args), self._person, label)
+            result = await self._collector.capture(parse_frame_ref(event.args), self._person, label)
         except AffectlineError as error:
-            self._tell_problem(str(error))
+            self._show_problem(str(error))
         else:
-            if isinstance(found, Rejection):
-                self._tell_problem(found.reason)
+            if isinstance(result, Rejection):
+                self._show_problem(result.reason)
             else:
-                self._tell_taken(found)
-        self._finder.run_method("thaw")
+                self._show_sample(result)
+        self._viewfinder.run_method("unfreeze")
         self._draw()
 
-    def _tell_problem(self, problem: str) -> None:
+    def _show_problem(self, problem: str) -> None:
         self._result.clear()
         with self._result:
-            ui.label(f"Not taken. {problem[0].upper()}{problem[1:]}.").classes("bo-refused")
+            ui.label(f"Rejected. {problem[0].upper()}{problem[1:]}.").classes("co-rejected")
 
-    def _tell_taken(self, take: Sample) -> None:
+    def _show_sample(self, sample: Sample) -> None:
         self._result.clear()
         with self._result:
-            ui.element("img").props(f'src="{picture_url(take.file)}" alt="The face taken just now"')
-            ui.label(f"Taken: {take.label}, {describe(take)}.")
+            ui.element("img").props(
+                f'src="{picture_url(sample.file)}" alt="The face captured just now"'
+            )
+            ui.label(f"Captured: {sample.label}, {describe(sample)}.")
 
 
 def picture_url(file: str) -> str:
-    """Where the server gives a take's picture."""
+    """Where the server offers a sample's picture."""
     return f"/take/{file.removeprefix('people/')}"
 
 
-def describe(take: Sample) -> str:
-    """How good a take is, in figures."""
-    return f"{take.size} pixels, sharpness {take.blur:.0f}, brightness {take.brightness:.2f}"
+def describe(sample: Sample) -> str:
+    """How good a sample is, in figures."""
+    return f"{sample.size} pixels, sharpness {sample.blur:.0f}, brightness {sample.brightness:.2f}"

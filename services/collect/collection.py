@@ -1,8 +1,8 @@
-"""A folder of takes: written so that a kill or a full disk loses nothing but the take in hand.
+"""A folder of samples: a kill or a full disk loses at most the sample that is being written.
 
-Pictures are written before the manifest that lists them, and go before the rows that listed them.
-The manifest is replaced as a whole. What is begun is noted first, so that the next one who opens
-the folder can undo or finish it.
+Pictures are written before the manifest that lists them, and removed before the rows that listed
+them. The manifest is replaced as a whole. Every change is recorded before it is made, so that
+whoever opens the folder next can undo or finish it.
 """
 
 import os
@@ -12,18 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from affectline.common import durable
+from affectline.common import atomic_file
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
-from affectline.services.collect import layout as files
+from affectline.services.collect import layout
 from affectline.services.collect.consent import (
-    RECORD,
+    RECORD_FILE,
     ConsentRecord,
     ConsentText,
-    agree,
+    extend_consent,
     read_consent,
     read_form,
-    write_consent,
+    serialise_consent,
 )
 from affectline.services.collect.layout import PendingChange
 from affectline.services.collect.quality_checks import FaceCrop, Rejection, to_png
@@ -33,34 +33,34 @@ from affectline.services.collect.samples import (
     TableRow,
     check_label,
     deleted_row,
-    make_take,
+    make_sample,
     read_table,
-    refused_row,
+    rejected_row,
     write_table,
 )
 
 
 class Collection:
-    """The takes below one folder, of which it is the only user.
+    """The samples below one folder, of which it is the only user.
 
     All methods may be called from any thread. What they raise is an `AffectlineError`.
 
     Args:
-        folder: A new or empty folder, or that of a booth.
+        folder: A new or empty folder, or one of an earlier collection.
 
     Raises:
-        AffectlineError: It is neither, or used by another booth.
+        AffectlineError: It is neither, or in use by another process.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self._mutex = threading.RLock()
-        self._lock = files.open_folder(self.folder)
+        self._lock = layout.open_folder(self.folder)
         try:
             self.form: ConsentText = read_form(self.folder)
-            self._takes = read_table(Sample, self._read(files.MANIFEST), files.MANIFEST)
-            left_out = self._read(files.LEFT_OUT) or write_table(RejectedSample, ())
-            self._left_out = read_table(RejectedSample, left_out, files.LEFT_OUT)
+            self._samples = read_table(Sample, self._read(layout.MANIFEST), layout.MANIFEST)
+            rejected = self._read(layout.REJECTED) or write_table(RejectedSample, ())
+            self._rejected = read_table(RejectedSample, rejected, layout.REJECTED)
             self._recover()
         except BaseException:
             self.close()
@@ -73,209 +73,214 @@ class Collection:
         self.close()
 
     def close(self) -> None:
-        """Let others use the folder."""
+        """Release the folder."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     @property
-    def takes(self) -> Sequence[Sample]:
-        """All takes, in the order in which they were taken."""
+    def samples(self) -> Sequence[Sample]:
+        """All samples, in the order in which they were captured."""
         with self._mutex:
-            return tuple(self._takes)
+            return tuple(self._samples)
 
     @property
-    def left_out(self) -> Sequence[RejectedSample]:
-        """What was refused or deleted."""
+    def rejected(self) -> Sequence[RejectedSample]:
+        """What was rejected or deleted."""
         with self._mutex:
-            return tuple(self._left_out)
+            return tuple(self._rejected)
 
-    def people(self) -> list[ConsentRecord]:
-        """Everybody who has agreed to something."""
-        places = sorted((self.folder / files.PEOPLE).iterdir())
-        return [found for place in places if (found := read_consent(place / RECORD))]
+    def consents(self) -> list[ConsentRecord]:
+        """The consent of everybody who has agreed to something."""
+        folders = sorted((self.folder / layout.PEOPLE).iterdir())
+        return [found for folder in folders if (found := read_consent(folder / RECORD_FILE))]
 
     def consent(self, person: str) -> ConsentRecord | None:
-        """What somebody has agreed to; None: nothing yet."""
-        return read_consent(self._place(person) / RECORD)
+        """What a person has agreed to; None: nothing yet."""
+        return read_consent(self._person_folder(person) / RECORD_FILE)
 
-    def agree(self, person: str) -> ConsentRecord:
-        """Somebody agrees to the booth's text."""
+    def record_consent(self, person: str) -> ConsentRecord:
+        """Record that a person agrees to the current text."""
         with self._mutex:
-            before = self.consent(person)
-            if before and before.covers(self.form):
-                return before
-            place = self._place(person)
-            for other in (self.folder / files.PEOPLE).iterdir():
-                # Some file systems take them for one
+            earlier = self.consent(person)
+            if earlier and earlier.covers(self.form):
+                return earlier
+            folder = self._person_folder(person)
+            for other in (self.folder / layout.PEOPLE).iterdir():
+                # Some file systems ignore case
                 if other.name.lower() == person.lower() and other.name != person:
                     raise AffectlineError(f"there is {other.name} already", "choose another name")
-            consent = agree(before, person, self.form, now_ns())
+            consent = extend_consent(earlier, person, self.form, now_ns())
             try:
-                place.mkdir(exist_ok=True, mode=0o700)
-                durable.replace(place / RECORD, write_consent(consent))
+                folder.mkdir(exist_ok=True, mode=0o700)
+                atomic_file.write_bytes(folder / RECORD_FILE, serialise_consent(consent))
             except OSError as error:
-                raise files.cannot("the consent could not be written", error) from error
+                raise layout.disk_error("the consent could not be written", error) from error
             return consent
 
-    def add(self, person: str, label: str, shot: FaceCrop) -> Sample:
-        """Keep a face.
+    def add(self, person: str, label: str, face_crop: FaceCrop) -> Sample:
+        """Store a face as a sample.
 
         Raises:
-            AffectlineError: The person has not agreed, the picture is there already, or there is no
-                room for it; then everything is as it was.
+            AffectlineError: The person has not agreed, the picture is there already, or the
+                disk is full; then nothing has changed.
         """
         with self._mutex:
             self._require_consent(person)
-            take = make_take(person, check_label(label), shot)
-            if any(known.file == take.file for known in self._takes):
+            sample = make_sample(person, check_label(label), face_crop)
+            if any(known.file == sample.file for known in self._samples):
                 raise AffectlineError("this very picture is there already", "wait for the next one")
-            written = {take.file: to_png(shot.native), take.file_48: to_png(shot.gray_48)}
+            written = {
+                sample.file: to_png(face_crop.native),
+                sample.file_48: to_png(face_crop.gray_48),
+            }
             try:
-                files.write_intent(self.folder, PendingChange(doing="add", files=tuple(written)))
+                layout.write_pending(self.folder, PendingChange(doing="add", files=tuple(written)))
                 for name, data in written.items():
-                    durable.create(files.below(self.folder, name), data)
-                self._list([*self._takes, take])
-                files.forget_intent(self.folder)
+                    atomic_file.create(layout.path_below(self.folder, name), data)
+                self._write_manifest([*self._samples, sample])
+                layout.clear_pending(self.folder)
             except OSError as error:
                 self._undo(written)
-                raise files.cannot("the take could not be written", error) from error
-            return take
+                raise layout.disk_error("the sample could not be written", error) from error
+            return sample
 
-    def refuse(self, person: str, label: str, at_ns: int, refused: Rejection) -> None:
-        """Note that a picture was not good enough."""
+    def reject(self, person: str, label: str, at_ns: int, rejection: Rejection) -> None:
+        """Record that a picture was rejected."""
         with self._mutex:
             self._require_consent(person)
-            self._note(refused_row(person, check_label(label), at_ns, refused))
+            self._add_rejected(rejected_row(person, check_label(label), at_ns, rejection))
 
-    def keep(self, *chosen: str) -> None:
-        """Somebody has looked at these takes, and keeps them."""
+    def accept(self, *chosen: str) -> None:
+        """Mark samples as reviewed and kept."""
         self._change(chosen, status="kept")
 
     def relabel(self, file: str, label: str) -> None:
-        """Somebody has looked at a take, and says that it shows something else."""
+        """Correct the label of a sample, and mark it as reviewed and kept."""
         self._change((file,), label=check_label(label), status="kept")
 
     def delete(self, file: str) -> None:
-        """Delete a take: both of its pictures, and its row."""
+        """Delete a sample: both of its pictures, and its row."""
         with self._mutex:
-            take = self.find(file)
-            self._intend(PendingChange(doing="delete", files=(take.file, take.file_48)))
-            self._delete(take)
-            self._forget()
+            sample = self.find(file)
+            self._record_change(PendingChange(doing="delete", files=(sample.file, sample.file_48)))
+            self._delete(sample)
+            self._clear_change()
 
     def delete_person(self, person: str) -> list[str]:
-        """Delete everything about somebody; returns the exports that went as well."""
+        """Delete everything about a person; returns the names of the exports deleted with it."""
         with self._mutex:
-            files.check_name(person, "a person")
-            self._intend(PendingChange(doing="delete person", person=person))
+            layout.check_name(person, "a person")
+            self._record_change(PendingChange(doing="delete person", person=person))
             exports = self._delete_person(person)
-            self._forget()
+            self._clear_change()
             return exports
 
     def find(self, file: str) -> Sample:
-        """The take of a picture.
+        """The sample of a picture.
 
         Raises:
             AffectlineError: There is none.
         """
-        for take in self.takes:
-            if file in (take.file, take.file_48):
-                return take
-        raise AffectlineError("there is no such take", "it may have been deleted")
+        for sample in self.samples:
+            if file in (sample.file, sample.file_48):
+                return sample
+        raise AffectlineError("there is no such sample", "it may have been deleted")
 
     def picture(self, file: str) -> Path:
-        """Where the picture of a take is: of none but those that the manifest lists."""
+        """The file of a picture; only pictures that the manifest lists are given out."""
         self.find(file)
-        return files.below(self.folder, file)
+        return layout.path_below(self.folder, file)
 
     def _require_consent(self, person: str) -> None:
         consent = self.consent(person)
         if consent is None or not consent.covers(self.form):
-            raise AffectlineError(f"{person} has not agreed to be collected", "ask first")
+            raise AffectlineError(f"{person} has not agreed to be recorded", "ask first")
 
     def _change(self, chosen: Sequence[str], **values: str) -> None:
         with self._mutex:
             old = {self.find(file).file for file in chosen}
-            takes = [
-                Sample.model_validate(take.model_dump() | values) if take.file in old else take
-                for take in self._takes
+            samples = [
+                Sample.model_validate(sample.model_dump() | values)
+                if sample.file in old
+                else sample
+                for sample in self._samples
             ]
             try:
-                self._list(takes)
+                self._write_manifest(samples)
             except OSError as error:
-                raise files.cannot(f"{files.MANIFEST} could not be written", error) from error
+                raise layout.disk_error(f"{layout.MANIFEST} could not be written", error) from error
 
-    def _delete(self, take: Sample) -> None:
+    def _delete(self, sample: Sample) -> None:
         try:
             # The pictures first: on a full disk that makes the room that the table needs
-            durable.remove(files.below(self.folder, take.file))
-            durable.remove(files.below(self.folder, take.file_48))
-            self._list([kept for kept in self._takes if kept.file != take.file])
+            atomic_file.remove(layout.path_below(self.folder, sample.file))
+            atomic_file.remove(layout.path_below(self.folder, sample.file_48))
+            self._write_manifest([kept for kept in self._samples if kept.file != sample.file])
         except OSError as error:
-            raise files.cannot("the take could not be deleted", error) from error
-        self._note(deleted_row(take, now_ns()))
+            raise layout.disk_error("the sample could not be deleted", error) from error
+        self._add_rejected(deleted_row(sample, now_ns()))
 
     def _delete_person(self, person: str) -> list[str]:
-        exports = list(files.exports_with(self.folder, person))
+        exports = list(layout.exports_with(self.folder, person))
         try:
-            for place in (*exports, self._place(person)):
-                durable.remove_folder(place)
-            self._list([take for take in self._takes if take.person != person])
-            kept = [row for row in self._left_out if row.person != person]
-            if len(kept) != len(self._left_out):
-                self._write(files.LEFT_OUT, RejectedSample, kept)
-                self._left_out = kept
+            for folder in (*exports, self._person_folder(person)):
+                atomic_file.remove_folder(folder)
+            self._write_manifest([sample for sample in self._samples if sample.person != person])
+            kept = [row for row in self._rejected if row.person != person]
+            if len(kept) != len(self._rejected):
+                self._write(layout.REJECTED, RejectedSample, kept)
+                self._rejected = kept
         except OSError as error:
-            raise files.cannot(f"{person} could not be deleted as a whole", error) from error
-        return [place.name for place in exports]
+            raise layout.disk_error(f"{person} could not be deleted as a whole", error) from error
+        return [export.name for export in exports]
 
     def _recover(self) -> None:
-        """Undo or finish what was being done when the booth died."""
-        files.remove_parts(self.folder)
-        intent = files.read_intent(self.folder)
-        if intent is None:
+        """Undo or finish the change that was in progress when the process died."""
+        layout.remove_parts(self.folder)
+        pending = layout.read_pending(self.folder)
+        if pending is None:
             return
-        if intent.doing == "delete person" and intent.person:
-            self._delete_person(intent.person)
-        elif intent.doing == "delete":
-            for take in [take for take in self._takes if take.file in intent.files]:
-                self._delete(take)
-        elif not any(take.file in intent.files for take in self._takes):
-            for file in intent.files:
-                durable.remove(files.below(self.folder, file))
-        files.forget_intent(self.folder)
+        if pending.doing == "delete person" and pending.person:
+            self._delete_person(pending.person)
+        elif pending.doing == "delete":
+            for sample in [sample for sample in self._samples if sample.file in pending.files]:
+                self._delete(sample)
+        elif not any(sample.file in pending.files for sample in self._samples):
+            for file in pending.files:
+                atomic_file.remove(layout.path_below(self.folder, file))
+        layout.clear_pending(self.folder)
 
     def _undo(self, written: dict[str, bytes]) -> None:
-        """A take could not be written: nothing of it stays."""
-        if any(take.file in written for take in self._takes):
-            return  # it is listed; only the note about it could not be taken away
-        with suppress(OSError):  # the intent stays: whoever opens the folder next tries again
+        """Remove everything of a sample that could not be written."""
+        if any(sample.file in written for sample in self._samples):
+            return  # it is listed; only the journal could not be cleared
+        with suppress(OSError):  # the journal stays: whoever opens the folder next tries again
             for file in written:
-                durable.remove(self.folder / file)
-            files.forget_intent(self.folder)
+                atomic_file.remove(self.folder / file)
+            layout.clear_pending(self.folder)
 
-    def _intend(self, intent: PendingChange) -> None:
+    def _record_change(self, pending: PendingChange) -> None:
         with suppress(OSError):  # a full disk must not keep anybody from deleting
-            files.write_intent(self.folder, intent)
+            layout.write_pending(self.folder, pending)
 
-    def _forget(self) -> None:
-        with suppress(OSError):  # done it is; it will be done once more, to no harm
-            files.forget_intent(self.folder)
+    def _clear_change(self) -> None:
+        with suppress(OSError):  # the change is complete; repeating it does no harm
+            layout.clear_pending(self.folder)
 
-    def _list(self, takes: list[Sample]) -> None:
-        self._write(files.MANIFEST, Sample, takes)
-        self._takes = takes
+    def _write_manifest(self, samples: list[Sample]) -> None:
+        self._write(layout.MANIFEST, Sample, samples)
+        self._samples = samples
 
-    def _note(self, row: RejectedSample) -> None:
-        """Notes of what was left out are wanted, but nothing depends on them."""
-        rows = [*self._left_out, row]
+    def _add_rejected(self, row: RejectedSample) -> None:
+        """Add a row to the rejected ones, if possible: nothing depends on it."""
+        rows = [*self._rejected, row]
         with suppress(OSError):
-            self._write(files.LEFT_OUT, RejectedSample, rows)
-            self._left_out = rows
+            self._write(layout.REJECTED, RejectedSample, rows)
+            self._rejected = rows
 
     def _write(self, name: str, kind: type[TableRow], rows: Sequence[TableRow]) -> None:
-        durable.replace(self.folder / name, write_table(kind, rows))
+        atomic_file.write_bytes(self.folder / name, write_table(kind, rows))
 
     def _read(self, name: str) -> bytes:
         try:
@@ -283,8 +288,8 @@ class Collection:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise files.cannot(f"{name} cannot be read", error) from error
+            raise layout.disk_error(f"{name} cannot be read", error) from error
 
-    def _place(self, person: str) -> Path:
-        files.check_name(person, "a person")
-        return files.below(self.folder, files.PEOPLE, person)
+    def _person_folder(self, person: str) -> Path:
+        layout.check_name(person, "a person")
+        return layout.path_below(self.folder, layout.PEOPLE, person)

@@ -1,4 +1,4 @@
-"""The booth behind its page: what is seen now, and what is made of it."""
+"""The state behind the page: the frames that are shown, and the samples made of them."""
 
 import asyncio
 from typing import NamedTuple
@@ -7,16 +7,17 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.vision.decode import decode
 from affectline.services.collect.collection import Collection
-from affectline.services.collect.quality_checks import FaceCrop, Rejection, look
+from affectline.services.collect.quality_checks import FaceCrop, Rejection, check_face
 from affectline.services.collect.samples import Sample
-from affectline.services.dashboard.hub_client import HubClient
 from affectline.services.web.frame_pairs import FrameResult
+from affectline.services.web.hub_client import HubClient
+from affectline.services.web.status import StatusTracker
 
 
 class FrameRef(NamedTuple):
-    """A picture on somebody's screen."""
+    """A frame on the screen of a connected page."""
 
-    viewer: str
+    client_id: str
     stream: str
     epoch: int
     seq: int
@@ -27,67 +28,67 @@ class Collector:
 
     Args:
         hub: Where the pipeline is.
-        collection: Where takes go.
+        collection: Where samples are stored.
     """
 
-    live: HubClient
+    live_hub: HubClient
 
     def __init__(self, hub: HubSettings, collection: Collection) -> None:
         self.hub, self.collection = hub, collection
 
     async def open(self) -> None:
-        """Begin to listen."""
-        self.live = HubClient(self.hub)
+        """Start listening to the hub."""
+        self.live_hub = HubClient(self.hub, [StatusTracker()])
 
     async def close(self) -> None:
-        """End everything that was begun here."""
-        await self.live.close()
+        """Close everything that was opened."""
+        await self.live_hub.close()
 
-    def channel(self, feed: str) -> HubClient | None:
-        """The hub that a page wants to listen to; None where there is none."""
-        return self.live if feed == "live" else None
+    def hub_client(self, feed: str) -> HubClient | None:
+        """The hub behind a feed; None where there is none."""
+        return self.live_hub if feed == "live" else None
 
-    def send_away(self) -> None:
-        """End all live sockets."""
-        self.live.audience.close()
+    def disconnect_clients(self) -> None:
+        """Close all live sockets."""
+        self.live_hub.broadcaster.close()
 
-    async def take(self, moment: FrameRef, person: str, label: str) -> Sample | Rejection:
-        """Keep the face of the picture that somebody has on the screen, if it is good enough.
+    async def capture(self, frame_ref: FrameRef, person: str, label: str) -> Sample | Rejection:
+        """Store the face of the frame that a page has on its screen, if it passes the checks.
 
         Raises:
-            AffectlineError: The picture is gone, the person has not agreed, or there is no room.
+            AffectlineError: The frame is gone, the person has not agreed, or the disk is full.
         """
-        viewer = self.live.audience.viewers.get(moment.viewer)
-        pair = viewer.find(moment.stream, moment.epoch, moment.seq) if viewer else None
-        if pair is None:
+        client = self.live_hub.broadcaster.clients.get(frame_ref.client_id)
+        result = client.find_sent(*frame_ref[1:]) if client else None
+        if result is None:
             raise AffectlineError("this picture is not on the page any more", "take another one")
-        return await asyncio.to_thread(self._keep, pair, person, label)
+        return await asyncio.to_thread(self._store, result, person, label)
 
-    def _keep(self, pair: FrameResult, person: str, label: str) -> Sample | Rejection:
-        found = judge(pair)
-        if isinstance(found, Rejection):
-            self.collection.refuse(person, label, pair.emotion.captured_at, found)
-            return found
-        return self.collection.add(person, label, found)
+    def _store(self, result: FrameResult, person: str, label: str) -> Sample | Rejection:
+        checked = check_result(result)
+        if isinstance(checked, Rejection):
+            self.collection.reject(person, label, result.emotion.captured_at, checked)
+            return checked
+        return self.collection.add(person, label, checked)
 
 
-def judge(pair: FrameResult) -> FaceCrop | Rejection:
-    """The one face of a picture, cut from the picture as it was captured."""
-    picture = decode(pair.frame, pair.picture) if pair.frame else None
+def check_result(result: FrameResult) -> FaceCrop | Rejection:
+    """The one face of a frame, cut from the picture as it was captured, or why it is rejected."""
+    picture = decode(result.frame, result.payload) if result.frame else None
     if picture is None:
         return Rejection("the picture could not be decoded: try again")
-    return look(pair.emotion, picture)
+    return check_face(result.emotion, picture)
 
 
-def read_moment(told: object) -> FrameRef:
-    """What a browser says of the picture on its screen.
+def parse_frame_ref(event: object) -> FrameRef:
+    """Which frame is on the screen, from the event of a browser.
 
     Raises:
-        AffectlineError: It is no such thing.
+        AffectlineError: The event does not say.
     """
-    if isinstance(told, dict):
-        words = told.get("viewer"), told.get("stream")
-        numbers = told.get("epoch"), told.get("seq")
-        if all(isinstance(w, str) for w in words) and all(type(n) is int for n in numbers):
-            return FrameRef(*words, *numbers)  # type: ignore[arg-type]
+    if isinstance(event, dict):
+        texts = event.get("viewer"), event.get("stream")
+        numbers = event.get("epoch"), event.get("seq")
+        if all(isinstance(t, str) for t in texts) and all(type(n) is int for n in numbers):
+            return FrameRef(*texts, *numbers)  # type: ignore[arg-type]
     raise AffectlineError("there is no picture on the page", "wait until one is there")

@@ -13,9 +13,9 @@ from affectline.common.wire.base import Nanoseconds
 from affectline.services.collect.samples import iso
 
 OWN_TEXT: Final = "consent.txt"
-"""A file of this name in the booth's folder replaces our text."""
-RECORD: Final = "consent.json"
-LONGEST: Final = 20_000
+"""A file of this name in the collection's folder replaces the built-in text."""
+RECORD_FILE: Final = "consent.json"
+TEXT_MAX_CHARS: Final = 20_000
 VERSION: Final = "affectline-1"
 TEXT: Final = """\
 You will be asked to show emotions with your face, and pictures of your face will be kept.
@@ -45,7 +45,7 @@ class ConsentText(BaseModel):
 
 
 class ConsentAnswers(BaseModel):
-    """That somebody agreed to a text, and when."""
+    """A text that a person agreed to, and when."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class ConsentAnswers(BaseModel):
 
 
 class ConsentRecord(BaseModel):
-    """Everything that one person has agreed to, the newest last."""
+    """Everything that a person has agreed to, the newest last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,7 +69,7 @@ class ConsentRecord(BaseModel):
 
 
 def read_form(folder: Path) -> ConsentText:
-    """The text of a booth: its own, or ours.
+    """The consent text of a folder: its own, or the built-in one.
 
     Raises:
         AffectlineError: Its own cannot be used.
@@ -81,30 +81,30 @@ def read_form(folder: Path) -> ConsentText:
         return ConsentText(version=VERSION, text=TEXT)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise AffectlineError(f"{own}: {reason}", "write it anew, or take it away") from error
-    if not 0 < len(text) <= LONGEST:
+        raise AffectlineError(f"{own}: {reason}", "write it again, or remove it") from error
+    if not 0 < len(text) <= TEXT_MAX_CHARS:
         raise AffectlineError(
-            f"{own} has {len(text)} characters", f"a consent text has 1 to {LONGEST}"
+            f"{own} has {len(text)} characters", f"a consent text has 1 to {TEXT_MAX_CHARS}"
         )
     return ConsentText(version=f"own-{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text)
 
 
-def agree(
-    before: ConsentRecord | None, person: str, form: ConsentText, now_ns: int
+def extend_consent(
+    earlier: ConsentRecord | None, person: str, form: ConsentText, now_ns: int
 ) -> ConsentRecord:
-    """Add to what somebody has agreed to."""
+    """Add a text to what a person has agreed to."""
     new = ConsentAnswers(version=form.version, time=iso(now_ns), time_ns=now_ns, text=form.text)
-    return ConsentRecord(person=person, agreed=(*(before.agreed if before else ()), new))
+    return ConsentRecord(person=person, agreed=(*(earlier.agreed if earlier else ()), new))
 
 
-def write_consent(consent: ConsentRecord) -> bytes:
+def serialise_consent(consent: ConsentRecord) -> bytes:
     """A record as a file."""
     plain: Any = consent.model_dump(mode="json")
     return json.dumps(plain, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def read_consent(path: Path) -> ConsentRecord | None:
-    """Somebody's record; None where there is none.
+    """A person's record; None where there is none.
 
     Raises:
         AffectlineError: The file is damaged.

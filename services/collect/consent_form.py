@@ -1,4 +1,4 @@
-"""The consent form: nobody is collected who has not agreed."""
+"""The consent form: nobody's face is stored without consent."""
 
 from collections.abc import Callable
 
@@ -7,64 +7,64 @@ from nicegui import run, ui
 from affectline.common.errors import AffectlineError
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.consent import ConsentRecord
-from affectline.services.web import components as theme
+from affectline.services.web import components
 
 
 class ConsentForm:
     """The form.
 
     Args:
-        booth: Whose text is agreed to.
-        begin: Called with the name of who has agreed.
+        collector: Stores the consent.
+        begin: Called with the name of a person who has agreed.
     """
 
-    def __init__(self, booth: Collector, begin: Callable[[str], None]) -> None:
-        self._booth, self._begin = booth, begin
-        self._known = ""
-        with ui.element("div").classes("af-wide") as self._whole, theme.card("Before we begin"):
-            ui.label(booth.collection.form.text).classes("bo-text")
-            with ui.element("div").classes("bo-form"):
+    def __init__(self, collector: Collector, begin: Callable[[str], None]) -> None:
+        self._collector, self._begin = collector, begin
+        self._asked_name = ""
+        with ui.element("div").classes("af-wide") as self._root, components.card("Before we begin"):
+            ui.label(collector.collection.form.text).classes("co-text")
+            with ui.element("div").classes("co-form"):
                 self._name = ui.input("Your name, or a pseudonym").props(
                     'outlined maxlength=64 autocomplete=off hint="letters a to z, digits, '
                     "'.', '_' and '-'\""
                 )
                 self._name.on("keydown.enter", self._press)
                 self._agreed = ui.checkbox("I have read this, and I agree to it")
-                self._problem = ui.label().classes("bo-problem").props('role="alert"')
+                self._problem = ui.label().classes("co-problem").props('role="alert"')
                 with ui.row():
                     ui.button("Begin", on_click=self._press).props("no-caps")
 
     def set_visibility(self, is_shown: bool) -> None:
         """Show the form, or hide it."""
-        self._whole.set_visibility(is_shown)
+        self._root.set_visibility(is_shown)
 
     def clear(self) -> None:
-        """For the next one."""
+        """Empty the form for the next person."""
         self._name.set_value("")
         self._agreed.set_value(False)
         self._problem.set_text("")
-        self._known = ""
+        self._asked_name = ""
 
     async def _press(self) -> None:
         name = (self._name.value or "").strip()
-        collection = self._booth.collection
+        collection = self._collector.collection
         try:
             consent = await run.io_bound(collection.consent, name)
             if problem := self._find_problem(name, consent):
                 self._problem.set_text(problem)
                 return
-            await run.io_bound(collection.agree, name)
+            await run.io_bound(collection.record_consent, name)
         except AffectlineError as error:
             self._problem.set_text(str(error))
             return
         self._begin(name)
 
     def _find_problem(self, name: str, consent: ConsentRecord | None) -> str:
-        """What has to be said before this one may begin; empty: nothing."""
-        if consent and consent.covers(self._booth.collection.form):
-            if self._known == name:
+        """Why the person cannot begin yet; empty where nothing is missing."""
+        if consent and consent.covers(self._collector.collection.form):
+            if self._asked_name == name:
                 return ""
-            self._known = name
+            self._asked_name = name
             return (
                 f"{name} agreed to this on {consent.agreed[-1].time[:10]}. If that is you, press "
                 "Begin once more; else choose another name."

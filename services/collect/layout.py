@@ -1,11 +1,11 @@
-"""Where things are in a booth's folder, and what was begun there but may not be finished.
+"""The layout of a collection's folder, and the journal of the change in progress.
 
-manifest.csv            the takes: what ``affectline-train --data`` reads
-left_out.csv            takes that were refused or deleted, without pictures
-consent.txt             the booth's own consent text, where somebody put one there
-people/<person>/        everything of one person: consent.json, and two PNG files a take
+manifest.csv            the samples: what ``affectline-train --data`` reads
+left_out.csv            samples that were rejected or deleted, without pictures
+consent.txt             a consent text that replaces the built-in one
+people/<person>/        everything of one person: consent.json, and two PNG files a sample
 exports/<name>/         what was exported
-.intent.json            what is being done; finished or undone when the booth is opened again
+.intent.json            the change in progress; finished or undone when the folder is opened again
 """
 
 import fcntl
@@ -17,57 +17,56 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from affectline.common import durable
-from affectline.common.atomic_file import part_of
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name
-from affectline.services.collect.consent import OWN_TEXT, RECORD
+from affectline.services.collect.consent import OWN_TEXT, RECORD_FILE
 from affectline.services.collect.samples import Sample, write_table
 
 MANIFEST: Final = "manifest.csv"
-LEFT_OUT: Final = "left_out.csv"
+REJECTED: Final = "left_out.csv"
 PEOPLE: Final = "people"
 EXPORTS: Final = "exports"
-INTENT: Final = ".intent.json"
+JOURNAL: Final = ".intent.json"
 LOCK: Final = ".lock"
 NAMES: Final = TypeAdapter[str](Name)
 
 
 class PendingChange(BaseModel):
-    """What is being done to the folder."""
+    """The change to the folder that is in progress."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     doing: Literal["add", "delete", "delete person"]
     files: tuple[Annotated[str, Field(max_length=400)], ...] = ()
-    """Of the take: what is left of an ``add`` goes, unless the manifest lists it already."""
+    """Of the sample: what is left of an ``add`` goes, unless the manifest lists it already."""
     person: Name | None = None
 
 
-def write_intent(folder: Path, intent: PendingChange) -> None:
-    """Say what is about to be done."""
-    durable.replace(folder / INTENT, intent.model_dump_json().encode())
+def write_pending(folder: Path, pending: PendingChange) -> None:
+    """Record the change that is about to be made."""
+    atomic_file.write_bytes(folder / JOURNAL, pending.model_dump_json().encode())
 
 
-def read_intent(folder: Path) -> PendingChange | None:
-    """What was being done when the booth died; None: nothing."""
+def read_pending(folder: Path) -> PendingChange | None:
+    """The change that was in progress when the process died; None: none was."""
     try:
-        return PendingChange.model_validate_json((folder / INTENT).read_bytes())
+        return PendingChange.model_validate_json((folder / JOURNAL).read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError as error:
         raise AffectlineError(
-            f"{folder / INTENT} is damaged", "see which take is not whole, then delete that file"
+            f"{folder / JOURNAL} is damaged", "find the incomplete sample, then delete that file"
         ) from error
 
 
-def forget_intent(folder: Path) -> None:
-    """It is done."""
-    durable.remove(folder / INTENT)
+def clear_pending(folder: Path) -> None:
+    """Record that the change is complete."""
+    atomic_file.remove(folder / JOURNAL)
 
 
 def check_name(name: str, what: str) -> str:
-    """A name that can be a folder's.
+    """Check that a name can be the name of a folder.
 
     Raises:
         AffectlineError: It cannot.
@@ -76,13 +75,13 @@ def check_name(name: str, what: str) -> str:
         return NAMES.validate_python(name)
     except ValidationError as error:
         raise AffectlineError(
-            f"{name[:80]!r} is no name for {what}",
+            f"{name[:80]!r} is not a valid name for {what}",
             "letters a to z, digits, '.', '_' and '-', beginning with a letter or a digit, at most "
             "64",
         ) from error
 
 
-def below(folder: Path, *parts: str) -> Path:
+def path_below(folder: Path, *parts: str) -> Path:
     """A path below a folder.
 
     Raises:
@@ -90,24 +89,24 @@ def below(folder: Path, *parts: str) -> Path:
     """
     path = folder.joinpath(*parts)
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise AffectlineError(f"{path} leads out of {folder}", "take the link away")
+        raise AffectlineError(f"{path} leads out of {folder}", "remove the link")
     return path
 
 
 def open_folder(folder: Path) -> int:
-    """Make a folder ready for a booth, and its own; returns the lock.
+    """Prepare and lock a folder; returns the descriptor of the lock.
 
     Raises:
-        AffectlineError: It holds something else, is used by another booth, or cannot be used.
+        AffectlineError: It holds something else, is in use, or cannot be used.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # faces are not for everybody
-        held = {entry.name for entry in folder.iterdir()}
-        held = {name for name in held if name[0] != "." and name != OWN_TEXT}
-        if held and MANIFEST not in held:
+        present = {entry.name for entry in folder.iterdir()}
+        present = {name for name in present if name[0] != "." and name != OWN_TEXT}
+        if present and MANIFEST not in present:
             raise AffectlineError(
                 f"--out {folder}: is not empty, and has no {MANIFEST}",
-                "name a new folder, or that of a booth",
+                "choose a new folder, or one of affectline collect",
             )
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
@@ -115,39 +114,41 @@ def open_folder(folder: Path) -> int:
         except OSError:
             os.close(lock)
             raise AffectlineError(
-                f"--out {folder}: another booth is open there", "close that, or name another folder"
+                f"--out {folder}: is in use by another process", "stop it, or choose another folder"
             ) from None
-        if MANIFEST not in held:
-            durable.replace(folder / MANIFEST, write_table(Sample, ()))
+        if MANIFEST not in present:
+            atomic_file.write_bytes(folder / MANIFEST, write_table(Sample, ()))
         (folder / PEOPLE).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
-        raise cannot(f"--out {folder} cannot be used", error) from error
+        raise disk_error(f"--out {folder} cannot be used", error) from error
     return lock
 
 
-def cannot(what: str, error: OSError) -> AffectlineError:
-    """What the system did not let us do."""
-    return AffectlineError(f"{what} ({error.strerror or error})", "make room, or see to the rights")
+def disk_error(what: str, error: OSError) -> AffectlineError:
+    """The error of a change on the disk that failed."""
+    return AffectlineError(
+        f"{what} ({error.strerror or error})", "free some space, or check the permissions"
+    )
 
 
 def exports_with(folder: Path, person: str) -> Iterable[Path]:
-    """Exports that hold somebody's pictures, and those of which nobody knows whose they hold."""
+    """Exports with a person's pictures, and those of which it is unknown whose they hold."""
     if not (folder / EXPORTS).is_dir():
         return
-    for place in sorted((folder / EXPORTS).iterdir()):
+    for export in sorted((folder / EXPORTS).iterdir()):
         try:
-            people = json.loads((place / "about.json").read_bytes())["people"]
+            people = json.loads((export / "about.json").read_bytes())["people"]
             if person in people:
-                yield place
+                yield export
         except (OSError, ValueError, KeyError, TypeError):
-            yield place
+            yield export
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what was being written when the booth died."""
-    for name in (MANIFEST, LEFT_OUT, INTENT):
-        part_of(folder / name).unlink(missing_ok=True)
-    for consent in (folder / PEOPLE).glob(f"*/{part_of(Path(RECORD))}"):
+    """Remove partial files of a process that died."""
+    for name in (MANIFEST, REJECTED, JOURNAL):
+        atomic_file.partial_path(folder / name).unlink(missing_ok=True)
+    for consent in (folder / PEOPLE).glob(f"*/{atomic_file.partial_path(Path(RECORD_FILE))}"):
         consent.unlink()
     for export in (folder / EXPORTS).glob(".*.part"):
-        durable.remove_folder(export)
+        atomic_file.remove_folder(export)

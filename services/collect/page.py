@@ -1,11 +1,10 @@
-"""The booth's page: consent, taking, the review wall, and what becomes of the takes."""
+"""The page of ``affectline collect``: consent, capture, review, and export."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from affectline.services.collect.capture_panel import CapturePanel
@@ -14,24 +13,24 @@ from affectline.services.collect.consent_form import ConsentForm
 from affectline.services.collect.export_panel import ExportPanel
 from affectline.services.collect.review_panel import ReviewPanel
 from affectline.services.collect.routes import add_routes
-from affectline.services.web import components as theme
+from affectline.services.web import components
 
-WEB: Final = Path(__file__).parent / "web"
-STYLE_URL: Final = "/booth-style"
-PARTS: Final = {"take": "Take", "review": "Review", "data": "Export and delete"}
+STATIC: Final = Path(__file__).parent / "static"
+STYLE_URL: Final = "/collect-style"
+TITLE: Final = "Collecting a dataset"
+TABS: Final = {"capture": "Capture", "review": "Review", "export": "Export and delete"}
 
 
-def add_to(booth: Collector) -> Callable[[FastAPI], None]:
-    """What has a server show the booth at ``/``."""
+def add_to(collector: Collector) -> Callable[[FastAPI], None]:
+    """What has a server show the page at ``/``."""
 
     def add(app: FastAPI) -> None:
-        add_routes(app, booth)
-        app.mount(STYLE_URL, StaticFiles(directory=WEB))
-        ui.add_head_html(f'<link rel="stylesheet" href="{STYLE_URL}/booth.css">', shared=True)
+        add_routes(app, collector)
+        components.add_style(app, STYLE_URL, STATIC, "collect.css")
 
-        @ui.page("/", title="Affectline: booth")
+        @ui.page("/", title="Affectline: collect")
         def show() -> None:
-            CollectPage(booth)
+            CollectPage(collector)
 
     return add
 
@@ -40,50 +39,49 @@ class CollectPage:
     """The page, for one browser.
 
     Args:
-        booth: What it is about.
+        collector: What all browsers share.
     """
 
-    def __init__(self, booth: Collector) -> None:
+    def __init__(self, collector: Collector) -> None:
         self._tabs: dict[str, ui.button] = {}
-        with theme.top("booth") as self._where:
-            for part, title in PARTS.items():
-                tab = ui.button(title, on_click=lambda part=part: self.show(part))
-                self._tabs[part] = tab.props("no-caps")
-        with ui.element("main").classes("af-main bo-main"):
-            self._welcome = ConsentForm(booth, self._begin)
-            self._taking = CapturePanel(booth, self._end)
-            self._wall = ReviewPanel(booth)
-            self._data = ExportPanel(booth, self._gone)
+        with components.header(TITLE) as self._title:
+            for name, text in TABS.items():
+                tab = ui.button(text, on_click=lambda name=name: self.show(name))
+                self._tabs[name] = tab.props("no-caps")
+        with ui.element("main").classes("af-main co-main"):
+            self._consent_form = ConsentForm(collector, self._begin)
+            self._capture_panel = CapturePanel(collector, self._end)
+            self._review_panel = ReviewPanel(collector)
+            self._export_panel = ExportPanel(collector, self._on_person_deleted)
         self._person = ""
-        self.show("take")
+        self.show("capture")
 
-    def show(self, part: str) -> None:
-        """Show one part of the page."""
-        self._part = part
+    def show(self, tab_name: str) -> None:
+        """Show one tab of the page."""
+        self._shown = tab_name
         for name, tab in self._tabs.items():
-            chosen = name == part
-            tab.props(f"{'' if chosen else 'outline'} aria-pressed={str(chosen).lower()}")
-            if chosen:
+            is_shown = name == tab_name
+            tab.props(f"{'' if is_shown else 'outline'} aria-pressed={str(is_shown).lower()}")
+            if is_shown:
                 tab.props(remove="outline")
-        self._welcome.set_visibility(part == "take" and not self._person)
-        self._taking.show(is_shown=part == "take" and bool(self._person))
-        self._wall.show(is_shown=part == "review")
-        self._data.show(is_shown=part == "data")
-        self._where.set_text(self._person or "booth")
+        self._consent_form.set_visibility(tab_name == "capture" and not self._person)
+        self._capture_panel.show(is_shown=tab_name == "capture" and bool(self._person))
+        self._review_panel.show(is_shown=tab_name == "review")
+        self._export_panel.show(is_shown=tab_name == "export")
+        self._title.set_text(self._person or TITLE)
 
     def _begin(self, person: str) -> None:
         self._person = person
-        self._taking.begin(person)
-        self.show("take")
+        self._capture_panel.begin(person)
+        self.show("capture")
 
     def _end(self) -> None:
         self._person = ""
-        self._welcome.clear()
-        self.show("take")
+        self._consent_form.clear()
+        self.show("capture")
 
-    def _gone(self, person: str) -> None:
-        """Somebody was deleted."""
+    def _on_person_deleted(self, person: str) -> None:
         if person == self._person:
             self._person = ""
-            self._welcome.clear()
-        self.show(self._part)
+            self._consent_form.clear()
+        self.show(self._shown)

@@ -1,4 +1,4 @@
-"""Which pictures are good enough to be kept, and in words why the others are not."""
+"""Checks whether a picture is good enough to be a sample, with the reason where it is not."""
 
 from typing import Final, NamedTuple
 
@@ -6,31 +6,31 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.vision.crops import crop, quality
+from affectline.common.vision.crops import crop_face, measure_quality
 from affectline.common.vision.preprocessing import to_square
 from affectline.common.wire.messages import Emotion, SeenFace
 
 Image = NDArray[np.uint8]
 
-SMALLEST: Final = 96
+SIZE_MIN: Final = 96
 """Side of a face in pixels: what a model for 96x96 pixels can be trained on."""
-SHARPEST_BLURRED: Final = 150.0
-DARKEST: Final = 0.2
-BRIGHTEST: Final = 0.8
-"""As ``Quality`` in ``common/wire/messages.py`` says of blur and brightness."""
-MOST_OUTSIDE: Final = 0.05
+BLUR_MIN: Final = 150.0
+BRIGHTNESS_MIN: Final = 0.2
+BRIGHTNESS_MAX: Final = 0.8
+"""Blur and brightness as in ``Quality`` in ``common/wire/messages.py``."""
+OUTSIDE_MAX: Final = 0.05
 """Share of the face's box that may lie outside of the picture."""
 MARGIN: Final = 0.01
-"""What is cut beside the face's box, in its sides: as the detector does, so that what is learned
-from these faces fits those that are judged later."""
-MISSED: Final = {
+"""What is cut around the face's box, as a share of its side: as the detector does, so that a model
+is trained on what it will classify."""
+MISSING_REASONS: Final = {
     "behind": "the computer was busy",
     "invalid": "the picture could not be decoded",
 }
 
 
 class Rejection(NamedTuple):
-    """Why there is no take."""
+    """Why there is no sample."""
 
     reason: str
     """A clause, and what to do about it."""
@@ -40,7 +40,7 @@ class Rejection(NamedTuple):
 
 
 class FaceCrop(NamedTuple):
-    """A face that can be kept."""
+    """A face that passed the checks."""
 
     emotion: Emotion
     track: int
@@ -54,52 +54,57 @@ class FaceCrop(NamedTuple):
     brightness: float
 
 
-def look(emotion: Emotion, picture: Image) -> FaceCrop | Rejection:
-    """Cut out the one face of a picture, if it is worth it.
+def check_face(emotion: Emotion, picture: Image) -> FaceCrop | Rejection:
+    """Cut out the one face of a picture, if it passes the checks.
 
     Args:
         emotion: Where faces are in that very picture.
         picture: ``(H, W, 3) uint8`` BGR, as it was captured.
     """
     if emotion.missing is not None:
-        why = MISSED.get(emotion.missing, emotion.missing)
-        return Rejection(f"nobody looked at this picture, {why}: try again")
+        why = MISSING_REASONS.get(emotion.missing, emotion.missing)
+        return Rejection(f"this picture was not analysed, {why}: try again")
     if not emotion.faces:
         return Rejection("no face: look into the camera, with light from the front")
     if len(emotion.faces) > 1:
         return Rejection(f"{len(emotion.faces)} faces: only one person at a time, please")
     face = emotion.faces[0]
-    if (beyond := outside(face, picture.shape[1], picture.shape[0])) > MOST_OUTSIDE:
+    if (outside := share_outside(face, picture.shape[1], picture.shape[0])) > OUTSIDE_MAX:
         size = max(face.box[2:])
         return Rejection(
-            f"cut off: {beyond:.0%} of the face lie outside of the picture: move to its middle",
+            f"cut off: {outside:.0%} of the face lie outside of the picture: move to its middle",
             size,
         )
-    native = crop(picture, face, MARGIN)
+    native = crop_face(picture, face, MARGIN)
     gray_48 = to_square(to_gray(native))
-    measured = quality(gray_48)
-    shot = FaceCrop(
+    measured = measure_quality(gray_48)
+    face_crop = FaceCrop(
         emotion, face.track, native, gray_48,
         max(face.box[2:]), round(measured.blur, 1), round(measured.brightness, 3),
     )  # fmt: skip
-    reason = find_fault(shot.size, shot.blur, shot.brightness)
-    return Rejection(reason, shot.size, shot.blur, shot.brightness) if reason else shot
+    reason = find_problem(face_crop.size, face_crop.blur, face_crop.brightness)
+    if reason:
+        return Rejection(reason, face_crop.size, face_crop.blur, face_crop.brightness)
+    return face_crop
 
 
-def find_fault(size: int, blur: float, brightness: float) -> str:
-    """What is wrong with a face, in words and figures; empty where it is good."""
-    if size < SMALLEST:
-        return f"too small: {size} pixels of at least {SMALLEST}: come closer"
-    if brightness < DARKEST:
-        return f"dark: brightness {brightness:.2f} of at least {DARKEST}: more light from the front"
-    if brightness > BRIGHTEST:
-        return f"washed out: brightness {brightness:.2f} of at most {BRIGHTEST}: less light"
-    if blur < SHARPEST_BLURRED:
-        return f"blurred: sharpness {blur:.0f} of at least {SHARPEST_BLURRED:.0f}: hold still"
+def find_problem(size: int, blur: float, brightness: float) -> str:
+    """Why a face is rejected, with figures; empty where it is not."""
+    if size < SIZE_MIN:
+        return f"too small: {size} pixels of at least {SIZE_MIN}: come closer"
+    if brightness < BRIGHTNESS_MIN:
+        return (
+            f"dark: brightness {brightness:.2f} of at least {BRIGHTNESS_MIN}: more light from the "
+            "front"
+        )
+    if brightness > BRIGHTNESS_MAX:
+        return f"washed out: brightness {brightness:.2f} of at most {BRIGHTNESS_MAX}: less light"
+    if blur < BLUR_MIN:
+        return f"blurred: sharpness {blur:.0f} of at least {BLUR_MIN:.0f}: hold still"
     return ""
 
 
-def outside(face: SeenFace, width: int, height: int) -> float:
+def share_outside(face: SeenFace, width: int, height: int) -> float:
     """Share of a face's box that lies outside of the picture."""
     x, y, w, h = face.box
     across = max(0, min(x + w, width) - max(x, 0))

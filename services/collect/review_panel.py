@@ -1,4 +1,4 @@
-"""The review wall: keep, relabel or delete each take."""
+"""Reviewing: keep, relabel or delete each sample."""
 
 from functools import partial
 from typing import Any, Final
@@ -10,45 +10,45 @@ from affectline.common.labels import LABELS
 from affectline.services.collect.capture_panel import describe, picture_url
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.samples import Sample
-from affectline.services.web import components as theme
+from affectline.services.web import components
 
-PAGE: Final = 48
-EVERYBODY: Final = "everybody"
-SHOWN: Final = {"all": "all takes", "new": "not looked at yet", "kept": "kept"}
+PAGE_SIZE: Final = 48
+ALL_PEOPLE: Final = "everybody"
+STATUSES: Final = {"all": "all samples", "new": "not reviewed yet", "kept": "kept"}
 
 
 class ReviewPanel:
-    """The wall.
+    """The part of the page where samples are reviewed.
 
     Args:
-        booth: Whose takes hang there.
+        collector: Stores the samples.
     """
 
-    def __init__(self, booth: Collector) -> None:
-        self._collection = booth.collection
-        self._doomed: Sample | None = None
+    def __init__(self, collector: Collector) -> None:
+        self._collection = collector.collection
+        self._to_delete: Sample | None = None
         self._is_drawing = False
-        with ui.element("div").classes("af-wide") as self._whole, theme.card("Review"):
-            with ui.element("div").classes("bo-filters"):
-                self._person = ui.select([EVERYBODY], value=EVERYBODY, label="Whose")
-                self._state = ui.select(SHOWN, value="all", label="Which")
+        with ui.element("div").classes("af-wide") as self._root, components.card("Review"):
+            with ui.element("div").classes("co-filters"):
+                self._person = ui.select([ALL_PEOPLE], value=ALL_PEOPLE, label="Person")
+                self._status = ui.select(STATUSES, value="all", label="Status")
                 self._label = ui.select(["all", *LABELS], value="all", label="Emotion")
-                for choice in (self._person, self._state, self._label):
-                    choice.props("outlined dense").on_value_change(self._from_the_start)
+                for choice in (self._person, self._status, self._label):
+                    choice.props("outlined dense").on_value_change(self._show_first_page)
                 ui.button("Keep all of these", on_click=self._keep_all).props("outline no-caps")
             self._count = ui.label().props('role="status"')
-            self._wall = ui.element("div").classes("bo-wall")
+            self._grid = ui.element("div").classes("co-samples")
             with ui.row():
-                self._earlier = ui.button("Earlier page", on_click=lambda: self._turn(-1))
-                self._later = ui.button("Later page", on_click=lambda: self._turn(1))
-        for button in (self._earlier, self._later):
+                self._newer = ui.button("Newer", on_click=lambda: self._turn_page(-1))
+                self._older = ui.button("Older", on_click=lambda: self._turn_page(1))
+        for button in (self._newer, self._older):
             button.props("outline no-caps")
         self._add_dialog()
-        self._at = 0
+        self._offset = 0
 
     def _add_dialog(self) -> None:
         with ui.dialog() as self._dialog, ui.card().classes("af-dialog"):
-            self._dialog.props('aria-label="Delete a take"')
+            self._dialog.props('aria-label="Delete a sample"')
             self._question = ui.label()
             with ui.row():
                 ui.button("Delete it", on_click=self._delete).props("no-caps color=negative")
@@ -56,93 +56,93 @@ class ReviewPanel:
 
     def show(self, *, is_shown: bool) -> None:
         """Show this part, or hide it."""
-        self._whole.set_visibility(is_shown)
+        self._root.set_visibility(is_shown)
         if is_shown:
             self._draw()
 
-    def _from_the_start(self) -> None:
-        self._at = 0
+    def _show_first_page(self) -> None:
+        self._offset = 0
         if not self._is_drawing:
             self._draw()
 
-    def _turn(self, by: int) -> None:
-        self._at += by * PAGE
+    def _turn_page(self, by: int) -> None:
+        self._offset += by * PAGE_SIZE
         self._draw()
 
-    def _chosen(self) -> list[Sample]:
-        """The takes that the filters let through, the newest first."""
+    def _filtered(self) -> list[Sample]:
+        """The samples that the filters let through, the newest first."""
         return [
-            take
-            for take in reversed(self._collection.takes)
-            if self._person.value in (EVERYBODY, take.person)
-            and self._state.value in ("all", take.status)
-            and self._label.value in ("all", take.label)
+            sample
+            for sample in reversed(self._collection.samples)
+            if self._person.value in (ALL_PEOPLE, sample.person)
+            and self._status.value in ("all", sample.status)
+            and self._label.value in ("all", sample.label)
         ]
 
     def _draw(self) -> None:
         self._is_drawing = True
-        people = sorted({take.person for take in self._collection.takes})
-        chosen = self._person.value if self._person.value in people else EVERYBODY
-        self._person.set_options([EVERYBODY, *people], value=chosen)
+        people = sorted({sample.person for sample in self._collection.samples})
+        chosen = self._person.value if self._person.value in people else ALL_PEOPLE
+        self._person.set_options([ALL_PEOPLE, *people], value=chosen)
         self._is_drawing = False
-        takes = self._chosen()
-        self._at = min(max(0, self._at), max(0, len(takes) - 1) // PAGE * PAGE)
-        shown = takes[self._at : self._at + PAGE]
-        refused = sum(row.status == "refused" for row in self._collection.left_out)
-        self._count.set_text(f"{len(takes)} takes; {refused} were refused and are not here")
-        self._wall.clear()
-        with self._wall:
-            for take in shown:
-                self._hang(take)
-        self._earlier.set_visibility(self._at > 0)
-        self._later.set_visibility(self._at + PAGE < len(takes))
+        samples = self._filtered()
+        self._offset = min(max(0, self._offset), max(0, len(samples) - 1) // PAGE_SIZE * PAGE_SIZE)
+        shown = samples[self._offset : self._offset + PAGE_SIZE]
+        rejected = sum(row.status == "refused" for row in self._collection.rejected)
+        self._count.set_text(f"{len(samples)} samples; {rejected} were rejected and are not listed")
+        self._grid.clear()
+        with self._grid:
+            for sample in shown:
+                self._add_sample(sample)
+        self._newer.set_visibility(self._offset > 0)
+        self._older.set_visibility(self._offset + PAGE_SIZE < len(samples))
 
-    def _hang(self, take: Sample) -> None:
-        frame = ui.element("figure").classes(f"bo-take {take.status}")
-        with frame.props(f'data-take="{take.id}" data-status="{take.status}"'):
-            when = f"{take.time[:19].replace('T', ' ')} UTC"
-            what = f"{take.label} of {take.person}, {when}"
+    def _add_sample(self, sample: Sample) -> None:
+        frame = ui.element("figure").classes(f"co-sample {sample.status}")
+        with frame.props(f'data-sample="{sample.id}" data-status="{sample.status}"'):
+            when = f"{sample.time[:19].replace('T', ' ')} UTC"
+            what = f"{sample.label} of {sample.person}, {when}"
             image = ui.element("img").props('loading="lazy"')
-            image.props(f'src="{picture_url(take.file)}" alt="{what}"')
-            ui.label(f"{take.person}, {when}").classes("bo-about")
-            ui.label(describe(take)).classes("bo-about")
-            label = ui.select(list(LABELS), value=take.label, label="Emotion")
+            image.props(f'src="{picture_url(sample.file)}" alt="{what}"')
+            ui.label(f"{sample.person}, {when}").classes("co-about")
+            ui.label(describe(sample)).classes("co-about")
+            label = ui.select(list(LABELS), value=sample.label, label="Emotion")
             label.props(f'outlined dense aria-label="Emotion: {what}"')
-            label.on_value_change(partial(self._relabel, take))
-            with ui.element("div").classes("bo-row"):
-                keep = ui.button("Keep", on_click=partial(self._keep, take))
+            label.on_value_change(partial(self._relabel, sample))
+            with ui.element("div").classes("co-row"):
+                keep = ui.button("Keep", on_click=partial(self._keep, sample))
                 keep.props(f'dense no-caps outline aria-label="Keep: {what}"')
-                if take.status == "kept":
+                if sample.status == "kept":
                     keep.set_text("Kept")
                     keep.disable()
-                delete = ui.button("Delete", on_click=partial(self._ask, take))
+                delete = ui.button("Delete", on_click=partial(self._confirm_delete, sample))
                 delete.props(f'dense no-caps flat aria-label="Delete: {what}"')
 
-    async def _keep(self, take: Sample) -> None:
-        await self._do(self._collection.keep, take.file)
+    async def _keep(self, sample: Sample) -> None:
+        await self._change(self._collection.accept, sample.file)
 
     async def _keep_all(self) -> None:
-        shown = self._chosen()[self._at : self._at + PAGE]
-        await self._do(self._collection.keep, *(take.file for take in shown))
+        shown = self._filtered()[self._offset : self._offset + PAGE_SIZE]
+        await self._change(self._collection.accept, *(sample.file for sample in shown))
 
-    async def _relabel(self, take: Sample, event: Any) -> None:
-        await self._do(self._collection.relabel, take.file, event.value)
+    async def _relabel(self, sample: Sample, event: Any) -> None:
+        await self._change(self._collection.relabel, sample.file, event.value)
 
-    def _ask(self, take: Sample) -> None:
-        self._doomed = take
+    def _confirm_delete(self, sample: Sample) -> None:
+        self._to_delete = sample
         self._question.set_text(
-            f"Delete this take of {take.person} ({take.label})? Its pictures are removed."
+            f"Delete this sample of {sample.person} ({sample.label})? Its pictures are removed."
         )
         self._dialog.open()
 
     async def _delete(self) -> None:
         self._dialog.close()
-        if self._doomed:
-            await self._do(self._collection.delete, self._doomed.file)
+        if self._to_delete:
+            await self._change(self._collection.delete, self._to_delete.file)
 
-    async def _do(self, act: Any, *arguments: str) -> None:
+    async def _change(self, change: Any, *arguments: str) -> None:
         try:
-            await run.io_bound(act, *arguments)
+            await run.io_bound(change, *arguments)
         except AffectlineError as error:
-            theme.complain(error)
+            components.notify_error(error)
         self._draw()

@@ -1,4 +1,4 @@
-"""What the server gives beside the booth's page: pictures of takes, and exports."""
+"""What the server offers beside the page: pictures of samples, and exports."""
 
 import re
 import tempfile
@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
 from affectline.common.errors import AffectlineError
-from affectline.services.collect import layout as files
+from affectline.services.collect import layout
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import Collector
 
@@ -20,14 +20,14 @@ PRIVATE: Final = {"cache-control": "no-store"}
 CHUNK: Final = 1 << 20
 
 
-def add_routes(app: FastAPI, booth: Collector) -> None:
-    """Have the server answer for them."""
-    collection = booth.collection
+def add_routes(app: FastAPI, collector: Collector) -> None:
+    """Serve both."""
+    collection = collector.collection
 
     @app.get("/take/{person}/{name}")
-    def take(person: str, name: str) -> Response:
+    def sample(person: str, name: str) -> Response:
         try:
-            path = collection.picture(f"{files.PEOPLE}/{person}/{name}")
+            path = collection.picture(f"{layout.PEOPLE}/{person}/{name}")
         except AffectlineError as error:
             return PlainTextResponse(str(error), 404)
         if not path.is_file():
@@ -36,10 +36,10 @@ def add_routes(app: FastAPI, booth: Collector) -> None:
 
     @app.get("/export/{name}.zip")
     def download(name: str) -> Response:
-        place = find_export(collection, name)
-        if place is None:
+        folder = find_export(collection, name)
+        if folder is None:
             return PlainTextResponse("There is no such export.", 404)
-        packed = pack(place)
+        packed = pack_export(folder)
         return StreamingResponse(
             iter(lambda: packed.read(CHUNK), b""),
             media_type="application/zip",
@@ -52,16 +52,16 @@ def find_export(collection: Collection, name: str) -> Path | None:
     """The folder of an export; None where there is none of that name."""
     if not EXPORT.fullmatch(name):
         return None
-    place = collection.folder / files.EXPORTS / name
-    return place if place.is_dir() and not place.is_symlink() else None
+    folder = collection.folder / layout.EXPORTS / name
+    return folder if folder.is_dir() and not folder.is_symlink() else None
 
 
-def pack(place: Path) -> IO[bytes]:
-    """A folder as a ZIP file that has no name on the disk: no face stays there, come what may."""
+def pack_export(folder: Path) -> IO[bytes]:
+    """A folder as a ZIP file without a name on the disk: it leaves no copy of a face there."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(place.rglob("*")):
+        for path in sorted(folder.rglob("*")):
             if path.is_file() and not path.is_symlink():
-                archive.write(path, f"{place.name}/{path.relative_to(place)}")
+                archive.write(path, f"{folder.name}/{path.relative_to(folder)}")
     file.seek(0)
     return file

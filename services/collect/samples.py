@@ -1,4 +1,4 @@
-"""A take: one face of one person showing one emotion, and the tables that list them."""
+"""A sample: one face of one person showing one emotion, and the tables that list them."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from affectline.services.collect.quality_checks import FaceCrop, Rejection
 Label = Annotated[str, Field(pattern="^(" + "|".join(LABELS) + ")$")]
 NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]*"
 PicturePath = Annotated[str, Field(pattern=rf"^people/{NAME}/{NAME}\.png$")]
-"""Where a picture is, from the booth's folder."""
+"""Path of a picture, relative to the collection's folder."""
 
 
 class TableRow(BaseModel):
@@ -34,7 +34,7 @@ class Sample(TableRow):
     label: Label
     person: Name
     time: str
-    """When the picture was taken: UTC, ISO 8601, to the nanosecond."""
+    """When the picture was captured: UTC, ISO 8601, to the nanosecond."""
     time_ns: Nanoseconds
     """The same, since the Unix epoch."""
     stream: Name
@@ -46,8 +46,8 @@ class Sample(TableRow):
     blur: Annotated[float, Field(ge=0)]
     brightness: Annotated[float, Field(ge=0, le=1)]
     status: Literal["new", "kept"] = "new"
-    """``kept``: somebody has looked at it and kept it. What was refused or deleted has no row here,
-    because everything that is listed is learned from."""
+    """``kept``: somebody has reviewed it and kept it. What was rejected or deleted has no row here,
+    because training uses everything that is listed."""
     file_48: PicturePath
     """The face in gray at 48x48 pixels."""
 
@@ -60,12 +60,12 @@ class Sample(TableRow):
 
     @property
     def id(self) -> str:
-        """What the take is called among the person's."""
+        """Name of the sample, unique for the person."""
         return self.file.rpartition("/")[2].removesuffix(".png")
 
 
 class RejectedSample(TableRow):
-    """A row of ``left_out.csv``: a take of which no picture is there."""
+    """A row of ``left_out.csv``: a sample of which no picture is there."""
 
     time: str
     time_ns: Nanoseconds
@@ -90,10 +90,10 @@ def iso(time_ns: int) -> str:
 
 
 def check_label(label: str) -> str:
-    """One of the seven.
+    """Check that a label is one of the seven.
 
     Raises:
-        AffectlineError: It is none of them.
+        AffectlineError: There is no such label.
     """
     if label not in LABELS:
         raise AffectlineError(f"{label[:40]!r}: no such label", f"one of {', '.join(LABELS)}")
@@ -113,14 +113,14 @@ def read_table(kind: type[T], data: bytes, name: str) -> list[T]:
     """Rows of a table as `write_table` writes it.
 
     Raises:
-        AffectlineError: It is not one.
+        AffectlineError: It is malformed.
     """
     rows: list[T] = []
     try:
         reader: Any = csv.DictReader(io.StringIO(data.decode("utf-8-sig")), strict=True)
         if list(reader.fieldnames or ()) != list(kind.model_fields):
             raise AffectlineError(
-                f"{name} is not a table of the booth's",
+                f"{name} is not a table of a collection",
                 f"its columns are {', '.join(kind.model_fields)}; choose another folder",
             )
         rows += (kind.model_validate(fields) for fields in reader)
@@ -129,36 +129,38 @@ def read_table(kind: type[T], data: bytes, name: str) -> list[T]:
         where = f" {what['loc'][0]}" if what.get("loc") else ""
         raise AffectlineError(
             f"{name}: row {len(rows) + 1}{where}: {what['msg']}",
-            "put it right, or restore the file",
+            "correct it, or restore the file",
         ) from error
     return rows
 
 
-def make_take(person: str, label: str, shot: FaceCrop) -> Sample:
-    """The row of a face that is about to be kept."""
-    emotion = shot.emotion
+def make_sample(person: str, label: str, face_crop: FaceCrop) -> Sample:
+    """The row of a face that is about to be stored."""
+    emotion = face_crop.emotion
     stamp = iso(emotion.captured_at).replace("-", "").replace(":", "")
-    stem = f"people/{person}/{stamp}-{shot.track}"
+    stem = f"people/{person}/{stamp}-{face_crop.track}"
     return Sample(
         file=stem + NATIVE, label=label, person=person, time=iso(emotion.captured_at),
         time_ns=emotion.captured_at, stream=emotion.stream, epoch=emotion.epoch, seq=emotion.seq,
-        track=shot.track, size=shot.size, blur=shot.blur, brightness=shot.brightness,
+        track=face_crop.track, size=face_crop.size, blur=face_crop.blur,
+        brightness=face_crop.brightness,
         file_48=stem + GRAY_48,
     )  # fmt: skip
 
 
-def refused_row(person: str, label: str, at_ns: int, refused: Rejection) -> RejectedSample:
-    """The row of a picture that was not good enough."""
+def rejected_row(person: str, label: str, at_ns: int, rejection: Rejection) -> RejectedSample:
+    """The row of a picture that did not pass the checks."""
     return RejectedSample(
         time=iso(at_ns), time_ns=at_ns, person=person, label=label, status="refused",
-        reason=refused.reason, size=refused.size, blur=refused.blur, brightness=refused.brightness,
+        reason=rejection.reason, size=rejection.size, blur=rejection.blur,
+        brightness=rejection.brightness,
     )  # fmt: skip
 
 
-def deleted_row(take: Sample, now_ns: int) -> RejectedSample:
-    """The row of a take that was deleted just now."""
+def deleted_row(sample: Sample, now_ns: int) -> RejectedSample:
+    """The row of a sample that was deleted just now."""
     return RejectedSample(
-        time=take.time, time_ns=take.time_ns, person=take.person, label=take.label,
-        status="deleted", reason=f"deleted at {iso(now_ns)}", size=take.size, blur=take.blur,
-        brightness=take.brightness,
+        time=sample.time, time_ns=sample.time_ns, person=sample.person, label=sample.label,
+        status="deleted", reason=f"deleted at {iso(now_ns)}", size=sample.size, blur=sample.blur,
+        brightness=sample.brightness,
     )  # fmt: skip

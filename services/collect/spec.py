@@ -19,7 +19,7 @@ class CollectProcess(ProcessSettings):
 
     @property
     def process_name(self) -> str:
-        return "collect"
+        return "booth"  # as tools know it on the bus
 
 
 SPEC = ServiceSpec(

@@ -1,6 +1,6 @@
-"""The booth process' stage: the web server beside the runtime's own loop.
+"""The stage of the collect process: the web server beside the runtime's own loop.
 
-What it sees comes from the hub's outlet, as with any other tool.
+It subscribes to the hub's outlet, like any other tool.
 """
 
 import sys
@@ -16,7 +16,7 @@ from affectline.services.collect.spec import CollectProcess
 
 
 class Collect(Stage):
-    """Serves the page on which faces are collected."""
+    """Serves the page that collects a dataset."""
 
     tick_ms = 500
 
@@ -30,18 +30,18 @@ class Collect(Stage):
             from affectline.services.web.server import WebServer
         except ImportError as error:
             raise AffectlineError(
-                f"the booth needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
+                f"affectline collect needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
             ) from error
         self._collection = Collection(self._folder)
-        booth = Collector(self._hub, self._collection)
-        self._web = WebServer(self._page, booth, add_to(booth))
+        collector = Collector(self._hub, self._collection)
+        self._web = WebServer(self._page, collector, add_to(collector))
         self._web.start()
-        self._tell()
+        self._announce()
 
     def tick(self) -> Iterator[Packet]:
         if self._web.failure or not self._web.is_alive():
             raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
-        self.context.counters["takes"] = len(self._collection.takes)
+        self.context.counters["takes"] = len(self._collection.samples)
         return iter(())
 
     def cleanup(self) -> None:
@@ -50,15 +50,15 @@ class Collect(Stage):
         if hasattr(self, "_collection"):
             self._collection.close()
 
-    def _tell(self) -> None:
-        """Say once where the page is, and what opens it; open it where there is a screen."""
+    def _announce(self) -> None:
+        """Print the address and the token of the page; open it where there is a screen."""
         from affectline.services.web.server import token_path
 
         token, url = self._web.token, self._web.url
         opened = f"{url}?token={token.text}" if token else url
-        lines = [f"booth: {opened if token and token.is_new else url}"]
-        lines += [f"its token is kept in {token_path(self._page)}"] if token else []
-        lines += [f"takes go to {self._folder}; end with Ctrl-C"]
+        lines = [f"collect: {opened if token and token.is_new else url}"]
+        lines += [f"its token is stored in {token_path(self._page)}"] if token else []
+        lines += [f"samples are stored in {self._folder}; end with Ctrl-C"]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         if has_screen() and sys.stdout.isatty():

@@ -1,23 +1,25 @@
-"""Everything that the pages are about, in one place: what is live, recorded and replayed."""
+"""The state that all pages share: the live hub, recordings and the replay."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import Delivery, PipelineSettings
 from affectline.common.wire.messages import Marker
-from affectline.services.dashboard.hub_client import HubClient
-from affectline.services.dashboard.recorder_control import RecorderControl
 from affectline.services.dashboard.replay_control import ReplayControl
 from affectline.services.dashboard.session_store import SessionStore
+from affectline.services.supervisor.recorder_control import RecorderControl
+from affectline.services.web.hub_client import Aggregator, HubClient
+from affectline.services.web.status import StatusTracker
 
 Feed = Literal["live", "replay"]
+MARKER_LABEL_MAX: Final = 1000
 TICK_S: Final = 0.2
 RECORDER_PATIENCE_S: Final = 0.5
 UNWATCHED_S: Final = 15.0
-"""A replay that nobody has watched for so long ends; a page finds its server again in ten."""
+"""A replay that no page has shown for so long is closed; pages reconnect within ten seconds."""
 
 
 class AppState:
@@ -26,13 +28,14 @@ class AppState:
     Args:
         settings: The pipeline's, as far as they are known here.
         delivery: The pipeline's.
-        publish: Says something on the live bus.
+        publish: Publishes a marker on the live hub.
         now: The hub's time, in ns since the Unix epoch.
+        aggregators: Make what the pages' panels need of each hub, besides its status.
     """
 
-    live: HubClient
-    replay: HubClient | None = None
-    playback: ReplayControl | None = None
+    live_hub: HubClient
+    replay_hub: HubClient | None = None
+    replay: ReplayControl | None = None
 
     def __init__(
         self,
@@ -40,130 +43,140 @@ class AppState:
         delivery: Delivery,
         publish: Callable[[Marker], None],
         now: Callable[[], int] = now_ns,
+        aggregators: Sequence[Callable[[], Aggregator]] = (),
     ) -> None:
         self.settings = settings
         self._publish, self._now = publish, now
-        self._steering = asyncio.Lock()
-        """Held by whoever opens, moves or ends the replay: several pages may want to at once."""
+        self._aggregators = aggregators
+        self._replay_lock = asyncio.Lock()
+        """Held while the replay is opened, moved or closed: several pages may try to at once."""
         self._seeks = 0
-        self._watched: float | None = None
-        """When somebody last watched the replay; None: nobody has come yet."""
-        self.shelf = SessionStore(settings.dashboard.sessions, self._in_use)
-        self.recordings = RecorderControl(settings, delivery, self.shelf)
+        self._watched_at: float | None = None
+        """When a page last showed the replay; None: none has yet."""
+        self.sessions = SessionStore(settings.dashboard.sessions, self._sessions_in_use)
+        self.recorder = RecorderControl(settings, delivery, self.sessions.path)
 
     async def open(self) -> None:
-        """Begin to listen."""
-        self.live = HubClient(self.settings.hub)
+        """Start listening to the live hub."""
+        self.live_hub = HubClient(self.settings.hub, self._make_aggregators(is_replay=False))
         self._ticking = asyncio.create_task(self._tick())
 
     async def close(self) -> None:
-        """End everything that was begun here."""
+        """Close everything that was opened."""
         self._ticking.cancel()
         await self.close_replay()
-        await self.live.close()
-        self.recordings.close(RECORDER_PATIENCE_S)
-        self.shelf.close()
+        await self.live_hub.close()
+        self.recorder.close(RECORDER_PATIENCE_S)
+        self.sessions.close()
 
-    def channel(self, feed: str) -> HubClient | None:
-        """The hub that a page wants to listen to; None where there is none."""
-        return {"live": self.live, "replay": self.replay}.get(feed)
+    def hub_client(self, feed: str) -> HubClient | None:
+        """The hub behind a feed; None where there is none."""
+        return {"live": self.live_hub, "replay": self.replay_hub}.get(feed)
 
-    def send_away(self) -> None:
-        """End all live sockets."""
-        self.live.audience.close()
-        if self.replay:
-            self.replay.audience.close()
+    def disconnect_clients(self) -> None:
+        """Close all live sockets."""
+        self.live_hub.broadcaster.close()
+        if self.replay_hub:
+            self.replay_hub.broadcaster.close()
 
-    def mark(self, label: str) -> None:
-        """Set a marker, now.
+    def publish_marker(self, label: str) -> None:
+        """Publish a marker at the current time.
 
         Raises:
-            AffectlineError: It has no label, or too long a one.
+            AffectlineError: Its label is too long.
         """
         label = label.strip() or "marker"
-        if len(label) > 1000:
-            raise AffectlineError("the marker's label is too long", "1000 characters at most")
-        session = self.recordings.current.name if self.recordings.current else "session"
+        if len(label) > MARKER_LABEL_MAX:
+            raise AffectlineError(
+                f"the marker's label has {len(label)} characters",
+                f"{MARKER_LABEL_MAX} characters at most",
+            )
+        session = self.recorder.current.name if self.recorder.current else "session"
         self._publish(Marker(session=session, at=self._now(), label=label, source="page"))
 
     async def open_replay(self, name: str) -> None:
-        """Replay a session; another one that was replayed ends.
+        """Replay a session; another replay is closed.
 
         Raises:
-            AffectlineError: It cannot be.
+            AffectlineError: The session cannot be replayed.
         """
-        place = self.shelf.session(name)
-        async with self._steering:
+        folder = self.sessions.find(name)
+        async with self._replay_lock:
             await self._end_replay()
-            self._watched = None
-            self.playback = await asyncio.to_thread(ReplayControl, place, self.settings.hub)
-            self.replay = HubClient(self.playback.hub, is_replay=True)
+            self._watched_at = None
+            self.replay = await asyncio.to_thread(ReplayControl, folder, self.settings.hub)
+            aggregators = self._make_aggregators(is_replay=True)
+            self.replay_hub = HubClient(self.replay.hub, aggregators)
 
     async def close_replay(self) -> None:
-        """End the replay."""
-        async with self._steering:
+        """Close the replay."""
+        async with self._replay_lock:
             await self._end_replay()
 
     async def _end_replay(self) -> None:
-        playback, channel = self.playback, self.replay
-        self.playback = self.replay = None
-        if channel:
-            await channel.close()
-        if playback:
-            await asyncio.to_thread(playback.close)
+        replay, hub = self.replay, self.replay_hub
+        self.replay = self.replay_hub = None
+        if hub:
+            await hub.close()
+        if replay:
+            await asyncio.to_thread(replay.close)
 
     async def seek(self, seconds: float, rate: float | None = None) -> None:
-        """Have the replay go on somewhere else, or at another rate.
+        """Continue the replay at another position, or at another rate.
 
-        A key that is held down asks for many places in a row: those that were asked for in vain
-        meanwhile are passed over.
+        A key that is held down asks for many positions in a row: of those that come while the
+        replay is being moved, only the last one is gone to.
         """
         self._seeks += 1
         number = self._seeks
-        async with self._steering:
-            playback, channel = self.playback, self.replay
-            if playback and channel and (rate or number == self._seeks):
-                if playback.progress.has_ended:
-                    channel.clear()
-                await asyncio.to_thread(playback.play_from, seconds, rate)
+        async with self._replay_lock:
+            replay, hub = self.replay, self.replay_hub
+            if replay and hub and (rate or number == self._seeks):
+                if replay.progress.has_ended:
+                    hub.clear()
+                await asyncio.to_thread(replay.play_from, seconds, rate)
 
-    async def pause(self) -> None:
-        """Pause the replay, or have it go on."""
-        async with self._steering:
-            playback, channel = self.playback, self.replay
-            if playback and channel:
-                if playback.progress.has_ended:
-                    channel.clear()
-                await asyncio.to_thread(playback.pause)
+    async def toggle_pause(self) -> None:
+        """Pause the replay, or continue it."""
+        async with self._replay_lock:
+            replay, hub = self.replay, self.replay_hub
+            if replay and hub:
+                if replay.progress.has_ended:
+                    hub.clear()
+                await asyncio.to_thread(replay.toggle_pause)
 
     def position(self) -> float:
         """Where the replay is, in seconds; 0 where there is none."""
-        if self.playback is None or self.replay is None:
+        if self.replay is None or self.replay_hub is None:
             return 0.0
-        return self.playback.position(self.replay.ear.position_ns)
+        return self.replay.position(self.replay_hub.listener.position_ns)
+
+    def _make_aggregators(self, *, is_replay: bool) -> list[Aggregator]:
+        # The status comes last: it completes what pages clear when curves begin again
+        return [*(make() for make in self._aggregators), StatusTracker(is_replay=is_replay)]
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self.recordings.tick()
-            if self.playback and self.replay and not self._steering.locked():
-                self.playback.tick()
-                if self._is_left_alone(self.replay):
+            self.recorder.tick()
+            if self.replay and self.replay_hub and not self._replay_lock.locked():
+                self.replay.tick()
+                if self._is_unwatched(self.replay_hub):
                     await self.close_replay()
 
-    def _is_left_alone(self, replay: HubClient) -> bool:
-        """Whether all pages that watched the replay were closed: they do not say so."""
-        if replay.audience.viewers:
-            self._watched = monotonic()
-        return self._watched is not None and monotonic() - self._watched > UNWATCHED_S
+    def _is_unwatched(self, hub: HubClient) -> bool:
+        """Whether all pages that showed the replay were closed: they do not tell us."""
+        if hub.broadcaster.clients:
+            self._watched_at = monotonic()
+        return self._watched_at is not None and monotonic() - self._watched_at > UNWATCHED_S
 
-    def _in_use(self) -> dict[str, str]:
+    def _sessions_in_use(self) -> dict[str, str]:
         """Sessions that must not be deleted now, and why."""
-        found = {}
+        reasons = {}
         if self.settings.sink.out:
-            found[self.settings.sink.out.name] = "is being written by the pipeline"
-        if self.recordings.current:
-            found[self.recordings.current.name] = "is being recorded"
-        if self.playback:
-            found[self.playback.name] = "is being replayed"
-        return found
+            reasons[self.settings.sink.out.name] = "is being written by the pipeline"
+        if self.recorder.current:
+            reasons[self.recorder.current.name] = "is being recorded"
+        if self.replay:
+            reasons[self.replay.name] = "is being replayed"
+        return reasons

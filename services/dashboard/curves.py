@@ -1,4 +1,4 @@
-"""The curves of the last minutes: what pages get when they come, and what is added as it comes."""
+"""The curves of the last minutes: their history, and updates as new points come."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -7,14 +7,14 @@ from typing import Any, Final
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker
-from affectline.services.dashboard.status import TRUSTED
-from affectline.services.web.frame_pairs import rounded
+from affectline.services.web.frame_pairs import round_distribution
+from affectline.services.web.status import USABLE_QUALITY
 
 KEPT_MS: Final = 300_000
 STEP_MS: Final = 200
-"""Points of one curve are at least so far apart: nobody sees more in a curve of a minute."""
+"""Minimum distance of a curve's points: a curve of a minute cannot show more."""
 BACK_MS: Final = 2_000
-"""A point so much earlier than the last one is another time: a film that begins again."""
+"""A point so much earlier than the last one begins another time line: a looped film restarts."""
 MARKERS_KEPT: Final = 200
 FROM_BEATS: Final = "/min, from beats"
 SIGNALS: Final = ("heart_rate", "skin_conductance")
@@ -29,10 +29,10 @@ class Curve:
     def __init__(self, unit: str = "", *, synthetic: bool = False) -> None:
         self.unit, self.synthetic = unit, synthetic
         self.points: deque[Point] = deque()
-        self.fresh: list[Point] = []
+        self.unsent: list[Point] = []
 
     def add(self, at_ms: float, values: list[float]) -> bool:
-        """Add a point, if it is time for one; False where time went back."""
+        """Add a point, unless it is too close to the last one; False where time went back."""
         last = self.points[-1][0] if self.points else None
         if last is not None and at_ms < last - BACK_MS:
             return False
@@ -40,29 +40,28 @@ class Curve:
             return True
         point: Point = [round(at_ms), *values]
         self.points.append(point)
-        self.fresh.append(point)
+        self.unsent.append(point)
         while self.points[-1][0] - self.points[0][0] > KEPT_MS:  # type: ignore[operator]
             self.points.popleft()
         return True
 
-    def about(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """What the browser writes beside it."""
         return {"unit": self.unit, "synthetic": self.synthetic}
 
 
 class Curves:
-    """All curves of one hub, and its markers."""
+    """All curves of one hub, and its markers. An `Aggregator` of the hub's client."""
 
     def __init__(self) -> None:
         self._curves: dict[str, Curve] = {}
         self._markers: deque[dict[str, Any]] = deque(maxlen=MARKERS_KEPT)
-        self._fresh_markers: list[dict[str, Any]] = []
+        self._unsent_markers: list[dict[str, Any]] = []
         self._is_reset = False
 
-    def take(self, message: Message) -> None:
-        """Take in a message, if it is one that a curve is made of."""
+    def add(self, message: Message) -> None:
         if isinstance(message, Marker):
-            self._mark(message)
+            self._add_marker(message)
             return
         for name, curve, at_ms, values in self._points(message):
             if not self._curves.setdefault(name, curve).add(at_ms, values):
@@ -70,71 +69,71 @@ class Curves:
                 self._curves.setdefault(name, curve).add(at_ms, values)
 
     def clear(self) -> None:
-        """Begin anew, here and on the pages."""
         self._curves.clear()
         self._markers.clear()
-        self._fresh_markers.clear()
+        self._unsent_markers.clear()
         self._is_reset = True
 
-    def fresh(self) -> dict[str, Any] | None:
-        """What has come since the last call, for pages that have all before; None: nothing."""
-        series = self._series(lambda curve: curve.fresh)
+    def update(self) -> dict[str, Any] | None:
+        series = self._series(lambda curve: curve.unsent)
         for curve in self._curves.values():
-            curve.fresh = []
-        markers, self._fresh_markers = self._fresh_markers, []
+            curve.unsent = []
+        markers, self._unsent_markers = self._unsent_markers, []
         is_reset, self._is_reset = self._is_reset, False
         if not (series or markers or is_reset):
             return None
         return {"kind": "curves", "reset": is_reset, "series": series, "markers": markers}
 
     def history(self) -> dict[str, Any]:
-        """For a page that has just come: everything but what `fresh` will still bring."""
-        series = self._series(lambda curve: list(curve.points)[: -len(curve.fresh) or None])
-        markers = list(self._markers)[: -len(self._fresh_markers) or None]
+        """Everything but what `update` will still return."""
+        series = self._series(lambda curve: list(curve.points)[: -len(curve.unsent) or None])
+        markers = list(self._markers)[: -len(self._unsent_markers) or None]
         return {"kind": "curves", "reset": True, "series": series, "markers": markers}
 
     def _series(self, points: Callable[[Curve], list[Point]]) -> dict[str, Any]:
-        """Those curves that have such points, with what is written beside them."""
-        found = {name: (curve, points(curve)) for name, curve in self._curves.items()}
+        """Those curves that have such points, as the browser reads them."""
+        selected = {name: (curve, points(curve)) for name, curve in self._curves.items()}
         return {
-            name: curve.about() | {"points": some} for name, (curve, some) in found.items() if some
+            name: curve.to_dict() | {"points": some}
+            for name, (curve, some) in selected.items()
+            if some
         }
 
-    def _mark(self, marker: Marker) -> None:
-        told = {"at": marker.at / 1e6, "label": marker.label, "source": marker.source}
-        self._markers.append(told)
-        self._fresh_markers.append(told)
+    def _add_marker(self, marker: Marker) -> None:
+        entry = {"at": marker.at / 1e6, "label": marker.label, "source": marker.source}
+        self._markers.append(entry)
+        self._unsent_markers.append(entry)
 
     def _points(self, message: Message) -> Iterator[tuple[str, Curve, float, list[float]]]:
         if isinstance(message, Emotion):
             for face in message.faces:
                 if face.smoothed is not None:
                     name = f"emotion/{message.stream}/{face.track}"
-                    values = rounded(face.smoothed) or []
+                    values = round_distribution(face.smoothed) or []
                     yield name, Curve("share"), message.captured_at / 1e6, values
         elif isinstance(message, Samples) and message.signal in SIGNALS:
-            if message.quality < TRUSTED:  # a gap: "sensor lost" stands beside it
+            if message.quality < USABLE_QUALITY:  # a gap: the page says "sensor lost"
                 return
             curve = Curve(message.unit, synthetic=message.synthetic)
             name = f"{message.signal}/{message.subject}"
-            if name in self._curves:  # until now it was made of something else
+            if name in self._curves:  # fusion's estimate came first
                 self._curves[name].unit = message.unit
             for at, value in zip(sample_times(message), message.values, strict=True):
                 yield name, curve, at / 1e6, [round(value, 3)]
         elif isinstance(message, State):
-            yield from self._state(message)
+            yield from self._state_points(message)
 
-    def _state(self, state: State) -> Iterator[tuple[str, Curve, float, list[float]]]:
+    def _state_points(self, state: State) -> Iterator[tuple[str, Curve, float, list[float]]]:
         at_ms = state.at / 1e6
         if state.nervousness is not None:
             curve = Curve("0 to 100", synthetic=state.synthetic)
             yield f"nervousness/{state.subject}", curve, at_ms, [round(state.nervousness, 1)]
         heart = state.signals.get("heart")
-        # Devices that send beats or waves alone: what fusion makes of them
-        if heart is None or heart.quality < TRUSTED:
+        # Of devices that send beats or waves alone, show fusion's estimate
+        if heart is None or heart.quality < USABLE_QUALITY:
             return
         if heart.value is not None and heart.unit == "/min":
-            told = self._curves.get(f"heart_rate/{state.subject}")
-            if told is None or told.unit == FROM_BEATS:
+            known = self._curves.get(f"heart_rate/{state.subject}")
+            if known is None or known.unit == FROM_BEATS:
                 curve = Curve(FROM_BEATS, synthetic=state.synthetic)
                 yield f"heart_rate/{state.subject}", curve, at_ms, [round(heart.value, 1)]

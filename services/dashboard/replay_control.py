@@ -1,4 +1,4 @@
-"""A recorded session, played on a hub of its own: the page listens there instead."""
+"""The replay of a recorded session on a hub of its own, to which the page subscribes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,17 @@ from affectline.services.sessions.catalog import describe
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
 RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-FIRST_PORT_ON: Final = 100
-"""The first port tried is so many above the live hub's."""
-TRIES: Final = 200
-ANSWERS: Final = "emotion/"
+PORT_OFFSET: Final = 100
+"""How far above the live hub's port the first one is that is tried."""
+PORT_RANGES_TRIED: Final = 200
 
 
 @dataclass
 class ReplayProgress:
-    """Where a replay stands."""
+    """The position and state of a replay."""
 
     begin_s: float = 0.0
-    """Where the player began."""
+    """Where the player started, in seconds into the session."""
     rate: float = 1.0
     is_paused: bool = False
     has_ended: bool = False
@@ -39,27 +38,21 @@ class ReplayControl:
     """One session being replayed.
 
     Args:
-        place: The session's folder.
-        near: The live hub: ports near it are taken.
+        folder: The session's folder.
+        live_hub: Ports near its ports are chosen.
 
     Raises:
-        AffectlineError: It holds no recording, or there are no ports.
+        AffectlineError: The session holds no recording, or no ports are free.
     """
 
-    def __init__(self, place: Path, near: HubSettings) -> None:
-        described = describe(place)
+    def __init__(self, folder: Path, live_hub: HubSettings) -> None:
+        described = describe(folder)
         if not described["topics"]:
-            raise AffectlineError(f"session {place.name} holds no message", "choose another one")
-        self.name, self._place = place.name, place
-        self.streams = {
-            topic.removeprefix(ANSWERS)
-            for topic in described["topics"]
-            if topic.startswith(ANSWERS)
-        }
-        """Those of which there are answers."""
+            raise AffectlineError(f"session {folder.name} holds no message", "choose another one")
+        self.name, self._folder = folder.name, folder
         self.first_ns: int = described["first"]
         self.seconds: float = described["seconds"]
-        self.hub = free_hub(near)
+        self.hub = find_free_hub(live_hub)
         self.progress = ReplayProgress()
         self.problem = ""
         self._bus = OutletSubscriber(self.hub, ())
@@ -97,15 +90,15 @@ class ReplayControl:
             self._send(Seek(position_s=begin_s, rate=self.progress.rate))
             return
         settings = ReplaySettings(
-            file=self._place,
+            file=self._folder,
             rate=self.progress.rate,
             begin_s=begin_s,
             paused=self.progress.is_paused,
         )
         self._player = ManagedProcess(ProcessSpec(PLAYER, settings), self.hub, "lossless", None)
 
-    def pause(self) -> None:
-        """Pause, or resume; a replay that has ended begins again."""
+    def toggle_pause(self) -> None:
+        """Pause, or resume; a replay that has ended starts again."""
         if self.progress.has_ended:
             self.progress.is_paused = False
             self.play_from(0.0)
@@ -131,11 +124,12 @@ class ReplayControl:
             code = self._player.poll()
             if code is not None:
                 self.progress.has_ended = True
-                self.problem = "" if code == 0 else self._player.exit_reason or "the player died"
+                reason = self._player.exit_reason or "the player stopped unexpectedly"
+                self.problem = "" if code == 0 else reason
                 self._player = None
                 self._outgoing.clear()
         if self._hub_process.poll() is not None:
-            self.problem = self._hub_process.exit_reason or "the replay's hub died"
+            self.problem = self._hub_process.exit_reason or "the replay's hub stopped unexpectedly"
             self.progress.has_ended = True
 
     def close(self) -> None:
@@ -152,15 +146,15 @@ class ReplayControl:
             self._hub_process.wait(1.0)
 
 
-def free_hub(near: HubSettings) -> HubSettings:
+def find_free_hub(near: HubSettings) -> HubSettings:
     """A hub on this machine with seven free ports.
 
     Raises:
         AffectlineError: There are none near by.
     """
-    first = near.port + FIRST_PORT_ON
+    first = near.port + PORT_OFFSET
     count = len(near.ports)
-    for port in range(first, min(first + TRIES * count, 65529), count):
+    for port in range(first, min(first + PORT_RANGES_TRIED * count, 65529), count):
         hub = HubSettings(port=port)
         if not taken_ports(hub):
             return hub

@@ -1,7 +1,7 @@
-"""The dashboard process' stage: the web server beside the runtime's own loop.
+"""The stage of the dashboard process: the web server beside the runtime's own loop.
 
-What it hears comes from the hub's outlet, as with any other tool, so that it can never hold the
-pipeline up; what is said on the page (markers) goes out over the bus.
+It subscribes to the hub's outlet, like any other tool, so that it can never delay the pipeline;
+markers that are set on the page are published on the bus.
 """
 
 import sys
@@ -29,49 +29,54 @@ class Dashboard(Stage):
     def __init__(self, process: DashboardProcess) -> None:
         self._settings = process.settings
         self._delivery: Delivery = process.settings.delivery or "live"
-        self._said: deque[Marker] = deque(maxlen=MARKERS_KEPT)
+        self._markers: deque[Marker] = deque(maxlen=MARKERS_KEPT)
 
     def setup(self) -> None:
         try:
             from affectline.services.dashboard.app_state import AppState
             from affectline.services.dashboard.live_page import add_to
+            from affectline.services.dashboard.panel import load_panels
             from affectline.services.web.server import WebServer
         except ImportError as error:
             raise AffectlineError(
                 f"the dashboard needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
             ) from error
         context = self.context
-        self._house = AppState(self._settings, self._delivery, self._say, lambda: context.now())
-        self._web = WebServer(self._settings.dashboard, self._house, add_to(self._house))
+        panels = load_panels()
+        self._state = AppState(
+            self._settings, self._delivery, self._enqueue, lambda: context.now(),
+            [panel.aggregator for panel in panels if panel.aggregator],
+        )  # fmt: skip
+        self._web = WebServer(self._settings.dashboard, self._state, add_to(self._state, panels))
         self._web.start()
-        self._tell()
+        self._announce()
 
     def tick(self) -> Iterator[Packet]:
         if self._web.failure or not self._web.is_alive():
             raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
-        for _ in range(len(self._said)):  # one that is refused comes back
-            yield Packet(self._said.popleft())
-        live = getattr(self._house, "live", None)  # made when the server has started
-        if live:
-            self.context.counters["in"] = live.ear.heard
-            self.context.counters["viewers"] = len(live.audience.viewers)
+        for _ in range(len(self._markers)):  # one that cannot be sent comes back
+            yield Packet(self._markers.popleft())
+        hub = getattr(self._state, "live_hub", None)  # created when the server has started
+        if hub:
+            self.context.counters["in"] = hub.listener.received
+            self.context.counters["viewers"] = len(hub.broadcaster.clients)
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         if isinstance(packet.message, Marker):
-            self._said.appendleft(packet.message)
+            self._markers.appendleft(packet.message)
         return ()
 
     def cleanup(self) -> None:
         if hasattr(self, "_web"):
             self._web.stop()
 
-    def _say(self, marker: Marker) -> None:
+    def _enqueue(self, marker: Marker) -> None:
         """Called by the web server's thread."""
-        self._said.append(marker)
+        self._markers.append(marker)
         self.context.wake()
 
-    def _tell(self) -> None:
-        """Say once where the page is, and what opens it."""
+    def _announce(self) -> None:
+        """Print the address and the token of the page."""
         from affectline.services.web.server import token_path
 
         token = self._web.token
@@ -79,6 +84,6 @@ class Dashboard(Stage):
         if token and token.is_new:
             lines = [f"dashboard: {self._web.url}?token={token.text}"]
         if token:
-            lines.append(f"its token is kept in {token_path(self._settings.dashboard)}")
+            lines.append(f"its token is stored in {token_path(self._settings.dashboard)}")
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

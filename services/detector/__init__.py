@@ -1,1 +1,1 @@
-"""The detector process: pictures in, face crops out."""
+"""The detector process: frames in, face crops out."""

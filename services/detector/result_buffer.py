@@ -1,7 +1,7 @@
-"""Every frame's one answer: waited for, put in order, smoothed, and kept for repeats."""
+"""Each frame's one result: awaited, put in order, smoothed, and cached for repeats."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,21 +19,21 @@ from affectline.common.wire.messages import (
     Scores,
 )
 
-KEPT: Final = 256
-"""Answers kept for consumers that missed them: eight seconds at 30 frames a second."""
+CACHE_SIZE: Final = 256
+"""Results cached for consumers that missed them: eight seconds at 30 frames a second."""
 PATIENCE_S: Final = {"live": 0.5, "lossless": 1.0}
-"""How long to wait for a classifier before giving up (live) or asking again (lossless)."""
+"""How long to wait for a classifier before giving up (live) or sending again (lossless)."""
 MAX_PATIENCE_S: Final = 8.0
 
 
 @dataclass
 class PendingFrame:
-    """A frame on its way to its answer."""
+    """A frame whose result is not published yet."""
 
     frame: FrameMessage
     faces: Packet | None = None
-    """What was handed to the classifiers; None where there was nothing to ask."""
-    asked_at: int = 0
+    """What was sent to the classifiers; None where there was nothing to classify."""
+    sent_at: int = 0
     patience_s: float = 1.0
     scores: Scores | None = None
     missing: Missing | None = None
@@ -44,45 +44,45 @@ class PendingFrame:
 
 
 class ResultBuffer:
-    """The frames of one stream and epoch, from their arrival to a while after their answer."""
+    """The frames of one stream and epoch, from their arrival to a while after their result."""
 
     def __init__(self, *, lossless: bool) -> None:
         self._lossless = lossless
         self._patience_s = PATIENCE_S["lossless" if lossless else "live"]
         self._pending: OrderedDict[int, PendingFrame] = OrderedDict()
-        self._answered: OrderedDict[int, Packet] = OrderedDict()
+        self._published: OrderedDict[int, Packet] = OrderedDict()
         self._smoother = EmotionSmoother()
 
-    def again(self, seq: int) -> Packet | None:
-        """The answer of a frame that comes a second time, if there is one already."""
-        return self._answered.get(seq)
+    def cached_result(self, seq: int) -> Packet | None:
+        """The result of a frame that comes a second time, if there is one already."""
+        return self._published.get(seq)
 
-    def knows(self, seq: int) -> bool:
-        """True for a frame that has come before."""
-        return seq in self._answered or seq in self._pending
+    def is_known(self, seq: int) -> bool:
+        """True for a frame that was received before."""
+        return seq in self._published or seq in self._pending
 
     @property
-    def unanswered(self) -> int:
-        """Questions that no classifier has answered yet."""
+    def unresolved_count(self) -> int:
+        """Number of frames that no classifier has answered yet."""
         return sum(not entry.resolved for entry in self._pending.values())
 
-    def ask(self, faces: Packet, now: int) -> None:
-        """Note that the classifiers were asked about a frame (or need not be: no face)."""
+    def add(self, faces: Packet, now: int) -> None:
+        """Add a frame that is sent to the classifiers (or need not be: no face)."""
         message = faces.message
         assert isinstance(message, Faces)  # noqa: S101 - for the type checker
-        asked = faces if message.faces else None
-        self._pending[message.seq] = PendingFrame(message, asked, now, self._patience_s)
+        sent = faces if message.faces else None
+        self._pending[message.seq] = PendingFrame(message, sent, now, self._patience_s)
 
     def skip(self, frame: FrameMessage, why: Missing) -> None:
-        """Note that a frame is not looked at."""
+        """Add a frame that is not analysed."""
         entry = self._pending.setdefault(frame.seq, PendingFrame(frame))
         entry.missing = why
 
-    def settle(self, scores: Scores) -> bool:
-        """Take in a classifier's answer; False where nothing, or nothing like it, was asked."""
+    def resolve(self, scores: Scores) -> bool:
+        """Add a classifier's scores; False where they fit no frame that was sent."""
         entry = self._pending.get(scores.seq)
         if entry is None or entry.faces is None:
-            return scores.seq in self._answered  # asked twice, answered twice
+            return scores.seq in self._published  # sent twice, answered twice
         message = entry.faces.message
         if scores.missing is None and len(scores.distributions) != len(_faces_of(message)):
             return False
@@ -90,44 +90,47 @@ class ResultBuffer:
         return True
 
     def overdue(self, now: int) -> Iterator[Packet]:
-        """Questions to ask again (lossless); in live delivery they are given up instead."""
+        """Faces to send again (lossless); in live delivery they are given up instead."""
         for entry in self._pending.values():
             if entry.resolved or entry.faces is None:
                 continue
-            if now - entry.asked_at < entry.patience_s * 1e9:
+            if now - entry.sent_at < entry.patience_s * 1e9:
                 continue
             if not self._lossless:
                 entry.missing = "unanswered"
                 continue
-            entry.asked_at = now
+            entry.sent_at = now
             entry.patience_s = min(2 * entry.patience_s, MAX_PATIENCE_S)
             yield entry.faces
 
     def repeat(self, wanted: Resend) -> Iterable[Packet]:
-        """Answers that a consumer missed, as far as they are still kept."""
+        """Results that a consumer missed, as far as they are still cached."""
         first, last = wanted.first_seq, wanted.last_seq
-        return [packet for seq, packet in self._answered.items() if first <= seq <= last]
+        return [packet for seq, packet in self._published.items() if first <= seq <= last]
 
     def publish(self, now: int) -> Iterator[Packet]:
-        """Yield the answers that are due, in the frames' order."""
+        """Yield the results that are due, in the frames' order."""
         while self._pending:
             seq, entry = next(iter(self._pending.items()))
             if not entry.resolved:
                 return
             del self._pending[seq]
-            packet = Packet(self._answer(entry, now))
-            self._answered[seq] = packet
-            if len(self._answered) > KEPT:
-                self._answered.popitem(last=False)
+            packet = Packet(self._result(entry, now))
+            self._published[seq] = packet
+            if len(self._published) > CACHE_SIZE:
+                self._published.popitem(last=False)
             yield packet
 
-    def _answer(self, entry: PendingFrame, now: int) -> Emotion:
+    def _result(self, entry: PendingFrame, now: int) -> Emotion:
         frame, scores = entry.frame, entry.scores
         at = frame.captured_at if frame.media_time is None else frame.media_time
         self._smoother.forget(at)
         faces = _faces_of(frame)
         missing = entry.missing or (scores.missing if scores else None)
-        # A frame that was looked at keeps its faces: each then says why it has no emotion
+        distributions: Sequence[tuple[float, ...] | None] = (
+            scores.distributions if scores and not missing else (None,) * len(faces)
+        )
+        # A frame that was analysed keeps its faces: each then has the reason why it has no emotion
         return Emotion(
             **frame.identity,
             detected_at=frame.detected_at if isinstance(frame, Faces) else None,
@@ -136,13 +139,12 @@ class ResultBuffer:
             model=scores.model if scores else None,
             missing=None if faces else missing,
             faces=tuple(
-                self._judge(face, at, scores.distributions[i] if scores and not missing else None,
-                            missing)
-                for i, face in enumerate(faces)
+                self._describe(face, at, probabilities, missing)
+                for face, probabilities in zip(faces, distributions, strict=True)
             ),
-        )  # fmt: skip
+        )
 
-    def _judge(
+    def _describe(
         self, face: Face, at: int, probabilities: tuple[float, ...] | None, missing: Missing | None
     ) -> FaceEmotion:
         smoothed = label = confidence = None

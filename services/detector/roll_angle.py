@@ -1,4 +1,4 @@
-"""How far a head is rolled: in which direction a face is most like its mirror image."""
+"""The roll of a head: the direction in which a face is most like its mirror image."""
 
 from typing import Final
 
@@ -6,19 +6,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.vision.crops import cut
+from affectline.common.vision.crops import crop_square
 
-_ROLL_STEP: Final = 6
+_STEP: Final = 6
 """Degrees between the directions in which a face is compared with its mirror image."""
 
-_ROLL_REACH: Final = 18
-"""Degrees to either side: half as far again as a near search may be wrong."""
+_REACH: Final = 18
+"""Degrees to either side: 1.5 times the largest error of a search near a face."""
 
-_ROLL_FACE: Final = 32
+_FACE: Final = 32
 """Side of a face in pixels when it is compared with its mirror image."""
 
 
-def upright(
+def measure_roll(
     gray: NDArray[np.uint8], centre: tuple[float, float], side: float, angle: float
 ) -> float:
     """Measure a face's roll: in which direction it is most like its mirror image.
@@ -34,18 +34,18 @@ def upright(
         angle: About its roll in degrees.
 
     Returns:
-        The roll in degrees, at most ``_ROLL_REACH`` from ``angle``.
+        The roll in degrees, at most ``_REACH`` from ``angle``.
     """
-    size = round(1.5 * _ROLL_FACE)
-    patch = cut(gray, centre, side * size / _ROLL_FACE, angle, size)
-    middle, turns = (size / 2, size / 2), range(-_ROLL_REACH, _ROLL_REACH + 1, _ROLL_STEP)
-    likeness = [_symmetry(cut(patch, middle, _ROLL_FACE, turn, _ROLL_FACE)) for turn in turns]
-    best = int(np.argmax(likeness))
+    size = round(1.5 * _FACE)
+    patch = crop_square(gray, centre, side * size / _FACE, angle, size)
+    middle, turns = (size / 2, size / 2), range(-_REACH, _REACH + 1, _STEP)
+    symmetry = [_symmetry(crop_square(patch, middle, _FACE, turn, _FACE)) for turn in turns]
+    best = int(np.argmax(symmetry))
     if not 0 < best < len(turns) - 1:
         return angle + turns[best]
-    before, top, after = likeness[best - 1 : best + 2]
+    before, top, after = symmetry[best - 1 : best + 2]
     bend = before - 2 * top + after  # of the parabola through the best direction and its neighbours
-    return angle + turns[best] + (_ROLL_STEP * (before - after) / (2 * bend) if bend < 0 else 0.0)
+    return angle + turns[best] + (_STEP * (before - after) / (2 * bend) if bend < 0 else 0.0)
 
 
 def _symmetry(face: NDArray[np.uint8]) -> float:

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from typing import Annotated
 
+from pydantic import Field
+
 from affectline.common.runtime.spec import Argument, ProcessSettings, Run, ServiceSpec
-from affectline.common.settings.pipeline import Delivery, DetectorSettings, PipelineSettings
+from affectline.common.settings.detector import DetectorSettings, default_detector
+from affectline.common.settings.pipeline import Delivery, PipelineSettings
 
 
 class DetectorProcess(ProcessSettings):
-    """What one detector process is told."""
+    """Settings of one detector process."""
 
     name: str
     """The stream whose faces it finds."""
-    settings: DetectorSettings = DetectorSettings()
+    settings: DetectorSettings = Field(default_factory=default_detector)
 
     @property
     def process_name(self) -> str:

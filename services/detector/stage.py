@@ -1,4 +1,4 @@
-"""The detector process of one stream: frames to faces, and answers back to where they belong."""
+"""The detector process of one stream: finds faces, has them classified, publishes the results."""
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from affectline.common.clock import monotonic_ns
 from affectline.common.runtime.stage import Route, Stage, on
-from affectline.common.vision.crops import crop, quality
+from affectline.common.settings.detector import DetectorSettings
+from affectline.common.vision.crops import crop_face, measure_quality
 from affectline.common.vision.preprocessing import to_square
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
@@ -22,6 +23,7 @@ from affectline.common.wire.messages import (
     Resend,
     Scores,
 )
+from affectline.services.detector.detection import FaceDetector
 from affectline.services.detector.result_buffer import ResultBuffer
 from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
@@ -30,15 +32,15 @@ FULL_DECODE_WIDTH: Final = 960
 """Wider JPEGs are decoded at half or a quarter of their size, which costs less; a face that fills
 a tenth of the picture's width then still has 48 pixels."""
 LARGEST_CROP: Final = 160
-"""Larger faces are handed on at this side in pixels: no model of ours looks at more, and a crop of
-300 pixels costs as much on its way as everything else about the frame."""
-ASKED_AT_ONCE: Final = 2
-"""Live delivery: questions under way to the classifiers. While so many are unanswered, new frames
-are passed over, which keeps the answers young when the classifiers cannot keep up."""
+"""Larger crops are scaled down to this side in pixels: no included model uses more, and a crop of
+300 pixels costs as much to send as everything else about the frame."""
+MAX_PENDING: Final = 2
+"""Live delivery: while so many frames wait for a classifier, new frames are skipped, which keeps
+results recent when the classifiers cannot keep up."""
 
 
 class Detector(Stage):
-    """Finds and follows the faces of one stream, and publishes each frame's one answer."""
+    """Detects and tracks the faces of one stream, and publishes each frame's one result."""
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {Faces: "work_queue", Emotion: "bus"}
     tick_ms = 50
@@ -50,98 +52,103 @@ class Detector(Stage):
     def setup(self) -> None:
         self._lossless = self.context.delivery == "lossless"
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
+        self._detector = make_detector(self._settings)
         self._begin(epoch=-1, first_seq=0)
 
     def _begin(self, epoch: int, first_seq: int) -> None:
         """Start anew: another epoch's frames have nothing to do with what was before."""
         self._epoch = epoch
-        self._tracker = FaceTracker(self._settings)
+        self._tracker = FaceTracker(self._detector, self._settings)
         # A detector that joins in the middle must not give a track number a second time: the one
         # before it can have given at most so many
         self._first_track = first_seq * self._settings.max_faces
-        self._book = ResultBuffer(lossless=self._lossless)
+        self._results = ResultBuffer(lossless=self._lossless)
 
     @on(Frame, newest_only=True)
     def on_frame(self, packet: Packet[Frame]) -> Iterator[Packet]:
         """Find the faces of a frame, and have them classified."""
         yield from self._process_frame(packet)
-        yield from self._book.publish(self.context.now())
+        yield from self._results.publish(self.context.now())
 
     @on(Scores)
     def on_scores(self, packet: Packet[Scores]) -> Iterator[Packet]:
-        """A classifier's answer: publish what can be published in order now."""
+        """A classifier's result: publish what can be published in order now."""
         if packet.message.epoch == self._epoch:
-            self.context.counters["invalid"] += not self._book.settle(packet.message)
+            self.context.counters["invalid"] += not self._results.resolve(packet.message)
         else:
             self.context.counters["late"] += 1
-        yield from self._book.publish(self.context.now())
+        yield from self._results.publish(self.context.now())
 
     @on(Resend)
     def on_resend(self, packet: Packet[Resend]) -> Iterator[Packet]:
-        """A consumer has missed answers: publish them again."""
+        """A consumer has missed results: publish them again."""
         if packet.message.epoch == self._epoch:
-            yield from self._book.repeat(packet.message)
+            yield from self._results.repeat(packet.message)
         else:
             self.context.counters["late"] += 1
-        yield from self._book.publish(self.context.now())
+        yield from self._results.publish(self.context.now())
 
     def on_superseded(self, packet: Packet) -> Iterator[Packet]:
         frame = packet.message
-        if isinstance(frame, Frame) and self._follow(frame) and not self._book.knows(frame.seq):
+        if (
+            isinstance(frame, Frame)
+            and self._enter_epoch(frame)
+            and not self._results.is_known(frame.seq)
+        ):
             self.context.counters["skipped"] += 1
-            self._book.skip(frame, "behind")
-        yield from self._book.publish(self.context.now())
+            self._results.skip(frame, "behind")
+        yield from self._results.publish(self.context.now())
 
     def on_send_failed(self, packet: Packet) -> Iterator[Packet]:
-        # Lossless delivery refuses only while stopping; whoever comes next answers that frame
+        # In lossless delivery this happens only while stopping; the next process handles the frame
         if isinstance(packet.message, Faces) and not self._lossless:
             self.context.counters["skipped"] += 1
-            self._book.skip(packet.message, "behind")
-            yield from self._book.publish(self.context.now())
+            self._results.skip(packet.message, "behind")
+            yield from self._results.publish(self.context.now())
 
     def tick(self) -> Iterator[Packet]:
-        for question in list(self._book.overdue(monotonic_ns())):
+        for faces in list(self._results.overdue(monotonic_ns())):
             self.context.counters["asked_again"] += 1
-            yield question
-        yield from self._book.publish(self.context.now())
+            yield faces
+        yield from self._results.publish(self.context.now())
 
-    def _follow(self, frame: Frame) -> bool:
-        """Go along with a newer epoch; False for a frame of an older one."""
+    def _enter_epoch(self, frame: Frame) -> bool:
+        """Begin a newer epoch; False for a frame of an older one."""
         if frame.epoch > self._epoch:
             self._begin(frame.epoch, frame.seq)
         return frame.epoch == self._epoch
 
     def _process_frame(self, packet: Packet[Frame]) -> Iterator[Packet]:
         frame = packet.message
-        if not self._follow(frame):
+        if not self._enter_epoch(frame):
             self.context.counters["late"] += 1
             return
-        if self._book.knows(frame.seq):
-            repeated = self._book.again(frame.seq)
+        if self._results.is_known(frame.seq):
+            repeated = self._results.cached_result(frame.seq)
             if repeated is not None:
                 yield repeated
             return
-        if not self._lossless and self._book.unanswered >= ASKED_AT_ONCE:
+        if not self._lossless and self._results.unresolved_count >= MAX_PENDING:
             self.context.counters["skipped"] += 1
-            self._book.skip(frame, "behind")
+            self._results.skip(frame, "behind")
             return
-        picture = decode_gray(packet.parts[0], frame)
-        if picture is None:
+        image = decode_gray(packet.parts[0], frame)
+        if image is None:
             self.context.counters["invalid"] += 1
-            self._book.skip(frame, "invalid")
+            self._results.skip(frame, "invalid")
             return
-        faces = self._find(frame, picture)
+        faces = self._detect_faces(frame, image)
         self.context.counters["faces"] += len(faces.parts) // 2
-        self._book.ask(faces, monotonic_ns())
+        self._results.add(faces, monotonic_ns())
         if faces.parts:
             yield faces
 
-    def _find(self, frame: Frame, picture: NDArray[np.uint8]) -> Packet:
-        scale = frame.width / picture.shape[1]
+    def _detect_faces(self, frame: Frame, image: NDArray[np.uint8]) -> Packet:
+        scale = frame.width / image.shape[1]
         faces: list[Face] = []
         parts: list[bytes] = []
-        for found in self._tracker.find(picture):
-            face = crop(picture, found, self._settings.margin, LARGEST_CROP)
+        for found in self._tracker.track(image):
+            face = crop_face(image, found, self._settings.margin, LARGEST_CROP)
             small = to_square(face)
             faces.append(self._describe(found, small, face.shape[0], scale))
             parts += [face.tobytes(), small.tobytes()]
@@ -155,7 +162,7 @@ class Detector(Stage):
     def _describe(
         self, found: TrackedFace, small: NDArray[np.uint8], crop_side: int, scale: float
     ) -> Face:
-        measured = quality(small)
+        measured = measure_quality(small)
         x, y, w, h = (round(value * scale) for value in found.box)
         return Face(
             track=self._first_track + found.track,
@@ -170,6 +177,16 @@ class Detector(Stage):
         )
 
 
+def make_detector(settings: DetectorSettings) -> FaceDetector:
+    """The detector that the settings are of.
+
+    Raises:
+        AffectlineError: Its model file is missing or unreadable.
+    """
+    detector: FaceDetector = DetectorSettings.registry.load(settings.backend)(settings)
+    return detector
+
+
 def decode_gray(data: bytes | memoryview, frame: Frame) -> NDArray[np.uint8] | None:
     """Decode a frame to grayscale, straight at the size that finding faces needs.
 
@@ -179,7 +196,7 @@ def decode_gray(data: bytes | memoryview, frame: Frame) -> NDArray[np.uint8] | N
 
     Returns:
         ``(H, W) uint8``, whole or at half or a quarter of the frame's size; None where the bytes
-        are not a picture of the size that the header says.
+        are not an image of the size that the header says.
     """
     if frame.encoding == "raw":
         bgr = np.frombuffer(data, np.uint8).reshape(frame.height, frame.width, 3)
@@ -190,10 +207,10 @@ def decode_gray(data: bytes | memoryview, frame: Frame) -> NDArray[np.uint8] | N
     elif frame.width > FULL_DECODE_WIDTH:
         how, divisor = cv2.IMREAD_REDUCED_GRAYSCALE_2, 2
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except cv2.error:  # an empty buffer
         return None
     expected = (-(-frame.height // divisor), -(-frame.width // divisor))
-    if picture is None or picture.shape != expected:
+    if image is None or image.shape != expected:
         return None
-    return np.asarray(picture, dtype=np.uint8)
+    return np.asarray(image, dtype=np.uint8)

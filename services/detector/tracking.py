@@ -1,197 +1,303 @@
-"""Which face is which from picture to picture, at the price of few full scans."""
+"""Tracks faces from frame to frame, with few full scans."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import DetectorSettings
-from affectline.services.detector.haar import (
+from affectline.common.settings.detector import DetectorSettings
+from affectline.services.detector.detection import (
+    STRONG_EVIDENCE,
     Detection,
     FaceDetector,
-    HaarDetector,
-    ScanPass,
+    IncrementalFaceDetector,
     SearchEffort,
 )
-from affectline.services.detector.track import FaceTrack, box, distance, same, within_reach
-from affectline.services.detector.yunet import YuNetDetector
+
+_FAIR: Final = 9.0
+"""Mean evidence with which three detections in a row confirm a face."""
+
+_ROLLED: Final = 4.0
+"""Additional evidence for a face that was found rolled: more directions, more errors."""
+
+_MAX_ROLL: Final = 40.0
+"""Degrees. Heads roll no farther, and a search would end up on its side."""
+
+_MEASURE_INTERVAL: Final = 12
+"""Frames between measurements of a steady face's size and roll, which cost two near searches."""
+
+_PROBATION: Final = 5
+"""Frames within which a new track must be confirmed."""
 
 
 class TrackedFace(NamedTuple):
-    """A face seen in this very picture."""
+    """A face that is visible in this very frame."""
 
     track: int
-    """Counts from 1 and is never given again."""
+    """Counts from 1 and is never reused."""
     box: tuple[int, int, int, int]
-    """``(x, y, width, height)`` in pixels of the picture that was searched, within it; square
-    unless the picture is smaller than the face."""
+    """``(x, y, width, height)`` in pixels of the image that was searched, within it; square
+    unless the image is smaller than the face."""
     angle: float
     """Roll of the head in degrees, positive counter-clockwise on the screen."""
 
 
-_MEASURE_INTERVAL: Final = 12
-"""Pictures between measurements of a steady face's size and roll, worth two near searches."""
-
-_PROBATION: Final = 5
-"""Pictures in which a find must prove that it is a face."""
-
-_SWEEPS: Final = (
-    ScanPass("large", 0.0),
-    ScanPass("small", 0.0),
-    ScanPass("large", 28.0),
-    ScanPass("large", 0.0),
-    ScanPass("small", 0.0),
-    ScanPass("large", -28.0),
-)
-"""What a search does in turn. The cascade bears about 15 degrees, a near search 12 more."""
-
-
 class FaceTracker:
-    """Finds the faces of successive pictures and gives each a number that lasts.
+    """Finds the faces of successive images and gives each a number that lasts.
 
-    Deterministic: the same pictures in the same order give the same faces.
+    Deterministic: the same images in the same order give the same faces. A detector that can search
+    near a known face does so, and scans a part of the image at a time; any other searches the whole
+    of every image.
 
-    Raises:
-        AffectlineError: The backend's model file is missing or unreadable.
+    Args:
+        detector: What finds the faces.
+        settings: How to track them.
     """
 
-    def __init__(self, settings: DetectorSettings) -> None:
+    def __init__(self, detector: FaceDetector, settings: DetectorSettings) -> None:
+        self._detector = detector
         self._settings = settings
-        self._finder = _finder(settings)
         self._tracks: list[FaceTrack] = []
-        self._numbers = 0
-        self._pictures = 0
-        self._last_sweep = 0
-        self._sweeps = 0
+        self._last_number = 0
+        self._frames = 0
+        self._last_scan = 0
+        self._passes = 0
         self._shape = (0, 0)
 
-    def find(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
-        """Find the faces of the next picture.
+    def track(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
+        """Find the faces of the next image.
 
         Args:
-            gray: ``(H, W) uint8`` grayscale picture at full resolution.
+            gray: ``(H, W) uint8`` grayscale image at full resolution.
 
         Returns:
-            The faces seen in this picture, by track; a face that is missing is left out, and has
-            its track again if it comes back within ``max_misses`` pictures.
+            The faces visible in this image, by track; a face that is missing is left out, and has
+            its track again if it comes back within ``max_misses`` frames.
         """
-        self._fit((gray.shape[0], gray.shape[1]))
-        self._follow(gray)
-        self._scan(gray)
-        self._tracks = [t for t in self._tracks if t.misses <= self._patience(t)]
-        self._pictures += 1
+        self._rescale((gray.shape[0], gray.shape[1]))
+        if isinstance(self._detector, IncrementalFaceDetector):
+            self._redetect(self._detector, gray)
+            self._scan(self._detector, gray)
+        else:
+            self._detect(gray)
+        self._tracks = [t for t in self._tracks if t.misses <= self._max_misses(t)]
+        self._frames += 1
         return sorted(
-            TrackedFace(track.number, box(track.place, self._shape), round(track.place.angle, 1))
+            TrackedFace(track.number, _to_box(track.face, self._shape), round(track.face.angle, 1))
             for track in self._tracks
-            if track.seen and track.number
+            if track.is_visible and track.number
         )
 
-    def _patience(self, track: FaceTrack) -> int:
+    def _max_misses(self, track: "FaceTrack") -> int:
         return self._settings.max_misses if track.number else 0
 
-    def _fit(self, shape: tuple[int, int]) -> None:
-        """Move the tracks along when the picture's size changes."""
+    def _rescale(self, shape: tuple[int, int]) -> None:
+        """Scale the tracks when the image's size changes."""
         if self._tracks and self._shape != shape:
             down, across = shape[0] / self._shape[0], shape[1] / self._shape[1]
             for track in self._tracks:
-                x, y, side, *rest = track.place
-                track.place = Detection(
-                    x * across, y * down, side * math.sqrt(across * down), *rest
-                )
+                x, y, side, *rest = track.face
+                track.face = Detection(x * across, y * down, side * math.sqrt(across * down), *rest)
                 track.velocity = (0.0, 0.0)
         self._shape = shape
 
-    def _follow(self, gray: NDArray[np.uint8]) -> None:
-        """Look for every known face near its last place, and give each find to one track only.
+    def _detect(self, gray: NDArray[np.uint8]) -> None:
+        """Search the whole image; detections that no track expects continue or begin others."""
+        detections = sorted(self._detector.detect(gray), key=lambda one: -one.side)
+        predicted = [track.predict() for track in self._tracks]
+        claims = [
+            (i, detection)
+            for i, face in enumerate(predicted)
+            for detection in detections
+            if detection.overlaps(face)
+        ]
+        self._assign(claims, predicted)
+        for detection in detections:
+            self._add(detection)
 
-        Where two tracks could have a find, the one that had its face in sight has it, and of two
+    def _redetect(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
+        """Search for every known face near its last place."""
+        predicted = [track.predict() for track in self._tracks]
+        found = [
+            self._redetect_one(detector, gray, track, face)
+            for track, face in zip(self._tracks, predicted, strict=True)
+        ]
+        claims = [
+            (i, detection)
+            for i, face in enumerate(predicted)
+            for j, detection in enumerate(found)
+            if detection and (i == j or detection.overlaps(face))
+        ]
+        self._assign(claims, predicted)
+
+    def _assign(
+        self, claims: Sequence[tuple[int, Detection]], predicted: Sequence[Detection]
+    ) -> None:
+        """Give each detection to one track only, of those that claim it.
+
+        Where two tracks could have a detection, the one whose face was visible has it, and of two
         such tracks the one that expected it there: a face that passes in front of another takes
         no track from it, nor gives its own away.
         """
-        expected = [track.expected() for track in self._tracks]
-        looks = zip(self._tracks, expected, strict=True)
-        hits = [self._look(gray, track, place) for track, place in looks]
-        claims = sorted(
-            (track.misses, distance(hit, expected[i]) / expected[i].side, i, j)
-            for i, track in enumerate(self._tracks)
-            for j, hit in enumerate(hits)
-            if hit and (i == j or same(hit, expected[i]))
-        )
-        given: dict[int, Detection] = {}
-        for _, _, i, j in claims:
-            hit = hits[j]
-            if hit and i not in given and not any(same(hit, one) for one in given.values()):
-                given[i] = hit
-        for i, track in enumerate(self._tracks):
-            self._settle(track, given.get(i))
 
-    def _settle(self, track: FaceTrack, hit: Detection | None) -> None:
-        if hit is None:
+        def priority(claim: tuple[int, Detection]) -> tuple[int, float, int]:
+            i, detection = claim
+            return (
+                self._tracks[i].misses,
+                detection.distance_to(predicted[i]) / predicted[i].side,
+                i,
+            )
+
+        assigned: dict[int, Detection] = {}
+        for i, detection in sorted(claims, key=priority):
+            if i not in assigned and not any(detection.overlaps(o) for o in assigned.values()):
+                assigned[i] = detection
+        for i, track in enumerate(self._tracks):
+            self._update(track, assigned.get(i))
+
+    def _update(self, track: "FaceTrack", detection: Detection | None) -> None:
+        if detection is None:
             track.miss()
             return
-        track.move(hit)
-        self._number(track)
+        track.update(detection)
+        self._confirm(track)
         if not track.number and track.hits >= _PROBATION:
             track.miss()
 
-    def _look(
-        self, gray: NDArray[np.uint8], track: FaceTrack, expected: Detection
+    def _redetect_one(
+        self,
+        detector: IncrementalFaceDetector,
+        gray: NDArray[np.uint8],
+        track: "FaceTrack",
+        predicted: Detection,
     ) -> Detection | None:
-        due = (self._pictures + (track.number or 0)) % _MEASURE_INTERVAL == 0
-        care: SearchEffort = "measure" if due or track.restless else "glance"
-        hit = self._finder.follow(gray, expected, care if track.number else "weigh")
-        if hit is None and track.number:
-            return self._finder.regain(gray, expected)
-        return hit
+        is_due = (self._frames + (track.number or 0)) % _MEASURE_INTERVAL == 0
+        effort: SearchEffort = "measure" if is_due or track.is_changing else "fast"
+        found = detector.redetect(gray, predicted, effort if track.number else "confirm")
+        if found is None and track.number:
+            return detector.redetect(gray, predicted, "recover")
+        return found
 
-    def _number(self, track: FaceTrack) -> None:
-        if track.number is None and track.proven():
-            self._numbers += 1
-            track.number = self._numbers
+    def _confirm(self, track: "FaceTrack") -> None:
+        """Number a track as soon as it is certain to be a face."""
+        if track.number is None and track.is_confirmed():
+            self._last_number += 1
+            track.number = self._last_number
 
-    def _scan(self, gray: NDArray[np.uint8]) -> None:
-        """Sweep the picture if it is time, and all of it when it is the first."""
-        settled = bool(self._tracks) and all(track.seen for track in self._tracks)
-        wait = self._settings.scan_interval if settled else self._settings.search_interval
-        if self._pictures and self._pictures - self._last_sweep < wait:
+    def _scan(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
+        """Scan a part of the image if it is time, and all sizes when it is the first image."""
+        all_visible = bool(self._tracks) and all(track.is_visible for track in self._tracks)
+        interval = self._settings.scan_interval if all_visible else self._settings.search_interval
+        if self._frames and self._frames - self._last_scan < interval:
             return
-        self._last_sweep = self._pictures
-        if settled:  # a head is seldom rolled as it comes in
-            sweeps = _SWEEPS[self._sweeps % 2 :][:1]
-        else:
-            sweeps = _SWEEPS[self._sweeps % len(_SWEEPS) :][: 1 if self._pictures else 2]
-        self._sweeps += len(sweeps)
-        for sweep in sweeps:
-            known = [track.place for track in self._tracks if track.seen]
-            found = self._finder.scan(gray, sweep, known)
-            for hit in sorted(found, key=lambda one: -one.side):
-                self._adopt(gray, hit)
+        self._last_scan = self._frames
+        # Heads are seldom rolled as they come in
+        passes = detector.scan_passes(upright_only=all_visible or not self._frames)
+        if self._frames:
+            passes = [passes[self._passes % len(passes)]]
+        self._passes += len(passes)
+        for scan_pass in passes:
+            known = [track.face for track in self._tracks if track.is_visible]
+            candidates = detector.detect_pass(gray, scan_pass, known)
+            for candidate in sorted(candidates, key=lambda one: -one.side):
+                detection = detector.redetect(gray, candidate, "confirm")
+                if detection:
+                    self._add(detection)
 
-    def _adopt(self, gray: NDArray[np.uint8], hit: Detection) -> None:
-        """Give what a sweep found to the track that misses it, or begin a new one."""
-        close = self._finder.follow(gray, hit, "weigh")
-        if close is None or any(t.seen and same(close, t.place) for t in self._tracks):
+    def _add(self, detection: Detection) -> None:
+        """Continue the track that misses a new detection, or begin one."""
+        if any(t.is_visible and detection.overlaps(t.face) for t in self._tracks):
             return
-        missing = [t for t in self._tracks if not t.seen and within_reach(close, t)]
+        missing = [t for t in self._tracks if not t.is_visible and _is_within_reach(detection, t)]
         if missing:
-            track = min(missing, key=lambda one: distance(close, one.place))
-            track.place, track.velocity, track.misses = close, (0.0, 0.0), 0
+            track = min(missing, key=lambda one: detection.distance_to(one.face))
+            track.face, track.velocity, track.misses = detection, (0.0, 0.0), 0
         elif len(self._tracks) < self._settings.max_faces:
-            track = FaceTrack(close, evidence=close.evidence)
-            self._number(track)
+            track = FaceTrack(detection, evidence=detection.evidence)
+            self._confirm(track)
             self._tracks.append(track)
 
 
-def _finder(settings: DetectorSettings) -> FaceDetector:
-    if settings.backend == "haar":
-        return HaarDetector(
-            settings.scan_size, settings.scale_factor, settings.min_neighbours, settings.min_face
+@dataclass
+class FaceTrack:
+    """A face over time."""
+
+    face: Detection
+    """Where it is, smoothed."""
+    number: int | None = None
+    """None until it is confirmed."""
+    hits: int = 1
+    misses: int = 0
+    """Frames since it was last visible."""
+    evidence: float = 0.0
+    """Sum over all its detections."""
+    velocity: tuple[float, float] = (0.0, 0.0)
+    """Pixels per frame."""
+    is_changing: bool = True
+    """Whether the last measurement of size and roll differed much from the one before."""
+
+    @property
+    def is_visible(self) -> bool:
+        return self.misses == 0
+
+    def predict(self) -> Detection:
+        """Where the face should be in the next frame."""
+        x, y = self.face.x + self.velocity[0], self.face.y + self.velocity[1]
+        return self.face._replace(x=x, y=y)
+
+    def miss(self) -> None:
+        """Count a frame without the face, and extrapolate its motion."""
+        self.misses += 1
+        self.face = self.predict()
+        self.velocity = (0.8 * self.velocity[0], 0.8 * self.velocity[1])
+
+    def update(self, detection: Detection) -> None:
+        """Move to a detection: damped for jitter, at once for a movement."""
+        before, expected = self.face, self.predict()
+        gain = _gain(math.hypot(detection.x - expected.x, detection.y - expected.y) / before.side)
+        x = expected.x + gain * (detection.x - expected.x)
+        y = expected.y + gain * (detection.y - expected.y)
+        growth, turn = detection.side / before.side - 1, detection.angle - before.angle
+        self.is_changing = abs(growth) > 0.035 or abs(turn) > 4
+        side = before.side * (1 + _gain(abs(growth)) * growth)
+        angle = before.angle + _gain(abs(turn) / 40) * max(-12.0, min(12.0, turn))
+        self.face = Detection(x, y, side, max(-_MAX_ROLL, min(_MAX_ROLL, angle)), 0.0)
+        step = (x - before.x, y - before.y)
+        self.velocity = (
+            (self.velocity[0] + step[0]) / 2,
+            (self.velocity[1] + step[1]) / 2,
         )
-    if settings.yunet_model is None:
-        raise AffectlineError(
-            "detector.backend is yunet, but detector.yunet_model is not set",
-            "name the model file, or take the haar backend",
-        )
-    return YuNetDetector(settings.yunet_model, settings.scan_size, settings.min_face)
+        self.misses = 0
+        self.hits += 1
+        self.evidence += detection.evidence
+
+    def is_confirmed(self) -> bool:
+        """Whether this is a face and no false detection."""
+        extra = _ROLLED if abs(self.face.angle) > 22 else 0.0
+        mean = self.evidence / self.hits
+        return mean >= STRONG_EVIDENCE + extra or (self.hits >= 3 and mean >= _FAIR + extra)
+
+
+def _is_within_reach(detection: Detection, track: FaceTrack) -> bool:
+    """Whether a missing face can have come this far: a face's width and 0.2 more a frame."""
+    ratio = detection.side / track.face.side
+    far = detection.distance_to(track.face) / track.face.side
+    return 0.6 < ratio < 1.67 and far < 1 + 0.2 * track.misses
+
+
+def _to_box(face: Detection, shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """The face's square in whole pixels, moved rather than cropped where it leaves the image."""
+    height, width = shape
+    side = max(1, round(face.side))
+    across, down = min(side, width), min(side, height)
+    left = min(max(0, round(face.x - across / 2)), width - across)
+    top = min(max(0, round(face.y - down / 2)), height - down)
+    return left, top, across, down
+
+
+def _gain(change: float) -> float:
+    """Part of a change to apply at once: 0.4 for a jitter, all from a tenth of a face on."""
+    return min(1.0, max(0.4, change / 0.1))

@@ -1,49 +1,51 @@
-"""A session as tables: CSV files for people and R, Parquet for pandas."""
+"""A session as tables, and what the exporters that write tables share."""
 
-import csv
-from collections.abc import Callable, Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from affectline.common.atomic_file import whole_file
-from affectline.common.errors import AffectlineError
+from affectline.common.atomic_file import atomic_write
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker, Packet
+from affectline.services.export.exporter import Exporter
 from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
-from affectline.services.sessions.marker_responses import MarkerResponse
+from affectline.services.sessions.marker_responses import MarkerResponse, marker_responses
+from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.timeseries import SeriesBuilder
 
 Row = dict[str, Any]
 Table = dict[str, list[Any]]
 """Columns of equal length by name."""
 
 
-def tables(packets: Iterable[Packet]) -> dict[str, Table]:
-    """Sort a session's messages into tables.
+def make_tables(packets: Iterable[Packet]) -> dict[str, Table]:
+    """Convert a session's messages to tables.
 
     Returns:
         ``emotions``: a row for each face of each frame, and one for a frame without a face;
-        ``samples``: a row for each sample of each signal; ``states``; ``markers``. Those without
-        a row are left out. Times are nanoseconds since the Unix epoch.
+        ``samples``: a row for each sample of each signal; ``states``; ``markers``. Tables
+        without rows are left out. Times are nanoseconds since the Unix epoch.
     """
-    made: dict[str, Table] = {}
+    tables: dict[str, Table] = {}
     for packet in packets:
         name, rows = _rows(packet)
         for row in rows:
-            table = made.setdefault(name, {})
+            table = tables.setdefault(name, {})
             height = len(next(iter(table.values()), []))
             for column, value in row.items():
-                # A column that first appears late, such as a signal that came later, is empty above
+                # A column that first appears late, such as that of a later signal, is empty above
                 table.setdefault(column, [None] * height).append(value)
             for column in table.keys() - row.keys():
                 table[column].append(None)
-    return made
+    return tables
 
 
-def as_table(name: str, responses: Iterable[MarkerResponse]) -> dict[str, Table]:
-    """What each signal did around each marker, as one table; none where there is nothing."""
+def responses_table(responses: Iterable[MarkerResponse]) -> dict[str, Table]:
+    """The response of each signal to each marker, as the table ``responses`` if there are any."""
     rows = [asdict(response) for response in responses]
-    return {name: {key: [row[key] for row in rows] for key in rows[0]}} if rows else {}
+    return {"responses": {key: [row[key] for row in rows] for key in rows[0]}} if rows else {}
 
 
 def _rows(packet: Packet) -> tuple[str, Iterator[Row]]:
@@ -79,50 +81,34 @@ def _state_row(state: State) -> Row:
         "valence": state.valence, "nervousness": state.nervousness, "quality": state.quality,
         "baseline": state.baseline, "baseline_s": state.baseline_s, "synthetic": state.synthetic,
     }  # fmt: skip
-    for name, share in state.signals.items():
-        for part in ("value", "baseline", "contribution", "quality", "reason"):
-            row[f"{name}_{part}"] = getattr(share, part)
+    for signal, contribution in state.signals.items():
+        for name in ("value", "baseline", "contribution", "quality", "reason"):
+            row[f"{signal}_{name}"] = getattr(contribution, name)
     return row
 
 
-def write_csv(made: dict[str, Table], folder: Path) -> list[Path]:
-    """Write each table as ``<name>.csv``."""
+class TableExporter(Exporter):
+    """Writes a session as tables, a file each."""
 
-    def write(path: Path, table: Table) -> None:
-        with path.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(table)
-            writer.writerows(zip(*table.values(), strict=True))
+    def export(self, recording: Recording, folder: Path) -> list[Path]:
+        series = SeriesBuilder()
+        tables = make_tables(series.tap(recording.read()))
+        if "markers" in tables:
+            session = series.build()
+            responses = marker_responses(session.markers, session.series.values())
+            tables |= responses_table(responses)
+        return self.write(tables, folder)
 
-    return _write(made, folder, "csv", write)
+    def write(self, tables: dict[str, Table], folder: Path) -> list[Path]:
+        """Write each table as ``<name>.<name of the exporter>``; returns the files."""
+        paths = []
+        for name, table in tables.items():
+            path = folder / f"{name}.{self.settings.exporter}"
+            with atomic_write(path) as partial:
+                self.write_table(partial, table)
+            paths.append(path)
+        return paths
 
-
-def write_parquet(made: dict[str, Table], folder: Path) -> list[Path]:
-    """Write each table as ``<name>.parquet``.
-
-    Raises:
-        AffectlineError: pyarrow is not installed.
-    """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise AffectlineError(
-            "--to parquet needs pyarrow, which is not installed",
-            "pip install 'affectline[tables]', or use --to csv",
-        ) from error
-    return _write(
-        made, folder, "parquet", lambda path, table: pq.write_table(pa.table(table), path)
-    )
-
-
-def _write(
-    made: dict[str, Table], folder: Path, ending: str, write: Callable[[Path, Table], None]
-) -> list[Path]:
-    paths = []
-    for name, table in made.items():
-        path = folder / f"{name}.{ending}"
-        with whole_file(path) as partial:
-            write(partial, table)
-        paths.append(path)
-    return paths
+    @abstractmethod
+    def write_table(self, path: Path, table: Table) -> None:
+        """Write one table to a file."""

@@ -1,4 +1,4 @@
-"""The picture that people look at: boxes, tracks, labels, seven bars, and how the pipeline is."""
+"""Draws the overlay: boxes, tracks, labels, probability bars, and the pipeline's status."""
 
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from affectline.common.wire.messages import Emotion, FaceEmotion
 Image = NDArray[np.uint8]
 
 SMALLEST_WIDTH: Final = 640
-"""Narrower pictures are enlarged, so that the words on them can be read."""
+"""Narrower images are enlarged, so that the text is readable."""
 COLOURS: Final = {label: to_bgr(colour) for label, colour in colours.COLOURS.items()}
 """BGR."""
 PLAIN: Final = (235, 235, 235)
@@ -28,7 +28,7 @@ PANEL: Final = (NAME_WIDTH + BAR_WIDTH + 10, ROW * len(LABELS) + 6)
 
 
 class Status(NamedTuple):
-    """What the line at the top says."""
+    """What the line at the top shows."""
 
     rate: float
     """Frames a second."""
@@ -36,20 +36,20 @@ class Status(NamedTuple):
     skipped: int
 
 
-def draw(picture: Image, emotion: Emotion, status: Status) -> Image:
-    """Draw what is known about a frame onto a copy of it.
+def draw(frame: Image, emotion: Emotion, status: Status) -> Image:
+    """Draw the result of a frame onto a copy of it.
 
     Args:
-        picture: ``(H, W, 3) uint8`` BGR.
-        emotion: The answer to this very frame.
-        status: How the pipeline is.
+        frame: ``(H, W, 3) uint8`` BGR.
+        emotion: The result of this very frame.
+        status: The status of the pipeline.
 
     Returns:
         ``(H', W', 3) uint8`` BGR, at least `SMALLEST_WIDTH` wide.
     """
-    scale = max(1.0, SMALLEST_WIDTH / picture.shape[1])
-    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    image = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    scale = max(1.0, SMALLEST_WIDTH / frame.shape[1])
+    size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
+    image = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
     for face in emotion.faces:
         _draw_face(image, face, scale)
     _draw_status(image, emotion, status)
@@ -65,7 +65,7 @@ def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
         title = f"#{face.track} {face.label} {face.confidence:.0%}"
     else:
         title = f"#{face.track} {face.missing or ''}"
-    _write(image, title, (x, max(34, y - 6)), colour, 0.5)
+    _draw_text(image, title, (x, max(34, y - 6)), colour, 0.5)
     if face.smoothed is not None:
         right = x + w + 8
         left = right if right + PANEL[0] <= image.shape[1] else max(0, x - PANEL[0] - 8)
@@ -76,10 +76,10 @@ def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
 def _draw_bars(image: Image, distribution: tuple[float, ...], at: tuple[int, int]) -> None:
     left, top = at
     panel = image[top : top + PANEL[1], left : left + PANEL[0]]
-    panel[:] = panel // 3  # dark enough for the words, still see-through
+    panel[:] = panel // 3  # dark enough for the text, still see-through
     for i, (label, part) in enumerate(zip(LABELS, distribution, strict=True)):
         row = top + 4 + i * ROW
-        _write(image, label, (left + 4, row + ROW - 5), PLAIN, 0.4)
+        _draw_text(image, label, (left + 4, row + ROW - 5), PLAIN, 0.4)
         start, end = (left + NAME_WIDTH, row), (left + NAME_WIDTH + BAR_WIDTH, row + ROW - 4)
         cv2.rectangle(image, start, end, (90, 90, 90), 1)
         filled = (start[0] + round(part * BAR_WIDTH), end[1])
@@ -88,18 +88,18 @@ def _draw_bars(image: Image, distribution: tuple[float, ...], at: tuple[int, int
 
 def _draw_status(image: Image, emotion: Emotion, status: Status) -> None:
     image[:22] = image[:22] // 3
-    words = (
+    text = (
         f"{emotion.stream}  frame {emotion.seq}  {status.rate:.0f} frames/s  "
         f"{status.latency_ms:.0f} ms  {status.skipped} skipped"
     )
     if emotion.missing:
-        words += f"  ({emotion.missing})"
+        text += f"  ({emotion.missing})"
     elif not emotion.faces:
-        words += "  no face"
-    _write(image, words, (6, 15), PLAIN, 0.45)
+        text += "  no face"
+    _draw_text(image, text, (6, 15), PLAIN, 0.45)
 
 
-def _write(
+def _draw_text(
     image: Image, text: str, at: tuple[int, int], colour: tuple[int, int, int], size: float
 ) -> None:
     cv2.putText(image, text, at, FONT, size, DARK, 3, cv2.LINE_AA)

@@ -1,8 +1,8 @@
-"""Recording without faces: pictures wait for their answer, and the faces in them are pixelated.
+"""Recording without faces: frames wait for their result, and the faces in them are pixelated.
 
-The detector may find a face only some pictures after it has come into sight, and lose it before it
-has gone. So a picture also waits for a few later answers, and where a face was in the last second
-or will be in those answers is pixelated as well. A picture without an answer is pixelated wholly.
+The detector may find a face only some frames after it has come into sight, and lose it before it
+has gone. So a frame also waits for a few later results, and is pixelated as well where a face was
+in the last second or is in those results. A frame without a result is pixelated as a whole.
 """
 
 from collections import OrderedDict, deque
@@ -21,21 +21,21 @@ Image = NDArray[np.uint8]
 Key = tuple[str, int, int]
 
 LOOK_AHEAD: Final = 8
-"""Later answers that a picture waits for: a third of a second at 24 pictures a second."""
+"""Later results that a frame waits for: a third of a second at 24 frames/s."""
 LOOK_AHEAD_NS: Final = 400_000_000
-"""It waits at most so long for them."""
+"""Longest wait for them."""
 LOOK_BACK_NS: Final = 1_000_000_000
-PATIENCE_NS: Final = {"live": 600_000_000, "lossless": 10_000_000_000}
-"""How long a picture waits for its own answer: live ones come within half a second or never."""
-ANSWERS_KEPT: Final = 256
+MAX_WAIT_NS: Final = {"live": 600_000_000, "lossless": 10_000_000_000}
+"""Longest wait of a frame for its own result: live ones come within half a second or never."""
+MAX_RESULTS: Final = 256
 MARGIN: Final = 0.3
 """Pixelated around a face on each side, in sides of its box: hair, chin, and a turned head."""
 BLOCKS: Final = 6
 """Blocks across what is pixelated around one face: less than four across the face itself, where
 eyes, nose and mouth are no longer apart."""
-PICTURE_BLOCKS: Final = 12
-"""Blocks across a picture that is pixelated wholly."""
-QUALITY: Final = 90
+FRAME_BLOCKS: Final = 12
+"""Blocks across a frame that is pixelated as a whole."""
+JPEG_QUALITY: Final = 90
 
 
 @dataclass
@@ -43,145 +43,147 @@ class BufferedMessage:
     """A message on its way to the file."""
 
     packet: Packet
+    log_time: int
+    """Time of arrival in ns since the Unix epoch, for the file."""
     arrived: int
-    """Time of day, for the file."""
-    since: int
-    """The same moment by the clock that waiting is measured by."""
-    answer: Emotion | None = None
-    waits: bool = False
-    """It is a picture that is still to be pixelated."""
-    later: int = 0
-    """Answers to later pictures that have come."""
+    """The same moment in ns of the monotonic clock."""
+    is_frame: bool = False
+    """It is a frame, still to be pixelated."""
+    result: Emotion | None = None
+    later_results: int = 0
+    """Results of later frames that have arrived."""
 
 
 class Anonymizer:
-    """Keeps the messages in their order while pictures wait.
+    """Pixelates faces; all messages stay in their order while frames wait for their results.
 
     Args:
-        delivery: Sets how long an answer is waited for.
+        delivery: ``live`` or ``lossless``: how long a frame waits for its result.
     """
 
     def __init__(self, delivery: str) -> None:
-        self._patience = PATIENCE_NS[delivery]
+        self._max_wait_ns = MAX_WAIT_NS[delivery]
         self._queue: deque[BufferedMessage] = deque()
         self._waiting: OrderedDict[Key, BufferedMessage] = OrderedDict()
-        self._answers: OrderedDict[Key, Emotion] = OrderedDict()
-        self.wholly = 0
-        """Pictures that had to be pixelated wholly."""
+        self._results: OrderedDict[Key, Emotion] = OrderedDict()
+        self.without_result = 0
+        """Frames that were pixelated as a whole."""
 
-    def take(self, packet: Packet, arrived: int, now: int) -> None:
-        """Take in a message.
+    def add(self, packet: Packet, log_time: int, now: int) -> None:
+        """Add a message.
 
         Args:
             packet: The message.
-            arrived: The time of day in ns, as the file will have it.
-            now: The same moment in ns by a clock that nobody sets.
+            log_time: Time of its arrival in ns since the Unix epoch, for the file.
+            now: The same moment in ns of the monotonic clock.
         """
         message = packet.message
-        held = BufferedMessage(packet, arrived, now, waits=isinstance(message, Frame))
-        self._queue.append(held)
+        buffered = BufferedMessage(packet, log_time, now, is_frame=isinstance(message, Frame))
+        self._queue.append(buffered)
         if isinstance(message, Frame):
             key = (message.stream, message.epoch, message.seq)
-            held.answer = self._answers.get(key)
-            self._waiting[key] = held
+            buffered.result = self._results.get(key)
+            self._waiting[key] = buffered
         elif isinstance(message, Emotion):
-            self._note(message)
+            self._add_result(message)
         elif isinstance(message, StreamEnd):
             for (stream, _, _), waiting in self._waiting.items():
-                waiting.later += LOOK_AHEAD * (stream == message.stream)
+                waiting.later_results += LOOK_AHEAD * (stream == message.stream)
 
-    def _note(self, emotion: Emotion) -> None:
+    def _add_result(self, emotion: Emotion) -> None:
         key = (emotion.stream, emotion.epoch, emotion.seq)
-        self._answers[key] = emotion
-        if len(self._answers) > ANSWERS_KEPT:
-            self._answers.popitem(last=False)
-        for (stream, epoch, seq), held in self._waiting.items():
+        self._results[key] = emotion
+        if len(self._results) > MAX_RESULTS:
+            self._results.popitem(last=False)
+        for (stream, epoch, seq), waiting in self._waiting.items():
             if (stream, epoch, seq) == key:
-                held.answer = emotion
+                waiting.result = emotion
             elif stream == emotion.stream and (epoch, seq) < (emotion.epoch, emotion.seq):
-                held.later += 1
+                waiting.later_results += 1
 
-    def ready(self, now: int, *, all_of_them: bool = False) -> Iterator[tuple[Packet, int]]:
-        """Yield what may be written, and when it arrived.
+    def pop_ready(self, now: int, *, flush: bool = False) -> Iterator[tuple[Packet, int]]:
+        """Remove and yield the messages that may be written, each with its log time.
 
         Args:
-            now: The time in ns by the clock that nobody sets.
-            all_of_them: Wait for nothing any more.
+            now: The time in ns of the monotonic clock.
+            flush: Yield everything, whether its results have arrived or not.
         """
         while self._queue:
-            held = self._queue[0]
-            if held.waits and not (all_of_them or self._may_go(held, now)):
+            first = self._queue[0]
+            if first.is_frame and not (flush or self._is_ready(first, now)):
                 return
             self._queue.popleft()
-            packet = self._blurred(held) if held.waits else held.packet
+            packet = self._anonymize(first) if first.is_frame else first.packet
             if packet:
-                yield packet, held.arrived
+                yield packet, first.log_time
 
-    def _may_go(self, held: BufferedMessage, now: int) -> bool:
-        age = now - held.since
-        if held.answer is None:
-            return age > self._patience
-        return held.later >= LOOK_AHEAD or age > LOOK_AHEAD_NS
+    def _is_ready(self, buffered: BufferedMessage, now: int) -> bool:
+        age = now - buffered.arrived
+        if buffered.result is None:
+            return age > self._max_wait_ns
+        return buffered.later_results >= LOOK_AHEAD or age > LOOK_AHEAD_NS
 
-    def _blurred(self, held: BufferedMessage) -> Packet | None:
-        frame = held.packet.message
+    def _anonymize(self, buffered: BufferedMessage) -> Packet | None:
+        """The frame with its faces pixelated; None if it cannot be decoded."""
+        frame = buffered.packet.message
         assert isinstance(frame, Frame)  # noqa: S101 - for the type checker
         self._waiting.pop((frame.stream, frame.epoch, frame.seq), None)
-        picture = open_picture(frame, held.packet.parts[0])
-        if picture is None:
+        image = decode_writable(frame, buffered.packet.parts[0])
+        if image is None:
             return None
-        if held.answer is None or (held.answer.missing and not held.answer.faces):
-            self.wholly += 1
-            pixelate(picture, (0, 0, frame.width, frame.height), PICTURE_BLOCKS, 0)
+        result = buffered.result
+        if result is None or (result.missing and not result.faces):
+            self.without_result += 1
+            pixelate(image, (0, 0, frame.width, frame.height), FRAME_BLOCKS, 0)
         else:
-            for box in self._boxes(frame):
-                pixelate(picture, box)
-        return Packet(frame, (encode(frame, picture),))
+            for box in self._face_boxes(frame):
+                pixelate(image, box)
+        return Packet(frame, (encode_image(frame, image),))
 
-    def _boxes(self, frame: Frame) -> Iterable[Box]:
-        """Where faces are, were a moment ago, or will be in a moment."""
-        at = time_of(frame)
-        for (stream, epoch, _), emotion in self._answers.items():
+    def _face_boxes(self, frame: Frame) -> Iterable[Box]:
+        """Boxes of faces in the frame, up to a second before it, and in the results after it."""
+        at = media_time(frame)
+        for (stream, epoch, _), emotion in self._results.items():
             if (stream, epoch) == (frame.stream, frame.epoch) and (
-                at - time_of(emotion) <= LOOK_BACK_NS
+                at - media_time(emotion) <= LOOK_BACK_NS
             ):
                 yield from (face.box for face in emotion.faces)
 
 
-def time_of(message: Frame | Emotion) -> int:
-    """When a picture was taken, by the clock that its stream goes by."""
+def media_time(message: Frame | Emotion) -> int:
+    """Time of a frame in ns: in its film, or of its capture where there is none."""
     return message.captured_at if message.media_time is None else message.media_time
 
 
-def open_picture(frame: Frame, data: bytes | memoryview) -> Image | None:
-    """A picture ``(H, W, 3) uint8`` BGR that may be changed; None where it is none."""
-    picture = decode(frame, data)
-    if picture is None or picture.shape[:2] != (frame.height, frame.width):
+def decode_writable(frame: Frame, data: bytes | memoryview) -> Image | None:
+    """Decode a frame to a writable ``(H, W, 3) uint8`` BGR image; None if it is damaged."""
+    image = decode(frame, data)
+    if image is None or image.shape[:2] != (frame.height, frame.width):
         return None
-    return picture.copy() if frame.encoding == "raw" else picture
+    return image.copy() if frame.encoding == "raw" else image
 
 
-def encode(frame: Frame, picture: Image) -> bytes:
-    """A picture in the frame's encoding."""
+def encode_image(frame: Frame, image: Image) -> bytes:
+    """Encode an image as the frame is encoded."""
     if frame.encoding == "raw":
-        return picture.tobytes()
-    quality = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-    return cv2.imencode(".jpg", picture, quality)[1].tobytes()
+        return image.tobytes()
+    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    return cv2.imencode(".jpg", image, quality)[1].tobytes()
 
 
-def pixelate(picture: Image, box: Box, blocks: int = BLOCKS, margin: float = MARGIN) -> None:
-    """Replace a part of a picture by the mean colours of a few blocks.
+def pixelate(image: Image, box: Box, blocks: int = BLOCKS, margin: float = MARGIN) -> None:
+    """Replace a part of an image by the mean colours of a few blocks.
 
     Args:
-        picture: ``(H, W, 3) uint8``, changed in place.
-        box: ``(x, y, w, h)`` in pixels; may reach beyond the picture.
+        image: ``(H, W, 3) uint8``, changed in place.
+        box: ``(x, y, w, h)`` in pixels; may reach beyond the image.
         blocks: How many across, in both directions.
-        margin: What is added on each side, in longer sides of the box.
+        margin: Added on each side, in longer sides of the box.
     """
     x, y, w, h = box
-    more = round(max(w, h) * margin)
-    left, top = max(0, x - more), max(0, y - more)
-    part = picture[top : max(0, y + h + more), left : max(0, x + w + more)]
+    extra = round(max(w, h) * margin)
+    left, top = max(0, x - extra), max(0, y - extra)
+    part = image[top : max(0, y + h + extra), left : max(0, x + w + extra)]
     if not part.size:
         return
     size = (min(blocks, part.shape[1]), min(blocks, part.shape[0]))

@@ -110,7 +110,7 @@ class Recorder(Stage):
         """Write a message, or keep it until its faces can be blurred."""
         now = self.context.now()
         if self._blurring:
-            self._blurring.take(packet, now, monotonic_ns())
+            self._blurring.add(packet, now, monotonic_ns())
         else:
             self._add(packet, now)
         if isinstance(packet.message, StreamDone):
@@ -164,10 +164,10 @@ class Recorder(Stage):
 
     def _write_blurred(self, *, all_of_them: bool = False) -> None:
         if self._blurring:
-            ready = self._blurring.ready(monotonic_ns(), all_of_them=all_of_them)
+            ready = self._blurring.pop_ready(monotonic_ns(), flush=all_of_them)
             for packet, arrived in ready:
                 self._add(packet, arrived)
-            self.context.counters["blurred_wholly"] = self._blurring.wholly
+            self.context.counters["blurred_wholly"] = self._blurring.without_result
 
     def _add(self, packet: Packet, arrived: int) -> None:
         message = packet.message

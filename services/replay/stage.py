@@ -81,6 +81,7 @@ class Player(Stage):
         topics = [topic for topic in self._reader.topics() if self._is_wanted(topic)]
         self._step = next(s for s in STEPS if not s or any(t.startswith(s) for t in topics))
         self._step_topics = {topic for topic in topics if topic.startswith(self._step)}
+        self._has_frames = any(topic.startswith("frame/") for topic in topics)
         self._rewind()
 
     def topic(self, kind: type[Message]) -> str | None:
@@ -117,6 +118,8 @@ class Player(Stage):
         self._recorded = self._wanted()
         self._next = next(self._recorded, None)
         self._unshown = set(self._step_topics) if self._paused else set()
+        self._frames: set[tuple[str, int]] = set()
+        """Stream and seq of frames that were published while some topics are unshown."""
         self._clock_at: float | None = None
         """When, by our clock, the moment `begin_s` is or would have been."""
 
@@ -232,6 +235,7 @@ class Player(Stage):
             self.context.counters["unreadable"] += 1
             return
         message = packet.message
+        self._mark_shown(recorded.topic, message)
         self._count_step(recorded.topic)
         if isinstance(message, StreamMessage):
             packet = self._with_epoch_of_round(packet, message)
@@ -246,8 +250,21 @@ class Player(Stage):
         else:
             yield packet
 
-    def _count_step(self, topic: str) -> None:
+    def _mark_shown(self, topic: str, message: Message) -> None:
+        """Record what a paused replay has shown: of a result whose frame came earlier, nothing."""
+        if not self._unshown:
+            return
+        if isinstance(message, Frame):
+            self._frames.add((message.stream, message.seq))
+        if (
+            isinstance(message, Emotion)
+            and self._has_frames
+            and (message.stream, message.seq) not in self._frames
+        ):
+            return
         self._unshown.discard(topic)
+
+    def _count_step(self, topic: str) -> None:
         self._shown += topic.startswith("frame/")
         if topic.startswith(self._step) or self._shown == UNANSWERED:
             self._steps = max(0, self._steps - 1)

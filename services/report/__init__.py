@@ -1,1 +1,1 @@
-"""What a recorded session says, for people: events, words and a page."""
+"""Reports about recorded sessions: sections, and the page that holds them."""

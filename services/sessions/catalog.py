@@ -1,4 +1,4 @@
-"""What sessions there are, what is in them, and whether they are whole."""
+"""Finding, describing and verifying recorded sessions."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.wire import codec
-from affectline.services.sessions.read import read_session
+from affectline.services.sessions.run_summary import read_session
 
 
 def find(folder: Path) -> Iterator[dict[str, Any]]:
@@ -26,51 +26,51 @@ def find(folder: Path) -> Iterator[dict[str, Any]]:
             f"FOLDER {folder}: no such folder",
             "name the folder that holds session folders; affectline up makes sessions/",
         )
-    for place in sorted(p for p in folder.iterdir() if p.is_dir()):
-        if (place / FILE).exists() or (place / "session.json").exists():
-            yield _describe_folder(place)
+    for session in sorted(p for p in folder.iterdir() if p.is_dir()):
+        if (session / FILE).exists() or (session / "session.json").exists():
+            yield _describe_folder(session)
 
 
-def _describe_folder(place: Path) -> dict[str, Any]:
+def _describe_folder(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "session": str(place), "begun": "", "seconds": None, "streams": [], "frames": None,
+        "session": str(folder), "begun": "", "seconds": None, "streams": [], "frames": None,
         "recording": None, "bytes": None, "problem": "",
     }  # fmt: skip
     try:
-        session = read_session(place)
+        session = read_session(folder)
         frames = sum(stream["frames"] for stream in session["streams"].values())
         streams = list(session["streams"])
         found |= {"begun": str(session["begun"]), "streams": streams, "frames": frames}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        found["problem"] = "no readable session.json" if (place / "session.json").exists() else ""
-    if (place / FILE).exists():
-        found["bytes"] = (place / FILE).stat().st_size
+        found["problem"] = "no readable session.json" if (folder / "session.json").exists() else ""
+    if (folder / FILE).exists():
+        found["bytes"] = (folder / FILE).stat().st_size
         try:
-            with SessionReader(place) as reader:
-                first, last = reader.span()
+            with SessionReader(folder) as reader:
+                first, last = reader.time_range()
                 found["recording"] = str(reader.about.get("privacy", ""))
                 found["problem"] = "" if reader.file.footer else "not finished"
                 found["seconds"] = (last - first) / 1e9
-                found["begun"] = found["begun"] or _when(first)
+                found["begun"] = found["begun"] or _format_time(first)
         except AffectlineError as error:
             found["problem"] = error.problem
     return found
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What a recording holds.
+    """Describe a recording.
 
     Raises:
         AffectlineError: It cannot be read.
     """
     with SessionReader(path) as reader:
-        first, last = reader.span()
+        first, last = reader.time_range()
         about = reader.about
         return {
             "file": str(reader.path),
             "bytes": reader.file.size,
             "finished": reader.file.footer is not None,
-            "begun": _when(first),
+            "begun": _format_time(first),
             "first": first,
             "seconds": (last - first) / 1e9,
             "topics": reader.topics(),
@@ -83,7 +83,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def verify(path: Path) -> dict[str, Any]:
-    """Read every message of a recording.
+    """Read every message of a recording and compare all checksums.
 
     Raises:
         AffectlineError: Nothing of it can be read.
@@ -95,9 +95,9 @@ def verify(path: Path) -> dict[str, Any]:
                 codec.decode(recorded.parts)
             except InvalidMessage:
                 invalid += 1
-        found = reader.findings
+        found = reader.damage
         problems = list(found.problems)
-        if found.sound and not reader.checksum_is_right():
+        if found.sound and not reader.has_valid_crc():
             problems.append("the checksum of the whole is wrong: something was changed")
         if invalid:
             problems.append(f"{invalid} messages are not as they should be")
@@ -116,8 +116,8 @@ def verify(path: Path) -> dict[str, Any]:
 def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
     """Print the sessions as a table."""
     names = ("begun", "length", "streams", "recorded", "size", "")
-    # A name is never cut: it is what other commands are told
-    session = Column("session", no_wrap=True, min_width=_longest(found))
+    # A name is never cut: other commands need it
+    session = Column("session", no_wrap=True, min_width=_longest_name(found))
     table = Table(
         session,
         *(Column(name, overflow="fold") for name in names),
@@ -127,23 +127,23 @@ def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
     for row in found:
         table.add_row(
             Path(row["session"]).name, row["begun"].replace("T", " ")[:16],
-            "" if row["seconds"] is None else _length(row["seconds"]), ", ".join(row["streams"]),
-            row["recording"] or "",
-            "" if row["bytes"] is None else _size(row["bytes"]), row["problem"],
+            "" if row["seconds"] is None else _format_length(row["seconds"]),
+            ", ".join(row["streams"]), row["recording"] or "",
+            "" if row["bytes"] is None else _format_size(row["bytes"]), row["problem"],
         )  # fmt: skip
     console = Console(markup=False, emoji=False)  # names are shown as they are
     console.print(table if found else f"no sessions in {folder}")
 
 
 def print_info(described: dict[str, Any]) -> None:
-    """Print what a recording holds."""
+    """Print the description of a recording."""
     console = Console(markup=False, emoji=False)
     console.print(described["file"], soft_wrap=True, highlight=False)
     table = Table(show_header=False)
     for name in ("begun", "privacy", "model", "delivery", "affectline"):
         table.add_row(name, str(described[name] or ""))
-    table.add_row("length", _length(described["seconds"]))
-    table.add_row("size", _size(described["bytes"]))
+    table.add_row("length", _format_length(described["seconds"]))
+    table.add_row("size", _format_size(described["bytes"]))
     if not described["finished"]:
         table.add_row("end", "missing: still being recorded, or not stopped in order")
     console.print(table)
@@ -155,7 +155,7 @@ def print_info(described: dict[str, Any]) -> None:
 
 
 def print_check(result: dict[str, Any]) -> None:
-    """Print whether a recording is whole."""
+    """Print the result of a verification."""
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     state = "whole" if result["sound"] else "not whole"
     console.print(f"{result['file']}: {state}, {result['messages']} messages can be read")
@@ -167,18 +167,18 @@ def print_check(result: dict[str, Any]) -> None:
         console.print(f"  {problem}")
 
 
-def _longest(found: list[dict[str, Any]]) -> int:
+def _longest_name(found: list[dict[str, Any]]) -> int:
     return max((len(Path(row["session"]).name) for row in found), default=0)
 
 
-def _when(ns: int) -> str:
+def _format_time(ns: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(ns / 1e9)) if ns else ""
 
 
-def _length(seconds: float) -> str:
+def _format_length(seconds: float) -> str:
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes // 60)}:{int(minutes % 60):02d}:{rest:04.1f}"
 
 
-def _size(number: int) -> str:
+def _format_size(number: int) -> str:
     return f"{number / 1e6:.1f} MB" if number >= 100_000 else f"{number / 1e3:.1f} kB"

@@ -1,4 +1,4 @@
-"""The rows of a session's tables, as the sink writes them and `affectline export` does."""
+"""Columns and rows of a session's tables, as sink and exports write them."""
 
 import json
 from typing import Any, Final
@@ -11,23 +11,24 @@ COLUMNS: Final = (
     "track", "x", "y", "w", "h", "angle", "size", "blur", "brightness", "label", "confidence",
     *LABELS, *(f"{label}_smoothed" for label in LABELS), "missing",
 )  # fmt: skip
-"""Of a row about a face in a frame."""
+"""Columns of ``emotions``: a row for each face in each frame."""
 MARKER_COLUMNS: Final = ("session", "at", "label", "source", "extra")
-NOTHING: Final = (None,) * len(LABELS)
+EMPTY: Final = (None,) * len(LABELS)
 
 
 def emotion_row(emotion: Emotion, face: FaceEmotion | None) -> tuple[Any, ...]:
-    """A row of ``COLUMNS``; None for the face makes a row about a frame without one."""
-    frame = (
+    """A row of ``COLUMNS``; without a face, the row of a frame in which there was none."""
+    identity = (
         emotion.stream, emotion.epoch, emotion.seq, emotion.captured_at, emotion.media_time,
         emotion.detected_at, emotion.classified_at,
     )  # fmt: skip
     if face is None:
-        return (*frame, *(None,) * (len(COLUMNS) - len(frame) - 1), emotion.missing)
+        return (*identity, *(None,) * (len(COLUMNS) - len(identity) - 1), emotion.missing)
     quality = face.quality
     return (
-        *frame, face.track, *face.box, face.angle, quality.size, quality.blur, quality.brightness,
-        face.label, face.confidence, *(face.probabilities or NOTHING), *(face.smoothed or NOTHING),
+        *identity, face.track, *face.box, face.angle,
+        quality.size, quality.blur, quality.brightness, face.label, face.confidence,
+        *(face.probabilities or EMPTY), *(face.smoothed or EMPTY),
         face.missing or emotion.missing,
     )  # fmt: skip
 
@@ -39,7 +40,7 @@ def marker_row(marker: Marker) -> tuple[str | int | None, ...]:
 
 
 def marker_text(marker: Marker) -> str:
-    """A marker where there is one text for it: its label, and its extra fields where it has some.
+    """A marker as one text: its label, and its extra fields if it has some.
 
     Example:
         ``hard braking {"km/h": 63.5}``

@@ -1,4 +1,4 @@
-"""What each signal did around each marker."""
+"""The response of each signal to each marker."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -10,18 +10,18 @@ from affectline.common.wire.messages import Marker
 from affectline.services.sessions.timeseries import Series
 
 BEFORE_S: Final = 10.0
-"""How much time before a marker its baseline is taken from."""
+"""Seconds before a marker over which the baseline is averaged."""
 AFTER_S: Final = 30.0
-"""How long after a marker its response is looked for: skin and heart take up to 15 s."""
+"""Seconds after a marker that are searched for the response: skin and heart take up to 15 s."""
 DEVIATIONS: Final = 2.0
-"""A response has begun where a signal leaves its baseline by so many standard deviations."""
-LEAST: Final = 0.2
-"""... and by at least this share of what the response comes to, for baselines that stand still."""
+"""The onset is where a signal leaves its baseline by this many standard deviations."""
+MIN_SHARE: Final = 0.2
+"""... and by at least this share of the peak's deviation, for baselines that hardly vary."""
 RECOVERED: Final = 0.5
-"""A response is over where half of it is: the half recovery time of skin conductance responses
+"""A response has recovered by this share: the half recovery time of skin conductance responses
 (Boucsein 2012, Electrodermal Activity, 2nd ed., section 2.3.1.3)."""
-FEWEST: Final = 3
-"""Values that a baseline and a response each need."""
+MIN_VALUES: Final = 3
+"""Values that baseline and response each need at least."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class MarkerResponse:
         at: The marker's time, nanoseconds since the Unix epoch.
         signal: Name of the signal.
         unit: Its unit.
-        baseline: Mean of the seconds before; None: too little was measured in them.
-        onset_s: Seconds from the marker until the signal leaves its baseline; None: it does not.
-        peak: Value furthest from the baseline in the seconds after; None: too little was measured.
+        baseline: Mean of the seconds before; None with too few values.
+        onset_s: Seconds from the marker until the signal leaves its baseline; None if it does not.
+        peak: Value furthest from the baseline in the seconds after; None with too few values.
         peak_s: Seconds from the marker to the peak.
-        recovery_s: Seconds from the peak until half of the response is gone; None: not within the
-            window.
+        recovery_s: Seconds from the peak until half of the response is gone; None if that is not
+            within the window.
     """
 
     marker: str
@@ -52,44 +52,46 @@ class MarkerResponse:
     recovery_s: float | None = None
 
 
-def responses(
+def marker_responses(
     markers: Iterable[Marker],
     series: Iterable[Series],
     before_s: float = BEFORE_S,
     after_s: float = AFTER_S,
 ) -> Iterator[MarkerResponse]:
-    """A row for every marker and every signal, measured around it or not."""
+    """Yield the response of every signal to every marker, in this order."""
     signals = list(series)
     for marker in markers:
         for signal in signals:
-            yield respond(marker, signal, before_s, after_s)
+            yield measure_response(marker, signal, before_s, after_s)
 
 
-def respond(marker: Marker, signal: Series, before_s: float, after_s: float) -> MarkerResponse:
-    """What one signal did around one marker."""
-    row = MarkerResponse(marker.label, marker.at, signal.name, signal.unit)
+def measure_response(
+    marker: Marker, signal: Series, before_s: float, after_s: float
+) -> MarkerResponse:
+    """Measure the response of one signal to one marker."""
+    response = MarkerResponse(marker.label, marker.at, signal.name, signal.unit)
     seconds = (signal.times - marker.at) / 1e9
     before = signal.values[(seconds >= -before_s) & (seconds < 0)]
     inside = (seconds >= 0) & (seconds <= after_s)
-    after, moments = signal.values[inside], seconds[inside]
-    if len(before) < FEWEST:
-        return row
+    after, times = signal.values[inside], seconds[inside]
+    if len(before) < MIN_VALUES:
+        return response
     baseline = float(before.mean())
-    row = replace(row, baseline=baseline)
-    if len(after) < FEWEST:
-        return row
-    away = np.abs(after - baseline)
-    top = int(away.argmax())
-    least = max(DEVIATIONS * float(before.std()), LEAST * float(away[top]))
-    onset = np.flatnonzero(away[: top + 1] > least)
-    recovered = np.flatnonzero(away[top:] <= (1 - RECOVERED) * away[top])
+    response = replace(response, baseline=baseline)
+    if len(after) < MIN_VALUES:
+        return response
+    deviation = np.abs(after - baseline)
+    top = int(deviation.argmax())
+    threshold = max(DEVIATIONS * float(before.std()), MIN_SHARE * float(deviation[top]))
+    onset = np.flatnonzero(deviation[: top + 1] > threshold)
+    recovered = np.flatnonzero(deviation[top:] <= (1 - RECOVERED) * deviation[top])
     responded = bool(onset.size)
     return replace(
-        row,
-        onset_s=float(moments[onset[0]]) if responded else None,
+        response,
+        onset_s=float(times[onset[0]]) if responded else None,
         peak=float(after[top]),
-        peak_s=float(moments[top]),
-        recovery_s=float(moments[top + recovered[0]] - moments[top])
+        peak_s=float(times[top]),
+        recovery_s=float(times[top + recovered[0]] - times[top])
         if responded and recovered.size
         else None,
     )

@@ -1,1 +1,1 @@
-"""The sink process: emotions in, a timeline on disk and a picture for people out."""
+"""The sink process: writes the emotion timeline to disk, and shows the overlay."""

@@ -1,8 +1,8 @@
 """The session folder: ``emotions.csv``, ``markers.csv`` and ``session.json``.
 
 Rows are handed to the operating system with every batch of messages, so a killed process loses
-none of them; ``session.json`` is replaced as a whole twice a second, and tells a restarted sink
-where to go on.
+none of them; ``session.json`` is replaced as a whole twice a second, and holds where a
+restarted sink continues.
 """
 
 import csv
@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.wire.messages import Emotion, Marker
 from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
-from affectline.services.sink.stream_stats import StreamSummary
+from affectline.services.sessions.stream_stats import StreamSummary
 
 DIGITS: Final = {
     "angle": 2, "blur": 2, "brightness": 4, **dict.fromkeys(LABELS, 6),
@@ -35,7 +36,7 @@ class CsvWriter:
 
     Args:
         folder: Is made if need be; may hold an earlier part of the same session.
-        about: What else ``session.json`` shall say: delivery, settings and the like.
+        about: What else ``session.json`` shall hold: delivery, settings and the like.
 
     Raises:
         AffectlineError: The folder or its files cannot be written.
@@ -54,7 +55,7 @@ class CsvWriter:
             self.streams, rows_at = self._recover()
             self._file = self._open("emotions.csv", COLUMNS)
             self._marker_file = self._open("markers.csv", MARKER_COLUMNS)
-            self._already = self._read_rows_from(rows_at)
+            self._written_frames = self._read_rows_from(rows_at)
         except OSError as error:
             raise self._cannot_write(error) from error
 
@@ -64,12 +65,12 @@ class CsvWriter:
         if not file.read(1):
             file.write((",".join(columns) + "\n").encode())
         else:
-            self._cut_torn_line(file)
+            self._remove_torn_line(file)
         file.seek(0, os.SEEK_END)
         return file
 
     @staticmethod
-    def _cut_torn_line(file: io.FileIO) -> None:
+    def _remove_torn_line(file: io.FileIO) -> None:
         """Remove what a process that died while writing left behind the last line's end."""
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 65536))
@@ -84,8 +85,8 @@ class CsvWriter:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             streams = {
-                name: StreamSummary.model_validate(kept)
-                for name, kept in content["checkpoint"]["streams"].items()
+                name: StreamSummary.model_validate(summary)
+                for name, summary in content["checkpoint"]["streams"].items()
             }
             self.begun = str(content["begun"])
             return streams, int(content["checkpoint"]["bytes"])
@@ -106,11 +107,11 @@ class CsvWriter:
 
     def add(self, emotion: Emotion) -> None:
         """Add a row for each face of a frame; seen on disk after `flush`."""
-        if (emotion.stream, emotion.epoch, emotion.seq) in self._already:
+        if (emotion.stream, emotion.epoch, emotion.seq) in self._written_frames:
             return
         for face in emotion.faces:
             cells = zip(COLUMNS, emotion_row(emotion, face), strict=True)
-            self._writer.writerow([_rounded(column, value) for column, value in cells])
+            self._writer.writerow([_round(column, value) for column, value in cells])
 
     def add_marker(self, marker: Marker) -> None:
         """Add a row for a marker."""
@@ -146,16 +147,16 @@ class CsvWriter:
             "affectline": version("affectline"),
             "begun": self.begun,
             "written": time.strftime(TIME_FORMAT),
-            "streams": {name: _for_people(s) for name, s in self.streams.items()},
+            "streams": {name: _summarize(s) for name, s in self.streams.items()},
             "files": sorted(p.name for p in self.folder.iterdir() if not p.name.startswith(".")),
             "checkpoint": {
                 "bytes": self._file.tell(),
                 "streams": {name: s.model_dump() for name, s in self.streams.items()},
             },
         }
-        temporary = self.folder / ".session.json"
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(self.folder / "session.json")
+        text = json.dumps(content, indent=2) + "\n"
+        # Written every few batches: waiting for the disk would hold up the pipeline
+        atomic_file.write_text(self.folder / "session.json", text, sync=False)
 
     def close(self) -> None:
         """Close the files."""
@@ -175,11 +176,11 @@ def _write_all(file: io.FileIO, data: bytes) -> None:
         view = view[file.write(view) or 0 :]
 
 
-def _rounded(column: str, value: Any) -> Any:
+def _round(column: str, value: Any) -> Any:
     return value if value is None or column not in DIGITS else round(value, DIGITS[column])
 
 
-def _for_people(summary: StreamSummary) -> dict[str, Any]:
+def _summarize(summary: StreamSummary) -> dict[str, Any]:
     plain = summary.model_dump(exclude={"latency_buckets", "next_seq", "recent_tracks"})
     plain["latency_ms"] = {f"p{q}": summary.latency_ms(q / 100) for q in (50, 95, 99)}
     plain["emotion_shares"] = summary.shares()

@@ -1,18 +1,18 @@
-"""One stream's answers as they must be written: in order, each once, gaps asked for or given up."""
+"""One stream's results in order, each once; gaps are requested again or skipped."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from affectline.common.wire.messages import Emotion, Resend, StreamEnd
 
-ASK_AGAIN_NS: Final = 300_000_000
+RESEND_INTERVAL_NS: Final = 300_000_000
 PATIENCE_NS: Final = {
     "live": 1_000_000_000, "lossless": 10_000_000_000, "replay": 2_000_000_000,
 }  # fmt: skip
-"""How long a missing answer is waited for before it counts as lost. A replay has no answer that was
+"""How long to wait for a missing result before it counts as lost. A replay has no result that was
 not recorded."""
-KEPT: Final = 256
-"""Answers that a detector keeps: one that is missing before so many others will not come."""
+DETECTOR_CACHE: Final = 256
+"""Results that a detector caches: one that is missing before so many others will not come."""
 
 
 class ReorderBuffer:
@@ -20,8 +20,8 @@ class ReorderBuffer:
 
     Args:
         delivery: Sets how long a gap is waited for.
-        epoch: Epoch to go on in, where an earlier process had begun; -1 to take the first seen.
-        next_seq: The first answer wanted in that epoch.
+        epoch: Epoch to continue, where an earlier process had begun; -1 for the first received.
+        next_seq: The first result expected in that epoch.
     """
 
     def __init__(self, delivery: str, epoch: int = -1, next_seq: int = 0) -> None:
@@ -31,15 +31,15 @@ class ReorderBuffer:
         self.end: StreamEnd | None = None
         self.patience_ns = PATIENCE_NS[delivery]
         self._waiting: dict[int, Emotion] = {}
-        self._gap_since = self._asked_at = 0
+        self._gap_since = self._requested_at = 0
 
-    def take(self, emotion: Emotion) -> Iterator[Emotion]:
-        """Take in an answer; yield those that can be written now."""
+    def push(self, emotion: Emotion) -> Iterator[Emotion]:
+        """Add a result; yield those that can be written now."""
         if emotion.epoch < self.epoch:
             self.repeated += 1
             return
         if emotion.epoch > self.epoch:
-            yield from self._flush()  # what the old epoch still owes will never come
+            yield from self._flush()  # what is missing of the old epoch will never come
             self.epoch, self.next_seq, self.end = emotion.epoch, emotion.seq, None
         if emotion.seq < self.next_seq or emotion.seq in self._waiting:
             self.repeated += 1
@@ -48,7 +48,7 @@ class ReorderBuffer:
         yield from self._in_order()
 
     def close(self, end: StreamEnd) -> None:
-        """Note that the stream has ended."""
+        """Set the end of the stream."""
         if self.epoch == -1 and end.last_seq == -1:
             self.epoch = end.epoch
         if end.epoch == self.epoch:
@@ -56,25 +56,25 @@ class ReorderBuffer:
 
     @property
     def done(self) -> bool:
-        """The stream has ended, and every frame up to its end is answered or given up."""
+        """The stream has ended, and every frame up to its end is there or skipped."""
         return self.end is not None and self.next_seq > self.end.last_seq
 
-    def wanted(self, stream: str, now: int) -> Resend | None:
-        """The gap to ask for, if there is one and it is time to ask."""
+    def missing(self, stream: str, now: int) -> Resend | None:
+        """The gap to request again, if there is one and it is time."""
         last = self._end_of_gap()
         if last < self.next_seq:
             self._gap_since = 0
             return None
         self._gap_since = self._gap_since or now
-        if now - self._asked_at < ASK_AGAIN_NS:
+        if now - self._requested_at < RESEND_INTERVAL_NS:
             return None
-        self._asked_at = now
+        self._requested_at = now
         return Resend(stream=stream, epoch=self.epoch, first_seq=self.next_seq, last_seq=last)
 
-    def give_up(self, now: int) -> Iterator[Emotion]:
-        """Yield what waits behind a gap that nobody has filled in time."""
+    def skip_gap(self, now: int) -> Iterator[Emotion]:
+        """Yield what waits behind a gap that was not filled in time."""
         waited = self._gap_since and now - self._gap_since > self.patience_ns
-        if waited or len(self._waiting) >= KEPT:
+        if waited or len(self._waiting) >= DETECTOR_CACHE:
             upto = self._end_of_gap() + 1
             self.lost += upto - self.next_seq
             self.next_seq, self._gap_since = upto, 0

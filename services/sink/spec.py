@@ -12,7 +12,7 @@ from affectline.common.settings.pipeline import Delivery, Display, PipelineSetti
 
 
 class SinkProcess(ProcessSettings):
-    """What the sink process is told."""
+    """Settings of the sink process."""
 
     folder: Path
     """The session folder."""

@@ -1,4 +1,4 @@
-"""The sink process' stage: orders the answers, writes the timeline, feeds the display."""
+"""The sink process' stage: orders the results, writes the timeline, feeds the display."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final
@@ -18,10 +18,10 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sink.csv_writer import CsvWriter
 from affectline.services.sink.reorder_buffer import PATIENCE_NS, ReorderBuffer
 from affectline.services.sink.spec import SinkProcess
-from affectline.services.sink.stream_stats import StreamSummary
 
 CHECKPOINT_S: Final = 0.5
 
@@ -38,8 +38,8 @@ class Sink(Stage):
         self._folder, self._expected = process.folder, process.expected
         self._about, self._replayed = process.about, process.replayed
         self._display_kind = process.display
-        self._orders: dict[str, ReorderBuffer] = {}
-        self._timeline: CsvWriter | None = None
+        self._buffers: dict[str, ReorderBuffer] = {}
+        self._writer: CsvWriter | None = None
         self._next_checkpoint = 0.0
         self._quit = self._is_replayed = False
 
@@ -57,22 +57,24 @@ class Sink(Stage):
             from affectline.services.sink.display import open_display
 
             self._display = open_display(self._display_kind, self._folder, self.context)
-        self._timeline = CsvWriter(self._folder, self._about)
-        for name, kept in self._timeline.streams.items():
-            self._orders[name] = ReorderBuffer(self.context.delivery, kept.epoch, kept.next_seq)
-        self._timeline.checkpoint()
+        self._writer = CsvWriter(self._folder, self._about)
+        for name, summary in self._writer.streams.items():
+            self._buffers[name] = ReorderBuffer(
+                self.context.delivery, summary.epoch, summary.next_seq
+            )
+        self._writer.checkpoint()
 
     @on(Frame)
     def on_frame(self, packet: Packet[Frame]) -> Iterable[Packet]:
-        """Keep a frame for the display until its answer comes."""
+        """Give a frame to the display, which waits for its result."""
         if self._display:
-            self._display.keep(packet)
+            self._display.add_frame(packet)
         return ()
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """Write an answer, and those that waited for it."""
-        self._write(self._order(packet.message.stream).take(packet.message))
+        """Write a result, and those that waited for it."""
+        self._write(self._buffer(packet.message.stream).push(packet.message))
         return ()
 
     @on(StreamStart)
@@ -81,25 +83,25 @@ class Sink(Stage):
         start = packet.message
         self._summary(start.stream).begin(start)
         if start.replay:
-            self._order(start.stream).patience_ns = PATIENCE_NS["replay"]
+            self._buffer(start.stream).patience_ns = PATIENCE_NS["replay"]
         if self._display:
             self._display.begin(start)
         return ()
 
     @on(StreamEnd)
     def on_stream_end(self, packet: Packet[StreamEnd]) -> Iterator[Packet]:
-        """No frame follows; the stream is done when all before are answered."""
+        """No frame follows; the stream is done when all results before are there."""
         end = packet.message
-        order = self._order(end.stream)
-        order.close(end)
-        if order.done:
+        buffer = self._buffer(end.stream)
+        buffer.close(end)
+        if buffer.done:
             yield self._finish(end.stream, end)
 
     @on(Marker)
     def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
         """Write a marker."""
-        if self._timeline:
-            self._timeline.add_marker(packet.message)
+        if self._writer:
+            self._writer.add_marker(packet.message)
         return ()
 
     @on(Health)
@@ -110,63 +112,63 @@ class Sink(Stage):
 
     def tick(self) -> Iterator[Packet]:
         now = monotonic_ns()
-        for stream, order in self._orders.items():
-            wanted = order.wanted(stream, now)
-            if wanted:
-                yield Packet(wanted)
-            self._write(order.give_up(now))
-            if order.done and order.end and self._summary(stream).end is None:
-                yield self._finish(stream, order.end)
+        for stream, buffer in self._buffers.items():
+            missing = buffer.missing(stream, now)
+            if missing:
+                yield Packet(missing)
+            self._write(buffer.skip_gap(now))
+            if buffer.done and buffer.end and self._summary(stream).end is None:
+                yield self._finish(stream, buffer.end)
         if self._display:
-            yield from self._display.show()
+            yield from self._display.refresh()
             self._quit = self._display.closed
-        if self._timeline:
-            self._timeline.flush()
+        if self._writer:
+            self._writer.flush()
             if monotonic() >= self._next_checkpoint:
                 self._checkpoint()
 
     def stop(self) -> Iterable[Packet]:
-        if self._timeline:
+        if self._writer:
             self._checkpoint()
         return ()
 
     def cleanup(self) -> None:
-        if self._timeline:
-            self._timeline.close()
+        if self._writer:
+            self._writer.close()
         if getattr(self, "_display", None):
             self._display.close()  # type: ignore[union-attr]
 
     @property
     def done(self) -> bool:
-        streams = self._timeline.streams if self._timeline else {}
-        ended = {name for name, kept in streams.items() if kept.end is not None}
+        streams = self._writer.streams if self._writer else {}
+        ended = {name for name, summary in streams.items() if summary.end is not None}
         has_ended = bool(self._expected) and set(self._expected) <= ended
         return self._quit or self._is_replayed or has_ended
 
-    def _order(self, stream: str) -> ReorderBuffer:
-        return self._orders.setdefault(stream, ReorderBuffer(self.context.delivery))
+    def _buffer(self, stream: str) -> ReorderBuffer:
+        return self._buffers.setdefault(stream, ReorderBuffer(self.context.delivery))
 
     def _summary(self, stream: str) -> StreamSummary:
-        assert self._timeline  # noqa: S101 - for the type checker: set up before any message
-        return self._timeline.streams.setdefault(stream, StreamSummary())
+        assert self._writer  # noqa: S101 - for the type checker: set up before any message
+        return self._writer.streams.setdefault(stream, StreamSummary())
 
     def _write(self, emotions: Iterable[Emotion]) -> None:
         for emotion in emotions:
             summary = self._summary(emotion.stream)
-            order = self._orders[emotion.stream]
+            buffer = self._buffers[emotion.stream]
             summary.add(emotion)
             summary.epoch, summary.next_seq = emotion.epoch, emotion.seq + 1
-            summary.lost = order.lost
-            if self._timeline:
-                self._timeline.add(emotion)
+            summary.lost = buffer.lost
+            if self._writer:
+                self._writer.add(emotion)
             if self._display:
-                self._display.answer(emotion)
+                self._display.add_result(emotion)
 
     def _finish(self, stream: str, end: StreamEnd) -> Packet:
-        """Have everything on disk before saying so."""
+        """Have everything on disk before publishing that it is."""
         summary = self._summary(stream)
         summary.finish(end)
-        summary.lost = self._orders[stream].lost
+        summary.lost = self._buffers[stream].lost
         self._checkpoint()
         return Packet(
             StreamDone(
@@ -176,5 +178,5 @@ class Sink(Stage):
 
     def _checkpoint(self) -> None:
         self._next_checkpoint = monotonic() + CHECKPOINT_S
-        if self._timeline:
-            self._timeline.checkpoint()
+        if self._writer:
+            self._writer.checkpoint()

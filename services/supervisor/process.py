@@ -189,3 +189,30 @@ class ManagedProcess:
         """Stop it at once."""
         if self._popen.poll() is None:
             self._popen.kill()
+
+
+class BackgroundCommand:
+    """One of our own commands, run in the background. What it prints is discarded.
+
+    Args:
+        arguments: As after ``affectline`` on the command line.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        # -P: a folder called affectline where the user happens to be is not ours
+        command = [sys.executable, "-P", "-m", "affectline", *arguments]
+        self._popen = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    @property
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
+
+    def stop(self, patience_s: float) -> None:
+        """Terminate it where it still runs, and wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: It did not end in time.
+        """
+        if self.is_running:
+            self._popen.terminate()
+        self._popen.wait(patience_s)

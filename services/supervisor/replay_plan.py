@@ -85,7 +85,7 @@ def find_streams(replay: ReplaySettings) -> list[str]:
     with SessionReader(replay.file) as reader:
         privacy = reader.about.get("privacy", "everything")
         topics = [topic for topic in reader.topics() if topic.startswith(replay.topics or ("",))]
-        first, last = reader.span()
+        first, last = reader.time_range()
     if replay.reanalyse:
         topics = [topic for topic in topics if topic.startswith(RAW)]
     if replay.begin_s * 1e9 > last - first:

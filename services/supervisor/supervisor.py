@@ -15,7 +15,15 @@ from affectline.common.runtime.stage import Handlers, on
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.common.wire.control import PIPELINE, Control, Pause, Quit, Step
+from affectline.common.wire.control import (
+    PIPELINE,
+    Control,
+    Pause,
+    Quit,
+    Record,
+    Step,
+    StopRecording,
+)
 from affectline.common.wire.messages import (
     Emotion,
     Marker,
@@ -26,6 +34,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.services.supervisor.plan import plan
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
+from affectline.services.supervisor.recorder_control import RecorderControl
 
 CHECK_S: Final = 0.25
 FLUSH_S: Final = 1.5
@@ -72,6 +81,12 @@ class Supervisor(Handlers):
         self._markers = sorted(settings.markers, key=lambda marker: marker.at_s)
         self._stop_by: float | None = None
         self._kill_by: float | None = None
+        self._recorder = RecorderControl(
+            settings,
+            settings.delivery or "lossless",
+            lambda name: (settings.dashboard.sessions / name).absolute(),
+        )
+        """Recordings that a command starts, beside the run's own."""
         self.failure: AffectlineError | None = None
         self.interrupted = False
         self.restarts: dict[str, int] = {}
@@ -104,6 +119,7 @@ class Supervisor(Handlers):
                 for child in self._children.values():
                     child.kill()
                     child.poll()
+                self._recorder.close(FINISH_S)
                 self._outlet.close()
         if self.failure:
             raise self.failure
@@ -131,8 +147,16 @@ class Supervisor(Handlers):
     @on(Control)
     def on_control(self, packet: Packet[Control]) -> Iterable[Packet]:
         """Do what a process, or a tool, asks of the pipeline as a whole."""
-        if isinstance(packet.message.action, Quit):
+        action = packet.message.action
+        if isinstance(action, Quit):
             self._begin_stopping(FLUSH_S)
+        elif isinstance(action, StopRecording):
+            self._recorder.stop()
+        elif isinstance(action, Record) and self._stop_by is None:
+            try:
+                self._recorder.start(action.session, action.consent, action.privacy)
+            except AffectlineError as error:
+                LOG.warning("record %s: %s", action.session, error)
         return ()
 
     @on(Emotion)
@@ -162,6 +186,10 @@ class Supervisor(Handlers):
                 self._on_exit(child, code)
             elif child.hangs and self._stop_by is None:
                 child.kill()
+        self._recorder.tick()
+        if self._recorder.problem:
+            LOG.error("%s", self._recorder.problem)
+            self._recorder.problem = ""
         self._stop_in_time()
 
     def _follow_schedule(self) -> None:
@@ -255,6 +283,7 @@ class Supervisor(Handlers):
     def _stop_all(self) -> None:
         if self._kill_by is None:
             self._kill_by = monotonic() + STOP_S
+            self._recorder.stop()
             for child in self._children.values():
                 child.stop()
 

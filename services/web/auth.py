@@ -1,9 +1,9 @@
-"""Who may come in: asked of every request and every socket, before anything else sees them.
+"""Access control: every request and every websocket is checked before anything else sees it.
 
-Three things are looked at. **Host**: a page that somebody else's name server points at this machine
-(DNS rebinding) calls it by a name that is not ours. **Origin**: a page of another site may send
-requests and open sockets here, but its browser says where they come from. **Token**: where other
-machines can reach us, whoever does not bring it stays outside.
+Three things are checked. **Host**: a name that another name server points at this machine (DNS
+rebinding) is not one of ours. **Origin**: pages of other sites may send requests and open sockets
+here, but their browser says where they come from. **Token**: where other machines can reach us,
+every client has to present it.
 """
 
 import ipaddress
@@ -19,13 +19,13 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-ENTRANCE: Final = "/enter"
-YEAR_S: Final = 365 * 24 * 3600
-TOKEN_MAX: Final = 4096
-REFUSED: Final = 1008
-"""Of a websocket: policy violation (RFC 6455)."""
-SAFE: Final = ("GET", "HEAD")
-SAFEGUARDS: Final = {
+LOGIN_PATH: Final = "/enter"
+COOKIE_AGE_S: Final = 365 * 24 * 3600
+LOGIN_FORM_MAX_BYTES: Final = 4096
+WS_POLICY_VIOLATION: Final = 1008
+"""Close code of a websocket (RFC 6455)."""
+SAFE_METHODS: Final = ("GET", "HEAD")
+SECURITY_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' "
     "'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -34,9 +34,9 @@ SAFEGUARDS: Final = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
 }
-"""Headers of every answer that has none of its own. NiceGUI's Vue compiles templates in the
+"""Headers of every response that does not set its own. NiceGUI's Vue compiles templates in the
 browser, hence ``unsafe-eval``; nothing is ever loaded from elsewhere."""
-FORM: Final = """<!doctype html>
+LOGIN_PAGE: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -53,7 +53,7 @@ button { margin-top: .6rem }
 <input id="token" name="token" type="password" autocomplete="current-password" autofocus required>
 <button>Open</button>
 </form>
-<p>It was printed when the dashboard first started, and is kept in the file named there.
+<p>It was printed when the server first started, and is stored in the file named there.
 """
 
 
@@ -68,14 +68,14 @@ def is_loopback(host: str) -> bool:
 
 
 class AccessMiddleware:
-    """ASGI middleware that lets in who may.
+    """ASGI middleware that rejects clients without access.
 
     Args:
-        app: What is behind.
-        host: The address that is listened on.
-        port: Its port: a cookie of this name belongs to it alone.
-        token: What has to be shown; None where only this machine can reach us.
-        names: Host names by which we may be called, besides addresses and our own name.
+        app: The application behind it.
+        host: The address that the server listens on.
+        port: Its port; part of the cookie's name, so that servers on one host do not share it.
+        token: What clients have to present; None where only this machine can reach us.
+        names: Host names that clients may use, besides addresses and this machine's own name.
     """
 
     def __init__(
@@ -92,16 +92,16 @@ class AccessMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        # A proxy's word about paths is nobody's business here, and NiceGUI would repeat it
+        # NiceGUI would trust the paths in a proxy's headers
         scope["headers"] = [h for h in scope["headers"] if not h[0].startswith(b"x-forwarded-")]
         headers = Headers(scope=scope)
         problem = self._host_problem(headers) or self._origin_problem(scope, headers)
         if problem:
-            await self._refuse(scope, receive, send, PlainTextResponse(problem, 403))
-        elif self._may_enter(headers):
-            await self.app(scope, receive, guarded(send))
+            await self._reject(scope, receive, send, PlainTextResponse(problem, 403))
+        elif self._is_authorised(headers):
+            await self.app(scope, receive, with_security_headers(send))
         else:
-            await self._refuse(scope, receive, send, await self._ask(scope, receive))
+            await self._reject(scope, receive, send, await self._authenticate(scope, receive))
 
     def _host_problem(self, headers: Headers) -> str:
         name = host_name(headers.get("host", ""))
@@ -110,66 +110,66 @@ class AccessMiddleware:
         try:
             address = ipaddress.ip_address(name)
         except ValueError:
-            return "Refused: this server is not called so (dashboard.names in the settings)."
+            return "Refused: unknown host name (add it to dashboard.names in the settings)."
         if self._local_only and not address.is_loopback:
-            return "Refused: this server is only for its own machine."
+            return "Refused: this server is only available on its own machine."
         return ""
 
     def _origin_problem(self, scope: Scope, headers: Headers) -> str:
-        """Other sites may link here, and nothing else."""
-        origin, where = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        """Other sites may link here, and do nothing else."""
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         if origin is not None:
             same = origin.partition("://")[2].lower() == headers.get("host", "").lower()
             return "" if same else "Refused: a request from another origin."
         if scope["type"] == "websocket":
             return "Refused: a socket without an origin."
-        if where not in ("none", "same-origin"):
-            goes_there = headers.get("sec-fetch-mode") == "navigate"
-            alone = headers.get("sec-fetch-dest") == "document"
-            if not (scope["method"] in SAFE and goes_there and alone):
+        if site not in ("none", "same-origin"):
+            is_navigation = headers.get("sec-fetch-mode") == "navigate"
+            is_document = headers.get("sec-fetch-dest") == "document"
+            if not (scope["method"] in SAFE_METHODS and is_navigation and is_document):
                 return "Refused: a request from another origin."
-        elif scope["method"] not in SAFE and where != "same-origin":
+        elif scope["method"] not in SAFE_METHODS and site != "same-origin":
             return "Refused: a request without an origin."
         return ""
 
-    def _may_enter(self, headers: Headers) -> bool:
+    def _is_authorised(self, headers: Headers) -> bool:
         if self._token is None:
             return True
         try:
             cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
             return False
-        return cookie is not None and self._is_right(cookie.value)
+        return cookie is not None and self._is_token(cookie.value)
 
-    def _is_right(self, text: str) -> bool:
+    def _is_token(self, text: str) -> bool:
         token = self._token or ""
         return compare_digest(text.encode(errors="replace"), token.encode())
 
-    async def _ask(self, scope: Scope, receive: Receive) -> Response:
-        """Let in who brings the token, in the address or in the form; ask all others for it."""
+    async def _authenticate(self, scope: Scope, receive: Receive) -> Response:
+        """Accept the token from the address or the form, and set a cookie; else show the form."""
         if scope["type"] != "http":
             return PlainTextResponse("A token is needed.", 401)
         query = parse_qs(scope["query_string"].decode(errors="replace"))
-        if scope["method"] == "POST" and scope["path"] == ENTRANCE:
-            shown = await form_token(Request(scope, receive))
+        if scope["method"] == "POST" and scope["path"] == LOGIN_PATH:
+            given = await form_token(Request(scope, receive))
             target = "/"
         else:
-            shown = query.pop("token", [""])[0] if scope["method"] in SAFE else ""
+            given = query.pop("token", [""])[0] if scope["method"] in SAFE_METHODS else ""
             rest = urlencode(query, doseq=True)
             target = "/" + scope["path"].lstrip("/\\") + (f"?{rest}" if rest else "")
-        if not shown or not self._is_right(shown):
-            return HTMLResponse(FORM, 401, headers={"cache-control": "no-store"})
-        welcome = RedirectResponse(target, 303, headers={"cache-control": "no-store"})
-        welcome.set_cookie(
-            self._cookie, self._token or "", max_age=YEAR_S, httponly=True, samesite="strict"
+        if not given or not self._is_token(given):
+            return HTMLResponse(LOGIN_PAGE, 401, headers={"cache-control": "no-store"})
+        response = RedirectResponse(target, 303, headers={"cache-control": "no-store"})
+        response.set_cookie(
+            self._cookie, self._token or "", max_age=COOKIE_AGE_S, httponly=True, samesite="strict"
         )
-        return welcome
+        return response
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, answer: Response) -> None:
+    async def _reject(self, scope: Scope, receive: Receive, send: Send, response: Response) -> None:
         if scope["type"] == "websocket":
-            await WebSocketClose(REFUSED, "refused")(scope, receive, send)
+            await WebSocketClose(WS_POLICY_VIOLATION, "refused")(scope, receive, send)
         else:
-            await answer(scope, receive, guarded(send))
+            await response(scope, receive, with_security_headers(send))
 
 
 def host_name(text: str) -> str:
@@ -181,28 +181,28 @@ def host_name(text: str) -> str:
 
 
 async def form_token(request: Request) -> str:
-    """The token of a form that was sent in; no more than a few bytes of it are read."""
+    """The token of a submitted form; a body that is too long is not read."""
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > TOKEN_MAX:
+        if len(body) > LOGIN_FORM_MAX_BYTES:
             return ""
     return parse_qs(body.decode(errors="replace")).get("token", [""])[0].strip()
 
 
-def guarded(send: Send) -> Send:
-    """Add the headers that keep browsers strict."""
+def with_security_headers(send: Send) -> Send:
+    """Add `SECURITY_HEADERS` to what is sent."""
 
-    async def with_headers(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
-            there = {name.lower() for name, _ in headers}
+            present = {name.lower() for name, _ in headers}
             headers += [
                 (name.encode(), value.encode())
-                for name, value in SAFEGUARDS.items()
-                if name.encode() not in there
+                for name, value in SECURITY_HEADERS.items()
+                if name.encode() not in present
             ]
             message = {**message, "headers": headers}
         await send(message)
 
-    return with_headers
+    return send_with_headers

@@ -1,8 +1,8 @@
-"""Those who look on: what each of them gets, and when.
+"""Publishing to browsers: what each connected page is sent, and when.
 
-A viewer has one slot for each stream, in which the newest picture replaces the one before it. The
-next picture is sent when the browser has said that the last one is on the screen. A page that
-stalls therefore costs nothing but its own picture, and a hidden one gets none.
+A client has one slot for each stream, in which the newest frame replaces the one before it. The
+next frame is sent when the browser has acknowledged that the last one is on the screen. A page that
+stalls therefore delays nothing but its own frames, and a hidden one gets none.
 """
 
 import asyncio
@@ -16,86 +16,87 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from affectline.services.web.frame_pairs import FrameResult
 
-NEWS_KEPT: Final = 40
-"""Messages that may wait for a page, some ten seconds of them; then it gets the history anew."""
+UPDATES_QUEUED: Final = 40
+"""Updates that may wait for a page, some ten seconds of them; then it gets the history again."""
 SENT_KEPT: Final = 2
-"""Pictures of a stream that a page may have on its screen: the last one sent, or the one before."""
-LONGEST_WORD: Final = 200
+"""Frames of a stream that a page may have on its screen: the last one sent, or the one before."""
+ACKNOWLEDGEMENT_MAX_CHARS: Final = 200
 
 
 class BroadcastFrame:
-    """A picture on its way to several viewers, laid out at most once."""
+    """A frame on its way to several clients, serialised at most once."""
 
-    def __init__(self, pair: FrameResult) -> None:
-        self.pair = pair
+    def __init__(self, result: FrameResult) -> None:
+        self.result = result
         self._message: bytes | None = None
 
     @property
     def message(self) -> bytes:
         """What is sent."""
         if self._message is None:
-            self._message = self.pair.serialise()
+            self._message = self.result.serialise()
         return self._message
 
 
 class BroadcastClient:
-    """One page, seen from here. Lives in the server's event loop.
+    """One connected page. Lives in the server's event loop.
 
     Args:
         socket: To the page.
-        history: What a page has to know that has just come, or has missed something.
+        history: Messages for a page that has just connected, or has missed an update.
     """
 
     def __init__(self, socket: WebSocket, history: Callable[[], list[str]]) -> None:
         self.id = secrets.token_urlsafe(12)
         self._socket, self._history = socket, history
         self._slots: dict[str, BroadcastFrame] = {}
-        self._under_way: set[str] = set()
-        self._news: deque[str] = deque()
+        self._unacknowledged: set[str] = set()
+        self._updates: deque[str] = deque()
         self._has_work = asyncio.Event()
-        self._closing = False
+        self._is_closing = False
         self.sent: dict[str, deque[FrameResult]] = {}
-        self.pictures = 0
+        self.frames_sent = 0
 
-    def offer(self, shown: BroadcastFrame) -> None:
-        """A new picture; it takes the place of one that is not under way yet."""
-        self._slots[shown.pair.stream] = shown
-        if shown.pair.stream not in self._under_way:
+    def offer_frame(self, frame: BroadcastFrame) -> None:
+        """Put a new frame into its stream's slot; it replaces one that was not sent yet."""
+        stream = frame.result.stream
+        self._slots[stream] = frame
+        if stream not in self._unacknowledged:
             self._has_work.set()
 
-    def tell(self, news: str) -> None:
-        """Something that should not be missed."""
-        self._news.append(news)
-        if len(self._news) > NEWS_KEPT:
-            self._news = deque(self._history())
+    def queue_update(self, text: str) -> None:
+        """Queue a message that must not be lost."""
+        self._updates.append(text)
+        if len(self._updates) > UPDATES_QUEUED:
+            self._updates = deque(self._history())
         self._has_work.set()
 
     def close(self) -> None:
-        """Send nothing more."""
-        self._closing = True
+        """Send nothing more, and close the socket."""
+        self._is_closing = True
         self._has_work.set()
 
-    def find(self, stream: str, epoch: int, seq: int) -> FrameResult | None:
-        """The picture that the page has on its screen."""
-        for pair in self.sent.get(stream, ()):
-            if (pair.emotion.epoch, pair.emotion.seq) == (epoch, seq):
-                return pair
+    def find_sent(self, stream: str, epoch: int, seq: int) -> FrameResult | None:
+        """A frame that the page may have on its screen; None where it has another one."""
+        for result in self.sent.get(stream, ()):
+            if (result.emotion.epoch, result.emotion.seq) == (epoch, seq):
+                return result
         return None
 
     async def serve(self) -> None:
-        """Send and listen until the page is gone, or `close`."""
+        """Send and receive until the page disconnects, or `close` is called."""
         await self._socket.accept()
         hello = {"kind": "hello", "viewer": self.id}
-        self._news.extendleft(reversed([json.dumps(hello), *self._history()]))
+        self._updates.extendleft(reversed([json.dumps(hello), *self._history()]))
         self._has_work.set()
-        tasks = {asyncio.create_task(self._send()), asyncio.create_task(self._listen())}
+        tasks = {asyncio.create_task(self._send()), asyncio.create_task(self._receive())}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-        if self._closing and self._socket.client_state == WebSocketState.CONNECTED:
+        if self._is_closing and self._socket.client_state == WebSocketState.CONNECTED:
             await self._socket.close(1001)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
@@ -105,68 +106,69 @@ class BroadcastClient:
         while True:
             await self._has_work.wait()
             self._has_work.clear()
-            if self._closing:
+            if self._is_closing:
                 return
-            while self._news:
-                await self._socket.send_text(self._news.popleft())
-            for stream in [name for name in self._slots if name not in self._under_way]:
-                shown = self._slots.pop(stream)
-                self._under_way.add(stream)
-                self.sent.setdefault(stream, deque(maxlen=SENT_KEPT)).append(shown.pair)
-                self.pictures += 1
-                await self._socket.send_bytes(shown.message)
+            while self._updates:
+                await self._socket.send_text(self._updates.popleft())
+            for stream in [name for name in self._slots if name not in self._unacknowledged]:
+                frame = self._slots.pop(stream)
+                self._unacknowledged.add(stream)
+                self.sent.setdefault(stream, deque(maxlen=SENT_KEPT)).append(frame.result)
+                self.frames_sent += 1
+                await self._socket.send_bytes(frame.message)
 
-    async def _listen(self) -> None:
-        """The only word of a page: that a stream's picture is on its screen."""
+    async def _receive(self) -> None:
+        """All that a page ever sends: the name of a stream whose frame is on its screen."""
         while True:
-            word = await self._socket.receive_text()
-            stream = word[:LONGEST_WORD]
-            self._under_way.discard(stream)
+            text = await self._socket.receive_text()
+            stream = text[:ACKNOWLEDGEMENT_MAX_CHARS]
+            self._unacknowledged.discard(stream)
             if stream in self._slots:
                 self._has_work.set()
 
 
 class Broadcaster:
-    """All viewers of one hub. Lives in the server's event loop."""
+    """All clients of one hub. Lives in the server's event loop."""
 
     def __init__(self) -> None:
-        self.viewers: dict[str, BroadcastClient] = {}
+        self.clients: dict[str, BroadcastClient] = {}
         self._last: dict[str, BroadcastFrame] = {}
 
-    def show(self, pair: FrameResult) -> None:
-        """A new picture for everybody."""
-        shown = BroadcastFrame(pair)
-        self._last[pair.stream] = shown
-        for viewer in self.viewers.values():
-            viewer.offer(shown)
+    def publish_frame(self, result: FrameResult) -> None:
+        """Offer a new frame to every client."""
+        frame = BroadcastFrame(result)
+        self._last[result.stream] = frame
+        for client in self.clients.values():
+            client.offer_frame(frame)
 
-    def tell(self, news: dict[str, Any]) -> None:
-        """News for everybody, laid out once."""
-        if self.viewers:
-            text = json.dumps(news, separators=(",", ":"))
-            for viewer in self.viewers.values():
-                viewer.tell(text)
+    def publish_update(self, update: dict[str, Any]) -> None:
+        """Send an update to every client, serialised once."""
+        if self.clients:
+            text = json.dumps(update, separators=(",", ":"))
+            for client in self.clients.values():
+                client.queue_update(text)
 
-    def streams(self) -> set[str]:
-        """Those of which there is a picture."""
-        return set(self._last)
+    def last_frame(self, stream: str) -> FrameResult | None:
+        """The newest frame of a stream; None where there was none."""
+        frame = self._last.get(stream)
+        return frame.result if frame else None
 
-    def forget(self) -> None:
-        """Another time begins: the last pictures are not of it."""
+    def clear(self) -> None:
+        """Forget the last frames: what follows is another time line."""
         self._last.clear()
 
     def close(self) -> None:
-        """Everybody out."""
-        for viewer in self.viewers.values():
-            viewer.close()
+        """Disconnect all clients."""
+        for client in self.clients.values():
+            client.close()
 
-    async def welcome(self, socket: WebSocket, history: Callable[[], list[str]]) -> None:
-        """Serve a page until it is gone."""
-        viewer = BroadcastClient(socket, history)
-        for shown in self._last.values():
-            viewer.offer(shown)
-        self.viewers[viewer.id] = viewer
+    async def serve(self, socket: WebSocket, history: Callable[[], list[str]]) -> None:
+        """Serve a page until it disconnects."""
+        client = BroadcastClient(socket, history)
+        for frame in self._last.values():
+            client.offer_frame(frame)
+        self.clients[client.id] = client
         try:
-            await viewer.serve()
+            await client.serve()
         finally:
-            del self.viewers[viewer.id]
+            del self.clients[client.id]

@@ -1,22 +1,20 @@
-"""What all pages look like, and the browser components that they are made of."""
+"""What all pages look like, and the elements that they share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 from nicegui.element import Element
-from nicegui.elements import echart
+from nicegui.events import GenericEventArguments
 
 from affectline.common.errors import AffectlineError
-from affectline.common.labels import LABELS
-from affectline.common.vision.palette import COLOURS
 
-ECHARTS: Final = echart.__name__
-"""Importing it makes the script known to the pages, for `CurvesChart`."""
-WEB: Final = Path(__file__).parent / "static"
-"""Our own scripts and styles; the toolkit brings its own."""
+STATIC: Final = Path(__file__).parent / "static"
+"""Scripts and styles of all pages; the toolkit brings its own."""
 STYLE_URL: Final = "/style"
 ICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" '
@@ -25,46 +23,57 @@ ICON: Final = (
 )
 
 
-class VideoView(Element, component=WEB / "live.js", esm={"affectline-dashboard": str(WEB)}):
-    """Pictures with boxes and bars."""
+class KeyBindings(
+    Element, component=STATIC / "key_bindings.js", esm={"affectline-web": str(STATIC)}
+):
+    """Calls functions when keys are pressed while nobody is typing.
 
-    def __init__(self, feed: str, hub: str) -> None:
+    Its registration makes the shared scripts known to the browser, as ``affectline-web``.
+
+    Args:
+        actions: A function for each key.
+    """
+
+    def __init__(self, actions: Mapping[str, Callable[[], object]]) -> None:
         super().__init__()
-        self._props.update(feed=feed, hub=hub, labels=list(LABELS), colours=COLOURS)
+        self._actions = dict(actions)
+        self._props["keys"] = list(actions)
+        self.on("press", self._press)
 
-    def listen_to(self, feed: str) -> None:
-        """Show another hub's pictures."""
-        self._props["feed"] = feed
-        self.update()
-
-
-class CurvesChart(Element, component=WEB / "curves.js"):
-    """Curves under one time axis."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._props.update(labels=list(LABELS), colours=COLOURS)
+    def _press(self, event: GenericEventArguments) -> object:
+        """Call the function of a key; NiceGUI awaits what it returns where it is asynchronous."""
+        action = self._actions.get(event.args)
+        return action() if action else None
 
 
-class ProcessTable(Element, component=WEB / "processes.js"):
-    """How the processes and sensors are."""
+def add_style(app: FastAPI, url: str, folder: Path, file: str) -> None:
+    """Serve a folder, and have all pages load a style sheet in it.
+
+    Args:
+        app: The server's application.
+        url: Where the folder is served.
+        folder: The folder.
+        file: Name of the style sheet.
+    """
+    app.mount(url, StaticFiles(directory=folder))
+    ui.add_head_html(f'<link rel="stylesheet" href="{url}/{file}">', shared=True)
 
 
-def set_up() -> None:
-    """Once, before the first page: the style of all of them."""
-    ui.add_head_html(f'<link rel="stylesheet" href="{STYLE_URL}/style.css">', shared=True)
+def add_shared_style(app: FastAPI) -> None:
+    """Serve what all pages look like."""
+    add_style(app, STYLE_URL, STATIC, "style.css")
 
 
 @contextmanager
-def top(where: str) -> Iterator[ui.label]:
-    """The bar at the top of a page: its name, where it is, and its tools.
+def header(title: str) -> Iterator[ui.label]:
+    """The bar at the top of a page: its name, what it shows, and its tools.
 
     Args:
-        where: What the page shows.
+        title: What the page shows.
     """
     with ui.element("header").classes("af-top"):
         ui.html("<h1>Affectline</h1>", sanitize=False)
-        label = ui.label(where).classes("af-where").props('role="status"')
+        label = ui.label(title).classes("af-where").props('role="status"')
         with ui.element("div").classes("af-tools"):
             yield label
 
@@ -79,6 +88,12 @@ def card(title: str, classes: str = "") -> Iterator[None]:
         yield
 
 
-def complain(error: AffectlineError) -> None:
-    """Tell the user what was wrong; as text, whatever it holds."""
+def notify_error(error: AffectlineError) -> None:
+    """Show the user an error; as text, whatever it holds."""
     ui.notify(str(error), type="negative", multi_line=True)
+
+
+def format_duration(seconds: float) -> str:
+    """Minutes and seconds, such as ``1:02.5``."""
+    minutes, rest = divmod(max(0.0, seconds), 60)
+    return f"{int(minutes)}:{rest:04.1f}"

@@ -1,4 +1,4 @@
-"""The word that opens the page to other machines: made once, kept where only its owner can read."""
+"""The access token for other machines: generated once, stored where only its owner can read it."""
 
 import os
 import secrets
@@ -8,20 +8,20 @@ from typing import Final, NamedTuple
 
 from affectline.common.errors import AffectlineError
 
-BYTES: Final = 32
-FILE: Final = ".dashboard-token"
-"""No session can be called so: names begin with a letter or a digit."""
+TOKEN_BYTES: Final = 32
+DEFAULT_FILE: Final = ".dashboard-token"
+"""Never the name of a session: those begin with a letter or a digit."""
 
 
 class Token(NamedTuple):
-    """The token, and whether it was made just now."""
+    """The token, and whether it was generated just now."""
 
     text: str
     is_new: bool
 
 
-def obtain(path: Path) -> Token:
-    """Read the token, or make one.
+def load_or_create(path: Path) -> Token:
+    """Read the token, or generate one.
 
     A file that others may have read or written is not trusted: it is replaced.
 
@@ -29,20 +29,20 @@ def obtain(path: Path) -> Token:
         AffectlineError: It can be neither read nor written.
     """
     try:
-        kept = _read(path)
-        if kept:
-            return Token(kept, is_new=False)
+        known = _read(path)
+        if known:
+            return Token(known, is_new=False)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        made = secrets.token_urlsafe(BYTES)
+        text = secrets.token_urlsafe(TOKEN_BYTES)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(made + "\n")
+            file.write(text + "\n")
     except OSError as error:
         raise AffectlineError(
             f"the token file {path} cannot be used ({error.strerror})",
             "name another one with dashboard.token_file in the settings",
         ) from error
-    return Token(made, is_new=True)
+    return Token(text, is_new=True)
 
 
 def _read(path: Path) -> str:
@@ -59,4 +59,4 @@ def _read(path: Path) -> str:
         if not private or about.st_uid != os.geteuid():
             return ""
         text = file.read(1000).strip()
-    return text if len(text) >= BYTES else ""
+    return text if len(text) >= TOKEN_BYTES else ""

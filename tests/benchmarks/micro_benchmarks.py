@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from affectline.common.model import artifact
 from affectline.common.runtime.sockets import OutletSubscriber, publish_once
-from affectline.common.settings.pipeline import DetectorSettings, HubSettings
+from affectline.common.settings.pipeline import HubSettings
 from affectline.common.stderr import silence_stderr
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Packet
 from affectline.services.classifier.backends import open_model
+from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
 from affectline.services.detector.tracking import FaceTracker
 from tests.benchmarks.results import Micro
 from tests.pipelines import AFFECTLINE, free_port
@@ -119,9 +120,9 @@ def _detector(frames: list[NDArray[np.uint8]]) -> list[Micro]:
     )
     cv2.setNumThreads(1)
     try:
-        usual = _track(grays, DetectorSettings())
-        near = _track(grays, DetectorSettings(scan_interval=10**6))
-        always = _track(grays, DetectorSettings(scan_interval=1))
+        usual = _track(grays, HaarSettings())
+        near = _track(grays, HaarSettings(scan_interval=10**6))
+        always = _track(grays, HaarSettings(scan_interval=1))
         images = iter(grays)
         full = time_ms(lambda: cascade.detectMultiScale(next(images), 1.1, 5), 30, warm_up=2)
     finally:
@@ -135,9 +136,9 @@ def _detector(frames: list[NDArray[np.uint8]]) -> list[Micro]:
     return [Micro(name=n, value=v, unit="ms a frame", note=note) for n, v, note in rows]
 
 
-def _track(grays: list[NDArray[np.uint8]], settings: DetectorSettings) -> list[float]:
-    tracker, images = FaceTracker(settings), iter(grays)
-    return time_ms(lambda: tracker.find(next(images)), len(grays) - 5)
+def _track(grays: list[NDArray[np.uint8]], settings: HaarSettings) -> list[float]:
+    tracker, images = FaceTracker(HaarDetector(settings), settings), iter(grays)
+    return time_ms(lambda: tracker.track(next(images)), len(grays) - 5)
 
 
 def _jpeg(frames: list[NDArray[np.uint8]]) -> list[Micro]:

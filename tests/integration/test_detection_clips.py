@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from affectline.common.settings.pipeline import DetectorSettings
+from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
 EYE_LINES = {
@@ -24,13 +24,13 @@ about 2 degrees."""
     [("expressive_woman.mp4", 0.99), ("smiling_man.mp4", 0.99), ("carphone.mp4", 0.95)],
 )
 def test_a_face_is_found_and_keeps_one_track(clips: Path, clip: str, least: float) -> None:
-    found = follow(clips / clip)
+    found = track(clips / clip)
     assert sum(map(bool, found)) / len(found) >= least
     assert {face.track for faces in found for face in faces} == {1}
 
 
 def test_crops_of_a_rolled_head_are_upright(clips: Path) -> None:
-    found = follow(clips / "carphone.mp4")
+    found = track(clips / "carphone.mp4")
     left = np.array(
         [f[0].angle - EYE_LINES[i] for i, f in enumerate(found) if f and i in EYE_LINES]
     )
@@ -55,7 +55,7 @@ def test_roll_is_told_without_bias(clips: Path, clip: str, number: int) -> None:
 
 
 def test_no_face_is_found_where_there_is_none(clips: Path) -> None:
-    found = follow(clips / "no_face.mp4")
+    found = track(clips / "no_face.mp4")
     assert len(found) == 95
     assert not any(found)
 
@@ -72,13 +72,13 @@ def pictures_of(path: Path) -> list[NDArray[np.uint8]]:
     return pictures
 
 
-def follow(path: Path) -> list[list[TrackedFace]]:
+def track(path: Path) -> list[list[TrackedFace]]:
     """The faces of each picture."""
-    tracker = FaceTracker(DetectorSettings())
-    return [tracker.find(picture) for picture in pictures_of(path)]
+    tracker = FaceTracker(HaarDetector(HaarSettings()), HaarSettings())
+    return [tracker.track(picture) for picture in pictures_of(path)]
 
 
 def settled(picture: NDArray[np.uint8]) -> list[TrackedFace]:
     """The faces of a picture that stays for a while."""
-    tracker = FaceTracker(DetectorSettings())
-    return [tracker.find(picture) for _ in range(12)][-1]
+    tracker = FaceTracker(HaarDetector(HaarSettings()), HaarSettings())
+    return [tracker.track(picture) for _ in range(12)][-1]

@@ -26,8 +26,8 @@ STEP_NS = 1_000_000_000 // RATE
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> AppState:
-    """A house with one session of ten seconds; the picture's number is its place in it."""
+def state(tmp_path: Path) -> AppState:
+    """State with one session of ten seconds; the picture's number is its place in it."""
     place = tmp_path / "sessions" / "drive"
     place.mkdir(parents=True)
     writer = SessionWriter(place / "session.mcap", {"privacy": "everything"})
@@ -46,11 +46,11 @@ def house(tmp_path: Path) -> AppState:
     return AppState(settings, "live", lambda _: None)
 
 
-def position(house: AppState) -> float:
+def position(state: AppState) -> float:
     """Where the last picture that was shown belongs, in seconds; -1 where there is none."""
-    channel = house.replay
-    shown = channel.audience._last.get("drive") if channel else None
-    return shown.pair.emotion.seq / RATE if shown else -1.0
+    hub = state.replay_hub
+    shown = hub.broadcaster.last_frame("drive") if hub else None
+    return shown.emotion.seq / RATE if shown else -1.0
 
 
 async def until(condition: Callable[[], bool], patience_s: float = 60) -> None:
@@ -60,53 +60,53 @@ async def until(condition: Callable[[], bool], patience_s: float = 60) -> None:
         await asyncio.sleep(0.05)
 
 
-def test_a_session_is_replayed_paused_and_sought(house: AppState) -> None:
+def test_a_session_is_replayed_paused_and_sought(state: AppState) -> None:
     async def play() -> None:
-        await house.open()
+        await state.open()
         try:
-            await house.open_replay("drive")
-            await until(lambda: position(house) > 0.5)
-            await house.pause()
+            await state.open_replay("drive")
+            await until(lambda: position(state) > 0.5)
+            await state.toggle_pause()
             await asyncio.sleep(0.5)
-            there = position(house)
+            there = position(state)
             await asyncio.sleep(1)
-            assert position(house) == there, "paused"
-            await house.seek(8.0)
-            await until(lambda: position(house) >= 8.0)
+            assert position(state) == there, "paused"
+            await state.seek(8.0)
+            await until(lambda: position(state) >= 8.0)
             await asyncio.sleep(0.5)
-            there = position(house)
+            there = position(state)
             await asyncio.sleep(1)
-            assert position(house) == there < 9.5, "still paused, elsewhere"
-            await house.seek(2.0)
-            await until(lambda: 2.0 <= position(house) < 4.0)
-            await house.pause()
-            await house.seek(house.position(), 4.0)
-            assert house.playback is not None
-            playback = house.playback
-            await until(lambda: playback.progress.has_ended)
-            assert position(house) == (FRAMES - 1) / RATE
-            assert playback.problem == ""
-            await house.pause()  # again, from the beginning
-            await until(lambda: 0 <= position(house) < 3)
+            assert position(state) == there < 9.5, "still paused, elsewhere"
+            await state.seek(2.0)
+            await until(lambda: 2.0 <= position(state) < 4.0)
+            await state.toggle_pause()
+            await state.seek(state.position(), 4.0)
+            assert state.replay is not None
+            replay = state.replay
+            await until(lambda: replay.progress.has_ended)
+            assert position(state) == (FRAMES - 1) / RATE
+            assert replay.problem == ""
+            await state.toggle_pause()  # again, from the beginning
+            await until(lambda: 0 <= position(state) < 3)
         finally:
-            await house.close()
+            await state.close()
 
     asyncio.run(play())
 
 
 def test_what_is_replayed_is_not_deleted_and_what_is_not_there_is_not_replayed(
-    house: AppState,
+    state: AppState,
 ) -> None:
     async def play() -> None:
-        await house.open()
+        await state.open()
         try:
-            await house.open_replay("drive")
+            await state.open_replay("drive")
             with pytest.raises(AffectlineError, match="is being replayed"):
-                house.shelf.delete("drive")
+                state.sessions.delete("drive")
             for name in ("none", "../drive"):
                 with pytest.raises(AffectlineError):
-                    await house.open_replay(name)
+                    await state.open_replay(name)
         finally:
-            await house.close()
+            await state.close()
 
     asyncio.run(play())

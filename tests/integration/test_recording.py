@@ -32,7 +32,7 @@ OWN = ("health/sink", "health/recorder", "health/replay")
 def read(session: Path) -> list[RecordedMessage]:
     with SessionReader(session) as reader:
         found = list(reader.messages())
-        assert reader.findings.sound, reader.findings
+        assert reader.damage.sound, reader.damage
     return found
 
 
@@ -178,7 +178,7 @@ def test_a_killed_recorder_loses_less_than_a_second(tmp_path: Path) -> None:
                 recorder.wait()
             with SessionReader(tmp_path) as reader:
                 times = [m.publish_time for m in reader.messages() if m.kind == "Frame"]
-                assert not reader.findings.finished
+                assert not reader.damage.finished
                 assert len(times) > seen
                 seen = len(times)
                 lost_s.append((killed_at - times[-1]) / 1e9)

@@ -1,6 +1,8 @@
 """The package that docs/extending.md shows, installed beside affectline and run for real."""
 
 import contextlib
+import csv
+import json
 import os
 import re
 import socket
@@ -12,10 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from affectline.common.recording.writer import SessionWriter
 from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.detector import DetectorSettings
+from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.messages import Emotion, FaceEmotion, Packet
 from tests.integration.buses import Bus
-from tests.pipelines import Pipeline, run
+from tests.pipelines import Pipeline, run, up
+from tests.recordings import QUALITY, frame, recording
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 BLOCK = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -57,7 +64,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-extras\nVersion: 1\n")
     (about / "entry_points.txt").write_text(
         "[affectline.drivers]\nmissing = nowhere:Driver\nother = json:JSONDecoder\n"
-        "synthetic = json:JSONDecoder\n"
+        "synthetic = json:JSONDecoder\n[affectline.exporters]\ndocx = nowhere:Exporter\n"
     )
     use(tmp_path, monkeypatch)
 
@@ -127,6 +134,50 @@ def test_its_settings_are_options_and_are_validated() -> None:
     assert "udp" not in BiometricsSettings.registry.own_names()
 
 
+def settings_file(tmp_path: Path, detector: str) -> str:
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"detector: {detector}\n")
+    return str(path)
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_detector_of_another_package_runs_in_a_pipeline(tmp_path: Path) -> None:
+    config = settings_file(tmp_path, "{backend: alt2, min_side: 50}")
+    out = tmp_path / "out"
+    done = up("--config", config, "--source", "sample", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    session = json.loads((out / "session.json").read_text())
+    assert session["settings"]["detector"] == {
+        "backend": "alt2", "min_side": 50, "scan_interval": 8, "search_interval": 1,
+        "max_faces": 8, "max_misses": 15, "margin": 0.01,
+    }  # fmt: skip
+    (stream,) = session["streams"].values()
+    assert stream["frames_with_face"] > 0.5 * stream["frames"] > 50
+    with (out / "emotions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= stream["frames_with_face"]
+    assert all(row["angle"] == "0.0" for row in rows), "the detector does not measure it"
+
+
+@pytest.mark.usefixtures("plugins")
+def test_settings_of_its_detector_are_validated(tmp_path: Path) -> None:
+    for detector, reason in (
+        ("{backend: alt2, min_side: 5}", "detector.min_side: Input should be greater than or"),
+        ("{backend: alt2, scan_size: 320}", "the backend alt2 has no such setting"),
+        ("{backend: alt3}", "there is no backend 'alt3': there are 'haar', 'yunet', 'alt2'"),
+    ):
+        done = up("--config", settings_file(tmp_path, detector), "--source", "sample")
+        assert done.returncode == 1
+        assert reason in " ".join(done.stderr.split()), done.stderr
+    assert "alt2" not in DetectorSettings.registry.own_names()
+
+
+def test_without_the_package_there_is_no_such_detector(tmp_path: Path) -> None:
+    done = up("--config", settings_file(tmp_path, "{backend: alt2}"), "--source", "sample")
+    assert done.returncode == 1
+    assert "there is no backend 'alt2'" in " ".join(done.stderr.split())
+
+
 @pytest.mark.usefixtures("broken")
 def test_a_broken_plug_in_stops_nothing_and_is_named() -> None:
     assert "--driver" in run("biometrics", "--help").stdout
@@ -138,7 +189,52 @@ def test_a_broken_plug_in_stops_nothing_and_is_named() -> None:
         assert done.returncode == 1
         assert reason in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
+    listed = run("export", "--list", env=os.environ | {"COLUMNS": "300"}).stdout
+    assert "the exporter 'docx' of broken-extras cannot be loaded" in listed
+    assert "parquet" in listed
     assert BiometricsSettings.model_validate({"driver": "synthetic"}).driver == "synthetic"
     report = " ".join(run("doctor", env=os.environ | {"COLUMNS": "300"}).stdout.split())
     assert "plug-ins" in report
     assert "'missing' of broken-extras cannot be loaded" in report
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drive")
+    writer = SessionWriter(folder / "session.mcap", {})
+    happy = FaceEmotion(track=1, box=(0, 0, 9, 9), quality=QUALITY, label="happy")
+    for index in range(60, 63):
+        message = frame(index)[1].message
+        assert isinstance(message, Emotion)
+        faces = message.model_copy(update={"faces": (happy, happy)})
+        writer.add("Emotion", codec.encode(Packet(faces)), index, index)
+    for packet in recording():
+        writer.add(type(packet.message).__name__, codec.encode(packet), 99, 99)
+    writer.finish()
+    return folder
+
+
+@pytest.mark.usefixtures("plugins")
+def test_an_exporter_of_another_package_is_listed_and_runs(session: Path, tmp_path: Path) -> None:
+    listed = run("export", "--list", env=os.environ | {"COLUMNS": "200"})
+    assert "how often each emotion was recognised" in listed.stdout
+    done = run("export", str(session), "--to", "labels", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'labels.txt'}\n"
+    assert (tmp_path / "labels.txt").read_text() == "happy 6\n"
+    none = run("export", str(session), "--to", "labels", "--least", "7", "--out", str(tmp_path))
+    assert none.returncode == 1
+    assert "holds nothing for --to labels" in none.stderr
+    wrong = run("export", str(session), "--to", "labels", "--delimiter", ";")
+    assert wrong.returncode == 1
+    assert "the exporter labels has no such setting" in wrong.stderr
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_report_section_of_another_package_is_in_the_page(session: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = run("report", str(session), "--out", str(page), "--set", "weather.text=<rain>")
+    assert done.returncode == 0, done.stderr
+    body = page.read_text()
+    place = body.rindex("<h2>Weather</h2>\n<p>&lt;rain&gt;</p>")
+    assert body.rindex("<th>recovery") < place < body.rindex("<h2>What it does not say</h2>")

@@ -165,3 +165,25 @@ def test_a_pipeline_runs_from_it(python: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (out / "emotions.csv").read_text().count("\n") > 100
+
+
+def test_the_pages_come_with_it(python: Path, tmp_path: Path) -> None:
+    code = (
+        "from affectline.services.web import server; "
+        "from affectline.services.dashboard import live_page; "
+        "from affectline.services.web.components import STATIC as WEB; "
+        "from affectline.services.dashboard.panel import STATIC, load_panels; "
+        "from affectline.services.collect.page import STATIC as COLLECT; "
+        "print(sorted(f'{p.parts[-3]}/{p.name}' for s in (WEB, STATIC, COLLECT) "
+        "for p in s.iterdir() if p.is_file())); "
+        "print([panel.__name__ for panel in load_panels()])"
+    )
+    found = evaluate(python, code, tmp_path)
+    files = (
+        "web/index.js", "web/socket.js", "web/keys.js", "web/picture.js", "web/style.css",
+        "web/key_bindings.js", "dashboard/index.js", "dashboard/video.js", "dashboard/curves.js",
+        "dashboard/echart.js", "dashboard/processes.js", "dashboard/dashboard.css",
+        "collect/viewfinder.js", "collect/collect.css",
+    )  # fmt: skip
+    for name in (*files, "VideoPanel", "SignalsPanel", "HealthPanel"):
+        assert repr(name) in found

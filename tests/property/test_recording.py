@@ -77,7 +77,7 @@ def read(place: Path, data: bytes) -> tuple[list[Wire], DamageReport] | None:
         with SessionReader(place) as reader:
             found = [m.parts for m in reader.messages()]
             assert isinstance(reader.about, dict)
-            return found, reader.findings
+            return found, reader.damage
     except AffectlineError as error:
         problem = error.problem
     assert problem.startswith(f"FILE {place}: ")

@@ -1,6 +1,5 @@
 """From a run folder to the artifact that is served: LiteRT int8 and its manifest."""
 
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from affectline.common import atomic_file
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
 from affectline.common.model.litert import LiteRtModel
@@ -113,24 +113,13 @@ def export_artifact(
     samples = choose_samples(faces, settings["seed"])
     content = convert_to_int8(run.model, samples, preprocessing)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
-        folder = Path(made) / "new"
-        folder.mkdir()
+    with atomic_file.replace_folder(out) as folder:
         files = write_models(run.model, content, folder, with_reference)
         int8_model = LiteRtModel(folder / INT8_FILE, preprocessing)
         int8_logits = predict_faces(int8_model, faces.pixels, progress)
         manifest = build_manifest(run, faces, int8_logits, name, files, majority)
         (folder / CARD_FILE).write_text(render_card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-        old = Path(made) / "old"
-        if out.exists():
-            out.rename(old)
-        try:
-            folder.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
     return manifest
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
 
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.model.artifact import Artifact
 from affectline.training.data.faces import LabelledFaces
@@ -221,9 +222,8 @@ class RunLog:
             rows = [line.split(",") for line in self._lines()[1:]]
             # A disk that was full may have cut the last line off.
             kept = [row for row in rows if len(row) == len(names) and int(row[0]) <= done]
-            partial = self._file.with_suffix(".partial")
-            partial.write_text("".join(",".join(row) + "\n" for row in (names, *kept)))
-            partial.replace(self._file)
+            lines = "".join(",".join(row) + "\n" for row in (names, *kept))
+            atomic_file.write_text(self._file, lines)
             self._events = tf.summary.create_file_writer(str(folder / TENSORBOARD))
 
     def add(self, entry: EpochLog) -> None:

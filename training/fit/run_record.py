@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
 from affectline.training.data.faces import LabelledFaces
@@ -73,10 +74,8 @@ def save_run(
         },
     }
     with _written(folder):
-        # Under another name first: a run with this file is taken for finished.
-        partial = folder / f".{RUN_FILE}"
-        partial.write_text(json.dumps(run, indent=2) + "\n")
-        partial.replace(folder / RUN_FILE)
+        # Atomic: a run with this file counts as finished.
+        atomic_file.write_text(folder / RUN_FILE, json.dumps(run, indent=2) + "\n")
     return run
 
 

@@ -1,7 +1,6 @@
 """Faces through a Keras model in batches, and the cache that spares the longest part of it."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from affectline.common.atomic_file import atomic_write
 from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.model.paper_network import FEATURES, input_batches, weights_digest
 
@@ -52,13 +52,8 @@ def cache_features(
         return file
     features = run_model(backbone, pixels, progress, "VGG16 features", preprocessing)
     cache.mkdir(parents=True, exist_ok=True)
-    # Under another name first: an interrupted write must never look like a finished one.
-    partial = file.with_suffix(f".{os.getpid()}.npy")
-    try:
-        np.save(partial, features)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(file, shared=True) as partial, partial.open("wb") as stream:
+        np.save(stream, features)
     return file
 
 

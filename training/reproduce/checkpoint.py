@@ -1,8 +1,6 @@
 """How far a head's training has come, on disk: whole or not at all, and the last good one stays."""
 
-import contextlib
 import json
-import os
 import zipfile
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from affectline.common.atomic_file import atomic_write
 from affectline.common.errors import AffectlineError, first_line
 from affectline.training.fit.paper_head_loop import HeadState
 
@@ -59,19 +58,14 @@ def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None
     content["place"] = np.array([checkpoint.state.epoch, checkpoint.state.step], dtype=np.int64)
     content["curve"] = np.array([astuple(point) for point in checkpoint.curve], dtype=np.float64)
     content["identity"] = np.array(json.dumps(identity, sort_keys=True))
-    partial = folder / f".{LATEST}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        with (
+            atomic_write(folder / LATEST, backup=folder / BEFORE, shared=True) as partial,
+            partial.open("wb") as stream,
+        ):
             np.savez(stream, **content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if (folder / LATEST).exists():
-            (folder / LATEST).replace(folder / BEFORE)
-        partial.replace(folder / LATEST)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise AffectlineError(
             f"cannot write the checkpoint {folder / LATEST} ({error.strerror or error})",
             "make room and give the same command again: it goes on from the last good one",

@@ -1,5 +1,4 @@
-// What the components of the pages share; NiceGUI serves this folder as "affectline-dashboard".
-export { link } from "./link.js";
+// What the scripts of all pages share; NiceGUI serves this folder as "affectline-web".
+export { feed } from "./socket.js";
 export { decode, draw, drawBlank } from "./picture.js";
 export { onKeys } from "./keys.js";
-export { charted, option } from "./charted.js";

@@ -1,8 +1,8 @@
-// Single keys, as long as nobody is typing or choosing.
+// Single keys, unless the user is typing or choosing.
 
 const TYPING = "input:not([type=range]), textarea, select, [contenteditable], [role=dialog]";
 
-// Call actions[key] when that key is pressed; returns how to end it.
+// Call actions[key] when that key is pressed; returns a function that ends it.
 export function onKeys(actions) {
   const listener = (event) => {
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;

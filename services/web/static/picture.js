@@ -1,13 +1,13 @@
-// Draws a picture and what was said about it.
+// Draws a picture with the boxes and labels of its faces.
 
 const PLAIN = "#ebebeb";
 const DARK = "#191919";
 
-// Take a message's picture out of it and decode it, in time for the next repaint; null where a
-// recording has none, or the file is damaged.
-export async function decode(about) {
-  const jpeg = about.jpeg;
-  delete about.jpeg;
+// Remove a frame's JPEG file from the message and decode it, in time for the next repaint; null
+// where a recording has none, or the file is damaged.
+export async function decode(frame) {
+  const jpeg = frame.jpeg;
+  delete frame.jpeg;
   const blob = new Blob([jpeg], { type: "image/jpeg" });
   const image = jpeg.length ? await createImageBitmap(blob).catch(() => null) : null;
   await new Promise(requestAnimationFrame);
@@ -15,18 +15,18 @@ export async function decode(about) {
 }
 
 // Draw a decoded picture with its boxes onto a canvas.
-export function draw(canvas, image, about, colours) {
-  const context = fit(canvas, about.size);
+export function draw(canvas, image, frame, colours) {
+  const context = fit(canvas, frame.size);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  for (const face of about.faces) drawFace(context, face, canvas.width, colours);
+  for (const face of frame.faces) drawFace(context, face, canvas.width, colours);
 }
 
 // The same where a recording has no pictures.
-export function drawBlank(canvas, about, colours) {
-  const context = fit(canvas, about.size);
+export function drawBlank(canvas, frame, colours) {
+  const context = fit(canvas, frame.size);
   context.fillStyle = "#3a3f45";
   context.fillRect(0, 0, canvas.width, canvas.height);
-  for (const face of about.faces) drawFace(context, face, canvas.width, colours);
+  for (const face of frame.faces) drawFace(context, face, canvas.width, colours);
 }
 
 function fit(canvas, [width, height]) {

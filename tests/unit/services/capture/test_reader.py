@@ -1,4 +1,4 @@
-"""The reader's tempo, and what happens when reading fails."""
+"""Reading, and what happens when it fails."""
 
 import threading
 import time
@@ -9,30 +9,9 @@ import pytest
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.pipeline import CaptureSettings, SourceSettings
-from affectline.services.capture.reader import EncodedFrame, FramePacer, SourceReader
-from affectline.services.capture.sources import SourceEnd
+from affectline.services.capture.frame_source import SourceEnd
+from affectline.services.capture.reader import EncodedFrame, SourceReader
 from tests.films import film
-
-MS = 1_000_000
-
-
-@pytest.mark.parametrize(("rate", "kept"), [(None, 50), (10, 20), (25, 50), (100, 50), (1, 2)])
-def test_a_film_is_thinned_out_to_the_rate(rate: float | None, kept: int) -> None:
-    tempo = FramePacer(rate, "fast")
-    assert sum(tempo.wanted(i * 40 * MS) for i in range(50)) == kept
-
-
-def test_a_gap_is_not_made_up_for() -> None:
-    tempo = FramePacer(10, "fast")
-    times = [0, 100, 5000, 5040, 5080, 5100]
-    assert [t for t in times if tempo.wanted(t * MS)] == [0, 100, 5000, 5100]
-
-
-def test_realtime_waits_and_fast_does_not() -> None:
-    tempo = FramePacer(None, "realtime")
-    assert tempo.pause(500 * MS) == pytest.approx(0, abs=0.01)
-    assert tempo.pause(600 * MS) == pytest.approx(0.1, abs=0.02)
-    assert FramePacer(None, "fast").pause(600 * MS) == 0
 
 
 def read(
@@ -51,7 +30,7 @@ def read(
     while reader.is_alive() or reader.queue:
         woken.wait(timeout=0.1)
         woken.clear()
-        while (picture := reader.take()) is not None:
+        while (picture := reader.pop()) is not None:
             pictures.append(picture)
     reader.join()
     return reader, pictures

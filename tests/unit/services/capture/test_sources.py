@@ -9,8 +9,10 @@ import pytest
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.pipeline import CaptureSettings, is_live
 from affectline.services.capture.container_check import missing_bytes
+from affectline.services.capture.frame_source import Source, SourceEnd, SourceFrame
 from affectline.services.capture.sample_clip import find_sample
-from affectline.services.capture.sources import Source, SourceEnd, SourceFrame, _ask, open_source
+from affectline.services.capture.sources import open_source
+from affectline.services.capture.video_source import request_format
 from tests.films import cut, film, index_first, picture, turn
 
 SETTINGS = CaptureSettings()
@@ -139,7 +141,7 @@ class AskedCamera:
 
 def test_a_camera_is_asked_for_its_format_then_its_size_then_its_rate() -> None:
     camera = AskedCamera()
-    _ask(camera, CaptureSettings(camera_width=1280, rate=30))  # type: ignore[arg-type]
+    request_format(camera, CaptureSettings(camera_width=1280, rate=30))  # type: ignore[arg-type]
     assert [what for what, _ in camera.asked] == [
         cv2.CAP_PROP_FOURCC,
         cv2.CAP_PROP_FRAME_WIDTH,
@@ -148,7 +150,7 @@ def test_a_camera_is_asked_for_its_format_then_its_size_then_its_rate() -> None:
     ]
     assert [value for _, value in camera.asked[1:]] == [1280, 720, 30]
     camera = AskedCamera()
-    _ask(camera, CaptureSettings())  # type: ignore[arg-type]
+    request_format(camera, CaptureSettings())  # type: ignore[arg-type]
     assert camera.asked == [], "what it gives by itself"
 
 

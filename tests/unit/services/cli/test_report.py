@@ -6,8 +6,8 @@ import pytest
 
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
-from affectline.services.cli.reporting import report_on
-from tests.unit.services.report.test_page import recording
+from affectline.services.cli.report import report
+from tests.recordings import recording
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -22,7 +22,7 @@ def test_a_report_says_whether_the_recording_is_whole(
         writer.finish()
     else:
         writer.close()
-    report_on(tmp_path, tmp_path / "report.html")
+    report(tmp_path)
     page = (tmp_path / "report.html").read_text()
     said, complained = capsys.readouterr()
     assert "mostly calm" in said

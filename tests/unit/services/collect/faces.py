@@ -1,4 +1,4 @@
-"""Pictures with faces in them, made for the booth's tests: noise is sharp and of middling light."""
+"""Pictures with faces for tests: noise is sharp and of medium brightness."""
 
 from functools import cache
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.wire.messages import Emotion, FaceEmotion, Quality
-from affectline.services.collect.quality_checks import FaceCrop, look
+from affectline.services.collect.quality_checks import FaceCrop, check_face
 
 AT = 1_795_445_587_329_376_688
 BOX = (200, 100, 135, 135)
@@ -33,8 +33,8 @@ def emotion(*faces: FaceEmotion, seq: int = 0, **more: Any) -> Emotion:
     return Emotion(**(values | more))
 
 
-def shot(seq: int = 0) -> FaceCrop:
-    """A face that can be kept, another one for each ``seq``."""
-    found = look(emotion(face(), seq=seq), np.roll(scene(), seq, axis=1))
+def face_crop(seq: int = 0) -> FaceCrop:
+    """A face that passes the checks, another one for each ``seq``."""
+    found = check_face(emotion(face(), seq=seq), np.roll(scene(), seq, axis=1))
     assert isinstance(found, FaceCrop)
     return found

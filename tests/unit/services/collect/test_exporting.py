@@ -11,9 +11,9 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.exporting import ALONE, BY_PERSON, TWO, divide, export
-from affectline.services.collect.samples import make_take
+from affectline.services.collect.samples import make_sample
 from affectline.training.data import dataset
-from tests.unit.services.collect.faces import shot
+from tests.unit.services.collect.faces import face_crop
 from tests.unit.services.collect.test_collection import fill
 
 PEOPLE = ("anna", "ben", "cleo", "dan")
@@ -21,54 +21,56 @@ PEOPLE = ("anna", "ben", "cleo", "dan")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    fill(tmp_path / "faces", *PEOPLE, takes=3)
+    fill(tmp_path / "faces", *PEOPLE, samples=3)
     return tmp_path / "faces"
 
 
 def test_a_folder_for_training(folder: Path) -> None:
     with Collection(folder) as collection:
-        made = export(collection, "folder", only_kept=False)
-    assert (made.takes, made.division) == (12, BY_PERSON)
-    faces = dataset.load(made.place, size=96)
+        exported = export(collection, "folder", only_kept=False)
+    assert (exported.samples, exported.division) == (12, BY_PERSON)
+    faces = dataset.load(exported.folder, size=96)
     assert len(faces) == 12
     assert set(faces.usages) == {"Training", "PublicTest", "PrivateTest"}
-    natives = sorted(path.read_bytes() for path in made.place.rglob("*.png"))
+    natives = sorted(path.read_bytes() for path in exported.folder.rglob("*.png"))
     with Collection(folder) as collection:
-        assert natives == sorted((folder / take.file).read_bytes() for take in collection.takes)
+        assert natives == sorted(
+            (folder / sample.file).read_bytes() for sample in collection.samples
+        )
 
 
 def test_a_file_like_fer2013(folder: Path) -> None:
     with Collection(folder) as collection:
-        made = export(collection, "fer2013", only_kept=False)
-        takes = collection.takes
-    faces = dataset.load(made.place / "faces.csv")
+        exported = export(collection, "fer2013", only_kept=False)
+        samples = collection.samples
+    faces = dataset.load(exported.folder / "faces.csv")
     assert len(faces) == 12
-    for take, pixels, emotion in zip(takes, faces.pixels, faces.emotions, strict=True):
-        kept = cv2.imread(str(folder / take.file_48), cv2.IMREAD_GRAYSCALE)
+    for sample, pixels, emotion in zip(samples, faces.pixels, faces.emotions, strict=True):
+        kept = cv2.imread(str(folder / sample.file_48), cv2.IMREAD_GRAYSCALE)
         assert kept is not None
         assert np.array_equal(kept, pixels)
-        assert LABELS[emotion] == take.label
+        assert LABELS[emotion] == sample.label
     assert set(faces.usages) == {"Training", "PublicTest", "PrivateTest"}
 
 
 @pytest.mark.parametrize("count", [3, 4, 10, 25])
 def test_nobody_is_in_two_splits(count: int) -> None:
-    takes = [make_take(f"p{n % count}", "happy", shot(n)) for n in range(4 * count)]
-    usages, division = divide(takes)
+    samples = [make_sample(f"p{n % count}", "happy", face_crop(n)) for n in range(4 * count)]
+    usages, division = divide(samples)
     splits = defaultdict(set)
-    for take, usage in zip(takes, usages, strict=True):
-        splits[take.person].add(usage)
+    for sample, usage in zip(samples, usages, strict=True):
+        splits[sample.person].add(usage)
     assert division == BY_PERSON
     assert all(len(of) == 1 for of in splits.values())
     people = [next(iter(of)) for of in splits.values()]
     tenth = max(1, round(count / 10))
     assert [people.count(usage) for usage in ("PublicTest", "PrivateTest")] == [tenth, tenth]
-    assert divide(takes)[0] == usages
+    assert divide(samples)[0] == usages
 
 
 def test_of_two_people_one_is_learned_and_the_other_tests() -> None:
-    takes = [make_take("anna" if n < 7 else "ben", "happy", shot(n)) for n in range(12)]
-    usages, division = divide(takes)
+    samples = [make_sample("anna" if n < 7 else "ben", "happy", face_crop(n)) for n in range(12)]
+    usages, division = divide(samples)
     assert division == TWO
     assert set(usages[:7]) == {"Training"}
     assert set(usages[7:]) == {"PublicTest", "PrivateTest"}
@@ -76,8 +78,8 @@ def test_of_two_people_one_is_learned_and_the_other_tests() -> None:
 
 def test_one_person_alone_is_divided_by_take_and_it_is_said_so() -> None:
     labels = ("happy", "sad")
-    takes = [make_take("anna", labels[n % 2], shot(n)) for n in range(20)]
-    usages, division = divide(takes)
+    samples = [make_sample("anna", labels[n % 2], face_crop(n)) for n in range(20)]
+    usages, division = divide(samples)
     assert division == ALONE
     assert usages.count("Training") == 12
     assert usages[:2] == ["Training", "Training"]
@@ -87,14 +89,14 @@ def test_only_what_was_looked_at_where_that_is_wanted(folder: Path) -> None:
     with Collection(folder) as collection:
         with pytest.raises(AffectlineError, match="nothing to export"):
             export(collection, "folder", only_kept=True)
-        collection.keep(collection.takes[0].file)
-        assert export(collection, "folder", only_kept=True).takes == 1
+        collection.accept(collection.samples[0].file)
+        assert export(collection, "folder", only_kept=True).samples == 1
 
 
 def test_an_export_says_what_it_is(folder: Path) -> None:
     with Collection(folder) as collection:
-        made = export(collection, "fer2013", only_kept=False)
-    about = json.loads((made.place / "about.json").read_text())
+        exported = export(collection, "fer2013", only_kept=False)
+    about = json.loads((exported.folder / "about.json").read_text())
     assert about["people"] == list(PEOPLE)
     assert (about["takes"], about["division"]) == (12, BY_PERSON)
 
@@ -103,11 +105,11 @@ def test_exports_with_a_deleted_person_go_as_well(folder: Path) -> None:
     with Collection(folder) as collection:
         both = [export(collection, form, only_kept=False) for form in ("folder", "fer2013")]
         gone = collection.delete_person("anna")
-        assert sorted(gone) == sorted(made.place.name for made in both)
+        assert sorted(gone) == sorted(exported.folder.name for exported in both)
         others = export(collection, "folder", only_kept=False)
         assert not collection.delete_person("eve")
-    assert others.place.is_dir()
-    with (others.place / "manifest.csv").open() as file:
+    assert others.folder.is_dir()
+    with (others.folder / "manifest.csv").open() as file:
         assert {row["person"] for row in csv.DictReader(file)} == {"ben", "cleo", "dan"}
     assert not [path for path in folder.rglob("*") if "anna" in str(path.relative_to(folder))]
 
@@ -115,7 +117,7 @@ def test_exports_with_a_deleted_person_go_as_well(folder: Path) -> None:
 @pytest.mark.parametrize("small_disk", ["300k"], indirect=True)
 def test_an_export_that_does_not_fit_leaves_nothing(small_disk: Path) -> None:
     folder = small_disk / "faces"
-    fill(folder, "anna", takes=4)
+    fill(folder, "anna", samples=4)
     with Collection(folder) as collection:
 
         def export_until_full() -> None:

@@ -1,4 +1,4 @@
-"""The booth dies at any moment, or the disk is full: all but the take in hand stays."""
+"""The process dies at any moment, or the disk is full: at most the sample being written is lost."""
 
 import os
 import shutil
@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from affectline.common import durable
-from affectline.common.atomic_file import part_of
+from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.quality_checks import Rejection
 from affectline.training.data import dataset
-from tests.unit.services.collect.faces import AT, shot
+from tests.unit.services.collect.faces import AT, face_crop
 from tests.unit.services.collect.test_collection import fill, rows
 
 
@@ -27,8 +26,8 @@ class Reaper:
 
     def __init__(self, patch: pytest.MonkeyPatch, at: int, moment: str) -> None:
         self.left, self.moment = at, moment
-        for name in ("create", "replace", "rename", "remove", "remove_folder"):
-            patch.setattr(durable, name, self.wrap(name, getattr(durable, name)))
+        for name in ("create", "write_bytes", "rename", "remove", "remove_folder"):
+            patch.setattr(atomic_file, name, self.wrap(name, getattr(atomic_file, name)))
 
     def wrap(self, name: str, change: Callable[..., None]) -> Callable[..., None]:
         def changed(path: Path, *rest: bytes) -> None:
@@ -49,8 +48,8 @@ class Reaper:
     def half(name: str, path: Path, data: bytes = b"") -> None:
         if name == "create":
             path.write_bytes(data[: len(data) // 2])
-        elif name == "replace":
-            part_of(path).write_bytes(data[: len(data) // 2])
+        elif name == "write_bytes":
+            atomic_file.partial_path(path).write_bytes(data[: len(data) // 2])
         elif name == "remove_folder" and path.is_dir():
             next(path.iterdir()).unlink()
 
@@ -81,7 +80,7 @@ MOMENTS = pytest.mark.parametrize("moment", ["before", "within", "after"])
 def every_death(
     tmp_path: Path, moment: str, act: Callable[[Collection], object]
 ) -> list[tuple[Path, bool]]:
-    """Folders in which the booth died at the first, second, ... change, opened again."""
+    """Folders in which the process died at the first, second, ... change, opened again."""
     folders = []
     fill(tmp_path / "filled", "anna", "ben")
     for at in range(1, 50):
@@ -97,9 +96,9 @@ def every_death(
 
 
 @MOMENTS
-def test_a_kill_while_taking_loses_the_take_in_hand_at_most(tmp_path: Path, moment: str) -> None:
+def test_a_kill_while_adding_loses_at_most_that_sample(tmp_path: Path, moment: str) -> None:
     def act(collection: Collection) -> None:
-        collection.add("anna", "fear", shot(9))
+        collection.add("anna", "fear", face_crop(9))
 
     for folder, is_done in every_death(tmp_path, moment, act):
         whole(folder)
@@ -109,9 +108,9 @@ def test_a_kill_while_taking_loses_the_take_in_hand_at_most(tmp_path: Path, mome
 
 
 @MOMENTS
-def test_a_kill_while_deleting_a_take_loses_no_other(tmp_path: Path, moment: str) -> None:
+def test_a_kill_while_deleting_a_sample_loses_no_other(tmp_path: Path, moment: str) -> None:
     def act(collection: Collection) -> None:
-        collection.delete(collection.takes[0].file)
+        collection.delete(collection.samples[0].file)
 
     for folder, is_done in every_death(tmp_path, moment, act):
         whole(folder)
@@ -138,10 +137,10 @@ def test_a_kill_while_relabelling_leaves_the_old_or_the_new_label(
 ) -> None:
     folder = tmp_path / "faces"
     fill(folder, "anna")
-    assert die(folder, 1, moment, lambda c: c.relabel(c.takes[0].file, "angry"))
+    assert die(folder, 1, moment, lambda c: c.relabel(c.samples[0].file, "angry"))
     with Collection(folder) as collection:
         new = "angry" if moment == "after" else "happy"
-        assert [take.label for take in collection.takes] == [new, "sad"]
+        assert [sample.label for sample in collection.samples] == [new, "sad"]
     whole(folder)
 
 
@@ -149,29 +148,29 @@ def test_a_kill_while_relabelling_leaves_the_old_or_the_new_label(
 def test_a_kill_while_agreeing_leaves_no_half_consent(tmp_path: Path, moment: str) -> None:
     folder = tmp_path / "faces"
     fill(folder, "ben")
-    assert die(folder, 1, moment, lambda collection: collection.agree("anna"))
+    assert die(folder, 1, moment, lambda collection: collection.record_consent("anna"))
     with Collection(folder) as collection:
         assert (collection.consent("anna") is not None) == (moment == "after")
-        collection.agree("anna")
-        collection.add("anna", "happy", shot(9))
+        collection.record_consent("anna")
+        collection.add("anna", "happy", face_crop(9))
     whole(folder)
 
 
 @pytest.mark.parametrize("small_disk", ["300k"], indirect=True)
-def test_a_full_disk_loses_the_take_in_hand_alone(small_disk: Path) -> None:
+def test_a_full_disk_loses_only_the_sample_being_written(small_disk: Path) -> None:
     folder = small_disk / "faces"
     with Collection(folder) as collection:
-        collection.agree("anna")
+        collection.record_consent("anna")
 
         def take_until_full() -> None:
             for number in range(100):
-                collection.add("anna", "happy", shot(number))
+                collection.add("anna", "happy", face_crop(number))
 
-        with pytest.raises(AffectlineError, match="take could not be written"):
+        with pytest.raises(AffectlineError, match="sample could not be written"):
             take_until_full()
-        kept = len(collection.takes)
+        kept = len(collection.samples)
         assert kept > 0
-        collection.refuse("anna", "happy", AT, Rejection("no face"))
+        collection.reject("anna", "happy", AT, Rejection("no face"))
     whole(folder)
     assert len(rows(folder)) == kept
 
@@ -179,15 +178,15 @@ def test_a_full_disk_loses_the_take_in_hand_alone(small_disk: Path) -> None:
 @pytest.mark.parametrize("small_disk", ["300k"], indirect=True)
 def test_people_can_be_deleted_from_a_full_disk(small_disk: Path) -> None:
     folder = small_disk / "faces"
-    fill(folder, "anna", "ben", takes=1)
+    fill(folder, "anna", "ben", samples=1)
     with (folder / "fill").open("wb", buffering=0) as file, suppress(OSError):
         while file.write(os.urandom(4096)):
             pass
     with Collection(folder) as collection:
         with pytest.raises(AffectlineError, match="could not be written"):
-            collection.agree("eve")
-        collection.delete(collection.takes[1].file)
+            collection.record_consent("eve")
+        collection.delete(collection.samples[1].file)
         collection.delete_person("anna")
-        assert not collection.takes
+        assert not collection.samples
     assert not list(folder.rglob("*.png"))
     assert not (folder / "people" / "anna").exists()

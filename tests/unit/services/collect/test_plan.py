@@ -6,12 +6,12 @@ from affectline.services.collect.prompts import EXAMPLES, ORDER
 from affectline.services.collect.spec import CollectProcess
 
 
-def test_a_booth_is_what_finds_faces_and_a_page() -> None:
+def test_collecting_takes_what_finds_faces_and_a_page() -> None:
     source = SourceSettings(name="cam", source="0", loop=True)
     settings = PipelineSettings(sources=(source,), delivery="live", pace="realtime")
     tasks = plan(settings, Path("faces"))
     assert [task.name for task in tasks] == [
-        "hub", "detector/cam", "classifier/1", "capture/cam", "collect",
+        "hub", "detector/cam", "classifier/1", "capture/cam", "booth",
     ]  # fmt: skip
     page = tasks[-1].settings
     assert isinstance(page, CollectProcess)

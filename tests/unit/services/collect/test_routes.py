@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("fastapi", reason="the booth needs NiceGUI (the dashboard extra)")
+pytest.importorskip("fastapi", reason="collecting needs NiceGUI (the dashboard extra)")
 
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -15,7 +15,7 @@ from affectline.common.settings.pipeline import HubSettings
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.exporting import export
-from affectline.services.collect.routes import add_routes, pack
+from affectline.services.collect.routes import add_routes, pack_export
 from tests.unit.services.collect.test_collection import fill
 
 
@@ -33,14 +33,14 @@ def browser(collection: Collection) -> TestClient:
     return TestClient(app)
 
 
-def test_pictures_of_takes_are_given_out(browser: TestClient, collection: Collection) -> None:
-    take = collection.takes[0]
-    answer = browser.get(f"/take/{take.file.removeprefix('people/')}")
+def test_pictures_of_samples_are_given_out(browser: TestClient, collection: Collection) -> None:
+    sample = collection.samples[0]
+    answer = browser.get(f"/take/{sample.file.removeprefix('people/')}")
     assert answer.status_code == 200
-    assert answer.content == (collection.folder / take.file).read_bytes()
+    assert answer.content == (collection.folder / sample.file).read_bytes()
     assert answer.headers["cache-control"] == "no-store"
-    collection.delete(take.file)
-    assert browser.get(f"/take/{take.file.removeprefix('people/')}").status_code == 404
+    collection.delete(sample.file)
+    assert browser.get(f"/take/{sample.file.removeprefix('people/')}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,17 @@ def test_nothing_else_is(browser: TestClient, path: str) -> None:
 
 
 def test_an_export_is_downloaded_as_a_whole(browser: TestClient, collection: Collection) -> None:
-    made = export(collection, "folder", only_kept=False)
-    answer = browser.get(f"/export/{made.place.name}.zip")
+    exported = export(collection, "folder", only_kept=False)
+    answer = browser.get(f"/export/{exported.folder.name}.zip")
     assert answer.status_code == 200
-    assert answer.headers["content-disposition"] == f'attachment; filename="{made.place.name}.zip"'
+    assert (
+        answer.headers["content-disposition"]
+        == f'attachment; filename="{exported.folder.name}.zip"'
+    )
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         names = archive.namelist()
         assert len([name for name in names if name.endswith(".png")]) == 6
-        assert {name.split("/")[0] for name in names} == {made.place.name}
+        assert {name.split("/")[0] for name in names} == {exported.folder.name}
 
 
 def test_no_copy_of_a_face_is_left_by_a_download_that_is_cut_off(
@@ -78,7 +81,7 @@ def test_no_copy_of_a_face_is_left_by_a_download_that_is_cut_off(
     elsewhere = tmp_path / "tmp"
     elsewhere.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-    with pack(export(collection, "folder", only_kept=False).place) as packed:
+    with pack_export(export(collection, "folder", only_kept=False).folder) as packed:
         assert list(elsewhere.iterdir()) == []
         assert packed.read(2) == b"PK"
 

@@ -1,4 +1,4 @@
-"""One replay, and several pages that steer it: nobody steps on anybody's foot."""
+"""One replay that several pages control at once."""
 
 import asyncio
 import threading
@@ -18,15 +18,14 @@ NOWHERE = HubSettings(port=1)
 
 
 class Player:
-    """A playback that notes what is done to it, and by how many at once."""
+    """A replay that records what is done to it, and by how many at once."""
 
-    streams: frozenset[str] = frozenset()
     hub = NOWHERE
     made: ClassVar[list["Player"]]
 
-    def __init__(self, place: Path, near: HubSettings) -> None:
+    def __init__(self, folder: Path, live_hub: HubSettings) -> None:
         self.made.append(self)
-        self.name = place.name
+        self.name = folder.name
         self.progress = ReplayProgress()
         self.began, self.may_go_on, self.closed = (threading.Event() for _ in range(3))
         self.sought: list[float] = []
@@ -65,7 +64,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def house(tmp_path: Path, clock: Clock) -> AppState:
+def state(tmp_path: Path, clock: Clock) -> AppState:
     (tmp_path / "drive").mkdir()
     dashboard = DashboardSettings(sessions=tmp_path)
     return AppState(PipelineSettings(hub=NOWHERE, dashboard=dashboard), "live", lambda _: None)
@@ -76,31 +75,31 @@ async def several_ticks() -> None:
         await asyncio.sleep(0)
 
 
-def visit(house: AppState, scene: Coroutine[Any, Any, None]) -> None:
-    """Play a scene in an open house."""
+def visit(state: AppState, scene: Coroutine[Any, Any, None]) -> None:
+    """Play a scene with an open state."""
 
     async def go() -> None:
-        await house.open()
+        await state.open()
         try:
-            await house.open_replay("drive")
+            await state.open_replay("drive")
             await scene
         finally:
-            await house.close()
+            await state.close()
 
     asyncio.run(go())
 
 
-def player(house: AppState) -> Player:
-    assert isinstance(house.playback, Player)
-    return house.playback
+def player(state: AppState) -> Player:
+    assert isinstance(state.replay, Player)
+    return state.replay
 
 
-def test_of_many_places_in_a_row_the_first_and_the_last_are_gone_to(house: AppState) -> None:
+def test_of_many_places_in_a_row_the_first_and_the_last_are_gone_to(state: AppState) -> None:
     async def scene() -> None:
-        it = player(house)
-        first = asyncio.create_task(house.seek(1))
+        it = player(state)
+        first = asyncio.create_task(state.seek(1))
         assert await asyncio.to_thread(it.began.wait, 10)
-        rest = [asyncio.create_task(house.seek(seconds)) for seconds in (2, 3, 4)]
+        rest = [asyncio.create_task(state.seek(seconds)) for seconds in (2, 3, 4)]
         await several_ticks()
         assert it.sought == [1], "one at a time"
         it.may_go_on.set()
@@ -108,34 +107,34 @@ def test_of_many_places_in_a_row_the_first_and_the_last_are_gone_to(house: AppSt
         assert it.sought == [1, 4]
         assert it.ticks_while_sought == 0, "a player that is replaced has not died"
 
-    visit(house, scene())
+    visit(state, scene())
 
 
-def test_a_session_that_is_opened_twice_at_once_is_played_once(house: AppState) -> None:
+def test_a_session_that_is_opened_twice_at_once_is_played_once(state: AppState) -> None:
     async def scene() -> None:
-        await asyncio.gather(house.open_replay("drive"), house.open_replay("drive"))
-        assert [it for it in Player.made if not it.closed.is_set()] == [player(house)]
+        await asyncio.gather(state.open_replay("drive"), state.open_replay("drive"))
+        assert [it for it in Player.made if not it.closed.is_set()] == [player(state)]
 
-    visit(house, scene())
+    visit(state, scene())
 
 
-def test_a_replay_that_all_pages_have_left_ends(house: AppState, clock: Clock) -> None:
+def test_a_replay_that_all_pages_have_left_ends(state: AppState, clock: Clock) -> None:
     async def scene() -> None:
-        it = player(house)
+        it = player(state)
         clock.now += 10 * UNWATCHED_S
         await several_ticks()
-        assert player(house) is it, "nobody has come yet"
-        assert house.replay
-        viewers: dict[str, Any] = house.replay.audience.viewers
-        viewers["page"] = object()
+        assert player(state) is it, "nobody has come yet"
+        assert state.replay_hub
+        clients: dict[str, Any] = state.replay_hub.broadcaster.clients
+        clients["page"] = object()
         await several_ticks()
-        viewers.clear()
+        clients.clear()
         clock.now += UNWATCHED_S - 1
         await several_ticks()
-        assert player(house) is it, "the page may be reconnecting"
+        assert player(state) is it, "the page may be reconnecting"
         clock.now += 2
         assert await asyncio.to_thread(it.closed.wait, 10)
-        assert house.playback is None
-        assert house.replay is None
+        assert state.replay is None
+        assert state.replay_hub is None
 
-    visit(house, scene())
+    visit(state, scene())

@@ -27,79 +27,79 @@ def state(at_ms: int, rate: float, quality: float = 1.0) -> State:
 def test_points_are_told_once_and_no_closer_than_anybody_can_see() -> None:
     curves = Curves()
     for at_ms in range(10_000, 12_000, 40):
-        curves.take(emotion(at_ms))
-    news = curves.fresh()
-    assert news is not None
-    points = news["series"]["emotion/drive/1"]["points"]
+        curves.add(emotion(at_ms))
+    update = curves.update()
+    assert update is not None
+    points = update["series"]["emotion/drive/1"]["points"]
     assert [point[0] for point in points] == list(range(10_000, 12_000, STEP_MS))
     assert abs(sum(points[0][1:]) - 1) < 1e-3
-    assert curves.fresh() is None
+    assert curves.update() is None
 
 
 def test_a_late_page_gets_what_was_before_and_nothing_twice() -> None:
     curves = Curves()
-    curves.take(heart(1_000, 60))
-    curves.fresh()
-    curves.take(heart(2_000, 61))
-    curves.take(Marker(session="s", at=2_500 * MS, label="<b>now</b>"))
-    before, news = curves.history(), curves.fresh()
-    assert news is not None
+    curves.add(heart(1_000, 60))
+    curves.update()
+    curves.add(heart(2_000, 61))
+    curves.add(Marker(session="s", at=2_500 * MS, label="<b>now</b>"))
+    before, update = curves.history(), curves.update()
+    assert update is not None
     assert before["series"]["heart_rate/anna"]["points"] == [[1_000, 60]]
-    assert news["series"]["heart_rate/anna"]["points"] == [[2_000, 61]]
-    assert (before["markers"], len(news["markers"])) == ([], 1)
+    assert update["series"]["heart_rate/anna"]["points"] == [[2_000, 61]]
+    assert (before["markers"], len(update["markers"])) == ([], 1)
     assert curves.history()["markers"][0]["label"] == "<b>now</b>"
 
 
 def test_a_curve_that_has_only_begun_is_no_history_yet() -> None:
     curves = Curves()
-    curves.take(heart(1_000, 60))
+    curves.add(heart(1_000, 60))
     assert curves.history()["series"] == {}, "a page cannot draw a curve without a point"
-    news = curves.fresh()
-    assert news is not None
-    assert news["series"]["heart_rate/anna"]["points"] == [[1_000, 60]]
+    update = curves.update()
+    assert update is not None
+    assert update["series"]["heart_rate/anna"]["points"] == [[1_000, 60]]
 
 
 def test_only_the_last_minutes_are_kept() -> None:
     curves = Curves()
     for second in range(0, 2 * KEPT_MS // 1000):
-        curves.take(heart(second * 1000, 60))
-    curves.fresh()
+        curves.add(heart(second * 1000, 60))
+    curves.update()
     points = curves.history()["series"]["heart_rate/anna"]["points"]
     assert points[-1][0] - points[0][0] <= KEPT_MS
 
 
 def test_time_that_goes_back_begins_anew() -> None:
     curves = Curves()
-    curves.take(heart(10_000, 60))
-    curves.take(emotion(10_000))
-    curves.fresh()
-    curves.take(heart(10_000 - BACK_MS - 1, 70))
-    news = curves.fresh()
-    assert news is not None
-    assert news["reset"]
-    assert list(news["series"]) == ["heart_rate/anna"]
+    curves.add(heart(10_000, 60))
+    curves.add(emotion(10_000))
+    curves.update()
+    curves.add(heart(10_000 - BACK_MS - 1, 70))
+    update = curves.update()
+    assert update is not None
+    assert update["reset"]
+    assert list(update["series"]) == ["heart_rate/anna"]
 
 
 def test_the_heart_rate_is_what_the_device_says_or_what_fusion_makes_of_its_beats() -> None:
     curves = Curves()
-    curves.take(state(1_000, 64.0))
-    news = curves.fresh()
-    assert news is not None
-    assert news["series"]["heart_rate/anna"]["unit"] == "/min, from beats"
-    assert news["series"]["nervousness/anna"]["points"] == [[1_000, 12.3]]
-    curves.take(heart(2_000, 61))
-    curves.take(state(3_000, 64.0))
-    news = curves.fresh()
-    assert news is not None
-    told = news["series"]["heart_rate/anna"]
-    assert (told["unit"], told["points"]) == ("/min", [[2_000, 61]])
+    curves.add(state(1_000, 64.0))
+    update = curves.update()
+    assert update is not None
+    assert update["series"]["heart_rate/anna"]["unit"] == "/min, from beats"
+    assert update["series"]["nervousness/anna"]["points"] == [[1_000, 12.3]]
+    curves.add(heart(2_000, 61))
+    curves.add(state(3_000, 64.0))
+    update = curves.update()
+    assert update is not None
+    curve = update["series"]["heart_rate/anna"]
+    assert (curve["unit"], curve["points"]) == ("/min", [[2_000, 61]])
 
 
 def test_what_a_lost_sensor_says_is_no_curve() -> None:
     curves = Curves()
-    curves.take(heart(1_000, 250, quality=0.0))
-    curves.take(state(1_000, 64.0, quality=0.0))
-    curves.take(heart(2_000, 61))
-    news = curves.fresh()
-    assert news is not None
-    assert news["series"]["heart_rate/anna"]["points"] == [[2_000, 61]]
+    curves.add(heart(1_000, 250, quality=0.0))
+    curves.add(state(1_000, 64.0, quality=0.0))
+    curves.add(heart(2_000, 61))
+    update = curves.update()
+    assert update is not None
+    assert update["series"]["heart_rate/anna"]["points"] == [[2_000, 61]]

@@ -32,9 +32,9 @@ def make(folder: Path, name: str, *, age_s: float = 60.0) -> Path:
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    shelf = SessionStore(tmp_path / "sessions")
-    for act in (shelf.place, shelf.session, shelf.delete, shelf.make_report):
-        with pytest.raises(AffectlineError, match="no name for a session"):
+    store = SessionStore(tmp_path / "sessions")
+    for act in (store.path, store.find, store.delete, store.generate_report):
+        with pytest.raises(AffectlineError, match="not a valid session name"):
             act(name)
 
 
@@ -43,44 +43,44 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     sessions = tmp_path / "sessions"
     sessions.mkdir()
     (sessions / "in").symlink_to(outside)
-    shelf = SessionStore(sessions)
+    store = SessionStore(sessions)
     with pytest.raises(AffectlineError, match="not in the sessions folder"):
-        shelf.delete("in")
+        store.delete("in")
     assert (outside / "session.mcap").exists()
-    assert shelf.rows() == []
+    assert store.list_sessions() == []
 
 
 def test_a_folder_that_is_itself_a_link_is_fine(tmp_path: Path) -> None:
     make(tmp_path / "disk", "a")
     (tmp_path / "sessions").symlink_to(tmp_path / "disk")
-    shelf = SessionStore(tmp_path / "sessions")
-    assert [row["name"] for row in shelf.rows()] == ["a"]
-    shelf.delete("a")
-    assert shelf.rows() == []
+    store = SessionStore(tmp_path / "sessions")
+    assert [row["name"] for row in store.list_sessions()] == ["a"]
+    store.delete("a")
+    assert store.list_sessions() == []
 
 
 def test_sessions_are_listed_with_their_consent(tmp_path: Path) -> None:
-    shelf = SessionStore(tmp_path)
+    store = SessionStore(tmp_path)
     make(tmp_path, "one")
     (tmp_path / "no session").mkdir()
     (tmp_path / "empty").mkdir()
-    (row,) = shelf.rows()
+    (row,) = store.list_sessions()
     assert (row["name"], row["consent"], row["report"]) == ("one", "<i>yes</i>", "")
     (tmp_path / "one" / "report.html").write_text("x")
-    assert shelf.rows()[0]["report"] == "there"
-    assert SessionStore(tmp_path / "none").rows() == []
+    assert store.list_sessions()[0]["report"] == "ready"
+    assert SessionStore(tmp_path / "none").list_sessions() == []
 
 
 def test_only_what_nobody_uses_is_deleted(tmp_path: Path) -> None:
     make(tmp_path, "new", age_s=IN_USE_S - 4)
     (make(tmp_path, "old") / "report.html").write_text("made just now, and nobody's loss")
     make(tmp_path, "busy")
-    shelf = SessionStore(tmp_path, lambda: {"busy": "is being replayed"})
+    store = SessionStore(tmp_path, lambda: {"busy": "is being replayed"})
     with pytest.raises(AffectlineError, match="is still being written"):
-        shelf.delete("new")
+        store.delete("new")
     with pytest.raises(AffectlineError, match="is being replayed"):
-        shelf.delete("busy")
-    shelf.delete("old")
+        store.delete("busy")
+    store.delete("old")
     with pytest.raises(AffectlineError, match="there is no session old"):
-        shelf.delete("old")
+        store.delete("old")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["busy", "new"]

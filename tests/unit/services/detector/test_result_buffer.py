@@ -4,7 +4,7 @@ import pytest
 
 from affectline.common.wire.messages import Emotion, Faces, Frame, Packet, Resend, Scores
 from affectline.services.detector.result_buffer import (
-    KEPT,
+    CACHE_SIZE,
     MAX_PATIENCE_S,
     PATIENCE_S,
     ResultBuffer,
@@ -30,35 +30,35 @@ def scores(seq: int, count: int = 1, missing: str | None = None) -> Scores:
     )  # fmt: skip
 
 
-def published(book: ResultBuffer) -> list[Emotion]:
-    return [p.message for p in book.publish(now=9) if isinstance(p.message, Emotion)]
+def published(results: ResultBuffer) -> list[Emotion]:
+    return [p.message for p in results.publish(now=9) if isinstance(p.message, Emotion)]
 
 
 def test_answers_wait_for_the_ones_before() -> None:
-    book = ResultBuffer(lossless=True)
+    results = ResultBuffer(lossless=True)
     for seq in range(3):
-        book.ask(faces(seq), now=0)
+        results.add(faces(seq), now=0)
     for seq in (2, 1):
-        assert book.settle(scores(seq))
-        assert published(book) == []
-    assert book.settle(scores(0))
-    assert [e.seq for e in published(book)] == [0, 1, 2]
-    assert published(book) == []
+        assert results.resolve(scores(seq))
+        assert published(results) == []
+    assert results.resolve(scores(0))
+    assert [e.seq for e in published(results)] == [0, 1, 2]
+    assert published(results) == []
 
 
 def test_a_frame_without_a_face_needs_no_classifier() -> None:
-    book = ResultBuffer(lossless=True)
-    book.ask(faces(0, count=0), now=0)
-    (answer,) = published(book)
+    results = ResultBuffer(lossless=True)
+    results.add(faces(0, count=0), now=0)
+    (answer,) = published(results)
     assert (answer.faces, answer.missing, answer.classified_at) == ((), None, None)
     assert answer.detected_at == FACES.detected_at
 
 
 def test_an_answer_holds_what_the_classifier_and_the_detector_said() -> None:
-    book = ResultBuffer(lossless=True)
-    book.ask(faces(0), now=0)
-    book.settle(scores(0))
-    (answer,) = published(book)
+    results = ResultBuffer(lossless=True)
+    results.add(faces(0), now=0)
+    results.resolve(scores(0))
+    (answer,) = published(results)
     (face,) = answer.faces
     assert (face.label, face.confidence, face.probabilities) == ("happy", 0.9, HAPPY)
     assert face.smoothed == pytest.approx(HAPPY)
@@ -67,70 +67,70 @@ def test_an_answer_holds_what_the_classifier_and_the_detector_said() -> None:
 
 
 def test_lossless_asks_again_ever_more_patiently() -> None:
-    book = ResultBuffer(lossless=True)
-    book.ask(faces(0), now=0)
+    results = ResultBuffer(lossless=True)
+    results.add(faces(0), now=0)
     wait, now = PATIENCE_S["lossless"], 0.0
     for _ in range(6):
-        assert list(book.overdue(int((now + wait - 0.01) * SECOND))) == []
+        assert list(results.overdue(int((now + wait - 0.01) * SECOND))) == []
         now += wait
-        assert list(book.overdue(int(now * SECOND))) == [faces(0)]
+        assert list(results.overdue(int(now * SECOND))) == [faces(0)]
         wait = min(2 * wait, MAX_PATIENCE_S)
-    book.settle(scores(0))
-    assert list(book.overdue(int(1e6 * SECOND))) == []
+    results.resolve(scores(0))
+    assert list(results.overdue(int(1e6 * SECOND))) == []
 
 
 def test_live_gives_up_and_says_why() -> None:
-    book = ResultBuffer(lossless=False)
-    book.ask(faces(0), now=0)
-    assert list(book.overdue(int(PATIENCE_S["live"] * SECOND))) == []
-    (answer,) = published(book)
+    results = ResultBuffer(lossless=False)
+    results.add(faces(0), now=0)
+    assert list(results.overdue(int(PATIENCE_S["live"] * SECOND))) == []
+    (answer,) = published(results)
     assert answer.faces[0].missing == "unanswered"
     assert answer.faces[0].probabilities is None
-    assert book.settle(scores(0)), "late is not invalid"
-    assert published(book) == []
+    assert results.resolve(scores(0)), "late is not invalid"
+    assert published(results) == []
 
 
 def test_skipped_frames_are_answered_in_their_place() -> None:
-    book = ResultBuffer(lossless=False)
-    book.ask(faces(0), now=0)
-    book.skip(frame(1), "behind")
-    assert published(book) == []
-    book.settle(scores(0, missing="stale"))
-    first, second = published(book)
+    results = ResultBuffer(lossless=False)
+    results.add(faces(0), now=0)
+    results.skip(frame(1), "behind")
+    assert published(results) == []
+    results.resolve(scores(0, missing="stale"))
+    first, second = published(results)
     assert (first.faces[0].missing, first.missing) == ("stale", None)
     assert (second.missing, second.faces, second.detected_at) == ("behind", (), None)
 
 
 def test_scores_that_do_not_fit_are_refused() -> None:
-    book = ResultBuffer(lossless=True)
-    book.ask(faces(0, count=2), now=0)
-    assert not book.settle(scores(0, count=1))
-    assert not book.settle(scores(5))
-    assert book.settle(scores(0, count=2))
+    results = ResultBuffer(lossless=True)
+    results.add(faces(0, count=2), now=0)
+    assert not results.resolve(scores(0, count=1))
+    assert not results.resolve(scores(5))
+    assert results.resolve(scores(0, count=2))
 
 
 def test_the_second_of_two_answers_changes_nothing() -> None:
-    book = ResultBuffer(lossless=True)
-    book.ask(faces(0), now=0)
-    book.settle(scores(0))
+    results = ResultBuffer(lossless=True)
+    results.add(faces(0), now=0)
+    results.resolve(scores(0))
     other = scores(0).model_copy(update={"model": "other"})
-    assert book.settle(other)
-    assert published(book)[0].model == "m"
-    assert book.settle(other)
-    assert published(book) == []
+    assert results.resolve(other)
+    assert published(results)[0].model == "m"
+    assert results.resolve(other)
+    assert published(results) == []
 
 
 def test_answers_are_kept_for_who_missed_them() -> None:
-    book = ResultBuffer(lossless=True)
-    for seq in range(KEPT + 10):
-        book.ask(faces(seq, count=0), now=0)
-    published(book)
+    results = ResultBuffer(lossless=True)
+    for seq in range(CACHE_SIZE + 10):
+        results.add(faces(seq, count=0), now=0)
+    published(results)
     wanted = Resend(stream="drive", epoch=EPOCH, first_seq=0, last_seq=20)
-    again = [p.message for p in book.repeat(wanted)]
+    again = [p.message for p in results.repeat(wanted)]
     assert [e.seq for e in again if isinstance(e, Emotion)] == list(range(10, 21))
-    assert book.knows(15)
-    kept = book.again(15)
+    assert results.is_known(15)
+    kept = results.cached_result(15)
     assert kept is not None
     assert isinstance(kept.message, Emotion)
     assert not isinstance(kept.message, Faces)
-    assert book.again(3) is None
+    assert results.cached_result(3) is None

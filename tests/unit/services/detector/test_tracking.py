@@ -5,14 +5,34 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from affectline.common.settings.pipeline import DetectorSettings
+from affectline.common.settings.detector import DetectorSettings
+from affectline.services.detector.detection import Detection
+from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
 from tests.unit.services.detector.people import Picture, carphone, man, scene
 
 
 def run(pictures: Iterable[Picture], **settings: int) -> list[list[TrackedFace]]:
-    tracker = FaceTracker(DetectorSettings.model_validate(settings))
-    return [tracker.find(picture) for picture in pictures]
+    haar = HaarSettings.model_validate(settings)
+    tracker = FaceTracker(HaarDetector(haar), haar)
+    return [tracker.track(picture) for picture in pictures]
+
+
+class ListedFaces:
+    """A detector that can do no more than it must, and knows the faces beforehand."""
+
+    def __init__(self, frames: Iterable[list[Detection]]) -> None:
+        self._frames = iter(frames)
+
+    def detect(self, gray: Picture) -> list[Detection]:
+        return next(self._frames)
+
+
+def run_plain(
+    frames: list[list[Detection]], settings: DetectorSettings | None = None
+) -> list[list[TrackedFace]]:
+    tracker = FaceTracker(ListedFaces(frames), settings or HaarSettings())
+    return [tracker.track(np.zeros((200, 400), np.uint8)) for _ in frames]
 
 
 def tracks(found: list[list[TrackedFace]]) -> set[int]:
@@ -156,3 +176,39 @@ def test_any_size_may_follow_any_other() -> None:
 def test_settings_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValidationError):
         DetectorSettings.model_validate({"scan_widht": 3})
+
+
+def test_a_plain_detector_is_asked_in_every_frame_and_its_faces_are_tracked() -> None:
+    frames = [[Detection(50 + 5 * i, 80, 60), Detection(300 - 5 * i, 80, 50)] for i in range(20)]
+    found = run_plain(frames)
+    assert all(len(faces) == 2 for faces in found)
+    assert tracks(found) == {1, 2}
+    for i, faces in enumerate(found[5:], start=5):
+        assert middle(faces[0]) == pytest.approx(50 + 5 * i, abs=3)
+        assert faces[0].box[2] == 60
+
+
+def test_a_plain_detector_with_weak_evidence_needs_three_detections() -> None:
+    weak = Detection(100, 100, 60, 0, 10)
+    assert [len(faces) for faces in run_plain([[weak]] * 4)] == [0, 0, 1, 1]
+    assert not any(run_plain([[weak._replace(evidence=5.0)]] * 20))
+    assert not any(run_plain([[weak], []] * 5))
+
+
+def test_a_face_that_a_plain_detector_misses_for_a_while_keeps_its_track() -> None:
+    face = [Detection(100, 100, 60)]
+    found = run_plain([face] * 3 + [[]] * 5 + [face] * 3 + [[]] * 20 + [face])
+    assert [len(faces) for faces in found] == [1] * 3 + [0] * 5 + [1] * 3 + [0] * 20 + [1]
+    assert [faces[0].track for faces in found if faces] == [1] * 6 + [2]
+
+
+def test_a_plain_detector_finds_no_more_faces_than_wanted() -> None:
+    faces = [Detection(60, 100, 40), Detection(160, 100, 60), Detection(300, 100, 50)]
+    found = run_plain([faces] * 4, HaarSettings(max_faces=2))
+    assert {face.box[2] for face in found[-1]} == {60, 50}
+    assert tracks(found) == {1, 2}
+
+
+def test_two_detections_of_one_face_are_one_face() -> None:
+    found = run_plain([[Detection(100, 100, 60), Detection(105, 102, 58)]] * 4)
+    assert tracks(found) == {1}

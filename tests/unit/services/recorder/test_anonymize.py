@@ -17,9 +17,9 @@ from affectline.common.wire.messages import (
 from affectline.services.recorder.anonymize import (
     LOOK_AHEAD,
     LOOK_AHEAD_NS,
-    PATIENCE_NS,
+    MAX_WAIT_NS,
     Anonymizer,
-    open_picture,
+    decode_writable,
     pixelate,
 )
 
@@ -49,13 +49,11 @@ def emotion(seq: int, *boxes: tuple[int, int, int, int], missing: bool = False) 
     )  # fmt: skip
 
 
-def pictures(
-    blurring: Anonymizer, now: int, *, all_of_them: bool = False
-) -> list[NDArray[np.uint8]]:
+def pictures(anonymizer: Anonymizer, now: int, *, flush: bool = False) -> list[NDArray[np.uint8]]:
     found = []
-    for packet, _ in blurring.ready(now, all_of_them=all_of_them):
+    for packet, _ in anonymizer.pop_ready(now, flush=flush):
         if isinstance(packet.message, Frame):
-            picture = open_picture(packet.message, packet.parts[0])
+            picture = decode_writable(packet.message, packet.parts[0])
             assert picture is not None
             found.append(picture)
     return found
@@ -83,73 +81,73 @@ def test_boxes_beyond_the_picture(box: tuple[int, int, int, int]) -> None:
 
 
 def test_a_picture_waits_for_its_answer_and_some_later_ones() -> None:
-    blurring = Anonymizer("lossless")
-    blurring.take(frame(0), 0, 0)
-    blurring.take(Packet(Marker(session="s", at=0, label="x")), 0, 0)
-    assert list(blurring.ready(1)) == []
-    blurring.take(emotion(0), 2, 2)
-    assert list(blurring.ready(3)) == [], "its face may be found only in a later picture"
+    anonymizer = Anonymizer("lossless")
+    anonymizer.add(frame(0), 0, 0)
+    anonymizer.add(Packet(Marker(session="s", at=0, label="x")), 0, 0)
+    assert list(anonymizer.pop_ready(1)) == []
+    anonymizer.add(emotion(0), 2, 2)
+    assert list(anonymizer.pop_ready(3)) == [], "its face may be found only in a later picture"
     for seq in range(1, LOOK_AHEAD + 1):
-        blurring.take(frame(seq), seq, seq)
-        blurring.take(emotion(seq, (50, 40, 40, 40)), seq, seq)
-    first, *_ = blurring.ready(10)
-    picture = open_picture(first[0].message, first[0].parts[0])  # type: ignore[arg-type]
+        anonymizer.add(frame(seq), seq, seq)
+        anonymizer.add(emotion(seq, (50, 40, 40, 40)), seq, seq)
+    first, *_ = anonymizer.pop_ready(10)
+    picture = decode_writable(first[0].message, first[0].parts[0])  # type: ignore[arg-type]
     assert picture is not None
     assert colours(picture[40:80, 50:90]) <= 25, "a face found later is blurred backwards"
     assert colours(picture) > 1000
 
 
 def test_a_face_that_is_lost_for_a_moment_stays_blurred() -> None:
-    blurring = Anonymizer("lossless")
+    anonymizer = Anonymizer("lossless")
     for seq in range(40):
-        blurring.take(frame(seq), 0, 0)
-        blurring.take(emotion(seq, *(((50, 40, 40, 40),) if seq < 5 else ())), 0, 0)
-    found = pictures(blurring, 0, all_of_them=True)
+        anonymizer.add(frame(seq), 0, 0)
+        anonymizer.add(emotion(seq, *(((50, 40, 40, 40),) if seq < 5 else ())), 0, 0)
+    found = pictures(anonymizer, 0, flush=True)
     blurred = [colours(picture[40:80, 50:90]) <= 25 for picture in found]
     assert blurred == [True] * 30 + [False] * 10, "for a second"
 
 
 @pytest.mark.parametrize("delivery", ["live", "lossless"])
 def test_without_an_answer_all_of_it_is_blurred(delivery: str) -> None:
-    blurring = Anonymizer(delivery)
-    blurring.take(frame(0), 0, 0)
-    assert pictures(blurring, PATIENCE_NS[delivery]) == []
-    (picture,) = pictures(blurring, PATIENCE_NS[delivery] + 1)
+    anonymizer = Anonymizer(delivery)
+    anonymizer.add(frame(0), 0, 0)
+    assert pictures(anonymizer, MAX_WAIT_NS[delivery]) == []
+    (picture,) = pictures(anonymizer, MAX_WAIT_NS[delivery] + 1)
     assert colours(picture) <= 144
-    assert blurring.wholly == 1
+    assert anonymizer.without_result == 1
 
 
 def test_a_picture_that_was_skipped_is_blurred_wholly() -> None:
-    blurring = Anonymizer("live")
-    blurring.take(frame(0), 0, 0)
-    blurring.take(emotion(0, missing=True), 0, 0)
-    (picture,) = pictures(blurring, LOOK_AHEAD_NS + 1)
+    anonymizer = Anonymizer("live")
+    anonymizer.add(frame(0), 0, 0)
+    anonymizer.add(emotion(0, missing=True), 0, 0)
+    (picture,) = pictures(anonymizer, LOOK_AHEAD_NS + 1)
     assert colours(picture) <= 144
 
 
 def test_the_order_stays_and_a_stream_s_end_waits_for_nothing() -> None:
-    blurring = Anonymizer("lossless")
-    blurring.take(frame(0), 1, 1)
-    blurring.take(emotion(0), 2, 2)
-    blurring.take(
+    anonymizer = Anonymizer("lossless")
+    anonymizer.add(frame(0), 1, 1)
+    anonymizer.add(emotion(0), 2, 2)
+    anonymizer.add(
         Packet(StreamEnd(stream="s", epoch=1, ended_at=0, last_seq=0, reason="end")), 3, 3
     )
-    kinds = [(type(p.message).__name__, arrived) for p, arrived in blurring.ready(4)]
+    kinds = [(type(p.message).__name__, arrived) for p, arrived in anonymizer.pop_ready(4)]
     assert kinds == [("Frame", 1), ("Emotion", 2), ("StreamEnd", 3)]
 
 
 def test_a_clock_that_is_set_changes_neither_waiting_nor_what_is_written() -> None:
-    blurring = Anonymizer("live")
-    blurring.take(frame(0), 3600 * 10**9, 0)
-    blurring.take(frame(1), 5, 1)
-    assert list(blurring.ready(PATIENCE_NS["live"])) == []
-    ready = blurring.ready(PATIENCE_NS["live"] + 2)
+    anonymizer = Anonymizer("live")
+    anonymizer.add(frame(0), 3600 * 10**9, 0)
+    anonymizer.add(frame(1), 5, 1)
+    assert list(anonymizer.pop_ready(MAX_WAIT_NS["live"])) == []
+    ready = anonymizer.pop_ready(MAX_WAIT_NS["live"] + 2)
     assert [arrived for _, arrived in ready] == [3600 * 10**9, 5]
 
 
 def test_jpeg_files_stay_jpeg_files_and_broken_ones_are_left_out() -> None:
     message = frame(0).message.model_copy(update={"encoding": "jpeg"})
     for data, count in ((cv2.imencode(".jpg", noise())[1].tobytes(), 1), (b"\xff\xd8nothing", 0)):
-        blurring = Anonymizer("lossless")
-        blurring.take(Packet(message, (data,)), 0, 0)
-        assert len(pictures(blurring, 0, all_of_them=True)) == count
+        anonymizer = Anonymizer("lossless")
+        anonymizer.add(Packet(message, (data,)), 0, 0)
+        assert len(pictures(anonymizer, 0, flush=True)) == count

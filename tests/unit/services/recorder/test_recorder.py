@@ -143,7 +143,7 @@ def test_a_recording_is_gone_on_with_as_it_was_begun(tmp_path: Path) -> None:
         recorder(tmp_path, "everything")
     with SessionReader(tmp_path) as reader:
         assert len(list(reader.messages())) == 2
-        assert reader.findings.sound
+        assert reader.damage.sound
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_full_disk_ends_the_recording_in_one_line(small_disk: Path) -> None:
     stage.cleanup()
     with SessionReader(small_disk) as reader:
         assert len(list(reader.messages())) > 20
-        assert reader.findings.sound
+        assert reader.damage.sound
 
 
 def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
@@ -174,7 +174,7 @@ def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
     stage.cleanup()
     with SessionReader(small_disk) as reader:
         assert list(reader.messages()) == []
-        assert reader.findings.sound, "the file has its end all the same"
+        assert reader.damage.sound, "the file has its end all the same"
 
 
 def take_until_it_gives_up(stage: Recorder, packet: Packet) -> None:

@@ -346,3 +346,19 @@ def test_a_paused_replay_shows_a_frame_of_every_stream(tmp_path: Path, late: int
         assert shown == ["a"] * 3 + ["b"]
     else:  # it begins more than a second later: it has none there
         assert set(shown) == {"a"}
+
+
+@pytest.mark.parametrize("has_frames", [True, False])
+def test_a_paused_replay_shows_a_result_with_its_frame(tmp_path: Path, has_frames: bool) -> None:
+    """A recording, or a position in it, may begin between a frame and its result."""
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
+    for i in range(4):
+        if i and has_frames:
+            picture = Packet(frame(i), (b"picture",))
+            writer.add("Frame", codec.encode(picture), 2 * i, 2 * i)
+        writer.add("Emotion", codec.encode(Packet(answer(i))), 2 * i + 1, 2 * i + 1)
+    writer.finish()
+    stage = player(tmp_path / "s.mcap", paused=True)
+    shown = [(type(m), m.seq) for m in ticks(stage, 5) if isinstance(m, Frame | Emotion)]
+    stage.cleanup()
+    assert shown == ([(Emotion, 0), (Frame, 1), (Emotion, 1)] if has_frames else [(Emotion, 0)])

@@ -9,8 +9,8 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.services.sessions.columns import COLUMNS
+from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sink.csv_writer import CsvWriter
-from affectline.services.sink.stream_stats import StreamSummary
 from tests.samples import EMOTION, EPOCH, HAPPY, PACKETS
 
 

@@ -1,4 +1,4 @@
-"""Who may come in, tried over HTTP and websockets of a small app behind the doors."""
+"""Access control over HTTP and websockets of a small app behind the access control."""
 
 import stat
 from pathlib import Path
@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from affectline.services.web.auth import AccessMiddleware, host_name, is_loopback
-from affectline.services.web.token import obtain
+from affectline.services.web.token import load_or_create
 
 TOKEN = "a-token-that-is-long-enough-to-be-believed"
 HERE = "http://127.0.0.1:8080"
@@ -37,9 +37,9 @@ def client(token: str | None = None, host: str = "127.0.0.1", base: str = HERE) 
     return TestClient(app, base_url=base, follow_redirects=False)
 
 
-def hears(door: TestClient, **headers: str) -> bool:
+def can_connect(browser: TestClient, **headers: str) -> bool:
     try:
-        with door.websocket_connect("ws://127.0.0.1:8080/feed", headers=headers) as socket:
+        with browser.websocket_connect("ws://127.0.0.1:8080/feed", headers=headers) as socket:
             return bool(socket.receive_text() == "inside")
     except WebSocketDisconnect:
         return False
@@ -55,9 +55,9 @@ def test_the_machine_itself_needs_no_token() -> None:
     "host", ["evil.example", "evil.example:8080", "192.168.1.20:8080", "127.0.0.1.evil.example", ""]
 )
 def test_a_name_that_is_not_ours_is_refused(host: str) -> None:
-    door = client()
-    assert door.get("/", headers={"host": host}).status_code == 403
-    assert not hears(door, host=host, origin=f"http://{host}")
+    browser = client()
+    assert browser.get("/", headers={"host": host}).status_code == 403
+    assert not can_connect(browser, host=host, origin=f"http://{host}")
 
 
 @pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "[::1]:8080", "lab.example"])
@@ -70,15 +70,15 @@ def test_our_own_names_are_known(host: str) -> None:
     ["http://evil.example", "null", "http://127.0.0.1:9999", "https://127.0.0.1:8080.evil"],
 )
 def test_other_origins_are_refused(origin: str) -> None:
-    door = client()
-    assert door.get("/", headers={"origin": origin}).status_code == 403
-    assert door.post("/", headers={"origin": origin}).status_code == 403
-    assert not hears(door, origin=origin)
+    browser = client()
+    assert browser.get("/", headers={"origin": origin}).status_code == 403
+    assert browser.post("/", headers={"origin": origin}).status_code == 403
+    assert not can_connect(browser, origin=origin)
 
 
 def test_a_socket_has_to_say_where_it_comes_from() -> None:
-    assert not hears(client())
-    assert hears(client(), origin=HERE)
+    assert not can_connect(client())
+    assert can_connect(client(), origin=HERE)
 
 
 @pytest.mark.parametrize(
@@ -103,40 +103,40 @@ def test_other_sites_may_link_and_nothing_else(
 
 
 def test_without_the_token_nobody_gets_further() -> None:
-    door = client(TOKEN, "0.0.0.0")
+    browser = client(TOKEN, "0.0.0.0")
     for path in ("/", "/snapshot", "/report/x", "/style/style.css", "/_nicegui_ws/socket.io/"):
-        answer = door.get(path)
+        answer = browser.get(path)
         assert answer.status_code == 401
         assert "inside" not in answer.text
-    assert door.post("/", headers={"origin": HERE}).status_code == 401
-    assert not hears(door, origin=HERE)
-    assert not hears(door, origin=HERE, cookie=f"affectline-8080={TOKEN[:-1]}")
+    assert browser.post("/", headers={"origin": HERE}).status_code == 401
+    assert not can_connect(browser, origin=HERE)
+    assert not can_connect(browser, origin=HERE, cookie=f"affectline-8080={TOKEN[:-1]}")
 
 
 def test_the_token_in_the_address_becomes_a_cookie() -> None:
-    door = client(TOKEN, "0.0.0.0")
-    answer = door.get(f"/?token={TOKEN}&a=1")
+    browser = client(TOKEN, "0.0.0.0")
+    answer = browser.get(f"/?token={TOKEN}&a=1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/?a=1")
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
-    assert door.get("/").text == "inside"
-    assert hears(door, origin=HERE)
+    assert browser.get("/").text == "inside"
+    assert can_connect(browser, origin=HERE)
 
 
 def test_the_token_in_the_form() -> None:
-    door = client(TOKEN, "0.0.0.0")
-    wrong = door.post("/enter", data={"token": "guess"}, headers={"origin": HERE})
+    browser = client(TOKEN, "0.0.0.0")
+    wrong = browser.post("/enter", data={"token": "guess"}, headers={"origin": HERE})
     assert wrong.status_code == 401
-    right = door.post("/enter", data={"token": TOKEN}, headers={"origin": HERE})
+    right = browser.post("/enter", data={"token": TOKEN}, headers={"origin": HERE})
     assert (right.status_code, right.headers["location"]) == (303, "/")
-    assert door.get("/").text == "inside"
-    assert door.post("/enter", data={"token": "x" * 9999}, headers={"origin": HERE}).text
+    assert browser.get("/").text == "inside"
+    assert browser.post("/enter", data={"token": "x" * 9999}, headers={"origin": HERE}).text
 
 
 def test_a_redirect_stays_here() -> None:
-    door = client(TOKEN, "0.0.0.0")
-    where = door.get(f"//evil.example/?token={TOKEN}").headers["location"]
+    browser = client(TOKEN, "0.0.0.0")
+    where = browser.get(f"//evil.example/?token={TOKEN}").headers["location"]
     assert where.startswith("/")
     assert not where.startswith("//")
 
@@ -145,8 +145,8 @@ def test_a_redirect_stays_here() -> None:
     "cookie", ["affectline-8080=", "affectline-8080=é", "a=b; c", "====", "\x01"]
 )
 def test_odd_cookies_open_nothing(cookie: str) -> None:
-    door = client(TOKEN, "0.0.0.0")
-    assert door.get("/", headers={"cookie": cookie.encode()}).status_code == 401
+    browser = client(TOKEN, "0.0.0.0")
+    assert browser.get("/", headers={"cookie": cookie.encode()}).status_code == 401
 
 
 def test_addresses_are_told_apart() -> None:
@@ -157,11 +157,11 @@ def test_addresses_are_told_apart() -> None:
 
 def test_a_token_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "sessions" / ".token"
-    first = obtain(path)
+    first = load_or_create(path)
     assert first.is_new
     assert len(first.text) >= 43
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert obtain(path) == (first.text, False)
+    assert load_or_create(path) == (first.text, False)
 
 
 @pytest.mark.parametrize("what", ["readable", "link", "short"])
@@ -173,9 +173,9 @@ def test_a_token_that_others_may_know_is_replaced(tmp_path: Path, what: str) -> 
     if what == "link":
         elsewhere = path.rename(tmp_path / "elsewhere")
         path.symlink_to(elsewhere)
-    made = obtain(path)
-    assert made.is_new
-    assert made.text != known
+    token = load_or_create(path)
+    assert token.is_new
+    assert token.text != known
     assert not path.is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     if what == "link":

@@ -1,0 +1,162 @@
+"""The summary section of an MCAP file: statistics, and the index of everything before it."""
+
+import struct
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Self
+
+from mcap.data_stream import ReadDataStream, RecordBuilder
+from mcap.opcode import Opcode
+from mcap.records import (
+    Channel,
+    ChunkIndex,
+    DataEnd,
+    Footer,
+    McapRecord,
+    MessageIndex,
+    Metadata,
+    MetadataIndex,
+    Schema,
+    Statistics,
+    SummaryOffset,
+)
+
+from affectline.common.recording.reader import SessionReader
+from affectline.common.recording.records import CHUNK_HEADER, MAGIC, FileRecord
+
+
+@dataclass
+class FileSummary:
+    """The content of a summary section."""
+
+    schemas: dict[int, Schema] = field(default_factory=dict)
+    channels: dict[int, Channel] = field(default_factory=dict)
+    chunks: list[ChunkIndex] = field(default_factory=list)
+    counts: Counter[int] = field(default_factory=Counter)
+    """Messages in each channel."""
+    metadata: list[MetadataIndex] = field(default_factory=list)
+    end: int = 0
+    """Offset of the end of the last valid record of the data section."""
+
+    @classmethod
+    def rebuild(cls, path: Path) -> Self:
+        """Rebuild the summary of a recording, finished or not.
+
+        Raises:
+            AffectlineError: It is no recording.
+        """
+        summary, is_usable = cls(), False
+        with SessionReader(path) as reader:
+            for record in reader.file.records():
+                if record.opcode == Opcode.CHUNK:
+                    is_usable = reader.file.read_chunk(record)[1]
+                    if not is_usable:
+                        continue
+                    summary._add_chunk_at(reader, record)
+                elif record.opcode == Opcode.MESSAGE_INDEX and is_usable:
+                    summary._add_message_index(reader, record)
+                elif record.opcode == Opcode.METADATA:
+                    stream = ReadDataStream(BytesIO(reader.file.read_body(record)))
+                    length = record.end - record.start
+                    summary.add_metadata(Metadata.read(stream), record.start, length)
+                summary.end = record.end
+            summary.schemas, summary.channels = reader.file.schemas, reader.file.channels
+        return summary
+
+    def _add_chunk_at(self, reader: SessionReader, record: FileRecord) -> None:
+        header = reader.file.read_at(record.start + 9, CHUNK_HEADER.size)
+        first, last, size, _, _, _, compressed = CHUNK_HEADER.unpack(header)
+        self.chunks.append(
+            ChunkIndex(
+                record.end - record.start,
+                record.start,
+                "zstd",
+                compressed,
+                last,
+                0,
+                {},
+                first,
+                size,
+            )
+        )
+
+    def _add_message_index(self, reader: SessionReader, record: FileRecord) -> None:
+        stream = ReadDataStream(BytesIO(reader.file.read_body(record)))
+        found, chunk = MessageIndex.read(stream), self.chunks[-1]
+        chunk.message_index_offsets[found.channel_id] = record.start
+        chunk.message_index_length += record.end - record.start
+        self.counts[found.channel_id] += len(found.records)
+
+    def add_chunk(self, chunk: ChunkIndex, counts: dict[int, int]) -> None:
+        """Add a chunk, and the number of its messages in each channel."""
+        self.chunks.append(chunk)
+        self.counts.update(counts)
+
+    def add_metadata(self, record: Metadata, start: int, length: int) -> None:
+        """Add a metadata record."""
+        self.metadata.append(MetadataIndex(start, length, record.name))
+
+    def statistics(self) -> Statistics:
+        """Return the statistics record."""
+        return Statistics(
+            attachment_count=0,
+            channel_count=len(self.channels),
+            channel_message_counts=dict(self.counts),
+            chunk_count=len(self.chunks),
+            message_count=sum(self.counts.values()),
+            message_end_time=max((c.message_end_time for c in self.chunks), default=0),
+            message_start_time=min((c.message_start_time for c in self.chunks), default=0),
+            metadata_count=len(self.metadata),
+            schema_count=len(self.schemas),
+        )
+
+
+def encode_end(summary: FileSummary, data_end: int, crc: int) -> bytes:
+    """Encode the end of a file: Data End, summary section, summary offset section, footer.
+
+    Args:
+        summary: The content of the summary section; if empty, there is none and readers must read
+            the whole file.
+        data_end: Offset of the end of the data section.
+        crc: CRC-32 of the data section, 0 if unknown.
+    """
+    data = RecordBuilder()
+    DataEnd(crc).write(data)
+    start = data_end + data.count if summary.chunks else 0
+    section, offsets = RecordBuilder(), RecordBuilder()
+    if start:
+        _write_summary(summary, start, section, offsets)
+    offset = start + section.count if start else 0
+    body = pop_bytes(section) + pop_bytes(offsets)
+    # The checksum covers the footer up to itself (MCAP, "Footer")
+    checked = struct.pack("<BQQQ", Opcode.FOOTER, 20, start, offset)
+    footer = RecordBuilder()
+    Footer(start, offset, zlib.crc32(checked, zlib.crc32(body))).write(footer)
+    return pop_bytes(data) + body + pop_bytes(footer) + MAGIC
+
+
+def _write_summary(
+    summary: FileSummary, start: int, section: RecordBuilder, offsets: RecordBuilder
+) -> None:
+    kinds: tuple[tuple[Opcode, list[McapRecord]], ...] = (
+        (Opcode.SCHEMA, [*summary.schemas.values()]),
+        (Opcode.CHANNEL, [*summary.channels.values()]),
+        (Opcode.STATISTICS, [summary.statistics()]),
+        (Opcode.CHUNK_INDEX, [*summary.chunks]),
+        (Opcode.METADATA_INDEX, [*summary.metadata]),
+    )
+    for opcode, records in kinds:
+        begin = section.count
+        for record in records:
+            record.write(section)
+        if records:
+            SummaryOffset(opcode, start + begin, section.count - begin).write(offsets)
+
+
+def pop_bytes(builder: RecordBuilder) -> bytes:
+    """Remove and return the bytes of a builder."""
+    data: bytes = builder.end()  # type: ignore[no-untyped-call]
+    return data

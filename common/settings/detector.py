@@ -1,0 +1,45 @@
+"""Settings of the detector process.
+
+Each detector extends `DetectorSettings` in its own file, see `affectline.common.registry`.
+"""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from affectline.common.registry import FamilySettings, Registry
+
+
+class DetectorSettings(FamilySettings):
+    """How faces are detected and tracked: what the settings of all detectors share.
+
+    Validating with this model yields the model of the detector that ``backend`` names. Times are
+    counted in frames, so that runs repeat.
+    """
+
+    registry: ClassVar[Registry] = Registry(
+        "backend",
+        "affectline.services.detector.detectors",
+        "affectline.detectors",
+        default="haar",
+    )
+
+    backend: str
+    """Which detector finds the faces."""
+    scan_interval: Annotated[int, Field(ge=1)] = 8
+    """Frames from one pass of a scan to the next while every known face is visible. A detector that
+    does not scan in passes searches every frame."""
+    search_interval: Annotated[int, Field(ge=1)] = 1
+    """The same while a face is missing or none is known."""
+    max_faces: Annotated[int, Field(ge=1)] = 8
+    """Faces tracked at a time; the largest come first."""
+    max_misses: Annotated[int, Field(ge=0)] = 15
+    """Frames for which a face may be out of sight and keep its track."""
+    margin: Annotated[float, Field(ge=-0.3, le=1)] = 0.01
+    """What a crop adds to the box on each side, in sides of the box. The cascade's box is 0.979 of
+    a FER2013 picture's side (median, docs/detection.md), so this frames crops like FER2013's."""
+
+
+def default_detector() -> DetectorSettings:
+    """Settings of the default detector."""
+    return DetectorSettings.model_validate({})

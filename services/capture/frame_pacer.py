@@ -1,0 +1,38 @@
+"""The pace of a file: frames are thinned out to a rate, and read at their own time."""
+
+from affectline.common.clock import monotonic
+from affectline.common.settings.pipeline import Pace
+
+
+class FramePacer:
+    """Decides which frames of a file are kept, and when each is due.
+
+    Args:
+        rate: Frames a second to thin out to; None keeps all.
+        pace: Whether to wait until it is time.
+    """
+
+    def __init__(self, rate: float | None, pace: Pace) -> None:
+        self._rate, self._pace = rate, pace
+        self._next_s = 0.0
+        self._start: tuple[float, int] | None = None
+
+    def is_wanted(self, media_time: int) -> bool:
+        """True unless the frame comes too soon after the last one that was kept."""
+        seconds = media_time / 1e9
+        if self._rate is None:
+            return True
+        if seconds + 1e-6 < self._next_s:
+            return False
+        step = 1 / self._rate
+        following = self._next_s + step
+        self._next_s = following if following > seconds else seconds + step
+        return True
+
+    def delay_s(self, media_time: int) -> float:
+        """Time to wait until a frame is due, in s; the first one is due at once."""
+        if self._pace == "fast":
+            return 0.0
+        if self._start is None:
+            self._start = (monotonic(), media_time)
+        return (media_time - self._start[1]) / 1e9 - (monotonic() - self._start[0])

@@ -1,0 +1,1 @@
+"""The panels of the page, one a module: see `affectline.services.dashboard.panel`."""

@@ -1,0 +1,37 @@
+"""Publishing markers: a label, a button, and the key M."""
+
+from typing import ClassVar
+
+from nicegui import ui
+
+from affectline.common.errors import AffectlineError
+from affectline.services.dashboard.app_state import MARKER_LABEL_MAX
+from affectline.services.dashboard.panel import Area, Panel, register
+from affectline.services.web import components
+
+
+@register
+class MarkersPanel(Panel):
+    """The label of the next marker, and what publishes it."""
+
+    area: ClassVar[Area] = "tools"
+    order = 20
+
+    def build(self) -> None:
+        self._label = ui.input(label="Marker")
+        self._label.props(f"dense outlined maxlength={MARKER_LABEL_MAX}")
+        self._label.props('aria-label="Label of the next marker"')
+        self._label.on("keydown.enter", self._publish)
+        ui.button("Mark (M)", icon="flag", on_click=self._publish).props("outline no-caps")
+        components.KeyBindings({"m": self._publish})
+
+    def _publish(self) -> None:
+        if self.view.feed != "live":
+            ui.notify("Markers can only be set in the live feed: go back to it first.", type="info")
+            return
+        try:
+            self.view.state.publish_marker(self._label.value or "")
+        except AffectlineError as error:
+            components.notify_error(error)
+        else:
+            ui.notify("Marker published.", type="positive", timeout=1500)

@@ -1,0 +1,34 @@
+"""Curves of expressions, signals and nervousness under one time axis."""
+
+from nicegui.element import Element
+from nicegui.elements import echart
+
+from affectline.common.labels import LABELS
+from affectline.common.vision.palette import COLOURS
+from affectline.services.dashboard.curves import Curves
+from affectline.services.dashboard.panel import STATIC, Panel, register
+
+__all__ = ["SignalsPanel", "echart"]  # importing echart makes its script known to the browser
+
+
+class CurvesChart(
+    Element, component=STATIC / "curves.js", esm={"affectline-dashboard": str(STATIC)}
+):
+    """Draws what `Curves` publishes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._props.update(labels=list(LABELS), colours=COLOURS)
+
+
+@register
+class SignalsPanel(Panel):
+    """The curves of the last minutes."""
+
+    title = "Signals"
+    order = 30
+    is_wide = True
+    aggregator = Curves
+
+    def build(self) -> None:
+        CurvesChart()

@@ -1,0 +1,123 @@
+// The curves of the last minutes, extended as updates come.
+import { echarts } from "nicegui-echart";
+import { chartOption, layOut } from "affectline-dashboard";
+import { feed } from "affectline-web";
+
+const KEPT_MS = 300_000;
+const SPANS = { "30 s": 30_000, "1 min": 60_000, "5 min": 300_000 };
+
+export default {
+  template: `
+    <div class="af-curves">
+      <div class="af-legend">
+        <span v-for="label in labels" :key="label"><i :style="{ background: colours[label] }"></i>
+          {{ label }}</span>
+        <label>Span <select v-model="span">
+          <option v-for="name in spans" :key="name">{{ name }}</option></select></label>
+      </div>
+      <ul v-if="lost.length" class="af-lost" role="alert">
+        <li v-for="one in lost" :key="one.name">sensor lost: {{ one.name }}, {{ one.detail }}</li>
+      </ul>
+      <p v-if="!height">Curves appear with the first face or signal.</p>
+      <div ref="chart" class="af-chart" :style="{ height: height + 'px' }" role="img"
+        :aria-label="description" :data-rows="rows.length" :data-markers="shownMarkers"></div>
+      <ol v-if="lastMarkers.length" class="af-markers" aria-label="Markers">
+        <li v-for="(one, i) in lastMarkers" :key="i"><time>{{ clock(one.at) }}</time> {{ one.label }}</li>
+      </ol>
+    </div>`,
+  props: { labels: Array, colours: Object },
+  data() {
+    return { span: "1 min", height: 0, rows: [], lastMarkers: [], shownMarkers: 0, lost: [] };
+  },
+  computed: {
+    spans: () => Object.keys(SPANS),
+    description() {
+      const names = this.rows.map((row) => row.title).join("; ");
+      return `Signals: ${names || "none yet"}`;
+    },
+  },
+  watch: {
+    span() {
+      this.draw();
+    },
+  },
+  created() {
+    this.curves = {};
+    this.markers = [];
+    this.rowNames = "";
+  },
+  mounted() {
+    this.scheme = matchMedia("(prefers-color-scheme: dark)");
+    this.redraw = () => this.draw();
+    this.resizeObserver = new ResizeObserver(() => this.chart?.resize());
+    this.resizeObserver.observe(this.$refs.chart);
+    this.scheme.addEventListener("change", this.redraw);
+    document.addEventListener("visibilitychange", this.redraw);
+    this.unsubscribes = [
+      feed.on("curves", (update) => this.add(update)),
+      feed.on("status", (status) => this.showLost(status)),
+      feed.on("disconnected", () => { this.lost = []; }),
+    ];
+  },
+  unmounted() {
+    this.unsubscribes.forEach((unsubscribe) => unsubscribe());
+    this.resizeObserver.disconnect();
+    this.scheme.removeEventListener("change", this.redraw);
+    document.removeEventListener("visibilitychange", this.redraw);
+    this.chart?.dispose();
+  },
+  methods: {
+    add({ reset, series, markers }) {
+      if (reset) {
+        this.curves = {};
+        this.markers = [];
+      }
+      for (const [name, { points, ...attributes }] of Object.entries(series)) {
+        this.curves[name] ??= { points: [] };
+        Object.assign(this.curves[name], attributes);
+        this.curves[name].points.push(...points);
+      }
+      this.markers.push(...markers);
+      this.lastMarkers = this.markers.slice(-5).reverse();
+      this.draw();
+    },
+    // List the curves whose sensor is lost.
+    showLost({ sensors, lost_sensors: processes }) {
+      const signals = sensors.filter(({ status }) => status).map(({ subject, signal, detail }) => (
+        { name: `${signal.replaceAll("_", " ")} of ${subject}`, detail }));
+      this.lost = [...processes, ...signals];
+    },
+    async draw() {
+      if (document.hidden) return;
+      const ends = Object.values(this.curves).map(({ points }) => points.at(-1)[0]);
+      const end = Math.max(...ends, ...this.markers.slice(-1).map(({ at }) => at));
+      if (!Number.isFinite(end)) return;
+      this.forgetBefore(end - KEPT_MS);
+      const begin = end - SPANS[this.span];
+      const layout = layOut(this.curves, begin, this.labels, this.colours);
+      this.rows = layout.rows;
+      this.height = layout.height;
+      if (!layout.rows.length) return;
+      const markers = this.markers.filter(({ at }) => at >= begin);
+      this.shownMarkers = markers.length;
+      await this.$nextTick();
+      this.chart ??= echarts.init(this.$refs.chart);
+      const rowNames = layout.rows.map((row) => row.name).join();
+      const notMerge = rowNames !== this.rowNames;
+      this.rowNames = rowNames;
+      this.chart.resize();
+      const style = getComputedStyle(this.$el);
+      const [ink, faint] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
+      this.chart.setOption(chartOption(layout, { begin, end, markers, ink, faint }), { notMerge });
+    },
+    forgetBefore(time) {
+      for (const [name, curve] of Object.entries(this.curves)) {
+        if (curve.points[0][0] < time) curve.points = curve.points.filter(([at]) => at >= time);
+        if (!curve.points.length) delete this.curves[name];
+      }
+    },
+    clock(at) {
+      return new Date(at).toLocaleTimeString();
+    },
+  },
+};

@@ -1,0 +1,112 @@
+// The curves as options of ECharts: one row for each, all rows on one time axis.
+
+const ROW = 84;
+const EMOTION_ROW = 120;
+const GAP = 40;
+const FOOT = 34;
+const GAP_MS = 1500; // values further apart are not connected
+const TRACKS = 4; // how many faces are shown at once, those seen most
+const ORDER = ["emotion", "heart_rate", "skin_conductance", "nervousness"];
+const COLOURS = { heart_rate: "#d55e00", skin_conductance: "#0072b2", nervousness: "#cc79a7" };
+
+// Which curves are drawn, from top to bottom, and the height of the chart.
+export function layOut(curves, begin, labels, colours) {
+  const visible = Object.entries(curves)
+    .map(([name, curve]) => ({ name, ...curve, kind: name.split("/")[0] }))
+    .map((curve) => ({ ...curve, seen: curve.points.filter(([at]) => at >= begin) }))
+    .filter((curve) => curve.seen.length);
+  const faces = visible
+    .filter((curve) => curve.kind === "emotion")
+    .sort((a, b) => b.seen.length - a.seen.length)
+    .slice(0, TRACKS);
+  const rows = [...faces, ...visible.filter((curve) => curve.kind !== "emotion")];
+  rows.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name, "en", { numeric: true }));
+  let top = GAP;
+  for (const row of rows) {
+    row.top = top;
+    row.height = row.kind === "emotion" ? EMOTION_ROW : ROW;
+    row.title = title(row);
+    row.series = row.kind === "emotion"
+      ? labels.map((label, i) => ({ name: label, colour: colours[label], value: i + 1 }))
+      : [{ name: row.title, colour: COLOURS[row.kind] ?? "#009e73", value: 1 }];
+    top += row.height + GAP;
+  }
+  return { rows, height: rows.length ? top - GAP + FOOT : 0 };
+}
+
+function rank(row) {
+  return ORDER.indexOf(row.kind);
+}
+
+function title({ name, kind, unit, synthetic }) {
+  const [, first, second] = name.split("/");
+  const what = kind === "emotion" ? `expression, ${first}, face #${second}`
+    : `${kind.replaceAll("_", " ")}, ${first}`;
+  const units = kind === "emotion" ? "" : ` (${unit})`;
+  return `${what}${units}${synthetic ? ", simulated" : ""}`;
+}
+
+// The option of the whole chart.
+export function chartOption({ rows }, { begin, end, markers, ink, faint }) {
+  const last = rows.length - 1;
+  return {
+    animation: false,
+    backgroundColor: "transparent",
+    tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: (v) => formatValue(v) },
+    axisPointer: { link: [{ xAxisIndex: "all" }] },
+    title: rows.map((row) => ({
+      text: row.title,
+      left: 4, top: row.top - 24,
+      textStyle: { color: ink, fontSize: 13, fontWeight: "normal" },
+    })),
+    // Without outer bounds: ECharts would make the row with the labels narrower than the others
+    grid: rows.map((row) => (
+      { left: 46, right: 30, top: row.top, height: row.height, outerBoundsMode: "none" })),
+    xAxis: rows.map((_, i) => ({
+      type: "time", gridIndex: i, min: begin, max: end,
+      axisLabel: { show: i === last, color: ink, hideOverlap: true },
+      axisLine: { lineStyle: { color: faint } },
+      axisTick: { show: i === last },
+      splitLine: { show: false },
+    })),
+    yAxis: rows.map((row, i) => ({
+      type: "value", gridIndex: i, scale: row.kind !== "nervousness", splitNumber: 2,
+      ...(row.kind === "emotion" ? { min: 0, max: 1 } : {}),
+      ...(row.kind === "nervousness" ? { min: 0, max: 100 } : {}),
+      axisLabel: { color: ink, formatter: (v) => formatValue(v) },
+      splitLine: { lineStyle: { color: faint } },
+    })),
+    series: rows.flatMap((row, i) => row.series.map((part, j) => ({
+      type: "line", name: part.name, xAxisIndex: i, yAxisIndex: i, symbol: "none",
+      data: connect(row.seen, part.value),
+      color: part.colour,
+      lineStyle: { width: row.kind === "emotion" ? 0 : 2 },
+      ...(row.kind === "emotion" ? { stack: row.name, areaStyle: { opacity: 0.9 } } : {}),
+      ...(j === 0 ? { markLine: markerLines(markers, i === 0, ink) } : {}),
+    }))),
+  };
+}
+
+function connect(points, value) {
+  const data = [];
+  for (const point of points) {
+    const before = data.at(-1);
+    if (before && point[0] - before[0] > GAP_MS) data.push([before[0] + 1, null]);
+    data.push([point[0], point[value]]);
+  }
+  return data;
+}
+
+function markerLines(markers, named, ink) {
+  return {
+    silent: true, symbol: "none", animation: false,
+    lineStyle: { color: ink, type: "dashed", width: 1 },
+    label: { show: named, color: ink, position: "end", overflow: "truncate", width: 110,
+      formatter: ({ name }) => name },
+    data: markers.map(({ at, label }) => ({ xAxis: at, name: label })),
+  };
+}
+
+function formatValue(value) {
+  return typeof value === "number" ? String(Math.round(100 * value) / 100) : "";
+}

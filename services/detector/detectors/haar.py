@@ -1,0 +1,255 @@
+"""Faces by OpenCV's Haar cascade: a scan of the whole image, and a search near a known face."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from affectline.common.settings.detector import DetectorSettings
+from affectline.services.detector.detection import (
+    Detection,
+    IncrementalFaceDetector,
+    ScanPass,
+    SearchEffort,
+)
+
+_WINDOW: Final = 24
+"""Side of the cascade's own window: it finds no smaller face."""
+
+_LARGE: Final = 1.7
+"""Large faces are those from this many times the smallest size on."""
+
+_SURE: Final = 6
+"""Windows that agree on a face so clear that it has not rolled (usual: 8 to 14)."""
+
+
+class _SearchParams(NamedTuple):
+    """How a neighbourhood is searched."""
+
+    face: int
+    """The image is scaled until the face has this side, so that every face costs the same."""
+    span: float
+    """Side of the neighbourhood, in sides of the face."""
+    spread: float
+    """How much larger or smaller the face may have become."""
+    turns: tuple[float, ...]
+    """Directions beside the last one, in degrees."""
+    least: int
+    """Agreeing windows, over all directions, below which it is no face."""
+
+
+_NEAR: Final = _SearchParams(face=32, span=1.5, spread=1.2, turns=(-12, 12), least=4)
+"""The cascade tolerates a roll of about 15 degrees either way, so directions 12 apart overlap.
+Finds a face up to a quarter of its side away, but hardly measures growth: of a growth by a tenth it
+reports a fortieth."""
+
+_SIZING: Final = _SearchParams(face=32, span=1.5, spread=1.35, turns=(), least=1)
+"""Measures the size of a face to 2 %, for nearly twice the price."""
+
+_HARD: Final = _SearchParams(face=48, span=1.8, spread=1.35, turns=(-24, -12, 12, 24), least=6)
+"""Finds about twice the windows on a face, for three times the price."""
+
+
+_SCAN: Final = (
+    ScanPass("large", 0.0),
+    ScanPass("small", 0.0),
+    ScanPass("large", 28.0),
+    ScanPass("large", 0.0),
+    ScanPass("small", 0.0),
+    ScanPass("large", -28.0),
+)
+"""The passes of a full scan. The cascade tolerates a roll of about 15 degrees, a search near a
+known face 12 more."""
+
+_UPRIGHT_PASSES: Final = 2
+"""So many of the first passes find upright faces of all sizes."""
+
+
+class HaarSettings(DetectorSettings):
+    """OpenCV's Haar cascade, which is included."""
+
+    backend: Literal["haar"] = "haar"
+    scan_size: Annotated[int, Field(ge=64, le=4096)] = 320
+    """Longer side of the reduced image that a full scan searches, in pixels."""
+    scale_factor: Annotated[float, Field(gt=1.01, le=2)] = 1.2
+    """Ratio of successive face sizes in a full scan."""
+    min_neighbours: Annotated[int, Field(ge=1)] = 2
+    """Windows that must agree in a full scan; what it finds is confirmed by a closer search."""
+    min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Smallest face that a full scan finds, as a fraction of the image's height."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_settings_of_yunet(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # Earlier settings files list the settings of both detectors
+        return {name: value for name, value in values.items() if name != "yunet_model"}
+
+
+class HaarDetector(IncrementalFaceDetector):
+    """OpenCV's frontal face cascade (Viola & Jones 2001; Lienhart & Maydt 2002)."""
+
+    settings_model = HaarSettings
+
+    def __init__(self, settings: HaarSettings) -> None:
+        import cv2
+
+        cascade = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
+        self._cascade = cv2.CascadeClassifier(str(cascade))
+        self._settings = settings
+
+    def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
+        """Find all faces by a full scan; the tracker spreads it over several frames instead."""
+        faces: list[Detection] = []
+        for scan_pass in dict.fromkeys(self.scan_passes(upright_only=False)):
+            found = self.detect_pass(gray, scan_pass, faces)
+            for candidate in sorted(found, key=lambda one: -one.side):
+                face = self.redetect(gray, candidate, "confirm")
+                if face and not any(face.overlaps(other) for other in faces):
+                    faces.append(face)
+        return faces
+
+    def scan_passes(self, *, upright_only: bool) -> Sequence[ScanPass]:
+        return _SCAN[:_UPRIGHT_PASSES] if upright_only else _SCAN
+
+    def detect_pass(
+        self, gray: NDArray[np.uint8], scan_pass: ScanPass, known: Sequence[Detection]
+    ) -> list[Detection]:
+        import cv2
+
+        height, width = gray.shape
+        shrink = max(1.0, max(width, height) / self._settings.scan_size)
+        small = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+        image = np.asarray(cv2.resize(gray, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        _mask_faces(image, known, shrink)
+        if scan_pass.angle:
+            turn = cv2.getRotationMatrix2D((small[0] / 2, small[1] / 2), -scan_pass.angle, 1)
+            image = np.asarray(
+                cv2.warpAffine(image, turn, small, borderMode=cv2.BORDER_REPLICATE), np.uint8
+            )
+        least = max(_WINDOW, round(self._settings.min_face * small[1]))
+        medium = round(least * _LARGE)
+        if scan_pass.sizes == "large":
+            least, most = medium, max(small)
+        else:  # reaches into the large ones, so that a face between them has enough neighbours
+            most = round(medium * self._settings.scale_factor)
+        found = self._search(
+            image, self._settings.scale_factor, self._settings.min_neighbours, least, most
+        )
+        middle, centre = (small[0] / 2, small[1] / 2), (width / 2, height / 2)
+        return [_to_image(one, middle, centre, shrink, scan_pass.angle) for one in found]
+
+    def redetect(
+        self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort
+    ) -> Detection | None:
+        params = _HARD if effort == "recover" else _NEAR
+        found = self._search_near(gray, last, last.angle, params)
+        if effort in ("confirm", "recover") or found is None or found.evidence < params.least:
+            found = self._search_directions(gray, last, params, found)
+        if found is None:
+            return None
+        if effort != "recover":
+            found = found._replace(side=last.side)
+        if effort == "fast" and found.evidence >= _SURE and found.angle == last.angle:
+            return found
+        return self._measure(gray, found, size=effort != "fast")
+
+    def _measure(self, gray: NDArray[np.uint8], face: Detection, *, size: bool) -> Detection:
+        """Measure the roll of a face, and its size where that is wanted."""
+        from affectline.services.detector.roll_angle import measure_roll
+
+        angle = measure_roll(gray, (face.x, face.y), face.side, face.angle)
+        sized = self._search_near(gray, face, angle, _SIZING) if size else None
+        return face._replace(side=sized.side if sized else face.side, angle=angle)
+
+    def _search_directions(
+        self,
+        gray: NDArray[np.uint8],
+        last: Detection,
+        params: _SearchParams,
+        straight: Detection | None,
+    ) -> Detection | None:
+        """Search in the directions beside the last one as well."""
+        turned = [self._search_near(gray, last, last.angle + turn, params) for turn in params.turns]
+        merged = _merge([one for one in (straight, *turned) if one])
+        return merged if merged and merged.evidence >= params.least else None
+
+    def _search_near(
+        self, gray: NDArray[np.uint8], last: Detection, angle: float, params: _SearchParams
+    ) -> Detection | None:
+        """Search the neighbourhood of a face in one direction."""
+        from affectline.common.vision.crops import crop_square
+
+        size = round(params.face * params.span)
+        step = last.side / params.face
+        patch = crop_square(gray, (last.x, last.y), size * step, angle, size)
+        least, most = round(params.face / params.spread), round(params.face * params.spread)
+        found = self._search(patch, 1.1, 1, least, most)
+        middle = (size / 2, size / 2)
+        placed = [_to_image(one, middle, (last.x, last.y), step, angle) for one in found]
+        return max(placed, key=lambda one: _likelihood(one, last), default=None)
+
+    def _search(
+        self, image: NDArray[np.uint8], factor: float, neighbours: int, least: int, most: int
+    ) -> list[tuple[float, float, float, int]]:
+        """Boxes as ``(centre x, centre y, side, agreeing windows)``."""
+        if min(image.shape) < max(_WINDOW, least) or most < least:
+            return []
+        boxes, counts = self._cascade.detectMultiScale2(
+            image, factor, neighbours, minSize=(least, least), maxSize=(most, most)
+        )
+        return [
+            (float(x + w / 2), float(y + h / 2), float(w), int(count))
+            for (x, y, w, h), count in zip(boxes, counts, strict=True)
+        ]
+
+
+def _mask_faces(image: NDArray[np.uint8], known: Sequence[Detection], shrink: float) -> None:
+    """Paint known faces over: windows on a face pass most stages and cost two thirds of a scan."""
+    for face in known:
+        left, top = (int(max(0.0, c - face.side / 2) / shrink) for c in (face.x, face.y))
+        right, bottom = (int(max(0.0, c + face.side / 2) / shrink) for c in (face.x, face.y))
+        area = image[top:bottom, left:right]
+        if area.size:
+            area[:] = int(area.mean())
+
+
+def _to_image(
+    box: tuple[float, float, float, int],
+    middle: tuple[float, float],
+    centre: tuple[float, float],
+    step: float,
+    angle: float,
+) -> Detection:
+    """Transform a box from a turned and scaled patch to the image."""
+    x, y = (box[0] - middle[0]) * step, (box[1] - middle[1]) * step
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return Detection(
+        centre[0] + x * cos + y * sin,
+        centre[1] - x * sin + y * cos,
+        box[2] * step,
+        angle,
+        box[3],
+    )
+
+
+def _likelihood(one: Detection, last: Detection) -> float:
+    """Evidence, halved at a quarter of a face away from where the face was."""
+    distance = math.hypot(one.x - last.x, one.y - last.y) / last.side
+    return one.evidence / (1 + (4 * distance) ** 2)
+
+
+def _merge(detections: Sequence[Detection]) -> Detection | None:
+    """The mean of what several directions found, weighted by evidence.
+
+    The roll that comes out is only about right: the windows that agree need not be spread evenly
+    about a head's roll, and it is pulled to the middle of the directions searched.
+    """
+    if not detections:
+        return None
+    weights = np.array([one.evidence for one in detections])
+    x, y, side, angle = (weights @ np.array(detections)[:, :4] / weights.sum()).tolist()
+    return Detection(x, y, side, angle, float(weights.sum()))

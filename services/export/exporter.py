@@ -1,0 +1,82 @@
+"""The interface of exporters: one recorded session in, files in another format out.
+
+An exporter is a module in `affectline.services.export.exporters`, or a class that another
+distribution adds through the entry-point group ``affectline.exporters`` (docs/extending.md).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple
+
+from affectline.common.errors import AffectlineError
+from affectline.common.registry import FamilySettings, Registry
+from affectline.services.sessions.recording import Recording
+
+EXPORTERS: Final = Registry(
+    "exporter", "affectline.services.export.exporters", "affectline.exporters"
+)
+
+
+class ExportSettings(FamilySettings):
+    """Settings of an exporter; each has a model of its own that extends this one."""
+
+    registry = EXPORTERS
+
+    exporter: str
+
+
+class Requirement(NamedTuple):
+    """A package that an exporter needs beyond those that are always installed."""
+
+    module: str
+    extra: str
+    """The extra of Affectline that installs it."""
+
+
+class Exporter(ABC):
+    """Writes a recorded session in one format.
+
+    Args:
+        settings: Its settings, an instance of `settings_model`.
+    """
+
+    settings_model: ClassVar[type[ExportSettings]]
+    summary: ClassVar[str]
+    """What it writes, in a few words."""
+    files: ClassVar[str]
+    """Names of the files that it writes, with ``<...>`` for what varies."""
+    requires: ClassVar[Requirement | None] = None
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def export(self, recording: Recording, folder: Path) -> list[Path]:
+        """Write files to a folder that exists, replacing those of an earlier export.
+
+        Returns:
+            The files; none if the recording holds nothing for this format.
+
+        Raises:
+            OSError: There is no room, or the folder cannot be written.
+        """
+
+
+def make_exporter(name: str, options: Mapping[str, object] | None = None) -> Exporter:
+    """Make an exporter from the values of its settings.
+
+    Raises:
+        AffectlineError: There is no such exporter, or a package that it needs is not installed.
+        ValidationError: A setting is unknown or has an invalid value.
+    """
+    found: type[Exporter] = EXPORTERS.load(name)
+    settings = EXPORTERS.parse({**(options or {}), "exporter": name})
+    needed = found.requires
+    if needed and find_spec(needed.module) is None:
+        raise AffectlineError(
+            f"--to {name} needs {needed.module}, which is not installed",
+            f"pip install 'affectline[{needed.extra}]', or use --to csv",
+        )
+    return found(settings)

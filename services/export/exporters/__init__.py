@@ -1,0 +1,1 @@
+"""Export formats, one a file: the file's name is what ``--to`` names."""

@@ -1,0 +1,30 @@
+"""A session as CSV files, for spreadsheets and R."""
+
+import csv
+from pathlib import Path
+from typing import Literal
+
+from affectline.services.export.exporter import ExportSettings
+from affectline.services.export.tables import Table, TableExporter
+
+
+class CsvSettings(ExportSettings):
+    """Settings of CSV exports."""
+
+    exporter: Literal["csv"] = "csv"
+    delimiter: Literal[",", ";", "\t"] = ","
+    """Character between the cells of a row."""
+
+
+class CsvExporter(TableExporter):
+    """Writes a CSV file for each kind of message."""
+
+    settings_model = CsvSettings
+    summary = "a table for each kind of message"
+    files = "emotions.csv, samples.csv, states.csv, markers.csv, responses.csv"
+
+    def write_table(self, path: Path, table: Table) -> None:
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, delimiter=self.settings.delimiter, lineterminator="\n")
+            writer.writerow(table)
+            writer.writerows(zip(*table.values(), strict=True))

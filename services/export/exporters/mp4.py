@@ -1,0 +1,74 @@
+"""A session as films with the overlay that the display shows."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import cv2
+from cv2.utils import logging
+
+from affectline.common import atomic_file
+from affectline.common.errors import AffectlineError
+from affectline.common.wire.messages import Emotion, Frame, StreamStart
+from affectline.services.export.exporter import Exporter, ExportSettings
+from affectline.services.overlay.video_writer import AnnotatedVideoWriter
+from affectline.services.sessions.recording import Recording
+
+
+class Mp4Settings(ExportSettings):
+    """Settings of MP4 exports."""
+
+    exporter: Literal["mp4"] = "mp4"
+
+
+class Mp4Exporter(Exporter):
+    """Writes an annotated MP4 file for each video stream."""
+
+    settings_model = Mp4Settings
+    summary = "the film of each stream with its overlay"
+    files = "<stream>.mp4"
+
+    def export(self, recording: Recording, folder: Path) -> list[Path]:
+        """Write the films.
+
+        Raises:
+            AffectlineError: A film cannot be played: there was no room for all of it.
+        """
+        logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # a full disk is one line, not one a frame
+        with TemporaryDirectory(prefix=".films-", dir=folder) as staging:
+            _write_films(recording, Path(staging))
+            paths = []
+            for film in sorted(Path(staging).glob("*.mp4")):
+                path = folder / film.name
+                if not _is_playable(film):
+                    raise AffectlineError(
+                        f"cannot write to --out {folder}: {path.name} was cut off",
+                        "make room, or name another",
+                    )
+                atomic_file.rename(film, path)
+                paths.append(path)
+        return paths
+
+
+def _write_films(recording: Recording, folder: Path) -> None:
+    video = AnnotatedVideoWriter(folder)
+    try:
+        for packet in recording.read():
+            message = packet.message
+            if isinstance(message, StreamStart):
+                video.begin(message)
+            elif isinstance(message, Frame):
+                video.add_frame(packet)
+            elif isinstance(message, Emotion):
+                video.add_result(message)
+    finally:
+        video.close()
+
+
+def _is_playable(path: Path) -> bool:
+    """Whether a film has its index, which is written last: OpenCV reports no failed writes."""
+    film = cv2.VideoCapture(str(path))
+    try:
+        return film.isOpened()
+    finally:
+        film.release()

@@ -1,0 +1,162 @@
+"""XDF, the format of LabRecorder (https://github.com/sccn/xdf/wiki).
+
+No maintained library writes it, and it is small: chunks of a length, a tag and a content.
+"""
+
+import re
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+from xml.sax.saxutils import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.atomic_file import atomic_write
+from affectline.common.labels import LABELS
+from affectline.services.export.exporter import Exporter, ExportSettings
+from affectline.services.sessions.columns import marker_text
+from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.timeseries import Series, SessionSeries, read_series
+
+FILE_HEADER: Final = 1
+STREAM_HEADER: Final = 2
+SAMPLES: Final = 3
+CLOCK_OFFSET: Final = 4
+STREAM_FOOTER: Final = 6
+SAMPLES_PER_CHUNK: Final = 10_000
+NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters outside XML 1.0's ``Char``."""
+
+
+@dataclass(frozen=True)
+class XdfStream:
+    """One stream of an XDF file.
+
+    Attributes:
+        name: Its name.
+        kind: Its content type in Lab Streaming Layer: ``ECG``, ``Markers``, ...
+        channels: Label and unit of each channel.
+        times: Seconds since the Unix epoch, ``(N,) float64``.
+        values: ``(N, C) float64``, or N strings.
+    """
+
+    name: str
+    kind: str
+    channels: tuple[tuple[str, str], ...]
+    times: NDArray[np.float64]
+    values: NDArray[np.float64] | list[str]
+
+
+class XdfSettings(ExportSettings):
+    """Settings of XDF exports."""
+
+    exporter: Literal["xdf"] = "xdf"
+
+
+class XdfExporter(Exporter):
+    """Writes one XDF file with a stream for each signal."""
+
+    settings_model = XdfSettings
+    summary = "signals, states, emotions and markers, as LabRecorder would have written them"
+    files = "<session>.xdf"
+
+    def export(self, recording: Recording, folder: Path) -> list[Path]:
+        streams = make_streams(read_series(recording.read()))
+        if not streams:
+            return []
+        path = folder / f"{recording.name}.xdf"
+        write_xdf(streams, path)
+        return [path]
+
+
+def make_streams(session: SessionSeries) -> list[XdfStream]:
+    """Convert a session's signals, states, emotions and markers to streams."""
+    streams = [
+        XdfStream(name, "Signal", ((name, series.unit),), _seconds(series), series.values[:, None])
+        for name, series in session.series.items()
+    ]
+    for name, by_label in session.emotions.items():
+        columns = [by_label[label] for label in LABELS]
+        values = np.stack([series.values for series in columns], axis=1)
+        channels = tuple((label, "1") for label in LABELS)
+        times = _seconds(columns[0])
+        streams.append(XdfStream(f"{name} emotion", "Emotion", channels, times, values))
+    if session.markers:
+        times = np.array([marker.at for marker in session.markers]) / 1e9
+        labels = [marker_text(marker) for marker in session.markers]
+        streams.append(XdfStream("markers", "Markers", (("label", ""),), times, labels))
+    return streams
+
+
+def _seconds(series: Series) -> NDArray[np.float64]:
+    return series.times / 1e9
+
+
+def write_xdf(streams: Iterable[XdfStream], path: Path) -> None:
+    """Write an XDF file, as a whole or not at all."""
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        file.write(b"XDF:")
+        _write_chunk(file, FILE_HEADER, b'<?xml version="1.0"?><info><version>1.0</version></info>')
+        for number, stream in enumerate(streams, start=1):
+            _write_stream(file, number, stream)
+
+
+def _write_stream(file: BinaryIO, number: int, stream: XdfStream) -> None:
+    stream_id = struct.pack("<I", number)
+    _write_chunk(file, STREAM_HEADER, stream_id + _header(stream).encode())
+    count = len(stream.times)
+    for start in range(0, count, SAMPLES_PER_CHUNK):
+        end = min(count, start + SAMPLES_PER_CHUNK)
+        content = [stream_id, _encode_length(end - start)]
+        for i in range(start, end):
+            content.append(struct.pack("<Bd", 8, stream.times[i]))
+            if isinstance(stream.values, list):
+                text = stream.values[i].encode()
+                content += [_encode_length(len(text)), text]
+            else:
+                content.append(stream.values[i].astype("<f8").tobytes())
+        _write_chunk(file, SAMPLES, b"".join(content))
+    first, last = (stream.times[0], stream.times[-1]) if count else (0.0, 0.0)
+    for at in (first - 1, last + 1):  # one clock for all; pyxdf warns without offsets
+        _write_chunk(file, CLOCK_OFFSET, stream_id + struct.pack("<dd", at, 0.0))
+    footer = (
+        '<?xml version="1.0"?><info>'
+        f"<first_timestamp>{first:.9f}</first_timestamp><last_timestamp>{last:.9f}</last_timestamp>"
+        f"<sample_count>{count}</sample_count></info>"
+    )
+    _write_chunk(file, STREAM_FOOTER, stream_id + footer.encode())
+
+
+def _header(stream: XdfStream) -> str:
+    channels = "".join(
+        f"<channel><label>{_escape_xml(label)}</label><unit>{_escape_xml(unit)}</unit></channel>"
+        for label, unit in stream.channels
+    )
+    kind = "string" if isinstance(stream.values, list) else "double64"
+    return (
+        f'<?xml version="1.0"?><info><name>{_escape_xml(stream.name)}</name>'
+        f"<type>{stream.kind}</type>"
+        f"<channel_count>{len(stream.channels)}</channel_count><nominal_srate>0</nominal_srate>"
+        f"<channel_format>{kind}</channel_format>"
+        f"<desc><channels>{channels}</channels></desc></info>"
+    )
+
+
+def _escape_xml(text: str) -> str:
+    """Escape text for a header, and replace characters that XML cannot hold."""
+    return escape(NO_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _write_chunk(file: BinaryIO, tag: int, content: bytes) -> None:
+    file.write(_encode_length(len(content) + 2) + struct.pack("<H", tag) + content)
+
+
+def _encode_length(value: int) -> bytes:
+    """Encode a length behind the number of its bytes: 1, 4 or 8."""
+    for size, code in ((1, "B"), (4, "I"), (8, "Q")):
+        if value < 1 << 8 * size:
+            return struct.pack(f"<B{code}", size, value)
+    raise OverflowError(value)

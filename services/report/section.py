@@ -1,0 +1,86 @@
+"""The interface of report sections: one recorded session in, a piece of HTML out.
+
+A section is a module in `affectline.services.report.sections`, or a class that another distribution
+adds through the entry-point group ``affectline.report_sections`` (docs/extending.md).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from affectline.common.registry import FamilySettings, Registry
+from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.timeseries import SessionSeries
+
+SECTIONS: Final = Registry(
+    "section", "affectline.services.report.sections", "affectline.report_sections"
+)
+
+
+class SectionSettings(FamilySettings):
+    """Settings of a section; each has a model of its own that extends this one."""
+
+    registry = SECTIONS
+
+    section: str
+    enabled: bool = True
+    """Whether the section is part of the report."""
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What sections are made of.
+
+    Attributes:
+        recording: The session; every reading takes as long as the recording is large.
+        session: Its time series.
+        problems: What could not be read of it.
+    """
+
+    recording: Recording
+    session: SessionSeries
+    problems: tuple[str, ...] = ()
+
+
+class Section(ABC):
+    """Writes one section of a report.
+
+    Args:
+        settings: Its settings, an instance of `settings_model`.
+    """
+
+    settings_model: ClassVar[type[SectionSettings]]
+    order: ClassVar[int]
+    """Sections with lower numbers come first: narrative 10, chart 20, thumbnails 30, responses 40,
+    limits 90."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def render(self, data: ReportData) -> str:
+        """Return the section as HTML; empty if the session has nothing for it.
+
+        Text of the session must be escaped; the page has to work without a network.
+        """
+
+
+def make_sections(options: Mapping[str, Mapping[str, object]] | None = None) -> list[Section]:
+    """Make all enabled sections, in order.
+
+    Args:
+        options: Values of settings by section.
+
+    Raises:
+        AffectlineError: There is no such section.
+        ValidationError: A setting is unknown or has an invalid value.
+    """
+    options = options or {}
+    sections: list[Section] = []
+    for name in dict.fromkeys((*SECTIONS.names(), *options)):
+        found: type[Section] = SECTIONS.load(name)
+        settings = SECTIONS.parse({**options.get(name, {}), "section": name})
+        if isinstance(settings, SectionSettings) and settings.enabled:
+            sections.append(found(settings))
+    return sorted(sections, key=lambda section: section.order)

@@ -1,0 +1,206 @@
+"""The curves of a session under each other on one time axis, zoomable."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.vision.palette import COLOURS
+from affectline.services.report.section import ReportData, Section, SectionSettings
+from affectline.services.sessions.timeseries import Series, SessionSeries
+
+POINTS: Final = 4000
+"""Longer curves are reduced to about this number of points, with every peak kept."""
+GAP_S: Final = 3.0
+"""Values further apart are not joined by a line."""
+ROW_PX: Final = 190
+NAMED_MARKERS: Final = 30
+"""With more markers than this only lines are drawn: nobody could read the names."""
+
+
+INTRODUCTION: Final = """<h2>Over time</h2>
+<p>Drag over a stretch to look at it more closely, double-click to see everything again; a click in
+the legend hides a curve.</p>
+"""
+
+
+class ChartSettings(SectionSettings):
+    """Settings of the chart."""
+
+    section: Literal["chart"] = "chart"
+
+
+class ChartSection(Section):
+    """Shows all series over time."""
+
+    settings_model = ChartSettings
+    order = 20
+
+    def render(self, data: ReportData) -> str:
+        return INTRODUCTION + draw_chart(data.session)
+
+
+def draw_chart(session: SessionSeries) -> str:
+    """All curves as HTML, with plotly inside.
+
+    Raises:
+        AffectlineError: plotly is not installed.
+    """
+    try:
+        import plotly.graph_objects as go
+        from plotly.subplots import make_subplots
+    except ImportError as error:
+        raise AffectlineError(
+            "a report needs plotly, which is not installed", "pip install 'affectline[report]'"
+        ) from error
+    rows = list(_rows(session))
+    if not rows:
+        return "<p>Nothing that changes over time was recorded.</p>"
+    figure = make_subplots(
+        rows=len(rows), shared_xaxes=True, vertical_spacing=0.35 / (len(rows) + 4),
+        subplot_titles=[row.title for row in rows],
+    )  # fmt: skip
+    for number, row in enumerate(rows, start=1):
+        for name, times, values, style in row.curves:
+            curve = go.Scatter(x=_elapsed(times, session), y=values, name=name, **style)
+            figure.add_trace(curve, row=number, col=1)
+        figure.update_yaxes(range=row.bounds, hoverformat=".4~g", row=number, col=1)
+    named = next((i for i, row in enumerate(rows, start=1) if row.title.startswith(EXPRESSION)), 1)
+    figure.update_xaxes(tickformat="%H:%M:%S", hoverformat="%H:%M:%S.%L")
+    lines, names = _marker_lines(session)
+    figure.update_layout(
+        height=110 + ROW_PX * len(rows), template="plotly_white", hovermode="x unified",
+        margin={"l": 50, "r": 20, "t": 90, "b": 40},
+        legend={"y": next(figure.select_yaxes(row=named)).domain[1], "traceorder": "reversed"},
+        # All at once: plotly takes minutes to add a few hundred one by one
+        shapes=lines, annotations=[*figure.layout.annotations, *names],
+    )  # fmt: skip
+    html: str = figure.to_html(
+        full_html=False, include_plotlyjs=True, config={"displaylogo": False}
+    )
+    return html
+
+
+def _marker_lines(session: SessionSeries) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A line through all rows for each marker, and its name above."""
+    markers = [marker for marker in session.markers if not session.is_stray(marker)]
+    moments = _elapsed(np.array([marker.at for marker in markers], np.int64), session)
+    line = {"dash": "dot", "color": "#1c2024", "width": 1}
+    lines = [
+        {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+        for at in moments
+    ]
+    names = [
+        {
+            "x": at, "y": 1, "yref": "paper", "yshift": 30 + 14 * (i % 2), "showarrow": False,
+            "text": escape(marker.label[:30]), "font": {"size": 11},
+        }
+        for i, (at, marker) in enumerate(zip(moments, markers, strict=True))
+    ]  # fmt: skip
+    return lines, names if len(names) <= NAMED_MARKERS else []
+
+
+Curve = tuple[str, NDArray[np.int64], NDArray[np.float64], dict[str, Any]]
+"""Name, times, values, and style for plotly."""
+ORDER: Final = ("nervousness", "heart_rate", "skin_conductance", "arousal", "valence")
+BOUNDS: Final = {"nervousness": (0, 100), "arousal": (-1, 1), "valence": (-1, 1)}
+EXPRESSION: Final = "Expression in "
+
+
+class ChartRow(NamedTuple):
+    """One subplot; ``bounds`` of its values, where they have some."""
+
+    title: str
+    curves: list[Curve]
+    bounds: tuple[float, float] | None = None
+
+
+def _rows(session: SessionSeries) -> Iterator[ChartRow]:
+    """The subplots from top to bottom."""
+    ordered = by_importance(session.series.values())
+    nervousness = [series for series in ordered if quantity(series) == "nervousness"]
+    if nervousness:
+        yield ChartRow("Nervousness, 0 to 100", _lines(nervousness), BOUNDS["nervousness"])
+    for i, (stream, by_label) in enumerate(session.emotions.items()):
+        times, columns = downsample_stack(list(by_label.values()))
+        style = {"mode": "lines", "stackgroup": stream, "line": {"width": 0}, "showlegend": i == 0}
+        yield ChartRow(
+            f"{EXPRESSION}{stream}: share of each emotion",
+            [
+                (label, times, column, style | {
+                    "fillcolor": COLOURS[label], "legendgroup": label,
+                })
+                for label, column in zip(by_label, columns, strict=True)
+            ],
+            (0, 1),
+        )  # fmt: skip
+    for series in ordered[len(nervousness) :]:
+        bounds = BOUNDS.get(quantity(series))
+        unit = f"{bounds[0]} to {bounds[1]}" if bounds else series.unit
+        title = series.name.replace("_", " ") + (f", {unit}" if unit else "")
+        yield ChartRow(title, _lines([series]), bounds)
+
+
+def _lines(several: list[Series]) -> list[Curve]:
+    """A single curve is named by the title above it, several by the legend."""
+    style: dict[str, Any] = {"mode": "lines", "line": {"width": 1.4}}
+    if len(several) == 1:
+        style = style | {"line": {"width": 1.4, "color": "#1f4e8c"}, "showlegend": False}
+    return [(series.name, *downsample(series), style) for series in several]
+
+
+def quantity(series: Series) -> str:
+    """Name of a series without its subject."""
+    return series.name.split(" ", 1)[-1]
+
+
+def by_importance(several: Iterable[Series]) -> list[Series]:
+    """Sort series so that what most readers look for comes first."""
+    places = {kind: i for i, kind in enumerate(ORDER)}
+    return sorted(several, key=lambda series: places.get(quantity(series), len(ORDER)))
+
+
+def downsample_stack(
+    several: Sequence[Series],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Reduce series with the same times to about ``POINTS`` common points, for a stack.
+
+    Stacked curves need the same times, so each point is the mean of a stretch. Around a gap there
+    are points of zero.
+
+    Returns:
+        Times ``(M,)``, and values ``(N, M)`` of the N series.
+    """
+    times, values = several[0].times, np.stack([series.values for series in several])
+    gaps = np.flatnonzero(np.diff(times) > GAP_S * 1e9) + 1
+    starts = np.union1d(np.arange(0, len(times), -(-len(times) // POINTS)), gaps)
+    values = np.add.reduceat(values, starts, axis=1) / np.diff(np.append(starts, len(times)))
+    around = np.stack([times[gaps - 1] + 1, times[gaps] - 1], axis=1).ravel()
+    places = np.repeat(np.searchsorted(starts, gaps), 2)
+    return np.insert(times[starts], places, around), np.insert(values, places, 0.0, axis=1)
+
+
+def downsample(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Reduce a series to about ``POINTS`` points; gaps get a NaN.
+
+    Of each stretch the lowest and the highest value are kept, so that no peak is lost.
+    """
+    times, values = series.times, series.values
+    stretch = np.concatenate([[0], np.cumsum(np.diff(times) > GAP_S * 1e9)])
+    if len(times) > POINTS:
+        size = -(-len(times) * 2 // POINTS)
+        parts = (slice(i, i + size) for i in range(0, len(times), size))
+        ends = [(p.start + values[p].argmin(), p.start + values[p].argmax()) for p in parts]
+        kept = np.unique(np.array(ends))
+        times, values, stretch = times[kept], values[kept], stretch[kept]
+    gaps = np.flatnonzero(np.diff(stretch)) + 1
+    return np.insert(times, gaps, times[gaps - 1] + 1), np.insert(values, gaps, np.nan)
+
+
+def _elapsed(times: NDArray[np.int64], session: SessionSeries) -> list[str]:
+    """Times since the start, as dates: plotly formats those as hours, minutes and seconds."""
+    since = (times - (session.first or 0)).astype("datetime64[ns]")
+    return [str(text) for text in np.datetime_as_string(since, unit="ms")]

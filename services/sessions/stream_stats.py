@@ -1,0 +1,90 @@
+"""Statistics of a stream: counts, latency, shares of the emotions; updated while it runs."""
+
+import math
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from affectline.common.labels import LABELS
+from affectline.common.wire.messages import Emotion, StreamEnd, StreamStart
+
+RECENT: Final = 32
+"""A face belongs to one of so many newest tracks: older ones do not come back."""
+LATENCY_STEP: Final = 1.02
+"""Ratio of successive latency buckets: quantiles are right to 2 %, and take constant memory."""
+
+
+class StreamSummary(BaseModel):
+    """One stream's part of ``session.json``; also the checkpoint of a sink that is restarted."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=False)
+
+    source: str = ""
+    epoch: int = -1
+    next_seq: int = 0
+    frames: int = 0
+    """Frames with a result, whatever the result."""
+    frames_with_face: int = 0
+    faces: int = 0
+    tracks: int = 0
+    """Number of distinct tracks."""
+    recent_tracks: list[int] = []
+    skipped: dict[str, int] = {}
+    """Frames that were not analysed, by reason."""
+    lost: int = 0
+    """Frames for which no result ever came."""
+    first_captured_at: int | None = None
+    last_captured_at: int | None = None
+    models: list[str] = []
+    """Ids of the models that classified the faces, in the order of their first results."""
+    labels: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
+    """Faces by their most probable emotion."""
+    latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
+    """Frames by latency from capture to publication: ``floor(log(ms) / log(1.02))``."""
+    end: str | None = None
+    """``end``, ``truncated`` or ``stopped`` once the stream has ended."""
+    detail: str = ""
+
+    def begin(self, start: StreamStart) -> None:
+        """Record the source of the stream."""
+        self.source = start.source
+
+    def add(self, emotion: Emotion) -> None:
+        """Count one result."""
+        self.frames += 1
+        self.first_captured_at = self.first_captured_at or emotion.captured_at
+        self.last_captured_at = emotion.captured_at
+        for reason in {emotion.missing, *(face.missing for face in emotion.faces)} - {None}:
+            self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
+        self.frames_with_face += bool(emotion.faces)
+        self.faces += len(emotion.faces)
+        if emotion.model and emotion.model not in self.models:
+            self.models = [*self.models, emotion.model]
+        for face in emotion.faces:
+            if face.track not in self.recent_tracks:
+                self.tracks += 1
+                self.recent_tracks = [*self.recent_tracks[1 - RECENT :], face.track]
+            if face.label:
+                self.labels[face.label] += 1
+        if emotion.missing is None:
+            ms = max(1e-3, (emotion.published_at - emotion.captured_at) / 1e6)
+            bucket = math.floor(math.log(ms, LATENCY_STEP))
+            self.latency_buckets[bucket] = self.latency_buckets.get(bucket, 0) + 1
+
+    def finish(self, end: StreamEnd) -> None:
+        """Record how the stream ended."""
+        self.end, self.detail = end.reason, end.detail
+
+    def latency_ms(self, quantile: float) -> float | None:
+        """Quantile (0 to 1) of the latency in ms, capture to publication; None without frames."""
+        left = quantile * sum(self.latency_buckets.values())
+        for bucket in sorted(self.latency_buckets):
+            left -= self.latency_buckets[bucket]
+            if left <= 0:
+                return round(float(LATENCY_STEP ** (bucket + 0.5)), 2)
+        return None
+
+    def shares(self) -> dict[str, float]:
+        """Share of the classified faces for which each emotion was the most probable, 0 to 1."""
+        total = sum(self.labels.values())
+        return {label: round(n / total, 4) if total else 0.0 for label, n in self.labels.items()}

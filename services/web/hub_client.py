@@ -1,0 +1,196 @@
+"""A subscription to one hub, and the broadcaster that passes on what is received there."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.runtime.wakeup import WakeupPipe
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.base import Message
+from affectline.common.wire.control import Control, Seek
+from affectline.common.wire.messages import (
+    Emotion,
+    Frame,
+    Packet,
+    StreamMessage,
+    StreamStart,
+)
+from affectline.services.web.broadcaster import Broadcaster
+from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
+
+PREFIXES: Final = (
+    "frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/", "control/replay",
+)  # fmt: skip
+UPDATE_PERIOD_S: Final = 0.25
+"""How often aggregators are asked for their updates."""
+
+
+class Aggregator(Protocol):
+    """Turns a hub's messages into what the scripts of the pages show.
+
+    Its methods are called under the lock of the listener.
+    """
+
+    def add(self, message: Message) -> None:
+        """Take a message into account."""
+
+    def clear(self) -> None:
+        """Forget what belongs to a time line: what follows is another one."""
+
+    def update(self) -> dict[str, Any] | None:
+        """What pages have to be sent now: JSON with a ``kind``. None: nothing."""
+
+    def history(self) -> dict[str, Any]:
+        """The same for a page that has just connected."""
+
+
+class HubListener(threading.Thread):
+    """Subscribes to a hub's outlet, which drops messages for slow subscribers: we delay nobody.
+
+    Args:
+        hub: Its address.
+        loop: The server's event loop.
+        broadcaster: Gets the frames.
+        aggregators: Get every message but frames' pictures.
+    """
+
+    def __init__(
+        self,
+        hub: HubSettings,
+        loop: asyncio.AbstractEventLoop,
+        broadcaster: Broadcaster,
+        aggregators: Sequence[Aggregator],
+    ) -> None:
+        super().__init__(name="hub-listener", daemon=True)
+        self._hub, self._loop, self._broadcaster = hub, loop, broadcaster
+        self._aggregators = tuple(aggregators)
+        self._wakeup = WakeupPipe()
+        self._lock = threading.Lock()
+        self._matcher = FrameMatcher()
+        self.received = 0
+        """Messages so far."""
+        self.position_ns = 0
+        """Event time of the newest result."""
+        self._is_seeking = False
+        """A replay was told to continue at another position, and has not done so yet."""
+        self._epochs: dict[str, int] = {}
+        """The last epoch of each stream: a replay begins new ones when it continues elsewhere."""
+
+    def run(self) -> None:
+        subscriber = OutletSubscriber(self._hub, PREFIXES)
+        try:
+            while not self._wakeup.stopping:
+                subscriber.wait([self._wakeup.receiver])
+                with self._lock:
+                    results = [r for packet in subscriber.receive() if (r := self._handle(packet))]
+                if results:
+                    with suppress(RuntimeError):  # the loop is closed: the server is stopping
+                        self._loop.call_soon_threadsafe(self._publish, results)
+        finally:
+            subscriber.close()
+
+    def stop(self) -> None:
+        """Stop listening, and wait for the thread."""
+        self._wakeup.stopping = True
+        self._wakeup.wake()
+        if self.is_alive():
+            self.join(timeout=2)
+        self._wakeup.close()
+
+    def updates(self) -> list[dict[str, Any]]:
+        """What all pages have to be sent now."""
+        with self._lock:
+            return [found for one in self._aggregators if (found := one.update())]
+
+    def history(self) -> list[dict[str, Any]]:
+        """What a page has to be sent that has just connected."""
+        with self._lock:
+            return [one.history() for one in self._aggregators]
+
+    def clear(self) -> None:
+        """Begin another time line."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
+        self.position_ns = 0
+        self._matcher.clear()
+        for one in self._aggregators:
+            one.clear()
+        # At once: a paused replay publishes a single frame, which pages would forget if they were
+        # told after it
+        updates = [found for one in self._aggregators if (found := one.update())]
+        with suppress(RuntimeError):  # the loop is closed: the server is stopping
+            self._loop.call_soon_threadsafe(self._begin_time_line, updates)
+
+    def _begin_time_line(self, updates: list[dict[str, Any]]) -> None:
+        self._broadcaster.clear()
+        self._broadcaster.publish_update({"kind": "reset"})
+        for update in updates:
+            self._broadcaster.publish_update(update)
+
+    def _handle(self, packet: Packet) -> FrameResult | None:
+        message = packet.message
+        self.received += 1
+        if isinstance(message, Control):
+            self._is_seeking = self._is_seeking or isinstance(message.action, Seek)
+            return None
+        if isinstance(message, StreamMessage):
+            is_new = self._epochs.get(message.stream, message.epoch) != message.epoch
+            self._epochs[message.stream] = message.epoch
+            if self._is_seeking and (is_new or isinstance(message, StreamStart)):
+                # What comes from here on belongs to the new position
+                self._is_seeking = False
+                self._clear()
+        for one in self._aggregators:
+            one.add(message)
+        if isinstance(message, Frame):
+            self._matcher.add_frame(packet)
+        elif isinstance(message, Emotion):
+            self.position_ns = message.captured_at
+            return self._matcher.match(message)
+        return None
+
+    def _publish(self, results: list[FrameResult]) -> None:
+        for result in {result.stream: result for result in results}.values():
+            self._broadcaster.publish_frame(result)
+
+
+class HubClient:
+    """A hub's listener and broadcaster, with the task that publishes updates.
+
+    Args:
+        hub: Its address.
+        aggregators: What pages are sent besides frames.
+    """
+
+    def __init__(self, hub: HubSettings, aggregators: Sequence[Aggregator] = ()) -> None:
+        self.broadcaster = Broadcaster()
+        loop = asyncio.get_running_loop()
+        self.listener = HubListener(hub, loop, self.broadcaster, aggregators)
+        self.listener.start()
+        self._publishing = asyncio.create_task(self._publish_updates())
+
+    def history(self) -> list[str]:
+        """Messages for a page that has just connected."""
+        return [json.dumps(update) for update in self.listener.history()]
+
+    def clear(self) -> None:
+        """Begin another time line."""
+        self.listener.clear()
+
+    async def close(self) -> None:
+        """Stop listening, and disconnect all clients."""
+        self._publishing.cancel()
+        self.broadcaster.close()
+        await asyncio.to_thread(self.listener.stop)
+
+    async def _publish_updates(self) -> None:
+        while True:
+            await asyncio.sleep(UPDATE_PERIOD_S)
+            for update in self.listener.updates():
+                self.broadcaster.publish_update(update)

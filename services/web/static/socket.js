@@ -1,0 +1,75 @@
+// The socket to the server. Pictures come as binary messages: length of the JSON (4 bytes,
+// big-endian), JSON, JPEG. Everything else is JSON with a "kind". All that is ever sent back is the
+// name of a stream whose picture is on the screen: it acknowledges the picture, and asks for the next.
+
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 4000;
+
+class FeedSocket {
+  constructor() {
+    this.listeners = new Map();
+    this.retryMs = FIRST_RETRY_MS;
+    this.clientId = null;
+    this.name = null;
+  }
+
+  // Have a function called with each message of a kind; returns a function that ends that.
+  on(kind, listener) {
+    if (!this.listeners.has(kind)) this.listeners.set(kind, new Set());
+    this.listeners.get(kind).add(listener);
+    return () => this.listeners.get(kind).delete(listener);
+  }
+
+  emit(kind, message) {
+    for (const listener of this.listeners.get(kind) ?? []) listener(message);
+  }
+
+  // Connect to a feed: "live" or "replay".
+  open(name) {
+    this.close();
+    this.name = name;
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}/feed/${name}`);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = (event) => this.receive(event.data);
+    socket.onclose = () => {
+      if (socket !== this.socket) return;
+      this.clientId = null;
+      this.emit("disconnected", {});
+      this.timer = setTimeout(() => this.open(name), this.retryMs);
+      this.retryMs = Math.min(2 * this.retryMs, LONGEST_RETRY_MS);
+    };
+    this.socket = socket;
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    const socket = this.socket;
+    this.socket = null;
+    this.clientId = null;
+    if (socket) socket.close();
+  }
+
+  // Acknowledge that a stream's picture is on the screen.
+  acknowledge(stream) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(stream);
+  }
+
+  receive(data) {
+    if (typeof data === "string") {
+      const message = JSON.parse(data);
+      if (message.kind === "hello") {
+        this.clientId = message.viewer;
+        this.retryMs = FIRST_RETRY_MS;
+      }
+      this.emit(message.kind, message);
+      return;
+    }
+    const length = new DataView(data).getUint32(0);
+    const frame = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+    frame.jpeg = new Uint8Array(data, 4 + length);
+    this.emit("frame", frame);
+  }
+}
+
+export const feed = new FeedSocket();

@@ -1,0 +1,206 @@
+"""The status of streams, sensors and processes, as the pages show it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from affectline.common.clock import monotonic
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Emotion, Frame, StreamEnd, StreamStart
+
+SILENT_S: Final = 3.0
+"""Every process publishes its health once a second; after this long without, it is away."""
+GONE_S: Final = 60.0
+"""After this long it is left out of the list."""
+NO_FRAME_S: Final = 2.0
+NO_SAMPLE_S: Final = 5.0
+USABLE_QUALITY: Final = 0.05
+"""Samples of a lower quality than this are not shown."""
+UPDATE_PERIOD_S: Final = 1.0
+"""How often pages are sent the status."""
+
+
+@dataclass
+class StreamStatus:
+    """A video stream, and when (monotonic clock, seconds) it was last heard of."""
+
+    start: StreamStart | None = None
+    end: StreamEnd | None = None
+    frame_at: float | None = None
+    result_at: float | None = None
+    last_seq: int = -1
+
+
+@dataclass
+class ServiceStatus:
+    """The last health message of a process, and the one before it."""
+
+    health: Health
+    received_at: float
+    previous: Health | None = None
+
+    def rate(self) -> float:
+        """Messages a second: received, or sent where none are received."""
+        if self.previous is None or self.health.at <= self.previous.at:
+            return 0.0
+        seconds = (self.health.at - self.previous.at) / 1e9
+        increases = (
+            self.health.counters.get(name, 0) - self.previous.counters.get(name, 0)
+            for name in ("in", "out")
+        )
+        return max(0.0, *increases) / seconds
+
+
+@dataclass
+class SensorStatus:
+    """The last samples of one signal of one person."""
+
+    samples: Samples
+    received_at: float
+
+
+class StatusTracker:
+    """Keeps the status from the messages of a hub, and from their absence.
+
+    An `Aggregator` of the hub's client.
+
+    Args:
+        clock: Seconds.
+        is_replay: A recording is played on the hub; it may be paused, so silence means nothing.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic, *, is_replay: bool = False) -> None:
+        self._clock, self._is_replay = clock, is_replay
+        self._received_at: float | None = None
+        self._updated_at = clock()
+        self.streams: dict[str, StreamStatus] = {}
+        self._services: dict[str, ServiceStatus] = {}
+        self._sensors: dict[tuple[str, str], SensorStatus] = {}
+
+    def add(self, message: Message) -> None:
+        now = self._clock()
+        self._received_at = now
+        if isinstance(message, Frame):
+            self._stream(message.stream).frame_at = now
+        elif isinstance(message, Emotion):
+            stream = self._stream(message.stream)
+            stream.result_at, stream.last_seq = now, message.seq
+        elif isinstance(message, StreamStart):
+            self.streams[message.stream] = StreamStatus(start=message)
+            self._is_replay = self._is_replay or message.replay
+        elif isinstance(message, StreamEnd):
+            self._stream(message.stream).end = message
+        elif isinstance(message, Samples):
+            self._sensors[message.subject, message.signal] = SensorStatus(message, now)
+        elif isinstance(message, Health):
+            known = self._services.get(message.service)
+            previous = known.health if known and known.health.pid == message.pid else None
+            self._services[message.service] = ServiceStatus(message, now, previous)
+            kind, _, stream_name = message.service.partition("/")
+            if kind == "capture":
+                self._stream(stream_name)
+
+    def clear(self) -> None:
+        self.streams.clear()
+        self._sensors.clear()
+
+    def update(self) -> dict[str, Any] | None:
+        now = self._clock()
+        if now - self._updated_at < UPDATE_PERIOD_S:
+            return None
+        self._updated_at = now
+        return self.to_dict()
+
+    def history(self) -> dict[str, Any]:
+        return self.to_dict()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The status of everything, as the scripts of the pages read it."""
+        now = self._clock()
+        for name in [n for n, s in self._services.items() if now - s.received_at > GONE_S]:
+            del self._services[name]
+        silent = self._received_at is None or now - self._received_at > SILENT_S
+        return {
+            "kind": "status",
+            "running": not silent,
+            "streams": {
+                name: self._stream_to_dict(name, s, now) for name, s in self.streams.items()
+            },
+            "sensors": [self._sensor_to_dict(s, now) for s in self._sensors.values()],
+            "lost_sensors": list(self._lost_sensors(now)),
+            "services": [_service_to_dict(s, now) for _, s in sorted(self._services.items())],
+        }
+
+    def _stream(self, name: str) -> StreamStatus:
+        return self.streams.setdefault(name, StreamStatus())
+
+    def _stream_to_dict(self, name: str, stream: StreamStatus, now: float) -> dict[str, Any]:
+        status, detail = self._stream_status(name, stream, now)
+        start = stream.start
+        return {
+            "status": status, "detail": detail, "source": start.source if start else "",
+            "live": bool(start and start.live), "replay": bool(start and start.replay),
+        }  # fmt: skip
+
+    def _stream_status(self, name: str, stream: StreamStatus, now: float) -> tuple[str, str]:
+        """Why a stream shows no live picture, and details; both empty where it does."""
+        if stream.end:
+            why = {"end": "", "truncated": "its file is cut off", "stopped": "stopped"}
+            return "ended", stream.end.detail or why[stream.end.reason]
+        capture = self._services.get(f"capture/{name}")
+        if capture and capture.health.state == "degraded":
+            return "no camera", capture.health.detail
+        if self._is_replay:
+            return "", ""
+        if capture and now - capture.received_at > SILENT_S:
+            return "no camera", "its process does not respond"
+        if stream.frame_at is None:
+            return "waiting", "for the first frame"
+        if now - stream.frame_at > NO_FRAME_S:
+            return "no camera", f"no frame for {now - stream.frame_at:.0f} s"
+        if stream.result_at is None or now - stream.result_at > NO_FRAME_S:
+            return "waiting", "for the first result"
+        return "", ""
+
+    def _sensor_to_dict(self, sensor: SensorStatus, now: float) -> dict[str, Any]:
+        samples = sensor.samples
+        status, detail = "", ""
+        if now - sensor.received_at > NO_SAMPLE_S and not self._is_replay:
+            status, detail = "sensor lost", f"no samples for {now - sensor.received_at:.0f} s"
+        elif samples.quality < USABLE_QUALITY:
+            status, detail = "sensor lost", samples.reason or "its values are not plausible"
+        return {
+            "subject": samples.subject, "signal": samples.signal, "unit": samples.unit,
+            "value": round(samples.values[-1], 2), "quality": round(samples.quality, 2),
+            "synthetic": samples.synthetic, "status": status, "detail": detail,
+        }  # fmt: skip
+
+    def _lost_sensors(self, now: float) -> Iterator[dict[str, str]]:
+        """Sensors whose own process reports it, or does not respond."""
+        for name, service in sorted(self._services.items()):
+            if not name.startswith("biometrics/"):
+                continue
+            if service.health.state == "degraded":
+                yield {"name": name, "detail": service.health.detail}
+            elif now - service.received_at > SILENT_S and not self._is_replay:
+                yield {"name": name, "detail": "its process does not respond"}
+
+
+def _service_to_dict(service: ServiceStatus, now: float) -> dict[str, Any]:
+    health = service.health
+    is_away = now - service.received_at > SILENT_S
+    latency = health.latency
+    return {
+        "name": health.service,
+        "state": "away" if is_away else health.state,
+        "detail": f"no health message for {now - service.received_at:.0f} s"
+        if is_away
+        else health.detail,
+        "rate": 0.0 if is_away else round(service.rate(), 1),
+        "p50": round(latency.p50_ms, 1) if latency else None,
+        "p95": round(latency.p95_ms, 1) if latency else None,
+        "skipped": health.counters.get("skipped", 0),
+        "invalid": health.counters.get("invalid", 0),
+    }

@@ -1,0 +1,276 @@
+"""The dashboard in a real browser, with messages that the tests publish."""
+
+import re
+import signal
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from affectline.common.clock import now_ns
+from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.messages import Marker
+from tests.boards import Board, brightness, distribution, health
+from tests.browsers import chromium, open_page, screenshot
+
+pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+EVIL = '<img src=x onerror="window.hacked=1">'
+STALE = "[data-stream=cam].af-stale"
+"""A picture that is not one of now is gray."""
+TEN_S = 10_000_000_000
+PLACES = """async () => {
+  const { echarts } = await import('nicegui-echart');
+  const chart = echarts.getInstanceByDom(document.querySelector('.af-chart'));
+  return chart.getOption().series.filter((one) => one.markLine).map((one) =>
+    one.markLine.data.map((line) =>
+      chart.convertToPixel({ xAxisIndex: one.xAxisIndex }, line.xAxis)));
+}"""
+"""Where each marker is on each row of the curves, in pixels from the left."""
+SCREEN = """() => {
+  const canvas = document.querySelector('canvas');
+  const [red] = canvas.getContext('2d').getImageData(600, 300, 1, 1).data;
+  const bars = [...document.querySelectorAll('.af-bars dd')].map((dd) => Number(dd.dataset.share));
+  return [Number(canvas.dataset.seq), red, bars];
+}"""
+"""What is on the screen at one moment: number, brightness, bars."""
+SEQ = "() => Number(document.querySelector('canvas')?.dataset.seq ?? -1)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    board = Board(tmp_path_factory.mktemp("board"))
+    with board.hub_running(), board.serving():
+        yield board
+
+
+def stream_status(page: Any, stream: str = "cam") -> Any:
+    return page.locator(f"[data-stream={stream}] .af-status")
+
+
+def moves(page: Any) -> None:
+    """Wait until another picture is shown than now."""
+    page.wait_for_selector("canvas[data-seq]")
+    now = page.evaluate(SEQ)
+    page.wait_for_function(f"({SEQ})() > {now}")
+
+
+def test_the_status_names_everything_that_is_missing(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        page.get_by_text("no stream has started yet").wait_for()
+        screenshot(page, "dashboard-empty")
+        board.start()
+        stream_status(page).get_by_text("waiting").wait_for()
+        with board.showing():
+            moves(page)
+            stream_status(page).wait_for(state="detached")
+        board.publish(health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"))
+        stream_status(page).get_by_text("no camera").wait_for()
+        stream_status(page).get_by_text("trying again in 2 s").wait_for()
+        page.wait_for_selector(STALE)
+        board.publish(health("capture/cam"))
+        with board.showing(lambda: board.show(faces=0)):
+            stream_status(page).get_by_text("no face").wait_for()
+            assert page.locator(STALE).count() == 0
+        with board.showing(lambda: board.show(damaged=True)):
+            stream_status(page).get_by_text("could not be decoded").wait_for()
+        with board.showing():
+            stream_status(page).wait_for(state="detached")
+
+
+def test_what_is_lost_is_seen(browser: Any, board: Board) -> None:
+    def heart(**changes: Any) -> Samples:
+        about = {"subject": "anna", "signal": "heart_rate", "unit": "/min", "epoch": 1, "seq": 0}
+        beat = {"at": now_ns(), "offsets": (0,), "values": (62.0,)}
+        return Samples.model_validate(about | beat | changes)
+
+    def be_well() -> None:
+        board.show()
+        board.publish(heart())
+
+    def complain() -> None:
+        board.publish(
+            health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"),
+            health("biometrics/anna-ble", "degraded", "strap does not answer"),
+            heart(values=(250.0,), quality=0.0, reason="no skin contact"),
+        )
+
+    with open_page(browser, board.url) as page:
+        board.start()
+        with board.showing(be_well):
+            for _ in range(3):
+                moves(page)
+        with board.showing(complain):
+            page.get_by_text("sensor lost: no skin contact").wait_for()
+            lost = page.get_by_role("alert")  # beside the curves
+            lost.get_by_text("heart rate of anna, no skin contact").wait_for()
+            lost.get_by_text("biometrics/anna-ble, strap does not answer").wait_for()
+            stream_status(page).get_by_text("no camera").wait_for()
+            screenshot(page, "dashboard-lost", full_page=True)
+        board.publish(health("capture/cam"))
+
+
+def test_picture_and_bars_are_always_those_of_one_frame(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        with board.showing():
+            for _ in range(10):
+                moves(page)
+                seq, bright, bars = page.evaluate(SCREEN)
+                assert bright == pytest.approx(brightness(seq), abs=2)
+                assert bars == pytest.approx(distribution(seq), abs=1e-4)
+
+
+def test_a_snapshot_is_of_the_picture_on_the_screen_and_says_when_it_fails(
+    browser: Any, board: Board
+) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show()
+        seq = board.seq
+        page.wait_for_function(f"({SEQ})() === {seq}")
+
+        def be_late(route: Any) -> None:
+            for _ in range(8):
+                board.show()
+            route.continue_()
+
+        page.route("**/snapshot?*", be_late)
+        with page.expect_download() as download:
+            page.keyboard.press("k")
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert sorted(archive.namelist()) == [f"cam-{seq:06d}.jpg", f"cam-{seq:06d}.json"]
+        page.get_by_text("downloaded as snapshot-").wait_for()
+        page.wait_for_function(f"({SEQ})() === {board.seq}")
+        page.route("**/snapshot?*", lambda route: route.abort())
+        page.keyboard.press("k")
+        page.get_by_text("not downloaded").wait_for()
+
+
+def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show()
+        at = (now_ns() // TEN_S + 1) * TEN_S  # the label of this time is at the very edge
+        same: dict[str, Any] = {"subject": "ben", "at": at}
+        board.publish(
+            Samples(
+                **same, signal="heart_rate", unit="/min", epoch=1, seq=0, offsets=(0,), values=(62,)
+            ),
+            State(**same, nervousness=12.0),
+            Marker(session="s", at=at - TEN_S, label="brake"),
+        )
+        page.get_by_role("list", name="Markers").get_by_text("brake").wait_for()
+        page.wait_for_function("document.querySelector('.af-chart').dataset.rows >= 3")
+        rows = page.evaluate(PLACES)
+        assert len(rows) >= 3
+        assert rows[0]
+        assert all(row == pytest.approx(rows[0], abs=0.1) for row in rows), rows
+
+
+def test_nothing_that_anybody_typed_is_markup(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show()
+        page.wait_for_selector("canvas[data-seq]")
+        board.publish(
+            Marker(session="s", at=now_ns(), label=EVIL, source=EVIL),
+            health("capture/cam", "degraded", EVIL),
+            health("detector/cam", "degraded", EVIL),
+        )
+        page.get_by_role("list", name="Markers").get_by_text(EVIL).wait_for()
+        stream_status(page).get_by_text(EVIL).wait_for()
+        page.get_by_role("row", name="detector/cam").get_by_text(EVIL).wait_for()
+        page.get_by_role("button", name="Record").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Name of the session").fill(EVIL)
+        dialog.get_by_label("Consent").fill(EVIL)
+        dialog.get_by_role("button", name="Start recording").click()
+        dialog.get_by_text("is not a valid session name").wait_for()
+        for name in ("../outside", ".hidden", "a/b"):
+            dialog.get_by_label("Name of the session").fill(name)
+            dialog.get_by_role("button", name="Start recording").click()
+            dialog.get_by_text(f"'{name}' is not a valid session name").wait_for()
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("img[src=x]").count() == 0
+    assert sorted(p.name for p in board.sessions.parent.iterdir()) == ["board.yaml"]
+
+
+def test_a_page_that_stalls_costs_nothing_but_its_own_picture(browser: Any, board: Board) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(open_page(browser, board.url))
+        stalled = stack.enter_context(open_page(browser, board.url))
+        stack.enter_context(board.showing())
+        moves(one)
+        moves(stalled)
+        debugger = stalled.context.new_cdp_session(stalled)
+        debugger.send("Debugger.enable")
+        debugger.send("Debugger.pause")
+        for _ in range(3):
+            moves(one)
+        debugger.send("Debugger.disable")
+        moves(stalled)
+
+
+def test_a_page_finds_its_server_again(browser: Any, board: Board) -> None:
+    board_2 = Board(board.sessions.parent / "again")
+    with ExitStack() as stack:
+        stack.enter_context(board_2.hub_running())
+        dashboard = stack.enter_context(board_2.serving(stdout=subprocess.DEVNULL))
+        board_2.start()
+        stack.enter_context(board_2.showing())
+        page = stack.enter_context(open_page(browser, board_2.url))
+        moves(page)
+        dashboard.send_signal(signal.SIGKILL)
+        page.get_by_text("Disconnected from the server. Reconnecting.").wait_for()
+        screenshot(page, "dashboard-reconnecting")
+        stack.enter_context(board_2.serving(stdout=subprocess.DEVNULL))
+        page.get_by_text("Disconnected from the server. Reconnecting.").wait_for(state="detached")
+        moves(page)
+
+
+def test_every_control_is_reached_by_keyboard_and_seen_to_be(browser: Any, board: Board) -> None:
+    with open_page(browser, board.url) as page:
+        page.get_by_text("Snapshot (K)").wait_for()
+        reached, outlines = [], []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            about = page.evaluate(
+                "() => { const e = document.activeElement, f = e.closest('.q-field__control') ?? e;"
+                "return [e.innerText || e.ariaLabel || e.tagName, getComputedStyle(f).outlineStyle,"
+                "getComputedStyle(f).outlineWidth] }"
+            )
+            reached.append(re.sub(r"\s+", " ", about[0]))
+            outlines.append((about[1], about[2]))
+            if "Record" in reached[-1]:
+                break
+        wanted = ("Snapshot (K)", "Label of the next marker", "Mark (M)", "Record")
+        assert all(any(name in text for text in reached) for name in wanted), reached
+        assert all(style == "solid" and width == "3px" for style, width in outlines), outlines
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog").get_by_label("Name of the session").wait_for()
+        page.get_by_role("dialog").get_by_text("faces pixelated").wait_for()  # as in the settings
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="hidden")
+
+
+def test_nothing_is_wider_than_a_phone(browser: Any, board: Board) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+    with open_page(browser, board.url, **phone) as page:
+        board.start()
+        with board.showing():
+            moves(page)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper == "rgb(20, 23, 26)"

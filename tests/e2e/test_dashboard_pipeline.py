@@ -1,0 +1,229 @@
+"""The page in a real browser, over a real pipeline on real clips."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from affectline.common.recording.reader import SessionReader
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Marker
+from tests.browsers import chromium, free_web_port, open_page, screenshot
+from tests.pipelines import Pipeline
+
+pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+WOMAN, EMPTY = "[data-stream=woman]", "[data-stream=empty]"
+SEQ: Final = f"() => Number(document.querySelector('{WOMAN} canvas')?.dataset.seq ?? -1)"
+PIXELS: Final = f"() => document.querySelector('{WOMAN} canvas').toDataURL('image/jpeg')"
+FACES: Final = f"""() => [...document.querySelectorAll('{WOMAN} .af-face')].map((face) => ({{
+  said: face.querySelector('h3').innerText,
+  shares: [...face.querySelectorAll('dd')].map((dd) => Number(dd.dataset.share)),
+  names: [...face.querySelectorAll('dt')].map((dt) => dt.innerText),
+}}))"""
+PLACE: Final = "Number(document.querySelector('.af-replay input[type=range]').value)"
+PHONE: Final = {
+    "viewport": {"width": 390, "height": 844}, "color_scheme": "dark",
+}  # fmt: skip
+
+
+class Lab:
+    """A pipeline with a page, and where it is."""
+
+    def __init__(self, pipeline: Pipeline, url: str, sessions: Path) -> None:
+        self.pipeline, self.url, self.sessions = pipeline, url, sessions
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def lab(clips: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Two streams, one of them without a face, a made-up heart and skin."""
+    folder = tmp_path_factory.mktemp("lab")
+    port = free_web_port()
+    content = {
+        "delivery": "live", "pace": "realtime",
+        "sources": [
+            {"name": "woman", "source": str(clips / "expressive_woman.mp4"), "loop": True},
+            {"name": "empty", "source": str(clips / "no_face.mp4"), "loop": True},
+        ],
+        "capture": {"rate": 12},
+        "biometrics": [{"driver": "synthetic", "subject": "anna"}],
+        "sink": {"display": "browser"},
+        "dashboard": {"port": port, "sessions": str(folder / "sessions")},
+    }  # fmt: skip
+    file = folder / "lab.yaml"
+    file.write_text(yaml.safe_dump(content))
+    prefixes = ("marker/", "emotion/woman", "health/dashboard")
+    with Pipeline(folder / "out", "--config", str(file), prefixes=prefixes) as pipeline:
+        pipeline.wait_for(lambda message: isinstance(message, Health), timeout_s=60)
+        pipeline.wait_for_frame(1, timeout_s=60)
+        yield Lab(pipeline, f"http://127.0.0.1:{port}/", folder / "sessions")
+        pipeline.interrupt()
+
+
+def moves(page: Any) -> None:
+    """Wait until another picture is shown than now."""
+    page.wait_for_selector(f"{WOMAN} canvas[data-seq]")
+    now = page.evaluate(SEQ)
+    page.wait_for_function(f"() => ({SEQ})() >= 0 && ({SEQ})() !== {now}")
+
+
+def first_face(page: Any) -> dict[str, Any]:
+    """The first face with its seven bars."""
+    page.wait_for_function(f"(({FACES})()[0]?.shares.length ?? 0) === 7")
+    faces: list[dict[str, Any]] = page.evaluate(FACES)
+    return faces[0]
+
+
+def test_the_picture_moves_and_the_bars_sum_to_one(browser: Any, lab: Lab) -> None:
+    with open_page(browser, lab.url) as page:
+        moves(page)
+        before = page.evaluate(PIXELS)
+        for _ in range(5):
+            face = first_face(page)
+            if len(face["shares"]) == 7:
+                assert sum(face["shares"]) == pytest.approx(1, abs=0.002)
+                best = face["names"][int(np.argmax(face["shares"]))]
+                assert best in face["said"], "the label is that of these very bars"
+            moves(page)
+        assert page.evaluate(PIXELS) != before
+        page.locator(f"{EMPTY} .af-status").get_by_text("no face").wait_for()
+
+
+def test_curves_of_face_heart_skin_and_nerves_under_one_axis(browser: Any, lab: Lab) -> None:
+    with open_page(browser, lab.url) as page:
+        chart = page.locator(".af-chart")
+        wanted = ("expression, woman", "heart rate, anna", "skin conductance, anna", "nervousness")
+        page.wait_for_function(
+            "(names) => names.every((name) => document.querySelector('.af-chart').ariaLabel"
+            ".includes(name))",
+            arg=list(wanted),
+        )
+        assert int(chart.get_attribute("data-rows")) >= 4
+        for service in ("capture/woman", "detector/empty", "classifier/1", "fusion", "dashboard"):
+            row = page.get_by_role("row", name=service)
+            row.get_by_text("ready").wait_for()
+
+
+def test_k_downloads_picture_and_numbers(browser: Any, lab: Lab) -> None:
+    with open_page(browser, lab.url) as page:
+        moves(page)
+        first_face(page)
+        with page.expect_download() as download:
+            page.keyboard.press("k")
+        assert re.fullmatch(r"snapshot-\d{8}T\d{6}\.zip", download.value.suggested_filename)
+        archive = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes()))
+        (told,) = (n for n in archive.namelist() if n.startswith("woman") and n.endswith("json"))
+        emotion = json.loads(archive.read(told))
+        picture = archive.read(told.replace(".json", ".jpg"))
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        assert image.shape == (emotion["height"], emotion["width"], 3)
+        panel = page.get_by_role("status", name="Last snapshot")
+        panel.get_by_text(f"woman, frame {emotion['seq']}").first.wait_for()
+        for face in emotion["faces"]:
+            if face["probabilities"]:
+                assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+                happy = f"{round(face['probabilities']['happy'], 4):.3f}"[:4]
+                assert happy in panel.inner_text()
+
+
+def test_m_marks(browser: Any, lab: Lab) -> None:
+    with open_page(browser, lab.url) as page:
+        moves(page)
+        page.get_by_label("Label of the next marker").fill("hard braking")
+        page.get_by_label("Label of the next marker").press("Tab")
+        page.keyboard.press("m")
+        page.get_by_role("list", name="Markers").get_by_text("hard braking").wait_for()
+        page.wait_for_function("document.querySelector('.af-chart').dataset.markers > 0")
+        marker = lab.pipeline.wait_for(lambda m: isinstance(m, Marker))
+        assert isinstance(marker, Marker)
+        assert (marker.label, marker.source) == ("hard braking", "page")
+    with open_page(browser, lab.url) as late:  # a reloaded page knows what was before
+        late.get_by_role("list", name="Markers").get_by_text("hard braking").wait_for()
+        late.wait_for_function("document.querySelector('.af-chart').dataset.rows >= 4")
+        screenshot(late, "dashboard", full_page=True)
+    with open_page(browser, lab.url, **PHONE) as phone:
+        moves(phone)
+        phone.wait_for_function("document.querySelector('.af-chart').dataset.rows >= 4")
+        screenshot(phone, "dashboard-phone", full_page=True)
+
+
+def test_record_stop_replay_report_delete(browser: Any, lab: Lab) -> None:
+    with open_page(browser, lab.url) as page:
+        moves(page)
+        page.get_by_role("button", name="Record").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Name of the session").fill("drive")
+        dialog.get_by_role("button", name="Start recording").click()
+        dialog.get_by_text("a recording needs a note on consent").wait_for()
+        dialog.get_by_label("Consent").fill("Anna agreed <b>in writing</b>, today")
+        screenshot(page, "dashboard-record")
+        dialog.get_by_role("button", name="Start recording").click()
+        page.get_by_text(re.compile(r"recording drive, (0:0[6-9]|0:[1-5]|[1-9])")).wait_for()
+        page.get_by_role("row", name="recorder/drive").get_by_text("ready").wait_for()
+        page.get_by_role("button", name="Stop recording").click()
+        row = page.locator("[data-session=drive]")
+        row.get_by_text("consent: Anna agreed <b>in writing</b>, today").wait_for()
+        with SessionReader(lab.sessions / "drive") as reader:
+            assert reader.about["consent"] == "Anna agreed <b>in writing</b>, today"
+            assert reader.about["name"] == "drive"
+            assert reader.topics()["emotion/woman"] > 20
+        replay(page)
+        report(page)
+        page.get_by_role("button", name="Delete: drive").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text("Delete the session drive").wait_for()
+        dialog.get_by_role("button", name="Delete it").click()
+        row.wait_for(state="detached")
+        assert not (lab.sessions / "drive").exists()
+
+
+def replay(page: Any) -> None:
+    """Replay, pause, go elsewhere, slower, and back."""
+    page.get_by_role("button", name="Replay: drive").click()
+    page.get_by_text("replay of drive").wait_for()
+    page.wait_for_function(f"() => {PLACE} > 2 && ({SEQ})() >= 0")
+    screenshot(page, "dashboard-replay")
+    page.keyboard.press("p")
+    page.get_by_role("button", name="Resume (P)").wait_for()
+    page.wait_for_function(
+        f"() => new Promise((done) => {{ const was = ({SEQ})();"
+        f"setTimeout(() => done(was === ({SEQ})()), 500) }})"
+    )
+    was = page.evaluate(SEQ)
+    position = page.get_by_role("slider", name="Position in the recording, seconds")
+    position.press("Home")
+    page.wait_for_function(f"() => {PLACE} < 1 && ({SEQ})() >= 0 && ({SEQ})() !== {was}")
+    page.get_by_role("combobox", name="Rate").click()
+    page.get_by_role("option", name="0.5 times").click()
+    page.get_by_role("button", name="Resume (P)").click()
+    moves(page)
+    page.get_by_role("button", name="Back to live").click()
+    page.get_by_text("live", exact=True).wait_for()
+    moves(page)
+
+
+def report(page: Any) -> None:
+    """Have the report made, and read it."""
+    page.get_by_role("button", name="Make report: drive").click()
+    link = page.get_by_role("link", name="Report on drive")
+    link.wait_for()
+    with page.context.expect_page() as opened:
+        link.click()
+    opened.value.get_by_text("What it does not say").wait_for()
+    opened.value.close()

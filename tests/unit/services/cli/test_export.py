@@ -1,0 +1,91 @@
+"""``affectline export`` and ``affectline report`` as typed."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from affectline.common.recording.writer import SessionWriter
+from affectline.common.wire import codec
+from affectline.services.cli.main import app
+from affectline.services.export.exporter import EXPORTERS
+from affectline.services.report.sections.responses import ResponsesSettings
+from tests.recordings import recording
+from tests.samples import PACKETS
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drive")
+    writer = SessionWriter(folder / "session.mcap", {})
+    for i, packet in enumerate(recording()):
+        writer.add(type(packet.message).__name__, codec.encode(packet), i, i)
+    writer.finish()
+    return folder
+
+
+def test_every_exporter_is_listed() -> None:
+    done = RUNNER.invoke(app, ["export", "--list"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0
+    for name in EXPORTERS.names():
+        assert f"│ {name} " in done.stdout
+
+
+def test_an_exporter_s_settings_are_set_by_name(session: Path, tmp_path: Path) -> None:
+    command = ["export", str(session), "--to", "csv", "--out", str(tmp_path)]
+    done = RUNNER.invoke(app, [*command, "--delimiter", ";"])
+    assert done.exit_code == 0, done.output
+    assert str(tmp_path / "markers.csv") in done.stdout
+    assert (tmp_path / "markers.csv").read_text().startswith("session;at;label")
+
+
+@pytest.mark.parametrize("wrong", [("--to", "docx"), (), ("--to", "csv", "--music", "loud")])
+def test_a_wrong_option_is_a_usage_error(session: Path, wrong: tuple[str, ...]) -> None:
+    done = RUNNER.invoke(app, ["export", str(session), *wrong])
+    assert done.exit_code == 2
+
+
+def test_a_wrong_setting_is_explained(session: Path) -> None:
+    command = ["export", str(session), "--to", "csv"]
+    wrong = RUNNER.invoke(app, [*command, "--delimiter", "x"])
+    assert "--delimiter: Input should be ',', ';' or" in str(wrong.exception)
+    other = RUNNER.invoke(app, [*command, "--compression", "zstd"])
+    assert "the exporter csv has no such setting" in str(other.exception)
+
+
+def test_help_lists_the_exporters_and_their_settings() -> None:
+    text = RUNNER.invoke(app, ["export", "--help"], env={"COLUMNS": "200"}).stdout
+    assert re.search(rf"--to +{re.escape('[' + '|'.join(EXPORTERS.names()) + ']')}", text), text
+    assert "csv: Character between the cells of a row." in text
+    assert "--exporter" not in text
+
+
+def test_a_recording_without_matching_messages_leaves_no_folder(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "session.mcap", {})
+    writer.add("StreamDone", codec.encode(PACKETS["StreamDone"]), 1, 1)
+    writer.finish()
+    done = RUNNER.invoke(app, ["export", str(tmp_path), "--to", "csv"])
+    assert "holds nothing for --to csv" in str(done.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["session.mcap"]
+
+
+def test_a_section_s_settings_are_set_by_name(session: Path, tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "report.html"
+    command = ["report", str(session), "--out", str(page), "--before", "5"]
+    done = RUNNER.invoke(app, [*command, "--set", "thumbnails.enabled=false"])
+    assert done.exit_code == 0, done.output
+    body = page.read_text()
+    assert "<h2>Markers</h2>" not in body
+    assert "<th>recovery" in body
+    wrong = RUNNER.invoke(app, [*command, "--set", "enabled=false"])
+    assert wrong.exit_code == 2
+
+
+def test_the_help_shows_the_defaults_of_the_settings() -> None:
+    text = RUNNER.invoke(app, ["report", "--help"], env={"COLUMNS": "200"}).stdout
+    settings = ResponsesSettings()
+    for seconds in (settings.before_s, settings.after_s):
+        assert f"[default: ({seconds:.0f})]" in text

@@ -1,0 +1,153 @@
+"""Words for what is missing, from what is said and from silence."""
+
+from typing import Any
+
+import pytest
+
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Emotion, Frame, StreamEnd, StreamStart
+from affectline.services.web.status import (
+    GONE_S,
+    NO_FRAME_S,
+    NO_SAMPLE_S,
+    SILENT_S,
+    StatusTracker,
+)
+from tests.samples import AT, EMOTION, EPOCH, FRAME, PACKETS
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tracker(clock: Clock) -> StatusTracker:
+    return StatusTracker(clock)
+
+
+def health(service: str, at_s: float = 0.0, **changes: Any) -> Health:
+    about = {"pid": 1, "state": "ready", "counters": {"in": 0, "out": 0}} | changes
+    return Health.model_validate({"service": service, "at": round(at_s * 1e9), **about})
+
+
+def start(*, replay: bool = False) -> StreamStart:
+    return StreamStart(
+        stream="drive", epoch=EPOCH, started_at=AT, source="0", live=True, replay=replay
+    )
+
+
+def stream_status(tracker: StatusTracker) -> tuple[str, str]:
+    entry = tracker.to_dict()["streams"]["drive"]
+    return entry["status"], entry["detail"]
+
+
+def test_silence_is_no_pipeline(tracker: StatusTracker, clock: Clock) -> None:
+    assert not tracker.to_dict()["running"]
+    tracker.add(health("hub"))
+    assert tracker.to_dict()["running"]
+    clock.now += SILENT_S + 1
+    assert not tracker.to_dict()["running"]
+
+
+def test_a_stream_that_is_well_needs_no_word(tracker: StatusTracker) -> None:
+    for message in (start(), FRAME, EMOTION):
+        tracker.add(message)
+    assert stream_status(tracker) == ("", "")
+
+
+def test_a_camera_that_was_lost_is_said_by_its_process(tracker: StatusTracker) -> None:
+    for message in (start(), FRAME, EMOTION):
+        tracker.add(message)
+    tracker.add(health("capture/drive", state="degraded", detail="trying again in 2 s"))
+    assert stream_status(tracker) == ("no camera", "trying again in 2 s")
+    tracker.add(health("capture/drive"))
+    assert stream_status(tracker) == ("", "")
+
+
+def test_a_camera_that_never_came_is_known_from_its_process_alone(tracker: StatusTracker) -> None:
+    tracker.add(health("capture/drive", state="degraded", detail="camera 0 does not answer"))
+    assert stream_status(tracker) == ("no camera", "camera 0 does not answer")
+
+
+def test_a_capture_process_that_dies_is_noticed(tracker: StatusTracker, clock: Clock) -> None:
+    tracker.add(health("capture/drive"))
+    tracker.add(FRAME)
+    clock.now += SILENT_S + 0.1
+    assert stream_status(tracker) == ("no camera", "its process does not respond")
+
+
+def test_pictures_that_stop_are_noticed(tracker: StatusTracker, clock: Clock) -> None:
+    for message in (start(), FRAME, EMOTION):
+        tracker.add(message)
+    clock.now += NO_FRAME_S + 0.1
+    assert stream_status(tracker) == ("no camera", "no frame for 2 s")
+    frame = Frame(**FRAME.identity | {"seq": 8})
+    tracker.add(frame)
+    assert stream_status(tracker) == ("waiting", "for the first result")
+    tracker.add(Emotion(**frame.identity, published_at=AT))
+    assert stream_status(tracker) == ("", "")
+
+
+def test_an_end_says_why(tracker: StatusTracker) -> None:
+    tracker.add(start())
+    end = StreamEnd(
+        stream="drive",
+        epoch=EPOCH,
+        ended_at=AT,
+        last_seq=3,
+        reason="truncated",
+        detail="cut at 4 s",
+    )
+    tracker.add(end)
+    assert stream_status(tracker) == ("ended", "cut at 4 s")
+    tracker.add(start())
+    assert stream_status(tracker) == ("waiting", "for the first frame")
+
+
+def test_a_paused_replay_is_not_a_lost_camera(tracker: StatusTracker, clock: Clock) -> None:
+    for message in (start(replay=True), FRAME, EMOTION, PACKETS["Samples"].message):
+        tracker.add(message)
+    clock.now += 100
+    assert stream_status(tracker) == ("", "")
+    assert tracker.to_dict()["lost_sensors"] == []
+
+
+def test_sensors_are_lost_by_silence_by_quality_and_by_their_own_word(
+    tracker: StatusTracker, clock: Clock
+) -> None:
+    good = PACKETS["Samples"].message
+    assert isinstance(good, Samples)
+    tracker.add(good)
+    assert tracker.to_dict()["sensors"][0]["status"] == ""
+    clock.now += NO_SAMPLE_S + 1
+    entry = tracker.to_dict()["sensors"][0]
+    assert (entry["status"], entry["detail"]) == ("sensor lost", "no samples for 6 s")
+    tracker.add(good.model_copy(update={"quality": 0.0}))
+    entry = tracker.to_dict()["sensors"][0]
+    assert (entry["status"], entry["detail"]) == ("sensor lost", "no skin contact")
+    tracker.add(health("biometrics/anna-ble", state="degraded", detail="strap is gone"))
+    assert tracker.to_dict()["lost_sensors"] == [
+        {"name": "biometrics/anna-ble", "detail": "strap is gone"}
+    ]
+
+
+def test_processes_have_rates_and_go_away(tracker: StatusTracker, clock: Clock) -> None:
+    tracker.add(health("detector/drive", 1, counters={"in": 100, "out": 90}))
+    tracker.add(health("detector/drive", 3, counters={"in": 150, "out": 140, "skipped": 4}))
+    (entry,) = tracker.to_dict()["services"]
+    assert (entry["rate"], entry["skipped"], entry["state"]) == (25.0, 4, "ready")
+    tracker.add(health("detector/drive", 4, pid=2, counters={"in": 1, "out": 1}))
+    assert tracker.to_dict()["services"][0]["rate"] == 0.0, "another process: counts from 0"
+    clock.now += SILENT_S + 1
+    assert tracker.to_dict()["services"][0]["state"] == "away"
+    clock.now += GONE_S
+    assert tracker.to_dict()["services"] == []
