@@ -35,9 +35,9 @@ format: .venv/dev ## Format the code and fix what ruff can
 bench: .venv/dev ## Run the benchmarks and write docs/benchmarks.md (needs ../shared/data)
 	$(BIN)/python -m tests.benchmarks
 
-docs: .venv/runtime ## Generate schemas, the AsyncAPI document and tables in docs/
-	$(BIN)/python -m affectline.common.wire.asyncapi docs
+docs: .venv/dev ## Generate schemas, tables and diagrams in docs/
 	$(BIN)/python -m affectline.services.cli.reference docs
+	$(BIN)/python -m tests.architecture docs
 	$(BIN)/python -m tests.golden # adds new kinds of message, changes none
 
 clean: ## Remove the environment and caches

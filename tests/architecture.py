@@ -19,7 +19,7 @@ import grimp
 
 from affectline.common.runtime.spec import ServiceSpec
 from affectline.common.wire.base import Message
-from affectline.common.wire.messages import MESSAGES
+from affectline.common.wire.kinds import message_kinds
 from affectline.services.cli.reference import write_parts
 from affectline.services.registry import SPECS
 
@@ -113,7 +113,7 @@ def list_processes() -> str:
 def list_topics() -> str:
     """Every topic with its messages, who publishes and who reads it."""
     kinds: dict[str, list[type[Message]]] = {}
-    for kind in MESSAGES.values():
+    for kind in message_kinds().values():
         kinds.setdefault(kind.topic_prefix, []).append(kind)
     rows = []
     for topic, messages in kinds.items():

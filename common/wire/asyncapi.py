@@ -1,15 +1,8 @@
-"""The wire as documents: a JSON Schema for each message, and AsyncAPI 3 for the whole.
-
-``python -m affectline.common.wire.asyncapi docs`` writes them; a test fails when they are not what
-it would write.
-"""
+"""The wire as documents: a JSON Schema for each message, and AsyncAPI 3 for the whole."""
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
-from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.kinds import message_kinds, prefixes
 
@@ -19,9 +12,9 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {name: kind.model_json_schema() for name, kind in message_kinds().items()}
 
 
-def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI document of the hub's outlet and ingress."""
-    hub, kinds = HubSettings(), message_kinds()
+def asyncapi(outlet: str, ingress: str) -> dict[str, Any]:
+    """The AsyncAPI document of a hub, by the addresses of its outlet and ingress."""
+    kinds = message_kinds()
     by_prefix: dict[str, list[type[Message]]] = {}
     for kind in kinds.values():
         by_prefix.setdefault(kind.topic_prefix, []).append(kind)
@@ -38,8 +31,8 @@ def asyncapi() -> dict[str, Any]:
         },
         "defaultContentType": "application/msgpack",
         "servers": {
-            "outlet": _server(hub.outlet, "SUB sockets connect here; it drops for the slow."),
-            "ingress": _server(hub.ingress, "PUB sockets connect here."),
+            "outlet": _server(outlet, "SUB sockets connect here; it drops for the slow."),
+            "ingress": _server(ingress, "PUB sockets connect here."),
         },
         "channels": channels,
         "operations": {
@@ -91,20 +84,13 @@ def _message(name: str, kind: type[Message]) -> dict[str, Any]:
     return result
 
 
-def documents() -> dict[str, str]:
-    """All generated files: path below ``docs/`` and content."""
+def documents(outlet: str, ingress: str) -> dict[str, str]:
+    """All generated files: path below ``docs/`` and content.
+
+    Args:
+        outlet: Address at which the hub publishes to tools.
+        ingress: Address at which it receives.
+    """
     files = {f"schemas/{name}.json": schema for name, schema in schemas().items()}
-    files["asyncapi.json"] = asyncapi()
+    files["asyncapi.json"] = asyncapi(outlet, ingress)
     return {path: json.dumps(content, indent=2) + "\n" for path, content in files.items()}
-
-
-def main() -> None:
-    """Write the documents below the folder named on the command line."""
-    folder = Path(sys.argv[1])
-    for path, text in documents().items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -17,6 +17,8 @@ from pydantic.fields import FieldInfo
 
 from affectline.common.registry import FamilySettings
 from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.pipeline import HubSettings
+from affectline.common.wire.asyncapi import documents
 from affectline.common.wire.kinds import message_kinds
 from affectline.services.cli.setting_options import describe_default, option_name
 
@@ -91,8 +93,11 @@ def write_parts(page: str, text: str, parts: Mapping[str, Callable[[], str]]) ->
 
 
 def main() -> None:
-    """Write the generated parts of the pages in the folder named on the command line."""
-    folder = Path(sys.argv[1])
+    """Write schemas, and the generated parts of the pages, in the folder that is named."""
+    folder, hub = Path(sys.argv[1]), HubSettings()
+    for name, text in documents(hub.outlet, hub.ingress).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
     for page, parts in PARTS.items():
         path = folder / page
         text = write_parts(page, path.read_text(encoding="utf-8"), parts)

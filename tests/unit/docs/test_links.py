@@ -8,7 +8,6 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PLACES = ("*.md", "docs/**/*.md", "examples/*.md", "common/models/**/*.md")
 DOCUMENTS = sorted({path for place in PLACES for path in ROOT.glob(place)})
-LATER = ("docs/architecture.md", "docs/extending.md")
 
 
 def anchors(path: Path) -> set[str]:
@@ -26,8 +25,6 @@ def test_links_lead_to_files_and_headings(document: Path) -> None:
             continue
         name, _, anchor = target.partition("#")
         path = (document.parent / name).resolve() if name else document
-        if path.is_relative_to(ROOT) and str(path.relative_to(ROOT)) in LATER:
-            continue
         assert path.exists(), target
         if anchor and path.suffix == ".md":
             assert anchor in anchors(path), target

@@ -52,7 +52,7 @@ recorder.stop()
 recorder.cleanup()
 with SessionReader(folder / "session.mcap") as reader:
     (recorded,) = reader.messages()
-document = asyncapi.asyncapi()
+document = asyncapi.asyncapi("tcp://h:1", "tcp://h:2")
 printed = CliRunner().invoke(app, ["schema", "Gaze"]).stdout
 golden = json.loads(GOLDEN.read_text())
 completed = complete(golden)
@@ -61,7 +61,7 @@ print(json.dumps({
     "decoded": codec.decode(parts) == packet,
     "schema": asyncapi.schemas()["Gaze"]["properties"]["message"]["const"],
     "printed": json.loads(printed)["title"],
-    "file": "schemas/Gaze.json" in asyncapi.documents(),
+    "file": "schemas/Gaze.json" in asyncapi.documents("tcp://h:1", "tcp://h:2"),
     "channel": document["channels"]["gaze"]["address"],
     "operations": [name for name in document["operations"] if name.endswith("_gaze")],
     "description": document["components"]["messages"]["Gaze"]["description"],
