@@ -23,7 +23,7 @@ Point = list[float | None]
 """Milliseconds since the Unix epoch, and one value or seven."""
 
 
-class Curve:
+class SignalCurve:
     """One curve."""
 
     def __init__(self, unit: str = "", *, synthetic: bool = False) -> None:
@@ -54,7 +54,7 @@ class Curves:
     """All curves of one hub, and its markers. An `Aggregator` of the hub's client."""
 
     def __init__(self) -> None:
-        self._curves: dict[str, Curve] = {}
+        self._curves: dict[str, SignalCurve] = {}
         self._markers: deque[dict[str, Any]] = deque(maxlen=MARKERS_KEPT)
         self._unsent_markers: list[dict[str, Any]] = []
         self._is_reset = False
@@ -90,7 +90,7 @@ class Curves:
         markers = list(self._markers)[: -len(self._unsent_markers) or None]
         return {"kind": "curves", "reset": True, "series": series, "markers": markers}
 
-    def _series(self, points: Callable[[Curve], list[Point]]) -> dict[str, Any]:
+    def _series(self, points: Callable[[SignalCurve], list[Point]]) -> dict[str, Any]:
         """Those curves that have such points, as the browser reads them."""
         selected = {name: (curve, points(curve)) for name, curve in self._curves.items()}
         return {
@@ -104,17 +104,17 @@ class Curves:
         self._markers.append(entry)
         self._unsent_markers.append(entry)
 
-    def _points(self, message: Message) -> Iterator[tuple[str, Curve, float, list[float]]]:
+    def _points(self, message: Message) -> Iterator[tuple[str, SignalCurve, float, list[float]]]:
         if isinstance(message, Emotion):
             for face in message.faces:
                 if face.smoothed is not None:
                     name = f"emotion/{message.stream}/{face.track}"
                     values = round_distribution(face.smoothed) or []
-                    yield name, Curve("share"), message.captured_at / 1e6, values
+                    yield name, SignalCurve("share"), message.captured_at / 1e6, values
         elif isinstance(message, Samples) and message.signal in SIGNALS:
             if message.quality < USABLE_QUALITY:  # a gap: the page says "sensor lost"
                 return
-            curve = Curve(message.unit, synthetic=message.synthetic)
+            curve = SignalCurve(message.unit, synthetic=message.synthetic)
             name = f"{message.signal}/{message.subject}"
             if name in self._curves:  # fusion's estimate came first
                 self._curves[name].unit = message.unit
@@ -123,10 +123,10 @@ class Curves:
         elif isinstance(message, State):
             yield from self._state_points(message)
 
-    def _state_points(self, state: State) -> Iterator[tuple[str, Curve, float, list[float]]]:
+    def _state_points(self, state: State) -> Iterator[tuple[str, SignalCurve, float, list[float]]]:
         at_ms = state.at / 1e6
         if state.nervousness is not None:
-            curve = Curve("0 to 100", synthetic=state.synthetic)
+            curve = SignalCurve("0 to 100", synthetic=state.synthetic)
             yield f"nervousness/{state.subject}", curve, at_ms, [round(state.nervousness, 1)]
         heart = state.signals.get("heart")
         # Of devices that send beats or waves alone, show fusion's estimate
@@ -135,5 +135,5 @@ class Curves:
         if heart.value is not None and heart.unit == "/min":
             known = self._curves.get(f"heart_rate/{state.subject}")
             if known is None or known.unit == FROM_BEATS:
-                curve = Curve(FROM_BEATS, synthetic=state.synthetic)
+                curve = SignalCurve(FROM_BEATS, synthetic=state.synthetic)
                 yield f"heart_rate/{state.subject}", curve, at_ms, [round(heart.value, 1)]
