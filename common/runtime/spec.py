@@ -18,7 +18,7 @@ and ``services/registry.py`` lists it in one line.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -110,6 +110,12 @@ class Flag:
     maximum: int | None = None
     default: str | None = None
     """Shown in the help instead of the parameter's own default."""
+    old_name: str | None = None
+    """An older spelling, which is still read, such as ``--answer``."""
+    parse: Callable[[str], Any] | None = None
+    """Reads the text of the option, where its type alone does not say how."""
+    metavar: str | None = None
+    """What stands for the value in the help."""
 
 
 Configure = Callable[..., ProcessSettings]

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name, to_name
-from affectline.common.model.artifact import DEFAULT_MODEL, Answer
+from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.detector import DetectorSettings, default_detector
@@ -120,12 +128,22 @@ class ClassifierSettings(Settings):
 
     model: Path = DEFAULT_MODEL
     """Folder of the artifact."""
-    answer: Answer = "labels"
-    """How FER2013 would label the face, or what most of FER+'s voters would say."""
+    label_set: LabelSet = "fer2013"
+    """Whose labels: FER2013's, or those that most of FER+'s voters chose. Files from before may
+    spell it ``answer: labels`` or ``answer: votes``."""
     backend: Backend = "litert"
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
     """Live delivery: crops older than this are answered with "stale" instead of a distribution."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_spelling(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "answer" not in content or "label_set" in content:
+            return content
+        old = content["answer"]
+        label_set = OLD_LABEL_SETS.get(old, old) if isinstance(old, str) else old
+        return {k: v for k, v in content.items() if k != "answer"} | {"label_set": label_set}
 
 
 class SinkSettings(Settings):

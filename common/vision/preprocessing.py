@@ -67,3 +67,8 @@ def prepare(pictures: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
         return to_vgg16(pictures)
     scale = np.float32(255 if preprocessing == "unit" else 1)
     return pictures.astype(np.float32) / scale
+
+
+def prepare_faces(faces: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Gray faces ``(N, H, W) uint8`` as a model wants them, ``(N, H, W, 3) float32``."""
+    return prepare(to_three_channels(faces), preprocessing)
