@@ -241,27 +241,30 @@ def contracts() -> list[dict[str, Any]]:
     return found
 
 
+def list_layers() -> str:
+    """For every package, its modules from the top down."""
+    rows = []
+    for contract in contracts():
+        for container in contract.get("containers", ()):
+            layers = " → ".join(layer.replace(" | ", " · ") for layer in contract["layers"])
+            rows.append((f"`{_short(container)}`", layers.replace("__main__", "`__main__`")))
+    return table(("package", "layers"), rows)
+
+
 def list_rules() -> str:
-    """Every contract: its name, and what it forbids."""
-    return table(("rule", "where", "holds"), sorted(_rule(one) for one in contracts()))
+    """Every other contract: what it says, about which modules, and what is exempt from it."""
+    rows = []
+    for contract in contracts():
+        if "containers" not in contract:
+            modules = contract.get("source_modules") or contract["modules"]
+            exempt = {_short(line.split(" -> ")[0]) for line in contract.get("ignore_imports", ())}
+            about = code(_short(module) for module in modules)
+            rows.append((contract["name"], about, code(sorted(exempt))))
+    return table(("rule", "about", "except"), rows)
 
 
-def _rule(contract: dict[str, Any]) -> tuple[str, str, str]:
-    kind = contract["type"]
-    if kind == "layers":
-        where = contract.get("containers", [])
-        return contract["name"], _short(where), " → ".join(_short([x]) for x in contract["layers"])
-    if kind == "independence":
-        return contract["name"], "", f"independent: {_short(contract['modules'])}"
-    if kind == "protected":
-        allowed = _short(contract["allowed_importers"])
-        return contract["name"], _short(contract["protected_modules"]), f"imported by {allowed}"
-    sources = _short(contract["source_modules"])
-    return contract["name"], sources, f"never imports {_short(contract['forbidden_modules'])}"
-
-
-def _short(modules: Iterable[str]) -> str:
-    return ", ".join(one.replace("affectline.", "").replace("|", "\\|") for one in modules)
+def _short(module: str) -> str:
+    return module.removeprefix("affectline.")
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
@@ -272,6 +275,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "rooms of services": draw_services,
     "rooms of training": lambda: draw_rooms("training"),
     "rooms": list_rooms,
+    "layers": list_layers,
     "rules": list_rules,
 }
 

@@ -48,9 +48,9 @@ class Classifier(Stage):
         if self.context.delivery == "live" and age_ms > self._settings.max_age_ms:
             yield self._decline(faces, "stale")
             return
-        distributions = self._judge(packet) if faces.faces else ()
+        distributions = self._classify(packet) if faces.faces else ()
         self.context.counters["faces"] += len(distributions)
-        yield self._answer(faces, distributions)
+        yield self._scores_of(faces, distributions)
 
     def on_superseded(self, packet: Packet) -> Iterable[Packet]:
         if isinstance(packet.message, Faces):
@@ -58,9 +58,9 @@ class Classifier(Stage):
 
     def _decline(self, faces: Faces, why: Missing) -> Packet:
         self.context.counters["skipped"] += 1
-        return self._answer(faces, (), why)
+        return self._scores_of(faces, (), why)
 
-    def _answer(
+    def _scores_of(
         self, faces: Faces, distributions: tuple[tuple[float, ...], ...], why: Missing | None = None
     ) -> Packet:
         return Packet(
@@ -75,7 +75,7 @@ class Classifier(Stage):
             )
         )
 
-    def _judge(self, packet: Packet) -> tuple[tuple[float, ...], ...]:
+    def _classify(self, packet: Packet) -> tuple[tuple[float, ...], ...]:
         batch = np.stack([self._face(packet, i) for i in range(len(packet.parts) // 2)])
         runs = [batch[i : i + LARGEST_BATCH] for i in range(0, len(batch), LARGEST_BATCH)]
         outputs = np.concatenate([self._model.predict(run) for run in runs])

@@ -30,7 +30,7 @@ class HealthMetrics(Collector):
         self._newest: dict[str, tuple[float, Health]] = {}
         self._server: tuple[object, threading.Thread] | None = None
 
-    def note(self, health: Health) -> None:
+    def update(self, health: Health) -> None:
         """Take in what a service says of itself."""
         self._newest[health.service] = self._clock(), health
 

@@ -115,7 +115,7 @@ class Hub:
             self.bus.counters["invalid"] += 1
         else:
             if isinstance(packet.message, Health):
-                self.metrics.note(packet.message)
+                self.metrics.update(packet.message)
 
     def _beat(self) -> None:
         if not self.link.keep_alive():
@@ -124,6 +124,6 @@ class Hub:
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
             health = make_health("hub", "ready", "", self.bus.counters, at=now_ns())
-            self.metrics.note(health)
+            self.metrics.update(health)
             parts = [bytes(part) for part in codec.encode(Packet(health))]
             self.bus.outlet.send_multipart(parts, zmq.DONTWAIT)
