@@ -247,7 +247,9 @@ def list_layers() -> str:
     for contract in contracts():
         for container in contract.get("containers", ()):
             layers = " → ".join(layer.replace(" | ", " · ") for layer in contract["layers"])
-            rows.append((f"`{_short(container)}`", layers.replace("__main__", "`__main__`")))
+            more = "" if contract.get("exhaustive") else " (others by a rule below)"
+            layers = layers.replace("__main__", "`__main__`") + more
+            rows.append((f"`{_short(container)}`", layers))
     return table(("package", "layers"), rows)
 
 
