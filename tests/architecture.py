@@ -7,7 +7,6 @@ the package because grimp is a tool of development.
 
 import functools
 import graphlib
-import itertools
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +38,8 @@ SHAPES: Final = {
 }
 """By role, how Mermaid draws a process."""
 
+MANY: Final = 2
+"""A topic with more readers is drawn as a node, because labels would cover each other."""
 LOOSE: Final = "modules"
 """Stands for the modules of a package that are in no room."""
 PROCESSES: Final = "processes"
@@ -71,13 +72,14 @@ def draw_processes() -> str:
     """Who publishes what for whom; dotted: everything that passes through the hub."""
     specs = sorted(SPECS.values(), key=lambda spec: list(SHAPES).index(spec.role))
     lines = [f"{spec.kind}{spec.kind.join(SHAPES[spec.role])}" for spec in specs]
-    arrows: dict[tuple[str, str], list[str]] = {}
     for topic in DRAWN:
-        writers = [one for one in specs if topic in one.outputs and not _is_all(one.outputs)]
-        readers = [one for one in specs if topic in one.inputs and not _is_all(one.inputs)]
-        for writer, reader in itertools.product(writers, readers):
-            arrows.setdefault((writer.kind, reader.kind), []).append(topic)
-    lines += [f"{a} -- {', '.join(topics)} --> {b}" for (a, b), topics in arrows.items()]
+        writers = [one.kind for one in specs if topic in one.outputs and not _is_all(one.outputs)]
+        readers = [one.kind for one in specs if topic in one.inputs and not _is_all(one.inputs)]
+        if len(readers) > MANY:
+            lines += [f"topic_{topic}>{topic}]", *(f"{a} --> topic_{topic}" for a in writers)]
+            lines += [f"topic_{topic} --> {b}" for b in readers]
+        else:
+            lines += [f"{a} -- {topic} --> {b}" for a in writers for b in readers]
     lines += [f"{spec.kind} -.-> hub" for spec in specs if _is_all(spec.outputs)]
     everything = [spec for spec in specs if _is_all(spec.inputs) or _reads_outlet(spec)]
     lines += [f"hub -.-> {spec.kind}" for spec in everything]
@@ -227,7 +229,8 @@ def list_rooms() -> str:
         for module in sorted(graph().find_children(f"affectline.{package}")):
             if graph().find_children(module):
                 text = (import_module(module).__doc__ or "").split("\n\n")[0]
-                rows.append((f"`{package}/{module.split('.')[-1]}/`", " ".join(text.split())))
+                idea = " ".join(text.split()).replace("``", "`")
+                rows.append((f"`{package}/{module.split('.')[-1]}/`", idea))
     return table(("room", "idea"), rows)
 
 

@@ -1,1 +1,1 @@
-"""Images on their way to the model, and what is made of its answers."""
+"""Image processing: decoding, face crops, preprocessing, smoothing over time, colours."""

@@ -1,1 +1,1 @@
-"""The wire: every message, its bytes and its schema."""
+"""The message protocol: every message, its bytes and its schema."""

@@ -1,1 +1,1 @@
-"""The page in the browser: live pictures and curves, recordings and replays."""
+"""The dashboard process: a page with live video and signals, recordings and replays."""

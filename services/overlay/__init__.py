@@ -1,1 +1,1 @@
-"""The annotated frame, and the video that is made of it."""
+"""The overlay on a frame, and the video that it is written to."""

@@ -1,1 +1,1 @@
-"""From a training run to the artifact that is served."""
+"""From a training run to the artifact that the classifier loads."""
