@@ -57,7 +57,7 @@ class InFlightWindow:
         """Everything unanswered, where consumers that have just become ready need it.
 
         The stream's own detector, the sink and recorders take frames; the source itself has missed
-        answers when its own ear was away. For others nothing is sent again, or whoever listens
+        answers while its own subscription was away. For others nothing is sent again, or subscribers
         would hear answers twice whenever one of several starts late.
 
         Args:

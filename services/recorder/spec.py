@@ -13,7 +13,7 @@ from affectline.common.settings.recording import Privacy
 
 
 class RecorderProcess(ProcessSettings):
-    """What a recorder process is told."""
+    """Settings of a recorder process."""
 
     folder: Path
     """The session folder; ``session.mcap`` in it is made or continued."""
