@@ -1,7 +1,7 @@
 """The ZeroMQ sockets of a process: where they connect, and what they do when nobody is there.
 
-Everything but the hub connects. A process speaks on the bus through an XPUB socket, because an
-XPUB hears who subscribes: that is how a source knows that its consumers are there.
+Everything but the hub connects. A process publishes on the bus through an XPUB socket, because an
+XPUB receives subscriptions: that is how a source knows that its consumers are there.
 """
 
 import socket
@@ -130,14 +130,14 @@ class Receiver:
 
 
 class Publisher:
-    """A process' voice on the bus, and its ear for who is listening."""
+    """Publishes on the bus, and knows which services have announced themselves."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
         self.socket = new_socket(context, zmq.XPUB)
         # Without NODROP a full queue loses messages silently; with it we hear of it and decide.
         self.socket.setsockopt(zmq.XPUB_NODROP, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
-        # The pipe to the hub ends with the hub, so that its end is heard of as well
+        # The pipe to the hub ends with the hub, so that its end is noticed as well
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
         connect(self.socket, address)
         self.connected = False
@@ -195,7 +195,7 @@ class WorkQueueClient:
 
 
 class OutletSubscriber:
-    """An outsider's ear at the hub's outlet: what any other tool would hear.
+    """Subscribes at the hub's outlet, as any tool outside the pipeline does.
 
     Args:
         hub: Where the hub is.

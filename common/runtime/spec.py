@@ -47,7 +47,7 @@ class StreamPosition(NamedTuple):
 
 
 class ProcessSettings(BaseModel):
-    """What one process is told when it is started; JSON both ways."""
+    """The settings of one process, sent to it as JSON when it is started."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,11 +62,11 @@ class ProcessSettings(BaseModel):
         return None
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
-        """The same, told who must be there before it publishes (sources only)."""
+        """The same, with the consumers that must be there before it publishes (sources only)."""
         return self
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
-        """What its successor is told after it died.
+        """The settings of its successor after it died.
 
         Args:
             position: How far its stream has come; None where nothing was answered.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FER_SIZE: Final = 48
-"""Side of a FER2013 picture in pixels."""
+"""Side of a FER2013 image in pixels."""
 
 VGG_MEAN_BGR: Final = (103.939, 116.779, 123.68)
 """ImageNet channel means in BGR order, the zero-centring of Simonyan & Zisserman (2014)."""

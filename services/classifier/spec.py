@@ -17,7 +17,7 @@ from affectline.common.settings.pipeline import (
 
 
 class ClassifierProcess(ProcessSettings):
-    """What one classifier process is told."""
+    """Settings of one classifier process."""
 
     name: str
     """Distinguishes it from other classifiers."""

@@ -47,7 +47,7 @@ class Hub:
         self._settings, self._delivery = settings, delivery
 
     def run(self) -> int:
-        """Forward until told to stop; return the exit code."""
+        """Forward until asked to stop; return the exit code."""
         with self.wakeup:
             try:
                 self.bus = Bus(self.sockets, self._settings, self._delivery)

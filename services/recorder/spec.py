@@ -14,7 +14,7 @@ from affectline.common.wire.kinds import prefixes, recorded_kinds
 
 
 class RecorderProcess(ProcessSettings):
-    """What a recorder process is told."""
+    """Settings of a recorder process."""
 
     folder: Path
     """The session folder; ``session.mcap`` in it is made or continued."""
