@@ -7,6 +7,7 @@ the package because grimp is a tool of development.
 
 import functools
 import graphlib
+import itertools
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,8 +39,6 @@ SHAPES: Final = {
 }
 """By role, how Mermaid draws a process."""
 
-MANY: Final = 2
-"""A topic with more readers is drawn as a node, because labels would cover each other."""
 LOOSE: Final = "modules"
 """Stands for the modules of a package that are in no room."""
 PROCESSES: Final = "processes"
@@ -72,14 +71,16 @@ def draw_processes() -> str:
     """Who publishes what for whom; dotted: everything that passes through the hub."""
     specs = sorted(SPECS.values(), key=lambda spec: list(SHAPES).index(spec.role))
     lines = [f"{spec.kind}{spec.kind.join(SHAPES[spec.role])}" for spec in specs]
-    for topic in DRAWN:
-        writers = [one.kind for one in specs if topic in one.outputs and not _is_all(one.outputs)]
-        readers = [one.kind for one in specs if topic in one.inputs and not _is_all(one.inputs)]
-        if len(readers) > MANY:
-            lines += [f"topic_{topic}>{topic}]", *(f"{a} --> topic_{topic}" for a in writers)]
-            lines += [f"topic_{topic} --> {b}" for b in readers]
-        else:
-            lines += [f"{a} -- {topic} --> {b}" for a in writers for b in readers]
+    shown = [spec for spec in specs if not (_is_all(spec.inputs) or _is_all(spec.outputs))]
+    for first, second in itertools.combinations(shown, 2):
+        there = ", ".join(t for t in DRAWN if t in first.outputs and t in second.inputs)
+        back = ", ".join(t for t in DRAWN if t in second.outputs and t in first.inputs)
+        if there and back:
+            lines.append(f'{first.kind} <-- "{there} →<br>← {back}" --> {second.kind}')
+        elif there:
+            lines.append(f"{first.kind} -- {there} --> {second.kind}")
+        elif back:
+            lines.append(f"{second.kind} -- {back} --> {first.kind}")
     lines += [f"{spec.kind} -.-> hub" for spec in specs if _is_all(spec.outputs)]
     everything = [spec for spec in specs if _is_all(spec.inputs) or _reads_outlet(spec)]
     lines += [f"hub -.-> {spec.kind}" for spec in everything]
