@@ -57,12 +57,12 @@ class InFlightWindow:
         """Everything unanswered, where consumers that have just become ready need it.
 
         The stream's own detector, the sink and recorders take frames; the source itself has missed
-        answers when its own ear was away. For others nothing is sent again, or whoever listens
-        would hear answers twice whenever one of several starts late.
+        answers while it was disconnected. For others nothing is sent again, or other subscribers
+        would receive answers twice whenever one of several starts late.
 
         Args:
-            services: Who has come.
-            stream: Whose frames these are.
+            services: Those that have become ready.
+            stream: The stream of these frames.
             source: The service that publishes them.
             now: In ns, as of all the others here.
         """

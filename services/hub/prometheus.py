@@ -1,4 +1,4 @@
-"""Health messages as Prometheus sees them."""
+"""Health messages as Prometheus metrics."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,16 +13,16 @@ from affectline.common.errors import AffectlineError
 from affectline.common.wire.health import Health
 
 SILENCE_S: Final = 3.0
-"""A service that has not been heard of for so long is not ready."""
+"""A service without a health message for this long is not ready."""
 FORGET_S: Final = 60.0
-"""One that has not been heard of for so long is not shown."""
+"""One without a health message for this long is not shown."""
 
 
 class HealthMetrics(Collector):
     """The newest health message of every service, served as metrics.
 
     Args:
-        clock: Seconds that nobody sets: a dead service must not look alive after a clock was.
+        clock: Seconds of a monotonic clock: a dead service must not look alive when a clock is set.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -30,12 +30,12 @@ class HealthMetrics(Collector):
         self._newest: dict[str, tuple[float, Health]] = {}
         self._server: tuple[object, threading.Thread] | None = None
 
-    def note(self, health: Health) -> None:
-        """Take in what a service says of itself."""
+    def update(self, health: Health) -> None:
+        """Replace the metrics of a service by those of its newest health message."""
         self._newest[health.service] = self._clock(), health
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of every service heard of so far."""
+        """Yield the metrics of every known service."""
         ready = GaugeMetricFamily("affectline_ready", "1 ready, 0 otherwise", labels=["service"])
         age = GaugeMetricFamily(
             "affectline_health_age_seconds", "Time since the last health message",
@@ -54,8 +54,8 @@ class HealthMetrics(Collector):
         uncertainty = GaugeMetricFamily(
             "affectline_clock_uncertainty_seconds", "How far that may be wrong", labels=["service"]
         )
-        for name, (heard, health) in sorted(self._newest.items()):
-            silent_s = self._clock() - heard
+        for name, (received_at, health) in sorted(self._newest.items()):
+            silent_s = self._clock() - received_at
             if silent_s > FORGET_S:
                 continue
             ready.add_metric([name], float(health.state == "ready" and silent_s < SILENCE_S))
@@ -72,7 +72,7 @@ class HealthMetrics(Collector):
         yield from (ready, age, messages, latency, clock, uncertainty)
 
     def serve(self, host: str, port: int) -> None:
-        """Answer scrapes at ``http://host:port/metrics`` from a thread.
+        """Serve ``http://host:port/metrics`` from a thread.
 
         Raises:
             AffectlineError: The port is taken.
@@ -88,7 +88,7 @@ class HealthMetrics(Collector):
             ) from error
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop serving."""
         if self._server:
             server, thread = self._server
             server.shutdown()  # type: ignore[attr-defined]

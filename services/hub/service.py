@@ -1,7 +1,7 @@
-"""The hub: the only process that binds. Whatever comes in goes out to all who asked for it.
+"""The hub: the only process that binds. It forwards messages to their subscribers.
 
-Three roads, each a thread of its own so that one being blocked never blocks another: the bus, the
-work queue, and Prometheus' scrapes, answered from the health messages that pass by.
+The bus, the work queue and the metrics server have a thread each, so that one that is blocked never
+blocks another. The metrics are those of the health messages on the bus.
 """
 
 import zmq
@@ -47,11 +47,11 @@ class Hub:
         self._settings, self._delivery = settings, delivery
 
     def run(self) -> int:
-        """Forward until told to stop; return the exit code."""
+        """Forward until asked to stop; return the exit code."""
         with self.wakeup:
             try:
                 self.bus = Bus(self.sockets, self._settings, self._delivery)
-                work = WorkQueue(self.sockets, self._settings, self.bus.crops_wanted)
+                work = WorkQueue(self.sockets, self._settings, self.bus.has_crop_subscribers)
                 if not self._is_shared:
                     self.metrics.serve(self._settings.host, self._settings.metrics_port)
             except AffectlineError as error:
@@ -102,7 +102,7 @@ class Hub:
             if parts is None:
                 return
             if not self.bus.deliver(parts):
-                self.pending = parts  # lossless: a consumer is full, so everybody waits
+                self.pending = parts  # lossless: a consumer is full, so all wait
                 return
             self.pending = None
             if parts[0].startswith(b"health/"):
@@ -115,7 +115,7 @@ class Hub:
             self.bus.counters["invalid"] += 1
         else:
             if isinstance(packet.message, Health):
-                self.metrics.note(packet.message)
+                self.metrics.update(packet.message)
 
     def _beat(self) -> None:
         if not self.link.keep_alive():
@@ -124,6 +124,6 @@ class Hub:
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
             health = make_health("hub", "ready", "", self.bus.counters, at=now_ns())
-            self.metrics.note(health)
+            self.metrics.update(health)
             parts = [bytes(part) for part in codec.encode(Packet(health))]
             self.bus.outlet.send_multipart(parts, zmq.DONTWAIT)

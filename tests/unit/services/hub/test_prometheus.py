@@ -17,7 +17,7 @@ def health(at: int = 0) -> Health:
 def test_a_silent_service_is_not_ready_whatever_its_clock_says() -> None:
     seconds = 100.0
     metrics = HealthMetrics(lambda: seconds)
-    metrics.note(health(at=2**62))  # its clock is a century ahead
+    metrics.update(health(at=2**62))  # its clock is a century ahead
     assert figures(metrics, "affectline_ready") == [1.0]
     seconds += SILENCE_S
     assert figures(metrics, "affectline_ready") == [0.0]
@@ -28,6 +28,6 @@ def test_a_silent_service_is_not_ready_whatever_its_clock_says() -> None:
 
 def test_offset_and_uncertainty_of_a_clock_are_told() -> None:
     metrics = HealthMetrics()
-    metrics.note(health())
+    metrics.update(health())
     assert figures(metrics, "affectline_clock_offset_seconds") == [-0.25]
     assert figures(metrics, "affectline_clock_uncertainty_seconds") == [0.0005]
