@@ -55,5 +55,5 @@ clean: ## Remove the environment and caches
 	@touch $@
 
 .venv/dev: .venv/runtime pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[sample,sensors,signals,report,dashboard,tables,training]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[sample,sensors,signals,report,dashboard,tables,training,reproduce,validation]' --group dev
 	@touch $@

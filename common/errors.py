@@ -21,7 +21,7 @@ class AffectlineError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """What somebody else's error says, short enough for ours; its kind if it says nothing."""
+    """The first line of a library's error, short enough for ours; its class if it has no text."""
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)[:200]
 

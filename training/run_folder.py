@@ -27,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def check_weights(file: Path | None) -> None:
-    """See that a weights file is there, before minutes go by.
+    """Check that a weights file is there, before minutes go by.
 
     Raises:
         AffectlineError: It is not.
@@ -58,13 +58,13 @@ def claim_run_folder(folder: Path) -> None:
         )
 
 
-def open_run_folder(folder: Path, asked: dict[str, Any], resume: bool) -> None:
-    """Begin a run's folder, or find that it was begun for the same.
+def open_run_folder(folder: Path, options: dict[str, Any], resume: bool) -> None:
+    """Start a run's folder, or check that it was started with the same options.
 
     Args:
         folder: The run's own.
-        asked: Everything that decides what the run comes to; kept in ``settings.json``.
-        resume: Whether the folder is to be gone on with.
+        options: Everything that decides the result of the run; written to ``settings.json``.
+        resume: Whether to continue the run in the folder.
 
     Raises:
         AffectlineError: A new run's folder is used, or an old one was begun for something else.
@@ -72,7 +72,7 @@ def open_run_folder(folder: Path, asked: dict[str, Any], resume: bool) -> None:
     file = folder / SETTINGS
     if not resume:
         claim_run_folder(folder)
-        file.write_text(json.dumps(asked, indent=2) + "\n")
+        file.write_text(json.dumps(options, indent=2) + "\n")
         return
     if (folder / RUN_FILE).exists():
         raise AffectlineError(f"the run in {folder} is finished", "export it, or begin another")
@@ -83,19 +83,19 @@ def open_run_folder(folder: Path, asked: dict[str, Any], resume: bool) -> None:
             f"{folder} is not a run to resume (no {SETTINGS} that can be read)",
             "name the folder of an unfinished run, or leave --resume out",
         ) from error
-    if "votes" in asked:
+    if "votes" in options:
         # A run that was begun before votes were noted is taken at its word.
-        begun.setdefault("votes", asked["votes"])
-    for name in sorted(begun.keys() | asked.keys()):
-        if begun.get(name) != asked.get(name):
+        begun.setdefault("votes", options["votes"])
+    for name in sorted(begun.keys() | options.keys()):
+        if begun.get(name) != options.get(name):
             raise AffectlineError(
                 f"the run in {folder} was begun with {name.replace('_', ' ')} "
-                f"{begun.get(name, 'by default')}, not {asked.get(name, 'by default')}",
+                f"{begun.get(name, 'by default')}, not {options.get(name, 'by default')}",
                 "resume it with the same options and data",
             )
 
 
-def give_back_run_folder(folder: Path) -> None:
+def remove_empty_run_folder(folder: Path) -> None:
     """Remove a run's folder if it holds nothing but the settings that it was begun with."""
     if [path.name for path in folder.iterdir()] == [SETTINGS]:
         (folder / SETTINGS).unlink()
@@ -103,7 +103,7 @@ def give_back_run_folder(folder: Path) -> None:
 
 
 def check_run_folder(folder: Path) -> None:
-    """See that a run went to its end.
+    """Check that a run went to its end.
 
     Raises:
         AffectlineError: It did not, or the folder is no run's.
@@ -133,7 +133,7 @@ def image_size(folder: Path) -> int:
 
 
 def check_artifact_folder(out: Path) -> None:
-    """See that a folder is free, empty or an artifact.
+    """Check that a folder is free, empty or an artifact.
 
     Raises:
         AffectlineError: It is something else, which must not be overwritten.

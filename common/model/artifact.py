@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,11 @@ MANIFEST: Final = "manifest.json"
 DEFAULT_MODEL: Final = Path(__file__).parents[1] / "models" / "vgg16-48"
 
 Format = Literal["litert-int8", "litert-float32", "keras", "saved_model"]
-Answer = Literal["labels", "votes"]
-"""What a model is asked: how FER2013 would label a face, or what most of FER+'s ten voters would
-say of it. The two agree on two faces of three."""
+LabelSet = Literal["fer2013", "ferplus"]
+"""Whose labels a model predicts: FER2013's, or those that most of FER+'s ten voters chose. The two
+agree on two faces of three."""
+OLD_LABEL_SETS: Final[dict[str, LabelSet]] = {"labels": "fer2013", "votes": "ferplus"}
+"""How they were spelt while the option was called ``--answer``."""
 LEAST: Final = 1e-9
 """Floor of a probability under a logarithm."""
 
@@ -49,8 +51,8 @@ class Manifest(BaseModel):
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
     votes_temperature: Annotated[float, Field(gt=0)] | None = None
-    """Where there is one, the output has seven more columns, which answer as FER+'s voters do;
-    it divides those."""
+    """Where there is one, the output has seven more columns, for FER+'s label set; it divides
+    those."""
     files: Annotated[dict[Format, ModelFile], Field(min_length=1)]
     metrics: dict[str, Any] = {}
     """Accuracies and the like, 0 to 1, keyed by format and split."""
@@ -65,20 +67,20 @@ class Artifact:
         self.folder = folder
         self.manifest = manifest
 
-    def named(self, answer: Answer) -> str:
-        """The model's identity in messages: a second answer is told by its name."""
-        return self.model_id if answer == "labels" else f"{self.model_id}+{answer}"
+    def model_id_for(self, label_set: LabelSet) -> str:
+        """The model's identity in messages; that of FER+'s labels ends in ``+votes``."""
+        return self.model_id if label_set == "fer2013" else f"{self.model_id}+votes"
 
-    def require(self, answer: Answer) -> None:
-        """See that the model can be asked this.
+    def require_label_set(self, label_set: LabelSet) -> None:
+        """Check that the model predicts this label set.
 
         Raises:
-            AffectlineError: It has no such answer.
+            AffectlineError: It does not.
         """
-        if answer == "votes" and self.manifest.votes_temperature is None:
+        if label_set == "ferplus" and self.manifest.votes_temperature is None:
             raise AffectlineError(
-                f"model {self.folder} has no answer {answer}, only labels",
-                "train it with --votes and export it again, or ask for its labels",
+                f"model {self.folder} has no label set ferplus, only fer2013",
+                "train it with --votes and export it again, or use --label-set fer2013",
             )
 
     @property
@@ -149,20 +151,20 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
 
 
 def to_probabilities(
-    outputs: NDArray[Any], manifest: Manifest, answer: Answer = "labels"
+    outputs: NDArray[Any], manifest: Manifest, label_set: LabelSet = "fer2013"
 ) -> NDArray[np.float64]:
-    """What a model says, as its manifest tells to read it.
+    """Turn a model's outputs into probabilities, as its manifest says.
 
     Args:
-        outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` of a model with two answers.
+        outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` of a model with two label sets.
         manifest: Says whether they are logits or probabilities, and the temperatures.
-        answer: Which one is wanted; one that the model has.
+        label_set: Which one is wanted; one that the model has.
 
     Returns:
         ``(N, 7)``, rows sum to 1; int8 probabilities, which do not quite, are scaled to.
     """
     columns, temperature = slice(0, len(LABELS)), manifest.temperature
-    if answer == "votes" and manifest.votes_temperature is not None:
+    if label_set == "ferplus" and manifest.votes_temperature is not None:
         columns, temperature = slice(len(LABELS), None), manifest.votes_temperature
     logits = outputs[:, columns].astype(np.float64)
     if manifest.output == "probabilities":
@@ -172,6 +174,18 @@ def to_probabilities(
     logits = logits / temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def parse_label_set(text: str) -> LabelSet:
+    """Read the name of a label set, in today's spelling or the old one.
+
+    Raises:
+        AffectlineError: It is neither.
+    """
+    for name in get_args(LabelSet):
+        if name == OLD_LABEL_SETS.get(text, text):
+            return name  # type: ignore[no-any-return]
+    raise AffectlineError(f"--label-set {text}: no such label set", "name fer2013 or ferplus")
 
 
 def checksum(path: Path) -> str:

@@ -56,15 +56,15 @@ class InFlightWindow:
     def missed_by(self, services: set[str], stream: str, source: str, now: int) -> list[Packet]:
         """Everything unanswered, where consumers that have just become ready need it.
 
-        The stream's own detector, the sink and recorders take frames; the source itself has missed
-        answers while it was disconnected. For others nothing is sent again, or other subscribers
-        would receive answers twice whenever one of several starts late.
+        The stream's own detector, the sink and recorders consume frames; the source itself has
+        missed answers while its own subscription was away. For others nothing is sent again, or
+        every subscriber would get answers twice whenever one of several starts late.
 
         Args:
             services: Those that have become ready.
-            stream: The stream of these frames.
+            stream: Whose frames these are.
             source: The service that publishes them.
-            now: In ns, as of all the others here.
+            now: Monotonic time in ns, as everywhere in this class.
         """
         names = services | {name.split("/")[0] for name in services}
         if names.isdisjoint({f"detector/{stream}", source, "sink", "recorder"}):

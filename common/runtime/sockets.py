@@ -1,7 +1,7 @@
 """The ZeroMQ sockets of a process: where they connect, and what they do without a peer.
 
-Everything but the hub connects. A process publishes through an XPUB socket, because an XPUB
-receives subscriptions: that is how a source knows that its consumers are ready.
+Everything but the hub connects. A process publishes on the bus through an XPUB socket, because an
+XPUB receives subscriptions: that is how a source knows that its consumers are there.
 """
 
 import socket
@@ -130,14 +130,14 @@ class Receiver:
 
 
 class Publisher:
-    """Publishes the messages of a process on the bus, and knows which consumers are ready."""
+    """Publishes on the bus, and knows which services have announced themselves."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
         self.socket = new_socket(context, zmq.XPUB)
         # Without NODROP a full queue loses messages silently; with it, sending fails.
         self.socket.setsockopt(zmq.XPUB_NODROP, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
-        # The pipe closes when the hub ends, so that the end of its subscription is received as well
+        # The pipe to the hub ends with the hub, so that its end is noticed as well
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
         connect(self.socket, address)
         self.connected = False
@@ -193,7 +193,7 @@ class WorkQueueClient:
 
 
 class OutletSubscriber:
-    """Subscribes to the hub's outlet, as tools outside the pipeline do.
+    """Subscribes at the hub's outlet, as any tool outside the pipeline does.
 
     Args:
         hub: Addresses of the hub.

@@ -18,7 +18,7 @@ and ``services/registry.py`` lists it in one line.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -47,7 +47,7 @@ class StreamPosition(NamedTuple):
 
 
 class ProcessSettings(BaseModel):
-    """What one process is told when it is started; JSON both ways."""
+    """The settings of one process, sent to it as JSON when it is started."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,11 +62,11 @@ class ProcessSettings(BaseModel):
         return None
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
-        """The same, told who must be there before it publishes (sources only)."""
+        """The same, with the consumers that must be there before it publishes (sources only)."""
         return self
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
-        """What its successor is told after it died.
+        """The settings of its successor after it died.
 
         Args:
             position: How far its stream has come; None where nothing was answered.
@@ -110,6 +110,12 @@ class Flag:
     maximum: int | None = None
     default: str | None = None
     """Shown in the help instead of the parameter's own default."""
+    old_name: str | None = None
+    """An older spelling, which is still read, such as ``--answer``."""
+    parse: Callable[[str], Any] | None = None
+    """Reads the text of the option, where its type alone does not say how."""
+    metavar: str | None = None
+    """What stands for the value in the help."""
 
 
 Configure = Callable[..., ProcessSettings]

@@ -37,7 +37,7 @@ class DetectorSettings(FamilySettings):
     """Frames for which a face may be out of sight and keep its track."""
     margin: Annotated[float, Field(ge=-0.3, le=1)] = 0.01
     """What a crop adds to the box on each side, in sides of the box. The cascade's box is 0.979 of
-    a FER2013 picture's side (median, docs/detection.md), so this frames crops like FER2013's."""
+    a FER2013 image's side (median, docs/detection.md), so this frames crops like FER2013's."""
 
 
 def default_detector() -> DetectorSettings:

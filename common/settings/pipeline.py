@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name, to_name
-from affectline.common.model.artifact import DEFAULT_MODEL, Answer
+from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.detector import DetectorSettings, default_detector
@@ -33,7 +41,7 @@ class Settings(BaseModel):
 
 
 class HubSettings(Settings):
-    """Where the hub is: seven ports in a row, of which users need the second."""
+    """Where the hub is: seven consecutive ports, of which users need the second."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65529)] = DEFAULT_PORT
@@ -101,47 +109,57 @@ class SourceSettings(Settings):
 
 
 class CaptureSettings(Settings):
-    """How pictures are taken."""
+    """How frames are captured."""
 
     encoding: Literal["jpeg", "raw"] = "jpeg"
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 90
     camera_width: Annotated[int, Field(ge=16, le=7680)] | None = None
-    """Width that a camera is asked for, at 16:9; it takes the nearest that it has. None leaves it
-    at its own, which mostly is 640."""
+    """Width that is requested from a camera, at 16:9; it chooses the nearest that it has. None:
+    its own, which mostly is 640."""
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
-    """Scale pictures to this width before publishing; None leaves them as they are."""
+    """Scale frames to this width before publishing; None leaves them as they are."""
     rate: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Frames a second: asked of a camera, and the pace of a folder of pictures (25 by default);
-    a file with a higher rate is thinned out to it."""
+    """Frames per second: requested from a camera, and the pace of a folder of images (25 by
+    default); of a file with a higher rate, frames are left out."""
 
 
 class ClassifierSettings(Settings):
-    """Which model judges the faces, and with what."""
+    """Which model classifies the faces, and with which backend."""
 
     model: Path = DEFAULT_MODEL
     """Folder of the artifact."""
-    answer: Answer = "labels"
-    """How FER2013 would label the face, or what most of FER+'s voters would say."""
+    label_set: LabelSet = "fer2013"
+    """FER2013's labels, or those that most of FER+'s annotators chose. Files from before may
+    spell it ``answer: labels`` or ``answer: votes``."""
     backend: Backend = "litert"
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
     """Live delivery: crops older than this are answered with "stale" instead of a distribution."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_spelling(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "answer" not in content or "label_set" in content:
+            return content
+        old = content["answer"]
+        label_set = OLD_LABEL_SETS.get(old, old) if isinstance(old, str) else old
+        return {k: v for k, v in content.items() if k != "answer"} | {"label_set": label_set}
+
 
 class SinkSettings(Settings):
-    """What becomes of the results."""
+    """Where the results go."""
 
     out: Path | None = None
     """Session folder; ``sessions/<time>-<stream>`` by default."""
     display: Display | None = None
-    """None: a page in the browser where a camera is watched and there is no screen, else none."""
+    """None: the dashboard where a camera is watched and there is no screen, else none."""
 
 
 class TimedMarker(Settings):
-    """A marker that a run sets itself: the steps of an experiment."""
+    """A marker that a run publishes by itself: the steps of an experiment."""
 
     at_s: Annotated[float, Field(ge=0, le=86_400)]
-    """Seconds after the first picture was judged."""
+    """Seconds after the first result."""
     label: Annotated[str, Field(min_length=1, max_length=1000)]
     extra: dict[str, str | float | int | bool] = Field(default_factory=dict)
 
@@ -159,7 +177,7 @@ class PipelineSettings(Settings):
     detector: DetectorSettings = Field(default_factory=default_detector)
     classifier: ClassifierSettings = ClassifierSettings()
     duration: Annotated[float, Field(gt=0, le=604_800)] | None = None
-    """Seconds after the first picture was judged at which the run ends; None: with its sources."""
+    """Seconds after the first result at which the run ends; None: with its sources."""
     markers: tuple[TimedMarker, ...] = ()
     biometrics: tuple[BiometricsSettings, ...] = ()
     fusion: FusionSettings = FusionSettings()

@@ -5,8 +5,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 Privacy = Literal["everything", "blurred", "features"]
-"""``everything``: the pictures as they are. ``blurred``: the faces in them pixelated beyond
-recognition. ``features``: no picture at all, only what was said about them."""
+"""``everything``: the frames as they are. ``blurred``: the faces in them pixelated beyond
+recognition. ``features``: no image at all, only what was computed from them."""
 PRIVACIES: Final[tuple[Privacy, ...]] = ("everything", "blurred", "features")
 """What keeps the most comes first."""
 

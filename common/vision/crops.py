@@ -1,4 +1,4 @@
-"""Face crops: framed like FER2013's pictures, turned upright, and how good they are.
+"""Face crops: framed like FER2013's images, turned upright, and how good they are.
 
 The detector crops faces to classify, the collector those of a data set: alike, so that what is
 trained on the one fits the other.

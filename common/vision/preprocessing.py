@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FER_SIZE: Final = 48
-"""Side of a FER2013 picture in pixels."""
+"""Side of a FER2013 image in pixels."""
 
 VGG_MEAN_BGR: Final = (103.939, 116.779, 123.68)
 """ImageNet channel means in BGR order, the zero-centring of Simonyan & Zisserman (2014)."""
@@ -67,3 +67,8 @@ def prepare(pictures: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
         return to_vgg16(pictures)
     scale = np.float32(255 if preprocessing == "unit" else 1)
     return pictures.astype(np.float32) / scale
+
+
+def prepare_faces(faces: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Gray faces ``(N, H, W) uint8`` as a model wants them, ``(N, H, W, 3) float32``."""
+    return prepare(to_three_channels(faces), preprocessing)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from affectline.common.model.artifact import Answer
+from affectline.common.model.artifact import LabelSet, parse_label_set
 from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.pipeline import (
     Backend,
@@ -17,7 +17,7 @@ from affectline.common.settings.pipeline import (
 
 
 class ClassifierProcess(ProcessSettings):
-    """What one classifier process is told."""
+    """Settings of one classifier process."""
 
     name: str
     """Distinguishes it from other classifiers."""
@@ -35,9 +35,15 @@ def configure(
         str, Flag("Distinguishes it from other classifiers.", default="host name and pid")
     ] = "",
     model: Annotated[Path | None, Flag("Folder of the model artifact.")] = None,
-    answer: Annotated[
-        Answer | None,
-        Flag("labels: as FER2013 labels faces; votes: as most of FER+'s voters do."),
+    label_set: Annotated[
+        LabelSet | None,
+        Flag(
+            "Whose labels: FER2013's, or those that most of FER+'s voters chose.",
+            default="fer2013",
+            old_name="--answer",
+            parse=parse_label_set,
+            metavar="fer2013|ferplus",
+        ),
     ] = None,
     backend: Annotated[
         Backend | None,
@@ -45,7 +51,7 @@ def configure(
     ] = None,
 ) -> ClassifierProcess:
     """Settings for ``affectline classifier``."""
-    chosen = {"model": model, "answer": answer, "backend": backend}
+    chosen = {"model": model, "label_set": label_set, "backend": backend}
     given = {option: value for option, value in chosen.items() if value is not None}
     return ClassifierProcess(
         name=name or f"{socket.gethostname().split('.')[0]}-{os.getpid()}",

@@ -4,141 +4,23 @@ Classifiers share one work queue and keep nothing from one message to the next, 
 any number of them. The stream's detector puts their answers in order.
 """
 
-import contextlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
-from affectline.common.model.artifact import Artifact, Manifest, to_probabilities
+from affectline.common.model.artifact import to_probabilities
 from affectline.common.runtime.stage import Route, Stage, on
-from affectline.common.settings.pipeline import Backend
-from affectline.common.vision.preprocessing import FER_SIZE, prepare, to_square, to_three_channels
+from affectline.common.vision.preprocessing import FER_SIZE, to_square
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Faces, Missing, Packet, Scores
+from affectline.services.classifier.backends import open_model
 from affectline.services.classifier.spec import ClassifierProcess
 
 LARGEST_BATCH: Final = 32
 """More faces than this in one frame are judged in several runs, to bound the memory."""
-
-
-class EmotionModel(Protocol):
-    """Something that judges faces."""
-
-    def predict(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Judge ``(N, H, W) uint8`` upright gray faces.
-
-        Returns:
-            Model outputs ``(N, 7) float32``, or ``(N, 14)`` of a model with two answers.
-        """
-
-
-class LiteRtModel:
-    """The served model: int8 (or float32) LiteRT on one thread."""
-
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        with _hushed():
-            self._interpreter = Interpreter(model_path=str(path), num_threads=2)
-            self._interpreter.allocate_tensors()
-        self._batch = 0
-        self._table = self._quantised(manifest)
-
-    def _quantised(self, manifest: Manifest) -> NDArray[Any]:
-        """What each gray value 0..255 becomes at the model's input, per channel: ``(256, 3)``.
-
-        Preprocessing works pixel by pixel, so it and the quantisation are one look-up.
-        """
-        details = self._interpreter.get_input_details()[0]
-        grays = np.arange(256, dtype=np.uint8).reshape(1, 256, 1)
-        table = preprocess(grays, manifest).reshape(256, 3)
-        if details["dtype"] == np.float32:
-            return table
-        scale, zero = details["quantization"]
-        limits = np.iinfo(details["dtype"])
-        quantised = np.round(table / scale + zero).clip(limits.min, limits.max)
-        return np.asarray(quantised, dtype=details["dtype"])
-
-    def predict(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        interpreter = self._interpreter
-        if len(faces) != self._batch:
-            index = interpreter.get_input_details()[0]["index"]
-            interpreter.resize_tensor_input(index, (*faces.shape, 3))
-            interpreter.allocate_tensors()
-            self._batch = len(faces)
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], self._table[faces])
-        interpreter.invoke()
-        details = interpreter.get_output_details()[0]
-        output = interpreter.get_tensor(details["index"]).astype(np.float32)
-        if details["dtype"] != np.float32:
-            scale, zero = details["quantization"]
-            output = (output - np.float32(zero)) * np.float32(scale)
-        return np.asarray(output, dtype=np.float32)
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep LiteRT's note about its delegate off standard error; it cannot be told to be quiet."""
-    kept = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
-
-
-class TensorFlowModel:
-    """The reference: the Keras file or the SavedModel that the served model was made from."""
-
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        try:
-            import keras
-            import tensorflow as tf
-        except ImportError as error:
-            raise AffectlineError(
-                f"--backend tensorflow: {error.name} is not installed",
-                "install it with: pip install 'affectline[training]'",
-            ) from error
-        self._manifest = manifest
-        if path.is_dir():
-            served = tf.saved_model.load(str(path))
-            signature = served.signatures["serving_default"]
-            self._run: Any = lambda x: next(iter(signature(tf.constant(x)).values()))
-        else:
-            model = keras.models.load_model(path, compile=False)
-            self._run = lambda x: model(x, training=False)
-
-    def predict(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.asarray(self._run(preprocess(faces, self._manifest)), dtype=np.float32)
-
-
-def preprocess(faces: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.float32]:
-    """Turn ``(N, H, W) uint8`` faces into the ``(N, H, W, 3) float32`` that the model wants."""
-    pictures = to_three_channels(faces)
-    return prepare(pictures, manifest.preprocessing)
-
-
-def open_model(model: Artifact, backend: Backend) -> EmotionModel:
-    """Load an artifact's model after its checksum was found right.
-
-    Raises:
-        AffectlineError: The artifact lacks a file for this backend, or the file is damaged.
-    """
-    files = model.manifest.files
-    if backend == "litert":
-        kind = "litert-int8" if "litert-int8" in files else "litert-float32"
-        return LiteRtModel(model.verified(kind), model.manifest)  # type: ignore[arg-type]
-    reference = "keras" if "keras" in files else "saved_model"
-    return TensorFlowModel(model.verified(reference), model.manifest)  # type: ignore[arg-type]
 
 
 class Classifier(Stage):
@@ -151,8 +33,9 @@ class Classifier(Stage):
 
     def setup(self) -> None:
         loaded = artifact.load(self._settings.model)
-        loaded.require(self._settings.answer)
-        self._manifest, self._model_id = loaded.manifest, loaded.named(self._settings.answer)
+        loaded.require_label_set(self._settings.label_set)
+        self._manifest = loaded.manifest
+        self._model_id = loaded.model_id_for(self._settings.label_set)
         self._model = open_model(loaded, self._settings.backend)
         size = (1, self._manifest.input_height, self._manifest.input_width)
         self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: have it now
@@ -165,9 +48,9 @@ class Classifier(Stage):
         if self.context.delivery == "live" and age_ms > self._settings.max_age_ms:
             yield self._decline(faces, "stale")
             return
-        distributions = self._judge(packet) if faces.faces else ()
+        distributions = self._classify(packet) if faces.faces else ()
         self.context.counters["faces"] += len(distributions)
-        yield self._answer(faces, distributions)
+        yield self._scores_of(faces, distributions)
 
     def on_superseded(self, packet: Packet) -> Iterable[Packet]:
         if isinstance(packet.message, Faces):
@@ -175,9 +58,9 @@ class Classifier(Stage):
 
     def _decline(self, faces: Faces, why: Missing) -> Packet:
         self.context.counters["skipped"] += 1
-        return self._answer(faces, (), why)
+        return self._scores_of(faces, (), why)
 
-    def _answer(
+    def _scores_of(
         self, faces: Faces, distributions: tuple[tuple[float, ...], ...], why: Missing | None = None
     ) -> Packet:
         return Packet(
@@ -192,11 +75,11 @@ class Classifier(Stage):
             )
         )
 
-    def _judge(self, packet: Packet) -> tuple[tuple[float, ...], ...]:
+    def _classify(self, packet: Packet) -> tuple[tuple[float, ...], ...]:
         batch = np.stack([self._face(packet, i) for i in range(len(packet.parts) // 2)])
         runs = [batch[i : i + LARGEST_BATCH] for i in range(0, len(batch), LARGEST_BATCH)]
         outputs = np.concatenate([self._model.predict(run) for run in runs])
-        probabilities = to_probabilities(outputs, self._manifest, self._settings.answer)
+        probabilities = to_probabilities(outputs, self._manifest, self._settings.label_set)
         return tuple(tuple(row) for row in probabilities.round(6).tolist())
 
     def _face(self, packet: Packet, index: int) -> NDArray[np.uint8]:

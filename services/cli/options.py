@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.artifact import Answer
+from affectline.common.model.artifact import LabelSet, parse_label_set
 from affectline.common.settings import pipeline as config
 from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
@@ -27,11 +27,16 @@ DeliveryMode = Annotated[
     ),
 ]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model artifact.")]
-LabelSet = Annotated[
-    Answer | None,
+LabelSetName = Annotated[
+    LabelSet | None,
     typer.Option(
-        help="labels: predict FER2013's labels. votes: predict the majority of FER+'s annotators.",
-        show_default="labels",
+        "--label-set",
+        "--answer",
+        help="fer2013: predict FER2013's labels. ferplus: predict the majority of FER+'s "
+        "annotators.",
+        parser=parse_label_set,
+        metavar="fer2013|ferplus",
+        show_default="fer2013",
     ),
 ]
 BackendName = Annotated[

@@ -60,10 +60,16 @@ def _option(parameter: inspect.Parameter, hint: Any) -> inspect.Parameter:
         info = typer.Argument(help=declared.help)
     elif isinstance(declared, Flag):
         name = f"--{parameter.name.replace('_', '-')}"
-        names = [name] if kind is bool else []  # without its opposite
+        names = [name] if kind is bool or declared.old_name else []  # a flag without its opposite
+        names += [declared.old_name] if declared.old_name else []
         note = f"  [default: {declared.default}]" if declared.default else ""
         info = typer.Option(
-            *names, help=declared.help + note, min=declared.minimum, max=declared.maximum
+            *names,
+            help=declared.help + note,
+            min=declared.minimum,
+            max=declared.maximum,
+            parser=declared.parse,
+            metavar=declared.metavar,
         )
     else:
         raise TypeError(f"{parameter.name}: annotate it with Argument or Flag, not {declared!r}")

@@ -10,7 +10,7 @@ from affectline.services.cli.options import (
     AsJson,
     BackendName,
     ConfigFile,
-    LabelSet,
+    LabelSetName,
     Model,
     PrivacyMode,
     SessionFile,
@@ -43,7 +43,7 @@ def replay(
     privacy: PrivacyMode = None,
     display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
     model: Model = None,
-    answer: LabelSet = None,
+    label_set: LabelSetName = None,
     backend: BackendName = None,
     config_file: ConfigFile = None,
     port: Annotated[
@@ -66,7 +66,9 @@ def replay(
         hub=with_overrides(settings.hub, port=port),
         sink=with_overrides(settings.sink, out=out, display=display),
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
-        classifier=with_overrides(settings.classifier, model=model, answer=answer, backend=backend),
+        classifier=with_overrides(
+            settings.classifier, model=model, label_set=label_set, backend=backend
+        ),
     )
     chosen = ReplaySettings(
         file=file.absolute(),

@@ -12,7 +12,7 @@ from affectline.services.cli.options import (
     BackendName,
     ConfigFile,
     DeliveryMode,
-    LabelSet,
+    LabelSetName,
     Model,
     PrivacyMode,
     read_settings,
@@ -59,7 +59,7 @@ def up(
         float | None, typer.Option(min=1, help="Stop after this many seconds.")
     ] = None,
     model: Model = None,
-    answer: LabelSet = None,
+    label_set: LabelSetName = None,
     backend: BackendName = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65529, help="First of the hub's seven ports.")
@@ -89,7 +89,11 @@ def up(
             settings.recording, record=record, privacy=privacy, report=report
         ),
         classifier=with_overrides(
-            settings.classifier, instances=classifiers, model=model, answer=answer, backend=backend
+            settings.classifier,
+            instances=classifiers,
+            model=model,
+            label_set=label_set,
+            backend=backend,
         ),
     )
     settings = plan.complete(plan.choose_display(settings, attended=not as_json))

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from affectline.common.errors import AffectlineError
+from affectline.common.extras import require_extra
 
 validate = typer.Typer(
     help="Validate the stress estimate on public datasets.", no_args_is_help=True
@@ -22,6 +23,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one J
 Docs = Annotated[
     Path | None, typer.Option(help="Write the dataset's section of validation.md to this folder.")
 ]
+
+
+@validate.callback()
+def require_packages() -> None:
+    """Name the extra before a dataset is read."""
+    require_extra("affectline validate", "validation", "scipy")
 
 
 @validate.command("stress-predict")

@@ -28,11 +28,11 @@ class ConsentForm:
                     'outlined maxlength=64 autocomplete=off hint="letters a to z, digits, '
                     "'.', '_' and '-'\""
                 )
-                self._name.on("keydown.enter", self._press)
+                self._name.on("keydown.enter", self._submit)
                 self._agreed = ui.checkbox("I have read this, and I agree to it")
                 self._problem = ui.label().classes("co-problem").props('role="alert"')
                 with ui.row():
-                    ui.button("Begin", on_click=self._press).props("no-caps")
+                    ui.button("Begin", on_click=self._submit).props("no-caps")
 
     def set_visibility(self, is_shown: bool) -> None:
         """Show the form, or hide it."""
@@ -45,7 +45,7 @@ class ConsentForm:
         self._problem.set_text("")
         self._asked_name = ""
 
-    async def _press(self) -> None:
+    async def _submit(self) -> None:
         name = (self._name.value or "").strip()
         collection = self._collector.collection
         try:

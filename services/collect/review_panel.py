@@ -110,7 +110,7 @@ class ReviewPanel:
             label.props(f'outlined dense aria-label="Emotion: {what}"')
             label.on_value_change(partial(self._relabel, sample))
             with ui.element("div").classes("co-row"):
-                keep = ui.button("Keep", on_click=partial(self._keep, sample))
+                keep = ui.button("Keep", on_click=partial(self._accept, sample))
                 keep.props(f'dense no-caps outline aria-label="Keep: {what}"')
                 if sample.status == "kept":
                     keep.set_text("Kept")
@@ -118,7 +118,7 @@ class ReviewPanel:
                 delete = ui.button("Delete", on_click=partial(self._confirm_delete, sample))
                 delete.props(f'dense no-caps flat aria-label="Delete: {what}"')
 
-    async def _keep(self, sample: Sample) -> None:
+    async def _accept(self, sample: Sample) -> None:
         await self._change(self._collection.accept, sample.file)
 
     async def _keep_all(self) -> None:

@@ -8,7 +8,7 @@ from affectline.common.settings.pipeline import HubSettings
 
 
 class CollectProcess(ProcessSettings):
-    """What the process is told."""
+    """Settings of the process."""
 
     page: DashboardSettings
     """Where the page is served."""

@@ -24,7 +24,7 @@ Point = list[float | None]
 """Milliseconds since the Unix epoch, and one value or seven."""
 
 
-class Curve:
+class SignalCurve:
     """One curve."""
 
     def __init__(self, unit: str = "", *, synthetic: bool = False) -> None:
@@ -51,7 +51,7 @@ class Curve:
         return {"unit": self.unit, "synthetic": self.synthetic}
 
 
-CurvePoint = tuple[str, Curve, float, list[float]]
+CurvePoint = tuple[str, SignalCurve, float, list[float]]
 """Name of a curve, the curve if it is new, the time in ms, and one value or seven."""
 
 
@@ -59,7 +59,7 @@ class Curves:
     """All curves of one hub, and its markers. An `Aggregator` of the hub's client."""
 
     def __init__(self) -> None:
-        self._curves: dict[str, Curve] = {}
+        self._curves: dict[str, SignalCurve] = {}
         self._markers: deque[dict[str, Any]] = deque(maxlen=MARKERS_KEPT)
         self._unsent_markers: list[dict[str, Any]] = []
         self._is_reset = False
@@ -95,7 +95,7 @@ class Curves:
         markers = list(self._markers)[: -len(self._unsent_markers) or None]
         return {"kind": "curves", "reset": True, "series": series, "markers": markers}
 
-    def _series(self, points: Callable[[Curve], list[Point]]) -> dict[str, Any]:
+    def _series(self, points: Callable[[SignalCurve], list[Point]]) -> dict[str, Any]:
         """Those curves that have such points, as the browser reads them."""
         selected = {name: (curve, points(curve)) for name, curve in self._curves.items()}
         return {
@@ -120,7 +120,7 @@ class Curves:
             if face.smoothed is not None:
                 name = f"emotion/{emotion.stream}/{face.track}"
                 values = round_distribution(face.smoothed) or []
-                yield name, Curve("share"), emotion.captured_at / 1e6, values
+                yield name, SignalCurve("share"), emotion.captured_at / 1e6, values
 
     @_points.register
     def _(self, samples: Samples) -> Iterator[CurvePoint]:
@@ -128,7 +128,7 @@ class Curves:
             return
         if samples.quality < USABLE_QUALITY:  # a gap: the page shows "sensor lost"
             return
-        curve = Curve(samples.unit, synthetic=samples.synthetic)
+        curve = SignalCurve(samples.unit, synthetic=samples.synthetic)
         name = f"{samples.signal}/{samples.subject}"
         if name in self._curves:  # fusion's estimate came first
             self._curves[name].unit = samples.unit
@@ -139,7 +139,7 @@ class Curves:
     def _(self, state: State) -> Iterator[CurvePoint]:
         at_ms = state.at / 1e6
         if state.nervousness is not None:
-            curve = Curve("0 to 100", synthetic=state.synthetic)
+            curve = SignalCurve("0 to 100", synthetic=state.synthetic)
             yield f"nervousness/{state.subject}", curve, at_ms, [round(state.nervousness, 1)]
         heart = state.signals.get("heart")
         # Of devices that send beats or waves alone, show fusion's estimate
@@ -148,5 +148,5 @@ class Curves:
         if heart.value is not None and heart.unit == "/min":
             known = self._curves.get(f"heart_rate/{state.subject}")
             if known is None or known.unit == FROM_BEATS:
-                curve = Curve(FROM_BEATS, synthetic=state.synthetic)
+                curve = SignalCurve(FROM_BEATS, synthetic=state.synthetic)
                 yield f"heart_rate/{state.subject}", curve, at_ms, [round(heart.value, 1)]

@@ -9,7 +9,7 @@ from affectline.common.settings.pipeline import Delivery, PipelineSettings
 
 
 class DashboardProcess(ProcessSettings):
-    """What the dashboard process is told."""
+    """Settings of the dashboard process."""
 
     settings: PipelineSettings
     """The pipeline's, as far as they are known here."""

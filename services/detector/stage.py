@@ -30,7 +30,7 @@ from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
 FULL_DECODE_WIDTH: Final = 960
 """Wider JPEGs are decoded at half or a quarter of their size, which costs less; a face that fills
-a tenth of the picture's width then still has 48 pixels."""
+a tenth of the frame's width then still has 48 pixels."""
 LARGEST_CROP: Final = 160
 """Larger crops are scaled down to this side in pixels: no included model uses more, and a crop of
 300 pixels costs as much to send as everything else about the frame."""

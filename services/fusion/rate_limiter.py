@@ -18,7 +18,7 @@ class RateLimiter:
     Two rules hold together:
 
     * *Schedule.* Events are due one period apart. A late event does not move the schedule, so 15 or
-      25 pictures a second give ten states as well.
+      25 frames a second give ten states as well.
     * *Window.* With ``n = ceil(rate)``, an event is refused while the n-th event before it is less
       than ``n / rate`` seconds old, which is one second or more. Hence no half-open second
       ``[t, t + 1 s)`` ever holds more than n admitted events, however the stamps jitter, and the

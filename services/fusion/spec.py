@@ -8,7 +8,7 @@ from affectline.common.settings.pipeline import Delivery, PipelineSettings
 
 
 class FusionProcess(ProcessSettings):
-    """What the fusion process is told."""
+    """Settings of the fusion process."""
 
     settings: FusionSettings = FusionSettings()
 

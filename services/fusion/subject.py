@@ -69,11 +69,11 @@ class SubjectState:
         return self._advance(signal, times_s[-1])
 
     def add_expression(self, distribution: Sequence[float] | None, at_ns: int) -> State | None:
-        """Add the smoothed facial expression in a picture; return a state if one is due.
+        """Add the smoothed facial expression in a frame; return a state if one is due.
 
         Args:
-            distribution: Over the seven emotions; None for a picture without a face.
-            at_ns: When the picture was taken.
+            distribution: Over the seven emotions; None for a frame without a face.
+            at_ns: When the frame was captured.
         """
         at_s = self._to_seconds(at_ns)
         self._rewind_if_set_back("face", at_s)

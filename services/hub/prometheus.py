@@ -13,9 +13,9 @@ from affectline.common.errors import AffectlineError
 from affectline.common.wire.health import Health
 
 SILENCE_S: Final = 3.0
-"""A service without a health message for this long is not ready."""
+"""A service without a health message for so long is not ready."""
 FORGET_S: Final = 60.0
-"""One without a health message for this long is not shown."""
+"""One without a health message for so long is not shown."""
 
 
 class HealthMetrics(Collector):
@@ -31,11 +31,11 @@ class HealthMetrics(Collector):
         self._server: tuple[object, threading.Thread] | None = None
 
     def update(self, health: Health) -> None:
-        """Replace the metrics of a service by those of its newest health message."""
+        """Take over the newest health message of a service."""
         self._newest[health.service] = self._clock(), health
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of every known service."""
+        """Yield the metrics of every service that has published health."""
         ready = GaugeMetricFamily("affectline_ready", "1 ready, 0 otherwise", labels=["service"])
         age = GaugeMetricFamily(
             "affectline_health_age_seconds", "Time since the last health message",
@@ -54,8 +54,8 @@ class HealthMetrics(Collector):
         uncertainty = GaugeMetricFamily(
             "affectline_clock_uncertainty_seconds", "How far that may be wrong", labels=["service"]
         )
-        for name, (received_at, health) in sorted(self._newest.items()):
-            silent_s = self._clock() - received_at
+        for name, (received_s, health) in sorted(self._newest.items()):
+            silent_s = self._clock() - received_s
             if silent_s > FORGET_S:
                 continue
             ready.add_metric([name], float(health.state == "ready" and silent_s < SILENCE_S))

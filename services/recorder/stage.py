@@ -86,7 +86,7 @@ class Recorder(Stage):
         if self._classifier is None:
             return ""
         try:
-            return artifact.load(self._classifier.model).named(self._classifier.answer)
+            return artifact.load(self._classifier.model).model_id_for(self._classifier.label_set)
         except (AffectlineError, OSError):
             return ""
 

@@ -1,4 +1,4 @@
-"""The main program of every child process: told on standard input which service to be.
+"""The main program of every child process: standard input names the service and its settings.
 
 Only the service's own modules are imported: a process starts fast, and does without packages that
 others need.

@@ -22,8 +22,8 @@ from affectline.services.supervisor.process import ProcessSpec
 def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
     """The processes that a run consists of, in the order in which they are started.
 
-    Every service says which of its processes belong to a run (`ServiceSpec.planned`); sources are
-    told who else is there, because in lossless delivery they wait for them.
+    Every service says which of its processes belong to a run (`ServiceSpec.planned`); sources get
+    the names of the consumers, because in lossless delivery they wait for them.
 
     Args:
         run: What is planned.
@@ -42,11 +42,11 @@ def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
     processes = [
         ProcessSpec(spec, settings) for spec in SPECS.values() for settings in spec.processes(run)
     ]
-    return told_of_consumers([*processes, *more])
+    return with_consumers([*processes, *more])
 
 
-def told_of_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
-    """The same processes, the sources among them told which consumers there are."""
+def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
+    """The same processes; the sources among them get the names of all consumers."""
     consumers = tuple(p.name for p in processes if p.spec.role in CONSUMERS)
     return [
         ProcessSpec(p.spec, p.settings.with_consumers(consumers)) if p.spec.role == "source" else p

@@ -55,7 +55,7 @@ class RecorderControl:
         Args:
             name: Of the session.
             consent: Who agreed to what: kept in the recording.
-            privacy: What is done with pictures.
+            privacy: What is done with frames and faces.
 
         Raises:
             AffectlineError: One is in progress, there is no consent, or the name is taken.

@@ -67,10 +67,10 @@ def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSetti
 
 
 def keep_private(settings: PipelineSettings, file: Path) -> PipelineSettings:
-    """Settings by which a copy of a recording says of itself no more than there was in it."""
+    """Settings by which a copy of a recording claims to hold no more than its original."""
     with SessionReader(file) as reader:
-        said = reader.about.get("privacy")
-    at_least = PRIVACIES.index(said) if said in PRIVACIES else 0
+        recorded = reader.about.get("privacy")
+    at_least = PRIVACIES.index(recorded) if recorded in PRIVACIES else 0
     kept = PRIVACIES[max(at_least, PRIVACIES.index(settings.recording.privacy))]
     recording = settings.recording.model_copy(update={"privacy": kept})
     return settings.model_copy(update={"recording": recording})
@@ -101,11 +101,11 @@ def find_streams(replay: ReplaySettings) -> list[str]:
     if replay.reanalyse and privacy != "everything":
         raise AffectlineError(
             f"--reanalyse {replay.file}: it was recorded with privacy {privacy!r}, without "
-            "faces that could be judged again",
+            "faces that could be classified again",
             "replay it as it is, or record with --privacy everything",
         )
     pairs = (topic.split("/", 1) for topic in topics)
-    # Without pictures a reanalysis has no answers that the end of a stream could be waited for
+    # Without frames a reanalysis has no answers for which the end of a stream could wait
     wanted = ("frame",) if replay.reanalyse else ("frame", "emotion", "stream")
     return list(dict.fromkeys(name for prefix, name in pairs if prefix in wanted))
 

@@ -38,9 +38,9 @@ class KeyBindings(
         super().__init__()
         self._actions = dict(actions)
         self._props["keys"] = list(actions)
-        self.on("press", self._press)
+        self.on("press", self._on_key)
 
-    def _press(self, event: GenericEventArguments) -> object:
+    def _on_key(self, event: GenericEventArguments) -> object:
         """Call the function of a key; NiceGUI awaits what it returns where it is asynchronous."""
         action = self._actions.get(event.args)
         return action() if action else None

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from affectline.common.model import artifact
 from affectline.common.runtime.sockets import OutletSubscriber, publish_once
 from affectline.common.settings.pipeline import HubSettings
+from affectline.common.stderr import silence_stderr
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Packet
-from affectline.services.classifier.stage import _hushed, open_model
+from affectline.services.classifier.backends import open_model
 from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
 from affectline.services.detector.tracking import FaceTracker
 from tests.benchmarks.results import Micro
@@ -70,7 +71,7 @@ def _model() -> list[Micro]:
     path = loaded.verified("litert-int8")
     found = []
     for threads in (1, 2):
-        with _hushed():
+        with silence_stderr():
             interpreter = Interpreter(model_path=str(path), num_threads=threads)
             interpreter.allocate_tensors()
         ms = statistics.median(time_ms(interpreter.invoke, 100))
@@ -89,17 +90,17 @@ def _compare_with_plain_vgg16() -> Micro:
     from affectline.training.model.paper_network import (
         build_backbone,
         build_head,
-        cut_softmax,
-        merge,
+        merge_models,
+        remove_softmax,
     )
 
     # Random weights: the time does not depend on them.
     keras.utils.set_random_seed(0)
     faces = np.random.default_rng(0).integers(0, 256, (4, 48, 48), np.uint8)
-    plain = convert_to_int8(cut_softmax(merge(build_backbone(None), build_head())), faces)
+    plain = convert_to_int8(remove_softmax(merge_models(build_backbone(None), build_head())), faces)
     ours = artifact.load().verified("litert-int8").read_bytes()
     durations: list[list[float]] = [[], []]
-    with _hushed():
+    with silence_stderr():
         both = [Interpreter(model_content=content, num_threads=1) for content in (ours, plain)]
         for interpreter in both:
             interpreter.allocate_tensors()

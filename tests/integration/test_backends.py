@@ -8,7 +8,7 @@ import pytest
 
 from affectline.common.model import artifact
 from affectline.common.model.artifact import to_probabilities
-from affectline.services.classifier.stage import open_model
+from affectline.services.classifier.backends import open_model
 
 pytest.importorskip("tensorflow", reason="needs the training extra")
 pytestmark = [

@@ -12,7 +12,7 @@ import pytest
 from affectline.common.model import artifact
 from affectline.common.model.artifact import DEFAULT_MODEL
 from affectline.common.wire.messages import Emotion, Frame, StreamDone
-from affectline.services.classifier.stage import open_model
+from affectline.services.classifier.backends import open_model
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import check_result
 from affectline.services.collect.exporting import TWO, export

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from affectline.common.model import artifact
-from affectline.services.classifier.stage import open_model
+from affectline.services.classifier.backends import open_model
 from affectline.training.run_folder import CHECKPOINTS, HISTORY, LOGITS_FILE, TENSORBOARD
 from tests.integration.conftest import PYTHONPATH, Train
 
@@ -148,19 +148,19 @@ import json, sys
 import numpy as np
 import tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
-from affectline.training.fit.trainer import Material, Trainer
-from affectline.training.fit.hyperparameters import Recipe
-from affectline.training.fit.distributed import join
-strategy = join() if len(sys.argv) > 1 else None
+from affectline.training.fit.trainer import Trainer, TrainingData
+from affectline.training.fit.hyperparameters import FinetuneConfig
+from affectline.training.fit.distributed import join_workers
+strategy = join_workers() if len(sys.argv) > 1 else None
 random = np.random.default_rng(0)
 shape = (16, 24, 24)
-material = Material(
+data = TrainingData(
     random.integers(0, 256, shape, dtype=np.uint8),
     random.integers(0, 7, 16),
     random.dirichlet(np.ones(7), 16).astype(np.float32),
 )
-recipe = Recipe(epochs=4, batch_size=8, image_size=24, mixed=False)
-trainer = Trainer(material, recipe, None, strategy)
+recipe = FinetuneConfig(epochs=4, batch_size=8, image_size=24, mixed=False)
+trainer = Trainer(data, recipe, None, strategy)
 print(json.dumps([step for _ in range(2) for step in trainer.run_epoch()]))
 """
 

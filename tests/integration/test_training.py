@@ -9,13 +9,14 @@ from rich.progress import Progress
 
 from affectline.common.model import artifact
 from affectline.common.model.artifact import to_probabilities
+from affectline.common.model.litert import LiteRtModel, open_litert
 from affectline.common.vision.preprocessing import prepare, to_three_channels
 from affectline.training.data import dataset
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import softmax
-from affectline.training.evaluate.predictions import LiteRtModel, open_served
+from affectline.training.evaluate.predictions import predict_faces
 from affectline.training.model.paper_network import build_backbone
-from affectline.training.model.warm_start import convolutions
+from affectline.training.model.warm_start import read_convolutions
 from tests.conftest import SHARED
 from tests.integration.conftest import WEIGHTS, Train
 
@@ -61,10 +62,10 @@ def test_the_manifest_tells_no_places(trained: Path) -> None:
 
 def test_int8_and_all_references_agree_on_held_out_faces(trained: Path, some_faces: Path) -> None:
     opened = artifact.load(trained / "model")
-    held_out = dataset.load(some_faces).only(Split.PRIVATE_TEST)
+    held_out = dataset.load(some_faces).select(Split.PRIVATE_TEST)
     with Progress(disable=True) as progress:
         served = to_probabilities(
-            open_served(opened).run(held_out.pixels, progress), opened.manifest
+            predict_faces(open_litert(opened), held_out.pixels, progress), opened.manifest
         )
     pictures = prepare(to_three_channels(held_out.pixels), opened.manifest.preprocessing)
     model = keras.models.load_model(opened.verified("keras"), compile=False)
@@ -73,7 +74,7 @@ def test_int8_and_all_references_agree_on_held_out_faces(trained: Path, some_fac
     assert np.asarray(graph(pictures)) == pytest.approx(logits, abs=1e-3)
     with Progress(disable=True) as progress:
         plain = LiteRtModel(opened.verified("litert-float32"), opened.manifest.preprocessing)
-        assert plain.run(held_out.pixels, progress) == pytest.approx(logits, abs=1e-3)
+        assert predict_faces(plain, held_out.pixels, progress) == pytest.approx(logits, abs=1e-3)
     reference = softmax(logits, opened.manifest.temperature)
     assert np.abs(served - reference).max() < TOLERANCE
 
@@ -96,7 +97,7 @@ def test_evaluate_speaks_json(trained: Path, train: Train, some_faces: Path) -> 
 
 
 def test_convolutions_come_back_from_the_int8_file(trained: Path, imagenet: Path) -> None:
-    known = convolutions(artifact.load(trained / "model"))
+    known = read_convolutions(artifact.load(trained / "model"))
     vgg16 = build_backbone(imagenet)
     for name, (kernel, bias) in known.items():
         frozen, shift = vgg16.get_layer(name).get_weights()

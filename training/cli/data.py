@@ -12,13 +12,13 @@ from rich.table import Table
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.training.cli.cli_common import bars, output
+from affectline.training.cli.console import output, show_progress
 from affectline.training.data.problems import DataProblem
 
 if TYPE_CHECKING:
-    from affectline.training.data.dataset import LabelledFaces, ParsedFaces
+    from affectline.training.data.faces import LabelledFaces, ParsedFaces
 
-data = typer.Typer(help="See what data holds before anything is trained.", no_args_is_help=True)
+data = typer.Typer(help="Check a dataset before training.", no_args_is_help=True)
 
 SHOWN: Final = 20
 """Problems of a kind that are printed; JSON has all."""
@@ -46,27 +46,29 @@ def check(
     votes: Annotated[Path | None, typer.Option(help="FER+ votes for FER2013's rows.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
-    """List every row or picture that cannot be used, and sum up the rest; exit code 1 if any.
+    """List every row or picture that cannot be used and summarise the rest; exit code 1 if any.
 
     Example: `affectline-train data check fer2013.csv.xz --votes ferplus_votes.csv`
     """
     problems: list[DataProblem] = []
-    with bars() as progress:
+    with show_progress() as progress:
         from affectline.training.data import dataset
 
         task = progress.add_task(f"Checking {path.name}", total=100)
-        reading = dataset.read(
-            path, problems.append, tick=lambda share: progress.update(task, completed=100 * share)
+        parsed = dataset.read(
+            path,
+            problems.append,
+            progress=lambda share: progress.update(task, completed=100 * share),
         )
         progress.update(task, completed=100)
         if votes is not None:
-            reading = with_votes(reading, path, votes, problems)
-    if not reading.total and len(problems) == 1 and not as_json:
+            parsed = add_votes(parsed, path, votes, problems)
+    if not parsed.total and len(problems) == 1 and not as_json:
         only = problems[0]
-        raise AffectlineError(spoken(only), only.remedy)
-    figures = summarise(reading)
+        raise AffectlineError(describe_problem(only), only.remedy)
+    figures = summarise(parsed)
     if as_json:
-        content = {"data": path.name, **figures, "problems": listed(problems)}
+        content = {"data": path.name, **figures, "problems": problems_as_json(problems)}
         # In ASCII, because names of files may hold bytes that are no text.
         output.print_json(data=content, ensure_ascii=True)
     else:
@@ -76,42 +78,47 @@ def check(
         raise typer.Exit(1)
 
 
-def with_votes(
-    reading: "ParsedFaces", path: Path, votes: Path, problems: list[DataProblem]
+def add_votes(
+    parsed: "ParsedFaces", path: Path, votes: Path, problems: list[DataProblem]
 ) -> "ParsedFaces":
     """Put votes beside the data; when they do not fit, that is one more problem."""
     from affectline.training.data import ferplus
 
     try:
-        ferplus.check_owner(path)
-        shares = ferplus.beside(reading, votes)
+        ferplus.check_votes_fit(path)
+        shares = ferplus.match_votes(parsed, votes)
     except AffectlineError as error:
         problems.append(DataProblem("votes", error.problem, error.remedy))
-        return reading
-    return replace(reading, faces=replace(reading.faces, votes=shares))
+        return parsed
+    return replace(parsed, faces=replace(parsed.faces, votes=shares))
 
 
-def spoken(problem: DataProblem) -> str:
+def describe_problem(problem: DataProblem) -> str:
     """A problem in words; here the data is no option."""
     return str(problem).replace("--data ", "", 1)
 
 
-def listed(problems: list[DataProblem]) -> list[dict[str, Any]]:
+def problems_as_json(problems: list[DataProblem]) -> list[dict[str, Any]]:
     """Problems as JSON has them."""
     return [
-        {"kind": each.kind, "row": each.row, "file": each.file or None, "text": spoken(each)}
+        {
+            "kind": each.kind,
+            "row": each.row,
+            "file": each.file or None,
+            "text": describe_problem(each),
+        }
         for each in problems
     ]
 
 
-def summarise(reading: "ParsedFaces") -> dict[str, Any]:
+def summarise(parsed: "ParsedFaces") -> dict[str, Any]:
     """What of the data is usable, as JSON has it."""
-    faces, sides = reading.faces, reading.sides
+    faces, sides = parsed.faces, parsed.sides
     pairs = Counter(zip(faces.usages.tolist(), faces.emotions.tolist(), strict=True))
     blank = (faces.pixels == faces.pixels[:, :1, :1]).all(axis=(1, 2))
     spread = (sides.min(), np.median(sides), sides.max()) if len(sides) else (0, 0, 0)
     return {
-        "rows": reading.total,
+        "rows": parsed.total,
         "usable": len(faces),
         "counts": {
             split: {label: pairs[split, index] for index, label in enumerate(LABELS)}
@@ -119,56 +126,56 @@ def summarise(reading: "ParsedFaces") -> dict[str, Any]:
         },
         "with_votes": int((faces.votes.sum(axis=1) > 0).sum()),
         "blank": [name for name, is_blank in zip(faces.sources, blank, strict=True) if is_blank],
-        "repeated": repeats(faces),
+        "repeated": find_repeats(faces),
         "sides": {
             name: int(side) for name, side in zip(("min", "median", "max"), spread, strict=True)
         },
     }
 
 
-def repeats(faces: "LabelledFaces") -> dict[str, Any]:
+def find_repeats(faces: "LabelledFaces") -> dict[str, Any]:
     """Pictures that are there more than once, compared at 48x48 in gray."""
     groups = defaultdict(list)
-    for place, picture in enumerate(faces.pixels):
-        groups[hashlib.blake2b(picture.tobytes(), digest_size=16).digest()].append(place)
-    several = [places for places in groups.values() if len(places) > 1]
-    across = [places for places in several if len(set(faces.usages[places])) > 1]
-    differing = [places for places in several if len(set(faces.emotions[places])) > 1]
+    for index, picture in enumerate(faces.pixels):
+        groups[hashlib.blake2b(picture.tobytes(), digest_size=16).digest()].append(index)
+    several = [indices for indices in groups.values() if len(indices) > 1]
+    across = [indices for indices in several if len(set(faces.usages[indices])) > 1]
+    differing = [indices for indices in several if len(set(faces.emotions[indices])) > 1]
     return {
-        "pictures": sum(len(places) - 1 for places in several),
+        "pictures": sum(len(indices) - 1 for indices in several),
         "across_splits": len(across),
         "with_different_labels": len(differing),
-        "groups": [[_described(faces, place) for place in places] for places in several],
+        "groups": [[_described(faces, index) for index in indices] for indices in several],
     }
 
 
-def _described(faces: "LabelledFaces", place: int) -> dict[str, str]:
+def _described(faces: "LabelledFaces", index: int) -> dict[str, str]:
     return {
-        "source": faces.sources[place],
-        "split": str(faces.usages[place]),
-        "label": LABELS[faces.emotions[place]],
+        "source": faces.sources[index],
+        "split": str(faces.usages[index]),
+        "label": LABELS[faces.emotions[index]],
     }
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line as it is, however long."""
     output.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_problems(problems: list[DataProblem]) -> None:
-    """Problems by kind, the first of each with their places."""
+    """Problems by kind, the first of each with their indices."""
     for kind, title in TITLES.items():
         found = [problem for problem in problems if problem.kind == kind]
         if not found:
             continue
-        say(f"{title}: {len(found)}")
+        print_line(f"{title}: {len(found)}")
         for problem in found[:SHOWN]:
-            say(f"  {spoken(problem)}")
+            print_line(f"  {describe_problem(problem)}")
         if len(found) > SHOWN:
-            say(f"  and {len(found) - SHOWN} more")
+            print_line(f"  and {len(found) - SHOWN} more")
         for remedy in dict.fromkeys(problem.remedy for problem in found):
-            say(f"  ({remedy})")
-        say("")
+            print_line(f"  ({remedy})")
+        print_line("")
 
 
 def show_summary(figures: dict[str, Any], votes: bool) -> None:
@@ -185,20 +192,22 @@ def show_summary(figures: dict[str, Any], votes: bool) -> None:
         sums = [sum(split.values()) for split in counts.values()]
         table.add_row("all", *map(str, sums), str(sum(sums)))
         output.print(table)
-    say(f"usable rows: {figures['usable']} of {figures['rows']}")
+    print_line(f"usable rows: {figures['usable']} of {figures['rows']}")
     if votes:
-        say(f"rows with FER+ votes: {figures['with_votes']}")
+        print_line(f"rows with FER+ votes: {figures['with_votes']}")
     sides = figures["sides"]
     if sides["min"] < sides["max"]:
-        say(f"longer sides: {sides['min']} to {sides['max']} pixels, median {sides['median']}")
+        print_line(
+            f"longer sides: {sides['min']} to {sides['max']} pixels, median {sides['median']}"
+        )
     repeated = figures["repeated"]
-    say(f"pictures that repeat another: {repeated['pictures']}")
-    say(f"pictures in several splits: {repeated['across_splits']}")
-    say(f"pictures with several labels: {repeated['with_different_labels']}")
-    say(f"blank pictures: {len(figures['blank'])}{first_of(figures['blank'])}")
+    print_line(f"pictures that repeat another: {repeated['pictures']}")
+    print_line(f"pictures in several splits: {repeated['across_splits']}")
+    print_line(f"pictures with several labels: {repeated['with_different_labels']}")
+    print_line(f"blank pictures: {len(figures['blank'])}{list_first(figures['blank'])}")
 
 
-def first_of(names: list[str]) -> str:
+def list_first(names: list[str]) -> str:
     """The first names of a list, in brackets."""
     if not names:
         return ""

@@ -8,9 +8,17 @@ from rich.progress import Progress
 from rich.table import Table
 
 from affectline.common.labels import LABELS
-from affectline.common.model.artifact import DEFAULT_MODEL, Answer, load, to_probabilities
-from affectline.training.cli.cli_common import bars, output, read
-from affectline.training.data.near_duplicates import have_twins, in_words
+from affectline.common.model.artifact import (
+    DEFAULT_MODEL,
+    LabelSet,
+    load,
+    parse_label_set,
+    to_probabilities,
+)
+from affectline.common.model.litert import open_litert
+from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.data_option import read_data
+from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 from affectline.training.data.splits import Split
 
 
@@ -28,10 +36,16 @@ def evaluate(
             help="Folder with manifest.json, as export writes it.", show_default="the served model"
         ),
     ] = DEFAULT_MODEL,
-    answer: Annotated[
-        Answer,
-        typer.Option(help="labels: as FER2013 labels faces; votes: as most of FER+'s voters do."),
-    ] = "labels",
+    label_set: Annotated[
+        LabelSet,
+        typer.Option(
+            "--label-set",
+            "--answer",
+            help="Whose labels: FER2013's, or those that most of FER+'s voters chose.",
+            parser=parse_label_set,
+            metavar="fer2013|ferplus",
+        ),
+    ] = "fer2013",
     split: Annotated[
         Split | None,
         typer.Option(
@@ -39,7 +53,7 @@ def evaluate(
         ),
     ] = None,
     votes: Annotated[
-        Path | None, typer.Option(help="FER+ votes for FER2013's rows, to be measured against too.")
+        Path | None, typer.Option(help="FER+ votes for FER2013's rows, to measure against as well.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -51,13 +65,14 @@ def evaluate(
 
     Example: `affectline-train evaluate --data fer2013.csv --out report`
 
-    Example: `affectline-train evaluate --data fer2013.csv --votes fer2013new.csv --answer votes`
+    Example: `affectline-train evaluate --data fer2013.csv --votes fer2013new.csv --label-set
+    ferplus`
 
     Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
     `faces/happy/`, `faces/sad/` and so on hold pictures
     """
-    with bars() as progress:
-        figures = measure(data, artifact, answer, split, votes, out, progress)
+    with show_progress() as progress:
+        figures = measure(data, artifact, label_set, split, votes, out, progress)
     if as_json:
         output.print_json(data=figures)
         return
@@ -69,7 +84,7 @@ def evaluate(
 def measure(
     data: Path,
     artifact: Path,
-    answer: Answer,
+    label_set: LabelSet,
     split: Split | None,
     votes: Path | None,
     out: Path | None,
@@ -77,23 +92,23 @@ def measure(
 ) -> dict[str, Any]:
     """The figures, as ``--json`` prints them; the report is written on the way."""
     from affectline.training.evaluate import metrics
-    from affectline.training.evaluate import predictions as serving
+    from affectline.training.evaluate.predictions import Predictions, predict_faces
 
     if out is not None:
         from affectline.training.evaluate import report as page
 
         page.check_report_folder(out)
     opened = load(artifact)
-    opened.require(answer)
-    model = serving.open_served(opened)
+    opened.require_label_set(label_set)
+    model = open_litert(opened)
     if split is None and not data.is_dir():
         split = Split.PRIVATE_TEST
-    everything = read(data, progress, size=opened.manifest.input_height, votes=votes)
-    faces = everything if split is None else everything.only(split)
-    outputs = model.run(faces.pixels, progress)
-    probabilities = to_probabilities(outputs, opened.manifest, answer)
+    everything = read_data(data, progress, size=opened.manifest.input_height, votes=votes)
+    faces = everything if split is None else everything.select(split)
+    outputs = predict_faces(model, faces.pixels, progress, opened.manifest.input_height)
+    probabilities = to_probabilities(outputs, opened.manifest, label_set)
     figures = {
-        "model": opened.named(answer),
+        "model": opened.model_id_for(label_set),
         "data": data.resolve().name.encode(errors="replace").decode(),
         "split": split.value if split else None,
         **metrics.report(probabilities, faces.emotions),
@@ -101,23 +116,27 @@ def measure(
     if split is not None and split is not Split.TRAINING:
         known = everything.pixels[everything.rows(Split.TRAINING)]
         if len(known):
-            alone = ~have_twins(faces.pixels, known)
-            figures["without_twins"] = metrics.against(probabilities[alone], faces.emotions[alone])
+            without_twins = ~has_near_duplicates(faces.pixels, known)
+            figures["without_twins"] = metrics.accuracy_with_interval(
+                probabilities[without_twins], faces.emotions[without_twins]
+            )
     if votes is not None:
         from affectline.training.data.ferplus import majority
 
-        seen = majority(votes) if split is None else majority(votes)[everything.rows(split)]
-        figures["ferplus"] = metrics.against(probabilities, seen)
-        if opened.manifest.votes_temperature and answer == "labels":
-            asked = to_probabilities(outputs, opened.manifest, "votes")
-            figures["ferplus_votes"] = metrics.against(asked, seen)
+        majority_labels = (
+            majority(votes) if split is None else majority(votes)[everything.rows(split)]
+        )
+        figures["ferplus"] = metrics.accuracy_with_interval(probabilities, majority_labels)
+        if opened.manifest.votes_temperature and label_set == "fer2013":
+            ferplus = to_probabilities(outputs, opened.manifest, "ferplus")
+            figures["ferplus_votes"] = metrics.accuracy_with_interval(ferplus, majority_labels)
     if out is not None:
-        page.write(out, serving.Predictions(faces, probabilities), figures)
+        page.write(out, Predictions(faces, probabilities), figures)
     return figures
 
 
 def show(figures: dict[str, Any]) -> None:
-    """The figures as words and tables on the terminal."""
+    """Print the figures as sentences and tables."""
     low, high = figures["accuracy_interval"]
     where = f"{figures['split']} faces" if figures["split"] else "faces"
     output.print(
@@ -131,8 +150,8 @@ def show(figures: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    if told := in_words(figures):
-        output.print(told, highlight=False, soft_wrap=True)
+    if sentence := describe_near_duplicates(figures):
+        output.print(sentence, highlight=False, soft_wrap=True)
     for name, asked in (("ferplus", ""), ("ferplus_votes", ", when asked for votes")):
         if (people := figures.get(name)) and people["rows"]:
             low, high = people["interval"]

@@ -5,29 +5,33 @@ from typing import Annotated
 
 import typer
 
-from affectline.training import run_folder as runs
-from affectline.training.cli.cli_common import Data, bars, output, read
-from affectline.training.silence_output import quiet
+from affectline.common.extras import require_extra
+from affectline.training import run_folder
+from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.data_option import DataOption, read_data
+from affectline.training.silence_output import silence_output
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder that fit wrote.")],
-    data: Data,
+    data: DataOption,
     out: Annotated[
         Path, typer.Option(help="Artifact folder; an artifact that is there is replaced.")
     ] = Path("common/models/vgg16-48"),
     name: Annotated[str, typer.Option(help="Name in the manifest.")] = "vgg16-48",
     votes: Annotated[
         Path | None,
-        typer.Option(help="FER+'s CSV file: to calibrate the second answer, and to measure by."),
+        typer.Option(
+            help="FER+'s CSV file, to calibrate the label set ferplus and to measure against."
+        ),
     ] = None,
     votes_weight: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=1,
-            help="How much the layer that learnt FER+'s votes counts in the first answer, as "
-            "FER2013 labels; at 1 both answers are as people vote.",
+            help="Weight of the layer that learnt FER+'s votes in the prediction of FER2013's "
+            "labels; at 1 both label sets are predicted alike.",
             show_default="as fit found best",
         ),
     ] = None,
@@ -41,21 +45,23 @@ def export(
     Example: `affectline-train export runs/first --data fer2013.csv --out models/first`
 
     Example: `affectline-train export runs/strong --data fer2013.csv --votes fer2013new.csv --out
-    models/strong`, which has a second answer if it learnt from votes, as most voters say
+    models/strong`, which also predicts FER+'s labels if it was trained with votes
     """
-    with bars() as progress:
-        runs.check_artifact_folder(out)
-        runs.check_run_folder(run)
-        faces = read(data, progress, size=runs.image_size(run), votes=votes)
-        with quiet():
+    require_extra("affectline-train export", "training", "tensorflow", "keras", "scipy")
+    with show_progress() as progress:
+        run_folder.check_artifact_folder(out)
+        run_folder.check_run_folder(run)
+        faces = read_data(data, progress, size=run_folder.image_size(run), votes=votes)
+        with silence_output():
             from affectline.training.data.ferplus import majority
-            from affectline.training.export import artifact as exporting
+            from affectline.training.export.artifact import export_artifact
+            from affectline.training.fit.trained_run import change_votes_weight, load_run
 
-        finished = exporting.load_run(run, faces)
+        finished = load_run(run, faces)
         if votes_weight is not None:
-            finished = exporting.reblend(finished, run, votes_weight, faces, progress)
+            finished = change_votes_weight(finished, run, votes_weight, faces, progress)
         people = majority(votes) if votes else None
-        manifest = exporting.export(finished, faces, out, name, with_reference, progress, people)
+        manifest = export_artifact(finished, faces, out, name, with_reference, progress, people)
     for kind, splits in manifest.metrics.items():
         figures = ", ".join(f"{split} {value['accuracy']:.2%}" for split, value in splits.items())
         output.print(f"{kind}: accuracy {figures}", highlight=False, soft_wrap=True)

@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from affectline.common.errors import AffectlineError
+from affectline.common.extras import require_extra
 from affectline.common.model import artifact
-from affectline.training import run_folder as runs
-from affectline.training.cli.cli_common import Data, bars, output, read
-from affectline.training.fit.distributed import join, place, wait_for_first
-from affectline.training.silence_output import quiet
+from affectline.training import run_folder
+from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.data_option import DataOption, read_data
+from affectline.training.fit.distributed import join_workers, wait_for_first, worker_index
+from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from affectline.training.data.dataset import LabelledFaces
+    from affectline.training.data.faces import LabelledFaces
 
 
 class RecipeName(StrEnum):
-    """How to train."""
+    """Training recipe."""
 
     PAPER = "paper"
     STRONG = "strong"
 
 
-class Pixels(StrEnum):
-    """What the paper may have done to its pixels."""
+class PixelPreprocessing(StrEnum):
+    """How the paper may have preprocessed its pixels."""
 
     VGG16 = "vgg16"
     RAW = "raw"
@@ -36,23 +38,24 @@ class Pixels(StrEnum):
 
 
 class StrategyName(StrEnum):
-    """Who trains."""
+    """Whether to train on one machine or on several."""
 
     ALONE = "alone"
     MULTI_WORKER = "multi-worker"
 
 
 def fit(
-    data: Data,
+    data: DataOption,
     recipe: Annotated[
         RecipeName,
         typer.Option(
-            help="strong: all of VGG16 learns on. paper: a head on frozen features, "
-            "the student paper's way."
+            help="strong: fine-tune all of VGG16. paper: train a head on frozen features, as in "
+            "the student paper."
         ),
     ] = RecipeName.STRONG,
     votes: Annotated[
-        Path | None, typer.Option(help="FER+'s CSV file, from which the strong recipe learns too.")
+        Path | None,
+        typer.Option(help="FER+'s CSV file; the strong recipe trains on its votes, too."),
     ] = None,
     backbone_weights: Annotated[
         Path | None,
@@ -61,12 +64,12 @@ def fit(
     start: Annotated[
         Path | None,
         typer.Option(
-            help="strong: artifact to go on from instead of ImageNet's weights, "
+            help="strong: artifact to start from instead of ImageNet's weights, "
             "such as common/models/vgg16-48."
         ),
     ] = None,
     image_size: Annotated[
-        int, typer.Option(min=32, max=512, help="Side in pixels of the faces the model will want.")
+        int, typer.Option(min=32, max=512, help="Side in pixels of the model's input.")
     ] = 48,
     epochs: Annotated[
         int | None, typer.Option(min=1, show_default="strong 60, with --start 40, paper 500")
@@ -79,7 +82,7 @@ def fit(
         typer.Option(min=1e-7, max=1.0, show_default="strong 0.05, with --start 0.02, paper 0.002"),
     ] = None,
     preprocessing: Annotated[
-        Pixels | None,
+        PixelPreprocessing | None,
         typer.Option(
             help="paper: pixels as VGG16 expects them, 0 to 255 as they are, or 0 to 1.",
             show_default="unit",
@@ -87,14 +90,19 @@ def fit(
     ] = None,
     strategy: Annotated[
         StrategyName,
-        typer.Option(help="strong: alone, or with the other workers that TF_CONFIG names."),
+        typer.Option(
+            help="strong: on this machine alone, or with the workers that TF_CONFIG names."
+        ),
     ] = StrategyName.ALONE,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Run folder, new or empty.", show_default="runs/<time>")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out, begun the same way.")
+        bool,
+        typer.Option(
+            "--resume", help="Continue the run in --out, which was started with the same options."
+        ),
     ] = False,
 ) -> None:
     """Train a model on FER2013, or on a folder of pictures, and write a run folder.
@@ -124,17 +132,18 @@ def fit(
         chosen["image_size"] = image_size
     elif preprocessing:
         chosen["preprocessing"] = preprocessing.value
-    with bars() as progress:
-        runs.check_weights(backbone_weights)
-        faces = read(data, progress, size=image_size, votes=votes)
-        asked = {"recipe": recipe.value, **chosen, "data": faces.sha256}
-        asked["votes"] = faces.votes_sha256
+    require_extra("affectline-train fit", "training", "tensorflow", "keras", "scipy")
+    with show_progress() as progress:
+        run_folder.check_weights(backbone_weights)
+        faces = read_data(data, progress, size=image_size, votes=votes)
+        options = {"recipe": recipe.value, **chosen, "data": faces.sha256}
+        options["votes"] = faces.votes_sha256
         if model:
-            asked["start"] = model.model_id
+            options["start"] = model.model_id
         worker = strategy is StrategyName.MULTI_WORKER
-        first = not worker or place() == 0
+        first = not worker or worker_index() == 0
         if first:
-            runs.open_run_folder(folder, asked, resume)
+            run_folder.open_run_folder(folder, options, resume)
         try:
             if strong:
                 run = train_strong(faces, backbone_weights, model, chosen, folder, progress, worker)
@@ -142,7 +151,7 @@ def fit(
                 run = train_paper(faces, backbone_weights, chosen, folder, progress)
         except AffectlineError:
             if first and not resume:
-                runs.give_back_run_folder(folder)
+                run_folder.remove_empty_run_folder(folder)
             raise
     if run is not None:
         figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
@@ -153,24 +162,24 @@ def check_choices(
     strong: bool,
     votes: Path | None,
     start: Path | None,
-    preprocessing: Pixels | None,
+    preprocessing: PixelPreprocessing | None,
     strategy: StrategyName,
     resume: bool,
     out: Path | None,
 ) -> None:
-    """Refuse what would be left unheard.
+    """Refuse options that the recipe would ignore.
 
     Raises:
         AffectlineError: An option does not go with the recipe, or with the others.
     """
-    unheard = {
+    ignored = {
         "--votes": votes is not None,
         "--start": start is not None,
         "--strategy multi-worker": strategy is StrategyName.MULTI_WORKER,
         "--resume": resume,
     }
-    if not strong and any(unheard.values()):
-        name = next(name for name, used in unheard.items() if used)
+    if not strong and any(ignored.values()):
+        name = next(name for name, used in ignored.items() if used)
         raise AffectlineError(f"{name} is not for --recipe paper", "leave it out, or train strong")
     if strong and preprocessing:
         raise AffectlineError(
@@ -190,10 +199,10 @@ def train_paper(
     progress: "Progress",
 ) -> dict[str, Any] | None:
     """The paper's recipe."""
-    with quiet():
-        from affectline.training.fit import train_paper_head as train
-    settings = train.HeadSettings(**chosen)
-    return train.fit(faces, weights, settings, folder, progress, runs.cache_folder())
+    with silence_output():
+        from affectline.training.fit import paper_head_run
+    settings = paper_head_run.HeadSettings(**chosen)
+    return paper_head_run.fit(faces, weights, settings, folder, progress, run_folder.cache_folder())
 
 
 def train_strong(
@@ -210,10 +219,10 @@ def train_strong(
     waiting = progress.add_task("Waiting for the other workers", total=None, visible=worker)
     if worker:
         wait_for_first()
-    with quiet():
-        strategy = join() if worker else None
+    with silence_output():
+        strategy = join_workers() if worker else None
         progress.remove_task(waiting)
-        from affectline.training.fit import finetune_run as strong
-        from affectline.training.fit.hyperparameters import GOING_ON, FinetuneConfig
-    recipe = FinetuneConfig(**(GOING_ON | chosen if start else chosen))
-    return strong.fit(faces, weights, recipe, folder, progress, strategy, start)
+        from affectline.training.fit import finetune_run
+        from affectline.training.fit.hyperparameters import WARM_START, FinetuneConfig
+    recipe = FinetuneConfig(**(WARM_START | chosen if start else chosen))
+    return finetune_run.fit(faces, weights, recipe, folder, progress, strategy, start)

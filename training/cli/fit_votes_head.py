@@ -1,46 +1,50 @@
-"""``affectline-train second-answer``."""
+"""``affectline-train fit-votes-head``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from affectline.common.extras import require_extra
 from affectline.common.model import artifact
-from affectline.training import run_folder as runs
-from affectline.training.cli.cli_common import Data, bars, output, read
-from affectline.training.silence_output import quiet
+from affectline.training import run_folder
+from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.data_option import DataOption, read_data
+from affectline.training.silence_output import silence_output
 
 
-def second_answer(
+def fit_votes_head(
     model: Annotated[Path, typer.Argument(help="Folder of a model that export wrote.")],
-    data: Data,
-    votes: Annotated[Path, typer.Option(help="FER+'s CSV file, what the answer is learnt from.")],
+    data: DataOption,
+    votes: Annotated[Path, typer.Option(help="FER+'s CSV file, which the layer is fitted to.")],
     out: Annotated[
         Path, typer.Option(help="Artifact folder; an artifact that is there is replaced.")
     ],
 ) -> None:
-    """Teach a finished model a second answer: what most of FER+'s voters would say.
+    """Fit a second output layer to FER+'s votes, for `--label-set ferplus`.
 
-    Its first answer stays what it was. A model that `fit --votes` made has both already.
+    What the model predicts for FER2013's labels stays the same. A model that `fit --votes` made
+    has both layers already.
 
-    Example: `affectline-train second-answer models/first --data fer2013.csv --votes
+    Example: `affectline-train fit-votes-head models/first --data fer2013.csv --votes
     fer2013new.csv --out models/both`
     """
-    with bars() as progress:
-        runs.check_artifact_folder(out)
+    require_extra("affectline-train fit-votes-head", "training", "tensorflow", "keras", "scipy")
+    with show_progress() as progress:
+        run_folder.check_artifact_folder(out)
         opened = artifact.load(model)
-        faces = read(data, progress, size=opened.manifest.input_height, votes=votes)
-        with quiet():
+        faces = read_data(data, progress, size=opened.manifest.input_height, votes=votes)
+        with silence_output():
             from affectline.training.data.ferplus import majority
-            from affectline.training.export import artifact as export
-            from affectline.training.fit import votes_head as second
-        run = second.add_votes(opened, faces, progress)
+            from affectline.training.export.artifact import export_artifact
+            from affectline.training.fit import votes_head
+        run = votes_head.fit_votes_head(opened, faces, progress)
         name = opened.manifest.name
-        made = export.export(run, faces, out, name, False, progress, majority(votes))
+        made = export_artifact(run, faces, out, name, False, progress, majority(votes))
     for split, found in made.metrics["litert-int8"].items():
         output.print(
-            f"{split}: {found['accuracy']:.2%} of the labels; asked for votes "
-            f"{found['votes_accuracy']:.2%} of FER+'s majorities",
+            f"{split}: {found['accuracy']:.2%} of FER2013's labels, "
+            f"{found['votes_accuracy']:.2%} of FER+'s majority labels",
             highlight=False,
             soft_wrap=True,
         )

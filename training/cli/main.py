@@ -7,12 +7,12 @@ import sys
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.training.cli.cli_common import notes
+from affectline.training.cli.console import notes
 from affectline.training.cli.data import data
 from affectline.training.cli.evaluate import evaluate
 from affectline.training.cli.export import export
 from affectline.training.cli.fit import fit
-from affectline.training.cli.fit_votes_head import second_answer
+from affectline.training.cli.fit_votes_head import fit_votes_head
 from affectline.training.cli.reproduce import reproduce
 
 app = typer.Typer(
@@ -26,13 +26,14 @@ app.command()(fit)
 app.command()(reproduce)
 app.command()(evaluate)
 app.command()(export)
-app.command("second-answer")(second_answer)
+app.command("fit-votes-head")(fit_votes_head)
+app.command("second-answer", hidden=True)(fit_votes_head)  # its name before
 app.add_typer(data, name="data")
 
 
 def main() -> None:
     """Run the command; what the user can put right ends in one line and exit code 1."""
-    # Before TensorFlow is imported: its start-up remarks say nothing to users.
+    # Before TensorFlow is imported: its start-up remarks mean nothing to users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()

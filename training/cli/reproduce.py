@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affectline.training import run_folder as runs
-from affectline.training.cli.cli_common import Data, bars, output, read
-from affectline.training.silence_output import quiet
+from affectline.common.extras import require_extra
+from affectline.training import run_folder
+from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.data_option import DataOption, read_data
+from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from affectline.training.data.dataset import LabelledFaces
-    from affectline.training.fit.checkpoint import Checkpoint
+    from affectline.training.data.faces import LabelledFaces
+    from affectline.training.reproduce.checkpoint import Checkpoint
     from affectline.training.reproduce.grid import Grid
 
 
 def reproduce(
-    data: Data,
+    data: DataOption,
     backbone_weights: Annotated[
         Path | None,
         typer.Option(help="VGG16's ImageNet weights without the top; else Keras fetches them."),
@@ -30,10 +32,10 @@ def reproduce(
     ] = None,
     out: Annotated[Path, typer.Option(help="Where results.md is written.")] = Path("docs"),
     run: Annotated[
-        bool, typer.Option(help="Train what is missing, or only write the page anew.")
+        bool, typer.Option(help="Train what is missing, or only write the page again.")
     ] = True,
 ) -> None:
-    """Run all of the paper's tables and write them beside the paper's figures.
+    """Repeat the trainings of the paper's tables and write the results beside the paper's.
 
     It takes two to three hours on two cores, and uses all that there are. Stopped in any way, the
     same command goes on from the last checkpoint, which is at most a minute old; the page is
@@ -41,10 +43,13 @@ def reproduce(
 
     Example: `affectline-train reproduce --data fer2013.csv`
     """
-    with bars() as progress:
-        runs.check_weights(backbone_weights)
-        faces = read(data, progress)
-        with quiet():
+    require_extra(
+        "affectline-train reproduce", "reproduce", "tensorflow", "keras", "scipy", "matplotlib"
+    )
+    with show_progress() as progress:
+        run_folder.check_weights(backbone_weights)
+        faces = read_data(data, progress)
+        with silence_output():
             from affectline.training.reproduce.grid import Grid
         page = reproduce_tables(
             Grid(), faces, backbone_weights, work or default_work(), out, run, progress
@@ -54,59 +59,58 @@ def reproduce(
 
 def default_work() -> Path:
     """Where the checkpoints are kept unless a folder is named."""
-    return runs.cache_folder() / "paper"
+    return run_folder.cache_folder() / "paper"
 
 
 def reproduce_tables(
-    tables: "Grid",
+    grid: "Grid",
     faces: "LabelledFaces",
     weights: Path | None,
     work: Path,
     out: Path,
-    run: bool,
+    train: bool,
     progress: "Progress",
 ) -> Path:
     """Run what is missing of some tables and write the page.
 
     Args:
-        tables: What is to be run and shown.
+        grid: What is to be run and shown.
         faces: All rows of FER2013.
         weights: File of VGG16's ImageNet weights; ``None`` lets Keras fetch them.
         work: Where the checkpoints are, those of other data beside them.
         out: Folder of the page.
-        run: Whether to train at all.
+        train: Whether to train at all.
         progress: Where bars are shown.
 
     Returns:
         The page's file.
     """
-    from affectline.training.reproduce import report as results
-    from affectline.training.reproduce import trainings as trials
+    from affectline.training.reproduce import report, schedule
+    from affectline.training.reproduce.data import extract_data
 
-    material = trials.gather(faces, weights, runs.cache_folder(), progress)
-    rows = [int(mask.sum()) for mask in material.masks(random=False)]
-    wanted, folder = tables.trials(), work / material.key
+    data = extract_data(faces, weights, run_folder.cache_folder(), progress)
+    rows = [int(mask.sum()) for mask in data.masks(random=False)]
+    runs, folder = grid.plan(), work / data.key
 
-    def write(places: "dict[str, Checkpoint]") -> Path:
-        curves = {name: place.curve for name, place in places.items()}
-        return results.write(results.ResultsPage(tables, curves, *rows), out)
+    def write_page(checkpoints: "dict[str, Checkpoint]") -> Path:
+        curves = {name: checkpoint.curve for name, checkpoint in checkpoints.items()}
+        return report.write(report.ResultsPage(grid, curves, *rows), out)
 
-    places = trials.kept(wanted, material, folder, progress)
-    left = trials.unfinished(wanted, places)
-    if not (run and left):
-        return write(places)
-    results.check(out)  # before hours go by
-    kinds = {trial.settings.preprocessing for trial in left}
-    material = trials.gather(faces, weights, runs.cache_folder(), progress, kinds)
-    return write(
-        trials.run_all(
-            wanted, material, folder, progress, places, write, at_once(trials.MEMORY_BYTES)
-        )
+    checkpoints = schedule.load_checkpoints(runs, data, folder, progress)
+    unfinished = schedule.select_unfinished(runs, checkpoints)
+    if not (train and unfinished):
+        return write_page(checkpoints)
+    report.check_writable(out)  # before hours go by
+    kinds = {run.settings.preprocessing for run in unfinished}
+    data = extract_data(faces, weights, run_folder.cache_folder(), progress, kinds)
+    processes = count_processes(schedule.MEMORY_BYTES)
+    return write_page(
+        schedule.run_all(runs, data, folder, progress, checkpoints, write_page, processes)
     )
 
 
-def at_once(memory: int) -> int:
-    """How many processes there are processors for, and memory: each takes so many bytes."""
+def count_processes(memory: int) -> int:
+    """How many processes fit the processors and the memory, at ``memory`` bytes each."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(cores or 1, there // memory))
+    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(cores or 1, available // memory))

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
-from affectline.training.data.dataset import ParsedFaces
-from affectline.training.data.problems import DataProblem, records
+from affectline.training.data.csv_rows import read_rows
+from affectline.training.data.faces import ParsedFaces
+from affectline.training.data.problems import DataProblem
 
 EMOTIONS: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """FER+'s names of ``LABELS``, in the same order."""
@@ -17,7 +18,7 @@ OTHERS: Final = ("contempt", "unknown", "NF")
 """What else could be voted for; NF is "not a face"."""
 COLUMNS: Final = ("Usage", "Image name", *EMOTIONS, *OTHERS)
 FEWEST: Final = 5
-"""Votes for our seven emotions without which a row's shares would say little."""
+"""Votes for our seven emotions below which a row's shares would mean little."""
 REMEDY: Final = "name FER+'s fer2013new.csv (here ferplus_votes.csv), unchanged"
 
 
@@ -45,7 +46,7 @@ def read(votes: Path) -> VoteTable:
         raise AffectlineError(f"FER+ votes {votes}: {text}", REMEDY)
 
     usages, named, counts = [], [], []
-    for row, fields in enumerate(records(votes, COLUMNS, refuse), start=1):
+    for row, fields in enumerate(read_rows(votes, COLUMNS, refuse), start=1):
         if fields is None:
             continue  # refused already
         usages.append(fields["Usage"])
@@ -60,7 +61,7 @@ def read(votes: Path) -> VoteTable:
     )
 
 
-def shares(crowd: VoteTable) -> NDArray[np.float32]:
+def shares(table: VoteTable) -> NDArray[np.float32]:
     """How the votes for our seven emotions are divided.
 
     Returns:
@@ -68,10 +69,10 @@ def shares(crowd: VoteTable) -> NDArray[np.float32]:
         FER+ has no picture, where nothing has more votes than "not a face", and where fewer than
         five votes fell on the seven.
     """
-    ours = crowd.counts[:, : len(EMOTIONS)]
+    ours = table.counts[:, : len(EMOTIONS)]
     total = ours.sum(axis=1)
-    no_face = crowd.counts[:, -1] >= crowd.counts[:, :-1].max(axis=1)
-    usable = crowd.named & ~no_face & (total >= FEWEST)
+    no_face = table.counts[:, -1] >= table.counts[:, :-1].max(axis=1)
+    usable = table.named & ~no_face & (total >= FEWEST)
     divided = ours / np.maximum(total, 1)[:, np.newaxis]
     return np.where(usable[:, np.newaxis], divided, 0).astype(np.float32)
 
@@ -90,15 +91,15 @@ def majority(votes: Path) -> NDArray[np.int64]:
     Raises:
         AffectlineError: The file cannot be read.
     """
-    crowd = read(votes)
-    first = crowd.counts.argmax(axis=1)
-    tied = (crowd.counts == crowd.counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    chosen = crowd.named & ~tied & (first < len(EMOTIONS))
+    table = read(votes)
+    first = table.counts.argmax(axis=1)
+    tied = (table.counts == table.counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    chosen = table.named & ~tied & (first < len(EMOTIONS))
     return np.where(chosen, first, -1)
 
 
-def check_owner(data: Path) -> None:
-    """See that votes can belong to the data at all.
+def check_votes_fit(data: Path) -> None:
+    """Check that votes can belong to the data at all.
 
     Raises:
         AffectlineError: The data is a folder.
@@ -109,11 +110,11 @@ def check_owner(data: Path) -> None:
         )
 
 
-def beside(reading: ParsedFaces, votes: Path, partly: bool = False) -> NDArray[np.float32]:
+def match_votes(parsed: ParsedFaces, votes: Path, partly: bool = False) -> NDArray[np.float32]:
     """The shares for the rows of FER2013 that were read.
 
     Args:
-        reading: What was read of FER2013.
+        parsed: What was read of FER2013.
         votes: FER+'s CSV file, which has the same rows in the same order.
         partly: Whether only the first rows of FER2013 were read.
 
@@ -123,17 +124,17 @@ def beside(reading: ParsedFaces, votes: Path, partly: bool = False) -> NDArray[n
     Raises:
         AffectlineError: The two do not belong together.
     """
-    crowd = read(votes)
-    if len(crowd.named) < reading.total or (len(crowd.named) > reading.total and not partly):
-        problem = f"{votes} has {len(crowd.named)} rows of votes for {reading.total} rows of data"
+    table = read(votes)
+    if len(table.named) < parsed.total or (len(table.named) > parsed.total and not partly):
+        problem = f"{votes} has {len(table.named)} rows of votes for {parsed.total} rows of data"
         raise AffectlineError(problem, "both must hold all of FER2013, in its own order")
-    theirs = crowd.usages[reading.places]
-    different = np.flatnonzero(theirs != reading.faces.usages)
+    theirs = table.usages[parsed.indices]
+    different = np.flatnonzero(theirs != parsed.faces.usages)
     if len(different):
         at = different[0]
         problem = (
-            f"{votes} calls row {reading.places[at] + 1} {str(theirs[at])[:20]!r}, "
-            f"the data {str(reading.faces.usages[at])!r}"
+            f"{votes} calls row {parsed.indices[at] + 1} {str(theirs[at])[:20]!r}, "
+            f"the data {str(parsed.faces.usages[at])!r}"
         )
         raise AffectlineError(problem, "both must hold all of FER2013, in its own order")
-    return shares(crowd)[reading.places]
+    return shares(table)[parsed.indices]

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS, USAGES
-from affectline.training.data.dataset import FaceCollector, ParsedFaces
-from affectline.training.data.problems import DataProblem, Report, Tick, records, unreadable
-from affectline.training.silence_output import quiet
+from affectline.training.data.csv_rows import read_rows
+from affectline.training.data.faces import FaceCollector, ParsedFaces
+from affectline.training.data.problems import DataProblem, ReportProblem, ReportProgress, unreadable
+from affectline.training.silence_output import silence_output
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("file", "label")
@@ -30,10 +31,10 @@ NAMES: Final = {
     **{"anger": 0, "happiness": 3, "sadness": 4},
 }
 """Names of labels in lower case, and what others call them."""
-CLUTTER: Final = ("thumbs.db", "desktop.ini")
-LARGEST: Final = 16_384
+IGNORED_FILES: Final = ("thumbs.db", "desktop.ini")
+MAX_SIDE: Final = 16_384
 """Side in pixels that a picture may have; squares of more would fill the memory."""
-BEHIND: Final = 128
+BACKGROUND_GRAY: Final = 128
 """Gray level that is put behind transparent pixels."""
 
 
@@ -50,13 +51,19 @@ class ImageEntry:
     person: str = ""
 
 
-def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) -> ParsedFaces:
+def read(
+    path: Path, report: ReportProblem, rows: int | None, size: int, progress: ReportProgress
+) -> ParsedFaces:
     """Read a folder of pictures; see ``dataset.read`` for the arguments."""
-    gathered = FaceCollector(size)
-    listed = path / MANIFEST
-    entries = _listed(listed, report, tick) if listed.is_file() else _sorted(path, report, tick)
+    collector = FaceCollector(size)
+    manifest = path / MANIFEST
+    entries = (
+        _entries_in_manifest(manifest, report, progress)
+        if manifest.is_file()
+        else _entries_by_folder(path, report, progress)
+    )
     for entry in islice(entries, rows):
-        gathered.total += 1
+        collector.total += 1
         if entry is None:
             continue
         try:
@@ -70,21 +77,21 @@ def read(path: Path, report: Report, rows: int | None, size: int, tick: Tick) ->
             remedy = f"pictures are whole {KINDS} files of 8 or 16 bits"
             report(DataProblem("picture", "is no readable picture", remedy, entry.row, entry.name))
             continue
-        if max(picture.shape) > LARGEST:
+        if max(picture.shape) > MAX_SIDE:
             height, width = picture.shape
-            remedy = f"faces are cut out, and at most {LARGEST} pixels high and wide"
+            remedy = f"faces are cut out, and at most {MAX_SIDE} pixels high and wide"
             text = f"is {width}x{height} pixels large"
             report(DataProblem("picture", text, remedy, entry.row, entry.name))
             continue
-        usage = entry.usage or split_of(entry.person.encode() or content)
-        gathered.add(to_frame(picture), entry.emotion, usage, entry.name, max(picture.shape))
-    if not gathered.total and not listed.is_file():
+        usage = entry.usage or assign_split(entry.person.encode() or content)
+        collector.add(pad_to_square(picture), entry.emotion, usage, entry.name, max(picture.shape))
+    if not collector.total and not manifest.is_file():
         remedy = f"put a folder of pictures for each label into it, or a {MANIFEST}"
         report(DataProblem("file", f"--data {path} holds no pictures of faces", remedy))
-    return gathered.reading()
+    return collector.collect()
 
 
-def split_of(key: bytes) -> str:
+def assign_split(key: bytes) -> str:
     """The split of a person or picture: the same on every machine, and of all that share a key.
 
     Eight of ten keys go to Training, one each to PublicTest and PrivateTest.
@@ -94,7 +101,7 @@ def split_of(key: bytes) -> str:
 
 
 def decode(content: bytes) -> NDArray[np.uint8] | None:
-    """A picture file as grayscale, upright where the file says how it was held.
+    """A picture file as grayscale, turned upright by its EXIF orientation.
 
     16 bits are cut to the upper 8. Transparent pixels show a middle gray.
 
@@ -103,11 +110,11 @@ def decode(content: bytes) -> NDArray[np.uint8] | None:
     """
     data = np.frombuffer(content, dtype=np.uint8)
     try:
-        # libpng and libjpeg write about damage to stderr themselves; the caller says it better.
-        with quiet():
+        # libpng and libjpeg write about damage to stderr themselves; the caller reports it better.
+        with silence_output():
             picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
             if picture is not None and not _has_alpha(picture):
-                # Only this way is the picture turned as its EXIF data says.
+                # Only this way is the picture turned by its EXIF orientation.
                 picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
         return None
@@ -118,7 +125,7 @@ def decode(content: bytes) -> NDArray[np.uint8] | None:
     if _has_alpha(picture):
         gray = cv2.cvtColor(picture, cv2.COLOR_BGRA2GRAY).astype(np.float32)
         opacity = picture[..., 3] / np.float32(255)
-        picture = np.rint(gray * opacity + BEHIND * (1 - opacity)).astype(np.uint8)
+        picture = np.rint(gray * opacity + BACKGROUND_GRAY * (1 - opacity)).astype(np.uint8)
     return np.asarray(picture, dtype=np.uint8)
 
 
@@ -126,7 +133,7 @@ def _has_alpha(picture: NDArray[np.generic]) -> bool:
     return picture.ndim == 3 and picture.shape[2] == 4
 
 
-def to_frame(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def pad_to_square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Make a picture ``(H, W)`` square by repeating the outermost pixels of its longer sides."""
     height, width = picture.shape
     missing = abs(height - width)
@@ -134,11 +141,13 @@ def to_frame(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(picture, (none, shared) if height > width else (shared, none), "edge")
 
 
-def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | None]:
+def _entries_by_folder(
+    path: Path, report: ReportProblem, progress: ReportProgress
+) -> Iterator[ImageEntry | None]:
     """Pictures in sub-folders that are named like labels, in the order of their paths."""
     known = f"its sub-folders are named {', '.join(LABELS)}"
     found: list[tuple[Path, int]] = []
-    for folder in _visible(path, report):
+    for folder in _list_visible(path, report):
         if not folder.is_dir():
             if folder.suffix.lower() in SUFFIXES:
                 text = "has no label: it is in none of the sub-folders"
@@ -146,9 +155,9 @@ def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | Non
         elif folder.name.lower() not in NAMES:
             report(DataProblem("label", "is not a label's name", known, file=f"{folder.name}/"))
         else:
-            found += [(file, NAMES[folder.name.lower()]) for file in _visible(folder, report)]
+            found += [(file, NAMES[folder.name.lower()]) for file in _list_visible(folder, report)]
     for number, (file, emotion) in enumerate(found):
-        tick(number / len(found))
+        progress(number / len(found))
         name = file.relative_to(path).as_posix()
         if file.suffix.lower() in SUFFIXES:
             yield ImageEntry(file, name, emotion)
@@ -158,25 +167,27 @@ def _sorted(path: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | Non
             yield None
 
 
-def _visible(folder: Path, report: Report) -> list[Path]:
+def _list_visible(folder: Path, report: ReportProblem) -> list[Path]:
     try:
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         report(unreadable(folder, error))
         return []
-    return [e for e in entries if e.name[0] != "." and e.name.lower() not in CLUTTER]
+    return [e for e in entries if e.name[0] != "." and e.name.lower() not in IGNORED_FILES]
 
 
-def _listed(manifest: Path, report: Report, tick: Tick) -> Iterator[ImageEntry | None]:
+def _entries_in_manifest(
+    manifest: Path, report: ReportProblem, progress: ReportProgress
+) -> Iterator[ImageEntry | None]:
     """Pictures that a manifest lists, in its order; ``None`` for a row that cannot be used."""
     seen: dict[Path, int] = {}
-    for row, fields in enumerate(records(manifest, COLUMNS, report, tick), start=1):
+    for row, fields in enumerate(read_rows(manifest, COLUMNS, report, progress), start=1):
         if fields is None:
             yield None
             continue
         name, label = fields["file"], fields["label"].lower()
-        file = locate(manifest.parent, name)
-        problems = list(_judge(fields, file, seen))
+        file = resolve_file(manifest.parent, name)
+        problems = list(_check_row(fields, file, seen))
         for kind, text, remedy in problems:
             report(DataProblem(kind, text, remedy, row, name[:200]))
         if file is None or problems:
@@ -188,7 +199,7 @@ def _listed(manifest: Path, report: Report, tick: Tick) -> Iterator[ImageEntry |
         )
 
 
-def _judge(
+def _check_row(
     fields: dict[str, str], file: Path | None, seen: dict[Path, int]
 ) -> Iterator[tuple[str, str, str]]:
     """Kind, text and remedy of what is wrong with a row of a manifest."""
@@ -209,7 +220,7 @@ def _judge(
         yield "usage", f"has the Usage {fields['Usage'][:20]!r}", remedy
 
 
-def locate(folder: Path, name: str) -> Path | None:
+def resolve_file(folder: Path, name: str) -> Path | None:
     """The file that a manifest means, links followed; ``None`` when it is not below the folder."""
     name = name.replace("\\", "/")
     parts = PurePosixPath(name)

@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-TWIN: Final = 0.95
+MIN_CORRELATION: Final = 0.95
 """Correlation of two pictures from which they are called twins. Of FER2013's public test faces
 above it 93 % have the label of their nearest training face, of those below 0.9 a third."""
-SIDE: Final = 24
+COMPARED_SIDE: Final = 24
 """Pictures are compared at this side, so that a shift by a pixel changes little."""
-AT_ONCE: Final = 512
+BATCH: Final = 512
 
 
-def have_twins(faces: NDArray[np.uint8], known: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def has_near_duplicates(faces: NDArray[np.uint8], known: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which faces, or their mirror images, are nearly among others.
 
     Args:
@@ -26,18 +26,21 @@ def have_twins(faces: NDArray[np.uint8], known: NDArray[np.uint8]) -> NDArray[np
     """
     found = np.zeros(len(faces), bool)
     others = _standardised(known).T
-    for start in range(0, len(faces), AT_ONCE):
-        part = faces[start : start + AT_ONCE]
+    for start in range(0, len(faces), BATCH):
+        part = faces[start : start + BATCH]
         for view in (part, part[:, :, ::-1]):
             nearest = (_standardised(view) @ others).max(axis=1)
-            found[start : start + AT_ONCE] |= nearest >= TWIN
+            found[start : start + BATCH] |= nearest >= MIN_CORRELATION
     return found
 
 
 def _standardised(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Rows of mean 0 and length 1, ``(N, 576)``: their products are correlations."""
     small = np.stack(
-        [cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for face in faces]
+        [
+            cv2.resize(face, (COMPARED_SIDE, COMPARED_SIDE), interpolation=cv2.INTER_AREA)
+            for face in faces
+        ]
     )
     rows = small.reshape(len(faces), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
@@ -45,7 +48,7 @@ def _standardised(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(rows / np.maximum(length, 1e-6), dtype=np.float32)
 
 
-def in_words(figures: dict[str, Any], whose: str = "these") -> str:
+def describe_near_duplicates(figures: dict[str, Any], whose: str = "these") -> str:
     """The sentence about them, from what ``evaluate`` found; empty where it did not look."""
     found = figures.get("without_twins")
     if not found or not found["rows"]:

@@ -85,7 +85,7 @@ def confusion(scores: Scores, emotions: NDArray[np.int64]) -> NDArray[np.int64]:
 def wilson(hits: int, rows: int) -> tuple[float, float]:
     """The 95 % interval of a share, by Wilson's score (Wilson 1927; Brown, Cai & DasGupta 2001).
 
-    It says how far chance alone, in the choice of the rows, may have moved the share. Rows are
+    It shows how far chance alone, in the choice of the rows, may have moved the share. Rows are
     taken for independent: many pictures of one person make the true interval wider.
 
     Returns:
@@ -144,7 +144,7 @@ def coverage(probabilities: Scores, emotions: NDArray[np.int64]) -> list[dict[st
     ]
 
 
-def against(probabilities: Scores, emotions: NDArray[np.int64]) -> dict[str, Any]:
+def accuracy_with_interval(probabilities: Scores, emotions: NDArray[np.int64]) -> dict[str, Any]:
     """Accuracy on the rows whose emotion is known.
 
     Args:
@@ -169,7 +169,7 @@ def _hits(right: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def per_emotion(counts: NDArray[np.int64]) -> dict[str, dict[str, Any]]:
-    """What the confusion counts ``(7, 7)`` say of each emotion.
+    """Precision, recall and F1 of each emotion, from the confusion counts ``(7, 7)``.
 
     Returns:
         By label: ``rows`` that are it, ``given`` how often it was the answer, and ``recall``,

@@ -1,4 +1,4 @@
-"""A report of an evaluation as a folder: a page that opens offline, its figures, every answer."""
+"""A report of an evaluation as a folder: an offline page, the figures and every prediction."""
 
 import json
 import math
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.training.data.near_duplicates import in_words
+from affectline.training.data.near_duplicates import describe_near_duplicates
 from affectline.training.data.splits import Split
-from affectline.training.evaluate import figures as pictures
-from affectline.training.evaluate.predictions import Predictions, predictions
+from affectline.training.evaluate.figures import INKS, confusion_matrix, png, reliability_diagram
+from affectline.training.evaluate.predictions import Predictions, to_csv
 
 KIND: Final = "affectline-train evaluate"
 """Marks a report as ours."""
@@ -93,7 +93,7 @@ $notes
 
 
 def check_report_folder(out: Path) -> None:
-    """See that a folder is free, empty or holds a report and nothing else.
+    """Check that a folder is free, empty or holds a report and nothing else.
 
     Raises:
         AffectlineError: It holds something else, which must not be overwritten.
@@ -122,14 +122,14 @@ def _is_report(path: Path) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
-def write(out: Path, answers: Predictions, figures: dict[str, Any]) -> None:
+def write(out: Path, predictions: Predictions, figures: dict[str, Any]) -> None:
     """Write ``index.html``, ``report.json``, ``predictions.csv`` and two pictures to a folder.
 
     Everything is made before anything is written, so that a mistake leaves no half a report.
 
     Args:
         out: The folder; an earlier report in it is replaced.
-        answers: What the page shows faces of.
+        predictions: What the page shows faces of.
         figures: ``metrics.report`` with ``model``, ``data`` and ``split`` (a name or ``None``),
             and ``ferplus`` and ``ferplus_votes`` where there are votes.
 
@@ -138,13 +138,13 @@ def write(out: Path, answers: Predictions, figures: dict[str, Any]) -> None:
     """
     check_report_folder(out)
     counts, bins = np.array(figures["confusion"]), figures["reliability"]
-    confusion = [pictures.confusion_matrix(counts, ink) for ink in pictures.INKS]
-    reliability = [pictures.reliability_diagram(bins, ink) for ink in pictures.INKS]
-    page = render(answers, figures, confusion, reliability)
+    confusion = [confusion_matrix(counts, ink) for ink in INKS]
+    reliability = [reliability_diagram(bins, ink) for ink in INKS]
+    page = render(predictions, figures, confusion, reliability)
     report = json.dumps({"kind": KIND, **figures}, indent=2) + "\n"
     contents = (
         report.encode(),
-        predictions(answers).encode("utf-8", "surrogateescape"),
+        to_csv(predictions).encode("utf-8", "surrogateescape"),
         confusion[0],
         reliability[0],
         page.encode("utf-8", "replace"),
@@ -160,17 +160,20 @@ def write(out: Path, answers: Predictions, figures: dict[str, Any]) -> None:
 
 
 def render(
-    answers: Predictions, figures: dict[str, Any], confusion: list[bytes], reliability: list[bytes]
+    predictions: Predictions,
+    figures: dict[str, Any],
+    confusion: list[bytes],
+    reliability: list[bytes],
 ) -> str:
     """The page as HTML, with everything that it shows inside.
 
     Args:
-        answers: What the contact sheets show.
+        predictions: What the contact sheets show.
         figures: As for ``write``.
         confusion: The confusion matrix as SVG, for a light and for a dark page.
         reliability: The reliability diagram, likewise.
     """
-    right = answers.given == answers.faces.emotions
+    correct = predictions.labels == predictions.faces.emotions
     words = (figures["model"], "on", figures["data"], figures["split"])
     return Template(PAGE).substitute(
         title=escape(" ".join(filter(None, words))),
@@ -180,24 +183,25 @@ def render(
         coverage=_coverage(figures),
         confusion=_picture(confusion, "Confusion matrix; its numbers are in report.json"),
         reliability=_picture(reliability, "Reliability diagram; its numbers are in report.json"),
-        mistakes=_sheet(answers, ~right, WORST) or "<p>There are none.</p>",
-        mistake_count=f"{int((~right).sum()):,}",
-        hits=_sheet(answers, right, BEST) or "<p>There are none.</p>",
+        mistakes=_contact_sheet(predictions, ~correct, WORST) or "<p>There are none.</p>",
+        mistake_count=f"{int((~correct).sum()):,}",
+        hits=_contact_sheet(predictions, correct, BEST) or "<p>There are none.</p>",
     )
 
 
-def _sheet(answers: Predictions, chosen: NDArray[np.bool_], count: int) -> str:
+def _contact_sheet(predictions: Predictions, chosen: NDArray[np.bool_], count: int) -> str:
     """Those of the chosen faces that the model was surest of, most sure first."""
-    order = np.argsort(-answers.confidence, kind="stable")
+    order = np.argsort(-predictions.confidence, kind="stable")
     cells = []
     for row in order[chosen[order]][:count]:
-        right, given = LABELS[answers.faces.emotions[row]], LABELS[answers.given[row]]
-        says = right if right == given else f"{right} → {given}"
+        label = LABELS[predictions.faces.emotions[row]]
+        predicted = LABELS[predictions.labels[row]]
+        caption = label if label == predicted else f"{label} → {predicted}"
         cells.append(
-            f'<figure><img src="{_uri(pictures.png(answers.faces.pixels[row]), "image/png")}" '
-            f'alt="A face labelled {right}, taken for {given}">'
-            f"<figcaption>{says} {answers.confidence[row]:.0%}"
-            f"<small>{escape(answers.faces.sources[row])}</small></figcaption></figure>"
+            f'<figure><img src="{_uri(png(predictions.faces.pixels[row]), "image/png")}" '
+            f'alt="A face labelled {label}, classified as {predicted}">'
+            f"<figcaption>{caption} {predictions.confidence[row]:.0%}"
+            f"<small>{escape(predictions.faces.sources[row])}</small></figcaption></figure>"
         )
     return f'<div class="sheet">{"".join(cells)}</div>' if cells else ""
 
@@ -234,11 +238,11 @@ def _cell(share: float | None) -> str:
     return f"<td>{'-' if share is None else f'{share:.1%}'}</td>"
 
 
-def _picture(drawn: list[bytes], says: str) -> str:
+def _picture(drawn: list[bytes], description: str) -> str:
     light, dark = (_uri(content, "image/svg+xml") for content in drawn)
     return (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img class="drawn" src="{light}" alt="{escape(says)}"></picture>'
+        f'<img class="drawn" src="{light}" alt="{escape(description)}"></picture>'
     )
 
 
@@ -267,7 +271,7 @@ def _headline(figures: dict[str, Any]) -> str:
         f"reaches {figures['accuracy']:.1%}. Log loss is {figures['log_loss']:.2f} nats; knowing "
         f"nothing is {math.log(len(LABELS)):.2f}.</p>"
     )
-    text += f"<p>{in_words(figures)}</p>"
+    text += f"<p>{describe_near_duplicates(figures)}</p>"
     if (votes := figures.get("ferplus")) and votes["rows"]:
         low, high = votes["interval"]
         text += (

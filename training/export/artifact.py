@@ -1,127 +1,50 @@
 """From a run folder to the artifact that is served: LiteRT int8 and its manifest."""
 
-import json
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
 from affectline.common import atomic_file
-from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
-from affectline.training.data.dataset import LabelledFaces
+from affectline.common.model.litert import LiteRtModel
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import (
     accuracy,
-    against,
+    accuracy_with_interval,
     calibration_error,
     fit_temperature,
     log_loss,
     softmax,
 )
-from affectline.training.evaluate.predictions import LiteRtModel
+from affectline.training.evaluate.predictions import predict_faces
 from affectline.training.export.convert import (
     SAMPLE,
     choose_samples,
     convert_to_float32,
     convert_to_int8,
 )
-from affectline.training.export.model_card import CARD_FILE, card
-from affectline.training.model.features import run_model
-from affectline.training.model.network import answer_twice, blend
-from affectline.training.model.paper_network import cut_softmax
-from affectline.training.run_folder import (
-    LAST_LAYERS,
-    LOGITS_FILE,
-    MODEL_FILE,
-    RUN_FILE,
-    SAVED_MODEL,
-    check_artifact_folder,
-    check_run_folder,
-)
+from affectline.training.export.model_card import CARD_FILE, render_card
+from affectline.training.fit.trained_run import TrainedRun
+from affectline.training.run_folder import MODEL_FILE, SAVED_MODEL, check_artifact_folder
 
 INT8_FILE: Final = "model.tflite"
 FLOAT32_FILE: Final = "model-float32.tflite"
 
-People = NDArray[np.int64] | None
+MajorityLabels = NDArray[np.int64] | None
 """Label that most FER+ voters chose for each row, -1 where there is none."""
 
 
-@dataclass(frozen=True)
-class TrainedRun:
-    """What ``fit`` left behind."""
-
-    model: Any
-    """The merged Keras model, ending in its logits."""
-    logits: NDArray[np.float32]
-    """One row for each row of the data, ``(N, 7)``, or ``(N, 14)`` with two answers."""
-    record: dict[str, Any]
-
-
-def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
-    """Read a run folder.
-
-    Raises:
-        AffectlineError: It is incomplete, or was made from other data.
-    """
-    check_run_folder(folder)
-    try:
-        record = json.loads((folder / RUN_FILE).read_text())
-        digest = record["data"]["sha256"]
-        logits = np.load(folder / LOGITS_FILE)
-        model = keras.models.load_model(folder / MODEL_FILE, compile=False)
-        layers = folder / LAST_LAYERS
-        if layers.is_file():
-            ending = answer_twice(model, np.load(layers), record["settings"]["votes_weight"])
-        else:
-            ending = cut_softmax(model)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AffectlineError(
-            f"the run {folder} is damaged ({first_line(error)})",
-            "train again with affectline-train fit",
-        ) from error
-    if digest != faces.sha256:
-        raise AffectlineError(
-            f"the run {folder} was trained on other data than --data holds",
-            "name the same file as for fit, so that training and test rows stay apart",
-        )
-    return TrainedRun(ending, logits, record)
-
-
-def reblend(
-    run: TrainedRun, folder: Path, votes: float, faces: LabelledFaces, progress: Progress
-) -> TrainedRun:
-    """A run of the strong recipe with another weight for the layer that learnt FER+'s votes.
-
-    Raises:
-        AffectlineError: The run has no such layer.
-    """
-    file = folder / LAST_LAYERS
-    if not file.is_file():
-        raise AffectlineError(
-            f"the run {folder} has no layer that learnt votes",
-            "leave --votes-weight out, or train with --recipe strong and --votes",
-        )
-    kernel, bias = run.model.get_layer("logits").get_weights()
-    for part, mixed in zip((kernel, bias), blend(np.load(file), votes), strict=True):
-        part[..., : len(LABELS)] = mixed
-    run.model.get_layer("logits").set_weights([kernel, bias])
-    logits = run_model(run.model, faces.pixels, progress, "Float model")
-    settings = {**run.record["settings"], "votes_weight": votes}
-    return TrainedRun(run.model, logits, {**run.record, "settings": settings})
-
-
-def measure(
+def measure_splits(
     outputs: NDArray[np.float32],
     faces: LabelledFaces,
     temperature: float,
-    people: People = None,
+    majority: MajorityLabels = None,
     votes_temperature: float | None = None,
 ) -> dict[str, dict[str, float]]:
     """Figures of each split that has rows.
@@ -143,30 +66,30 @@ def measure(
             "log_loss": log_loss(part, emotions, temperature),
             "log_loss_raw": log_loss(part, emotions),
         }
-        if people is not None:
-            found = against(part, people[rows])
+        if majority is not None:
+            found = accuracy_with_interval(part, majority[rows])
             figures[split.value] |= {
                 "ferplus_" + name: found[name] for name in ("rows", "accuracy")
             }
-        if people is not None and votes_temperature:
-            known = rows & (people >= 0)
+        if majority is not None and votes_temperature:
+            known = rows & (majority >= 0)
             figures[split.value] |= {
-                "votes_accuracy": accuracy(second[known], people[known]),
+                "votes_accuracy": accuracy(second[known], majority[known]),
                 "votes_calibration_error": calibration_error(
-                    softmax(second[known], votes_temperature), people[known]
+                    softmax(second[known], votes_temperature), majority[known]
                 ),
             }
     return figures
 
 
-def export(
+def export_artifact(
     run: TrainedRun,
     faces: LabelledFaces,
     out: Path,
     name: str,
     with_reference: bool,
     progress: Progress,
-    people: People = None,
+    majority: MajorityLabels = None,
 ) -> Manifest:
     """Write an artifact to a folder, all of it or nothing.
 
@@ -177,7 +100,7 @@ def export(
         name: The artifact's name.
         with_reference: Whether the float model goes along: LiteRT, Keras file and SavedModel.
         progress: A bar for the evaluation of the int8 file.
-        people: Majority of FER+'s votes for each row, to measure against as well.
+        majority: Majority of FER+'s votes for each row, to measure against as well.
 
     Raises:
         AffectlineError: The folder holds something that is not an artifact, or the data lacks
@@ -192,9 +115,10 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file.replace_folder(out) as folder:
         files = write_models(run.model, content, folder, with_reference)
-        int8_logits = LiteRtModel(folder / INT8_FILE, preprocessing).run(faces.pixels, progress)
-        manifest = describe(run, faces, int8_logits, name, files, people)
-        (folder / CARD_FILE).write_text(card(manifest, int8_logits[:, : len(LABELS)], faces))
+        int8_model = LiteRtModel(folder / INT8_FILE, preprocessing)
+        int8_logits = predict_faces(int8_model, faces.pixels, progress)
+        manifest = build_manifest(run, faces, int8_logits, name, files, majority)
+        (folder / CARD_FILE).write_text(render_card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
@@ -216,13 +140,13 @@ def write_models(
     }
 
 
-def describe(
+def build_manifest(
     run: TrainedRun,
     faces: LabelledFaces,
     int8_logits: NDArray[np.float32],
     name: str,
     files: dict[Format, ModelFile],
-    people: People,
+    majority: MajorityLabels,
 ) -> Manifest:
     """The manifest, with temperatures that never saw the private test rows."""
     held_out = faces.rows(Split.PUBLIC_TEST)
@@ -231,9 +155,9 @@ def describe(
     votes_temperature = None
     if votes.size:
         votes_temperature = 1.0
-        if people is not None:
-            known = held_out & (people >= 0)
-            votes_temperature = fit_temperature(votes[known], people[known])
+        if majority is not None:
+            known = held_out & (majority >= 0)
+            votes_temperature = fit_temperature(votes[known], majority[known])
     return Manifest(
         name=name,
         labels=LABELS,
@@ -245,8 +169,10 @@ def describe(
         votes_temperature=votes_temperature,
         files=files,
         metrics={
-            "litert-int8": measure(int8_logits, faces, temperature, people, votes_temperature),
-            "float32": measure(run.logits, faces, temperature, people, votes_temperature),
+            "litert-int8": measure_splits(
+                int8_logits, faces, temperature, majority, votes_temperature
+            ),
+            "float32": measure_splits(run.logits, faces, temperature, majority, votes_temperature),
         },
         training={
             **run.record,

@@ -8,10 +8,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.model.paper_network import input_batches
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 SAMPLE: Final = 512
 """Training faces shown to the converter, so that it learns each tensor's range."""
@@ -41,18 +41,18 @@ def convert_to_int8(
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
-    with quiet():
+    with silence_output():
         return bytes(converter.convert())
 
 
 def convert_to_float32(model: Any) -> bytes:
     """The model as a LiteRT file, nothing rounded."""
-    with quiet():
+    with silence_output():
         return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
 
 
 def choose_samples(faces: LabelledFaces, seed: int) -> NDArray[np.uint8]:
     """Faces of the training split alone, drawn without repeats."""
-    pixels = faces.only(Split.TRAINING).pixels
+    pixels = faces.select(Split.TRAINING).pixels
     count = min(SAMPLE, len(pixels))
     return pixels[np.random.default_rng(seed).choice(len(pixels), count, replace=False)]

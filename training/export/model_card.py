@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import Manifest
-from affectline.training.data.dataset import LabelledFaces
-from affectline.training.data.near_duplicates import have_twins, in_words
+from affectline.training.data.faces import LabelledFaces
+from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 from affectline.training.data.splits import Split
-from affectline.training.evaluate.metrics import against, report, softmax
+from affectline.training.evaluate.metrics import accuracy_with_interval, report, softmax
 
 CARD_FILE: Final = "MODEL_CARD.md"
 
@@ -45,8 +45,8 @@ Of the int8 file, as it is served, at its temperature:
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {splits}
 
-FER+ is the share of answers that most of ten voters gave, on the faces where one of the seven got
-the most votes; votes is that share when it is asked for votes (`--answer votes`). {second}
+FER+ is the share of predictions that most of ten voters agree with, on the faces where one of the
+seven got the most votes; votes is that share with `--label-set ferplus`. {second}
 The Test rows are the PublicTest and the PrivateTest rows together.
 The calibration error is the expected calibration error over 15 bins: how far the confidence is from
 the share of right answers, on average.
@@ -107,7 +107,7 @@ extends to models that learnt from it. FER+: MIT (Barsoum et al. 2016). ImageNet
 """
 
 
-def card(manifest: Manifest, logits: NDArray[np.float32], faces: LabelledFaces) -> str:
+def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: LabelledFaces) -> str:
     """The card of a model, in Markdown.
 
     Args:
@@ -129,8 +129,8 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: LabelledFaces) 
         width=manifest.input_width,
         recipe=made["recipe"],
         loss=made["loss"],
-        optimizer=_listed(made["optimizer"]),
-        settings=_listed(made["settings"]),
+        optimizer=_join_settings(made["optimizer"]),
+        settings=_join_settings(made["settings"]),
         rows=", ".join(f"{count} {split}" for split, count in made["data"]["rows"].items()),
         start=f"the convolutions of {made['started_from']}, an earlier model of the same data that "
         "began with VGG16's ImageNet weights"
@@ -143,7 +143,7 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: LabelledFaces) 
         else "",
         second=SECOND.format(manifest.votes_temperature) if manifest.votes_temperature else "",
         splits="\n".join(_split_row(manifest, split, faces) for split in Split),
-        twins=_twins(logits[rows], faces, measured),
+        twins=_near_duplicates_paragraph(logits[rows], faces, measured),
         measured=measured.value,
         emotions="\n".join(_emotion_row(label, figures) for label in LABELS),
         faces=figures["rows"],
@@ -158,18 +158,23 @@ def card(manifest: Manifest, logits: NDArray[np.float32], faces: LabelledFaces) 
     )
 
 
-def _twins(logits: NDArray[np.float32], faces: LabelledFaces, measured: Split) -> str:
+def _near_duplicates_paragraph(
+    logits: NDArray[np.float32], faces: LabelledFaces, measured: Split
+) -> str:
     """How right it is on faces that it cannot have known; a paragraph, or nothing."""
     known = faces.pixels[faces.rows(Split.TRAINING)]
     if not len(known):
         return ""
-    seen = faces.only(measured)
-    alone = ~have_twins(seen.pixels, known)
-    figures = {"rows": len(seen), "without_twins": against(logits[alone], seen.emotions[alone])}
-    return f"\n{in_words(figures, f'the {measured.value}')}\n"
+    seen = faces.select(measured)
+    alone = ~has_near_duplicates(seen.pixels, known)
+    figures = {
+        "rows": len(seen),
+        "without_twins": accuracy_with_interval(logits[alone], seen.emotions[alone]),
+    }
+    return f"\n{describe_near_duplicates(figures, f'the {measured.value}')}\n"
 
 
-def _listed(values: dict[str, Any]) -> str:
+def _join_settings(values: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
 
 

@@ -14,7 +14,7 @@ PATIENCE_S: Final = 600.0
 ASK_AGAIN_S: Final = 0.5
 
 
-def place() -> int:
+def worker_index() -> int:
     """This worker's index among those that ``TF_CONFIG`` names; 0 writes the run folder.
 
     Raises:
@@ -54,7 +54,7 @@ def wait_for_first(patience_s: float = PATIENCE_S) -> None:
         patience_s: How long to wait, in seconds.
 
     Raises:
-        AffectlineError: As ``place`` does, and when the first worker does not come.
+        AffectlineError: As ``worker_index`` does, and when the first worker does not come.
     """
     workers, index = _workers()
     if not index:
@@ -74,16 +74,16 @@ def wait_for_first(patience_s: float = PATIENCE_S) -> None:
     raise AffectlineError(f"the first worker {address} did not come in {patience_s:g} s", remedy)
 
 
-def join() -> Any:
+def join_workers() -> Any:
     """Join the workers that ``TF_CONFIG`` names, and wait until all of them are there.
 
     Returns:
         A ``tf.distribute.MultiWorkerMirroredStrategy``.
 
     Raises:
-        AffectlineError: As ``place`` does.
+        AffectlineError: As ``worker_index`` does.
     """
-    place()
-    import tensorflow as tf  # not before mistakes were told
+    worker_index()
+    import tensorflow as tf  # slow: only once TF_CONFIG is known to be right
 
     return tf.distribute.MultiWorkerMirroredStrategy()

@@ -17,24 +17,24 @@ from rich.progress import Progress, TaskID
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.model.artifact import Artifact
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import accuracy, log_loss
-from affectline.training.fit.distributed import place
+from affectline.training.fit.distributed import worker_index
 from affectline.training.fit.hyperparameters import FinetuneConfig
-from affectline.training.fit.run_record import finish
+from affectline.training.fit.run_record import save_run
 from affectline.training.fit.trainer import MOMENTUM, Trainer, TrainingData
 from affectline.training.model.features import run_model
-from affectline.training.model.network import Network, answer_twice, serve
-from affectline.training.model.paper_network import cut_softmax
-from affectline.training.model.warm_start import convolutions
+from affectline.training.model.network import Network, build_served_model, build_two_label_set_model
+from affectline.training.model.paper_network import remove_softmax
+from affectline.training.model.warm_start import read_convolutions
 from affectline.training.run_folder import CHECKPOINTS, HISTORY, LAST_LAYERS, TENSORBOARD
 
-WATCHED: Final = 1024
+SCORED_TRAINING_FACES: Final = 1024
 """Training faces that are scored after each epoch beside the public test rows."""
 BLENDS: Final = tuple(tenth / 10 for tenth in range(11))
 START_SHARES: Final = (0.0, 0.25, 0.5)
-"""Shares of the convolutions that a run started from that are tried in what it ends with."""
+"""Shares of the convolutions that a run started from that are networks in what it ends with."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def fit(
     strategy: Any = None,
     start: Artifact | None = None,
 ) -> dict[str, Any] | None:
-    """Train, save and measure; a run folder with checkpoints is gone on with.
+    """Train, save and measure; a run folder with checkpoints is continued.
 
     Args:
         faces: FER2013, or faces of one's own; with votes if there are any.
@@ -84,29 +84,35 @@ def fit(
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
     started = time.perf_counter()
     tf.config.experimental.enable_op_determinism()
-    begin: Any = convolutions(start) if start else weights or "imagenet"
-    trainer = Trainer(gather(faces), recipe, begin, strategy)
-    first = strategy is None or place() == 0
-    with checkpoints(trainer, folder, first) as keep:
-        train(trainer, faces, folder if first else None, keep, progress)
+    begin: Any = read_convolutions(start) if start else weights or "imagenet"
+    trainer = Trainer(select_training_data(faces), recipe, begin, strategy)
+    first = strategy is None or worker_index() == 0
+    with restored_checkpoints(trainer, folder, first) as save:
+        train(trainer, faces, folder if first else None, save, progress)
     if not first:
         return None
-    public = faces.only(Split.PUBLIC_TEST)
+    public = faces.select(Split.PUBLIC_TEST)
     learnt = recipe.epochs > recipe.warm_epochs  # else the convolutions are those of the start
-    share, network = choose_share(trainer, public) if start and learnt else (0.0, trainer.average)
-    votes = choose_blend(network, public) if faces.votes.any() else 0.0
-    model = serve(network, recipe.image_size, votes)
+    share, network = (
+        choose_start_share(trainer, public) if start and learnt else (0.0, trainer.average)
+    )
+    votes = choose_votes_weight(network, public) if faces.votes.any() else 0.0
+    model = build_served_model(network, recipe.image_size, votes)
     layers = network.last_layers()
     if faces.votes.any():
         np.savez(folder / LAST_LAYERS, **layers)
-    ending = answer_twice(model, layers, votes) if faces.votes.any() else cut_softmax(model)
-    logits = run_model(ending, faces.pixels, progress, "Finished model")
+    logits_model = (
+        build_two_label_set_model(model, layers, votes)
+        if faces.votes.any()
+        else remove_softmax(model)
+    )
+    logits = run_model(logits_model, faces.pixels, progress, "Finished model")
     chosen = {"votes_weight": votes} | ({"start_share": share} if start else {})
     about = {**ABOUT, "settings": asdict(recipe) | chosen}
     if start:
         about["started_from"] = start.model_id
     seconds = time.perf_counter() - started
-    return finish(folder, model, logits, faces, about, weights, seconds)
+    return save_run(folder, model, logits, faces, about, weights, seconds)
 
 
 ABOUT: Final = {
@@ -117,17 +123,17 @@ ABOUT: Final = {
 }
 
 
-def gather(faces: LabelledFaces) -> TrainingData:
+def select_training_data(faces: LabelledFaces) -> TrainingData:
     """The training rows; where there are votes, those that nobody could tell are left out."""
     chosen = faces.rows(Split.TRAINING)
-    told = faces.votes.any(axis=1)
-    if told.any():
-        chosen &= told
+    has_votes = faces.votes.any(axis=1)
+    if has_votes.any():
+        chosen &= has_votes
     return TrainingData(faces.pixels[chosen], faces.emotions[chosen], faces.votes[chosen])
 
 
 @contextmanager
-def checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
+def restored_checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
     """Restore the last good checkpoint, if there is one; yields what writes the next.
 
     TensorFlow writes a checkpoint beside the last one and only then names it the last, so a kill
@@ -148,7 +154,7 @@ def checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
     with tempfile.TemporaryDirectory() as aside:
         manager = tf.train.CheckpointManager(checkpoint, home if first else aside, max_to_keep=2)
 
-        def keep() -> None:
+        def save() -> None:
             done = int(trainer.epoch.numpy())
             try:
                 manager.save(checkpoint_number=done)
@@ -158,17 +164,17 @@ def checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
                     "make room and go on with --resume from the epoch before",
                 ) from error
 
-        yield keep
+        yield save
 
 
 def train(
-    trainer: Trainer, faces: LabelledFaces, folder: Path | None, keep: Any, progress: Progress
+    trainer: Trainer, faces: LabelledFaces, folder: Path | None, save: Any, progress: Progress
 ) -> None:
     """Go through the epochs that are left, with a checkpoint and a line of logs after each."""
     epochs, each = trainer.recipe.epochs, trainer.steps_per_epoch
     done = int(trainer.epoch.numpy())
     task = progress.add_task("Training", total=epochs * each, completed=done * each)
-    watched = faces.only(Split.TRAINING), faces.only(Split.PUBLIC_TEST)
+    watched = faces.select(Split.TRAINING), faces.select(Split.PUBLIC_TEST)
     log = RunLog(folder, done) if folder else None
     while (epoch := int(trainer.epoch.numpy())) < epochs:
         start = time.perf_counter()
@@ -176,11 +182,13 @@ def train(
         # The line first: the epochs after the last checkpoint are run again and their lines are
         # dropped, but an epoch with a checkpoint and no line would never get one.
         if log:
-            figures = look(trainer.average, *watched)
+            figures = evaluate_network(trainer.average, *watched)
             log.add(EpochLog(epoch + 1, loss, hits, *figures, time.perf_counter() - start))
-            now = f"Epoch {epoch + 1}, {figures[0]:.1%} training, {figures[1]:.1%} public test"
-            progress.update(task, description=now)
-        keep()
+            description = (
+                f"Epoch {epoch + 1}, {figures[0]:.1%} training, {figures[1]:.1%} public test"
+            )
+            progress.update(task, description=description)
+        save()
 
 
 def run_epoch(trainer: Trainer, progress: Progress, task: TaskID) -> tuple[float, float]:
@@ -193,11 +201,11 @@ def run_epoch(trainer: Trainer, progress: Progress, task: TaskID) -> tuple[float
     return float(loss), float(hits)
 
 
-def look(
+def evaluate_network(
     network: Network, training: LabelledFaces, public: LabelledFaces
 ) -> tuple[float, float, float]:
     """Accuracy on some training faces, accuracy and log loss on the public test rows."""
-    some = slice(None, None, max(1, len(training) // WATCHED))
+    some = slice(None, None, max(1, len(training) // SCORED_TRAINING_FACES))
     known, _ = network.score(training.pixels[some])
     unseen, _ = network.score(public.pixels)
     right = accuracy(unseen, public.emotions)
@@ -218,14 +226,14 @@ class RunLog:
             atomic_file.write_text(self._file, lines)
             self._events = tf.summary.create_file_writer(str(folder / TENSORBOARD))
 
-    def add(self, passed: EpochLog) -> None:
+    def add(self, entry: EpochLog) -> None:
         """Write a line."""
         with self._written():
             with self._file.open("a", newline="") as stream:
                 writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(f"{value:.6g}" for value in astuple(passed))
-            with self._events.as_default(step=passed.epoch):
-                for name, value in asdict(passed).items():
+                writer.writerow(f"{value:.6g}" for value in astuple(entry))
+            with self._events.as_default(step=entry.epoch):
+                for name, value in asdict(entry).items():
                     if name != "epoch":
                         tf.summary.scalar(name, value)
             self._events.flush()
@@ -244,26 +252,27 @@ class RunLog:
             ) from error
 
 
-def choose_share(trainer: Trainer, public: LabelledFaces) -> tuple[float, Network]:
+def choose_start_share(trainer: Trainer, public: LabelledFaces) -> tuple[float, Network]:
     """How much of its start a network keeps, and that network: by log loss on the public rows."""
-    tried = {share: trainer.back(share) for share in START_SHARES}
+    networks = {share: trainer.blend_with_start(share) for share in START_SHARES}
 
     def loss(share: float) -> float:
-        return log_loss(tried[share].score(public.pixels)[0], public.emotions)
+        return log_loss(networks[share].score(public.pixels)[0], public.emotions)
 
     best = min(START_SHARES, key=loss)
-    return best, tried[best]
+    return best, networks[best]
 
 
-def choose_blend(network: Network, public: LabelledFaces) -> float:
+def choose_votes_weight(network: Network, public: LabelledFaces) -> float:
     """Weight of the votes' layer that is best on the public test rows; the larger of equals."""
     labels, votes = network.score(public.pixels)
     return max(
-        BLENDS, key=lambda share: (accuracy(blend(labels, votes, share), public.emotions), share)
+        BLENDS,
+        key=lambda share: (accuracy(blend_logits(labels, votes, share), public.emotions), share),
     )
 
 
-def blend(
+def blend_logits(
     labels: NDArray[np.float32], votes: NDArray[np.float32], share: float
 ) -> NDArray[np.float32]:
     """Logits of both last layers as one, ``(N, 7)``."""

@@ -53,7 +53,7 @@ class FinetuneConfig:
         """How many epochs the first two blocks learn."""
         return round(self.epochs * self.low)
 
-    def sees_whole(self, epoch: int) -> bool:
+    def uses_whole_faces(self, epoch: int) -> bool:
         """Whether an epoch, counted from 0, sees whole faces."""
         return epoch >= self.epochs - max(1, round(self.epochs * self.whole))
 
@@ -62,7 +62,7 @@ class FinetuneConfig:
         return self.image_size if whole else round(self.image_size * self.window)
 
 
-GOING_ON: Final = {
+WARM_START: Final = {
     "epochs": 40,
     "learning_rate": 0.02,
     "low": 0.0,
@@ -76,7 +76,7 @@ GOING_ON: Final = {
 corners left as they are."""
 
 
-def rate(step: int, steps: int, warm: int, highest: float) -> float:
+def learning_rate_at(step: int, steps: int, warm: int, highest: float) -> float:
     """Learning rate: nothing for ``warm`` steps, a rise half as long, then half a cosine."""
     if step < warm:
         return 0.0

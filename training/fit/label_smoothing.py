@@ -1,4 +1,4 @@
-"""What the labels' layer is trained to say: FER2013's label, tempered by what people voted."""
+"""Targets of the labels' layer: FER2013's labels, tempered by FER+'s votes."""
 
 from typing import Final
 
@@ -9,18 +9,18 @@ from scipy.optimize import minimize
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import LEAST
 
-PENALTY: Final = 1e-4
+L2_PENALTY: Final = 1e-4
 """Of squared weights (L2), so that they stay finite where votes decide a label."""
 
 
-def soften(
+def temper_labels(
     emotions: NDArray[np.int64], votes: NDArray[np.float32], smoothing: float, trust: float
 ) -> NDArray[np.float32]:
     """Targets for FER2013's labels.
 
     A third of the labels are not what most of ten people see, and learning such a one by heart
-    helps nowhere. What the label of a face with such votes usually is can be told from all the
-    others (`expected`); the target lies between that and the label itself.
+    helps nowhere. What the label of a face with such votes usually is can be has_votes from all the
+    others (`estimate_label_shares`); the target lies between that and the label itself.
 
     Args:
         emotions: Labels ``(N,)``, indices into ``LABELS``.
@@ -32,40 +32,44 @@ def soften(
         ``(N, 7)``, rows that sum to 1.
     """
     hard = np.eye(len(LABELS))[emotions] * (1 - smoothing) + smoothing / len(LABELS)
-    told = votes.any(axis=1)
-    if told.any():
-        usual = expected(emotions[told], votes[told])
-        hard[told] = (1 - trust) * hard[told] + trust * usual
+    has_votes = votes.any(axis=1)
+    if has_votes.any():
+        usual = estimate_label_shares(emotions[has_votes], votes[has_votes])
+        hard[has_votes] = (1 - trust) * hard[has_votes] + trust * usual
     return hard.astype(np.float32)
 
 
-def expected(emotions: NDArray[np.int64], votes: NDArray[np.float32]) -> NDArray[np.float64]:
+def estimate_label_shares(
+    emotions: NDArray[np.int64], votes: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """How probable each label is for such votes: a logistic regression over these very rows.
 
     Returns:
         ``(N, 7)``.
     """
-    given = np.concatenate([votes, np.sqrt(votes), np.ones((len(votes), 1))], axis=1)
-    given = given.astype(np.float64)
-    return _softmax(given @ regress(given, np.eye(len(LABELS))[emotions]))
+    features = np.concatenate([votes, np.sqrt(votes), np.ones((len(votes), 1))], axis=1)
+    features = features.astype(np.float64)
+    return _softmax(features @ fit_logistic_regression(features, np.eye(len(LABELS))[emotions]))
 
 
-def regress(given: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit_logistic_regression(
+    features: NDArray[np.float64], targets: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Multinomial logistic regression: weights ``(K, 7)`` from ``(N, K)`` to shares ``(N, 7)``.
 
-    Rows of ``wanted`` sum to 1; the loss is their cross-entropy, and `PENALTY`.
+    Rows of ``targets`` sum to 1; the loss is their cross-entropy, and `L2_PENALTY`.
     """
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights = flat.reshape(given.shape[1], len(LABELS))
-        shares = _softmax(given @ weights)
-        fit = -float((wanted * np.log(np.maximum(shares, LEAST))).sum(axis=1).mean())
-        slope = given.T @ (shares - wanted) / len(wanted) + 2 * PENALTY * weights
-        return fit + PENALTY * float((weights**2).sum()), slope.ravel()
+        weights = flat.reshape(features.shape[1], len(LABELS))
+        shares = _softmax(features @ weights)
+        fit = -float((targets * np.log(np.maximum(shares, LEAST))).sum(axis=1).mean())
+        slope = features.T @ (shares - targets) / len(targets) + 2 * L2_PENALTY * weights
+        return fit + L2_PENALTY * float((weights**2).sum()), slope.ravel()
 
-    begin = np.zeros(given.shape[1] * len(LABELS))
+    begin = np.zeros(features.shape[1] * len(LABELS))
     found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 200})
-    return np.asarray(found.x.reshape(given.shape[1], len(LABELS)))
+    return np.asarray(found.x.reshape(features.shape[1], len(LABELS)))
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -34,9 +34,9 @@ class HeadState:
     norms: Arrays
     """Adamax's decaying largest size of each gradient."""
     epoch: int = 0
-    """Epochs behind it."""
+    """Epochs done."""
     step: int = 0
-    """Batches behind it."""
+    """Batches done."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def use_one_thread() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def begin(weights: list[NDArray[np.float32]]) -> HeadState:
+def initial_state(weights: list[NDArray[np.float32]]) -> HeadState:
     """The state before the first epoch."""
     none = tuple(np.zeros_like(array) for array in weights)
     return HeadState(tuple(weights), none, none)
@@ -79,8 +79,8 @@ class HeadLoop:
         self._batches = -(-len(train[0]) // self._size)
         self._run = _compile_epoch(len(train[0]), self._size, learning_rate)
 
-    def epoch(self, state: HeadState) -> tuple[HeadState, HeadScores]:
-        """One epoch on.
+    def run_epoch(self, state: HeadState) -> tuple[HeadState, HeadScores]:
+        """Train for one epoch.
 
         Returns:
             The new state, and loss and accuracy as Keras shows them: of each batch before its
@@ -109,7 +109,7 @@ def compile_score(rows: Rows) -> Callable[[Arrays], HeadScores]:
 
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def score(weights: Any, features: Any, targets: Any) -> Any:
-        losses, hits, _ = _judge(_forward(weights, features)[-1], targets)
+        losses, hits, _ = _score_rows(_forward(weights, features)[-1], targets)
         return tf.reduce_mean(losses), tf.reduce_mean(hits)
 
     def run(weights: Arrays) -> HeadScores:
@@ -155,7 +155,7 @@ def _step(arrays: Any, step: Any, batch: Any, real: Any, rate: float) -> Any:
     features, targets = batch
     weights, momenta, norms = arrays
     values = _forward(weights, features)
-    losses, hits, slope = _judge(values[-1], targets)
+    losses, hits, slope = _score_rows(values[-1], targets)
     share = real / tf.reduce_sum(real)
     slopes = _backward(weights, values, slope * share[:, tf.newaxis])
     # Kingma & Ba 2014, algorithm 2, in the order of Keras' operations.
@@ -179,7 +179,7 @@ def _forward(weights: Any, features: Any) -> list[Any]:
     return values
 
 
-def _judge(logits: Any, targets: Any) -> tuple[Any, Any, Any]:
+def _score_rows(logits: Any, targets: Any) -> tuple[Any, Any, Any]:
     """Loss and hit of each row ``(N,)``, and the slope of the loss at the logits ``(N, 7)``."""
     likelihoods = tf.nn.log_softmax(logits)
     losses = -tf.reduce_sum(targets * likelihoods, axis=1)

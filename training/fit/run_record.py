@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.labels import LABELS
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import accuracy
 from affectline.training.run_folder import LOGITS_FILE, MODEL_FILE, RUN_FILE, SAVED_MODEL
 
 
-def finish(
+def save_run(
     folder: Path,
     model: Any,
     logits: NDArray[np.float32],

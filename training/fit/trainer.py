@@ -16,20 +16,20 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from affectline.training.data.augment import DRAWS, augment
-from affectline.training.fit.hyperparameters import FinetuneConfig, rate
-from affectline.training.fit.label_smoothing import soften
-from affectline.training.model.network import Network, imagenet, to_input
+from affectline.training.fit.hyperparameters import FinetuneConfig, learning_rate_at
+from affectline.training.fit.label_smoothing import temper_labels
+from affectline.training.model.network import Network, load_imagenet_convolutions, to_input
 from affectline.training.model.paper_network import FEATURES
 from affectline.training.model.warm_start import Convolutions
 
-LONGEST: Final = 10.0
+MAX_GRADIENT_NORM: Final = 10.0
 """Norm to which longer gradients are cut."""
 MOMENTUM: Final = 0.9
-FOLLOWED: Final = 8
+AVERAGE_EVERY: Final = 8
 """Steps after which the average of the weights is brought up to date; each time costs as much as a
 picture or two."""
 LOW: Final = ("block1", "block2")
-SETTLED: Final = 1024
+MOMENT_FACES: Final = 1024
 """Training faces on which the moments of the averaged weights are measured after an epoch."""
 
 
@@ -56,7 +56,7 @@ class Trainer:
 
     def __init__(
         self,
-        material: TrainingData,
+        data: TrainingData,
         recipe: FinetuneConfig,
         weights: Path | Literal["imagenet"] | Convolutions | None,
         strategy: Any = None,
@@ -64,14 +64,14 @@ class Trainer:
         """Build everything at its beginning.
 
         Args:
-            material: What is learnt.
+            data: The training faces.
             recipe: How.
             weights: VGG16's ImageNet weights, as ``Network`` takes them, or convolutions that
                 were trained before.
             strategy: A ``tf.distribute`` strategy among whose replicas every batch is divided.
         """
         self.recipe = recipe
-        self.count = len(material.pixels)
+        self.count = len(data.pixels)
         self.steps_per_epoch = math.ceil(self.count / recipe.batch_size)
         self._strategy = strategy or tf.distribute.get_strategy()
         keras.utils.set_random_seed(recipe.seed)
@@ -82,20 +82,22 @@ class Trainer:
                 for variable in self.network.trainable_variables
             ]
             self.epoch = tf.Variable(0, dtype=tf.int64)
-        self._some = material.pixels[:: max(1, self.count // SETTLED)]
+        self._sample = data.pixels[:: max(1, self.count // MOMENT_FACES)]
         if weights:
-            known = weights if isinstance(weights, dict) else imagenet(weights)
-            self.network.adopt(known, self._some)
-        self._begun = [variable.numpy() for variable in self.network.backbone.trainable_variables]
+            known = weights if isinstance(weights, dict) else load_imagenet_convolutions(weights)
+            self.network.load_convolutions(known, self._sample)
+        self._start_values = [
+            variable.numpy() for variable in self.network.backbone.trainable_variables
+        ]
         self.average.copy_from(self.network)
-        self._pixels = tf.constant(material.pixels[..., np.newaxis])
-        self._emotions = tf.constant(material.emotions.astype(np.int32))
-        self._votes = tf.constant(material.votes)
+        self._pixels = tf.constant(data.pixels[..., np.newaxis])
+        self._emotions = tf.constant(data.emotions.astype(np.int32))
+        self._votes = tf.constant(data.votes)
         self._targets = tf.constant(
-            soften(material.emotions, material.votes, recipe.smoothing, recipe.votes_trust)
+            temper_labels(data.emotions, data.votes, recipe.smoothing, recipe.votes_trust)
         )
         self._steps: dict[tuple[int, int], Any] = {}
-        self._follow = tf.function(self._bring_along)
+        self._compiled_average_update = tf.function(self._update_average)
 
     def state(self) -> list[Any]:
         """Every variable that the rest of the run depends on, in a fixed order."""
@@ -106,20 +108,20 @@ class Trainer:
         """Train for an epoch; yields loss and share of right answers after each step."""
         recipe, epoch = self.recipe, int(self.epoch.numpy())
         order = np.random.default_rng((recipe.seed, epoch)).permutation(self.count)
-        train = self._compiled(recipe.sees_whole(epoch), self._first(epoch))
+        train = self._compiled_step(recipe.uses_whole_faces(epoch), self._first_trainable(epoch))
         for index in range(self.steps_per_epoch):
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
             step = epoch * self.steps_per_epoch + index
             loss, hits = train(tf.constant(rows), *self._schedule(step))
-            if step % FOLLOWED == 0:
+            if step % AVERAGE_EVERY == 0:
                 # At first the average is over the few steps there were.
-                keep = min(recipe.averaging, (1 + step) / (10 + step)) ** FOLLOWED
-                self._follow(tf.constant(keep, tf.float32))
+                keep = min(recipe.averaging, (1 + step) / (10 + step)) ** AVERAGE_EVERY
+                self._compiled_average_update(tf.constant(keep, tf.float32))
             yield float(loss), float(hits)
-        self.average.settle(self._some)
+        self.average.measure_moments(self._sample)
         self.epoch.assign(epoch + 1)
 
-    def back(self, share: float) -> Network:
+    def blend_with_start(self, share: float) -> Network:
         """The averaged network, with its convolutions a share of the way back to where they began.
 
         Two models on one slope of the loss are, as a mean of their weights, often better than
@@ -127,9 +129,11 @@ class Trainer:
         """
         made = Network(self.recipe.mixed)
         made.copy_from(self.average)
-        for variable, begun in zip(made.backbone.trainable_variables, self._begun, strict=True):
+        for variable, begun in zip(
+            made.backbone.trainable_variables, self._start_values, strict=True
+        ):
             variable.assign(share * begun + (1 - share) * variable)
-        made.settle(self._some)
+        made.measure_moments(self._sample)
         return made
 
     def _schedule(self, step: int) -> tuple[Any, Any]:
@@ -138,46 +142,50 @@ class Trainer:
         whole, warm = recipe.epochs * each, recipe.warm_epochs * each
         low = min(whole, warm + recipe.low_epochs * each)
         spans = ((low, warm), (whole, warm), (whole, 0))
-        rates = [rate(step, steps, first, recipe.learning_rate) for steps, first in spans]
+        rates = [
+            learning_rate_at(step, steps, first, recipe.learning_rate) for steps, first in spans
+        ]
         return tf.constant([recipe.seed, step], tf.int32), tf.constant(rates, tf.float32)
 
-    def _bring_along(self, keep: Any) -> None:
+    def _update_average(self, keep: Any) -> None:
         pairs = (self.average.trainable_variables, self.network.trainable_variables)
         for mine, theirs in zip(*pairs, strict=True):
             mine.assign(theirs + keep * (mine - theirs))
 
-    def _first(self, epoch: int) -> int:
+    def _first_trainable(self, epoch: int) -> int:
         """Index of the first variable that learns in an epoch; all after it do."""
         recipe = self.recipe
         if epoch < recipe.warm_epochs:
             return len(self.network.backbone.trainable_variables)
-        return 0 if epoch < recipe.warm_epochs + recipe.low_epochs else self._low()
+        return 0 if epoch < recipe.warm_epochs + recipe.low_epochs else self._count_low_variables()
 
-    def _low(self) -> int:
+    def _count_low_variables(self) -> int:
         """How many variables the first two blocks have."""
         low = (layer for layer in self.network.backbone.layers if layer.name.startswith(LOW))
         return sum(len(layer.trainable_variables) for layer in low)
 
-    def _compiled(self, whole: bool, first: int) -> Any:
+    def _compiled_step(self, whole: bool, first: int) -> Any:
         if (whole, first) not in self._steps:
 
             def step(*given: Any) -> Any:
-                found = self._strategy.run(self._learn, args=(*given, whole, first))
+                found = self._strategy.run(self._train_step, args=(*given, whole, first))
                 return [self._strategy.reduce("SUM", part, axis=None) for part in found]
 
             self._steps[whole, first] = tf.function(step)
         return self._steps[whole, first]
 
-    def _learn(self, rows: Any, seed: Any, rates: Any, whole: bool, first: int) -> tuple[Any, Any]:
+    def _train_step(
+        self, rows: Any, seed: Any, rates: Any, whole: bool, first: int
+    ) -> tuple[Any, Any]:
         """A replica's part of a step: learn from its share of the batch."""
         batch = tf.size(rows)
-        mine = _share(batch)
+        mine = _replica_rows(batch)
         draws = tf.random.stateless_uniform((batch, DRAWS + 1), seed, -1.0, 1.0)
         mask = tf.random.stateless_uniform((batch, FEATURES), seed + 1)[mine]
         faces = tf.cast(tf.gather(self._pixels, rows), tf.float32)
         given = [
             augment(faces, draws[:, :DRAWS], self.recipe.side(whole), self.recipe.changes),
-            *(tf.gather(told, rows) for told in (self._targets, self._votes)),
+            *(tf.gather(labels, rows) for labels in (self._targets, self._votes)),
         ]
         if not whole:
             share = self.recipe.mixing * tf.square((draws[:, DRAWS] + 1) / 2)
@@ -185,42 +193,42 @@ class Trainer:
         pictures, wanted, votes_wanted = (each[mine] for each in given)
         base, head = self.network.backbone, self.network.head
         with tf.GradientTape() as tape:
-            features = self._drop(base(to_input(pictures), training=True), mask)
+            features = self._apply_dropout(base(to_input(pictures), training=True), mask)
             labels, votes = head(features, training=True)
             losses = tf.nn.softmax_cross_entropy_with_logits(wanted, labels)
             losses += tf.nn.softmax_cross_entropy_with_logits(votes_wanted, votes)
             loss = tf.reduce_sum(losses) / tf.cast(batch, tf.float32)
-        low = self._low()
+        low = self._count_low_variables()
         counts = low, len(base.trainable_variables) - low, len(head.trainable_variables)
         of_each = [rates[part] for part, count in enumerate(counts) for _ in range(count)]
-        self._descend(tape, loss, of_each, first)
+        self._apply_gradients(tape, loss, of_each, first)
         emotions = tf.gather(self._emotions, rows[mine])
         right = tf.argmax(labels, axis=1, output_type=tf.int32) == emotions
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / tf.cast(batch, tf.float32)
 
-    def _descend(self, tape: Any, loss: Any, rates: list[Any], first: int) -> None:
+    def _apply_gradients(self, tape: Any, loss: Any, rates: list[Any], first: int) -> None:
         """Nesterov's step for all variables from the ``first`` on."""
         variables = [each.value for each in self.network.trainable_variables[first:]]
-        slopes = tape.gradient(loss, variables)
+        gradients = tape.gradient(loss, variables)
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
-            slopes = context.all_reduce("SUM", slopes)
+            gradients = context.all_reduce("SUM", gradients)
         # One overlong step can undo ten epochs: it did, before steps were clipped.
-        slopes, _ = tf.clip_by_global_norm(slopes, LONGEST)
-        steps = zip(variables, self._momenta[first:], slopes, rates[first:], strict=True)
-        for variable, momentum, slope, highest in steps:
+        gradients, _ = tf.clip_by_global_norm(gradients, MAX_GRADIENT_NORM)
+        steps = zip(variables, self._momenta[first:], gradients, rates[first:], strict=True)
+        for variable, momentum, gradient, highest in steps:
             if len(variable.shape) > 1:
-                slope += self.recipe.decay * variable
+                gradient += self.recipe.decay * variable
             tf.raw_ops.ResourceApplyKerasMomentum(
                 var=variable.handle,
                 accum=momentum.handle,
                 lr=highest,
-                grad=slope,
+                grad=gradient,
                 momentum=MOMENTUM,
                 use_nesterov=True,
             )
 
-    def _drop(self, features: Any, mask: Any) -> Any:
+    def _apply_dropout(self, features: Any, mask: Any) -> Any:
         kept = tf.cast(mask >= self.recipe.dropout, tf.float32)
         return features * kept / (1 - self.recipe.dropout)
 
@@ -231,7 +239,7 @@ def _mix(values: Any, share: Any) -> Any:
     return values + share * (tf.roll(values, 1, axis=0) - values)
 
 
-def _share(batch: Any) -> Any:
+def _replica_rows(batch: Any) -> Any:
     """The replica's rows of a batch: all of them when there is one replica."""
     context = tf.distribute.get_replica_context()
     place, count = context.replica_id_in_sync_group, context.num_replicas_in_sync

@@ -1,4 +1,4 @@
-"""A second answer for a finished model: what most of FER+'s voters would say."""
+"""A second output layer for a finished model, fitted to FER+'s votes."""
 
 from typing import Any, Final
 
@@ -9,14 +9,14 @@ from rich.progress import Progress
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import Artifact
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
-from affectline.training.export.artifact import TrainedRun
-from affectline.training.fit.label_smoothing import regress
+from affectline.training.fit.label_smoothing import fit_logistic_regression
+from affectline.training.fit.trained_run import TrainedRun
 from affectline.training.model.features import run_model
-from affectline.training.model.network import answer_twice, assemble
+from affectline.training.model.network import assemble_served_model, build_two_label_set_model
 from affectline.training.model.paper_network import HIDDEN
-from affectline.training.model.warm_start import weights
+from affectline.training.model.warm_start import read_weights
 
 ABOUT: Final = (
     "second answer: logistic regression on the shares of FER+'s votes, over the last 64 units of "
@@ -24,49 +24,55 @@ ABOUT: Final = (
 )
 
 
-def add_votes(artifact: Artifact, faces: LabelledFaces, progress: Progress) -> TrainedRun:
+def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress) -> TrainedRun:
     """Fit a layer to FER+'s votes on a model's last units, and put it beside its own.
 
-    The first answer stays what it was, up to the rounding of one export more.
+    Predictions of FER2013's labels stay the same, up to the rounding of one more export.
 
     Args:
-        artifact: A model of the strong recipe with one answer, or with another second one.
+        artifact: A model of the strong recipe, with or without such a layer.
         faces: The data that it was trained on, with votes.
         progress: Where a bar is shown.
 
     Returns:
-        What an export is made of.
+        What an export is record of.
 
     Raises:
         AffectlineError: The model has no int8 file, is another network, or was trained on other
             data; or there are no votes.
     """
-    made = dict(artifact.manifest.training)
-    if made.get("data", {}).get("sha256") != faces.sha256:
+    record = dict(artifact.manifest.training)
+    if record.get("data", {}).get("sha256") != faces.sha256:
         raise AffectlineError(
             f"model {artifact.folder} was trained on other data than --data holds",
             "name the same file, so that training and test rows stay apart",
         )
-    layers = weights(artifact)
+    layers = read_weights(artifact)
     kernel, bias = (part[..., : len(LABELS)] for part in layers["logits"])
-    model = assemble(artifact.manifest.input_height, {**layers, "logits": (kernel, bias)})
-    units = run_model(_upto(model, f"dense{len(HIDDEN) - 1}"), faces.pixels, progress, "Units")
+    model = assemble_served_model(
+        artifact.manifest.input_height, {**layers, "logits": (kernel, bias)}
+    )
+    units = run_model(
+        _truncate_at(model, f"dense{len(HIDDEN) - 1}"), faces.pixels, progress, "Units"
+    )
     learnt = faces.rows(Split.TRAINING) & faces.votes.any(axis=1)
-    given = np.concatenate([units, np.ones((len(units), 1))], axis=1).astype(np.float64)
-    found = regress(given[learnt], faces.votes[learnt].astype(np.float64)).astype(np.float32)
+    features = np.concatenate([units, np.ones((len(units), 1))], axis=1).astype(np.float64)
+    fitted = fit_logistic_regression(
+        features[learnt], faces.votes[learnt].astype(np.float64)
+    ).astype(np.float32)
     last = {
         "labels_kernel": kernel,
         "labels_bias": bias,
-        "votes_kernel": found[:-1],
-        "votes_bias": found[-1],
+        "votes_kernel": fitted[:-1],
+        "votes_bias": fitted[-1],
     }
-    both = answer_twice(model, last, 0.0)
+    both = build_two_label_set_model(model, last, 0.0)
     last_kernel, last_bias = both.get_layer("logits").get_weights()
-    made.pop("export", None)
-    made["data"] = {**made["data"], "votes": True}
-    return TrainedRun(both, units @ last_kernel + last_bias, {**made, "second_answer": ABOUT})
+    record.pop("export", None)
+    record["data"] = {**record["data"], "votes": True}
+    return TrainedRun(both, units @ last_kernel + last_bias, {**record, "second_answer": ABOUT})
 
 
-def _upto(model: Any, name: str) -> Any:
+def _truncate_at(model: Any, name: str) -> Any:
     """The same model, ending in a layer of this name."""
     return keras.Model(model.inputs[0], model.get_layer(name).output)

@@ -30,12 +30,12 @@ def extract_features(
         as many columns as it has outputs.
     """
     features: NDArray[np.float32] = np.load(
-        features_file(backbone, pixels, progress, cache, preprocessing)
+        cache_features(backbone, pixels, progress, cache, preprocessing)
     )
     return features
 
 
-def features_file(
+def cache_features(
     backbone: Any,
     pixels: NDArray[np.uint8],
     progress: Progress,

@@ -111,7 +111,7 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
 
     In training a batch is normalised by its own moments, over all replicas. Moments that are run
     along belong to no weights in particular, least of all to averaged ones; so they are measured
-    when a network is to be used (see ``Network.settle``).
+    when a network is to be used (see ``Network.measure_moments``).
     """
 
     def build(self, shape: tuple[int | None, ...]) -> None:

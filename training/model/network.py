@@ -15,8 +15,8 @@ from affectline.training.model.layers import BatchNorm, Convolution
 from affectline.training.model.paper_network import FEATURES, HIDDEN, load_vgg16
 from affectline.training.model.warm_start import Convolutions
 
-LEFT_OUT: Final = ("block5_pool",)
-SCORED: Final = 256
+OMITTED_LAYERS: Final = ("block5_pool",)
+BATCH: Final = 256
 """Pictures scored at once."""
 
 
@@ -26,10 +26,10 @@ class Network:
     At 48x48 VGG16 ends in a map of 1x1. Without the pooling after block 5 it ends in one of 3x3,
     which is averaged; nothing else about the convolutions changes, so the ImageNet
     weights fit, and any picture of 16x16 or more will do. While it learns, a batch normalisation
-    follows each layer; what is served has them folded into the layers (see ``serve``).
+    follows each layer; what is served has them folded into the layers (see ``build_served_model``).
 
     One last layer is trained to give FER2013's labels, the other to give FER+'s votes: the two
-    disagree on a third of the faces, and learning both says more about a face than either.
+    disagree on a third of the faces, and learning both carries more about a face than either.
 
     Attributes:
         backbone: ``(N, S, S, 3) float32``, as VGG16 wants it, to features ``(N, 512) float32``.
@@ -73,7 +73,7 @@ class Network:
         for mine, theirs in zip(self.weights, other.weights, strict=True):
             mine.assign(theirs)
 
-    def adopt(self, known: Convolutions, faces: NDArray[np.uint8]) -> None:
+    def load_convolutions(self, known: Convolutions, faces: NDArray[np.uint8]) -> None:
         """Take over convolutions that were trained without normalisations, and go on the same.
 
         Each normalisation gets the moments of the layer that it follows as its scale and shift, so
@@ -85,7 +85,7 @@ class Network:
             known: Kernels and biases by layer.
             faces: Some of the training faces ``(N, S, S)``.
         """
-        moments = _moments_without(known, faces)
+        moments = _moments_without_normalisation(known, faces)
         for name, (kernel, _) in known.items():
             mean, spread = moments[name]
             wanted = np.sqrt(2 / np.prod(kernel.shape[:3]))
@@ -93,14 +93,14 @@ class Network:
             layer = self.backbone.get_layer(f"{name}_norm")
             layer.gamma.assign(spread / spread.mean())
             layer.beta.assign(mean / spread.mean())
-        self.settle(faces)
+        self.measure_moments(faces)
 
-    def settle(self, faces: NDArray[np.uint8]) -> None:
+    def measure_moments(self, faces: NDArray[np.uint8]) -> None:
         """Measure the moments that the normalisations use, on faces ``(N, S, S)``.
 
         Every batch goes through the network as in training; the moments are the batches' means.
         """
-        parts = np.array_split(faces, max(1, len(faces) // SCORED))
+        parts = np.array_split(faces, max(1, len(faces) // BATCH))
         for model, given in ((self.backbone, None), (self.head, self.backbone)):
             layers = [layer for layer in model.layers if isinstance(layer, BatchNorm)]
             entries = keras.Model(model.input, [layer.input for layer in layers])
@@ -117,12 +117,12 @@ class Network:
 
     def score(self, faces: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits for FER2013's and for FER+'s labels, ``(N, 7)`` each, of faces ``(N, S, S)``."""
-        given = [self.head(self.backbone(part)) for part in batches(faces)]
+        given = [self.head(self.backbone(part)) for part in iterate_batches(faces)]
         labels, votes = zip(*given, strict=True)
         return np.concatenate(labels), np.concatenate(votes)
 
 
-def imagenet(weights: Path | Literal["imagenet"]) -> Convolutions:
+def load_imagenet_convolutions(weights: Path | Literal["imagenet"]) -> Convolutions:
     """VGG16's convolutions as ImageNet left them.
 
     Raises:
@@ -141,7 +141,7 @@ def _build_backbone() -> Any:
             tensor = Convolution(layer.filters, name=layer.name)(tensor)
             tensor = BatchNorm(name=f"{layer.name}_norm")(tensor)
             tensor = keras.layers.ReLU()(tensor)
-        elif layer.name not in LEFT_OUT:
+        elif layer.name not in OMITTED_LAYERS:
             tensor = keras.layers.MaxPooling2D(name=layer.name)(tensor)
     tensor = keras.layers.GlobalAveragePooling2D(name="average", dtype="float32")(tensor)
     return keras.Model(pictures, tensor, name="backbone")
@@ -160,7 +160,7 @@ def _build_head() -> Any:
     return keras.Model(features, outputs, name="head")
 
 
-def _moments_without(
+def _moments_without_normalisation(
     known: Convolutions, faces: NDArray[np.uint8]
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Mean and spread ``(C,)`` of what each convolution gives when nothing is normalised."""
@@ -168,7 +168,7 @@ def _moments_without(
     block = "block1"
     for name, (kernel, bias) in known.items():
         if not name.startswith(block):
-            if f"{block}_pool" not in LEFT_OUT:
+            if f"{block}_pool" not in OMITTED_LAYERS:
                 tensor = tf.nn.max_pool2d(tensor, 2, 2, "VALID")
             block = name.split("_")[0]
         tensor = tf.nn.conv2d(tensor, kernel, 1, "SAME") + bias
@@ -178,7 +178,7 @@ def _moments_without(
     return moments
 
 
-def serve(network: Network, size: int, votes: float) -> Any:
+def build_served_model(network: Network, size: int, votes: float) -> Any:
     """The float32 model that is exported: one chain of layers that ends in a softmax.
 
     The normalisations are folded into the layers that they follow, and two last layers on the
@@ -193,17 +193,24 @@ def serve(network: Network, size: int, votes: float) -> Any:
         Keras model from ``(N, size, size, 3) float32`` to probabilities ``(N, 7)``.
     """
     layers = (each for each in network.backbone.layers if isinstance(each, Convolution))
-    convolutions = {layer.name: _fold(network.backbone, layer.name) for layer in layers}
-    dense = {f"dense{index}": _fold(network.head, f"dense{index}") for index in range(len(HIDDEN))}
-    return assemble(size, {**convolutions, **dense, "logits": blend(network.last_layers(), votes)})
+    convolutions = {
+        layer.name: _fold_normalisation(network.backbone, layer.name) for layer in layers
+    }
+    dense = {
+        f"dense{index}": _fold_normalisation(network.head, f"dense{index}")
+        for index in range(len(HIDDEN))
+    }
+    return assemble_served_model(
+        size, {**convolutions, **dense, "logits": blend_last_layers(network.last_layers(), votes)}
+    )
 
 
-def assemble(size: int, weights: Mapping[str, Sequence[Any]]) -> Any:
-    """The float32 model that is served, of kernels and biases by layer; as ``serve`` tells."""
+def assemble_served_model(size: int, weights: Mapping[str, Sequence[Any]]) -> Any:
+    """The served float32 model, from kernels and biases by layer; see ``build_served_model``."""
     entry = keras.Input((size, size, 3), name="pictures")
     tensor = entry
     for layer in load_vgg16(None, input_shape=(size, size, 3)).layers[1:]:
-        if layer.name not in LEFT_OUT:
+        if layer.name not in OMITTED_LAYERS:
             tensor = layer(tensor)
         if "conv" in layer.name:
             layer.set_weights(weights[layer.name])
@@ -218,11 +225,11 @@ def assemble(size: int, weights: Mapping[str, Sequence[Any]]) -> Any:
     return keras.Model(entry, tensor, name="affectline")
 
 
-def answer_twice(model: Any, layers: Mapping[str, Any], votes: float) -> Any:
+def build_two_label_set_model(model: Any, layers: Mapping[str, Any], votes: float) -> Any:
     """The served model with both answers, which cost one last layer of fourteen units.
 
     Args:
-        model: As ``serve`` made it.
+        model: As ``build_served_model`` made it.
         layers: Kernels and biases of both last layers, as ``Network.last_layers`` gives them.
         votes: Weight of the layer that learnt FER+'s votes in the first answer, 0 to 1.
 
@@ -235,21 +242,21 @@ def answer_twice(model: Any, layers: Mapping[str, Any], votes: float) -> Any:
         tensor = layer(tensor)
     logits = keras.layers.Dense(2 * len(LABELS), name="logits")
     tensor = logits(tensor)
-    pairs = zip(blend(layers, votes), blend(layers, 1.0), strict=True)
+    pairs = zip(blend_last_layers(layers, votes), blend_last_layers(layers, 1.0), strict=True)
     logits.set_weights([np.concatenate(pair, axis=-1) for pair in pairs])
     return keras.Model(model.inputs[0], tensor, name="affectline_logits")
 
 
-def _fold(model: Any, name: str) -> list[NDArray[np.float32]]:
+def _fold_normalisation(model: Any, name: str) -> list[NDArray[np.float32]]:
     """Kernel and bias of a layer together with the normalisation that follows it."""
     scale, shift = (part.numpy() for part in model.get_layer(f"{name}_norm").affine())
     return [np.asarray(model.get_layer(name).kernel) * scale, shift]
 
 
-def blend(layers: Mapping[str, Any], votes: float) -> list[NDArray[np.float32]]:
+def blend_last_layers(layers: Mapping[str, Any], votes: float) -> list[NDArray[np.float32]]:
     """Kernel and bias of the one layer that stands for both.
 
-    What all seven logits have in common says nothing, and a softmax does not see it; training lets
+    What all seven logits have in common has no effect on the softmax, but training lets
     it grow, and int8 would spend its 256 steps on it. So it is taken away.
     """
     mixed = (
@@ -264,10 +271,10 @@ def to_input(faces: Any) -> Any:
     return tf.repeat(faces, 3, axis=-1) - tf.constant(VGG_MEAN_BGR)
 
 
-def batches(faces: NDArray[np.uint8]) -> Any:
+def iterate_batches(faces: NDArray[np.uint8]) -> Any:
     """Faces ``(N, S, S)`` as network input, some at a time."""
-    for start in range(0, len(faces), SCORED):
-        yield _prepare(faces[start : start + SCORED])
+    for start in range(0, len(faces), BATCH):
+        yield _prepare(faces[start : start + BATCH])
 
 
 def _prepare(faces: NDArray[np.uint8]) -> Any:

@@ -86,7 +86,7 @@ def build_head(hidden: tuple[int, ...] = HIDDEN, features: int = FEATURES) -> An
     )
 
 
-def merge(backbone: Any, head: Any) -> Any:
+def merge_models(backbone: Any, head: Any) -> Any:
     """One functional model: preprocessed ``(N, 48, 48, 3) float32`` to ``(N, 7)``."""
     tensor = backbone.output
     for layer in head.layers:
@@ -94,7 +94,7 @@ def merge(backbone: Any, head: Any) -> Any:
     return keras.Model(backbone.input, tensor, name="affectline")
 
 
-def cut_softmax(model: Any) -> Any:
+def remove_softmax(model: Any) -> Any:
     """The same chain of layers (merged model or head alone), ending at its logits ``(N, 7)``."""
     # A layer's own output would be ambiguous: each was called in the head first, then here.
     tensor = model.inputs[0]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import Artifact
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 NAME: Final = re.compile(r"(?<=/)(?:block\d_conv\d|dense\d|logits)")
 COUNT: Final = 13
@@ -20,16 +20,16 @@ Convolutions = Weights
 """Kernel ``(3, 3, I, O)`` and bias ``(O,)`` by the name of VGG16's layer, in their order."""
 
 
-def convolutions(artifact: Artifact) -> Convolutions:
+def read_convolutions(artifact: Artifact) -> Convolutions:
     """VGG16's convolutions in the int8 file of an artifact.
 
     Raises:
         AffectlineError: The artifact has no int8 file, or another network in it.
     """
-    return {name: pair for name, pair in weights(artifact).items() if name.startswith("block")}
+    return {name: pair for name, pair in read_weights(artifact).items() if name.startswith("block")}
 
 
-def weights(artifact: Artifact) -> Weights:
+def read_weights(artifact: Artifact) -> Weights:
     """Read all layers from the int8 file of an artifact.
 
     Each number comes back to within half a step of its channel's scale: 0.4 % of the channel's
@@ -39,10 +39,10 @@ def weights(artifact: Artifact) -> Weights:
         AffectlineError: The artifact has no int8 file, or another network in it.
     """
     path = artifact.verified("litert-int8")
-    with quiet():
+    with silence_output():
         # Without XNNPACK, which takes the constants away to pack them its own way.
-        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=plain)
+        reference = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=reference)
         interpreter.allocate_tensors()
     kernels, biases = {}, {}
     for tensor in interpreter.get_tensor_details():

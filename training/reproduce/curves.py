@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from affectline.training.fit.checkpoint import CurvePoint
+from affectline.training.reproduce.checkpoint import CurvePoint
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Of Okabe & Ito (2008), which colour-blind people can tell apart."""
@@ -33,7 +33,7 @@ class Curve:
     """One training."""
 
     label: str
-    marks: Sequence[CurvePoint]
+    points: Sequence[CurvePoint]
 
 
 @mpl.rc_context(STYLE)
@@ -63,10 +63,10 @@ def draw(
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     left.set_ylabel("accuracy")
     for curve, colour, dash in zip(curves, COLOURS, DASHES, strict=False):
-        epochs = [mark.epoch for mark in curve.marks]
+        epochs = [point.epoch for point in curve.points]
         style: dict[str, Any] = {"color": colour, "ls": dash, "lw": 1.5, "label": curve.label}
-        left.plot(epochs, [mark.test_accuracy for mark in curve.marks], **style)
-        right.plot(epochs, [mark.accuracy for mark in curve.marks], **style)
+        left.plot(epochs, [point.test_accuracy for point in curve.points], **style)
+        right.plot(epochs, [point.accuracy for point in curve.points], **style)
     # Epoch 1 is far below and would press everything of interest together.
     left.set_ylim(0.36, 0.48)
     handles, labels = left.get_legend_handles_labels()
@@ -76,7 +76,7 @@ def draw(
 
 
 def tabulate(curves: Mapping[str, Sequence[CurvePoint]], file: Path) -> None:
-    """Write every mark of every training, by its name, as a CSV file.
+    """Write every point of every training, by its name, as a CSV file.
 
     Args:
         curves: By the names of the trainings.
@@ -86,6 +86,6 @@ def tabulate(curves: Mapping[str, Sequence[CurvePoint]], file: Path) -> None:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["training", *(field.name for field in fields(CurvePoint))])
         for name in sorted(curves):
-            for mark in curves[name]:
-                epoch, *figures = astuple(mark)
+            for point in curves[name]:
+                epoch, *figures = astuple(point)
                 writer.writerow([name, epoch, *(f"{figure:.5f}" for figure in figures)])

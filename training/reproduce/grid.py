@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.fit.train_paper_head import HeadSettings
+from affectline.training.fit.paper_head_run import HeadSettings
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class RunConfig:
     def name(self) -> str:
         """The name of its folder; the same for every number of epochs."""
         s = self.settings
-        words = [s.preprocessing, f"b{s.batch_size}", f"lr{s.learning_rate:g}", f"seed{s.seed}"]
-        words += ["standardised"] * self.standardised + ["random"] * self.random_split
-        return "-".join(words)
+        parts = [s.preprocessing, f"b{s.batch_size}", f"lr{s.learning_rate:g}", f"seed{s.seed}"]
+        parts += ["standardised"] * self.standardised + ["random"] * self.random_split
+        return "-".join(parts)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class GridRow:
     batch_size: int = 32
     learning_rate: float = 0.002
 
-    def trial(self, preprocessing: Preprocessing, seed: int = 0) -> RunConfig:
+    def run_config(self, preprocessing: Preprocessing, seed: int = 0) -> RunConfig:
         """The training that gives its figure."""
         return RunConfig(
             HeadSettings(
@@ -76,20 +76,20 @@ class Grid:
     @property
     def experiments(self) -> tuple[RunConfig, ...]:
         """Other causes that a difference might have, at the largest batch size."""
-        last = [self.sizes[-1].trial(each) for each in self.preprocessings]
+        last = [self.sizes[-1].run_config(each) for each in self.preprocessings]
         return (
-            *(replace(trial, standardised=True) for trial in last),
-            *(replace(trial, random_split=True) for trial in last),
+            *(replace(run, standardised=True) for run in last),
+            *(replace(run, random_split=True) for run in last),
         )
 
-    def trials(self) -> list[RunConfig]:
-        """Everything, what says most first: one seed, experiments, the long run, more seeds."""
+    def plan(self) -> list[RunConfig]:
+        """All runs, the most informative first: one seed, experiments, the long run, more seeds."""
         first, *more = self.seeds
         kinds = self.preprocessings
         plan = (
-            *(line.trial(kind, first) for line in self.short for kind in kinds),
+            *(line.run_config(kind, first) for line in self.short for kind in kinds),
             *self.experiments,
-            *(line.trial(kind, first) for kind in kinds[:2] for line in self.lengths),
-            *(line.trial(kind, s) for s in more for kind in kinds for line in self.short),
+            *(line.run_config(kind, first) for kind in kinds[:2] for line in self.lengths),
+            *(line.run_config(kind, s) for s in more for kind in kinds for line in self.short),
         )
         return list(dict.fromkeys(plan))  # the first length is one of the short ones

@@ -12,75 +12,77 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from affectline.common.errors import AffectlineError
-from affectline.training.silence_output import quiet
+from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
+    from affectline.training.reproduce.data import ReproductionData
     from affectline.training.reproduce.grid import RunConfig
-    from affectline.training.reproduce.trainings import ReproductionData
 
 COMMAND: Final = (sys.executable, "-P", "-m", "affectline.training.reproduce.parallel_runs")
 EPOCH: Final = b"\n"
-"""What a process says after each epoch; what else it says is an error, as JSON in one line."""
+"""What a process writes after each epoch; anything else is an error, as a line of JSON."""
 REMEDY: Final = "make room in memory if it was that; the same command goes on where this one was"
 
 
-def side_by_side(
-    trials: Sequence["RunConfig"], material: "ReproductionData", work: Path, processes: int
+def run_in_parallel(
+    runs: Sequence["RunConfig"], data: "ReproductionData", work: Path, processes: int
 ) -> Generator[tuple["RunConfig", int]]:
-    """Run trials in their order, so many at once (at least one); never two of one name.
+    """Train runs in their order, up to ``processes`` at once; never two of one name.
 
     Whatever ends this ends the processes too; when it is killed they notice after an epoch. Their
     checkpoints are at most a minute old then.
 
     Yields:
-        A trial, and how many epochs it has come on; 0 when it has ended.
+        A run, and how many epochs it has finished since; 0 when it has ended.
 
     Raises:
         AffectlineError: One of them failed, or was killed.
     """
-    waiting = list(trials)
+    waiting = list(runs)
     running: dict[str, _TrainingProcess] = {}
     with selectors.DefaultSelector() as selector:
         try:
             while waiting or running:
-                for trial in _next(waiting, set(running), max(1, processes) - len(running)):
-                    waiting.remove(trial)
-                    process = running[trial.name] = _TrainingProcess(trial, material, work)
+                for run in _startable(waiting, set(running), max(1, processes) - len(running)):
+                    waiting.remove(run)
+                    process = running[run.name] = _TrainingProcess(run, data, work)
                     selector.register(process.output, selectors.EVENT_READ, process)
                 for key, _ in selector.select():
                     process = key.data
-                    epochs = process.listen()
+                    epochs = process.read_epochs()
                     if not epochs:
                         selector.unregister(process.output)
-                        del running[process.trial.name]
-                        process.end()
-                    yield process.trial, epochs
+                        del running[process.run.name]
+                        process.wait()
+                    yield process.run, epochs
         finally:
             for process in running.values():
                 process.kill()
 
 
-def _next(waiting: Sequence["RunConfig"], busy: set[str], room: int) -> list["RunConfig"]:
-    """The first trials that may begin."""
+def _startable(waiting: Sequence["RunConfig"], busy: set[str], room: int) -> list["RunConfig"]:
+    """The first runs that may begin."""
     found: dict[str, RunConfig] = {}
-    for trial in waiting:
-        if trial.name not in busy:
-            found.setdefault(trial.name, trial)
+    for run in waiting:
+        if run.name not in busy:
+            found.setdefault(run.name, run)
     return list(found.values())[:room]
 
 
 class _TrainingProcess:
-    """One trial at work."""
+    """A process that trains one run."""
 
-    def __init__(self, trial: "RunConfig", material: "ReproductionData", work: Path) -> None:
-        self.trial = trial
-        self._said = b""
-        with tempfile.TemporaryFile() as given:  # it may read as late as it likes
-            pickle.dump((trial, material, work), given)
-            given.seek(0)
+    def __init__(self, run: "RunConfig", data: "ReproductionData", work: Path) -> None:
+        self.run = run
+        self._message = b""
+        with (
+            tempfile.TemporaryFile() as task
+        ):  # a file, because a pipe would block until the process reads it
+            pickle.dump((run, data, work), task)
+            task.seek(0)
             self._process = subprocess.Popen(
                 COMMAND,
-                stdin=given,
+                stdin=task,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the one that started it
                 env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
@@ -89,53 +91,53 @@ class _TrainingProcess:
         self._stdout = self._process.stdout
         self.output = self._stdout.fileno()
 
-    def listen(self) -> int:
-        """Hear what it says; how many epochs it has come on, 0 at its end."""
-        while heard := os.read(self.output, 4096):
-            self._said += heard.replace(EPOCH, b"")
-            if epochs := heard.count(EPOCH):
+    def read_epochs(self) -> int:
+        """Read its output: how many epochs it has finished since, 0 at its end."""
+        while output := os.read(self.output, 4096):
+            self._message += output.replace(EPOCH, b"")
+            if epochs := output.count(EPOCH):
                 return epochs
         return 0
 
-    def end(self) -> None:
-        """Wait for the process, which has said its last word.
+    def wait(self) -> None:
+        """Wait for the process, which has closed its output.
 
         Raises:
             AffectlineError: It failed, or was killed.
         """
         self._stdout.close()
         if code := self._process.wait():
-            if self._said:
-                raise AffectlineError(*json.loads(self._said))
+            if self._message:
+                raise AffectlineError(*json.loads(self._message))
             raise AffectlineError(
-                f"the process of the training {self.trial.name} ended (exit code {code})", REMEDY
+                f"the process of the training {self.run.name} ended (exit code {code})", REMEDY
             )
 
     def kill(self) -> None:
-        """Do not let it go on; its last checkpoint stays."""
+        """Kill the process; its last checkpoint stays."""
         self._process.kill()
         self._stdout.close()
         self._process.wait()
 
 
 def main() -> int:
-    """Be the process of one trial: what to do comes on stdin."""
-    told = os.dup(1)
-    os.dup2(2, 1)  # nobody else's words are taken for ours
-    with quiet():
-        trial, material, work = pickle.load(sys.stdin.buffer)  # noqa: S301 - from `_TrainingProcess`
-        from affectline.training.fit.checkpoint import load
+    """Train the one run that comes on stdin; the exit code."""
+    output = os.dup(1)
+    os.dup2(2, 1)  # what libraries print must not be read as ours
+    with silence_output():
+        run, data, work = pickle.load(sys.stdin.buffer)  # noqa: S301 - from `_TrainingProcess`
         from affectline.training.fit.paper_head_loop import use_one_thread
-        from affectline.training.reproduce.trainings import run
+        from affectline.training.reproduce.checkpoint import load
+        from affectline.training.reproduce.single_run import train_run
 
     use_one_thread()
     try:
-        at, _ = load(work / trial.name, {**trial.identity, **material.identity})
-        run(trial, at, material, work, lambda: os.write(told, EPOCH))
+        checkpoint, _ = load(work / run.name, {**run.identity, **data.identity})
+        train_run(run, checkpoint, data, work, lambda: os.write(output, EPOCH))
     except BrokenPipeError:
-        return 1  # nobody waits for it any more
+        return 1  # the parent process is gone
     except AffectlineError as error:
-        os.write(told, json.dumps([error.problem, error.remedy]).encode())
+        os.write(output, json.dumps([error.problem, error.remedy]).encode())
         return 1
     return 0
 

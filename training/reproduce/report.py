@@ -2,30 +2,105 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Final
 
 from affectline.common.errors import AffectlineError
-from affectline.training.fit.checkpoint import CurvePoint
+from affectline.common.vision.preprocessing import Preprocessing
+from affectline.training.reproduce.checkpoint import CurvePoint
 from affectline.training.reproduce.curves import Curve, draw, tabulate
-from affectline.training.reproduce.differences import (
-    NONE,
-    PAPER_TEST,
-    PAPER_TRAIN,
-    PIXELS,
-    off,
-    why,
-)
 from affectline.training.reproduce.grid import Grid, GridRow, RunConfig
-from affectline.training.reproduce.results_text import DRIFT_HEAD, HEAD, LENGTHS_NOTE, SEEDS_HEAD
 
 PAGE: Final = "results.md"
 PICTURES: Final = "results"
 CURVES: Final = "curves.csv"
 WINDOW: Final = 100
 """Epochs at the end of a training whose figures are shown together."""
+PAPER_TEST: Final = (0.461, 0.467)
+"""The lowest and the highest test accuracy of the paper's tables."""
+PAPER_TRAIN: Final = 0.997
+NEAR: Final = 0.015
+"""A difference above this is to be explained."""
+PIXELS: Final[dict[Preprocessing, str]] = {
+    "unit": "0 to 1",
+    "vgg16": "minus means",
+    "raw": "0 to 255",
+}
+NONE: Final = "not run"
+
+HEAD: Final = """\
+# The paper's tables, run again
+
+<!-- Written by affectline-train reproduce: what is changed here by hand will be lost. -->
+
+The student paper that this project grew from trains a head of three dense layers (256, 128, 64)
+and a softmax on the features of a frozen VGG16. It shows what comes of several batch sizes, numbers
+of epochs and learning rates. These are the same trainings, run here:
+
+    affectline-train reproduce --data fer2013.csv
+
+FER2013's {train:,} training rows, {test:,} test rows (public and private), Adamax (0.9, 0.999),
+categorical cross-entropy, Keras' first weights. Nothing was chosen by the test rows: a figure is
+that of the last epoch.
+
+**What is known of the paper's figures.** This project has them as a range, {low:.1f} to
+{high:.1f} % of the test rows, and {learnt:.1f} % of the training rows after 500 epochs; which line
+has which is not known here, so each line is held against the range. Nor is it known at which number
+of epochs the paper compared learning rates: 500 are taken. Chance in the choice of {test:,} test
+rows alone makes a figure uncertain by 1.2 points (95 %).
+
+**What the paper does not say** is how it prepared its pixels. Three ways are shown: 0 to 1
+(divided by 255), minus ImageNet's means (what VGG16's weights were trained on), and 0 to 255 as
+they are in the file.
+
+In the tables: test accuracy in %, with the training accuracy in brackets, as Keras shows it (of
+each batch before it is learnt), seed {seed}. The curves of all trainings (each epoch to 50, then
+every tenth) are in [results/curves.csv](results/curves.csv).
+"""
+LENGTHS_NOTE: Final = """
+All lines of this table are one training that was looked at on its way: the learning rate is
+constant, and the order of the rows in an epoch depends on the seed and the epoch alone, so that a
+training of 10,000 epochs passes through the very weights of one of 500. A test sees to that.
+"""
+DRIFT_HEAD: Final = """
+Why the longest training ends further below the range than the others: the rate is constant and
+nothing holds the head's weights back, so it never comes to rest. From one epoch to the next the
+test accuracy moves by more than half a point, and on the whole it sinks, while the training rows
+stay where they are. Pixels {kind}:
+
+| epochs | last epoch | mean of the last tenth | lowest to highest | the mean from the range |
+| --- | --- | --- | --- | --- |
+"""
+WHY_NOTE: Final = """
+Each of these changes one thing in the training at batch size {size}, {epochs} epochs, seed {seed}.
+The best epoch is chosen by the test rows, which is not allowed in a comparison: it is here only to
+see whether the paper may have done so. Nothing on this page was used to choose anything in the
+models that Affectline ships.
+
+| change | 0 to 1 | minus means | 0 to 255 |
+| --- | --- | --- | --- |
+"""
+PIXELS_NOTE: Final = """
+Pixels {kind}: of {both} lines, {far} end more than {near:.1f} points from the range. With pixels
+{best}, where nothing else differs, {mended} of these {far} end within {near:.1f} points, and all
+{both} are {nearer:.1f} points nearer on average: that much is due to the preparation of pixels.
+"""
+LENGTH_LEFT: Final = """
+With pixels {best} the differences above at more epochs ({epochs}) are those of the table of the
+last tenths, which tells how the test rows fare as the training goes on.
+"""
+
+SEEDS_HEAD: Final = """
+## Chance
+
+Test accuracy in % after the last epoch, by seed: it sets the first weights and the order of the
+rows. The last column tells how the first seed's figure moves within its last {window} epochs: a
+training that goes on at a constant rate never comes to rest, and which epoch is the last is chance
+as well.
+
+"""
 
 Curves = Mapping[str, Sequence[CurvePoint]]
 
@@ -34,17 +109,17 @@ Curves = Mapping[str, Sequence[CurvePoint]]
 class ResultsPage:
     """What the page is made of."""
 
-    tables: Grid
+    grid: Grid
     curves: Curves
-    """By the names of the trials; those that are missing are shown as not run."""
+    """By the names of the runs; those that are missing are shown as not run."""
     train_rows: int
     test_rows: int
 
-    def mark(self, trial: RunConfig) -> CurvePoint | None:
+    def point(self, run: RunConfig) -> CurvePoint | None:
         """Where a training was at its last epoch."""
-        for mark in self.curves.get(trial.name, ()):
-            if mark.epoch == trial.settings.epochs:
-                return mark
+        for point in self.curves.get(run.name, ()):
+            if point.epoch == run.settings.epochs:
+                return point
         return None
 
 
@@ -66,15 +141,22 @@ def write(page: ResultsPage, out: Path) -> Path:
         (out / PICTURES).mkdir(parents=True, exist_ok=True)
         names = _draw_all(page, out / PICTURES)
         tabulate(page.curves, out / PICTURES / CURVES)
-        text = "".join([_head(page), *_tables(page, names), why(page), _seeds(page)])
+        text = "".join(
+            [
+                _introduction(page),
+                *_tables(page, names),
+                _explain_differences(page),
+                _seed_table(page),
+            ]
+        )
         file.write_text(text)
     except OSError as error:
         raise _unwritable(out, error) from error
     return file
 
 
-def check(out: Path) -> None:
-    """See that the page can be written, without touching one that is there.
+def check_writable(out: Path) -> None:
+    """Check that the page can be written, without touching one that is there.
 
     Raises:
         AffectlineError: It cannot.
@@ -93,56 +175,58 @@ def _unwritable(out: Path, error: OSError) -> AffectlineError:
     )
 
 
-def _head(page: ResultsPage) -> str:
+def _introduction(page: ResultsPage) -> str:
     return HEAD.format(
         train=page.train_rows,
         test=page.test_rows,
         low=100 * PAPER_TEST[0],
         high=100 * PAPER_TEST[1],
         learnt=100 * PAPER_TRAIN,
-        seed=page.tables.seeds[0],
+        seed=page.grid.seeds[0],
     )
 
 
 def _tables(page: ResultsPage, pictures: Mapping[str, str]) -> list[str]:
     known = f"{100 * PAPER_TEST[0]:.1f} to {100 * PAPER_TEST[1]:.1f} ({100 * PAPER_TRAIN:.1f})"
-    kinds = page.tables.preprocessings
+    kinds = page.grid.preprocessings
     parts = []
     for title, column, lines, note in (
-        ("Batch sizes", "batch size", page.tables.sizes, ""),
-        ("Numbers of epochs", "epochs", page.tables.lengths, LENGTHS_NOTE),
-        ("Learning rates", "learning rate", page.tables.rates, ""),
+        ("Batch sizes", "batch size", page.grid.sizes, ""),
+        ("Numbers of epochs", "epochs", page.grid.lengths, LENGTHS_NOTE),
+        ("Learning rates", "learning rate", page.grid.rates, ""),
     ):
-        parts.append(f"\n## {title}\n\n{_settings(lines)}\n{note}\n")
+        parts.append(f"\n## {title}\n\n{_describe_settings(lines)}\n{note}\n")
         parts.append(f"| {column} | the paper | {' | '.join(PIXELS[kind] for kind in kinds)} |\n")
         parts.append("| --- " * (2 + len(kinds)) + "|\n")
         for line in lines:
-            cells = [_cell(page.mark(line.trial(kind, page.tables.seeds[0]))) for kind in kinds]
+            cells = [_cell(page.point(line.run_config(kind, page.grid.seeds[0]))) for kind in kinds]
             parts.append(f"| {line.label} | {known} | {' | '.join(cells)} |\n")
         picture = pictures.get(title)
         parts.append(f"\n![Accuracy against epochs]({PICTURES}/{picture})\n" if picture else "")
-        parts += _drift(page) if lines is page.tables.lengths else []
+        parts += _drift_table(page) if lines is page.grid.lengths else []
     return parts
 
 
-def _drift(page: ResultsPage) -> list[str]:
+def _drift_table(page: ResultsPage) -> list[str]:
     """Where the longest training is on the whole, beside where its last epochs happen to be."""
-    lines = page.tables.lengths
-    longest = lines[-1].trial(page.tables.preprocessings[0], page.tables.seeds[0])
-    marks = page.curves.get(longest.name, ())
+    lines = page.grid.lengths
+    longest = lines[-1].run_config(page.grid.preprocessings[0], page.grid.seeds[0])
+    points = page.curves.get(longest.name, ())
     rows = []
     for line in lines:
-        found = [100 * m.test_accuracy for m in marks if line.epochs * 0.9 < m.epoch <= line.epochs]
-        if found and marks[-1].epoch >= line.epochs:
-            middle, away = mean(found), 100 * off(mean(found) / 100)
+        found = [
+            100 * m.test_accuracy for m in points if line.epochs * 0.9 < m.epoch <= line.epochs
+        ]
+        if found and points[-1].epoch >= line.epochs:
+            middle, away = mean(found), 100 * distance_from_paper(mean(found) / 100)
             spread = f"{min(found):.1f} to {max(found):.1f}"
             rows.append(
                 f"| {line.label} | {found[-1]:.2f} | {middle:.1f} | {spread} | {away:+.1f} |\n"
             )
-    return [DRIFT_HEAD.format(kind=PIXELS[page.tables.preprocessings[0]]), *rows] if rows else []
+    return [DRIFT_HEAD.format(kind=PIXELS[page.grid.preprocessings[0]]), *rows] if rows else []
 
 
-def _settings(lines: Sequence[GridRow]) -> str:
+def _describe_settings(lines: Sequence[GridRow]) -> str:
     """What the lines of a table share, in a sentence."""
     shared = []
     for name, text in (
@@ -156,58 +240,152 @@ def _settings(lines: Sequence[GridRow]) -> str:
     return sentence[:1].upper() + sentence[1:] + "."
 
 
-def _cell(mark: CurvePoint | None) -> str:
-    if mark is None:
+def _cell(point: CurvePoint | None) -> str:
+    if point is None:
         return NONE
-    return f"{100 * mark.test_accuracy:.2f} ({100 * mark.accuracy:.2f})"
+    return f"{100 * point.test_accuracy:.2f} ({100 * point.accuracy:.2f})"
 
 
-def _seeds(page: ResultsPage) -> str:
-    seeds = page.tables.seeds
+def distance_from_paper(accuracy: float) -> float:
+    """How far a test accuracy lies outside the paper's range, 0 to 1; negative is below."""
+    return min(0.0, accuracy - PAPER_TEST[0]) + max(0.0, accuracy - PAPER_TEST[1])
+
+
+def _explain_differences(page: ResultsPage) -> str:
+    """The part of the page that looks for what makes the difference."""
+    last = page.grid.sizes[-1]
+    parts = ["\n## What makes the difference\n", _summarise_differences(page)]
+    parts.append(WHY_NOTE.format(size=last.batch_size, epochs=last.epochs, seed=page.grid.seeds[0]))
+    plain = [last.run_config(kind, page.grid.seeds[0]) for kind in page.grid.preprocessings]
+    rows = {
+        "none": [page.point(run) for run in plain],
+        "best epoch by the test rows": [_best_point(page.curves.get(t.name, ())) for t in plain],
+        "features made mean 0 and variance 1": [
+            page.point(replace(run, standardised=True)) for run in plain
+        ],
+        "test rows drawn at random from all rows": [
+            page.point(replace(run, random_split=True)) for run in plain
+        ],
+    }
+    for change, points in rows.items():
+        cells = []
+        for point in points:
+            if point is None:
+                cells.append(NONE)
+                continue
+            where = f" at epoch {point.epoch}" if change.startswith("best") else ""
+            cells.append(
+                f"{100 * point.test_accuracy:.2f}{where}, {_format_distance(point.test_accuracy)}"
+            )
+        parts.append(f"| {change} | {' | '.join(cells)} |\n")
+    return "".join(parts)
+
+
+def _format_distance(accuracy: float) -> str:
+    return (
+        f"{100 * distance_from_paper(accuracy):+.2f}"
+        if distance_from_paper(accuracy)
+        else "in the range"
+    )
+
+
+def _best_point(points: Sequence[CurvePoint]) -> CurvePoint | None:
+    return max(points, key=lambda point: point.test_accuracy, default=None)
+
+
+def _summarise_differences(page: ResultsPage) -> str:
+    """How far from the paper the lines end, and how much of it the preparation of pixels makes."""
+    grid = page.grid
+    every = (*grid.sizes, *grid.lengths, *grid.rates)
+    lines = dict.fromkeys(replace(line, label="") for line in every)  # some stand in each table
+    apart = {
+        kind: {
+            line: distance_from_paper(point.test_accuracy)
+            for line in lines
+            if (point := page.point(line.run_config(kind, grid.seeds[0])))
+        }
+        for kind in grid.preprocessings
+    }
+    best, *others = grid.preprocessings
+    parts = ["\n"]
+    for kind, found in apart.items():
+        if found:
+            ends = sorted((100 * away for away in found.values()), key=abs)
+            parts.append(
+                f"* Pixels {PIXELS[kind]}: {ends[0]:+.2f} (nearest line) to {ends[-1]:+.2f} points "
+                f"(farthest) from the paper's range.\n"
+            )
+    for kind in others:
+        both = [line for line in apart[kind] if line in apart[best]]
+        far = [line for line in both if abs(apart[kind][line]) > NEAR]
+        nearer = [abs(apart[kind][line]) - abs(apart[best][line]) for line in both]
+        if far and mean(nearer) > 0:
+            parts.append(
+                PIXELS_NOTE.format(
+                    kind=PIXELS[kind],
+                    best=PIXELS[best],
+                    near=100 * NEAR,
+                    far=len(far),
+                    both=len(both),
+                    mended=sum(abs(apart[best][line]) <= NEAR for line in far),
+                    nearer=100 * mean(nearer),
+                )
+            )
+    long = grid.lengths[0].epochs
+    left = [x for x, away in apart[best].items() if abs(away) > NEAR and x.epochs > long]
+    if left:
+        epochs = ", ".join(f"{line.epochs:,}" for line in left)
+        parts.append(LENGTH_LEFT.format(best=PIXELS[best], epochs=epochs))
+    return "".join(parts)
+
+
+def _seed_table(page: ResultsPage) -> str:
+    seeds = page.grid.seeds
     parts = [SEEDS_HEAD.format(window=WINDOW)]
     titles = [f"seed {seed}" for seed in seeds]
     last = f"last {WINDOW} epochs: mean, lowest to highest"
     parts.append(f"| training | {' | '.join(titles)} | mean | standard deviation | {last} |\n")
     parts.append("| --- " * (4 + len(seeds)) + "|\n")
-    for kind in page.tables.preprocessings:
-        for line in page.tables.short:
-            marks = [page.mark(line.trial(kind, seed)) for seed in seeds]
-            there = [100 * mark.test_accuracy for mark in marks if mark]
-            cells = [f"{100 * mark.test_accuracy:.2f}" if mark else NONE for mark in marks]
+    for kind in page.grid.preprocessings:
+        for line in page.grid.short:
+            points = [page.point(line.run_config(kind, seed)) for seed in seeds]
+            there = [100 * point.test_accuracy for point in points if point]
+            cells = [f"{100 * point.test_accuracy:.2f}" if point else NONE for point in points]
             cells += [f"{mean(there):.2f}" if there else "-"]
             cells += [f"{stdev(there):.2f}" if len(there) > 1 else "-"]
-            cells += [_lately(page, line.trial(kind, seeds[0]))]
+            cells += [_describe_last_epochs(page, line.run_config(kind, seeds[0]))]
             name = f"{PIXELS[kind]}, batch size {line.batch_size}, rate {line.learning_rate:g}"
             parts.append(f"| {name} | {' | '.join(cells)} |\n")
     return "".join(parts)
 
 
-def _lately(page: ResultsPage, trial: RunConfig) -> str:
-    end = trial.settings.epochs
-    if page.mark(trial) is None:
+def _describe_last_epochs(page: ResultsPage, run: RunConfig) -> str:
+    end = run.settings.epochs
+    if page.point(run) is None:
         return "-"
-    marks = [m for m in page.curves[trial.name] if end - WINDOW < m.epoch <= end]
-    found = [100 * mark.test_accuracy for mark in marks]
+    points = [m for m in page.curves[run.name] if end - WINDOW < m.epoch <= end]
+    found = [100 * point.test_accuracy for point in points]
     return f"{mean(found):.2f}, {min(found):.2f} to {max(found):.2f}"
 
 
 def _draw_all(page: ResultsPage, folder: Path) -> dict[str, str]:
     """Draw what there are curves for; names of files by the titles of the tables."""
-    tables, seed = page.tables, page.tables.seeds[0]
-    first = tables.preprocessings[0]
-    longest = tables.lengths[-1]
+    grid, seed = page.grid, page.grid.seeds[0]
+    first = grid.preprocessings[0]
+    longest = grid.lengths[-1]
     wanted = {
-        "Batch sizes": [(f"batch size {x.label}", x.trial(first, seed)) for x in tables.sizes],
+        "Batch sizes": [(f"batch size {x.label}", x.run_config(first, seed)) for x in grid.sizes],
         "Numbers of epochs": [
-            (f"pixels {PIXELS[kind]}", longest.trial(kind, seed)) for kind in tables.preprocessings
+            (f"pixels {PIXELS[kind]}", longest.run_config(kind, seed))
+            for kind in grid.preprocessings
         ],
-        "Learning rates": [(f"rate {x.label}", x.trial(first, seed)) for x in tables.rates],
+        "Learning rates": [(f"rate {x.label}", x.run_config(first, seed)) for x in grid.rates],
     }
     drawn = {}
-    for title, trials in wanted.items():
+    for title, runs in wanted.items():
         curves = [
             Curve(label, [m for m in page.curves[t.name] if m.epoch <= t.settings.epochs])
-            for label, t in trials
+            for label, t in runs
             if page.curves.get(t.name)
         ]
         if curves:

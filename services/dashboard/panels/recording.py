@@ -26,7 +26,7 @@ class RecordingPanel(Panel):
     def build(self) -> None:
         self._recorder = self.view.state.recorder
         self._shown_problem = self._recorder.problem
-        self._button = ui.button("Record", icon="fiber_manual_record", on_click=self._press)
+        self._button = ui.button("Record", icon="fiber_manual_record", on_click=self._toggle)
         self._button.props("outline no-caps")
         self._status = ui.label().classes("af-recording").props('role="status"')
         with ui.dialog() as self._dialog, ui.card().classes("af-dialog"):
@@ -67,7 +67,7 @@ class RecordingPanel(Panel):
                     recorder.problem, type="negative", multi_line=True, timeout=0, close_button="OK"
                 )
 
-    def _press(self) -> None:
+    def _toggle(self) -> None:
         if self._recorder.current:
             self._recorder.stop()
             self._refresh()

@@ -34,7 +34,7 @@ class ReplayPanel(Panel):
             rates = {rate: f"{rate:g} times" for rate in RATES}
             self._rate = ui.select(rates, value=1.0, label="Rate").props("dense outlined")
             self._rate.on_value_change(self._change_rate)
-            ui.button("Back to live", icon="videocam", on_click=self._leave).props("no-caps")
+            ui.button("Back to live", icon="videocam", on_click=self._close).props("no-caps")
             self._problem = ui.label().classes("af-recording").props('role="alert"')
         self._bar.set_visibility(False)
         components.KeyBindings({"p": self._toggle_pause})
@@ -78,7 +78,7 @@ class ReplayPanel(Panel):
         if replay and event.value != replay.progress.rate:
             await self.view.state.seek(self.view.state.position(), event.value)
 
-    async def _leave(self) -> None:
+    async def _close(self) -> None:
         """Back to the live feed; a replay that no other page shows is closed."""
         hub = self.view.state.replay_hub
         self.view.show_feed("live")

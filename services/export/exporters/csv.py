@@ -8,7 +8,7 @@ from affectline.services.export.exporter import ExportSettings
 from affectline.services.export.tables import Table, TableExporter
 
 
-class CsvSettings(ExportSettings):
+class CsvExportSettings(ExportSettings):
     """Settings of CSV exports."""
 
     exporter: Literal["csv"] = "csv"
@@ -19,7 +19,7 @@ class CsvSettings(ExportSettings):
 class CsvExporter(TableExporter):
     """Writes a CSV file for each kind of message."""
 
-    settings_model = CsvSettings
+    settings_model = CsvExportSettings
     summary = "a table for each kind of message"
     files = "emotions.csv, samples.csv, states.csv, markers.csv, responses.csv"
 

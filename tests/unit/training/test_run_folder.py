@@ -88,11 +88,11 @@ def test_a_run_is_gone_on_with_only_with_its_votes(tmp_path: Path) -> None:
 def test_a_run_that_never_began_leaves_no_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     runs.open_run_folder(folder, ASKED, resume=False)
-    runs.give_back_run_folder(folder)
+    runs.remove_empty_run_folder(folder)
     assert not folder.exists()
     runs.open_run_folder(folder, ASKED, resume=False)
     (folder / runs.HISTORY).write_text("epoch\n")
-    runs.give_back_run_folder(folder)
+    runs.remove_empty_run_folder(folder)
     assert (folder / runs.SETTINGS).exists()
 
 

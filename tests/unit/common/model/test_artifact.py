@@ -15,6 +15,7 @@ from affectline.common.model.artifact import (
     MANIFEST,
     Artifact,
     Manifest,
+    parse_label_set,
     to_probabilities,
 )
 
@@ -128,22 +129,38 @@ def test_temperature_softens_and_keeps_the_order() -> None:
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
-def test_each_answer_has_its_columns_and_its_temperature(output: str) -> None:
+def test_each_label_set_has_its_columns_and_its_temperature(output: str) -> None:
     given = np.random.default_rng(0).random((20, 14), dtype=np.float32)
     twofold = described(output=output, temperature=0.5, votes_temperature=2.0)
-    for answer, columns, temperature in (("labels", given[:, :7], 0.5), ("votes", given[:, 7:], 2)):
+    for label_set, columns, temperature in (
+        ("fer2013", given[:, :7], 0.5),
+        ("ferplus", given[:, 7:], 2),
+    ):
         alone = described(output=output, temperature=temperature)
         assert np.array_equal(
-            to_probabilities(given, twofold, answer),  # type: ignore[arg-type]
+            to_probabilities(given, twofold, label_set),  # type: ignore[arg-type]
             to_probabilities(columns, alone),
         )
 
 
-def test_a_second_answer_is_asked_only_of_a_model_that_has_one() -> None:
+def test_ferplus_labels_are_required_only_of_a_model_that_has_them() -> None:
     one = Artifact(DEFAULT_MODEL, described())
-    one.require("labels")
-    with pytest.raises(AffectlineError, match="has no answer votes"):
-        one.require("votes")
+    one.require_label_set("fer2013")
+    with pytest.raises(AffectlineError, match="has no label set ferplus"):
+        one.require_label_set("ferplus")
     two = Artifact(DEFAULT_MODEL, described(votes_temperature=1.0))
-    two.require("votes")
-    assert two.named("votes") == f"{two.named('labels')}+votes"
+    two.require_label_set("ferplus")
+    assert two.model_id_for("ferplus") == f"{two.model_id_for('fer2013')}+votes"
+
+
+@pytest.mark.parametrize(
+    ("text", "label_set"),
+    [("fer2013", "fer2013"), ("ferplus", "ferplus"), ("labels", "fer2013"), ("votes", "ferplus")],
+)
+def test_label_sets_are_read_in_both_spellings(text: str, label_set: str) -> None:
+    assert parse_label_set(text) == label_set
+
+
+def test_another_label_set_is_one_line() -> None:
+    with pytest.raises(AffectlineError, match="--label-set others: no such label set"):
+        parse_label_set("others")

@@ -8,10 +8,11 @@ import pytest
 from affectline.common.model.artifact import load
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.pipeline import ClassifierSettings, Delivery
-from affectline.common.vision.preprocessing import to_three_channels, to_vgg16
+from affectline.common.vision.preprocessing import prepare_faces, to_three_channels, to_vgg16
 from affectline.common.wire.messages import Face, Packet, Scores
+from affectline.services.classifier.backends import open_model
 from affectline.services.classifier.spec import ClassifierProcess
-from affectline.services.classifier.stage import Classifier, open_model, preprocess
+from affectline.services.classifier.stage import Classifier
 from tests.samples import FACES, QUALITY
 
 
@@ -78,9 +79,9 @@ def test_the_look_up_table_is_the_preprocessing() -> None:
     manifest = load().manifest
     faces = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     expected = to_vgg16(to_three_channels(faces))
-    assert np.array_equal(preprocess(faces, manifest), expected)
+    assert np.array_equal(prepare_faces(faces, manifest.preprocessing), expected)
     model = open_model(load(), "litert")
-    table = model._table  # type: ignore[attr-defined]
+    table = model._input_table  # type: ignore[attr-defined]
     details = model._interpreter.get_input_details()[0]  # type: ignore[attr-defined]
     scale, zero = details["quantization"]
     restored = (table[faces].astype(np.float32) - zero) * scale
@@ -88,7 +89,9 @@ def test_the_look_up_table_is_the_preprocessing() -> None:
 
 
 def test_asked_for_votes_it_gives_the_model_s_other_answer(classifier: Classifier) -> None:
-    stage = Classifier(ClassifierProcess(name="1", settings=ClassifierSettings(answer="votes")))
+    stage = Classifier(
+        ClassifierProcess(name="1", settings=ClassifierSettings(label_set="ferplus"))
+    )
     stage.context = StageContext("classifier/1", "lossless")
     stage.setup()
     question = packet(3)

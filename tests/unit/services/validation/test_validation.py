@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from affectline.common import extras
+from affectline.common.errors import AffectlineError
 from affectline.services.cli.validate import validate
 from affectline.services.fusion.stress_model import Evidence, load_default_model
 from affectline.services.validation import stress_predict
@@ -234,3 +236,9 @@ def test_a_real_driver_is_calmer_at_rest() -> None:
     kinds = np.array(course.segments)
     rest, city = (course.nervousness["together"][kinds == kind] for kind in ("rest", "city"))
     assert np.median(rest) < 40 < 60 < np.median(city)
+
+
+def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda package: None)
+    with pytest.raises(AffectlineError, match=r"validate needs scipy.*affectline\[validation\]"):
+        CliRunner().invoke(validate, ["drivedb", str(tmp_path)], catch_exceptions=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from affectline.common import extras
 from affectline.training.cli import evaluate
 from affectline.training.cli import main as cli
 from affectline.training.data import dataset
@@ -27,7 +28,7 @@ def test_help_needs_neither_tensorflow_nor_pandas() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("command", ["fit", "evaluate", "export"])
+@pytest.mark.parametrize("command", ["fit", "evaluate", "export", "fit-votes-head", "reproduce"])
 def test_help_has_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -118,3 +119,56 @@ def test_a_full_disk_is_one_line(
 def test_the_table_shows_what_is_unknown_as_a_dash() -> None:
     assert evaluate.as_percent(None) == "-"
     assert evaluate.as_percent(0.4375) == "43.8%"
+
+
+def test_the_former_name_of_fit_votes_head_still_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("fit-votes-head", "second-answer"):
+        options = ["--data", "none.csv", "--votes", "votes.csv", "--out", "new"]
+        assert run(monkeypatch, name, "nowhere", *options) == 1
+        assert "no model at nowhere" in capsys.readouterr().err
+    assert run(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    assert "fit-votes-head" in shown
+    assert "second-answer" not in shown
+
+
+@pytest.mark.parametrize(
+    ("option", "label_set"),
+    [
+        (("--label-set", "ferplus"), "ferplus"),
+        (("--label-set", "fer2013"), "fer2013"),
+        (("--answer", "votes"), "ferplus"),
+        (("--answer", "labels"), "fer2013"),
+        ((), "fer2013"),
+    ],
+)
+def test_a_label_set_is_read_in_both_spellings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: tuple[str, ...], label_set: str
+) -> None:
+    received: list[object] = []
+
+    def measure(data: Path, artifact: Path, label_set: object, *_: object) -> dict[str, object]:
+        received.append(label_set)
+        return {}
+
+    monkeypatch.setattr(evaluate, "measure", measure)
+    assert run(monkeypatch, "evaluate", "--data", "none.csv", "--json", *option) == 0
+    assert received == [label_set]
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [("reproduce", "reproduce"), ("fit", "training"), ("export", "training")],
+)
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, extra: str
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda package: None)
+    arguments = ["run"] if command == "export" else []
+    assert run(monkeypatch, command, *arguments, "--data", "none.csv") == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"affectline-train: affectline-train {command} needs tensorflow, ")
+    assert f"pip install 'affectline[{extra}]'" in line

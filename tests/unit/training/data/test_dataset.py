@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.training.data import dataset
-from affectline.training.data.problems import DataProblem, records
+from affectline.training.data.csv_rows import read_rows
+from affectline.training.data.faces import LabelledFaces
+from affectline.training.data.problems import DataProblem
 from affectline.training.data.splits import Split
 
 FACE = " ".join(str(value % 256) for value in range(2304))
@@ -54,10 +56,10 @@ def test_splits_follow_usage(tmp_path: Path) -> None:
     usages = ["Training", "PrivateTest", "PublicTest", "Training"]
     file = write(tmp_path, *(f"{i},{FACE},{usage}" for i, usage in enumerate(usages)))
     faces = dataset.load(file)
-    assert faces.only(Split.TRAINING).emotions.tolist() == [0, 3]
-    assert faces.only(Split.PUBLIC_TEST).emotions.tolist() == [2]
-    assert faces.only(Split.PRIVATE_TEST).emotions.tolist() == [1]
-    assert faces.only(Split.TEST).emotions.tolist() == [1, 2]
+    assert faces.select(Split.TRAINING).emotions.tolist() == [0, 3]
+    assert faces.select(Split.PUBLIC_TEST).emotions.tolist() == [2]
+    assert faces.select(Split.PRIVATE_TEST).emotions.tolist() == [1]
+    assert faces.select(Split.TEST).emotions.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -100,14 +102,14 @@ def test_without_votes_the_shares_are_zero_and_rows_are_numbered(tmp_path: Path)
 
 
 def test_a_split_keeps_its_votes_and_names() -> None:
-    faces = dataset.LabelledFaces(
+    faces = LabelledFaces(
         np.zeros((3, 48, 48), np.uint8),
         np.array([0, 1, 2]),
         np.array(["Training", "PublicTest", "Training"]),
         np.eye(7, dtype=np.float32)[:3],
         ("a", "b", "c"),
     )
-    chosen = faces.only(Split.TRAINING)
+    chosen = faces.select(Split.TRAINING)
     assert chosen.votes.argmax(axis=1).tolist() == [0, 2]
     assert chosen.sources == ("a", "c")
 
@@ -159,7 +161,7 @@ def test_readings_that_are_left_open_leave_the_limit_of_others_alone(tmp_path: P
     file = write(tmp_path, *3 * [f"3,{FACE},Training"])
     before = csv.field_size_limit()
     problems: list[DataProblem] = []
-    first, second = (records(file, ["emotion"], problems.append) for _ in range(2))
+    first, second = (read_rows(file, ["emotion"], problems.append) for _ in range(2))
     assert next(first) == next(second)
     assert csv.field_size_limit() == before
     assert (len(list(first)), len(list(second)), problems) == (2, 2, [])
@@ -242,7 +244,7 @@ def test_a_file_that_is_no_table_is_one_clear_line(
 def test_a_split_without_rows_is_named(tmp_path: Path) -> None:
     faces = dataset.load(write(tmp_path, f"3,{FACE},Training"))
     with pytest.raises(AffectlineError, match="no PrivateTest rows"):
-        faces.only(Split.PRIVATE_TEST)
+        faces.select(Split.PRIVATE_TEST)
 
 
 @settings(max_examples=40, deadline=None)

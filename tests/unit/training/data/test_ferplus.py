@@ -134,14 +134,14 @@ def test_a_folder_takes_no_votes(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not VOTES.exists(), reason="../shared/data/ferplus_votes.csv is not here")
 def test_the_real_votes() -> None:
-    crowd = ferplus.read(VOTES)
-    sums = ferplus.shares(crowd).sum(axis=1)
+    table = ferplus.read(VOTES)
+    sums = ferplus.shares(table).sum(axis=1)
     assert len(sums) == 35_887
     assert set(np.round(sums, 5)) == {0, 1}
-    assert (sums[~crowd.named] == 0).all()
+    assert (sums[~table.named] == 0).all()
     majority = ferplus.majority(VOTES)
     assert (majority >= 0).mean() > 0.8
     sure = majority >= 0
-    top = ferplus.shares(crowd).argmax(axis=1)
+    top = ferplus.shares(table).argmax(axis=1)
     voted = sure & (sums > 0)
     assert (top[voted] == majority[voted]).all()

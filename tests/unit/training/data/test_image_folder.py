@@ -101,7 +101,7 @@ def test_splits_do_not_depend_on_the_size(tmp_path: Path) -> None:
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_a_frame_is_square_and_has_the_whole_picture_in_its_middle(height: int, width: int) -> None:
     picture = NOISE[:height, :width]
-    frame = folder.to_frame(picture)
+    frame = folder.pad_to_square(picture)
     side = max(height, width)
     assert frame.shape == (side, side)
     top, left = (side - height) // 2, (side - width) // 2
@@ -194,12 +194,12 @@ def test_copies_of_a_picture_are_in_one_split(tmp_path: Path) -> None:
 
 
 def test_splits_have_about_eight_one_and_one_tenth() -> None:
-    usages = [folder.split_of(f"person {number}".encode()) for number in range(5000)]
+    usages = [folder.assign_split(f"person {number}".encode()) for number in range(5000)]
     shares = [usages.count(name) / 5000 for name in USAGES]
     assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
 
 
 def test_the_splits_are_the_same_on_every_machine() -> None:
     people = (b"ada", b"ben", b"cleo", b"dan", b"eve", b"fay", b"gus", b"hal")
-    splits = " ".join(folder.split_of(person)[:2] for person in people)
+    splits = " ".join(folder.assign_split(person)[:2] for person in people)
     assert splits == "Pu Tr Tr Tr Pr Tr Tr Pr"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from affectline.training.data.near_duplicates import have_twins, in_words
+from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 
 
 def test_a_face_that_was_shifted_mirrored_or_relit_is_found_again() -> None:
@@ -11,28 +11,30 @@ def test_a_face_that_was_shifted_mirrored_or_relit_is_found_again() -> None:
     near = known[0] // 2 + 60
     faces = np.stack([known[3], known[4][:, ::-1], near, np.roll(known[5], 20, axis=1)])
     strangers = random.integers(0, 256, (600, 48, 48)).astype(np.uint8)
-    found = have_twins(np.concatenate([faces, strangers]), known)
+    found = has_near_duplicates(np.concatenate([faces, strangers]), known)
     assert found[:4].tolist() == [True, True, True, False]
     assert not found[4:].any()
 
 
 def test_a_picture_of_one_gray_has_no_twin() -> None:
     flat = np.full((1, 48, 48), 90, np.uint8)
-    assert not have_twins(flat, flat).any()
+    assert not has_near_duplicates(flat, flat).any()
 
 
 def test_it_is_told_where_it_was_looked_for() -> None:
-    assert in_words({"rows": 10}) == ""
+    assert describe_near_duplicates({"rows": 10}) == ""
     found = {"rows": 8, "accuracy": 0.5, "interval": [0.2, 0.8]}
-    told = in_words({"rows": 10, "without_twins": found})
+    told = describe_near_duplicates({"rows": 10, "without_twins": found})
     assert told.startswith("2 of these faces have a near twin")
     assert "On the other 8 it is right on 50.0%" in told
-    assert in_words({"rows": 9, "without_twins": found}).startswith("1 of these faces has a near")
-    told = in_words({"rows": 8, "without_twins": found})
+    assert describe_near_duplicates({"rows": 9, "without_twins": found}).startswith(
+        "1 of these faces has a near"
+    )
+    told = describe_near_duplicates({"rows": 8, "without_twins": found})
     assert told == "None of these faces has a near twin among the training rows."
 
 
 @pytest.mark.parametrize("side", [24, 96])
 def test_any_size_will_do(side: int) -> None:
     faces = np.random.default_rng(1).integers(0, 256, (2, side, side)).astype(np.uint8)
-    assert have_twins(faces, faces).all()
+    assert has_near_duplicates(faces, faces).all()

@@ -177,9 +177,9 @@ def test_coverage_puts_aside_what_is_unsure() -> None:
 
 
 def test_against_leaves_out_rows_without_an_answer_to_compare_with() -> None:
-    found = metrics.against(answers([0, 1, 2]), np.array([0, -1, 3]))
+    found = metrics.accuracy_with_interval(answers([0, 1, 2]), np.array([0, -1, 3]))
     assert (found["rows"], found["accuracy"]) == (2, 0.5)
-    assert metrics.against(answers([0]), np.array([-1]))["accuracy"] is None
+    assert metrics.accuracy_with_interval(answers([0]), np.array([-1]))["accuracy"] is None
 
 
 @settings(deadline=None)  # a busy machine is no mistake

@@ -18,11 +18,12 @@ from rich.progress import Progress
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model import artifact
+from affectline.common.model.litert import open_litert
 from affectline.training.cli import main as cli
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.evaluate import metrics
-from affectline.training.evaluate import predictions as evaluate
 from affectline.training.evaluate import report as page
+from affectline.training.evaluate.predictions import Predictions, predict_faces
 
 HOSTILE = "happy/<script>alert('$x')</script>\"&amp;.png"
 VOID = {"meta", "img", "source", "link", "br"}
@@ -60,7 +61,7 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[evaluate.Predictions, dict[str, Any]]:
+def judged() -> tuple[Predictions, dict[str, Any]]:
     """The real model's answers to sixty made-up faces of five emotions."""
     chance = np.random.default_rng(3)
     pixels = chance.integers(0, 256, (60, 48, 48), dtype=np.uint8)
@@ -70,15 +71,15 @@ def judged() -> tuple[evaluate.Predictions, dict[str, Any]]:
     faces = LabelledFaces(pixels, emotions, usages, sources=names)
     opened = artifact.load()
     with Progress(disable=True) as progress:
-        outputs = evaluate.open_served(opened).run(pixels, progress)
+        outputs = predict_faces(open_litert(opened), pixels, progress)
     shares = artifact.to_probabilities(outputs, opened.manifest)
     figures = {"model": opened.model_id, "data": "<faces>", "split": None}
-    return evaluate.Predictions(faces, shares), {**figures, **metrics.report(shares, emotions)}
+    return Predictions(faces, shares), {**figures, **metrics.report(shares, emotions)}
 
 
 @pytest.fixture(scope="module")
 def folder(
-    judged: tuple[evaluate.Predictions, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+    judged: tuple[Predictions, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     out = tmp_path_factory.mktemp("evaluation") / "deep" / "report"
     page.write(out, *judged)
@@ -107,7 +108,7 @@ def test_the_page_needs_nothing_from_elsewhere(folder: Path, read: Reader) -> No
 
 
 def test_every_picture_opens(
-    judged: tuple[evaluate.Predictions, dict[str, Any]], folder: Path, read: Reader
+    judged: tuple[Predictions, dict[str, Any]], folder: Path, read: Reader
 ) -> None:
     drawings = faces = 0
     for picture in read.pictures:
@@ -120,8 +121,8 @@ def test_every_picture_opens(
             assert decoded is not None
             assert decoded.shape == (48, 48)
             faces += 1
-    answers = judged[0]
-    hits = int((answers.given == answers.faces.emotions).sum())
+    predictions = judged[0]
+    hits = int((predictions.labels == predictions.faces.emotions).sum())
     assert drawings == 4  # two diagrams, each for light and dark
     assert faces == min(60 - hits, page.WORST) + min(hits, page.BEST)
     for name in ("confusion.svg", "reliability.svg"):
@@ -147,7 +148,7 @@ def test_an_emotion_that_is_not_in_the_data_is_said_to_be(read: Reader) -> None:
 
 
 def test_the_figures_lie_beside_the_page(
-    judged: tuple[evaluate.Predictions, dict[str, Any]], folder: Path
+    judged: tuple[Predictions, dict[str, Any]], folder: Path
 ) -> None:
     report = json.loads((folder / "report.json").read_text())
     assert report == {"kind": page.KIND, **judged[1]}
@@ -156,7 +157,7 @@ def test_the_figures_lie_beside_the_page(
 
 
 def test_the_same_answers_give_the_same_files(
-    judged: tuple[evaluate.Predictions, dict[str, Any]], folder: Path, tmp_path: Path
+    judged: tuple[Predictions, dict[str, Any]], folder: Path, tmp_path: Path
 ) -> None:
     page.write(tmp_path, *judged)
     for name in page.FILES:
@@ -170,7 +171,7 @@ def test_a_report_of_nothing_but_hits_or_mistakes(tmp_path: Path, given: int) ->
     figures = {"model": "m", "data": "d", "split": "Training"}
     page.write(
         tmp_path,
-        evaluate.Predictions(faces, shares),
+        Predictions(faces, shares),
         {**figures, **metrics.report(shares, faces.emotions)},
     )
     text = (tmp_path / "index.html").read_text()
@@ -179,7 +180,7 @@ def test_a_report_of_nothing_but_hits_or_mistakes(tmp_path: Path, given: int) ->
 
 
 def test_an_earlier_report_is_replaced_and_a_folder_with_more_is_not(
-    judged: tuple[evaluate.Predictions, dict[str, Any]], tmp_path: Path
+    judged: tuple[Predictions, dict[str, Any]], tmp_path: Path
 ) -> None:
     page.write(tmp_path, *judged)
     page.write(tmp_path, *judged)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.training.fit.distributed import place, wait_for_first
+from affectline.training.fit.distributed import wait_for_first, worker_index
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ def test_a_wrong_tf_config_is_one_line(
 ) -> None:
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(AffectlineError, match=complaint):
-        place()
+        worker_index()
 
 
 def test_the_first_worker_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     for index in (0, 1):
         config = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
         monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-        assert place() == index
+        assert worker_index() == index
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from affectline.common.labels import LABELS
-from affectline.training.fit.label_smoothing import expected, soften
+from affectline.training.fit.label_smoothing import estimate_label_shares, temper_labels
 
 HAPPY, SAD, NEUTRAL = (LABELS.index(name) for name in ("happy", "sad", "neutral"))
 
@@ -18,7 +18,7 @@ def crowd() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_usual_label_is_told_from_the_other_faces() -> None:
-    usual = expected(*crowd())
+    usual = estimate_label_shares(*crowd())
     assert usual.sum(axis=1) == pytest.approx(1)
     assert usual[0, HAPPY] > 0.95
     assert usual[200, SAD] == pytest.approx(2 / 3, abs=0.03)
@@ -27,7 +27,7 @@ def test_the_usual_label_is_told_from_the_other_faces() -> None:
 
 def test_a_target_lies_between_label_and_votes() -> None:
     emotions, votes = crowd()
-    targets = soften(emotions, votes, smoothing=0.0, trust=0.5)
+    targets = temper_labels(emotions, votes, smoothing=0.0, trust=0.5)
     assert targets.sum(axis=1) == pytest.approx(1, abs=1e-5)
     odd = 150  # labelled neutral, seen as sad
     assert targets[odd, NEUTRAL] == pytest.approx(0.5 + 0.5 / 3, abs=0.03)
@@ -37,9 +37,9 @@ def test_a_target_lies_between_label_and_votes() -> None:
 def test_without_votes_a_label_is_only_smoothed() -> None:
     emotions, votes = crowd()
     votes[0] = 0
-    targets = soften(emotions, votes, smoothing=0.07, trust=0.5)
+    targets = temper_labels(emotions, votes, smoothing=0.07, trust=0.5)
     assert targets[0, HAPPY] == pytest.approx(0.94)
     assert targets[0, SAD] == pytest.approx(0.01)
-    alone = soften(emotions, np.zeros_like(votes), smoothing=0.0, trust=0.5)
+    alone = temper_labels(emotions, np.zeros_like(votes), smoothing=0.0, trust=0.5)
     assert np.array_equal(alone.argmax(axis=1), emotions)
     assert alone.max(axis=1) == pytest.approx(1)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.fit import run_record as record
 from affectline.training.run_folder import LOGITS_FILE, RUN_FILE
 
@@ -27,7 +27,7 @@ def model(error: Exception | None = None) -> SimpleNamespace:
 
 
 def test_what_is_left_of_a_run(tmp_path: Path) -> None:
-    run = record.finish(tmp_path, model(), LOGITS, FACES, {"recipe": "r"}, None, 2.0)
+    run = record.save_run(tmp_path, model(), LOGITS, FACES, {"recipe": "r"}, None, 2.0)
     assert run["accuracy"] == {"Training": 1.0, "PublicTest": 0.0, "Test": 0.0}
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"model.keras", "saved_model", LOGITS_FILE, RUN_FILE}
@@ -40,6 +40,6 @@ def test_a_full_disk_is_one_line_and_the_run_is_not_finished(
     tmp_path: Path, error: Exception
 ) -> None:
     with pytest.raises(AffectlineError, match="cannot write the finished model to") as caught:
-        record.finish(tmp_path, model(error), LOGITS, FACES, {}, None, 2.0)
+        record.save_run(tmp_path, model(error), LOGITS, FACES, {}, None, 2.0)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / RUN_FILE).exists()

@@ -9,9 +9,8 @@ import pytest
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
 from affectline.common.errors import AffectlineError
-from affectline.training.fit.checkpoint import CurvePoint
 from affectline.training.reproduce import report as results
-from affectline.training.reproduce.differences import off
+from affectline.training.reproduce.checkpoint import CurvePoint
 from affectline.training.reproduce.grid import Grid, GridRow
 
 SMALL = Grid(
@@ -25,7 +24,7 @@ SMALL = Grid(
 
 def test_the_page_shows_what_was_run_and_what_was_not(tmp_path: Path) -> None:
     curve = (CurvePoint(1, 1.5, 0.4, 1.6, 0.35), CurvePoint(2, 1.0, 0.997, 3.0, 0.4625))
-    curves = {line.trial("unit").name: curve for line in SMALL.sizes}
+    curves = {line.run_config("unit").name: curve for line in SMALL.sizes}
     file = results.write(results.ResultsPage(SMALL, curves, 40, 10), tmp_path)
     text = file.read_text()
     assert "| 16 | 46.1 to 46.7 (99.7) | 46.25 (99.70) | not run |" in text
@@ -47,10 +46,10 @@ def test_the_page_tells_what_the_pixels_make(tmp_path: Path) -> None:
 
     batch, length = SMALL.sizes[1], SMALL.lengths[1]
     curves = {
-        batch.trial("unit").name: (ending(2, 0.456),),
-        batch.trial("raw").name: (ending(2, 0.436),),
-        length.trial("unit").name: (ending(2, 0.461), ending(4, 0.436)),
-        length.trial("raw").name: (ending(2, 0.441), ending(4, 0.431)),
+        batch.run_config("unit").name: (ending(2, 0.456),),
+        batch.run_config("raw").name: (ending(2, 0.436),),
+        length.run_config("unit").name: (ending(2, 0.461), ending(4, 0.436)),
+        length.run_config("raw").name: (ending(2, 0.441), ending(4, 0.431)),
     }
     file = results.write(results.ResultsPage(SMALL, curves, 40, 10), tmp_path)
     words = " ".join(file.read_text().split())
@@ -63,29 +62,29 @@ def test_the_page_tells_what_the_pixels_make(tmp_path: Path) -> None:
 
 def test_a_place_is_checked_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "results.md").write_text("of before")
-    results.check(tmp_path)
+    results.check_writable(tmp_path)
     assert (tmp_path / "results.md").read_text() == "of before"
     with pytest.raises(AffectlineError, match=r"--out .* \(Not a directory\)"):
-        results.check(tmp_path / "results.md")
+        results.check_writable(tmp_path / "results.md")
 
 
 def test_the_page_tells_a_last_epoch_from_where_the_training_is(tmp_path: Path) -> None:
     lines = (GridRow("20", 20, 16), GridRow("40", 40, 16))
     tables = replace(SMALL, lengths=lines)
-    marks = tuple(CurvePoint(i, 1.0, 0.997, 3.0, 0.44 + 0.01 * (i % 2)) for i in range(1, 41))
-    name = lines[-1].trial("unit").name
-    text = results.write(results.ResultsPage(tables, {name: marks}, 40, 10), tmp_path).read_text()
+    points = tuple(CurvePoint(i, 1.0, 0.997, 3.0, 0.44 + 0.01 * (i % 2)) for i in range(1, 41))
+    name = lines[-1].run_config("unit").name
+    text = results.write(results.ResultsPage(tables, {name: points}, 40, 10), tmp_path).read_text()
     assert "| 20 | 44.00 | 44.5 | 44.0 to 45.0 | -1.6 |" in text
     assert "| 40 | 44.00 | 44.5 | 44.0 to 45.0 | -1.6 |" in text
     text = results.write(
-        results.ResultsPage(tables, {name: marks[:30]}, 40, 10), tmp_path
+        results.ResultsPage(tables, {name: points[:30]}, 40, 10), tmp_path
     ).read_text()
     assert "| 40 | 44" not in text, "it is not there yet"
 
 
 def test_the_same_figures_make_the_same_files(tmp_path: Path) -> None:
     curve = (CurvePoint(1, 1.5, 0.4, 1.6, 0.40), CurvePoint(2, 1.0, 0.5, 3.0, 0.45))
-    page = results.ResultsPage(SMALL, {SMALL.sizes[0].trial("unit").name: curve}, 40, 10)
+    page = results.ResultsPage(SMALL, {SMALL.sizes[0].run_config("unit").name: curve}, 40, 10)
     for name in ("one", "two"):
         results.write(page, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "one") for path in tmp_path.glob("one/**/*.*"))
@@ -101,6 +100,6 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_how_far_off_the_paper_s_range() -> None:
-    assert off(0.464) == 0
-    assert off(0.441) == pytest.approx(-0.02)
-    assert off(0.477) == pytest.approx(0.01)
+    assert results.distance_from_paper(0.464) == 0
+    assert results.distance_from_paper(0.441) == pytest.approx(-0.02)
+    assert results.distance_from_paper(0.477) == pytest.approx(0.01)

@@ -4,7 +4,7 @@ from pathlib import Path
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.services.export.exporter import make_exporter
-from affectline.services.export.exporters.csv import CsvExporter, CsvSettings
+from affectline.services.export.exporters.csv import CsvExporter, CsvExportSettings
 from affectline.services.export.tables import make_tables
 from affectline.services.sessions.recording import open_recording
 from tests.recordings import SECOND, START, recording
@@ -17,7 +17,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_every_message_has_its_rows(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
-    paths = CsvExporter(CsvSettings()).write(make_tables(recording()), tmp_path / "made")
+    paths = CsvExporter(CsvExportSettings()).write(make_tables(recording()), tmp_path / "made")
     assert sorted(path.name for path in paths) == [
         "emotions.csv", "markers.csv", "samples.csv", "states.csv",
     ]  # fmt: skip
@@ -51,6 +51,6 @@ def test_every_marker_has_a_row_for_each_signal(tmp_path: Path) -> None:
 
 
 def test_another_delimiter(tmp_path: Path) -> None:
-    settings = CsvSettings(delimiter=";")
+    settings = CsvExportSettings(delimiter=";")
     CsvExporter(settings).write({"a": {"x": [1, 2], "y": ["p;q", None]}}, tmp_path)
     assert (tmp_path / "a.csv").read_text() == 'x;y\n1;"p;q"\n2;\n'

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.data.dataset import LabelledFaces
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
-from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, begin, compile_score
-from affectline.training.fit.run_record import finish
+from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, compile_score, initial_state
+from affectline.training.fit.run_record import save_run
 from affectline.training.model.features import extract_features, run_model
 from affectline.training.model.paper_network import (
     HIDDEN,
     build_backbone,
     build_head,
-    cut_softmax,
-    merge,
+    merge_models,
+    remove_softmax,
 )
 from affectline.training.run_folder import HISTORY
 
@@ -82,14 +82,21 @@ def train_head(
     """
     loop = HeadLoop(train, settings.batch_size, settings.learning_rate, settings.seed)
     score = compile_score(test)
-    state = begin(head.get_weights())
+    state = initial_state(head.get_weights())
     for epoch in range(1, settings.epochs + 1):
         start = time.perf_counter()
-        state, learnt = loop.epoch(state)
-        seen = score(state.weights)
+        state, train_scores = loop.run_epoch(state)
+        test_scores = score(state.weights)
         head.set_weights(state.weights)
         seconds = time.perf_counter() - start
-        yield HeadEpoch(epoch, learnt.loss, learnt.accuracy, seen.loss, seen.accuracy, seconds)
+        yield HeadEpoch(
+            epoch,
+            train_scores.loss,
+            train_scores.accuracy,
+            test_scores.loss,
+            test_scores.accuracy,
+            seconds,
+        )
 
 
 def fit(
@@ -124,18 +131,18 @@ def fit(
     train, test = ((features[mask], faces.targets[mask]) for mask in masks)
     epochs = train_head(head, train, test, settings)
     log_epochs(epochs, folder / HISTORY, settings.epochs, progress)
-    model = merge(backbone, head)
+    model = merge_models(backbone, head)
     logits = head_logits(head, features)
     check_merged(model, faces.pixels, logits, progress, settings.preprocessing)
-    settled = {**asdict(settings), "image_size": faces.pixels.shape[1]}
-    about = {**ABOUT, "settings": settled}
+    final_settings = {**asdict(settings), "image_size": faces.pixels.shape[1]}
+    about = {**ABOUT, "settings": final_settings}
     seconds = time.perf_counter() - started
-    return finish(folder, model, logits, faces, about, weights, seconds)
+    return save_run(folder, model, logits, faces, about, weights, seconds)
 
 
 def head_logits(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits ``(N, 7) float32`` of a head for features ``(N, 512)``."""
-    return np.asarray(cut_softmax(head)(features, training=False), dtype=np.float32)
+    return np.asarray(remove_softmax(head)(features, training=False), dtype=np.float32)
 
 
 def check_merged(
@@ -145,7 +152,7 @@ def check_merged(
     progress: Progress,
     preprocessing: Preprocessing,
 ) -> None:
-    """See that the merged model, fed with pictures, says what the head says of their features.
+    """Check that the merged model gives for pictures what the head gives for their features.
 
     A thousand rows from all over the file are enough: the two differ only by the plumbing.
 
@@ -153,7 +160,9 @@ def check_merged(
         RuntimeError: It does not.
     """
     step = max(1, len(pixels) // SAMPLE)
-    merged = run_model(cut_softmax(model), pixels[::step], progress, "Merged model", preprocessing)
+    merged = run_model(
+        remove_softmax(model), pixels[::step], progress, "Merged model", preprocessing
+    )
     worst = float(np.abs(merged - logits[::step]).max())
     if worst > TOLERANCE:
         raise RuntimeError(f"the merged model's logits differ from the head's by {worst:.3g}")
@@ -168,5 +177,5 @@ def log_epochs(epochs: Iterator[HeadEpoch], file: Path, total: int, progress: Pr
         for epoch in epochs:
             writer.writerow(f"{value:.6g}" for value in asdict(epoch).values())
             stream.flush()
-            now = f"Head, {epoch.accuracy:.1%} train, {epoch.test_accuracy:.1%} test"
-            progress.update(task, advance=1, description=now)
+            description = f"Head, {epoch.accuracy:.1%} train, {epoch.test_accuracy:.1%} test"
+            progress.update(task, advance=1, description=description)

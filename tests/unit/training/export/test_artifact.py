@@ -14,18 +14,19 @@ from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
 from affectline.common.model.artifact import to_probabilities
 from affectline.common.vision.preprocessing import to_three_channels, to_vgg16
-from affectline.services.classifier.stage import open_model
-from affectline.training.data.dataset import LabelledFaces
+from affectline.services.classifier.backends import open_model
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import softmax
 from affectline.training.run_folder import LAST_LAYERS, LOGITS_FILE, MODEL_FILE, RUN_FILE
 
 tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
-from affectline.training.export import artifact as export  # noqa: E402
-from affectline.training.fit import votes_head as second  # noqa: E402
-from affectline.training.model.network import Network, answer_twice, serve  # noqa: E402
-from affectline.training.model.paper_network import cut_softmax  # noqa: E402
+from affectline.training.export.artifact import export_artifact  # noqa: E402
+from affectline.training.fit import votes_head  # noqa: E402
+from affectline.training.fit.trained_run import change_votes_weight, load_run  # noqa: E402
+from affectline.training.model.network import Network, build_served_model, build_two_label_set_model  # noqa: E402
+from affectline.training.model.paper_network import remove_softmax  # noqa: E402
 
 pytestmark = [
     # TensorFlow's own imports warn; nothing of ours runs under these two
@@ -54,7 +55,7 @@ def network(faces: LabelledFaces) -> Network:
     made = Network(mixed=False)
     for variable in made.trainable_variables:  # no bias is zero, as after a training
         variable.assign(variable + 0.02 * tf.random.normal(variable.shape))
-    made.settle(faces.pixels)
+    made.measure_moments(faces.pixels)
     return made
 
 
@@ -62,11 +63,13 @@ def network(faces: LabelledFaces) -> Network:
 def run_folder(network: Network, faces: LabelledFaces, tmp_path_factory: Any) -> Path:
     """What ``fit`` leaves behind, of a network with random weights."""
     folder: Path = tmp_path_factory.mktemp("run")
-    model, layers = serve(network, SIZE, WEIGHT), network.last_layers()
+    model, layers = build_served_model(network, SIZE, WEIGHT), network.last_layers()
     model.save(folder / MODEL_FILE)
     np.savez(folder / LAST_LAYERS, **layers)
     pictures = to_vgg16(to_three_channels(faces.pixels))
-    np.save(folder / LOGITS_FILE, np.asarray(answer_twice(model, layers, WEIGHT)(pictures)))
+    np.save(
+        folder / LOGITS_FILE, np.asarray(build_two_label_set_model(model, layers, WEIGHT)(pictures))
+    )
     record = {
         "recipe": "none",
         "loss": "none",
@@ -80,10 +83,10 @@ def run_folder(network: Network, faces: LabelledFaces, tmp_path_factory: Any) ->
 
 def test_both_answers_are_those_of_the_network(network: Network, faces: LabelledFaces) -> None:
     pictures = to_vgg16(to_three_channels(faces.pixels[:5]))
-    model, layers = serve(network, SIZE, WEIGHT), network.last_layers()
-    both = np.asarray(answer_twice(model, layers, WEIGHT)(pictures))
+    model, layers = build_served_model(network, SIZE, WEIGHT), network.last_layers()
+    both = np.asarray(build_two_label_set_model(model, layers, WEIGHT)(pictures))
     assert both.shape == (5, 14)
-    assert both[:, :7] == pytest.approx(np.asarray(cut_softmax(model)(pictures)), abs=1e-5)
+    assert both[:, :7] == pytest.approx(np.asarray(remove_softmax(model)(pictures)), abs=1e-5)
     _, votes = network.score(faces.pixels[:5])
     assert softmax(both[:, 7:]) == pytest.approx(softmax(votes), abs=1e-4)
 
@@ -92,14 +95,14 @@ def test_the_served_file_gives_both_answers(
     run_folder: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
     people = np.arange(ROWS) % 8 - 1
-    run, out = export.load_run(run_folder, faces), tmp_path / "two"
-    export.export(run, faces, out, "two", False, Progress(disable=True), people)
+    run, out = load_run(run_folder, faces), tmp_path / "two"
+    export_artifact(run, faces, out, "two", False, Progress(disable=True), people)
     made = artifact.load(out)
     outputs = open_model(made, "litert").predict(faces.pixels)
     assert outputs.shape == (ROWS, 14)
     plain = np.load(run_folder / LOGITS_FILE)
     assert np.corrcoef(outputs.ravel(), plain.ravel())[0, 1] > 0.9
-    asked = to_probabilities(outputs, made.manifest, "votes")
+    asked = to_probabilities(outputs, made.manifest, "ferplus")
     known = (people >= 0) & (faces.usages == "PrivateTest")
     told = made.manifest.metrics["litert-int8"]["PrivateTest"]
     right = (asked.argmax(axis=1) == people)[known].mean()
@@ -115,16 +118,16 @@ def test_a_damaged_record_is_one_clear_line(
     shutil.copytree(run_folder, folder)
     (folder / RUN_FILE).write_text(content)
     with pytest.raises(AffectlineError, match="is damaged") as error:
-        export.load_run(folder, faces)
+        load_run(folder, faces)
     assert "\n" not in str(error.value)
 
 
 def test_another_weight_changes_the_first_answer_alone(
     run_folder: Path, faces: LabelledFaces
 ) -> None:
-    run = export.load_run(run_folder, faces)
+    run = load_run(run_folder, faces)
     before = run.logits.copy()
-    other = export.reblend(run, run_folder, 1.0, faces, Progress(disable=True))
+    other = change_votes_weight(run, run_folder, 1.0, faces, Progress(disable=True))
     assert other.logits[:, 7:] == pytest.approx(before[:, 7:], abs=1e-4)
     assert other.logits[:, :7] == pytest.approx(before[:, 7:], abs=1e-4)
     assert not np.allclose(before[:, :7], before[:, 7:], atol=1e-2)
@@ -134,12 +137,12 @@ def test_a_finished_model_is_taught_a_second_answer(
     run_folder: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
     progress, people = Progress(disable=True), np.arange(ROWS) % 8 - 1
-    export.export(
-        export.load_run(run_folder, faces), faces, tmp_path / "one", "one", False, progress, people
+    export_artifact(
+        load_run(run_folder, faces), faces, tmp_path / "one", "one", False, progress, people
     )
     before = artifact.load(tmp_path / "one")
-    run = second.add_votes(before, faces, progress)
-    export.export(run, faces, tmp_path / "two", "two", False, progress, people)
+    run = votes_head.fit_votes_head(before, faces, progress)
+    export_artifact(run, faces, tmp_path / "two", "two", False, progress, people)
     after = artifact.load(tmp_path / "two")
     was, now = (open_model(each, "litert").predict(faces.pixels) for each in (before, after))
     # The first answer is the same but for a rounding more, and for what all seven have in common.
@@ -150,14 +153,14 @@ def test_a_finished_model_is_taught_a_second_answer(
     told = -(faces.votes * np.log(softmax(run.logits[:, 7:]))).sum(axis=1)[learnt].mean()
     least = -(faces.votes * np.log(faces.votes[learnt].mean(axis=0))).sum(axis=1)[learnt].mean()
     assert told < least  # more than how often each is voted for
-    assert after.manifest.training["second_answer"] == second.ABOUT
+    assert after.manifest.training["second_answer"] == votes_head.ABOUT
 
 
 def test_a_second_answer_is_learnt_from_the_model_s_own_data(
     run_folder: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
-    run = export.load_run(run_folder, faces)
-    export.export(run, faces, tmp_path / "one", "one", False, Progress(disable=True))
+    run = load_run(run_folder, faces)
+    export_artifact(run, faces, tmp_path / "one", "one", False, Progress(disable=True))
     others = replace(faces, emotions=(faces.emotions + 1) % 7)
     with pytest.raises(AffectlineError, match="was trained on other data"):
-        second.add_votes(artifact.load(tmp_path / "one"), others, Progress(disable=True))
+        votes_head.fit_votes_head(artifact.load(tmp_path / "one"), others, Progress(disable=True))

@@ -39,12 +39,12 @@ class Checkpoint:
     curve: tuple[CurvePoint, ...] = ()
 
 
-def save(folder: Path, at: Checkpoint, identity: dict[str, Any]) -> None:
+def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
     """Write a checkpoint; the one before it is kept beside it.
 
     Args:
         folder: The run's own; made if need be.
-        at: What to keep.
+        checkpoint: What to write.
         identity: What the run is: settings and data. Another run's checkpoint is never taken.
 
     Raises:
@@ -53,10 +53,10 @@ def save(folder: Path, at: Checkpoint, identity: dict[str, Any]) -> None:
     content: dict[str, Any] = {
         f"{kind}{index}": array
         for kind in ARRAYS
-        for index, array in enumerate(getattr(at.state, kind))
+        for index, array in enumerate(getattr(checkpoint.state, kind))
     }
-    content["place"] = np.array([at.state.epoch, at.state.step], dtype=np.int64)
-    content["curve"] = np.array([astuple(mark) for mark in at.curve], dtype=np.float64)
+    content["place"] = np.array([checkpoint.state.epoch, checkpoint.state.step], dtype=np.int64)
+    content["curve"] = np.array([astuple(point) for point in checkpoint.curve], dtype=np.float64)
     content["identity"] = np.array(json.dumps(identity, sort_keys=True))
     try:
         folder.mkdir(parents=True, exist_ok=True)

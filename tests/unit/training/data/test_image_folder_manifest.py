@@ -23,7 +23,7 @@ def test_a_manifest_names_files_labels_and_splits(tmp_path: Path) -> None:
     assert faces.emotions.tolist() == [3, 4]
     assert faces.usages.tolist() == ["PublicTest", "Training"]
     assert faces.sources == ("p/a.png", "b.jpg")
-    assert faces.only(Split.PUBLIC_TEST).sources == ("p/a.png",)
+    assert faces.select(Split.PUBLIC_TEST).sources == ("p/a.png",)
     assert len(dataset.load(root, rows=1)) == 1
 
 

@@ -12,10 +12,11 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model import artifact
 from affectline.common.model.artifact import Artifact, ModelFile
+from affectline.common.model.litert import LiteRtModel, open_litert
 from affectline.common.vision.preprocessing import to_square
-from affectline.services.classifier import stage as classifier
-from affectline.training.data.dataset import LabelledFaces
-from affectline.training.evaluate import predictions as evaluate
+from affectline.services.classifier.backends import open_model
+from affectline.training.data.faces import LabelledFaces
+from affectline.training.evaluate.predictions import Predictions, predict_faces, to_csv
 
 
 @pytest.fixture
@@ -27,14 +28,15 @@ def noise(count: int, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint
     return np.random.default_rng(0).integers(0, 256, (count, size, size), dtype=np.uint8)
 
 
-def test_the_measured_file_answers_as_the_classifier_does(progress: Progress) -> None:
+def test_evaluation_and_the_classifier_run_the_same_model(progress: Progress) -> None:
     opened = artifact.load()
     faces = noise(70, 48)  # more than a batch
-    measured = evaluate.open_served(opened).run(faces, progress)
-    served = classifier.open_model(opened, "litert")
-    answers = np.concatenate([served.predict(faces[:32]), served.predict(faces[32:])])
+    measured = predict_faces(open_litert(opened), faces, progress)
+    served = open_model(opened, "litert")
+    assert type(served) is LiteRtModel
+    outputs = np.concatenate([served.predict(faces[:32]), served.predict(faces[32:])])
     assert measured.shape == (70, 14)
-    assert np.array_equal(measured, answers)
+    assert np.array_equal(measured, outputs)
 
 
 def test_a_file_that_is_no_model_is_one_clear_line(tmp_path: Path) -> None:
@@ -43,22 +45,24 @@ def test_a_file_that_is_no_model_is_one_clear_line(tmp_path: Path) -> None:
     files = {"litert-int8": ModelFile(path="model.tflite", sha256=digest)}
     manifest = artifact.load().manifest.model_copy(update={"files": files})
     with pytest.raises(AffectlineError, match="is no LiteRT model that can be read"):
-        evaluate.open_served(Artifact(tmp_path, manifest))
+        open_litert(Artifact(tmp_path, manifest))
 
 
 def test_faces_of_another_size_are_scaled_to_the_model_s(progress: Progress) -> None:
     opened = artifact.load()
-    model = evaluate.open_served(opened)
+    model = open_litert(opened)
     large = noise(3, 100)
     small = np.stack([to_square(face, 48) for face in large])
-    assert np.array_equal(model.run(large, progress), model.run(small, progress))
+    assert np.array_equal(
+        predict_faces(model, large, progress, 48), predict_faces(model, small, progress, 48)
+    )
 
 
-def test_raw_preprocessing_is_another_input(progress: Progress) -> None:
+def test_raw_preprocessing_is_another_input() -> None:
     path = artifact.load().verified("litert-int8")
     faces = noise(2, 48)
-    raw = evaluate.LiteRtModel(path, "raw").run(faces, progress)
-    assert not np.array_equal(raw, evaluate.LiteRtModel(path).run(faces, progress))
+    raw = LiteRtModel(path, "raw").predict(faces)
+    assert not np.array_equal(raw, LiteRtModel(path, "vgg16").predict(faces))
 
 
 def test_every_answer_is_a_row_of_the_predictions() -> None:
@@ -68,7 +72,7 @@ def test_every_answer_is_a_row_of_the_predictions() -> None:
     faces = LabelledFaces(
         noise(2, 48), np.array([3, 4]), np.array(["Training"] * 2), sources=sources
     )
-    rows = list(csv.reader(io.StringIO(evaluate.predictions(evaluate.Predictions(faces, shares)))))
+    rows = list(csv.reader(io.StringIO(to_csv(Predictions(faces, shares)))))
     assert rows[0] == ["source", "label", "given", "confidence", *LABELS]
     assert rows[1][:4] == ["row 1", "happy", "happy", "0.700000"]
     assert rows[2][:5] == [sources[1], "sad", "happy", "0.700000", "0.050000"]

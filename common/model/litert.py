@@ -1,0 +1,90 @@
+"""The one runner of LiteRT files: the classifier serves with it, evaluation measures with it."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError, first_line
+from affectline.common.model.artifact import Artifact
+from affectline.common.stderr import silence_stderr
+from affectline.common.vision.preprocessing import Preprocessing, prepare_faces
+
+THREADS: Final = 2
+"""How many threads LiteRT may use for one run."""
+
+
+class LiteRtModel:
+    """A LiteRT file with int8 or float32 tensors, run on batches of gray faces.
+
+    Args:
+        path: The file.
+        preprocessing: What the model wants done to pixels, as its manifest records it.
+
+    Raises:
+        AffectlineError: The file is no LiteRT model.
+    """
+
+    def __init__(self, path: Path, preprocessing: Preprocessing) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            with silence_stderr():
+                self._interpreter = Interpreter(model_path=str(path), num_threads=THREADS)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise AffectlineError(
+                f"{path} is no LiteRT model that can be read ({first_line(error)})",
+                "export it again with affectline-train export",
+            ) from error
+        self._batch_size = 0
+        self._input_table = self._build_input_table(preprocessing)
+
+    def _build_input_table(self, preprocessing: Preprocessing) -> NDArray[Any]:
+        """What each gray value 0..255 becomes at the model's input, per channel: ``(256, 3)``.
+
+        Preprocessing works pixel by pixel, so it and the quantisation are one look-up.
+        """
+        details = self._interpreter.get_input_details()[0]
+        grays = np.arange(256, dtype=np.uint8).reshape(1, 256, 1)
+        table = prepare_faces(grays, preprocessing).reshape(256, 3)
+        if details["dtype"] == np.float32:
+            return table
+        scale, zero_point = details["quantization"]
+        limits = np.iinfo(details["dtype"])
+        quantised = np.round(table / scale + zero_point).clip(limits.min, limits.max)
+        return np.asarray(quantised, dtype=details["dtype"])
+
+    def predict(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the model on ``(N, H, W) uint8`` upright gray faces of the side that it wants.
+
+        Returns:
+            Dequantised outputs ``(N, 7) float32``, or ``(N, 14)`` of a model with two label sets.
+        """
+        interpreter = self._interpreter
+        index = interpreter.get_input_details()[0]["index"]
+        if len(faces) != self._batch_size:
+            interpreter.resize_tensor_input(index, (*faces.shape, 3))
+            interpreter.allocate_tensors()
+            self._batch_size = len(faces)
+        interpreter.set_tensor(index, self._input_table[faces])
+        interpreter.invoke()
+        details = interpreter.get_output_details()[0]
+        output = interpreter.get_tensor(details["index"]).astype(np.float32)
+        if details["dtype"] != np.float32:
+            scale, zero_point = details["quantization"]
+            output = (output - np.float32(zero_point)) * np.float32(scale)
+        return np.asarray(output, dtype=np.float32)
+
+
+def open_litert(artifact: Artifact) -> LiteRtModel:
+    """Open the file of an artifact that is served: int8 where there is one, else float32.
+
+    Raises:
+        AffectlineError: The artifact has neither, or the file is damaged.
+    """
+    files = artifact.manifest.files
+    only_float32 = "litert-float32" in files and "litert-int8" not in files
+    path = artifact.verified("litert-float32" if only_float32 else "litert-int8")
+    return LiteRtModel(path, artifact.manifest.preprocessing)

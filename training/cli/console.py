@@ -1,0 +1,36 @@
+"""Where the commands of ``affectline-train`` write: results, notes and progress."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+output = Console()
+notes = Console(stderr=True)
+
+
+@contextmanager
+def show_progress() -> Iterator[Progress]:
+    """Progress on stderr; Ctrl-C inside ends in one line and exit code 130."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    try:
+        with Progress(*columns, console=notes) as progress:
+            yield progress
+    except KeyboardInterrupt:
+        notes.print("affectline-train: interrupted")
+        raise typer.Exit(130) from None

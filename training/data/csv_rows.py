@@ -1,0 +1,136 @@
+"""The rows of a CSV file as text, compressed or not."""
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+from affectline.training.data.problems import (
+    REMEDY,
+    DataProblem,
+    ReportProblem,
+    ReportProgress,
+    ignore_progress,
+    unreadable,
+)
+
+BROKEN: Final = (
+    *(ValueError, EOFError, RuntimeError, NotImplementedError),
+    *(csv.Error, lzma.LZMAError, zlib.error, zipfile.BadZipFile),
+)
+"""What unpackers and the CSV reader raise when a file is not what its suffix promises."""
+LONGEST: Final = 2**21
+"""Characters in a field: 512x512 pixels and twice that; more are an unclosed quote."""
+ROWS_PER_PROGRESS: Final = 256
+"""Rows between two reports of progress."""
+
+
+def read_rows(
+    path: Path,
+    columns: Sequence[str],
+    report: ReportProblem,
+    progress: ReportProgress = ignore_progress,
+) -> Iterator[dict[str, str] | None]:
+    """Rows of a CSV file as text, compressed or not.
+
+    Bytes that are not UTF-8 become U+FFFD, so that the row they are in can be named.
+
+    Args:
+        path: The file.
+        columns: Columns that there must be; all that there are come along.
+        report: Called when the file cannot be read (on), and for a row with too many fields.
+        progress: Called with the share that is done.
+
+    Yields:
+        A row's fields by column, empty where the row is short; ``None`` for one with too many.
+    """
+    row = -1
+    try:
+        for row, fields in enumerate(_lines(path, progress)):
+            if row == 0:
+                names = [name.strip() for name in fields]
+                if not _header_fits(names, path, columns, report):
+                    return
+            elif any(text.strip() for text in fields[len(names) :]):
+                text = f"has {len(fields)} fields, not {len(names)}"
+                report(DataProblem("fields", text, "give each row a field for each column", row))
+                yield None
+            else:
+                fields += [""] * (len(names) - len(fields))
+                yield {name: text.strip() for name, text in zip(names, fields, strict=False)}
+    except OSError as error:
+        report(unreadable(path, error))
+    except BROKEN as error:
+        text = f"--data {path} is not a CSV file or damaged after row {max(row, 0)} ({error})"
+        report(DataProblem("file", text, REMEDY))
+    else:
+        if row < 1:
+            text = "is empty" if row < 0 else "has a header but no rows"
+            report(DataProblem("file", f"--data {path} {text}", REMEDY))
+
+
+def _header_fits(
+    names: list[str], path: Path, columns: Sequence[str], report: ReportProblem
+) -> bool:
+    missing = [name for name in columns if name not in names]
+    if not missing:
+        return True
+    if any("\ufffd" in name or "\0" in name for name in names):
+        report(DataProblem("file", f"--data {path} is not UTF-8 text", REMEDY))
+        return False
+    text = f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+    remedy = f"the columns are {', '.join(columns)}, with commas between them"
+    report(DataProblem("columns", f"--data {path} {text}", remedy))
+    return False
+
+
+def _lines(path: Path, progress: ReportProgress) -> Iterator[list[str]]:
+    with path.open("rb") as raw:
+        size = max(1, path.stat().st_size)
+        content = _unpack(raw, path.suffix.lower())
+        with io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="") as text:
+            for number, fields in enumerate(_parsed(csv.reader(text))):
+                if number % ROWS_PER_PROGRESS == 0:
+                    progress(raw.tell() / size)
+                if len(fields) > 1 or any(field.strip() for field in fields):
+                    yield fields
+
+
+def _parsed(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Rows with fields up to `LONGEST`; Python's own limit ends the reading at 131,072 signs.
+
+    The limit is the whole program's, so it is raised for a row at a time: nobody else in this
+    thread runs with it, however long this generator lives.
+    """
+    while True:
+        before = csv.field_size_limit(LONGEST)
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        finally:
+            csv.field_size_limit(before)
+        yield fields
+
+
+def _unpack(raw: IO[bytes], suffix: str) -> Any:
+    if suffix == ".xz":
+        return lzma.open(raw)
+    if suffix == ".gz":
+        return gzip.open(raw)
+    if suffix == ".bz2":
+        return bz2.open(raw)
+    if suffix != ".zip":
+        return raw
+    archive = zipfile.ZipFile(raw)
+    names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    tables = [name for name in names if name.lower().endswith(".csv")] or names
+    if len(tables) != 1:
+        raise ValueError(f"the archive holds {len(tables)} files")
+    return archive.open(tables[0])

@@ -1,0 +1,150 @@
+"""Labelled faces as arrays, and how readers fill them."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.common.vision.preprocessing import to_square
+from affectline.training.data.splits import Split
+
+
+@dataclass(frozen=True)
+class LabelledFaces:
+    """Labelled pictures of faces."""
+
+    pixels: NDArray[np.uint8]
+    """``(N, S, S) uint8`` grayscale; S is 48 for FER2013 as it is."""
+    emotions: NDArray[np.int64]
+    """``(N,)``, 0 to 6, indices into ``LABELS``."""
+    usages: NDArray[np.str_]
+    """``(N,)``, each one of ``USAGES``."""
+    votes: NDArray[np.float32] = field(
+        default_factory=lambda: np.empty((0, len(LABELS)), dtype=np.float32)
+    )
+    """``(N, 7)``, shares of the FER+ votes for ``LABELS``; all zero in a row without votes."""
+    sources: tuple[str, ...] = ()
+    """``N`` names for people: "row 7", or a file below the folder."""
+
+    def __post_init__(self) -> None:
+        if not len(self.votes):
+            none = np.zeros((len(self), len(LABELS)), dtype=np.float32)
+            object.__setattr__(self, "votes", none)
+        if not self.sources:
+            rows = tuple(f"row {row}" for row in range(1, len(self) + 1))
+            object.__setattr__(self, "sources", rows)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def targets(self) -> NDArray[np.float32]:
+        """One-hot emotions, ``(N, 7) float32``."""
+        return np.eye(len(LABELS), dtype=np.float32)[self.emotions]
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint of pictures, labels and splits, the same however the file was compressed."""
+        digest = hashlib.sha256(self.pixels.tobytes())
+        digest.update(self.emotions.astype("<i8").tobytes())
+        digest.update("\n".join(self.usages).encode())
+        return digest.hexdigest()
+
+    @property
+    def votes_sha256(self) -> str:
+        """Fingerprint of the votes, ``none`` without any."""
+        if not self.votes.any():
+            return "none"
+        return hashlib.sha256(self.votes.astype("<f4").tobytes()).hexdigest()
+
+    def rows(self, split: Split) -> NDArray[np.bool_]:
+        """Mask of the rows of a split, ``(N,) bool``."""
+        if split is Split.TEST:
+            return np.asarray(self.usages != Split.TRAINING.value)
+        return np.asarray(self.usages == split.value)
+
+    def require(self, *splits: Split) -> None:
+        """Check that splits have rows.
+
+        Raises:
+            AffectlineError: One has none.
+        """
+        for split in splits:
+            if not self.rows(split).any():
+                raise AffectlineError(
+                    f"the data has no {split} rows",
+                    "use data with all splits, or name the splits in the column Usage",
+                )
+
+    def select(self, split: Split) -> "LabelledFaces":
+        """The rows of a split, in file order.
+
+        Raises:
+            AffectlineError: There are none.
+        """
+        self.require(split)
+        chosen = self.rows(split)
+        return LabelledFaces(
+            self.pixels[chosen],
+            self.emotions[chosen],
+            self.usages[chosen],
+            self.votes[chosen],
+            tuple(self.sources[row] for row in np.flatnonzero(chosen)),
+        )
+
+
+@dataclass(frozen=True)
+class ParsedFaces:
+    """What a file or a folder holds."""
+
+    faces: LabelledFaces
+    """The usable rows alone."""
+    indices: NDArray[np.int64]
+    """``(N,)``, their indices among all rows, from 0."""
+    total: int
+    """All rows, the unusable ones too."""
+    sides: NDArray[np.int64]
+    """``(N,)``, the longer side of each picture as it came, in pixels."""
+
+
+class FaceCollector:
+    """Collects usable rows into arrays."""
+
+    def __init__(self, size: int) -> None:
+        self.total = 0
+        """Rows met so far; whoever meets one counts it."""
+        self._size = size
+        self._pixels: list[NDArray[np.uint8]] = []
+        self._rest: list[tuple[int, str, str, int, int]] = []
+
+    def add(
+        self, square: NDArray[np.uint8], emotion: int, usage: str, source: str, side: int
+    ) -> None:
+        """Keep the row that was counted last.
+
+        Args:
+            square: ``(H, H) uint8`` grayscale of any size.
+            emotion: Index into ``LABELS``.
+            usage: One of ``USAGES``.
+            source: Its name for people.
+            side: The longer side of the picture as it came, in pixels.
+        """
+        self._pixels.append(to_square(square, self._size))
+        self._rest.append((emotion, usage, source, side, self.total - 1))
+
+    def collect(self) -> ParsedFaces:
+        """All rows that were added, as arrays."""
+        columns = zip(*self._rest, strict=True) if self._rest else ((),) * 5
+        emotions, usages, sources, sides, indices = columns
+        faces = LabelledFaces(
+            pixels=np.array(self._pixels, np.uint8).reshape(-1, self._size, self._size),
+            emotions=np.array(emotions, np.int64),
+            usages=np.array(usages, np.str_),
+            sources=sources,
+        )
+        return ParsedFaces(
+            faces, np.array(indices, np.int64), self.total, np.array(sides, np.int64)
+        )

@@ -1,0 +1,91 @@
+"""A finished run, read back from its folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from affectline.common.errors import AffectlineError, first_line
+from affectline.common.labels import LABELS
+from affectline.training.data.faces import LabelledFaces
+from affectline.training.model.features import run_model
+from affectline.training.model.network import blend_last_layers, build_two_label_set_model
+from affectline.training.model.paper_network import remove_softmax
+from affectline.training.run_folder import (
+    LAST_LAYERS,
+    LOGITS_FILE,
+    MODEL_FILE,
+    RUN_FILE,
+    check_run_folder,
+)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What ``fit`` left behind."""
+
+    model: Any
+    """The merged Keras model, logits_model in its logits."""
+    logits: NDArray[np.float32]
+    """One row for each row of the data, ``(N, 7)``, or ``(N, 14)`` with two answers."""
+    record: dict[str, Any]
+
+
+def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
+    """Read a run folder.
+
+    Raises:
+        AffectlineError: It is incomplete, or was made from other data.
+    """
+    check_run_folder(folder)
+    try:
+        record = json.loads((folder / RUN_FILE).read_text())
+        digest = record["data"]["sha256"]
+        logits = np.load(folder / LOGITS_FILE)
+        model = keras.models.load_model(folder / MODEL_FILE, compile=False)
+        layers = folder / LAST_LAYERS
+        if layers.is_file():
+            logits_model = build_two_label_set_model(
+                model, np.load(layers), record["settings"]["votes_weight"]
+            )
+        else:
+            logits_model = remove_softmax(model)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AffectlineError(
+            f"the run {folder} is damaged ({first_line(error)})",
+            "train again with affectline-train fit",
+        ) from error
+    if digest != faces.sha256:
+        raise AffectlineError(
+            f"the run {folder} was trained on other data than --data holds",
+            "name the same file as for fit, so that training and test rows stay apart",
+        )
+    return TrainedRun(logits_model, logits, record)
+
+
+def change_votes_weight(
+    run: TrainedRun, folder: Path, votes: float, faces: LabelledFaces, progress: Progress
+) -> TrainedRun:
+    """A run of the strong recipe with another weight for the layer that learnt FER+'s votes.
+
+    Raises:
+        AffectlineError: The run has no such layer.
+    """
+    file = folder / LAST_LAYERS
+    if not file.is_file():
+        raise AffectlineError(
+            f"the run {folder} has no layer that learnt votes",
+            "leave --votes-weight out, or train with --recipe strong and --votes",
+        )
+    kernel, bias = run.model.get_layer("logits").get_weights()
+    for part, blended in zip((kernel, bias), blend_last_layers(np.load(file), votes), strict=True):
+        part[..., : len(LABELS)] = blended
+    run.model.get_layer("logits").set_weights([kernel, bias])
+    logits = run_model(run.model, faces.pixels, progress, "Float model")
+    settings = {**run.record["settings"], "votes_weight": votes}
+    return TrainedRun(run.model, logits, {**run.record, "settings": settings})
