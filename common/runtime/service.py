@@ -64,7 +64,9 @@ class ServiceRunner:
                 self._connect()
                 gc.freeze()  # what the set-up has made stays: no need to collect it again
                 self.link.report_ready()
+                self.context.log.info("ready")
                 self._loop()
+                self.context.log.info("stopping")
                 self._send_all(self.stage.stop())
             except AffectlineError as error:
                 return self._report_fatal(error)

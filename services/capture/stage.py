@@ -105,7 +105,10 @@ class Capture(Stage):
             yield self._publish(frame)
         yield from self._resend(self._window.overdue(monotonic_ns()))
         if reader.ending and not self._window:
-            self._end = self._end or self._make_end(reader.ending.reason, reader.ending.detail)
+            if self._end is None:
+                self._end = self._make_end(reader.ending.reason, reader.ending.detail)
+                where = {"stream": self._source.name, "seq": self._end.last_seq}
+                self.context.log.info("the source has ended: %s", self._end.reason, extra=where)
             if monotonic() - self._end_published >= END_REPEAT_S:
                 self._end_published = monotonic()
                 yield Packet(self._end)
@@ -132,6 +135,8 @@ class Capture(Stage):
     def _resend(self, packets: list[Packet]) -> list[Packet]:
         if packets:
             self.context.counters["resent"] += len(packets)
+            where = {"stream": self._source.name}
+            self.context.log.info("sent %d frames again", len(packets), extra=where)
         return packets
 
     def _publish(self, encoded: EncodedFrame) -> Packet:
@@ -154,13 +159,15 @@ class Capture(Stage):
         return packet
 
     def _start(self) -> Packet:
+        shown = redact(self._source.source)
+        self.context.log.info("reading %s", shown, extra={"stream": self._source.name})
         opened = self._reader.opened if self._reader else None
         return Packet(
             StreamStart(
                 stream=self._source.name,
                 epoch=self._epoch,
                 started_at=self.context.now(),
-                source=redact(self._source.source),
+                source=shown,
                 live=is_live(self._source.source),
                 first_seq=self._first_seq,
                 rate=opened.rate if opened else None,

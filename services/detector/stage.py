@@ -135,6 +135,8 @@ class Detector(Stage):
         image = decode_gray(packet.parts[0], frame)
         if image is None:
             self.context.counters["invalid"] += 1
+            where = {"stream": frame.stream, "seq": frame.seq}
+            self.context.log.warning("the image of the frame cannot be decoded", extra=where)
             self._results.skip(frame, "invalid")
             return
         faces = self._detect_faces(frame, image)

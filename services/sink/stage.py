@@ -116,7 +116,12 @@ class Sink(Stage):
             missing = buffer.missing(stream, now)
             if missing:
                 yield Packet(missing)
+            known_lost = buffer.lost
             self._write(buffer.skip_gap(now))
+            if buffer.lost > known_lost:
+                text = "%d results were lost: nobody published them again"
+                where = {"stream": stream, "seq": buffer.next_seq - 1}
+                self.context.log.warning(text, buffer.lost - known_lost, extra=where)
             if buffer.done and buffer.end and self._summary(stream).end is None:
                 yield self._finish(stream, buffer.end)
         if self._display:

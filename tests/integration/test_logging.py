@@ -35,6 +35,16 @@ def test_records_of_all_processes_are_one_stream_of_json(tmp_path: Path) -> None
     assert "detector/sample died (killed by SIGKILL)" in restarts[0]["message"]
 
 
+def test_processes_log_what_they_do_with_stream_and_seq(tmp_path: Path) -> None:
+    done = up("--log-level", "info", "--log-format", "json", "--json", "--out", str(tmp_path / "s"))
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    ready = {record["service"] for record in records if record["message"] == "ready"}
+    assert {"sink", "capture/sample", "detector/sample", "classifier/1"} <= ready
+    (ended,) = (r for r in records if r["message"] == "the source has ended: end")
+    assert (ended["service"], ended["stream"], ended["seq"]) == ("capture/sample", "sample", 119)
+
+
 @pytest.mark.slow
 def test_the_last_lines_of_a_process_that_keeps_dying_are_shown(tmp_path: Path) -> None:
     model = tmp_path / "model"

@@ -3,13 +3,17 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from affectline.common import logs
 from affectline.common.runtime.stage import StageContext
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Packet
+from affectline.services.sink import stage as module
 from affectline.services.sink.spec import SinkProcess
 from affectline.services.sink.stage import Sink
-from tests.samples import PACKETS
+from tests.samples import EMOTION, PACKETS
 
 
 def sink(folder: Path, *expected: str, replayed: bool = False) -> Sink:
@@ -43,3 +47,20 @@ def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
     hear(stage, word)
     assert stage.done
     stage.cleanup()
+
+
+def test_results_that_nobody_publishes_again_are_counted_and_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure()
+    stage = sink(tmp_path)
+    clock = [1]
+    monkeypatch.setattr(module, "monotonic_ns", lambda: clock[0])
+    start = PACKETS["StreamStart"].message.model_copy(update={"first_seq": 0})
+    for message in (start, *(EMOTION.model_copy(update={"seq": seq}) for seq in (0, 4))):
+        hear(stage, message)
+    list(stage.tick())
+    clock[0] += 3600 * 10**9
+    list(stage.tick())
+    stage.cleanup()
+    assert "affectline: sink drive 4: 3 results were lost" in capsys.readouterr().err
