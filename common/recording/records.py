@@ -186,18 +186,17 @@ class McapFile:
             parsed = PARSERS[opcode].read(stream)
             if stream.count != len(body):
                 return False
-            if isinstance(parsed, (Schema, Channel)):
-                known: dict[int, Any] = (
-                    self.schemas if isinstance(parsed, Schema) else self.channels
-                )
-                if trusted or parsed.id not in known:
-                    known[parsed.id] = parsed
-            elif isinstance(parsed, Metadata):
-                self.metadata.setdefault(parsed.name, parsed.metadata)
-            elif isinstance(parsed, Header):
-                self.header = self.header or parsed
-            elif isinstance(parsed, Statistics):
-                self.statistics = parsed
+            match parsed:
+                case Schema(id=number) if trusted or number not in self.schemas:
+                    self.schemas[number] = parsed
+                case Channel(id=number) if trusted or number not in self.channels:
+                    self.channels[number] = parsed
+                case Metadata(name=name, metadata=content):
+                    self.metadata.setdefault(name, content)
+                case Header():
+                    self.header = self.header or parsed
+                case Statistics():
+                    self.statistics = parsed
             return True
         return False
 

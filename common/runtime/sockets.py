@@ -1,4 +1,4 @@
-"""The ZeroMQ sockets of a process: where they connect, and what they do when nobody is there.
+"""The ZeroMQ sockets of a process: where they connect, and what they do without a peer.
 
 Everything but the hub connects. A process publishes on the bus through an XPUB socket, because an
 XPUB receives subscriptions: that is how a source knows that its consumers are there.
@@ -18,7 +18,7 @@ from affectline.common.wire import codec
 from affectline.common.wire.messages import READY, Packet
 
 BUS_HWM: Final = 1000
-"""Messages a bus queue holds; in lossless delivery far fewer frames are under way."""
+"""Messages that a bus queue holds; in lossless delivery far fewer frames are in flight."""
 WORK_HWM: Final = 2
 """Face crops waiting at one classifier: few, so that a slow one does not hoard them."""
 WORK_BUFFER_BYTES: Final = 1 << 17
@@ -30,7 +30,7 @@ LINGER_MS: Final = 500
 
 
 def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
-    """A socket with the time-outs and queue lengths that all of ours share."""
+    """Make a socket with the time-outs and queue lengths that all sockets share."""
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
@@ -45,10 +45,10 @@ def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket
 
 
 def bind(socket: zmq.Socket[bytes], address: str) -> None:
-    """Bind, or say in one line why not.
+    """Bind to an address.
 
     Raises:
-        AffectlineError: The port is taken, or the address is not one of this machine's.
+        AffectlineError: The port is in use, or the address is not one of this host's.
     """
     try:
         socket.bind(address)
@@ -61,11 +61,11 @@ def bind(socket: zmq.Socket[bytes], address: str) -> None:
 
 
 def taken_ports(hub: HubSettings) -> list[str]:
-    """Those of a hub's ports that nobody could listen on now, with their use and the reason."""
+    """Those of a hub's ports that cannot be bound now, with their use and the reason."""
     taken = []
     for port, use in hub.ports.items():
         with socket.socket() as probe:
-            # As ZeroMQ does: a port whose connections are only waiting to be forgotten is free
+            # As ZeroMQ does: a port whose connections are all in TIME_WAIT is free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((hub.host, port))
@@ -75,10 +75,10 @@ def taken_ports(hub: HubSettings) -> list[str]:
 
 
 def connect(peer: zmq.Socket[bytes], address: str) -> None:
-    """Connect, now or whenever somebody binds there.
+    """Connect, now or as soon as the address is bound.
 
     Raises:
-        AffectlineError: The address cannot be one.
+        AffectlineError: It is not a valid address.
     """
     try:
         peer.connect(address)
@@ -90,7 +90,7 @@ def connect(peer: zmq.Socket[bytes], address: str) -> None:
 
 
 class Receiver:
-    """Messages for a process: a SUB socket on the bus, or a PULL socket on the work queue."""
+    """Receives messages: a SUB socket on the bus, or a PULL socket on the work queue."""
 
     def __init__(
         self,
@@ -110,11 +110,11 @@ class Receiver:
         self._counters = counters
 
     def announce(self, service: str) -> None:
-        """Let the sources know that this consumer is ready. Only after all subscriptions."""
+        """Announce to the sources that this consumer is ready: after all its subscriptions."""
         self.socket.setsockopt(zmq.SUBSCRIBE, (READY + service).encode())
 
     def receive(self, limit: int = 100) -> Iterator[Packet]:
-        """Yield what has arrived by now, at most ``limit`` messages; invalid ones are counted."""
+        """Yield the messages that have arrived, at most ``limit``; invalid ones are counted."""
         for _ in range(limit):
             try:
                 parts = self.socket.recv_multipart(zmq.DONTWAIT)
@@ -134,7 +134,7 @@ class Publisher:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
         self.socket = new_socket(context, zmq.XPUB)
-        # Without NODROP a full queue loses messages silently; with it we hear of it and decide.
+        # Without NODROP a full queue loses messages silently; with it, sending fails.
         self.socket.setsockopt(zmq.XPUB_NODROP, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
         # The pipe to the hub ends with the hub, so that its end is noticed as well
@@ -145,23 +145,23 @@ class Publisher:
         """Services that have announced themselves, e.g. ``detector/sample``."""
 
     def update_consumers(self) -> set[str]:
-        """Read who came and went; return the services that have just become ready."""
+        """Read new subscriptions; return the services that have just become ready."""
         before = set(self.ready)
         while True:
             try:
-                note = self.socket.recv(zmq.DONTWAIT)
+                event = self.socket.recv(zmq.DONTWAIT)
             except zmq.Again:
                 return self.ready - before
-            joined, topic = note[:1] == b"\x01", note[1:]
+            joined, topic = event[:1] == b"\x01", event[1:]
             if not topic:
                 self.connected = joined
             elif topic.startswith(READY.encode()):
                 service = topic[len(READY) :].decode(errors="replace")
-                before.discard(service)  # gone and back within one call is news too
+                before.discard(service)  # gone and back within one call counts as new
                 (self.ready.add if joined else self.ready.discard)(service)
 
     def send(self, packet: Packet, *, wait: bool) -> bool:
-        """Publish; False where the hub is not there or its queue is full (after a short wait)."""
+        """Publish; False if the hub is away or its queue is full (after a short wait)."""
         if not self.connected:
             if wait:
                 self.socket.poll(SEND_WAIT_MS)
@@ -170,7 +170,7 @@ class Publisher:
 
 
 def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool) -> bool:
-    """Send, waiting at most for the socket's time-out; False where the message was not taken."""
+    """Send, waiting at most for the socket's time-out; False if the queue was full."""
     try:
         socket.send_multipart(codec.encode(packet), 0 if wait else zmq.DONTWAIT)
     except zmq.Again:
@@ -179,18 +179,16 @@ def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool) -> bool:
 
 
 class WorkQueueClient:
-    """A process' way into the work queue."""
+    """Sends face crops to the work queue."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
         self.socket = new_socket(context, zmq.PUSH)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
-        self.socket.setsockopt(
-            zmq.IMMEDIATE, 1
-        )  # queue for a hub that is there, not for a dead one
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a hub that is away
         connect(self.socket, address)
 
     def send(self, packet: Packet, *, wait: bool) -> bool:
-        """Hand over; False where the hub is not there or has no room (after a short wait)."""
+        """Send; False if the hub is away or its queue is full (after a short wait)."""
         return send(self.socket, packet, wait=wait)
 
 
@@ -198,8 +196,8 @@ class OutletSubscriber:
     """Subscribes at the hub's outlet, as any tool outside the pipeline does.
 
     Args:
-        hub: Where the hub is.
-        prefixes: Beginnings of the topics wanted.
+        hub: Addresses of the hub.
+        prefixes: Topic prefixes to subscribe to.
         address: The outlet's address where it is not the hub's own.
     """
 
@@ -210,7 +208,7 @@ class OutletSubscriber:
         self._hub = hub
         self._publisher: Publisher | None = None
         self.counters: Counter[str] = Counter()
-        self._inbox = Receiver(
+        self._receiver = Receiver(
             self._context, address or hub.outlet, self.counters, prefixes=prefixes
         )
 
@@ -219,17 +217,17 @@ class OutletSubscriber:
     ) -> bool:
         """Wait for a message, or for one of the other sockets; False after the time-out."""
         poller = zmq.Poller()
-        poller.register(self._inbox.socket, zmq.POLLIN)
+        poller.register(self._receiver.socket, zmq.POLLIN)
         for other in others:
             poller.register(other, zmq.POLLIN)
         return bool(poller.poll(None if timeout_s is None else int(timeout_s * 1000)))
 
     def receive(self) -> Iterator[Packet]:
-        """Yield what has arrived by now."""
-        return self._inbox.receive(limit=1000)
+        """Yield the messages that have arrived."""
+        return self._receiver.receive(limit=1000)
 
     def publish(self, packet: Packet) -> bool:
-        """Publish from outside the pipeline; False where the hub has not taken it (yet).
+        """Publish from outside the pipeline; False if it could not be sent (yet).
 
         The connection is made by the first call, which therefore returns False.
         """
@@ -250,11 +248,11 @@ class OutletSubscriber:
         self._context.destroy(linger=0 if self._publisher is None else LINGER_MS)
 
 
-def publish_once(hub: HubSettings, packet: Packet, patience_s: float = 3.0) -> bool:
-    """Publish one message from outside the pipeline; False where no hub answered in time."""
+def publish_once(hub: HubSettings, packet: Packet, timeout_s: float = 3.0) -> bool:
+    """Publish one message from outside the pipeline; False if there was no hub in time."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     publisher = Publisher(context, hub.ingress)
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     try:
         while time.monotonic() < deadline:
             publisher.update_consumers()

@@ -31,7 +31,7 @@ class PendingFrame:
     """A frame whose result is not published yet."""
 
     frame: FrameMessage
-    faces: Packet | None = None
+    faces: Packet[Faces] | None = None
     """What was sent to the classifiers; None where there was nothing to classify."""
     sent_at: int = 0
     patience_s: float = 1.0
@@ -66,10 +66,9 @@ class ResultBuffer:
         """Number of frames that no classifier has answered yet."""
         return sum(not entry.resolved for entry in self._pending.values())
 
-    def add(self, faces: Packet, now: int) -> None:
+    def add(self, faces: Packet[Faces], now: int) -> None:
         """Add a frame that is sent to the classifiers (or need not be: no face)."""
         message = faces.message
-        assert isinstance(message, Faces)  # noqa: S101 - for the type checker
         sent = faces if message.faces else None
         self._pending[message.seq] = PendingFrame(message, sent, now, self._patience_s)
 
@@ -84,7 +83,7 @@ class ResultBuffer:
         if entry is None or entry.faces is None:
             return scores.seq in self._published  # sent twice, answered twice
         message = entry.faces.message
-        if scores.missing is None and len(scores.distributions) != len(_faces_of(message)):
+        if scores.missing is None and len(scores.distributions) != len(message.faces):
             return False
         entry.scores = entry.scores or scores
         return True

@@ -145,7 +145,7 @@ class Detector(Stage):
         if faces.parts:
             yield faces
 
-    def _detect_faces(self, frame: Frame, image: NDArray[np.uint8]) -> Packet:
+    def _detect_faces(self, frame: Frame, image: NDArray[np.uint8]) -> Packet[Faces]:
         scale = frame.width / image.shape[1]
         faces: list[Face] = []
         parts: list[bytes] = []

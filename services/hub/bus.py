@@ -1,4 +1,4 @@
-"""The bus: whatever comes in goes out to consumers and outside tools.
+"""The bus: forwards every message to consumers and outside tools.
 
 The pipeline's own consumers exert back-pressure in lossless delivery; the outlet for everybody
 else always drops for the slow.
@@ -16,7 +16,10 @@ from affectline.common.wire.messages import READY
 
 Parts = list[bytes]
 
-EVERYTHING: Final = b"\x01"
+SUBSCRIBED: Final = b"\x01"
+UNSUBSCRIBED: Final = b"\x00"
+"""First byte of what an XPUB socket receives when subscribers come and go; the topic follows."""
+ALL_TOPICS: Final = SUBSCRIBED
 """Subscription to all topics, as the XSUB socket sends it to publishers."""
 CONSUMER_HWM: Final = 64
 """Messages waiting for one consumer of the pipeline. In lossless delivery a full queue holds
@@ -42,9 +45,9 @@ class Bus:
         self.consumers.setsockopt(zmq.XPUB_NODROP, int(self.lossless))
         self.outlet = new_socket(context, zmq.XPUB)
         self.outlet.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
-        self.crops_wanted = threading.Event()
-        self._wanted: set[tuple[str, bytes]] = set()
-        """By whom, and beginning of the topics."""
+        self.has_crop_subscribers = threading.Event()
+        self._subscriptions: set[tuple[str, bytes]] = set()
+        """Whose they are, and the topic prefixes."""
         self.tap = new_socket(context, zmq.PULL)
         self.tap.setsockopt(zmq.RCVHWM, OUTSIDER_HWM)
         bind(self.ingress, hub.ingress)
@@ -53,7 +56,7 @@ class Bus:
         self.tap.bind(TAP)
         self.clock = new_socket(context, zmq.ROUTER)
         bind(self.clock, hub.clock)
-        self.ingress.send(EVERYTHING)
+        self.ingress.send(ALL_TOPICS)
 
     @property
     def sockets(self) -> tuple[zmq.Socket[bytes], ...]:
@@ -80,31 +83,31 @@ class Bus:
         return True
 
     def forward_subscriptions(self) -> None:
-        """Tell the sources which consumers are ready."""
+        """Pass on to the sources which consumers are ready."""
         while True:
             try:
-                note = self.consumers.recv(zmq.DONTWAIT)
+                event = self.consumers.recv(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            if note[:1] in (b"\x00", b"\x01") and note[1:].startswith(READY.encode()):
-                self.ingress.send(note)
-            self._update_wanted("consumer", note)
+            if event[:1] in (SUBSCRIBED, UNSUBSCRIBED) and event[1:].startswith(READY.encode()):
+                self.ingress.send(event)
+            self._update_subscriptions("consumer", event)
 
     def update_outsiders(self) -> None:
-        """Read what outside tools subscribe to."""
+        """Read the subscriptions of outside tools."""
         while True:
             try:
-                self._update_wanted("outsider", self.outlet.recv(zmq.DONTWAIT))
+                self._update_subscriptions("outsider", self.outlet.recv(zmq.DONTWAIT))
             except zmq.Again:
                 return
 
-    def _update_wanted(self, who: str, note: bytes) -> None:
-        """Keep track of whether anybody wants what goes through the work queue."""
-        if note[:1] == b"\x01":
-            self._wanted.add((who, note[1:]))
-        elif note[:1] == b"\x00":
-            self._wanted.discard((who, note[1:]))
-        if any(CROPS.startswith(p) or p.startswith(CROPS) for _, p in self._wanted):
-            self.crops_wanted.set()
+    def _update_subscriptions(self, subscriber: str, event: bytes) -> None:
+        """Keep track of whether anybody subscribes to what goes through the work queue."""
+        if event[:1] == SUBSCRIBED:
+            self._subscriptions.add((subscriber, event[1:]))
+        elif event[:1] == UNSUBSCRIBED:
+            self._subscriptions.discard((subscriber, event[1:]))
+        if any(CROPS.startswith(p) or p.startswith(CROPS) for _, p in self._subscriptions):
+            self.has_crop_subscribers.set()
         else:
-            self.crops_wanted.clear()
+            self.has_crop_subscribers.clear()

@@ -1,4 +1,4 @@
-"""Health messages as Prometheus sees them."""
+"""Health messages as Prometheus metrics."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ class HealthMetrics(Collector):
     """The newest health message of every service, served as metrics.
 
     Args:
-        clock: Seconds that nobody sets: a dead service must not look alive after a clock was.
+        clock: Seconds of a monotonic clock: a dead service must not look alive when a clock is set.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -72,7 +72,7 @@ class HealthMetrics(Collector):
         yield from (ready, age, messages, latency, clock, uncertainty)
 
     def serve(self, host: str, port: int) -> None:
-        """Answer scrapes at ``http://host:port/metrics`` from a thread.
+        """Serve ``http://host:port/metrics`` from a thread.
 
         Raises:
             AffectlineError: The port is taken.
@@ -88,7 +88,7 @@ class HealthMetrics(Collector):
             ) from error
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop serving."""
         if self._server:
             server, thread = self._server
             server.shutdown()  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""The hub: the only process that binds. Whatever comes in goes out to all who asked for it.
+"""The hub: the only process that binds. It forwards messages to their subscribers.
 
-Three roads, each a thread of its own so that one being blocked never blocks another: the bus, the
-work queue, and Prometheus' scrapes, answered from the health messages that pass by.
+The bus, the work queue and the metrics server have a thread each, so that one that is blocked never
+blocks another. The metrics are those of the health messages on the bus.
 """
 
 import zmq
@@ -51,7 +51,7 @@ class Hub:
         with self.wakeup:
             try:
                 self.bus = Bus(self.sockets, self._settings, self._delivery)
-                work = WorkQueue(self.sockets, self._settings, self.bus.crops_wanted)
+                work = WorkQueue(self.sockets, self._settings, self.bus.has_crop_subscribers)
                 if not self._is_shared:
                     self.metrics.serve(self._settings.host, self._settings.metrics_port)
             except AffectlineError as error:
@@ -102,7 +102,7 @@ class Hub:
             if parts is None:
                 return
             if not self.bus.deliver(parts):
-                self.pending = parts  # lossless: a consumer is full, so everybody waits
+                self.pending = parts  # lossless: a consumer is full, so all wait
                 return
             self.pending = None
             if parts[0].startswith(b"health/"):

@@ -5,7 +5,7 @@ from affectline.common.settings.pipeline import Delivery, PipelineSettings
 
 
 class HubProcess(ProcessSettings):
-    """A hub needs nothing but its address."""
+    """Settings of the hub: none beside its address."""
 
     @property
     def process_name(self) -> str:

@@ -1,4 +1,4 @@
-"""The work queue: face crops from detectors to classifiers, with a copy for whoever wants one."""
+"""The work queue: face crops from detectors to classifiers, with a copy for subscribers."""
 
 import contextlib
 import threading
@@ -11,16 +11,16 @@ from affectline.services.hub.bus import OUTSIDER_HWM, TAP
 
 
 class WorkQueue(threading.Thread):
-    """Face crops from all detectors to whichever classifier has room."""
+    """Forwards face crops from all detectors to whichever classifier has room."""
 
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
         hub: HubSettings,
-        crops_wanted: threading.Event,
+        has_crop_subscribers: threading.Event,
     ) -> None:
         super().__init__(name="work-queue", daemon=True)
-        self._crops_wanted = crops_wanted
+        self._has_crop_subscribers = has_crop_subscribers
         self.entrance = new_socket(context, zmq.PULL)
         self.exit = new_socket(context, zmq.PUSH)
         self.tap = new_socket(context, zmq.PUSH)
@@ -34,8 +34,8 @@ class WorkQueue(threading.Thread):
         try:
             while True:
                 parts = self.entrance.recv_multipart()
-                if self._crops_wanted.is_set():  # before their answer, as everybody shall see them
-                    with contextlib.suppress(zmq.Again):  # outsiders never hold the pipeline up
+                if self._has_crop_subscribers.is_set():  # before their result is published
+                    with contextlib.suppress(zmq.Again):  # outside tools never block the pipeline
                         self.tap.send_multipart(parts, zmq.DONTWAIT)
                 self.exit.send_multipart(parts)
         except zmq.ContextTerminated:

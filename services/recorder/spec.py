@@ -17,16 +17,16 @@ class RecorderProcess(ProcessSettings):
     """Settings of a recorder process."""
 
     folder: Path
-    """The session folder; ``session.mcap`` in it is made or continued."""
+    """The session folder; ``session.mcap`` in it is created or continued."""
     privacy: Privacy = "everything"
-    """What becomes of frames and faces."""
+    """How frames and faces are recorded."""
     expected: tuple[str, ...] = ()
-    """Streams whose end is the end of the recording; none: it goes on until stopped."""
+    """Streams whose end is the end of the recording; none: it records until it is stopped."""
     about: dict[str, Any] = Field(default_factory=dict)
-    """What the file shall hold about the session."""
+    """Facts about the session that the file holds."""
     classifier: ClassifierSettings | None = None
-    """Whose model the file names; None where answers are replayed, which name their own."""
-    closers: tuple[str, ...] = ("sink",)
+    """Whose model the file names; None where results are replayed, which name their own."""
+    finishers: tuple[str, ...] = ("sink",)
     """Who publishes `StreamDone` of each stream; ``replay``: the last message of a replay ends the
     recording."""
     name: str = "recorder"
@@ -51,14 +51,14 @@ def planned(run: Run) -> Iterator[RecorderProcess]:
     if not settings.recording.record or settings.sink.out is None:
         return
     replayed = run.replay == "as recorded"
-    closers = ("replay",) if replayed else ("sink", "fusion") if run.has_fusion else ("sink",)
+    finishers = ("replay",) if replayed else ("sink", "fusion") if run.has_fusion else ("sink",)
     yield RecorderProcess(
         folder=settings.sink.out,
         privacy=settings.recording.privacy,
         expected=() if replayed else tuple(source.name for source in settings.sources),
         about=settings.describe(),
         classifier=None if replayed else settings.classifier,
-        closers=closers,
+        finishers=finishers,
     )
 
 

@@ -1,8 +1,8 @@
-"""The recorder process: what goes over the bus, written down as it is.
+"""The recorder process: writes the messages of the bus to a session file, byte for byte.
 
 It is one of the consumers that the configuration names: in lossless delivery the sources wait for
-it, so nothing is missing. What has arrived is handed to the operating system four times a second,
-so a recorder that is killed loses less than a second; its successor goes on in the same file.
+it, so nothing is missing. Messages are handed to the operating system four times a second, so a
+recorder that is killed loses less than a second; its successor continues the same file.
 """
 
 import os
@@ -31,7 +31,7 @@ from affectline.services.recorder.spec import RecorderProcess
 
 FLUSH_S: Final = 0.25
 SYNC_S: Final = 1.0
-"""How often the operating system is asked to have it all on the disk: against power failures."""
+"""How often the file is synchronised to disk, against power failures."""
 PERMITTED_IMAGES: Final[dict[Privacy, Callable[[type[Message]], bool]]] = {
     "everything": lambda _: True,
     "blurred": lambda kind: kind is Frame,  # which is pixelated
@@ -49,12 +49,12 @@ class Recorder(Stage):
         self._path = process.folder / FILE
         self._privacy, self._about = process.privacy, process.about
         self._classifier = process.classifier
-        expected, closers = process.expected, process.closers
-        self._missing = {(stream, closer) for stream in expected for closer in closers}
-        self._endless, self._follows_replay = not expected, "replay" in closers
-        self._is_replayed = False
+        expected, finishers = process.expected, process.finishers
+        self._unfinished = {(stream, service) for stream in expected for service in finishers}
+        self._is_endless, self._ends_with_replay = not expected, "replay" in finishers
+        self._has_replay_ended = False
         self._writer: SessionWriter | None = None
-        self._syncing: FsyncThread | None = None
+        self._fsync: FsyncThread | None = None
         self._next_flush = 0.0
 
     def topic(self, kind: type[Message]) -> str | None:
@@ -63,10 +63,10 @@ class Recorder(Stage):
         return super().topic(kind)
 
     def setup(self) -> None:
-        self._begun = self.context.now()
+        self._started_at = self.context.now()
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
-        blurs = self._privacy == "blurred"
-        self._blurring = Anonymizer(self.context.delivery) if blurs else None
+        is_blurred = self._privacy == "blurred"
+        self._anonymizer = Anonymizer(self.context.delivery) if is_blurred else None
         about = {
             "affectline": version("affectline"),
             "privacy": self._privacy,
@@ -75,14 +75,14 @@ class Recorder(Stage):
         }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_what_is_there()
+            self._check_existing_file()
             self._writer = SessionWriter(self._path, about)
-            self._syncing = FsyncThread(self._writer.fileno())
+            self._fsync = FsyncThread(self._writer.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
 
     def _model_id(self) -> str:
-        """Id of the model that classifies, as its answers name it; empty where there is none."""
+        """Id of the model that classifies, as in its results; empty where there is none."""
         if self._classifier is None:
             return ""
         try:
@@ -90,11 +90,11 @@ class Recorder(Stage):
         except (AffectlineError, OSError):
             return ""
 
-    def _check_what_is_there(self) -> None:
-        """Go on with a file only as it was begun: it says what its pictures are, once.
+    def _check_existing_file(self) -> None:
+        """Continue a file only with the privacy that it declares.
 
         Raises:
-            AffectlineError: It was recorded with another privacy.
+            AffectlineError: It was started with another one.
         """
         if not self._path.exists() or is_empty(self._path):
             return
@@ -102,41 +102,41 @@ class Recorder(Stage):
             before = reader.about.get("privacy", self._privacy)
         if before != self._privacy:
             raise AffectlineError(
-                f"--privacy {self._privacy}: {self._path} was begun with {before}",
-                f"record into another folder with --out, or go on with --privacy {before}",
+                f"--privacy {self._privacy}: {self._path} was started with {before}",
+                f"record into another folder with --out, or continue with --privacy {before}",
             )
 
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
-        """Write a message, or keep it until its faces can be blurred."""
+        """Write a message, or buffer it until its faces can be blurred."""
         now = self.context.now()
-        if self._blurring:
-            self._blurring.add(packet, now, monotonic_ns())
+        if self._anonymizer:
+            self._anonymizer.add(packet, now, monotonic_ns())
         else:
             self._add(packet, now)
         if isinstance(packet.message, StreamDone):
-            self._missing.discard((packet.message.stream, packet.message.by))
-        elif self._follows_replay and ends_replay(packet.message, self._begun):
-            self._is_replayed = True
-        self._flush_in_time()
+            self._unfinished.discard((packet.message.stream, packet.message.by))
+        elif self._ends_with_replay and ends_replay(packet.message, self._started_at):
+            self._has_replay_ended = True
+        self._flush_if_due()
         return ()
 
     def tick(self) -> Iterable[Packet]:
-        self._flush_in_time()
-        if self._syncing and self._syncing.failure:
-            raise self._cannot_write(self._syncing.failure)
+        self._flush_if_due()
+        if self._fsync and self._fsync.failure:
+            raise self._cannot_write(self._fsync.failure)
         return ()
 
     def stop(self) -> Iterable[Packet]:
-        self._write_blurred(all_of_them=True)
+        self._write_anonymized(flush=True)
         self._finish()
         return ()
 
     def cleanup(self) -> None:
-        if self._syncing:
-            self._syncing.stop()
-        with suppress(AffectlineError):  # told already, and the rest can be read
-            self._write_blurred(all_of_them=True)
+        if self._fsync:
+            self._fsync.stop()
+        with suppress(AffectlineError):  # reported already, and the rest can be read
+            self._write_anonymized(flush=True)
         with suppress(AffectlineError):
             self._finish()
 
@@ -150,34 +150,34 @@ class Recorder(Stage):
 
     @property
     def done(self) -> bool:
-        return self._is_replayed or not (self._endless or self._missing)
+        return self._has_replay_ended or not (self._is_endless or self._unfinished)
 
-    def _flush_in_time(self) -> None:
+    def _flush_if_due(self) -> None:
         if monotonic() < self._next_flush or self._writer is None:
             return
         self._next_flush = monotonic() + FLUSH_S
-        self._write_blurred()
+        self._write_anonymized()
         try:
             self._writer.flush()
         except OSError as error:
             raise self._cannot_write(error) from error
         self.context.counters["recorded"] = self._writer.messages
 
-    def _write_blurred(self, *, all_of_them: bool = False) -> None:
-        if self._blurring:
-            ready = self._blurring.pop_ready(monotonic_ns(), flush=all_of_them)
-            for packet, arrived in ready:
-                self._add(packet, arrived)
-            self.context.counters["blurred_wholly"] = self._blurring.without_result
+    def _write_anonymized(self, *, flush: bool = False) -> None:
+        if self._anonymizer:
+            ready = self._anonymizer.pop_ready(monotonic_ns(), flush=flush)
+            for packet, log_time in ready:
+                self._add(packet, log_time)
+            self.context.counters["blurred_wholly"] = self._anonymizer.without_result
 
-    def _add(self, packet: Packet, arrived: int) -> None:
+    def _add(self, packet: Packet, log_time: int) -> None:
         message = packet.message
         if self._writer is None:
             return
         try:
             kind = type(message).__name__
-            at = arrived if message.time is None else message.time
-            self._writer.add(kind, codec.encode(packet), arrived, at)
+            publish_time = log_time if message.time is None else message.time
+            self._writer.add(kind, codec.encode(packet), log_time, publish_time)
         except OSError as error:
             raise self._cannot_write(error) from error
 
@@ -189,14 +189,14 @@ class Recorder(Stage):
 
 
 class FsyncThread(threading.Thread):
-    """Has the operating system write to the disk, beside the work, for that can take its time.
+    """Has the operating system write to the disk in the background, for that can take long.
 
     Args:
         descriptor: Of the file; a copy of it is used.
     """
 
     def __init__(self, descriptor: int) -> None:
-        super().__init__(name="syncing", daemon=True)
+        super().__init__(name="fsync", daemon=True)
         self.failure: OSError | None = None
         self._stopping = threading.Event()
         self._descriptor = os.dup(descriptor)
@@ -213,6 +213,6 @@ class FsyncThread(threading.Thread):
             os.close(self._descriptor)
 
     def stop(self) -> None:
-        """Stop; a disk that does not answer is not waited for."""
+        """Stop; do not wait for a disk that does not respond."""
         self._stopping.set()
         self.join(timeout=1)

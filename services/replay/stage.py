@@ -236,7 +236,7 @@ class Player(Stage):
         self._mark_shown(recorded.topic, message)
         self._count_step(recorded.topic)
         if isinstance(message, StreamMessage):
-            packet = self._with_epoch_of_round(packet, message)
+            of_stream = self._with_epoch_of_round(Packet(message, packet.parts))
             if message.stream not in self._streams:
                 self._streams[message.stream] = ReplayStream(
                     reanalyse=self._settings.reanalyse,
@@ -244,7 +244,7 @@ class Player(Stage):
                     is_announced=self._announces_streams,
                 )
             stream = self._streams[message.stream]
-            yield from stream.publish(packet, endless=self._settings.loop)
+            yield from stream.publish(of_stream, endless=self._settings.loop)
         else:
             yield packet
 
@@ -268,8 +268,9 @@ class Player(Stage):
             self._steps = max(0, self._steps - 1)
             self._shown = 0
 
-    def _with_epoch_of_round(self, packet: Packet, message: StreamMessage) -> Packet:
+    def _with_epoch_of_round(self, packet: Packet[StreamMessage]) -> Packet[StreamMessage]:
         """Mark it as a replay; a recording that begins again begins a new epoch."""
+        message = packet.message
         changes: dict[str, object] = {}
         if isinstance(message, StreamStart):
             changes["replay"] = True
@@ -375,7 +376,7 @@ class ReplayStream:
         """The sink has not confirmed yet that it has everything."""
         return self._has_sink and self._has_answer and not self._is_done
 
-    def publish(self, packet: Packet, *, endless: bool) -> Iterator[Packet]:
+    def publish(self, packet: Packet[StreamMessage], *, endless: bool) -> Iterator[Packet]:
         """Publish a recorded message of this stream.
 
         Args:
@@ -383,7 +384,6 @@ class ReplayStream:
             endless: The stream shall not end: it will begin again.
         """
         message = packet.message
-        assert isinstance(message, StreamMessage)  # noqa: S101 - for the type checker
         if message.epoch > self._epoch:
             self._name, self._epoch, self._last_seq = message.stream, message.epoch, -1
             self._ending, self._is_done, self._has_answer = None, False, False

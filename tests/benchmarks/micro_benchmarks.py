@@ -179,7 +179,7 @@ def _hub() -> list[Micro]:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     listener = OutletSubscriber(hub, ("marker/",))
     try:
-        if not publish_once(hub, marker, patience_s=10):
+        if not publish_once(hub, marker, timeout_s=10):
             raise RuntimeError("the hub does not answer")
         publisher = Publisher(context, hub.ingress)
         time.sleep(1)

@@ -14,7 +14,7 @@ from tests.samples import EPOCH, FACES, FRAME, HAPPY
 SECOND = 1_000_000_000
 
 
-def faces(seq: int, count: int = 1) -> Packet:
+def faces(seq: int, count: int = 1) -> Packet[Faces]:
     update = {"seq": seq, "faces": FACES.faces * count, "media_time": seq * 40_000_000}
     return Packet(FACES.model_copy(update=update), (b"x", b"y") * count)
 

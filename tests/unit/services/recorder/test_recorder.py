@@ -84,7 +84,7 @@ def test_it_is_done_when_every_stream_is_written_down(tmp_path: Path) -> None:
 
 
 def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
-    stage = Recorder(RecorderProcess(folder=tmp_path, closers=("replay",)))
+    stage = Recorder(RecorderProcess(folder=tmp_path, finishers=("replay",)))
     stage.context = StageContext("recorder")
     stage.setup()
     word = make_health("replay", "ready", AT_END, Counter(), at=stage.context.now())
@@ -132,13 +132,13 @@ def test_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "session.mcap").read_bytes().startswith(b"my diary")
 
 
-def test_a_recording_is_gone_on_with_as_it_was_begun(tmp_path: Path) -> None:
+def test_a_recording_is_continued_with_the_privacy_of_its_start(tmp_path: Path) -> None:
     for _ in range(2):
         stage = recorder(tmp_path, "features")
         stage.handle(PACKETS["Marker"])
         stage.cleanup()
     with pytest.raises(
-        AffectlineError, match=r"--privacy everything: .*session.mcap was begun with features"
+        AffectlineError, match=r"--privacy everything: .*session.mcap was started with features"
     ):
         recorder(tmp_path, "everything")
     with SessionReader(tmp_path) as reader:
