@@ -166,8 +166,8 @@ def relay(line: str, service: str) -> str:
     """
     record = _parse_record(line)
     if record is None:
-        # Libraries print at any level, and tracebacks are errors: it is not ours to hide
-        logging.getLogger(ROOT).error("%s", line, extra={"service": service})
+        # Libraries print whatever they like, and tracebacks come this way: not ours to hide
+        logging.getLogger(ROOT).warning("%s", line, extra={"service": service})
         return line
     level, name, message, fields = record
     logging.getLogger(name).log(level, "%s", message, extra={"service": service, **fields})
