@@ -17,10 +17,13 @@ from pydantic.fields import FieldInfo
 
 from affectline.common.registry import FamilySettings
 from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.pipeline import HubSettings
 from affectline.common.wire.asyncapi import documents
 from affectline.common.wire.kinds import message_kinds
 from affectline.services.cli.setting_options import describe_default, option_name
+from affectline.services.export.exporter import EXPORTERS, ExportSettings
+from affectline.services.report.section import SECTIONS, SectionSettings
 
 KINDS: Final = {
     str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path",
@@ -32,22 +35,41 @@ def list_members(family: type[FamilySettings]) -> str:
     """A table of our own members: name, and the first sentence of the class's docstring."""
     registry = family.registry
     rows = [(f"`{n}`", _summary(registry.load(n))) for n in registry.own_names()]
-    return _table((registry.key, "reads"), rows)
+    return _table((registry.key, "description"), rows)
 
 
-def describe_settings(family: type[FamilySettings]) -> str:
-    """Tables of the settings that all members share, and of those of each of our own."""
+def describe_settings(family: type[FamilySettings], *, has_options: bool = True) -> str:
+    """Tables of the settings that all members share, and of those of each of our own.
+
+    Args:
+        family: The family's own settings model.
+        has_options: The settings are options of a command as well.
+    """
     registry = family.registry
     shared = [name for name in family.model_fields if name != registry.key]
     parts = []
     if shared:
-        parts += [f"Every {registry.key} has", _settings_table(family, shared)]
+        parts += [f"Every {registry.key} has", _settings_table(family, shared, has_options)]
     for name in registry.own_names():
         model = registry.settings_model(name)
         own = [field for field in model.model_fields if field not in (*shared, registry.key)]
         if own:
-            parts += [f"`{registry.key}: {name}`", _settings_table(model, own)]
+            parts += [f"`{registry.key}: {name}`", _settings_table(model, own, has_options)]
     return "\n\n".join(parts)
+
+
+def list_exporters() -> str:
+    """A table of our own exporters: name, files, and what they hold."""
+    exporters = {name: EXPORTERS.load(name) for name in EXPORTERS.own_names()}
+    rows = [(f"`{n}`", f"`{found.files}`", found.summary) for n, found in exporters.items()]
+    return _table(("format", "files", "content"), rows)
+
+
+def list_sections() -> str:
+    """A table of our own report sections, in their order."""
+    sections = [(name, SECTIONS.load(name)) for name in SECTIONS.own_names()]
+    ordered = sorted(sections, key=lambda one: one[1].order)
+    return _table(("section", "shows"), [(f"`{n}`", _summary(found)) for n, found in ordered])
 
 
 def list_messages() -> str:
@@ -55,7 +77,7 @@ def list_messages() -> str:
     rows = []
     for name, kind in message_kinds().items():
         topic = "/".join([kind.topic_prefix, *(f"<{level}>" for level in kind.topic_levels)])
-        summary = _summary(kind).replace("``", "`")
+        summary = _summary(kind)
         parts = kind.parts_description.rstrip(".")
         rows.append((f"`{topic}`", f"[`{name}`](schemas/{name}.json): {summary}", parts))
     return _table(("topic", "message", "binary parts"), sorted(rows))
@@ -66,6 +88,16 @@ PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "biometrics.md": {
         "drivers": lambda: list_members(BiometricsSettings),
         "driver settings": lambda: describe_settings(BiometricsSettings),
+    },
+    "detection.md": {
+        "detectors": lambda: list_members(DetectorSettings),
+        "detector settings": lambda: describe_settings(DetectorSettings, has_options=False),
+    },
+    "sessions.md": {
+        "exporters": list_exporters,
+        "exporter settings": lambda: describe_settings(ExportSettings),
+        "report sections": list_sections,
+        "section settings": lambda: describe_settings(SectionSettings, has_options=False),
     },
 }
 """Page, name of the generated part, and what makes its text."""
@@ -104,13 +136,14 @@ def main() -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _settings_table(model: type[FamilySettings], names: list[str]) -> str:
+def _settings_table(model: type[FamilySettings], names: list[str], has_options: bool) -> str:
+    head = ("setting", *(("option",) if has_options else ()), "value", "default", "meaning")
     rows = []
     for name in names:
         field = model.model_fields[name]
-        option = f"`{option_name(name, field)}`"
-        rows.append((f"`{name}`", option, _kind(field), _default(field), _meaning(field)))
-    return _table(("setting", "option", "value", "default", "meaning"), rows)
+        option = (f"`{option_name(name, field)}`",) if has_options else ()
+        rows.append((f"`{name}`", *option, _kind(field), _default(field), _meaning(field)))
+    return _table(head, rows)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -120,7 +153,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 def _summary(documented: Any) -> str:
     first = " ".join((documented.__doc__ or "").split("\n\n")[0].split())
-    return first.rstrip(".")
+    return first.rstrip(".").replace("``", "`")
 
 
 def _meaning(field: FieldInfo) -> str:
@@ -131,7 +164,8 @@ def _meaning(field: FieldInfo) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    default = "false" if field.default is False else describe_default(field)
+    is_flag = isinstance(field.default, bool)
+    default = str(field.default).lower() if is_flag else describe_default(field)
     return f"`{default}`" if default else ""
 
 
@@ -147,7 +181,7 @@ def _kinds(annotation: Any) -> list[str]:
         kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
         return [text for kind in kinds for text in _kinds(kind)]
     if origin is Literal:
-        return [f"`{value}`" for value in get_args(annotation)]
+        return [f"`{value}`".replace("\t", "\\t") for value in get_args(annotation)]
     return [KINDS.get(origin or annotation, "value")]
 
 

@@ -25,7 +25,7 @@ class Mp4Exporter(Exporter):
     """Writes an annotated MP4 file for each video stream."""
 
     settings_model = Mp4Settings
-    summary = "the film of each stream with its overlay"
+    summary = "the video of each stream with its overlay"
     files = "<stream>.mp4"
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
