@@ -16,7 +16,7 @@ import zmq
 from affectline.common.clock import now_ns
 from affectline.common.labels import LABELS
 from affectline.common.runtime.sockets import Publisher
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import (

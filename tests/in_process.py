@@ -19,7 +19,7 @@ from affectline.common.runtime.service import ServiceRunner
 from affectline.common.runtime.sockets import Publisher, Receiver
 from affectline.common.runtime.stage import Stage
 from affectline.common.runtime.wakeup import WakeupPipe
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Packet
 from affectline.services.hub.service import Hub

@@ -15,7 +15,7 @@ from typing import Any, Self
 import psutil
 
 from affectline.common.runtime.sockets import OutletSubscriber
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Emotion, Packet
 

@@ -20,7 +20,7 @@ import zmq
 
 from affectline.common.clock import monotonic, monotonic_ns, now_ns
 from affectline.common.runtime.sockets import connect, new_socket
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.health import ClockOffset
 
 KEPT: Final = 16

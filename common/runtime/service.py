@@ -13,7 +13,7 @@ from affectline.common.runtime.sockets import Publisher, Receiver, WorkQueueClie
 from affectline.common.runtime.stage import Stage, StageContext
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
 from affectline.common.runtime.wakeup import WakeupPipe
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health, make_health
 from affectline.common.wire.messages import FrameMessage, Packet, StreamMessage

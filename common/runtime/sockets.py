@@ -13,7 +13,7 @@ from typing import Final
 import zmq
 
 from affectline.common.errors import AffectlineError, InvalidMessage
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import READY, Packet
 

@@ -23,7 +23,8 @@ from typing import Any, Final, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict
 
 from affectline.common.runtime.service import run_service
-from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineSettings
+from affectline.common.settings.hub import Delivery, HubSettings
+from affectline.common.settings.pipeline import PipelineSettings
 
 Role = Literal["hub", "source", "transform", "worker", "sink", "page"]
 """What a process is for the others of its pipeline:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from affectline.common.clock import now_ns
 from affectline.common.logs import ServiceLogger
-from affectline.common.settings.pipeline import Delivery
+from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Packet, StreamMessage
 

@@ -1,15 +1,10 @@
 """Settings: frozen, checked, with a default for everything."""
 
-import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     ValidationError,
@@ -18,109 +13,18 @@ from pydantic import (
 )
 
 from affectline.common.errors import AffectlineError
-from affectline.common.identifiers import Name, to_name
 from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.detector import DetectorSettings, default_detector
 from affectline.common.settings.fusion import FusionSettings
+from affectline.common.settings.hub import Delivery, HubSettings
+from affectline.common.settings.model import Settings
 from affectline.common.settings.recording import RecordingSettings
+from affectline.common.settings.sources import CaptureSettings, Pace, SourceSettings, redact
 
-Delivery = Literal["live", "lossless"]
-Pace = Literal["realtime", "fast"]
 Display = Literal["none", "window", "mp4", "browser"]
 Backend = Literal["litert", "tensorflow"]
-
-DEFAULT_PORT: Final = 5555
-
-
-class Settings(BaseModel):
-    """What all settings share."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HubSettings(Settings):
-    """Where the hub is: seven consecutive ports, of which users need the second."""
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65529)] = DEFAULT_PORT
-
-    def _address(self, offset: int) -> str:
-        return f"tcp://{self.host}:{self.port + offset}"
-
-    @property
-    def ingress(self) -> str:
-        """Publishers connect here."""
-        return self._address(0)
-
-    @property
-    def outlet(self) -> str:
-        """Any outside tool subscribes here; it drops for the slow."""
-        return self._address(1)
-
-    @property
-    def bus(self) -> str:
-        """The pipeline's own consumers subscribe here."""
-        return self._address(2)
-
-    @property
-    def work_in(self) -> str:
-        """Detectors push face crops here."""
-        return self._address(3)
-
-    @property
-    def work_out(self) -> str:
-        """Classifiers pull face crops here."""
-        return self._address(4)
-
-    @property
-    def metrics_port(self) -> int:
-        """Prometheus scrapes this port."""
-        return self.port + 5
-
-    @property
-    def clock(self) -> str:
-        """Processes on other hosts ask here what time it is."""
-        return self._address(6)
-
-    @property
-    def ports(self) -> dict[int, str]:
-        """All seven, and what each is for."""
-        uses = (
-            "publishers",
-            "outlet",
-            "bus",
-            "work queue in",
-            "work queue out",
-            "metrics",
-            "clock",
-        )
-        return {self.port + offset: use for offset, use in enumerate(uses)}
-
-
-class SourceSettings(Settings):
-    """One stream: a name, and a camera index, file, folder, URL or ``sample``."""
-
-    name: Name
-    source: Annotated[str, Field(min_length=1, max_length=4096)]
-    loop: bool = False
-    """Start a file again when it has ended: for demonstrations."""
-
-
-class CaptureSettings(Settings):
-    """How frames are captured."""
-
-    encoding: Literal["jpeg", "raw"] = "jpeg"
-    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 90
-    camera_width: Annotated[int, Field(ge=16, le=7680)] | None = None
-    """Width that is requested from a camera, at 16:9; it chooses the nearest that it has. None:
-    its own, which mostly is 640."""
-    width: Annotated[int, Field(ge=16, le=7680)] | None = None
-    """Scale frames to this width before publishing; None leaves them as they are."""
-    rate: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Frames per second: requested from a camera, and the pace of a folder of images (25 by
-    default); of a file with a higher rate, frames are left out."""
 
 
 class ClassifierSettings(Settings):
@@ -210,52 +114,6 @@ class PipelineSettings(Settings):
         if len(set(names)) < len(names):
             raise ValueError("two sensors have the same subject and driver")
         return sensors
-
-
-def is_live(source: str) -> bool:
-    """True for a camera index or a network address."""
-    return source.isdecimal() or "://" in source
-
-
-def redact(source: str) -> str:
-    """A source as it may be shown and stored: without the user and password of an address."""
-    return re.sub(r"(://)[^/@]*@", r"\1", source)
-
-
-def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
-    """Give each ``--source`` a stream name: ``name=source``, or one made from the source."""
-    named: list[SourceSettings] = []
-    for text in sources:
-        name, equals, source = text.partition("=")
-        if not equals or "/" in name or ":" in name or os.path.exists(text):  # noqa: PTH110 - never raises
-            name, source = _name_of(text), text
-        taken = {s.name for s in named}
-        unique = next(n for n in numbered(name) if n not in taken)
-        try:
-            named.append(SourceSettings(name=unique, source=source))
-        except ValidationError as error:
-            raise AffectlineError(
-                f"--source {redact(text)}: not a source with a name",
-                "as in driver=0: letters, digits, '.', '_' and '-' for the name, then the source",
-            ) from error
-    return tuple(named)
-
-
-def _name_of(source: str) -> str:
-    if source.isdecimal():
-        return f"camera{source}"
-    if "://" in source:
-        source = source.split("://", 1)[1].split("@")[-1].split("?")[0]
-        stem = source.replace("/", "-")
-    else:
-        stem = Path(source).resolve().stem
-    return to_name(stem)[:56] or "stream"
-
-
-def numbered(name: str) -> Iterator[str]:
-    """The name, then the name with a number, from 2 on."""
-    yield name
-    yield from (f"{name}-{i}" for i in range(2, 1000))
 
 
 def load(path: Path) -> PipelineSettings:

@@ -1,7 +1,7 @@
 """The pace of a file: frames are thinned out to a rate, and read at their own time."""
 
 from affectline.common.clock import monotonic
-from affectline.common.settings.pipeline import Pace
+from affectline.common.settings.sources import Pace
 
 
 class FramePacer:

@@ -10,7 +10,7 @@ from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.in_flight import SIZE, InFlightWindow
 from affectline.common.runtime.stage import StageContext
-from affectline.common.settings.pipeline import (
+from affectline.common.settings.sources import (
     CaptureSettings,
     Pace,
     SourceSettings,

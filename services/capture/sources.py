@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import CaptureSettings, is_live
+from affectline.common.settings.sources import CaptureSettings, is_live
 from affectline.services.capture.folder_source import FOLDER_RATE, FolderSource
 from affectline.services.capture.frame_source import Source
 from affectline.services.capture.sample_clip import SAMPLE, find_sample

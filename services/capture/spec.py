@@ -12,11 +12,11 @@ from affectline.common.runtime.spec import (
     ServiceSpec,
     StreamPosition,
 )
-from affectline.common.settings.pipeline import (
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.sources import (
     CaptureSettings,
-    Delivery,
     Pace,
-    PipelineSettings,
     SourceSettings,
     is_live,
     name_sources,

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
-from affectline.common.settings.pipeline import is_live, redact
+from affectline.common.settings.sources import is_live, redact
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Emotion,

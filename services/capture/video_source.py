@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import CaptureSettings, is_live, redact
+from affectline.common.settings.sources import CaptureSettings, is_live, redact
 from affectline.services.capture.container_check import missing_bytes
 from affectline.services.capture.frame_source import SourceEnd, SourceFrame
 

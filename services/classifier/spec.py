@@ -8,12 +8,8 @@ from typing import Annotated
 
 from affectline.common.model.artifact import LabelSet, parse_label_set
 from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
-from affectline.common.settings.pipeline import (
-    Backend,
-    ClassifierSettings,
-    Delivery,
-    PipelineSettings,
-)
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import Backend, ClassifierSettings, PipelineSettings
 
 
 class ClassifierProcess(ProcessSettings):

@@ -6,7 +6,8 @@ from typing import Annotated, Final
 import typer
 
 from affectline.common.runtime.spec import Run
-from affectline.common.settings.pipeline import HubSettings, PipelineSettings
+from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
 from affectline.services.supervisor.process import ProcessSpec
 
@@ -37,7 +38,7 @@ def collect(
 
     Example: affectline collect --source 0 --out faces
     """
-    from affectline.common.settings.pipeline import name_sources
+    from affectline.common.settings.sources import name_sources
     from affectline.services.supervisor.supervisor import Supervisor
 
     settings = read_settings(config_file)

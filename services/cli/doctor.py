@@ -18,7 +18,7 @@ from affectline.common.model import artifact
 from affectline.common.runtime.sockets import taken_ports
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.detector import DetectorSettings
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.services.capture.sample_clip import find_sample
 from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
 from affectline.services.export.exporter import EXPORTERS

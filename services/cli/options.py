@@ -8,7 +8,8 @@ import typer
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import LabelSet, parse_label_set
 from affectline.common.settings import pipeline as config
-from affectline.common.settings.pipeline import Delivery, HubSettings, PipelineSettings
+from affectline.common.settings.hub import Delivery, HubSettings
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
 
 ConfigFile = Annotated[

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from affectline.common.registry import FamilySettings
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.detector import DetectorSettings
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.asyncapi import documents
 from affectline.common.wire.kinds import message_kinds
 from affectline.services.cli.setting_options import describe_default, option_name

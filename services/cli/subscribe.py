@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from affectline.common.runtime.sockets import OutletSubscriber
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import Control

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from affectline.common.settings import pipeline as config
-from affectline.common.settings.pipeline import Pace
+from affectline.common.settings.sources import Pace
 from affectline.services.cli.options import (
     AsJson,
     BackendName,
@@ -71,7 +71,7 @@ def up(
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
     from affectline.common.recording.reader import FILE
-    from affectline.common.settings.pipeline import name_sources
+    from affectline.common.settings.sources import name_sources
     from affectline.services.cli.run import run_pipeline
     from affectline.services.supervisor import plan
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import NamedTuple
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.vision.decode import decode
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.quality_checks import FaceCrop, Rejection, check_face

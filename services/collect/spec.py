@@ -4,7 +4,7 @@ from pathlib import Path
 
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 from affectline.common.settings.dashboard import DashboardSettings
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 
 
 class CollectProcess(ProcessSettings):

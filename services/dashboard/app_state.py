@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import Delivery, PipelineSettings
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Marker
 from affectline.services.dashboard.replay_control import ReplayControl
 from affectline.services.dashboard.session_store import SessionStore

@@ -7,7 +7,7 @@ from typing import Final
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.sockets import OutletSubscriber, taken_ports
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.control import REPLAY, Control, Pause, Seek
 from affectline.common.wire.messages import Packet
 from affectline.services.hub.spec import SPEC as HUB

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.dashboard import DEFAULT_DASHBOARD_PORT
-from affectline.common.settings.pipeline import Delivery, PipelineSettings
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
 
 
 class DashboardProcess(ProcessSettings):

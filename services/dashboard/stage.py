@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.stage import Route, Stage
-from affectline.common.settings.pipeline import Delivery
+from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.dashboard.spec import DashboardProcess

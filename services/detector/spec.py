@@ -7,7 +7,8 @@ from pydantic import Field
 
 from affectline.common.runtime.spec import Argument, ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.detector import DetectorSettings, default_detector
-from affectline.common.settings.pipeline import Delivery, PipelineSettings
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
 
 
 class DetectorProcess(ProcessSettings):

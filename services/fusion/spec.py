@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.fusion import FusionSettings
-from affectline.common.settings.pipeline import Delivery, PipelineSettings
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
 
 
 class FusionProcess(ProcessSettings):

@@ -11,7 +11,7 @@ from typing import Final
 import zmq
 
 from affectline.common.runtime.sockets import SEND_WAIT_MS, bind, new_socket
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.messages import READY
 
 Parts = list[bytes]

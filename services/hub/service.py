@@ -12,7 +12,7 @@ from affectline.common.runtime.clock_sync import answer_probes
 from affectline.common.runtime.service import HEALTH_S
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
 from affectline.common.runtime.wakeup import WakeupPipe
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.health import Health, make_health
 from affectline.common.wire.messages import Packet

@@ -1,7 +1,8 @@
 """The declaration of the hub."""
 
 from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
-from affectline.common.settings.pipeline import Delivery, PipelineSettings
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
 
 
 class HubProcess(ProcessSettings):

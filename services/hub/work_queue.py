@@ -6,7 +6,7 @@ import threading
 import zmq
 
 from affectline.common.runtime.sockets import bind, new_socket
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.services.hub.bus import OUTSIDER_HWM, TAP
 
 

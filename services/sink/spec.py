@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
-from affectline.common.settings.pipeline import Delivery, Display, PipelineSettings
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import Display, PipelineSettings
 
 
 class SinkProcess(ProcessSettings):

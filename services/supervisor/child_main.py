@@ -10,7 +10,7 @@ import sys
 from affectline.common import logs
 from affectline.common.errors import explain_import
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.services.registry import SPECS
 
 

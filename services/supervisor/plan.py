@@ -7,14 +7,9 @@ from pathlib import Path
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.spec import CONSUMERS, Run
-from affectline.common.settings.pipeline import (
-    Delivery,
-    Pace,
-    PipelineSettings,
-    is_live,
-    name_sources,
-    numbered,
-)
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.sources import Pace, is_live, name_sources, numbered
 from affectline.services.registry import SPECS
 from affectline.services.supervisor.process import ProcessSpec
 

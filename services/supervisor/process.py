@@ -15,7 +15,7 @@ from affectline.common import logs
 from affectline.common.clock import monotonic
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 from affectline.common.runtime.supervision import FATAL, LINK_FD, READY
-from affectline.common.settings.pipeline import Delivery, HubSettings
+from affectline.common.settings.hub import Delivery, HubSettings
 
 CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
 SILENCE_S: Final = 2.0

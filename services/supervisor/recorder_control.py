@@ -7,7 +7,8 @@ from typing import Final
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import Delivery, PipelineSettings
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import Privacy
 from affectline.services.recorder.spec import SPEC, RecorderProcess
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec

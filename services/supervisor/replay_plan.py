@@ -7,8 +7,9 @@ from typing import Final
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
 from affectline.common.runtime.spec import Run
-from affectline.common.settings.pipeline import PipelineSettings, SourceSettings
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import PRIVACIES
+from affectline.common.settings.sources import SourceSettings
 from affectline.services.registry import SPECS
 from affectline.services.replay.spec import RAW, ReplaySettings
 from affectline.services.supervisor.plan import complete, plan

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Seek
 from affectline.common.wire.messages import (

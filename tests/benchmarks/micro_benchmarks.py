@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from affectline.common.model import artifact
 from affectline.common.runtime.sockets import OutletSubscriber, publish_once
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.stderr import silence_stderr
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Packet

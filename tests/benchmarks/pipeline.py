@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import psutil
 
 from affectline.common.runtime.sockets import OutletSubscriber
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.messages import Emotion
 from affectline.services.supervisor.process import CHILD_MAIN
 from tests.benchmarks.environment import cpu_busy_s

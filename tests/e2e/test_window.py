@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from affectline.common.recording.writer import SessionWriter
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Frame, Marker, Packet
 from tests.integration.test_replay_process import answer, seqs, until_paused

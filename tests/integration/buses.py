@@ -8,7 +8,7 @@ from pathlib import Path
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.runtime.sockets import OutletSubscriber
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import Health

@@ -17,7 +17,7 @@ import zmq
 from affectline.common.clock import SKEW_VARIABLE
 from affectline.common.runtime.clock_sync import ClockSync, answer_probes
 from affectline.common.runtime.sockets import bind, new_socket
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.biometrics import Samples
 from tests.pipelines import AFFECTLINE, free_port, listening, process
 

@@ -9,7 +9,7 @@ import pytest
 
 from affectline.common.clock import SKEW_VARIABLE, now_ns
 from affectline.common.runtime.sockets import OutletSubscriber
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Marker
 from tests.integration.test_documented_subscribers import program

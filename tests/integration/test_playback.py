@@ -10,7 +10,8 @@ import pytest
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.settings.dashboard import DashboardSettings
-from affectline.common.settings.pipeline import HubSettings, PipelineSettings
+from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Packet, StreamStart
 from tests.pipelines import free_port

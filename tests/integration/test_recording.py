@@ -17,7 +17,7 @@ from mcap.reader import make_reader
 
 from affectline.common.recording.reader import RecordedMessage, SessionReader
 from affectline.common.runtime.sockets import OutletSubscriber
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
 from tests.pipelines import Pipeline, free_port, listening, process, run

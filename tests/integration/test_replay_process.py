@@ -11,7 +11,7 @@ import pytest
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.runtime.sockets import OutletSubscriber
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamEnd, StreamStart

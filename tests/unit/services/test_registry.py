@@ -13,12 +13,9 @@ from affectline import services
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.spec import Run, ServiceSpec
 from affectline.common.runtime.stage import Stage
-from affectline.common.settings.pipeline import (
-    PipelineSettings,
-    SinkSettings,
-    SourceSettings,
-)
+from affectline.common.settings.pipeline import PipelineSettings, SinkSettings
 from affectline.common.settings.recording import RecordingSettings
+from affectline.common.settings.sources import SourceSettings
 from affectline.services.cli.main import app
 from affectline.services.registry import SPECS
 from affectline.services.supervisor.plan import plan

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectline.common.runtime.clock_sync import ClockProbe, contradicts, estimate_offset, is_here
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 
 LONG = st.integers(0, 10**9)
 

@@ -8,7 +8,7 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.stage import Route, Stage, on
-from affectline.common.settings.pipeline import Delivery
+from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import (
@@ -169,7 +169,7 @@ def test_a_failure_without_a_supervisor_is_raised_and_everything_is_closed() -> 
             Failing.closed = True
 
     from affectline.common.runtime.service import run_service
-    from affectline.common.settings.pipeline import HubSettings
+    from affectline.common.settings.hub import HubSettings
 
     with pytest.raises(AffectlineError, match="no camera: plug one in"):
         run_service(Failing(), "capture/x", HubSettings(port=1), "live")

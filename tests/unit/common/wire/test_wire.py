@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from affectline.common.errors import InvalidMessage
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import asyncapi, codec
 from affectline.common.wire.kinds import message_kinds
 from affectline.common.wire.messages import describe

@@ -8,7 +8,7 @@ import pytest
 
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import StageContext
-from affectline.common.settings.pipeline import CaptureSettings, SourceSettings
+from affectline.common.settings.sources import CaptureSettings, SourceSettings
 from affectline.services.capture.frame_source import SourceEnd
 from affectline.services.capture.reader import EncodedFrame, SourceReader
 from tests.films import film

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import CaptureSettings, is_live
+from affectline.common.settings.sources import CaptureSettings, is_live
 from affectline.services.capture.container_check import missing_bytes
 from affectline.services.capture.frame_source import Source, SourceEnd, SourceFrame
 from affectline.services.capture.sample_clip import find_sample

@@ -7,7 +7,8 @@ import pytest
 
 from affectline.common.model.artifact import load
 from affectline.common.runtime.stage import StageContext
-from affectline.common.settings.pipeline import ClassifierSettings, Delivery
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import ClassifierSettings
 from affectline.common.vision.preprocessing import prepare_faces, to_three_channels, to_vgg16
 from affectline.common.wire.messages import Face, Packet, Scores
 from affectline.services.classifier.backends import open_model

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.services.cli import doctor
 from affectline.services.cli.doctor import CheckResult, print_results, run_checks
 

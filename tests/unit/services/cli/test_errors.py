@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.services.cli.errors import run_and_exit
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import HubSettings, PipelineSettings
+from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
 from affectline.services.cli.mark import parse_fields
 from affectline.services.cli.options import (

@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.messages import Emotion, Frame
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import Collector, FrameRef, parse_frame_ref

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from affectline.common.settings.pipeline import PipelineSettings, SourceSettings
+from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.sources import SourceSettings
 from affectline.services.cli.collect import plan
 from affectline.services.collect.prompts import EXAMPLES, ORDER
 from affectline.services.collect.spec import CollectProcess

@@ -11,7 +11,7 @@ pytest.importorskip("fastapi", reason="collecting needs NiceGUI (the dashboard e
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.exporting import export

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from affectline.common.settings.dashboard import DashboardSettings
-from affectline.common.settings.pipeline import HubSettings, PipelineSettings
+from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.dashboard import app_state as module
 from affectline.services.dashboard.app_state import UNWATCHED_S, AppState
 from affectline.services.dashboard.replay_control import ReplayProgress

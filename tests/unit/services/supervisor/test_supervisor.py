@@ -11,13 +11,8 @@ from affectline.common.errors import AffectlineError
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.spec import Run
 from affectline.common.runtime.supervision import LINK_FD, SupervisorLink
-from affectline.common.settings.pipeline import (
-    Display,
-    PipelineSettings,
-    SinkSettings,
-    load,
-    name_sources,
-)
+from affectline.common.settings.pipeline import Display, PipelineSettings, SinkSettings, load
+from affectline.common.settings.sources import name_sources
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Quit, Step
 from affectline.common.wire.messages import Packet

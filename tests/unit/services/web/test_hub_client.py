@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from affectline.common.settings.pipeline import HubSettings
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Seek
 from affectline.common.wire.messages import Emotion, Packet
