@@ -1,5 +1,6 @@
 """What the tests of training share: one small run and its artifact, trained once."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -73,21 +74,40 @@ def some_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
+) -> Path:
+    """A folder that is made once for all worker processes of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # the workers' own folders lie in it
+    folder = base / name
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second waits here
+        if not (folder / "made").exists():
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def trained(
     tmp_path_factory: pytest.TempPathFactory, train: Train, some_faces: Path, imagenet: Path
 ) -> Path:
     """A folder with ``run`` of the paper's recipe and ``model``, its artifact with reference."""
-    folder = tmp_path_factory.mktemp("trained")
-    data = ("--data", some_faces)
-    for command in (
-        ("fit", *data, "--recipe", "paper", "--backbone-weights", imagenet, "--epochs", "2",
-         "--out", folder / "run"),
-        ("export", folder / "run", *data, "--out", folder / "model", "--with-reference"),
-    ):  # fmt: skip
-        done = train(*command)
-        assert done.returncode == 0, done.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        data = ("--data", some_faces)
+        for command in (
+            ("fit", *data, "--recipe", "paper", "--backbone-weights", imagenet, "--epochs", "2",
+             "--out", folder / "run"),
+            ("export", folder / "run", *data, "--out", folder / "model", "--with-reference"),
+        ):  # fmt: skip
+            done = train(*command)
+            assert done.returncode == 0, done.stderr
+
+    return make_once(tmp_path_factory, "trained", make)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.pipelines import Pipeline
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-CLIPS = {"woman": ("expressive_woman.mp4", 12), "man": ("smiling_man.mp4", 4)}
+CLIPS = {"woman": ("expressive_woman.mp4", 18), "man": ("smiling_man.mp4", 5)}
 """Who is in a clip, and of how many pictures one is taken."""
 SIZE = 96
 

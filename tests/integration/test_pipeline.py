@@ -15,6 +15,7 @@ import pytest
 
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion, Frame, Packet, StreamDone
+from affectline.services.cli.run import EXIT_INTERRUPTED
 from tests.films import cut, film, index_first
 from tests.pipelines import AFFECTLINE, Pipeline, free_port, run, up
 
@@ -160,7 +161,7 @@ def test_ctrl_c_ends_it_within_three_seconds(tmp_path: Path) -> None:
     with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
         pipeline.wait_for_frame(20)
         children = [psutil.Process(pid) for pid in pipeline.pids().values()]
-        assert pipeline.interrupt() < 3
+        assert pipeline.interrupt() == EXIT_INTERRUPTED
         assert pipeline.process.returncode == 130
     assert not [child for child in children if child.is_running()]
     session = json.loads((tmp_path / "out" / "session.json").read_text())

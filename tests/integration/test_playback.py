@@ -1,7 +1,6 @@
 """Recording and replay as the page does them, with real processes and without a browser."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +8,13 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.writer import SessionWriter
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.hub import HubSettings
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire import codec
+from affectline.common.wire.base import Message
+from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Packet, StreamStart
 from tests.pipelines import free_port
 from tests.samples import AT, EMOTION, EPOCH, FRAME
@@ -54,42 +56,65 @@ def position(state: AppState) -> float:
     return shown.emotion.seq / RATE if shown else -1.0
 
 
-async def until(condition: Callable[[], bool], patience_s: float = 60) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "in vain"
-        await asyncio.sleep(0.05)
+class Replay:
+    """The hub of a replay, listened to from outside: what is waited for is seen there."""
+
+    def __init__(self, hub: HubSettings) -> None:
+        self._outlet = OutletSubscriber(hub, ("emotion/", "health/"))
+
+    async def messages(self) -> list[Message]:
+        """The next messages; health comes every second, also while nothing is played."""
+        assert await asyncio.to_thread(self._outlet.wait, (), 30.0), "the hub is silent"
+        return [packet.message for packet in self._outlet.receive()]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, which is asked whenever the hub has said something."""
+        while not condition():
+            await self.messages()
+
+    async def rest(self) -> None:
+        """Wait until the player has twice reported that it is paused at the same place."""
+        places: list[str] = []
+        while len(places) < 2 or places[-1] != places[-2]:
+            for message in await self.messages():
+                if isinstance(message, Health) and message.service == "replay":
+                    is_paused = message.detail.startswith("paused at")
+                    places = [*places, message.detail] if is_paused else []
+
+    def close(self) -> None:
+        self._outlet.close()
 
 
 def test_a_session_is_replayed_paused_and_sought(state: AppState) -> None:
     async def play() -> None:
         await state.open()
+        await state.open_replay("drive")
+        assert state.replay is not None
+        control, replay = state.replay, Replay(state.replay.hub)
         try:
-            await state.open_replay("drive")
-            await until(lambda: position(state) > 0.5)
+            await replay.until(lambda: position(state) > 0.5)
             await state.toggle_pause()
-            await asyncio.sleep(0.5)
+            await replay.rest()
             there = position(state)
-            await asyncio.sleep(1)
+            await replay.rest()
             assert position(state) == there, "paused"
             await state.seek(8.0)
-            await until(lambda: position(state) >= 8.0)
-            await asyncio.sleep(0.5)
+            await replay.until(lambda: position(state) >= 8.0)
+            await replay.rest()
             there = position(state)
-            await asyncio.sleep(1)
+            await replay.rest()
             assert position(state) == there < 9.5, "still paused, elsewhere"
             await state.seek(2.0)
-            await until(lambda: 2.0 <= position(state) < 4.0)
+            await replay.until(lambda: 2.0 <= position(state) < 4.0)
             await state.toggle_pause()
             await state.seek(state.position(), 4.0)
-            assert state.replay is not None
-            replay = state.replay
-            await until(lambda: replay.progress.has_ended)
+            await replay.until(lambda: control.progress.has_ended)
             assert position(state) == (FRAMES - 1) / RATE
-            assert replay.problem == ""
+            assert control.problem == ""
             await state.toggle_pause()  # again, from the beginning
-            await until(lambda: 0 <= position(state) < 3)
+            await replay.until(lambda: 0 <= position(state) < 3)
         finally:
+            replay.close()
             await state.close()
 
     asyncio.run(play())

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from affectline.common.wire import codec
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion
+from affectline.services.cli.run import EXIT_INTERRUPTED
 from tests.films import picture
 from tests.pipelines import Pipeline
 from tests.samples import PACKETS
@@ -96,7 +97,7 @@ def test_rubbish_is_counted_and_dropped(tmp_path: Path) -> None:
         now = time.time_ns()
         pipeline.wait_for(lambda m: isinstance(m, Emotion) and m.captured_at > now)
         assert pipeline.pids() == before, "nobody died of it"
-        assert pipeline.interrupt() < 3
+        assert pipeline.interrupt() == EXIT_INTERRUPTED
         context.destroy(linger=0)
 
 
@@ -192,7 +193,7 @@ def test_a_network_camera_that_goes_away_is_opened_again(tmp_path: Path) -> None
                 and m.state == "ready"
             )  # fmt: skip
             assert getattr(well, "counters", {})["reopened"] == 1
-            assert pipeline.interrupt() < 3
+            assert pipeline.interrupt() == EXIT_INTERRUPTED
     finally:
         camera.off()
 

@@ -15,14 +15,16 @@ from affectline.common.settings.pipeline import Display, PipelineSettings, SinkS
 from affectline.common.settings.sources import name_sources
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Quit, Step
-from affectline.common.wire.messages import Packet
+from affectline.common.wire.messages import Marker, Packet
 from affectline.services.capture.spec import CaptureProcess
 from affectline.services.fusion.spec import FusionProcess
 from affectline.services.registry import SPECS
 from affectline.services.sink.spec import SinkProcess
+from affectline.services.supervisor import supervisor as module
 from affectline.services.supervisor.plan import choose_display, complete, plan
 from affectline.services.supervisor.process import ManagedProcess
 from affectline.services.supervisor.supervisor import Supervisor
+from tests.samples import PACKETS
 
 CONFIGS = Path(__file__).parents[4] / "configs"
 
@@ -250,5 +252,30 @@ def test_a_pipeline_can_be_asked_to_quit() -> None:
     supervisor = Supervisor(PipelineSettings(), quiet=True, processes=[])
     assert supervisor._stop_by is None
     list(supervisor.handle(Packet(Control(target="pipeline", at=0, action=Quit()))))
+    assert supervisor._stop_by is not None
+    supervisor._wakeup.close()
+
+
+def test_markers_and_the_end_of_a_run_keep_to_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    markers = [{"at_s": 3.0, "label": "braking"}, {"at_s": 0.0, "label": "calibrate"}]
+    settings = PipelineSettings.model_validate({"markers": markers, "duration": 6.0})
+    supervisor = Supervisor(settings, quiet=True, processes=[])
+    outlet = Outlet()
+    supervisor._outlet = cast(OutletSubscriber, outlet)
+    now_s = 100.0
+    monkeypatch.setattr(module, "monotonic", lambda: now_s)
+    list(supervisor.handle(PACKETS["Emotion"]))  # from here on, time counts
+
+    def published_at(at_s: float) -> list[str]:
+        nonlocal now_s
+        now_s = 100.0 + at_s
+        supervisor._check()
+        return [message.label for message in outlet.published if isinstance(message, Marker)]
+
+    assert published_at(0.0) == ["calibrate"]
+    assert published_at(2.9) == ["calibrate"]
+    assert published_at(3.0) == published_at(5.9) == ["calibrate", "braking"]
+    assert supervisor._stop_by is None
+    published_at(6.0)
     assert supervisor._stop_by is not None
     supervisor._wakeup.close()
