@@ -61,6 +61,16 @@ def _is_new(child: psutil.Process, own: psutil.Process, before: set[int]) -> boo
     return True
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that no worker has one left over when the others are done."""
+
+    def length(item: pytest.Item) -> tuple[float, bool]:
+        timeout = item.get_closest_marker("timeout")
+        return -timeout.args[0] if timeout else 0.0, item.get_closest_marker("slow") is None
+
+    items.sort(key=length)
+
+
 @pytest.fixture(scope="session")
 def clips() -> Path:
     """The folder of the face clips."""

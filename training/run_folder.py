@@ -116,6 +116,21 @@ def check_run_folder(folder: Path) -> None:
             )
 
 
+def check_votes_layer(folder: Path) -> Path:
+    """Check that a run has a layer that learnt FER+'s votes; return the file of its last layers.
+
+    Raises:
+        AffectlineError: It has none.
+    """
+    file = folder / LAST_LAYERS
+    if not file.is_file():
+        raise AffectlineError(
+            f"the run {folder} has no layer that learnt votes",
+            "leave --votes-weight out, or train with --recipe strong and --votes",
+        )
+    return file
+
+
 def image_size(folder: Path) -> int:
     """Side in pixels of the pictures that a finished run's model wants.
 

@@ -25,7 +25,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow (the trainin
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CLIPS = {"woman": ("expressive_woman.mp4", 18), "man": ("smiling_man.mp4", 5)}
 """Who is in a clip, and of how many pictures one is taken."""
-SIZE = 96
+SIZE = 64
 
 
 def collect(folder: Path, clips: Path, tmp_path: Path) -> None:

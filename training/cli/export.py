@@ -51,6 +51,8 @@ def export(
     with show_progress() as progress:
         run_folder.check_artifact_folder(out)
         run_folder.check_run_folder(run)
+        if votes_weight is not None:
+            run_folder.check_votes_layer(run)
         faces = read_data(data, progress, size=run_folder.image_size(run), votes=votes)
         with silence_output():
             from affectline.training.data.ferplus import majority

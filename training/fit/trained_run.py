@@ -22,6 +22,7 @@ from affectline.training.run_folder import (
     MODEL_FILE,
     RUN_FILE,
     check_run_folder,
+    check_votes_layer,
 )
 
 
@@ -76,12 +77,7 @@ def change_votes_weight(
     Raises:
         AffectlineError: The run has no such layer.
     """
-    file = folder / LAST_LAYERS
-    if not file.is_file():
-        raise AffectlineError(
-            f"the run {folder} has no layer that learnt votes",
-            "leave --votes-weight out, or train with --recipe strong and --votes",
-        )
+    file = check_votes_layer(folder)
     kernel, bias = run.model.get_layer("logits").get_weights()
     for part, blended in zip((kernel, bias), blend_last_layers(np.load(file), votes), strict=True):
         part[..., : len(LABELS)] = blended

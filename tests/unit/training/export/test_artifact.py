@@ -91,6 +91,7 @@ def test_both_answers_are_those_of_the_network(network: Network, faces: Labelled
     assert softmax(both[:, 7:]) == pytest.approx(softmax(votes), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_served_file_gives_both_answers(
     run_folder: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_another_weight_changes_the_first_answer_alone(
     assert not np.allclose(before[:, :7], before[:, 7:], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_finished_model_is_taught_a_second_answer(
     run_folder: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
@@ -156,6 +158,7 @@ def test_a_finished_model_is_taught_a_second_answer(
     assert after.manifest.training["second_answer"] == votes_head.ABOUT
 
 
+@pytest.mark.slow
 def test_a_second_answer_is_learnt_from_the_model_s_own_data(
     run_folder: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_the_head_learns(data: Data) -> None:
     assert epochs[-1].test_accuracy > 0.95
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_head_again(data: Data) -> None:
     def losses(seed: int) -> list[float]:
         return [epoch.loss for epoch in fit(data, replace(SETTINGS, seed=seed))]
@@ -53,6 +54,7 @@ def test_a_seed_gives_the_same_head_again(data: Data) -> None:
     assert losses(3) != losses(4)
 
 
+@pytest.mark.slow
 def test_the_loop_does_what_keras_fit_does(data: Data) -> None:
     # One batch holds all rows, so that the order of shuffling does not matter.
     settings = replace(SETTINGS, batch_size=100)
@@ -86,6 +88,7 @@ def test_steps_are_those_of_keras_adamax(data: Data) -> None:
         assert ours == pytest.approx(theirs, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_more_epochs_to_come_change_nothing(data: Data) -> None:
     short = fit(data, replace(SETTINGS, epochs=2))
     long = fit(data, replace(SETTINGS, epochs=4))

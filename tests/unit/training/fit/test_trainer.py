@@ -26,6 +26,7 @@ def some(count: int) -> Any:
     return faces(count, 32)[..., 0].astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_a_share_of_the_way_back_to_the_start() -> None:
     material = TrainingData(some(8), np.arange(8) % 7, np.zeros((8, 7), np.float32))
     trainer = Trainer(material, FinetuneConfig(epochs=1, image_size=32, mixed=False), None)

@@ -61,6 +61,7 @@ def equal(one: Checkpoint, other: Checkpoint) -> bool:
     return same and one.curve == other.curve and one.state.step == other.state.step
 
 
+@pytest.mark.slow
 def test_stopped_and_taken_up_again_a_run_ends_the_same(tmp_path: Path) -> None:
     whole, half = RunConfig(SETTINGS), RunConfig(replace(SETTINGS, epochs=1))
     undisturbed = train_all([whole], tmp_path / "one")
@@ -85,6 +86,7 @@ KILLED = """
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
     last = 40
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "killed"), "100000"]
