@@ -37,8 +37,11 @@ app.command(cls=ExportCommand)(with_log_options(export))
 app.command(cls=BiometricsCommand)(with_log_options(biometrics))
 for name, process in process_commands():
     app.command(name)(with_log_options(process))
-app.add_typer(validate, name="validate")
-app.add_typer(control, name="control")
+for name, group in (("validate", validate), ("control", control)):
+    for registered in group.registered_commands:
+        if registered.callback:
+            registered.callback = with_log_options(registered.callback)
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

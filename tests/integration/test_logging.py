@@ -8,13 +8,6 @@ import pytest
 from tests.pipelines import Pipeline, run, up
 
 
-def test_every_command_has_the_options_of_logging() -> None:
-    for command in ("up", "detector", "doctor"):
-        shown = run(command, "--help").stdout
-        assert "--log-level" in shown
-        assert "--log-format" in shown
-
-
 def test_a_wrong_level_is_one_line(tmp_path: Path) -> None:
     done = up("--log-level", "loud", "--out", str(tmp_path / "s"))
     assert done.returncode == 2

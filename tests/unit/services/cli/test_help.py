@@ -28,6 +28,11 @@ def test_a_command_has_an_example_that_parses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_the_options_of_logging(name: str) -> None:
+    assert {"log_level", "log_format"} <= {parameter.name for parameter in COMMANDS[name].params}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str) -> None:
     unexplained = [p.name for p in COMMANDS[name].params if not getattr(p, "help", None)]
     assert not unexplained
