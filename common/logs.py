@@ -1,7 +1,7 @@
 """Logging: the standard library's, with service, stream and seq on every record.
 
 Set up once in every process by `configure`. People read text (coloured in a terminal); a process
-that is supervised, and whoever asks for ``--log-format json``, gets one JSON object a line. The
+that is supervised, or that is asked for ``--log-format json``, writes one JSON object a line. The
 supervisor reads those of its children and logs them again in its own format, so there is one
 stream of records, however many processes there are.
 

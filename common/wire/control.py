@@ -8,7 +8,7 @@ from affectline.common.identifiers import Name, ServiceName
 from affectline.common.wire.base import EXAMPLE_AT, Message, Nanoseconds
 
 PIPELINE = "pipeline"
-"""The target that stands for whoever supervises the processes."""
+"""The target that stands for the supervisor of the processes."""
 REPLAY = "replay"
 
 

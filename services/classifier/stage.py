@@ -20,7 +20,7 @@ from affectline.services.classifier.backends import open_model
 from affectline.services.classifier.spec import ClassifierProcess
 
 LARGEST_BATCH: Final = 32
-"""More faces than this in one frame are judged in several runs, to bound the memory."""
+"""More faces than this in one frame are classified in several runs, to bound the memory."""
 
 
 class Classifier(Stage):

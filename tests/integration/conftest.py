@@ -83,7 +83,7 @@ def make_once(
         base = base.parent  # the workers' own folders lie in it
     folder = base / name
     with (base / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second waits here
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the second worker waits here
         if not (folder / "made").exists():
             folder.mkdir()
             make(folder)

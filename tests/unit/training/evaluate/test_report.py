@@ -61,7 +61,7 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[Predictions, dict[str, Any]]:
+def evaluated() -> tuple[Predictions, dict[str, Any]]:
     """The real model's answers to sixty made-up faces of five emotions."""
     chance = np.random.default_rng(3)
     pixels = chance.integers(0, 256, (60, 48, 48), dtype=np.uint8)
@@ -79,10 +79,10 @@ def judged() -> tuple[Predictions, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def folder(
-    judged: tuple[Predictions, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+    evaluated: tuple[Predictions, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     out = tmp_path_factory.mktemp("evaluation") / "deep" / "report"
-    page.write(out, *judged)
+    page.write(out, *evaluated)
     return out
 
 
@@ -108,7 +108,7 @@ def test_the_page_needs_nothing_from_elsewhere(folder: Path, read: Reader) -> No
 
 
 def test_every_picture_opens(
-    judged: tuple[Predictions, dict[str, Any]], folder: Path, read: Reader
+    evaluated: tuple[Predictions, dict[str, Any]], folder: Path, read: Reader
 ) -> None:
     drawings = faces = 0
     for picture in read.pictures:
@@ -121,7 +121,7 @@ def test_every_picture_opens(
             assert decoded is not None
             assert decoded.shape == (48, 48)
             faces += 1
-    predictions = judged[0]
+    predictions = evaluated[0]
     hits = int((predictions.labels == predictions.faces.emotions).sum())
     assert drawings == 4  # two diagrams, each for light and dark
     assert faces == min(60 - hits, page.WORST) + min(hits, page.BEST)
@@ -148,18 +148,18 @@ def test_an_emotion_that_is_not_in_the_data_is_said_to_be(read: Reader) -> None:
 
 
 def test_the_figures_lie_beside_the_page(
-    judged: tuple[Predictions, dict[str, Any]], folder: Path
+    evaluated: tuple[Predictions, dict[str, Any]], folder: Path
 ) -> None:
     report = json.loads((folder / "report.json").read_text())
-    assert report == {"kind": page.KIND, **judged[1]}
+    assert report == {"kind": page.KIND, **evaluated[1]}
     lines = (folder / "predictions.csv").read_text().splitlines()
     assert len(lines) == 61
 
 
 def test_the_same_answers_give_the_same_files(
-    judged: tuple[Predictions, dict[str, Any]], folder: Path, tmp_path: Path
+    evaluated: tuple[Predictions, dict[str, Any]], folder: Path, tmp_path: Path
 ) -> None:
-    page.write(tmp_path, *judged)
+    page.write(tmp_path, *evaluated)
     for name in page.FILES:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
@@ -180,13 +180,13 @@ def test_a_report_of_nothing_but_hits_or_mistakes(tmp_path: Path, given: int) ->
 
 
 def test_an_earlier_report_is_replaced_and_a_folder_with_more_is_not(
-    judged: tuple[Predictions, dict[str, Any]], tmp_path: Path
+    evaluated: tuple[Predictions, dict[str, Any]], tmp_path: Path
 ) -> None:
-    page.write(tmp_path, *judged)
-    page.write(tmp_path, *judged)
+    page.write(tmp_path, *evaluated)
+    page.write(tmp_path, *evaluated)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(AffectlineError, match="not a report"):
-        page.write(tmp_path, *judged)
+        page.write(tmp_path, *evaluated)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
