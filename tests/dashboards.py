@@ -56,7 +56,7 @@ class BusPublisher:
         self._context.destroy(linger=0)
 
 
-class HubWithDashboard:
+class LiveDashboard:
     """The addresses of hub and dashboard, and how to publish there.
 
     Args:

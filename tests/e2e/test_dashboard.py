@@ -14,7 +14,7 @@ from affectline.common.clock import now_ns
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Marker
 from tests.browsers import chromium, open_page, screenshot
-from tests.dashboards import HubWithDashboard, brightness, distribution, health
+from tests.dashboards import LiveDashboard, brightness, distribution, health
 
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -48,8 +48,8 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubWithDashboard]:
-    board = HubWithDashboard(tmp_path_factory.mktemp("board"))
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDashboard]:
+    board = LiveDashboard(tmp_path_factory.mktemp("board"))
     with board.hub_running(), board.serving():
         yield board
 
@@ -65,7 +65,7 @@ def moves(page: Any) -> None:
     page.wait_for_function(f"({SEQ})() > {now}")
 
 
-def test_the_status_names_everything_that_is_missing(browser: Any, board: HubWithDashboard) -> None:
+def test_the_status_names_everything_that_is_missing(browser: Any, board: LiveDashboard) -> None:
     with open_page(browser, board.url) as page:
         page.get_by_text("no stream has started yet").wait_for()
         screenshot(page, "dashboard-empty")
@@ -88,7 +88,7 @@ def test_the_status_names_everything_that_is_missing(browser: Any, board: HubWit
             stream_status(page).wait_for(state="detached")
 
 
-def test_what_is_lost_is_seen(browser: Any, board: HubWithDashboard) -> None:
+def test_what_is_lost_is_seen(browser: Any, board: LiveDashboard) -> None:
     def heart(**changes: Any) -> Samples:
         about = {"subject": "anna", "signal": "heart_rate", "unit": "/min", "epoch": 1, "seq": 0}
         beat = {"at": now_ns(), "offsets": (0,), "values": (62.0,)}
@@ -120,9 +120,7 @@ def test_what_is_lost_is_seen(browser: Any, board: HubWithDashboard) -> None:
         board.publish(health("capture/cam"))
 
 
-def test_picture_and_bars_are_always_those_of_one_frame(
-    browser: Any, board: HubWithDashboard
-) -> None:
+def test_picture_and_bars_are_always_those_of_one_frame(browser: Any, board: LiveDashboard) -> None:
     with open_page(browser, board.url) as page:
         board.start()
         with board.showing():
@@ -134,7 +132,7 @@ def test_picture_and_bars_are_always_those_of_one_frame(
 
 
 def test_a_snapshot_is_of_the_picture_on_the_screen_and_says_when_it_fails(
-    browser: Any, board: HubWithDashboard
+    browser: Any, board: LiveDashboard
 ) -> None:
     with open_page(browser, board.url) as page:
         board.start()
@@ -159,7 +157,7 @@ def test_a_snapshot_is_of_the_picture_on_the_screen_and_says_when_it_fails(
         page.get_by_text("not downloaded").wait_for()
 
 
-def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: HubWithDashboard) -> None:
+def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: LiveDashboard) -> None:
     with open_page(browser, board.url) as page:
         board.start()
         board.show()
@@ -180,7 +178,7 @@ def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: HubWit
         assert all(row == pytest.approx(rows[0], abs=0.1) for row in rows), rows
 
 
-def test_nothing_that_anybody_typed_is_markup(browser: Any, board: HubWithDashboard) -> None:
+def test_nothing_that_anybody_typed_is_markup(browser: Any, board: LiveDashboard) -> None:
     with open_page(browser, board.url) as page:
         board.start()
         board.show()
@@ -209,7 +207,7 @@ def test_nothing_that_anybody_typed_is_markup(browser: Any, board: HubWithDashbo
 
 
 def test_a_page_that_stalls_costs_nothing_but_its_own_picture(
-    browser: Any, board: HubWithDashboard
+    browser: Any, board: LiveDashboard
 ) -> None:
     with ExitStack() as stack:
         one = stack.enter_context(open_page(browser, board.url))
@@ -226,8 +224,8 @@ def test_a_page_that_stalls_costs_nothing_but_its_own_picture(
         moves(stalled)
 
 
-def test_a_page_finds_its_server_again(browser: Any, board: HubWithDashboard) -> None:
-    board_2 = HubWithDashboard(board.sessions.parent / "again")
+def test_a_page_finds_its_server_again(browser: Any, board: LiveDashboard) -> None:
+    board_2 = LiveDashboard(board.sessions.parent / "again")
     with ExitStack() as stack:
         stack.enter_context(board_2.hub_running())
         dashboard = stack.enter_context(board_2.serving(stdout=subprocess.DEVNULL))
@@ -244,7 +242,7 @@ def test_a_page_finds_its_server_again(browser: Any, board: HubWithDashboard) ->
 
 
 def test_every_control_is_reached_by_keyboard_and_seen_to_be(
-    browser: Any, board: HubWithDashboard
+    browser: Any, board: LiveDashboard
 ) -> None:
     with open_page(browser, board.url) as page:
         page.get_by_text("Snapshot (K)").wait_for()
@@ -270,7 +268,7 @@ def test_every_control_is_reached_by_keyboard_and_seen_to_be(
         page.get_by_role("dialog").wait_for(state="hidden")
 
 
-def test_nothing_is_wider_than_a_phone(browser: Any, board: HubWithDashboard) -> None:
+def test_nothing_is_wider_than_a_phone(browser: Any, board: LiveDashboard) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
     with open_page(browser, board.url, **phone) as page:
         board.start()

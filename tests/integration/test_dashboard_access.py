@@ -18,31 +18,31 @@ pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboar
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from tests.dashboards import HubWithDashboard
+from tests.dashboards import LiveDashboard
 from tests.pipelines import run
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubWithDashboard]:
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDashboard]:
     """A dashboard that only this machine can reach."""
-    board = HubWithDashboard(tmp_path_factory.mktemp("board"))
+    board = LiveDashboard(tmp_path_factory.mktemp("board"))
     with board.hub_running(), board.serving():
         yield board
 
 
 @pytest.fixture(scope="module")
-def open_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubWithDashboard, str]]:
+def open_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveDashboard, str]]:
     """One that others can reach, and its token."""
-    board = HubWithDashboard(tmp_path_factory.mktemp("open"), host="0.0.0.0")
+    board = LiveDashboard(tmp_path_factory.mktemp("open"), host="0.0.0.0")
     with board.serving(stdout=subprocess.PIPE) as dashboard:
         token = re.search(r"\?token=(\S+)", dashboard.stdout.readline())
         assert token, "printed once, at the first start"
         yield board, token[1]
 
 
-def can_connect(board: HubWithDashboard, path: str = "feed/live", **headers: str) -> bool:
+def can_connect(board: LiveDashboard, path: str = "feed/live", **headers: str) -> bool:
     """Whether a websocket is accepted and greeted."""
     origin = headers.pop("origin", None)
 
@@ -59,7 +59,7 @@ def can_connect(board: HubWithDashboard, path: str = "feed/live", **headers: str
     return asyncio.run(receive())
 
 
-def raw(board: HubWithDashboard, request: str) -> bytes:
+def raw(board: LiveDashboard, request: str) -> bytes:
     """The server's response to a request that no client library would send."""
     with socket.create_connection(("127.0.0.1", board.port), timeout=10) as connection:
         connection.sendall(request.encode())
@@ -69,7 +69,7 @@ def raw(board: HubWithDashboard, request: str) -> bytes:
     return answer
 
 
-def test_it_listens_on_this_machine_alone(board: HubWithDashboard) -> None:
+def test_it_listens_on_this_machine_alone(board: LiveDashboard) -> None:
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((own_address(), board.port), timeout=5)
 
@@ -84,7 +84,7 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def test_this_machine_gets_the_page_and_nothing_from_elsewhere(board: HubWithDashboard) -> None:
+def test_this_machine_gets_the_page_and_nothing_from_elsewhere(board: LiveDashboard) -> None:
     answer = httpx.get(board.url)
     assert answer.status_code == 200
     assert "default-src 'self'" in answer.headers["content-security-policy"]
@@ -93,7 +93,7 @@ def test_this_machine_gets_the_page_and_nothing_from_elsewhere(board: HubWithDas
     assert can_connect(board, origin=board.url.rstrip("/"))
 
 
-def test_rebound_names_and_other_origins_are_refused(board: HubWithDashboard) -> None:
+def test_rebound_names_and_other_origins_are_refused(board: LiveDashboard) -> None:
     for path in ("", "snapshot", "style/style.css", "_nicegui_ws/socket.io/?EIO=4"):
         url = board.url + path
         assert httpx.get(url, headers={"host": "evil.example"}).status_code == 403
@@ -103,7 +103,7 @@ def test_rebound_names_and_other_origins_are_refused(board: HubWithDashboard) ->
         assert not can_connect(board, path)
 
 
-def test_no_token_no_entry(open_board: tuple[HubWithDashboard, str]) -> None:
+def test_no_token_no_entry(open_board: tuple[LiveDashboard, str]) -> None:
     board, token = open_board
     for path in ("", "snapshot", "report/x", "style/style.css", "_nicegui_ws/socket.io/?EIO=4"):
         assert httpx.get(board.url + path).status_code == 401
@@ -115,7 +115,7 @@ def test_no_token_no_entry(open_board: tuple[HubWithDashboard, str]) -> None:
     assert not can_connect(board, "_nicegui_ws/socket.io/?EIO=4&transport=websocket", origin=origin)
 
 
-def test_the_token_opens_everything(open_board: tuple[HubWithDashboard, str]) -> None:
+def test_the_token_opens_everything(open_board: tuple[LiveDashboard, str]) -> None:
     board, token = open_board
     with httpx.Client(base_url=board.url, follow_redirects=True) as browser:
         assert browser.get("/", params={"token": token}).status_code == 200
@@ -126,7 +126,7 @@ def test_the_token_opens_everything(open_board: tuple[HubWithDashboard, str]) ->
 
 
 def test_the_token_is_kept_where_only_its_owner_reads_it(
-    open_board: tuple[HubWithDashboard, str],
+    open_board: tuple[LiveDashboard, str],
 ) -> None:
     board, token = open_board
     file = board.sessions / ".dashboard-token"
@@ -137,7 +137,7 @@ def test_the_token_is_kept_where_only_its_owner_reads_it(
 @pytest.mark.parametrize(
     "name", ["..", "../board.yaml", "%2e%2e", "..%2f..%2fetc%2fpasswd", ".dashboard-token", "a%00b"]
 )
-def test_reports_come_from_the_sessions_folder_alone(board: HubWithDashboard, name: str) -> None:
+def test_reports_come_from_the_sessions_folder_alone(board: LiveDashboard, name: str) -> None:
     answer = raw(
         board,
         f"GET /report/{name} HTTP/1.1\r\nHost: 127.0.0.1:{board.port}\r\nConnection: close\r\n\r\n",
@@ -146,7 +146,7 @@ def test_reports_come_from_the_sessions_folder_alone(board: HubWithDashboard, na
     assert b"sessions:" not in answer
 
 
-def test_a_report_gets_no_rights_on_the_page(board: HubWithDashboard) -> None:
+def test_a_report_gets_no_rights_on_the_page(board: LiveDashboard) -> None:
     place = board.sessions / "told"
     place.mkdir(parents=True)
     (place / "report.html").write_text("<script>parent.x = 1</script>")
@@ -166,11 +166,11 @@ def test_a_report_gets_no_rights_on_the_page(board: HubWithDashboard) -> None:
         {"feed": "x", "viewer": "", "frame": "a"},
     ],
 )
-def test_snapshots_are_for_who_looks_on(board: HubWithDashboard, query: dict[str, Any]) -> None:
+def test_snapshots_are_for_who_looks_on(board: LiveDashboard, query: dict[str, Any]) -> None:
     assert httpx.get(f"{board.url}snapshot", params=query).status_code in (404, 422)
 
 
-def test_a_port_that_is_taken_is_one_clear_line(board: HubWithDashboard, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_one_clear_line(board: LiveDashboard, tmp_path: Path) -> None:
     done = run("dashboard", "--port", str(board.port), cwd=tmp_path)
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1 port {board.port}" in done.stderr
