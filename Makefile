@@ -12,14 +12,14 @@ demo: .venv/runtime ## Run the whole pipeline on the sample clip and write a rep
 	$(BIN)/affectline up --config configs/demo.yaml
 
 test: .venv/dev ## Run all tests, three at a time: many of them wait
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-unit: .venv/dev ## Run the unit tests that take no time: less than a minute
 	$(BIN)/pytest tests/unit --numprocesses 2 -m "not slow"
 
 coverage: .venv/dev ## Run all tests and measure branch coverage, child processes included
 	$(BIN)/coverage erase
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --cov --cov-report=
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	$(BIN)/coverage report --fail-under 90 # of common and services
 
 check: .venv/dev ## Check format, lint, types and import contracts
