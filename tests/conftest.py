@@ -62,13 +62,13 @@ def _is_new(child: psutil.Process, own: psutil.Process, before: set[int]) -> boo
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first, so that no worker has one left over when the others are done."""
-
-    def length(item: pytest.Item) -> tuple[float, bool]:
+    """Files with long tests first, so that no worker has one left over at the end."""
+    lengths: dict[Path, tuple[float, bool]] = {}
+    for item in items:
         timeout = item.get_closest_marker("timeout")
-        return -timeout.args[0] if timeout else 0.0, item.get_closest_marker("slow") is None
-
-    items.sort(key=length)
+        length = (timeout.args[0] if timeout else 0.0, item.get_closest_marker("slow") is not None)
+        lengths[item.path] = max(length, lengths.get(item.path, length))
+    items.sort(key=lambda item: lengths[item.path], reverse=True)
 
 
 @pytest.fixture(scope="session")
