@@ -17,10 +17,10 @@ test: .venv/dev ## Run all tests, three at a time: many of them wait
 test-unit: .venv/dev ## Run the unit tests that take no time: less than a minute
 	$(BIN)/pytest tests/unit --numprocesses 2 -m "not slow"
 
-coverage: .venv/dev ## Run all tests and measure branch coverage, child processes included
+coverage: .venv/dev ## Measure branch coverage of all tests, child processes included
 	$(BIN)/coverage erase
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=
-	$(BIN)/coverage report --fail-under 90 # of common and services
+	-$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	$(BIN)/coverage report --fail-under 90 # whether tests pass is what make test says
 	$(BIN)/coverage report --fail-under 90 --format total --include "common/*"
 	$(BIN)/coverage report --fail-under 90 --format total --include "services/*"
 
