@@ -25,18 +25,27 @@ third-party packages belong inside functions. Names are given as text so that `c
 nothing of the services.
 """
 
+import ast
+import copy
 import importlib
+import inspect
+import itertools
 import pkgutil
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from affectline.common.errors import AffectlineError, first_line
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from pydantic.fields import FieldInfo
 
 
 @dataclass(frozen=True)
@@ -144,12 +153,14 @@ class Registry:
     def _invalid(self, where: tuple[str, ...], text: str, value: object) -> ValidationError:
         return ValidationError.from_exception_data(self.key, [_detail(where, text, value)])
 
-    def _plugins(self) -> dict[str, EntryPoint]:
+    def _plugins(self) -> dict[str, "EntryPoint"]:
         """Members of other distributions; a name of ours stays ours."""
+        from importlib.metadata import entry_points  # 30 ms that most processes do without
+
         own = self.own_names()
         return {p.name: p for p in entry_points(group=self.group) if p.name not in own}
 
-    def _load_plugin(self, plugin: EntryPoint) -> type[Any]:
+    def _load_plugin(self, plugin: "EntryPoint") -> type[Any]:
         where = f"the {self.key} {plugin.name!r} of {plugin.dist.name if plugin.dist else '?'}"
         try:
             found: type[Any] = plugin.load()
@@ -181,7 +192,7 @@ class Registry:
 class FamilySettings(BaseModel):
     """Settings of a member of a family; the family's own model holds its `registry`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     registry: ClassVar[Registry]
 
@@ -195,6 +206,33 @@ class FamilySettings(BaseModel):
         return core_schema.no_info_plain_validator_function(
             cls.registry.parse, serialization=core_schema.simple_ser_schema("any")
         )
+
+
+def documented_fields(model: type[FamilySettings]) -> "dict[str, FieldInfo]":
+    """The fields of a settings model, described by the texts below them.
+
+    Reading the source takes longer than all else about a model, so it is done for help and
+    documents only, not with pydantic's ``use_attribute_docstrings`` in every process.
+    """
+    texts: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if issubclass(owner, FamilySettings):
+            texts |= _attribute_texts(owner)
+    fields = {name: copy.copy(field) for name, field in model.model_fields.items()}
+    for name, field in fields.items():
+        field.description = field.description or texts.get(name)
+    return fields
+
+
+def _attribute_texts(owner: type[Any]) -> dict[str, str]:
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101 - for the type checker
+    texts = {}
+    for node, following in itertools.pairwise(definition.body):
+        match node, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=text)):
+                texts[name] = inspect.cleandoc(str(text))
+    return texts
 
 
 def _classes(module: ModuleType) -> Iterator[type[Any]]:

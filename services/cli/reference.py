@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from affectline.common.registry import FamilySettings
+from affectline.common.registry import FamilySettings, documented_fields
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.hub import HubSettings
@@ -140,7 +140,7 @@ def _settings_table(model: type[FamilySettings], names: list[str], has_options: 
     head = ("setting", *(("option",) if has_options else ()), "value", "default", "meaning")
     rows = []
     for name in names:
-        field = model.model_fields[name]
+        field = documented_fields(model)[name]
         option = (f"`{option_name(name, field)}`",) if has_options else ()
         rows.append((f"`{name}`", *option, _kind(field), _default(field), _meaning(field)))
     return _table(head, rows)

@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from typer.core import TyperCommand
 
 from affectline.common.errors import AffectlineError
-from affectline.common.registry import FamilySettings
+from affectline.common.registry import FamilySettings, documented_fields
 
 GIVEN: Final = "affectline.given_settings"
 
@@ -77,7 +77,7 @@ def group_fields(family: type[FamilySettings]) -> dict[str, dict[str, FieldInfo]
     models = registry.settings_models()
     fields: dict[str, dict[str, FieldInfo]] = {name: {} for name in family.model_fields}
     for member, model in models.items():
-        for name, field in model.model_fields.items():
+        for name, field in documented_fields(model).items():
             fields.setdefault(name, {})[member] = field
     return fields
 

@@ -6,18 +6,25 @@ others need.
 
 import json
 import sys
+from importlib import import_module
 
 from affectline.common import logs
 from affectline.common.errors import explain_import
+from affectline.common.runtime.spec import ServiceSpec
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
 from affectline.common.settings.hub import HubSettings
-from affectline.services.registry import SPECS
+
+
+def load_spec(kind: str) -> ServiceSpec:
+    """The declaration of one service, without those of all others."""
+    spec: ServiceSpec = import_module(f"affectline.services.{kind}.spec").SPEC
+    return spec
 
 
 def main() -> None:
     """Read the task, work, and exit."""
     task = json.load(sys.stdin)
-    spec = SPECS[task["kind"]]
+    spec = load_spec(task["kind"])
     settings = spec.settings.model_validate(task["settings"])
     hub = HubSettings.model_validate(task["hub"])
     logs.configure(is_supervised=True)

@@ -18,6 +18,7 @@ from affectline.common.settings.recording import RecordingSettings
 from affectline.common.settings.sources import SourceSettings
 from affectline.services.cli.main import app
 from affectline.services.registry import SPECS
+from affectline.services.supervisor.child_main import load_spec
 from affectline.services.supervisor.plan import plan
 
 ROOT = Path(__file__).parents[3]
@@ -51,6 +52,11 @@ def full_run(tmp_path: Path) -> Run:
 def test_every_room_with_a_spec_is_registered() -> None:
     rooms = {path.parent.name for path in Path(services.__file__).parent.glob("*/spec.py")}
     assert rooms == set(SPECS)
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_a_child_finds_the_one_declaration_that_it_needs(kind: str) -> None:
+    assert load_spec(kind) is SPECS[kind]
 
 
 @by_kind
