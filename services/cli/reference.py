@@ -138,9 +138,9 @@ def main() -> None:
 
 def _settings_table(model: type[FamilySettings], names: list[str], has_options: bool) -> str:
     head = ("setting", *(("option",) if has_options else ()), "value", "default", "meaning")
-    rows = []
+    fields, rows = documented_fields(model), []
     for name in names:
-        field = documented_fields(model)[name]
+        field = fields[name]
         option = (f"`{option_name(name, field)}`",) if has_options else ()
         rows.append((f"`{name}`", *option, _kind(field), _default(field), _meaning(field)))
     return _table(head, rows)
