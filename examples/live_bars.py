@@ -16,7 +16,7 @@ WIDTH = 40
 def draw(face: dict) -> list[str]:
     """Draw one bar for each emotion, by the probabilities smoothed over half a second."""
     lines = []
-    for label, probability in zip(LABELS, face["smoothed"], strict=True):
+    for label, probability in zip(LABELS, face["probabilities"], strict=True):
         bar = "█" * round(probability * WIDTH)
         lines.append(f"{label:<9}{bar:<{WIDTH}} {probability:4.0%}")
     return lines
@@ -34,7 +34,7 @@ socket.subscribe("emotion/")
 drawn = 0
 while options.count is None or drawn < options.count:
     topic, header = socket.recv_multipart()
-    faces = [face for face in msgpack.unpackb(header)["faces"] if face["smoothed"]]
+    faces = [face for face in msgpack.unpackb(header)["faces"] if face["probabilities"]]
     if not faces:
         continue
     largest = max(faces, key=lambda face: face["box"][2] * face["box"][3])

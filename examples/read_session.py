@@ -25,12 +25,12 @@ print("Share of each emotion by stream:")
 shares = emotions.groupby("stream")["label"].value_counts(normalize=True).unstack(fill_value=0)
 print(shares.round(3).to_string())
 
-smoothed = [f"{label}_smoothed" for label in LABELS]
+shares = list(LABELS)
 span = pd.Timedelta(seconds=options.seconds)
 for marker in markers.itertuples():
     before = emotions[(emotions["time"] >= marker.time - span) & (emotions["time"] < marker.time)]
     after = emotions[(emotions["time"] >= marker.time) & (emotions["time"] < marker.time + span)]
-    change = (after[smoothed].mean() - before[smoothed].mean()).dropna()
+    change = (after[shares].mean() - before[shares].mean()).dropna()
     print(f"\n{marker.label} at {marker.time:%H:%M:%S}, {len(before)} and {len(after)} rows:")
     for name, difference in change.items():
-        print(f"  {name.removesuffix('_smoothed'):<9}{difference:+.3f}")
+        print(f"  {name:<9}{difference:+.3f}")

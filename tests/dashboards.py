@@ -115,7 +115,16 @@ class LiveDashboard:
     def start(self, stream: str = "cam") -> None:
         """Begin a stream."""
         self.publish(
-            StreamStart(stream=stream, epoch=EPOCH, started_at=now_ns(), source="0", live=True)
+            StreamStart(
+                stream=stream,
+                epoch=EPOCH,
+                started_at=now_ns(),
+                received_at=now_ns(),
+                session_start=now_ns(),
+                kind="film",
+                source="0",
+                live=True,
+            )
         )
 
     def show(
@@ -130,7 +139,7 @@ class LiveDashboard:
         self.seq += 1
         width, height = size
         same: dict[str, Any] = {
-            "stream": stream, "epoch": EPOCH, "seq": self.seq, "captured_at": now_ns(),
+            "stream": stream, "epoch": EPOCH, "seq": self.seq, "captured_at": now_ns(), "received_at": now_ns(),
             "width": width, "height": height,
         }  # fmt: skip
         self.publish(Frame(**same), parts=(b"nothing" if damaged else jpeg(self.seq, size),))
@@ -141,7 +150,7 @@ class LiveDashboard:
         seen = tuple(
             FaceEmotion(
                 track=i + 1, box=(100 + 200 * i, 80, 120, 120), quality=GOOD, probabilities=shares,
-                smoothed=shares, label="happy", confidence=max(shares),
+                frame_probabilities=shares, label="happy", confidence=max(shares),
             )
             for i in range(faces)
         )  # fmt: skip

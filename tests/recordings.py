@@ -18,10 +18,11 @@ def frame(index: int) -> tuple[Packet, Packet]:
     _, encoded = cv2.imencode(".jpg", picture)
     about = {
         "stream": "drive", "epoch": 1, "seq": index, "captured_at": START + index * SECOND,
+        "received_at": START + index * SECOND,
         "width": 128, "height": 96,
     }  # fmt: skip
     shares = tuple(0.4 if label == "happy" else 0.1 for label in LABELS)
-    face = FaceEmotion(track=1, box=(30, 20, 40, 40), quality=QUALITY, smoothed=shares)
+    face = FaceEmotion(track=1, box=(30, 20, 40, 40), quality=QUALITY, probabilities=shares)
     faces = (face,) if index % 4 else ()
     answer = Emotion.model_validate({**about, "published_at": START, "faces": faces})
     return Packet(Frame.model_validate(about), (encoded.tobytes(),)), Packet(answer)

@@ -149,7 +149,7 @@ class ServiceRunner:
         for packet in packets:
             self._send_all(self.stage.handle(packet))
             if self.stage.measures_latency and isinstance(packet.message, FrameMessage):
-                self.context.record_latency(packet.message.captured_at)
+                self.context.record_latency(packet.message.received_at)
             self._beat()
             if self.wakeup.stopping or self.stage.done:
                 return

@@ -66,6 +66,23 @@ class ProcessSettings(BaseModel):
         """The same, with the consumers that must be there before it publishes (sources only)."""
         return self
 
+    @property
+    def calendar_start(self) -> int | None:
+        """When its material begins, in ns since the Unix epoch, where that is a date of its own.
+
+        None where it begins with the session: cameras, sensors, and whatever has no date.
+
+        Raises:
+            AffectlineError: It cannot be read.
+        """
+        return None
+
+    def with_session_start(self, session_start: int) -> Self:
+        """The same, with the zero of the session's time line (in ns), if it needs to know it."""
+        if "session_start" not in type(self).model_fields:
+            return self
+        return self.model_copy(update={"session_start": session_start})
+
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
         """The settings of its successor after it died.
 
@@ -84,6 +101,9 @@ class Run:
     """Complete: with sources, delivery, pace and session folder."""
     replay: Literal["as recorded", "reanalysed"] | None = None
     """A recording is the only source."""
+    session_start: int | None = None
+    """Zero of the session's time line, where it is known before the processes: that of the
+    recording. None: the earliest date of a source, or the time of the start."""
 
     @property
     def has_fusion(self) -> bool:

@@ -120,13 +120,13 @@ class StageContext:
         self.log = ServiceLogger(self.service)
         """Give stream and seq as ``extra={"stream": ..., "seq": ...}``."""
 
-    def record_latency(self, captured_at: int) -> None:
+    def record_latency(self, received_at: int) -> None:
         """Record how old a frame is now that this process has dealt with it.
 
         Args:
-            captured_at: When it was captured, in ns since the Unix epoch.
+            received_at: When the pipeline got it, in ns since the Unix epoch.
         """
-        self.latencies_ms.append(max(0, self.now() - captured_at) / 1e6)
+        self.latencies_ms.append(max(0, self.now() - received_at) / 1e6)
 
 
 class Stage(Handlers):

@@ -63,7 +63,7 @@ class TimedMarker(Settings):
     """A marker that a run publishes by itself: the steps of an experiment."""
 
     at_s: Annotated[float, Field(ge=0, le=86_400)]
-    """Seconds after the first result."""
+    """Seconds on the session's time line."""
     label: Annotated[str, Field(min_length=1, max_length=1000)]
     extra: dict[str, str | float | int | bool] = Field(default_factory=dict)
 
@@ -75,7 +75,10 @@ class PipelineSettings(Settings):
     delivery: Delivery | None = None
     """None: lossless where all sources are files, live where one is a camera or network stream."""
     pace: Pace | None = None
-    """None: fast where delivery is lossless and nobody watches, else realtime."""
+    """Of films and recorded signals. None: fast where delivery is lossless and nobody watches, else
+    realtime. Results are the same at every pace."""
+    rate: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    """Pace ``realtime``: multiple of the real speed."""
     sources: tuple[SourceSettings, ...] = ()
     capture: CaptureSettings = CaptureSettings()
     detector: DetectorSettings = Field(default_factory=default_detector)

@@ -3,14 +3,16 @@
 import os
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name, to_name
 from affectline.common.settings.model import Settings
+from affectline.common.wire.messages import SourceKind
 
 Pace = Literal["realtime", "fast"]
 """Of files: at their own rate, or as fast as they are consumed."""
@@ -23,6 +25,11 @@ class SourceSettings(Settings):
     source: Annotated[str, Field(min_length=1, max_length=4096)]
     loop: bool = False
     """Start a file again when it has ended: for demonstrations."""
+    start: Literal["file"] | AwareDatetime | None = None
+    """Films: when the film begins, as a date with an offset (``2026-11-28T10:15:00+01:00``), or
+    ``file`` for the creation time that its container holds. None: with the session."""
+    offset: Annotated[float, Field(ge=-604_800, le=604_800)] = 0.0
+    """Films: seconds by which it begins later than that; negative: earlier."""
 
 
 class CaptureSettings(Settings):
@@ -43,6 +50,23 @@ class CaptureSettings(Settings):
 def is_live(source: str) -> bool:
     """True for a camera index or a network address."""
     return source.isdecimal() or "://" in source
+
+
+def kind_of(source: str) -> SourceKind:
+    """What a source is, without opening it."""
+    if source.isdecimal():
+        return "camera"
+    if "://" in source:
+        return "stream"
+    return "pictures" if Path(source).is_dir() else "film"
+
+
+def begins_at(source: SourceSettings, session_start: int) -> int:
+    """When a film begins on the session's time line, in ns since the Unix epoch."""
+    start = session_start
+    if isinstance(source.start, datetime):
+        start = round(source.start.timestamp() * 1e6) * 1000
+    return max(0, start + round(source.offset * 1e9))
 
 
 def redact(source: str) -> str:

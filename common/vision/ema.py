@@ -44,6 +44,11 @@ class EmotionSmoother:
         self._tracks[track] = (at, new)
         return tuple(np.clip(new, 0, 1).tolist())
 
+    @property
+    def tracks(self) -> set[int]:
+        """Those that are kept."""
+        return set(self._tracks)
+
     def forget(self, at: int) -> None:
         """Drop the tracks that have not been updated for `FORGET_S` at the time ``at`` in ns."""
         old = [t for t, (seen, _) in self._tracks.items() if at - seen > FORGET_S * 1e9]

@@ -70,9 +70,22 @@ class Message(BaseModel):
             return f"{self.topic_prefix}/{values[self.topic_levels[0]]}"
         return "/".join([self.topic_prefix, *[values[name] for name in self.topic_levels]])
 
+    @classmethod
+    def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """The header of an older version as one of this version; as it is where there is none."""
+        return fields
+
     @property
     def time(self) -> int | None:
-        """When this message was made, in ns since the Unix epoch; None where it has no time."""
+        """When this message was made, by the clock, in ns since the Unix epoch; None: unknown."""
+        return None
+
+    @property
+    def event_time(self) -> int | None:
+        """When what it tells happened, on the session's time line, in ns since the Unix epoch.
+
+        None where it tells nothing that has a place there.
+        """
         return None
 
     @property

@@ -79,6 +79,10 @@ class Samples(Message):
     def time(self) -> int:
         return self.at
 
+    @property
+    def event_time(self) -> int:
+        return self.at
+
 
 def sample_times(samples: Samples) -> list[int]:
     """When each of a message's samples was taken, in nanoseconds since the Unix epoch."""
@@ -142,4 +146,8 @@ class State(Message):
 
     @property
     def time(self) -> int:
+        return self.at
+
+    @property
+    def event_time(self) -> int:
         return self.at

@@ -58,6 +58,8 @@ def _parse(header: bytes | memoryview) -> Message:
     model = message_kinds().get(kind) if isinstance(kind, str) else None
     if model is None:
         raise InvalidMessage(f"no message of ours: {str(kind)[:80]!r}")
+    if fields.get("version") != model.model_fields["version"].default:
+        fields = model.upgrade(fields)
     try:
         return model.model_validate(fields)
     except (ValidationError, RecursionError) as error:

@@ -1,7 +1,11 @@
 """The messages about video streams, markers, and what travels with a message.
 
-All times are nanoseconds since the Unix epoch unless a field says otherwise. Boxes are in pixels
-of the frame that the message is about, ``(x, y, w, h)`` with the origin at the top left.
+All times are nanoseconds since the Unix epoch unless a field says otherwise: those of events on the
+session's time line, those of the pipeline's work (``received_at``, ``published_at``, ...) by the
+clock. Beside a camera these are the same; a film lies where its source's ``start`` puts it.
+
+Boxes are in pixels of the frame that the message is about, ``(x, y, w, h)`` with the origin at the
+top left.
 """
 
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple, Self
@@ -9,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple
 from pydantic import BaseModel, Field, JsonValue, model_validator
 from typing_extensions import TypeVar
 
+from affectline.common.circumplex import map_to_circumplex
 from affectline.common.identifiers import Name
 from affectline.common.labels import LABELS
 from affectline.common.wire.base import (
@@ -28,6 +33,10 @@ Distribution = Annotated[
 Coordinate = Annotated[int, Field(ge=-(2**17), le=2**17)]
 Box = Annotated[tuple[Coordinate, Coordinate, Pixels, Pixels], Field(strict=False)]
 
+SourceKind = Literal["camera", "stream", "film", "pictures"]
+"""A camera; a network stream, which does not end; a film, from a file or an address; a folder of
+pictures that have nothing to do with one another."""
+
 Missing = Literal["behind", "stale", "unanswered", "invalid"]
 """Why there is no result: a stage was behind and skipped to a newer frame; the crop was too old
 when a classifier received it; no classifier answered in time; the image could not be decoded."""
@@ -46,17 +55,35 @@ class StreamMessage(Message):
 class FrameMessage(StreamMessage):
     """A message about one frame of a stream."""
 
+    version: Literal[2] = 2  # type: ignore[assignment]
+    """Version 1 had no ``received_at`` and ``file``, and stamped films with the clock."""
     seq: Count
     """Number of the frame in its stream, from 0, without gaps at the source."""
     captured_at: Nanoseconds
-    """When the frame was captured (cameras) or read (files)."""
+    """When it happened, on the session's time line: for a camera the moment of the frame, for a
+    film the film's start plus its ``media_time``."""
+    received_at: Nanoseconds
+    """When the pipeline got it, by the clock: latency and age are measured from here."""
     media_time: Nanoseconds | None = None
-    """Files only: ns from the beginning of the file to this frame, by the file's own clock."""
+    """Films only: ns from the beginning of the file to this frame, as a player shows it."""
+    file: Annotated[str, Field(max_length=4096)] | None = None
+    """Folders of pictures only: the picture's path below the folder. Each picture is analysed by
+    itself, without tracks and smoothing."""
     width: Annotated[int, Field(ge=1, le=65535)]
     height: Annotated[int, Field(ge=1, le=65535)]
 
+    @classmethod
+    def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("version") != 1:
+            return fields
+        return {**fields, "version": 2, "received_at": fields.get("captured_at")}
+
     @property
     def time(self) -> int:
+        return self.received_at
+
+    @property
+    def event_time(self) -> int:
         return self.captured_at
 
     @property
@@ -66,7 +93,9 @@ class FrameMessage(StreamMessage):
 
 
 EXAMPLE: Final[dict[str, Any]] = {"stream": "drive", "epoch": EXAMPLE_EPOCH}
-IDENTITY: Final = ("stream", "epoch", "seq", "captured_at", "media_time", "width", "height")
+IDENTITY: Final = (
+    "stream", "epoch", "seq", "captured_at", "received_at", "media_time", "file", "width", "height",
+)  # fmt: skip
 
 
 class Frame(FrameMessage):
@@ -86,8 +115,9 @@ class Frame(FrameMessage):
     @classmethod
     def example(cls) -> Self:
         return cls(
-            **EXAMPLE, seq=7, captured_at=EXAMPLE_AT, media_time=291_958_333, width=640, height=360
-        )
+            **EXAMPLE, seq=7, captured_at=EXAMPLE_AT, received_at=EXAMPLE_AT + 2_000_000,
+            media_time=291_958_333, width=640, height=360,
+        )  # fmt: skip
 
     @property
     def part_sizes(self) -> tuple[int | None, ...]:
@@ -198,13 +228,20 @@ class FaceEmotion(SeenFace):
     """The emotion that a face shows, or why there is no result."""
 
     probabilities: Distribution | None = None
+    """The track up to this frame, exponentially weighted in time (`common.vision.ema`). Everything
+    that is shown, summed up and reported goes by it."""
+    frame_probabilities: Distribution | None = None
     """This frame alone."""
-    smoothed: Distribution | None = None
-    """The track up to this frame, exponentially weighted in time (`common.vision.ema`)."""
     label: Annotated[str, Field(pattern="^(" + "|".join(LABELS) + ")$")] | None = None
-    """The most probable emotion of ``probabilities``."""
+    """The emotion that ``probabilities`` shows. It changes only when another one has become more
+    probable by a margin, so that it does not flicker (`common.vision.label_hysteresis`)."""
     confidence: Probability | None = None
-    """The probability of ``label``."""
+    """The probability of ``label`` in ``probabilities``."""
+    valence: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """From displeased (-1) to pleased (1): the mean place of ``probabilities`` on Russell's
+    circumplex (`common.circumplex`)."""
+    arousal: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """From asleep (-1) to agitated (1), likewise."""
     missing: Missing | None = None
 
 
@@ -226,8 +263,8 @@ class Emotion(FrameMessage):
     def example(cls) -> Self:
         happy = FaceEmotion(
             track=1, box=EXAMPLE_BOX, angle=-6.5, quality=EXAMPLE_QUALITY,
-            probabilities=EXAMPLE_DISTRIBUTION, smoothed=EXAMPLE_DISTRIBUTION,
-            label="happy", confidence=0.9,
+            probabilities=EXAMPLE_DISTRIBUTION, frame_probabilities=EXAMPLE_DISTRIBUTION,
+            label="happy", confidence=0.9, valence=0.7118, arousal=0.4915,
         )  # fmt: skip
         stale = FaceEmotion(
             track=2, box=(400, 30, 90, 90), quality=EXAMPLE_QUALITY, missing="stale"
@@ -238,9 +275,33 @@ class Emotion(FrameMessage):
             model=EXAMPLE_MODEL, faces=(happy, stale),
         )  # fmt: skip
 
+    @classmethod
+    def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("version") != 1:
+            return fields
+        # It called a single frame's distribution ``probabilities``, and took the label from it
+        try:
+            faces = [_upgrade_face(face) for face in fields.get("faces", ())]
+        except (TypeError, ValueError, IndexError):
+            return fields  # and be refused
+        return {**super().upgrade(fields), "faces": faces}
+
     @property
     def time(self) -> int:
         return self.published_at
+
+
+def _upgrade_face(face: dict[str, Any]) -> dict[str, Any]:
+    upgraded = {**face, "frame_probabilities": face.get("probabilities")}
+    smoothed = upgraded.pop("smoothed", None)
+    if smoothed is not None:
+        best = max(smoothed)
+        affect = map_to_circumplex(smoothed)
+        upgraded |= {
+            "probabilities": smoothed, "confidence": best, "label": LABELS[smoothed.index(best)],
+            "valence": affect.valence, "arousal": affect.arousal,
+        }  # fmt: skip
+    return upgraded
 
 
 class Resend(StreamMessage):
@@ -267,28 +328,53 @@ class StreamStart(StreamMessage):
 
     topic_prefix: ClassVar[str] = "stream"
     is_input: ClassVar[bool] = True
+    version: Literal[2] = 2  # type: ignore[assignment]
     message: Literal["StreamStart"] = "StreamStart"
     started_at: Nanoseconds
+    """When it begins on the session's time line: for a film the moment of ``media_time`` 0."""
+    received_at: Nanoseconds
+    """When the source was opened, by the clock."""
+    session_start: Nanoseconds
+    """Zero of the session's time line: tables and reports count seconds from here."""
     source: str
+    kind: SourceKind
     live: bool
-    """A camera or network stream, as opposed to a file that ends."""
+    """It never ends by itself, as a camera or a network stream."""
     first_seq: Count = 0
     rate: Annotated[float, Field(gt=0)] | None = None
     """Frames per second, where the source declares it."""
     frames: Count | None = None
     """How many frames the file declares; containers are often wrong about it."""
+    duration_s: Annotated[float, Field(ge=0)] | None = None
+    """Length of the film, where its container declares it."""
     replay: bool = False
     """A recorded session is being replayed: all times are those of the recording."""
 
     @classmethod
     def example(cls) -> Self:
         return cls(
-            **EXAMPLE, started_at=EXAMPLE_AT, source="drive.mp4", live=False, rate=23.976,
-            frames=472,
+            **EXAMPLE, started_at=EXAMPLE_AT, received_at=EXAMPLE_AT + 800_000_000,
+            session_start=EXAMPLE_AT, source="drive.mp4", kind="film", live=False, rate=23.976,
+            frames=472, duration_s=19.686,
         )  # fmt: skip
+
+    @classmethod
+    def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("version") != 1:
+            return fields
+        started_at = fields.get("started_at")
+        kind = "camera" if fields.get("live") else "film"
+        return {
+            **fields, "version": 2, "received_at": started_at, "session_start": started_at,
+            "kind": kind,
+        }  # fmt: skip
 
     @property
     def time(self) -> int:
+        return self.received_at
+
+    @property
+    def event_time(self) -> int:
         return self.started_at
 
 
@@ -300,8 +386,12 @@ class StreamEnd(StreamMessage):
 
     topic_prefix: ClassVar[str] = "stream"
     is_input: ClassVar[bool] = True
+    version: Literal[2] = 2  # type: ignore[assignment]
     message: Literal["StreamEnd"] = "StreamEnd"
     ended_at: Nanoseconds
+    """When it ends on the session's time line: the time of the last frame."""
+    received_at: Nanoseconds
+    """When the source ended, by the clock."""
     last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
     """-1 where there was no frame at all."""
     reason: Literal["end", "truncated", "stopped"]
@@ -309,10 +399,23 @@ class StreamEnd(StreamMessage):
 
     @classmethod
     def example(cls) -> Self:
-        return cls(**EXAMPLE, ended_at=EXAMPLE_AT, last_seq=471, reason="end")
+        return cls(
+            **EXAMPLE, ended_at=EXAMPLE_AT, received_at=EXAMPLE_AT + 2_000_000, last_seq=471,
+            reason="end",
+        )  # fmt: skip
+
+    @classmethod
+    def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("version") != 1:
+            return fields
+        return {**fields, "version": 2, "received_at": fields.get("ended_at")}
 
     @property
     def time(self) -> int:
+        return self.received_at
+
+    @property
+    def event_time(self) -> int:
         return self.ended_at
 
 
@@ -349,6 +452,8 @@ class Marker(Message):
     message: Literal["Marker"] = "Marker"
     session: Name
     at: Nanoseconds
+    """When it happened, on the session's time line: `common.runtime.session_clock` tells a person's or a
+    tool's "now" while a film plays; beside a camera it is the clock."""
     label: Annotated[str, Field(min_length=1, max_length=1000)]
     source: str = ""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
@@ -361,6 +466,10 @@ class Marker(Message):
 
     @property
     def time(self) -> int:
+        return self.at
+
+    @property
+    def event_time(self) -> int:
         return self.at
 
 
@@ -383,7 +492,7 @@ def describe(message: Message) -> dict[str, Any]:
     """A message as plain JSON values for people and tools, distributions keyed by label."""
     plain: dict[str, Any] = message.model_dump(mode="json")
     for face in plain.get("faces", ()):
-        for key in ("probabilities", "smoothed"):
+        for key in ("probabilities", "frame_probabilities"):
             if face.get(key) is not None:
                 face[key] = dict(zip(LABELS, face[key], strict=True))
     return plain

@@ -10,10 +10,11 @@ class FramePacer:
     Args:
         rate: Frames a second to thin out to; None keeps all.
         pace: Whether to wait until it is time.
+        speed: Multiple of the file's own speed.
     """
 
-    def __init__(self, rate: float | None, pace: Pace) -> None:
-        self._rate, self._pace = rate, pace
+    def __init__(self, rate: float | None, pace: Pace, speed: float = 1.0) -> None:
+        self._rate, self._pace, self._speed = rate, pace, speed
         self._next_s = 0.0
         self._start: tuple[float, int] | None = None
 
@@ -35,4 +36,5 @@ class FramePacer:
             return 0.0
         if self._start is None:
             self._start = (monotonic(), media_time)
-        return (media_time - self._start[1]) / 1e9 - (monotonic() - self._start[0])
+        due_s = (media_time - self._start[1]) / 1e9 / self._speed
+        return due_s - (monotonic() - self._start[0])

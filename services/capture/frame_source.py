@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 
 class SourceFrame(NamedTuple):
-    """One image: ``(H, W, 3) uint8`` BGR, and its time in the file in ns (None if live)."""
+    """One image: ``(H, W, 3) uint8`` BGR, and where it comes from."""
 
     image: NDArray[np.uint8]
-    media_time: int | None
+    media_time: int | None = None
+    """Films: ns from the beginning of the container to this frame, as a player shows it."""
+    file: str | None = None
+    """Folders of pictures: the picture's path below the folder."""
 
 
 class SourceEnd(NamedTuple):

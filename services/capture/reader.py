@@ -21,6 +21,10 @@ from affectline.services.capture.frame_pacer import FramePacer
 from affectline.services.capture.frame_source import Source, SourceEnd, SourceFrame
 from affectline.services.capture.sources import open_source
 
+PICTURE_STEP_NS: Final = 1_000_000_000
+"""Pictures of a folder have no times: they lie one second apart on the session's time line."""
+DEFAULT_RATE: Final = 25.0
+"""Frames a second of a film that declares no rate, for the step between rounds of a loop."""
 BACKLOG: Final = 2
 """Frames that wait for the process' own loop."""
 CONSUMER_TIMEOUT_S: Final = 10.0
@@ -39,7 +43,9 @@ class EncodedFrame(NamedTuple):
     width: int
     height: int
     captured_at: int
+    received_at: int
     media_time: int | None
+    file: str | None
     seq: int
 
 
@@ -54,6 +60,8 @@ class SourceReader(threading.Thread):
         context: The process; `StageContext.wake` is called for every frame.
         skip: Frames of a file to pass over, when another process had got so far.
         consumers: Who must be there besides the stream's detector.
+        begins_at: Films and pictures: when they begin on the session's time line, in ns.
+        rate: Multiple of a film's own speed, at pace ``realtime``.
     """
 
     def __init__(
@@ -65,8 +73,11 @@ class SourceReader(threading.Thread):
         context: StageContext,
         skip: int,
         consumers: tuple[str, ...] = CONSUMERS,
+        begins_at: int = 0,
+        rate: float = 1.0,
     ) -> None:
         super().__init__(name="reader", daemon=True)
+        self._begins_at, self._rate = begins_at, rate
         self._source, self._settings, self._pace = source, settings, pace
         self._window, self._context = window, context
         self._skip = self.next_seq = skip
@@ -132,18 +143,28 @@ class SourceReader(threading.Thread):
         source = self.opened
         if source is None:
             return SourceEnd("lost", f"{redact(self._source.source)} does not open")
-        pacer = FramePacer(self._settings.rate, self._pace)
+        pacer = FramePacer(self._settings.rate, self._pace, self._rate)
+        pictures = last = 0
         while not self.stopping.is_set() and (frame := source.read()) is not None:
-            captured_at = self._context.now()
-            if frame.media_time is not None:
-                captured_at = 0
-                if not pacer.is_wanted(frame.media_time):
-                    continue
-                if self._skip:
-                    self._skip -= 1
-                    continue
-                self.stopping.wait(pacer.delay_s(frame.media_time))
-            self._enqueue(frame, captured_at)
+            if frame.media_time is None and frame.file is None:
+                self._enqueue(frame, None)
+                continue
+            elapsed = frame.media_time
+            if elapsed is None:
+                elapsed = pictures * PICTURE_STEP_NS
+                pictures += 1
+            elif not pacer.is_wanted(elapsed):
+                continue
+            if self._skip:
+                self._skip -= 1
+                continue
+            self.stopping.wait(pacer.delay_s(elapsed))
+            last = self._begins_at + elapsed
+            self._enqueue(frame, last)
+        if self._source.loop and last:
+            # The next round goes on behind this one: time never falls
+            step_s = 1 / source.rate if source.rate else 1 / DEFAULT_RATE
+            self._begins_at = last + round(step_s * 1e9)
         ending = source.ending()
         source.close()
         return ending
@@ -180,12 +201,17 @@ class SourceReader(threading.Thread):
         wanted = (f"detector/{self._source.name}", *self._consumers)
         return [name for name in wanted if name not in there]
 
-    def _enqueue(self, frame: SourceFrame, captured_at: int) -> None:
-        """Encode a frame; ``captured_at`` is 0 for files, whose frames are captured now."""
-        if self._lossless and not self._wait_for_room():
-            return
-        captured_at = captured_at or self._context.now()
-        encoded = self._encode(frame, captured_at)
+    def _enqueue(self, frame: SourceFrame, captured_at: int | None) -> None:
+        """Encode a frame; ``captured_at`` is None for cameras, whose frames are captured now."""
+        received_at = self._context.now()
+        if self._lossless:
+            if not self._wait_for_room():
+                return
+            if captured_at is not None:  # a film waits in its file, not in the pipeline
+                received_at = self._context.now()
+        encoded = self._encode(
+            frame, received_at if captured_at is None else captured_at, received_at
+        )
         self.next_seq += 1
         with self._window.changed:
             if len(self.queue) >= BACKLOG and not self._lossless:
@@ -204,7 +230,7 @@ class SourceReader(threading.Thread):
                 self._window.changed.wait(timeout=1)
         return False
 
-    def _encode(self, frame: SourceFrame, captured_at: int) -> EncodedFrame:
+    def _encode(self, frame: SourceFrame, captured_at: int, received_at: int) -> EncodedFrame:
         image = frame.image
         height, width = image.shape[:2]
         wanted = self._settings.width
@@ -218,7 +244,10 @@ class SourceReader(threading.Thread):
         else:
             quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
             data = cv2.imencode(".jpg", image, quality)[1].tobytes()
-        return EncodedFrame(data, width, height, captured_at, frame.media_time, self.next_seq)
+        return EncodedFrame(
+            data, width, height, captured_at, received_at, frame.media_time, frame.file,
+            self.next_seq,
+        )  # fmt: skip
 
     def _reopen(self, ending: SourceEnd) -> Source | None:
         """Open the source again, for as long as it takes; None when stopped meanwhile."""

@@ -1,6 +1,7 @@
 """The declaration of the capture process."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Self
 
 from affectline.common.clock import now_ns
@@ -18,6 +19,7 @@ from affectline.common.settings.sources import (
     CaptureSettings,
     Pace,
     SourceSettings,
+    begins_at,
     is_live,
     name_sources,
 )
@@ -30,7 +32,11 @@ class CaptureProcess(ProcessSettings):
     """What to read, and the stream's name."""
     settings: CaptureSettings = CaptureSettings()
     pace: Pace = "realtime"
-    """Whether files are read at their own rate."""
+    """Whether films are read at their own rate."""
+    rate: float = 1.0
+    """Multiple of that rate."""
+    session_start: int | None = None
+    """Zero of the session's time line in ns since the Unix epoch; None: the time of the start."""
     epoch: int | None = None
     """Epoch of the frames; None: the time of the start."""
     first_seq: int = 0
@@ -53,6 +59,13 @@ class CaptureProcess(ProcessSettings):
         kinds = dict.fromkeys(name.split("/")[0] for name in names)
         others = tuple(kind for kind in kinds if kind != "detector")
         return self.model_copy(update={"consumers": others})
+
+    @property
+    def calendar_start(self) -> int | None:
+        start = self.source.start
+        if isinstance(start, datetime):
+            return begins_at(self.source, 0)
+        return None
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
         epoch, first_seq = position or StreamPosition(self.epoch or 0, 0)
@@ -91,6 +104,7 @@ def planned(run: Run) -> Iterator[CaptureProcess]:
             source=source,
             settings=run.settings.capture,
             pace=run.settings.pace or "realtime",
+            rate=run.settings.rate,
             epoch=now_ns() // 1_000_000,
         )
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
-from affectline.common.settings.sources import is_live, redact
+from affectline.common.settings.sources import begins_at, is_live, kind_of, redact
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Emotion,
@@ -40,6 +40,7 @@ class Capture(Stage):
         self._consumers = process.consumers
         self.stream = process.source.name
         self._source, self._settings, self._pace = process.source, process.settings, process.pace
+        self._rate, self._session_start = process.rate, process.session_start
         self._patient = process.patient
         self._epoch = process.epoch or 0
         self._first_seq = self._next_seq = process.first_seq
@@ -47,6 +48,11 @@ class Capture(Stage):
         self._end: StreamEnd | None = None
         self._end_published = 0.0
         self._started = self._finished = False
+
+    @property
+    def _is_recorded(self) -> bool:
+        """Whether frames have times of their own, instead of the clock's."""
+        return kind_of(self._source.source) in ("film", "pictures")
 
     @property
     def _is_lossless(self) -> bool:
@@ -57,10 +63,14 @@ class Capture(Stage):
 
     def setup(self) -> None:
         self._epoch = self._epoch or self.context.now() // 1_000_000
+        if self._session_start is None:
+            self._session_start = self.context.now()
+        self._begins_at = begins_at(self._source, self._session_start)
+        self._last_captured_at = self._begins_at
         self._window = InFlightWindow()
         self._reader = SourceReader(
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
-            self._consumers,
+            self._consumers, self._begins_at, self._rate,
         )  # fmt: skip
         self._reader.open(patient=self._patient)
         self._reader.start()
@@ -145,14 +155,17 @@ class Capture(Stage):
             epoch=self._epoch,
             seq=encoded.seq,
             captured_at=encoded.captured_at,
+            received_at=encoded.received_at,
             media_time=encoded.media_time,
+            file=encoded.file,
             width=encoded.width,
             height=encoded.height,
             encoding=self._settings.encoding,
         )
         self._next_seq = encoded.seq + 1
+        self._last_captured_at = encoded.captured_at
         self.context.counters["frames"] += 1
-        self.context.record_latency(encoded.captured_at)
+        self.context.record_latency(encoded.received_at)
         packet = Packet(frame, (encoded.data,))
         if self._is_lossless:
             self._window.add(frame.seq, packet, monotonic_ns())
@@ -166,8 +179,11 @@ class Capture(Stage):
             StreamStart(
                 stream=self._source.name,
                 epoch=self._epoch,
-                started_at=self.context.now(),
+                started_at=self._begins_at if self._is_recorded else self.context.now(),
+                received_at=self.context.now(),
+                session_start=self._session_start or 0,
                 source=shown,
+                kind=kind_of(self._source.source),
                 live=is_live(self._source.source),
                 first_seq=self._first_seq,
                 rate=opened.rate if opened else None,
@@ -181,7 +197,8 @@ class Capture(Stage):
         return StreamEnd(
             stream=self._source.name,
             epoch=self._epoch,
-            ended_at=self.context.now(),
+            ended_at=self._last_captured_at,
+            received_at=self.context.now(),
             last_seq=self._next_seq - 1,
             reason="stopped" if reason == "lost" else reason,
             detail=detail,

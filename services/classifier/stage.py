@@ -44,7 +44,7 @@ class Classifier(Stage):
     def on_faces(self, packet: Packet[Faces]) -> Iterable[Packet]:
         """Classify all faces of a frame."""
         faces = packet.message
-        age_ms = (self.context.now() - faces.captured_at) / 1e6
+        age_ms = (self.context.now() - faces.received_at) / 1e6
         if self.context.delivery == "live" and age_ms > self._settings.max_age_ms:
             yield self._decline(faces, "stale")
             return

@@ -91,7 +91,7 @@ def _(emotion: Emotion) -> str:
         f"#{f.track} {f.label} {f.confidence:.0%}" if f.label else f"#{f.track} {f.missing}"
         for f in emotion.faces
     )
-    latency_ms = (emotion.published_at - emotion.captured_at) / 1e6
+    latency_ms = (emotion.published_at - emotion.received_at) / 1e6
     return f"{emotion.seq:>7}  {latency_ms:6.1f} ms  {faces or emotion.missing or 'no face'}"
 
 

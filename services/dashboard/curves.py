@@ -117,9 +117,9 @@ class Curves:
     @_points.register
     def _(self, emotion: Emotion) -> Iterator[CurvePoint]:
         for face in emotion.faces:
-            if face.smoothed is not None:
+            if face.probabilities is not None:
                 name = f"emotion/{emotion.stream}/{face.track}"
-                values = round_distribution(face.smoothed) or []
+                values = round_distribution(face.probabilities) or []
                 yield name, SignalCurve("share"), emotion.captured_at / 1e6, values
 
     @_points.register

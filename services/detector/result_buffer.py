@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from affectline.common.circumplex import map_to_circumplex
 from affectline.common.labels import LABELS
 from affectline.common.vision.ema import EmotionSmoother
+from affectline.common.vision.label_hysteresis import LabelHysteresis
 from affectline.common.wire.messages import (
     Emotion,
     Face,
@@ -51,7 +53,7 @@ class ResultBuffer:
         self._patience_s = PATIENCE_S["lossless" if lossless else "live"]
         self._pending: OrderedDict[int, PendingFrame] = OrderedDict()
         self._published: OrderedDict[int, Packet] = OrderedDict()
-        self._smoother = EmotionSmoother()
+        self._smoother, self._labels = EmotionSmoother(), LabelHysteresis()
 
     def cached_result(self, seq: int) -> Packet | None:
         """The result of a frame that comes a second time, if there is one already."""
@@ -122,9 +124,11 @@ class ResultBuffer:
 
     def _result(self, entry: PendingFrame, now: int) -> Emotion:
         frame, scores = entry.frame, entry.scores
-        at = frame.captured_at if frame.media_time is None else frame.media_time
-        self._smoother.forget(at)
+        at = frame.captured_at
         faces = _faces_of(frame)
+        if frame.file is None:
+            self._smoother.forget(at)
+            self._labels.forget_all_but(self._smoother.tracks)
         missing = entry.missing or (scores.missing if scores else None)
         distributions: Sequence[tuple[float, ...] | None] = (
             scores.distributions if scores and not missing else (None,) * len(faces)
@@ -138,28 +142,35 @@ class ResultBuffer:
             model=scores.model if scores else None,
             missing=None if faces else missing,
             faces=tuple(
-                self._describe(face, at, probabilities, missing)
+                self._describe(frame, face, probabilities, missing)
                 for face, probabilities in zip(faces, distributions, strict=True)
             ),
         )
 
     def _describe(
-        self, face: Face, at: int, probabilities: tuple[float, ...] | None, missing: Missing | None
+        self,
+        frame: FrameMessage,
+        face: Face,
+        single: tuple[float, ...] | None,
+        missing: Missing | None,
     ) -> FaceEmotion:
-        smoothed = label = confidence = None
-        if probabilities is not None:
-            smoothed = self._smoother.smooth(face.track, at, probabilities)
-            confidence = max(probabilities)
-            label = LABELS[probabilities.index(confidence)]
+        seen = {"track": face.track, "box": face.box, "angle": face.angle, "quality": face.quality}
+        if single is None:
+            return FaceEmotion(**seen, missing=missing)
+        if frame.file is None:
+            probabilities = self._smoother.smooth(face.track, frame.captured_at, single)
+            label = self._labels.choose(face.track, probabilities)
+        else:  # a picture by itself
+            probabilities, label = single, single.index(max(single))
+        affect = map_to_circumplex(probabilities)
         return FaceEmotion(
-            track=face.track,
-            box=face.box,
-            angle=face.angle,
-            quality=face.quality,
+            **seen,
             probabilities=probabilities,
-            smoothed=smoothed,
-            label=label,
-            confidence=confidence,
+            frame_probabilities=single,
+            label=LABELS[label],
+            confidence=probabilities[label],
+            valence=affect.valence,
+            arousal=affect.arousal,
             missing=missing,
         )
 

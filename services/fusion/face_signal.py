@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from affectline.common.circumplex import Affect, map_to_circumplex
 from affectline.services.fusion.baseline import Baseline, BaselinePrior
-from affectline.services.fusion.circumplex import Affect, map_to_circumplex
 from affectline.services.fusion.signal_quality import freshness
 
 FACE_PRIOR: Final = BaselinePrior(spread=0.25, seconds=300.0)

@@ -165,7 +165,7 @@ class Fusion(Stage):
         if self._last_frames.get(emotion.stream, (0, -1)) >= (emotion.epoch, emotion.seq):
             return None  # repeated for a consumer that missed it
         self._last_frames[emotion.stream] = emotion.epoch, emotion.seq
-        seen = [face for face in emotion.faces if face.smoothed or face.probabilities]
+        seen = [face for face in emotion.faces if face.probabilities]
         subject = self._name_of_stream(emotion.stream)
         if not seen and subject not in self._subjects:
             return None
@@ -173,7 +173,7 @@ class Fusion(Stage):
         self._last_message_s[subject] = self._clock()
         # The person in front of the camera has the largest face
         face = max(seen, key=lambda face: face.box[2] * face.box[3], default=None)
-        distribution = (face.smoothed or face.probabilities) if face else None
+        distribution = face.probabilities if face else None
         return person.add_expression(distribution, emotion.captured_at)
 
     def _calibrate(self, marker: Marker) -> None:

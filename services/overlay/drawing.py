@@ -66,11 +66,11 @@ def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
     else:
         title = f"#{face.track} {face.missing or ''}"
     _draw_text(image, title, (x, max(34, y - 6)), colour, 0.5)
-    if face.smoothed is not None:
+    if face.probabilities is not None:
         right = x + w + 8
         left = right if right + PANEL[0] <= image.shape[1] else max(0, x - PANEL[0] - 8)
         top = min(max(24, y), max(24, image.shape[0] - PANEL[1]))
-        _draw_bars(image, face.smoothed, (left, top))
+        _draw_bars(image, face.probabilities, (left, top))
 
 
 def _draw_bars(image: Image, distribution: tuple[float, ...], at: tuple[int, int]) -> None:

@@ -52,5 +52,5 @@ class OverlayRenderer:
             return None
         times = self._published[emotion.stream]
         rate = (len(times) - 1) * 1e9 / max(1, times[-1] - times[0])
-        latency = (emotion.published_at - emotion.captured_at) / 1e6
+        latency = (emotion.published_at - emotion.received_at) / 1e6
         return draw(image, emotion, Status(rate, latency, self._skipped[emotion.stream]))

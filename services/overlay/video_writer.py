@@ -39,7 +39,7 @@ class AnnotatedVideoWriter(OverlayRenderer):
         if emotion.stream not in self._files:
             rate = self._rates.get(emotion.stream, DEFAULT_RATE)
             self._files[emotion.stream] = VideoFile(self._folder, emotion.stream, image, rate)
-        at = emotion.captured_at if emotion.media_time is None else emotion.media_time
+        at = emotion.captured_at
         self._files[emotion.stream].add(image, at)
 
     def refresh(self) -> Iterable[Packet]:

@@ -151,17 +151,12 @@ class Anonymizer:
 
     def _face_boxes(self, frame: Frame) -> Iterable[Box]:
         """Boxes of faces in the frame, up to a second before it, and in the results after it."""
-        at = media_time(frame)
+        at = frame.captured_at
         for (stream, epoch, _), emotion in self._results.items():
             if (stream, epoch) == (frame.stream, frame.epoch) and (
-                at - media_time(emotion) <= LOOK_BACK_NS
+                at - emotion.captured_at <= LOOK_BACK_NS
             ):
                 yield from (face.box for face in emotion.faces)
-
-
-def media_time(message: Frame | Emotion) -> int:
-    """Time of a frame in ns: in its film, or of its capture where there is none."""
-    return message.captured_at if message.media_time is None else message.media_time
 
 
 def decode_writable(frame: Frame, data: bytes | memoryview) -> Image | None:

@@ -348,6 +348,7 @@ class ReplayStream:
         self._is_begun = False
         self._window = InFlightWindow()
         self._epoch = self._last_seq = -1
+        self._last_time = 0
         self._name = ""
         self._ending: StreamEnd | None = None
         self._held_end: StreamEnd | None = None
@@ -405,6 +406,7 @@ class ReplayStream:
                 self._ending, self._end_published_at = message, monotonic()
         elif isinstance(message, (Frame, Emotion)) and is_current:
             self._last_seq = max(self._last_seq, message.seq)
+            self._last_time = message.captured_at
             self._has_answer |= self._reanalyse or isinstance(message, Emotion)
         if self._reanalyse and isinstance(message, Frame):
             self._window.add(message.seq, packet, monotonic_ns())
@@ -445,7 +447,8 @@ class ReplayStream:
                 else StreamEnd(
                     stream=self._name,
                     epoch=self._epoch,
-                    ended_at=now,
+                    ended_at=self._last_time,
+                    received_at=now,
                     last_seq=self._last_seq,
                     reason="stopped",
                     detail="the recording ends here",
@@ -459,8 +462,11 @@ def _synthesize_start(first: FrameMessage) -> StreamStart:
     return StreamStart(
         stream=first.stream,
         epoch=first.epoch,
-        started_at=first.captured_at,
+        started_at=first.captured_at - (first.media_time or 0),
+        received_at=first.received_at,
+        session_start=first.captured_at - (first.media_time or 0),
         source="recording",
+        kind="camera" if first.media_time is None else "film",
         live=False,
         first_seq=first.seq,
         replay=True,

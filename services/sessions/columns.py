@@ -9,7 +9,7 @@ from affectline.common.wire.messages import Emotion, FaceEmotion, Marker
 COLUMNS: Final = (
     "stream", "epoch", "seq", "captured_at", "media_time", "detected_at", "classified_at",
     "track", "x", "y", "w", "h", "angle", "size", "blur", "brightness", "label", "confidence",
-    *LABELS, *(f"{label}_smoothed" for label in LABELS), "missing",
+    *LABELS, *(f"{label}_frame" for label in LABELS), "missing",
 )  # fmt: skip
 """Columns of ``emotions``: a row for each face in each frame."""
 MARKER_COLUMNS: Final = ("session", "at", "label", "source", "extra")
@@ -28,7 +28,7 @@ def emotion_row(emotion: Emotion, face: FaceEmotion | None) -> tuple[Any, ...]:
     return (
         *identity, face.track, *face.box, face.angle,
         quality.size, quality.blur, quality.brightness, face.label, face.confidence,
-        *(face.probabilities or EMPTY), *(face.smoothed or EMPTY),
+        *(face.probabilities or EMPTY), *(face.frame_probabilities or EMPTY),
         face.missing or emotion.missing,
     )  # fmt: skip
 

@@ -40,7 +40,7 @@ class StreamSummary(BaseModel):
     labels: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
     """Faces by their most probable emotion."""
     latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
-    """Frames by latency from capture to publication: ``floor(log(ms) / log(1.02))``."""
+    """Frames by latency from reception to publication: ``floor(log(ms) / log(1.02))``."""
     end: str | None = None
     """``end``, ``truncated`` or ``stopped`` once the stream has ended."""
     detail: str = ""
@@ -67,7 +67,7 @@ class StreamSummary(BaseModel):
             if face.label:
                 self.labels[face.label] += 1
         if emotion.missing is None:
-            ms = max(1e-3, (emotion.published_at - emotion.captured_at) / 1e6)
+            ms = max(1e-3, (emotion.published_at - emotion.received_at) / 1e6)
             bucket = math.floor(math.log(ms, LATENCY_STEP))
             self.latency_buckets[bucket] = self.latency_buckets.get(bucket, 0) + 1
 
@@ -76,7 +76,7 @@ class StreamSummary(BaseModel):
         self.end, self.detail = end.reason, end.detail
 
     def latency_ms(self, quantile: float) -> float | None:
-        """Quantile (0 to 1) of the latency in ms, capture to publication; None without frames."""
+        """Quantile (0 to 1) of the latency in ms, reception to publication; None without frames."""
         left = quantile * sum(self.latency_buckets.values())
         for bucket in sorted(self.latency_buckets):
             left -= self.latency_buckets[bucket]

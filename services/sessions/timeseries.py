@@ -157,8 +157,8 @@ class SeriesBuilder:
             session.observations.append(
                 FaceObservation(at, stream, emotion.epoch, emotion.seq, face.box)
             )
-        if face is not None and face.smoothed:
-            for label, probability in zip(LABELS, face.smoothed, strict=True):
+        if face is not None and face.probabilities:
+            for label, probability in zip(LABELS, face.probabilities, strict=True):
                 self._append((stream, label), "", [emotion.captured_at], [probability])
 
     def _append(

@@ -25,7 +25,7 @@ from affectline.services.sessions.stream_stats import StreamSummary
 
 DIGITS: Final = {
     "angle": 2, "blur": 2, "brightness": 4, **dict.fromkeys(LABELS, 6),
-    **dict.fromkeys((f"{label}_smoothed" for label in LABELS), 6),
+    **dict.fromkeys((f"{label}_frame" for label in LABELS), 6),
 }  # fmt: skip
 """Decimals of the columns that are rounded."""
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"

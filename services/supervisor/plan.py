@@ -4,6 +4,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from affectline.common.clock import now_ns
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.spec import CONSUMERS, Run
@@ -37,7 +38,23 @@ def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
     processes = [
         ProcessSpec(spec, settings) for spec in SPECS.values() for settings in spec.processes(run)
     ]
-    return with_consumers([*processes, *more])
+    return with_session_start(with_consumers([*processes, *more]), run.session_start)
+
+
+def with_session_start(
+    processes: list[ProcessSpec], session_start: int | None = None
+) -> list[ProcessSpec]:
+    """The same processes, with the zero of their session's time line.
+
+    It is the earliest moment at which a source begins by its own date, else now.
+
+    Raises:
+        AffectlineError: The date of a source cannot be read.
+    """
+    if session_start is None:
+        dates = [p.settings.calendar_start for p in processes]
+        session_start = min((date for date in dates if date is not None), default=now_ns())
+    return [ProcessSpec(p.spec, p.settings.with_session_start(session_start)) for p in processes]
 
 
 def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:

@@ -45,7 +45,7 @@ class FrameResult(NamedTuple):
         return {
             "stream": emotion.stream, "epoch": emotion.epoch, "seq": emotion.seq,
             "at": emotion.captured_at / 1e6,
-            "latency": round((emotion.published_at - emotion.captured_at) / 1e6, 1),
+            "latency": round((emotion.published_at - emotion.received_at) / 1e6, 1),
             "rate": round(self.rate, 1),
             "size": (emotion.width, emotion.height),
             "missing": emotion.missing,
@@ -69,7 +69,6 @@ def _face_to_dict(face: FaceEmotion) -> dict[str, Any]:
         "track": face.track, "box": face.box, "angle": round(face.angle, 1), "label": face.label,
         "confidence": face.confidence, "missing": face.missing,
         "probabilities": round_distribution(face.probabilities),
-        "smoothed": round_distribution(face.smoothed),
     }  # fmt: skip
 
 

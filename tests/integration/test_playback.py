@@ -34,7 +34,16 @@ def state(tmp_path: Path) -> AppState:
     place = tmp_path / "sessions" / "drive"
     place.mkdir(parents=True)
     writer = SessionWriter(place / "session.mcap", {"privacy": "everything"})
-    begin = StreamStart(stream="drive", epoch=EPOCH, started_at=AT, source="0", live=True)
+    begin = StreamStart(
+        stream="drive",
+        epoch=EPOCH,
+        started_at=AT,
+        received_at=AT,
+        session_start=AT,
+        kind="film",
+        source="0",
+        live=True,
+    )
     writer.add("StreamStart", codec.encode(Packet(begin)), AT, AT)
     for seq in range(FRAMES):
         at = AT + seq * STEP_NS

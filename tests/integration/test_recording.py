@@ -154,7 +154,9 @@ class Talker(threading.Thread):
             if self.stopping.wait(0.01):
                 break
             now = time.time_ns()
-            frame = Frame(stream="s", epoch=1, seq=seq, captured_at=now, width=9, height=9)
+            frame = Frame(
+                stream="s", epoch=1, seq=seq, captured_at=now, received_at=now, width=9, height=9
+            )
             socket.send_multipart(codec.encode(Packet(frame, (picture,))))
         context.destroy(linger=0)
 

@@ -31,7 +31,14 @@ def small_session(path: Path, markers: int, step_s: float) -> None:
 
 def answer(epoch: int, seq: int) -> Emotion:
     return Emotion(
-        stream="s", epoch=epoch, seq=seq, captured_at=seq, width=9, height=9, published_at=seq
+        stream="s",
+        epoch=epoch,
+        seq=seq,
+        captured_at=seq,
+        received_at=seq,
+        width=9,
+        height=9,
+        published_at=seq,
     )
 
 
@@ -88,8 +95,19 @@ def test_what_follows_the_end_of_a_stream_is_replayed_as_well(tmp_path: Path) ->
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "features"})
     messages: list[Message] = []
     for epoch in (1, 5):  # a camera that was stopped and begun again, beside tools that go on
-        start = StreamStart(stream="s", epoch=epoch, started_at=epoch, source="0", live=True)
-        end = StreamEnd(stream="s", epoch=epoch, ended_at=epoch, last_seq=9, reason="end")
+        start = StreamStart(
+            stream="s",
+            epoch=epoch,
+            started_at=epoch,
+            received_at=epoch,
+            session_start=epoch,
+            kind="film",
+            source="0",
+            live=True,
+        )
+        end = StreamEnd(
+            stream="s", epoch=epoch, ended_at=epoch, received_at=epoch, last_seq=9, reason="end"
+        )
         messages += [start, *(answer(epoch, seq) for seq in range(10)), end]
         messages += [Marker(session="s", at=i, label=f"{epoch} {i}") for i in range(3)]
     for i, message in enumerate(messages):

@@ -29,7 +29,7 @@ class Small(NamedTuple):
 
 
 def messages(i: int) -> Iterator[tuple[str, Wire]]:
-    frame = Frame(stream="s", epoch=1, seq=i, captured_at=i, width=4, height=4)
+    frame = Frame(stream="s", epoch=1, seq=i, captured_at=i, received_at=i, width=4, height=4)
     packets = (
         Packet(frame, (bytes(range(i, i + 40)),)),
         Packet(Resend(stream="s", epoch=1, first_seq=i, last_seq=i)),

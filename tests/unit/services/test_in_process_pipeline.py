@@ -24,7 +24,13 @@ def sample_frames() -> list[Packet[Frame]]:
         height, width = image.shape[:2]
         _, jpeg = cv2.imencode(".jpg", image)
         frame = Frame(
-            stream="drive", epoch=1, seq=seq, captured_at=time.time_ns(), width=width, height=height
+            stream="drive",
+            epoch=1,
+            seq=seq,
+            captured_at=time.time_ns(),
+            received_at=time.time_ns(),
+            width=width,
+            height=height,
         )
         packets.append(Packet(frame, (jpeg.tobytes(),)))
     video.release()

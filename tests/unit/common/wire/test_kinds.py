@@ -115,9 +115,9 @@ def test_kinds_are_in_alphabetical_order_and_what_they_share_is_none() -> None:
     assert not {"Message", "StreamMessage", "FrameMessage"} & set(message_kinds())
 
 
-def test_commands_alone_are_neither_recorded_nor_replayed() -> None:
+def test_commands_and_watermarks_are_neither_recorded_nor_replayed() -> None:
     others = {name for name, kind in message_kinds().items() if kind not in recorded_kinds()}
-    assert others == {"Control"}
+    assert others == {"Control", "Watermark"}
 
 
 def test_what_comes_from_outside_is_what_a_reanalysis_publishes() -> None:

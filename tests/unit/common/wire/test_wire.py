@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[4]
 HUB = HubSettings()
 DOCUMENTS = asyncapi.documents(HUB.outlet, HUB.ingress)
 GOLDEN = ROOT / "tests" / "golden" / "wire.json"
+VERSION_1 = json.loads(GOLDEN.with_name("wire-version-1.json").read_text())
+"""Golden bytes of the kinds that had a version before this one."""
 
 
 def golden() -> dict[str, list[str]]:
@@ -38,6 +40,26 @@ def test_a_message_is_laid_out_as_the_golden_bytes_say(name: str) -> None:
 def test_golden_bytes_read_back_as_the_message(name: str) -> None:
     packet = codec.decode([bytes.fromhex(part) for part in golden()[name]])
     assert packet == PACKETS[name]
+
+
+@pytest.mark.parametrize("name", sorted(VERSION_1))
+def test_messages_of_version_1_are_still_read(name: str) -> None:
+    message = codec.decode([bytes.fromhex(part) for part in VERSION_1[name]]).message
+    old = msgpack.unpackb(bytes.fromhex(VERSION_1[name][1]))
+    assert (message.message, message.version) == (name, 2)  # type: ignore[attr-defined]
+    # The only time that it had is both: the moment of the event, and that of its reception
+    time = old.get("captured_at") or old.get("started_at") or old.get("ended_at")
+    assert (message.event_time, getattr(message, "received_at", None)) == (time, time)
+
+
+def test_an_old_result_shows_the_smoothed_distribution() -> None:
+    packet = codec.decode([bytes.fromhex(part) for part in VERSION_1["Emotion"]])
+    old = msgpack.unpackb(bytes.fromhex(VERSION_1["Emotion"][1]))["faces"][0]
+    face = packet.message.faces[0]  # type: ignore[attr-defined]
+    assert face.probabilities == tuple(old["smoothed"])
+    assert face.frame_probabilities == tuple(old["probabilities"])
+    assert face.confidence == max(old["smoothed"])
+    assert (round(face.valence, 4), round(face.arousal, 4)) == (0.7118, 0.4915)
 
 
 @pytest.mark.parametrize(("path", "text"), sorted(DOCUMENTS.items()))
@@ -67,7 +89,7 @@ def test_references_in_the_asyncapi_document_lead_somewhere() -> None:
 def test_people_get_probabilities_by_label() -> None:
     face = describe(EMOTION)["faces"][0]
     assert face["probabilities"]["happy"] == 0.9
-    assert list(face["smoothed"]) == [
+    assert list(face["frame_probabilities"]) == [
         "angry", "disgust", "fear", "happy", "sad", "surprise", "neutral",
     ]  # fmt: skip
 
@@ -81,7 +103,7 @@ def test_people_get_probabilities_by_label() -> None:
         ("Frame", {"stream": "a/b"}),
         ("Frame", {"stream": "../etc"}),
         ("Frame", {"encoding": "gif"}),
-        ("Frame", {"version": 2}),
+        ("Frame", {"version": 3}),
         ("Emotion", {"faces": [{"track": 1}]}),
         ("Scores", {"distributions": [[0.1] * 6]}),
         ("Scores", {"distributions": [[float("nan")] * 7]}),

@@ -17,14 +17,14 @@ from affectline.services.classifier.stage import Classifier
 from tests.samples import FACES, QUALITY
 
 
-def packet(count: int, captured_at: int | None = None) -> Packet:
+def packet(count: int, received_at: int | None = None) -> Packet:
     """Faces of noise, each another."""
     face = Face(track=1, box=(0, 0, 60, 60), quality=QUALITY, crop_side=60)
     rng = np.random.default_rng(count)
     parts: list[bytes] = []
     for _ in range(count):
         parts += [rng.bytes(60 * 60), rng.bytes(48 * 48)]
-    update = {"faces": (face,) * count, "captured_at": captured_at or time.time_ns()}
+    update = {"faces": (face,) * count, "received_at": received_at or time.time_ns()}
     return Packet(FACES.model_copy(update=update), tuple(parts))
 
 
@@ -65,7 +65,7 @@ def test_a_face_gets_the_same_answer_in_any_company(classifier: Classifier) -> N
 
 def test_live_declines_crops_that_are_too_old_or_overtaken() -> None:
     stage = start("live")
-    old = answer(stage, packet(1, captured_at=time.time_ns() - 300_000_000))
+    old = answer(stage, packet(1, received_at=time.time_ns() - 300_000_000))
     assert (old.missing, old.distributions) == ("stale", ())
     (reply,) = stage.on_superseded(packet(1))
     assert getattr(reply.message, "missing", "") == "behind"
@@ -73,7 +73,7 @@ def test_live_declines_crops_that_are_too_old_or_overtaken() -> None:
 
 
 def test_lossless_judges_the_oldest_crop(classifier: Classifier) -> None:
-    assert answer(classifier, packet(1, captured_at=1)).missing is None
+    assert answer(classifier, packet(1, received_at=1)).missing is None
 
 
 def test_the_look_up_table_is_the_preprocessing() -> None:

@@ -61,8 +61,8 @@ def test_progress_counts_frames_and_the_time_to_the_first_emotion() -> None:
     observer = RunProgress(time.monotonic() - 5)
     observer.progress = Progress(disable=True)
     start = StreamStart(
-        stream=EMOTION.stream, epoch=EMOTION.epoch, started_at=0, source="a.mp4", live=False,
-        frames=500,
+        stream=EMOTION.stream, epoch=EMOTION.epoch, started_at=0, received_at=0, session_start=0,
+        kind="film", source="a.mp4", live=False, frames=500,
     )  # fmt: skip
     observer.on_message(Packet(start))
     assert observer.first_emotion_s is None

@@ -61,7 +61,7 @@ def test_an_answer_holds_what_the_classifier_and_the_detector_said() -> None:
     (answer,) = published(results)
     (face,) = answer.faces
     assert (face.label, face.confidence, face.probabilities) == ("happy", 0.9, HAPPY)
-    assert face.smoothed == pytest.approx(HAPPY)
+    assert face.probabilities == pytest.approx(HAPPY)
     assert (face.box, face.angle) == (FACES.faces[0].box, FACES.faces[0].angle)
     assert (answer.captured_at, answer.classified_at) == (FRAME.captured_at, 5)
 

@@ -32,7 +32,7 @@ def feed(fusion: Fusion, *messages: Message) -> list[State]:
 
 
 def emotion(at_s: float, stream: str = "front") -> Emotion:
-    big = EMOTION.faces[0].model_copy(update={"smoothed": FEAR})
+    big = EMOTION.faces[0].model_copy(update={"probabilities": FEAR})
     small = EMOTION.faces[0].model_copy(update={"box": (0, 0, 20, 20)})
     return EMOTION.model_copy(
         update={
@@ -103,7 +103,15 @@ def test_other_tools_may_use_other_units() -> None:
 def test_a_replay_that_begins_again_repeats_its_states() -> None:
     fusion = stage()
     start = StreamStart(
-        stream="front", epoch=7, started_at=START, source="0", live=True, replay=True
+        stream="front",
+        epoch=7,
+        started_at=START,
+        received_at=START,
+        session_start=START,
+        kind="film",
+        source="0",
+        live=True,
+        replay=True,
     )
     rounds = []
     for i in range(3):
@@ -117,7 +125,16 @@ def test_a_replay_that_begins_again_repeats_its_states() -> None:
 
 def test_a_camera_that_restarts_continues_in_time() -> None:
     fusion = stage()
-    start = StreamStart(stream="front", epoch=7, started_at=START, source="0", live=True)
+    start = StreamStart(
+        stream="front",
+        epoch=7,
+        started_at=START,
+        received_at=START,
+        session_start=START,
+        kind="film",
+        source="0",
+        live=True,
+    )
     feed(fusion, start, *(skin(second, 3.0) for second in range(5)))
     later = {"epoch": 8, "started_at": START + 5 * SECOND, "replay": True}
     (state,) = feed(fusion, start.model_copy(update=later), skin(5, 3.0))

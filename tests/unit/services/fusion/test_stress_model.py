@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from affectline.common.circumplex import map_to_circumplex
 from affectline.common.labels import LABELS
 from affectline.services.fusion.baseline import Baseline, BaselinePrior, TimeSmoother
-from affectline.services.fusion.circumplex import map_to_circumplex
 from affectline.services.fusion.stress_model import (
     Evidence,
     estimate_stress,

@@ -33,8 +33,8 @@ def noise() -> NDArray[np.uint8]:
 
 def frame(seq: int) -> Packet:
     message = Frame(
-        stream="s", epoch=1, seq=seq, captured_at=seq * 40_000_000, width=SIZE[0], height=SIZE[1],
-        encoding="raw",
+        stream="s", epoch=1, seq=seq, captured_at=seq * 40_000_000, received_at=seq * 40_000_000,
+        width=SIZE[0], height=SIZE[1], encoding="raw",
     )  # fmt: skip
     return Packet(message, (noise().tobytes(),))
 
@@ -130,7 +130,9 @@ def test_the_order_stays_and_a_stream_s_end_waits_for_nothing() -> None:
     anonymizer.add(frame(0), 1, 1)
     anonymizer.add(emotion(0), 2, 2)
     anonymizer.add(
-        Packet(StreamEnd(stream="s", epoch=1, ended_at=0, last_seq=0, reason="end")), 3, 3
+        Packet(StreamEnd(stream="s", epoch=1, ended_at=0, received_at=0, last_seq=0, reason="end")),
+        3,
+        3,
     )
     kinds = [(type(p.message).__name__, arrived) for p, arrived in anonymizer.pop_ready(4)]
     assert kinds == [("Frame", 1), ("Emotion", 2), ("StreamEnd", 3)]

@@ -68,7 +68,9 @@ def test_every_kind_of_message_is_kept(tmp_path: Path) -> None:
     for packet in PACKETS.values():
         stage.handle(packet)
     stage.cleanup()
-    assert kinds(tmp_path) == set(PACKETS) - {"Control"}, "a replay must not repeat commands"
+    assert kinds(tmp_path) == set(PACKETS) - {"Control", "Watermark"}, (
+        "a replay must not repeat commands"
+    )
     with SessionReader(tmp_path) as reader:
         assert reader.about["privacy"] == "everything"
         assert reader.about["model"] == "m"
@@ -118,11 +120,11 @@ def test_what_has_arrived_is_in_the_file_at_the_next_tick(tmp_path: Path) -> Non
 
 
 def test_a_message_knows_its_time() -> None:
-    assert FRAME.time == FRAME.captured_at
+    assert (FRAME.time, FRAME.event_time) == (FRAME.received_at, FRAME.captured_at)
     assert EMOTION.time == EMOTION.published_at
     assert PACKETS["Resend"].message.time is None
     timeless = {name for name, packet in PACKETS.items() if packet.message.time is None}
-    assert timeless == {"Resend"}
+    assert timeless == {"Resend", "Watermark"}
 
 
 def test_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 def test_a_full_disk_ends_the_recording_in_one_line(small_disk: Path) -> None:
     stage = recorder(small_disk)
-    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=9, height=9)
+    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, received_at=0, width=9, height=9)
     with pytest.raises(AffectlineError, match=r"No space left on device.*: free some space"):
         take_until_it_gives_up(stage, Packet(message, (os.urandom(9000),)))
     stage.cleanup()
@@ -166,7 +168,7 @@ def test_a_full_disk_ends_the_recording_in_one_line(small_disk: Path) -> None:
 def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
     stage = recorder(small_disk)
     stage._next_flush = float("inf")
-    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=9, height=9)
+    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, received_at=0, width=9, height=9)
     for _ in range(80):
         stage.handle(Packet(message, (os.urandom(9000),)))
     with pytest.raises(AffectlineError, match="No space left on device"):
@@ -185,7 +187,16 @@ def take_until_it_gives_up(stage: Recorder, packet: Packet) -> None:
 
 def test_blurred_pictures_are_written_at_the_end_at_the_latest(tmp_path: Path) -> None:
     stage = recorder(tmp_path, "blurred")
-    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, width=64, height=48, encoding="raw")
+    message = Frame(
+        stream="s",
+        epoch=1,
+        seq=0,
+        captured_at=0,
+        received_at=0,
+        width=64,
+        height=48,
+        encoding="raw",
+    )
     secret = os.urandom(64 * 48 * 3)
     stage.handle(Packet(message, (secret,)))
     stage.handle(Packet(Marker(session="s", at=1, label="x")))

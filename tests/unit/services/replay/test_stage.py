@@ -30,7 +30,7 @@ FRAMES = 40
 
 
 def frame(seq: int) -> Frame:
-    return Frame(stream="s", epoch=1, seq=seq, captured_at=seq, width=9, height=9)
+    return Frame(stream="s", epoch=1, seq=seq, captured_at=seq, received_at=seq, width=9, height=9)
 
 
 def answer(seq: int) -> Emotion:
@@ -42,7 +42,18 @@ def session(tmp_path: Path) -> Path:
     """A second: frames with their scores and answers, a marker in the middle, no end."""
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
     packets: list[Packet] = [
-        Packet(StreamStart(stream="s", epoch=1, started_at=0, source="0", live=True))
+        Packet(
+            StreamStart(
+                stream="s",
+                epoch=1,
+                started_at=0,
+                received_at=0,
+                session_start=0,
+                kind="film",
+                source="0",
+                live=True,
+            )
+        )
     ]
     for seq in range(FRAMES):
         packets.append(Packet(frame(seq), (b"picture",)))
@@ -191,7 +202,16 @@ def test_a_loop_begins_a_new_epoch_and_has_no_end(session: Path) -> None:
 def test_a_loop_begins_behind_every_epoch_of_the_recording(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
     for epoch in (5, 9):
-        start = StreamStart(stream="s", epoch=epoch, started_at=epoch, source="0", live=True)
+        start = StreamStart(
+            stream="s",
+            epoch=epoch,
+            started_at=epoch,
+            received_at=epoch,
+            session_start=epoch,
+            kind="film",
+            source="0",
+            live=True,
+        )
         writer.add("StreamStart", codec.encode(Packet(start)), epoch, epoch)
     writer.finish()
     stage = player(tmp_path / "s.mcap", loop=True)

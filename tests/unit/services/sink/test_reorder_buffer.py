@@ -21,7 +21,9 @@ def emotion(seq: int, epoch: int = EPOCH) -> Emotion:
 
 
 def end(last_seq: int, epoch: int = EPOCH) -> StreamEnd:
-    return StreamEnd(stream="drive", epoch=epoch, ended_at=0, last_seq=last_seq, reason="end")
+    return StreamEnd(
+        stream="drive", epoch=epoch, ended_at=0, received_at=0, last_seq=last_seq, reason="end"
+    )
 
 
 def seqs(emotions: Iterable[Emotion]) -> list[int]:

@@ -13,7 +13,16 @@ from affectline.common.wire.messages import Marker, StreamStart
 from affectline.services.sink.window import WindowDisplay
 from tests.samples import AT
 
-START = StreamStart(stream="drive", epoch=1, started_at=AT, source="0", live=True)
+START = StreamStart(
+    stream="drive",
+    epoch=1,
+    started_at=AT,
+    received_at=AT,
+    session_start=AT,
+    kind="film",
+    source="0",
+    live=True,
+)
 
 
 @pytest.fixture

@@ -17,8 +17,19 @@ from affectline.services.supervisor.replay_plan import parse_rate, parse_time, p
 def session(tmp_path: Path) -> Path:
     """A second between the start and the end of a stream."""
     writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
-    start = StreamStart(stream="s", epoch=1, started_at=0, source="0", live=True)
-    end = StreamEnd(stream="s", epoch=1, ended_at=10**9, last_seq=0, reason="end")
+    start = StreamStart(
+        stream="s",
+        epoch=1,
+        started_at=0,
+        received_at=0,
+        session_start=0,
+        kind="film",
+        source="0",
+        live=True,
+    )
+    end = StreamEnd(
+        stream="s", epoch=1, ended_at=10**9, received_at=10**9, last_seq=0, reason="end"
+    )
     for message, at in ((start, 0), (end, 10**9)):
         writer.add(type(message).__name__, codec.encode(Packet(message)), at, at)
     writer.finish()

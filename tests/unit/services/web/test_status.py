@@ -41,7 +41,15 @@ def health(service: str, at_s: float = 0.0, **changes: Any) -> Health:
 
 def start(*, replay: bool = False) -> StreamStart:
     return StreamStart(
-        stream="drive", epoch=EPOCH, started_at=AT, source="0", live=True, replay=replay
+        stream="drive",
+        epoch=EPOCH,
+        started_at=AT,
+        received_at=AT,
+        session_start=AT,
+        kind="film",
+        source="0",
+        live=True,
+        replay=replay,
     )
 
 
@@ -103,6 +111,7 @@ def test_an_end_says_why(tracker: StatusTracker) -> None:
         stream="drive",
         epoch=EPOCH,
         ended_at=AT,
+        received_at=AT,
         last_seq=3,
         reason="truncated",
         detail="cut at 4 s",

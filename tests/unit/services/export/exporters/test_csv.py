@@ -24,7 +24,7 @@ def test_every_message_has_its_rows(tmp_path: Path) -> None:
     emotions = rows(tmp_path / "made" / "emotions.csv")
     assert len(emotions) == 60
     assert emotions[0]["track"] == ""
-    assert emotions[1]["happy_smoothed"] == "0.4"
+    assert emotions[1]["happy"] == "0.4"
     assert (emotions[1]["x"], emotions[1]["size"]) == ("30", "40")
     samples = rows(tmp_path / "made" / "samples.csv")
     assert len(samples) == 240

@@ -16,7 +16,17 @@ def write_films(packets: list[Packet], folder: Path) -> list[Path]:
 
 
 def test_a_film_has_every_picture_with_its_overlay(tmp_path: Path) -> None:
-    start = StreamStart(stream="drive", epoch=1, started_at=START, source="x", live=False, rate=1.0)
+    start = StreamStart(
+        stream="drive",
+        epoch=1,
+        started_at=START,
+        received_at=START,
+        session_start=START,
+        kind="film",
+        source="x",
+        live=False,
+        rate=1.0,
+    )
     messages = [Packet(start), *(packet for index in range(6) for packet in frame(index))]
     (path,) = write_films(messages, tmp_path)
     film = cv2.VideoCapture(str(path))

@@ -1,0 +1,34 @@
+"""How far a source has come: what consumers that combine several sources wait for."""
+
+from typing import ClassVar, Literal, Self
+
+from affectline.common.identifiers import ServiceName
+from affectline.common.wire.base import EXAMPLE_AT, Message, Nanoseconds
+
+
+class Watermark(Message):
+    """A source's promise that no later message of its own tells of an earlier moment.
+
+    Recorded sources (films, tables) and fusion publish it, so that consumers can take messages
+    of several sources in the order of their events, and so that sources do not run away from one
+    another. Repeated every half second, because it is not answered. Never recorded.
+    """
+
+    topic_prefix: ClassVar[str] = "watermark"
+    topic_levels: ClassVar[tuple[str, ...]] = ("source",)
+    is_recorded: ClassVar[bool] = False
+    message: Literal["Watermark"] = "Watermark"
+    source: ServiceName
+    """The service that it is about, such as ``biometrics/anna-csv``."""
+    at: Nanoseconds
+    """No later message of the source has an event time before this."""
+    ended: bool = False
+    """No message follows at all."""
+
+    @property
+    def event_time(self) -> int:
+        return self.at
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(source="biometrics/driver-csv", at=EXAMPLE_AT)
