@@ -155,7 +155,7 @@ class Recorder(Stage):
         for packet in packets:
             at = self._event_time(packet.message)
             self._log_time = self._log_time if at is None else at
-            log_time = self._log_time or self._started_at
+            log_time = self._log_time or self._session_start or self._started_at
             if self._anonymizer:
                 self._anonymizer.add(packet, log_time, monotonic_ns())
             else:

@@ -34,8 +34,9 @@ class MarkerSchedule:
     ) -> None:
         self._start = session_start
         self._pending = sorted(markers, key=lambda marker: marker.at_s)
-        self._running = {name for name in recorded_sources if name != PLAN}
-        self._is_recorded = bool(self._running)
+        self._sources = {name for name in recorded_sources if name != PLAN}
+        self._running = set(self._sources)
+        self._is_recorded = bool(self._sources)
         self._reached: dict[str, int] = {}
         """By recorded source: how far it has come."""
         self._alignment = SourceAlignment(PLAN, ())
@@ -48,7 +49,8 @@ class MarkerSchedule:
             source, at = message.source, message.at
             if message.ended:
                 self._running.discard(source)
-        self._reached[source] = max(at, self._reached.get(source, 0))
+        if source in self._sources:
+            self._reached[source] = max(at, self._reached.get(source, 0))
 
     def elapsed_s(self, clock: int) -> float:
         """Seconds of the session's time line that have passed."""
