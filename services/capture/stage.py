@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
-from affectline.common.settings.sources import begins_at, is_live, kind_of, redact
+from affectline.common.settings.sources import begins_at, redact
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Emotion,
@@ -41,7 +41,8 @@ class Capture(Stage):
         self.stream = process.source.name
         self._source, self._settings, self._pace = process.source, process.settings, process.pace
         self._rate, self._session_start = process.rate, process.session_start
-        self._patient = process.patient
+        self._patient, self._calendar_start = process.patient, process.calendar_start
+        self._kind = process.source.kind
         self._epoch = process.epoch or 0
         self._first_seq = self._next_seq = process.first_seq
         self._reader: SourceReader | None = None
@@ -52,7 +53,7 @@ class Capture(Stage):
     @property
     def _is_recorded(self) -> bool:
         """Whether frames have times of their own, instead of the clock's."""
-        return kind_of(self._source.source) in ("film", "pictures")
+        return self._kind in ("film", "pictures")
 
     @property
     def _is_lossless(self) -> bool:
@@ -65,7 +66,8 @@ class Capture(Stage):
         self._epoch = self._epoch or self.context.now() // 1_000_000
         if self._session_start is None:
             self._session_start = self.context.now()
-        self._begins_at = begins_at(self._source, self._session_start)
+        dated = self._calendar_start
+        self._begins_at = begins_at(self._source, self._session_start) if dated is None else dated
         self._last_captured_at = self._begins_at
         self._window = InFlightWindow()
         self._reader = SourceReader(
@@ -183,16 +185,19 @@ class Capture(Stage):
                 received_at=self.context.now(),
                 session_start=self._session_start or 0,
                 source=shown,
-                kind=kind_of(self._source.source),
-                live=is_live(self._source.source),
+                kind=self._kind,
+                live=not self._is_recorded,
                 first_seq=self._first_seq,
                 rate=opened.rate if opened else None,
                 frames=opened.frames if opened else None,
+                duration_s=opened.duration_s if opened else None,
             )
         )
 
     def _make_end(
-        self, reason: Literal["end", "truncated", "stopped", "lost"], detail: str = ""
+        self,
+        reason: Literal["end", "damaged", "truncated", "stopped", "lost"],
+        detail: str = "",
     ) -> StreamEnd:
         return StreamEnd(
             stream=self._source.name,
