@@ -124,11 +124,11 @@ def _kind_of_address(address: str) -> SourceKind:
         return "stream"
     if Path(parts.path).suffix.lower() in FILM_SUFFIXES:
         return "film"
-    return _ask(address)
+    return _query_server(address)
 
 
 @functools.lru_cache(maxsize=64)
-def _ask(address: str) -> Literal["film", "stream"]:
+def _query_server(address: str) -> Literal["film", "stream"]:
     """Ask a web server what is there: what has a length, or an end, is a film."""
     import base64
     import http.client

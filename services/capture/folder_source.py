@@ -63,11 +63,11 @@ class FolderSource:
 
     def _iterate(self) -> Iterator[SourceFrame]:
         # One ahead: while a picture is analysed, the next one is decoded
-        self._decoder.ask(self._paths[0])
+        self._decoder.request(self._paths[0])
         for i, path in enumerate(self._paths):
             result = self._decoder.result()
             if i + 1 < len(self._paths):
-                self._decoder.ask(self._paths[i + 1])
+                self._decoder.request(self._paths[i + 1])
             if isinstance(result, str):
                 self.damage.add(f"{self._name(path)} ({result})")
                 continue

@@ -33,10 +33,9 @@ class PictureDecoder:
     def __init__(self, worker: tuple[str, ...] = WORKER) -> None:
         self._worker = worker
         self._process: subprocess.Popen[bytes] | None = None
-        self._asked: Path | None = None
 
-    def ask(self, path: Path) -> None:
-        """Begin to decode a picture; its result is to be fetched before another one is asked."""
+    def request(self, path: Path) -> None:
+        """Begin to decode a picture; its result is fetched before another one is requested."""
         if self._process is None:
             self._process = subprocess.Popen(
                 self._worker,
@@ -44,13 +43,12 @@ class PictureDecoder:
                 stdout=subprocess.PIPE,
                 bufsize=0,
             )
-        self._asked = path
         assert self._process.stdin  # noqa: S101 - for the type checker
         with contextlib.suppress(BrokenPipeError):  # it has died: the answer will tell
             self._process.stdin.write(os.fsencode(path) + b"\0")
 
     def result(self) -> NDArray[np.uint8] | str:
-        """The picture asked for: ``(H, W, 3) uint8`` BGR, or the reason why there is none."""
+        """The picture requested: ``(H, W, 3) uint8`` BGR, or the reason why there is none."""
         try:
             is_picture, height, width = self._read_header()
             if not is_picture:

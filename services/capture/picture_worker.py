@@ -1,8 +1,8 @@
 """Decodes pictures in a process of its own, which a picture may crash.
 
 ``python -m affectline.services.capture.picture_worker`` reads paths from standard input, each
-with a zero byte at its end, and answers each on standard output: a header (`picture_decoder.HEADER`), and
-then the picture's rows, or the reason why there are none.
+with a zero byte at its end, and answers each on standard output: a header
+(`picture_decoder.HEADER`), and then the picture's rows, or the reason why there are none.
 """
 
 import os

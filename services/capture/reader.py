@@ -154,7 +154,7 @@ class SourceReader(threading.Thread):
         pacer = FramePacer(self._settings.rate, self._pace, self._rate)
         pictures = last = 0
         while not self.stopping.is_set() and (frame := source.read()) is not None:
-            self._tell(source)
+            self._report_notes(source)
             if frame.media_time is None and frame.file is None:
                 self._enqueue(source, frame, None)
                 continue
@@ -174,12 +174,12 @@ class SourceReader(threading.Thread):
             # The next round goes on behind this one: time never falls
             step_s = 1 / source.rate if source.rate else 1 / DEFAULT_RATE
             self._begins_at = last + round(step_s * 1e9)
-        self._tell(source)
+        self._report_notes(source)
         ending = source.ending()
         source.close()
         return ending
 
-    def _tell(self, source: Source) -> None:
+    def _report_notes(self, source: Source) -> None:
         """Log and count what is wrong with a source, as far as nobody was told yet."""
         for name, notes in (("damaged", source.damage), ("remarks", source.remarks)):
             for text in notes.pop_news():
