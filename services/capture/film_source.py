@@ -58,7 +58,7 @@ class FilmSource:
         self._shown, self._path = redact(source), path
         self.live = live
         self.damage = Notes("could not be decoded")
-        self.remarks = Notes("in the time stamps closed up")
+        self.remarks = Notes("in its time stamps closed up", is_urgent=True)
         self._broken = ""
         self._container = open_container(self._shown, place, live=live)
         try:

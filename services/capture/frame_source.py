@@ -32,10 +32,11 @@ class Notes:
 
     Args:
         what: What they have in common, such as "could not be read".
+        is_urgent: Somebody should know before the source has ended, where all is summed up.
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, what: str, *, is_urgent: bool = False) -> None:
+        self._what, self.is_urgent = what, is_urgent
         self.count = 0
         self._first: list[str] = []
         self._news: deque[str] = deque(maxlen=NAMED)

@@ -45,7 +45,7 @@ class PresentationClock:
         time = stamp + self._shift_ns
         expected = 0 if last is None else last + self._step_ns
         if time - expected > self._jump_ns or time < (last or 0) - JITTER_NS:
-            self._jumps.add(f"{(time - expected) / 1e9:+.3f} s at {expected / 1e9:.3f} s")
+            self._jumps.add(f"a jump by {(time - expected) / 1e9:+.3f} s at {expected / 1e9:.3f} s")
             self._shift_ns += expected - time
             return expected
         return max(0, time) if last is None else max(time, last + LEAST_STEP_NS)

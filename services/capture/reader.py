@@ -1,5 +1,6 @@
 """The thread that reads a source: at its pace, opening it again when it is lost."""
 
+import logging
 import threading
 from collections import deque
 from typing import Final, NamedTuple
@@ -183,7 +184,8 @@ class SourceReader(threading.Thread):
         """Log and count what is wrong with a source, as far as nobody was told yet."""
         for name, notes in (("damaged", source.damage), ("remarks", source.remarks)):
             for text in notes.pop_news():
-                self._context.log.warning("%s", text, extra={"stream": self._source.name})
+                level = logging.WARNING if notes.is_urgent else logging.INFO
+                self._context.log.log(level, "%s", text, extra={"stream": self._source.name})
             if notes.count:
                 self._context.counters[name] = notes.count
 
