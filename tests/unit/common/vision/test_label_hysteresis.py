@@ -3,6 +3,7 @@
 import csv
 import random
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,11 @@ def choose_all(shares: Iterable[float], rate: int = RATE) -> list[int]:
 
 
 def switches(chosen: Sequence[int]) -> int:
-    return sum(before != after for before, after in zip(chosen, chosen[1:], strict=False))
+    return sum(before != after for before, after in pairwise(chosen))
 
 
 def test_noise_around_a_tie_does_not_flicker() -> None:
-    source = random.Random(1)  # noqa: S311 - noise, no secret
+    source = random.Random(1)
     noisy = [0.5 + source.uniform(-MARGIN, MARGIN) / 2 for _ in range(10 * RATE)]
     longest = [HAPPY if share >= 0.5 else SAD for share in noisy]
     assert switches(longest) > 100
@@ -60,7 +61,7 @@ def test_a_narrow_lead_is_followed_once_it_has_lasted() -> None:
 
 
 def test_the_label_is_never_long_behind_the_longest_bar() -> None:
-    source = random.Random(2)  # noqa: S311
+    source = random.Random(2)
     share, shares = 0.5, []
     for _ in range(120 * RATE):
         share = min(1.0, max(0.0, share + source.gauss(0, 0.02)))
