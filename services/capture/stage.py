@@ -148,7 +148,7 @@ class Capture(Stage):
                 yield self._start()
             yield self._publish(frame)
         yield from self._resend(self._window.overdue(monotonic_ns()))
-        if self._is_aligned:
+        if self._recorded_sources:  # also in live delivery: its end is waited for
             yield from self._alignment.announcements(monotonic())
         if reader.ending and not self._window:
             if self._end is None:
