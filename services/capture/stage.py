@@ -148,8 +148,6 @@ class Capture(Stage):
                 yield self._start()
             yield self._publish(frame)
         yield from self._resend(self._window.overdue(monotonic_ns()))
-        if self._recorded_sources:  # also in live delivery: its end is waited for
-            yield from self._alignment.announcements(monotonic())
         if reader.ending and not self._window:
             if self._end is None:
                 self._end = self._make_end(reader.ending.reason, reader.ending.detail)
@@ -159,15 +157,21 @@ class Capture(Stage):
             if monotonic() - self._end_published >= END_REPEAT_S:
                 self._end_published = monotonic()
                 yield Packet(self._end)
+        yield from self._announcements()
+
+    def _announcements(self) -> Iterable[Packet]:
+        """How far the film has come; also in live delivery, where its end alone is waited for."""
+        return self._alignment.announcements(monotonic()) if self._recorded_sources else ()
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         self.context.counters["skipped"] += isinstance(packet.message, Frame)
         return ()
 
     def stop(self) -> Iterable[Packet]:
-        if self._finished or not self._started:
-            return ()
-        return (Packet(self._end or self._make_end("stopped")),)
+        if not self._finished and self._started:
+            yield Packet(self._end or self._make_end("stopped"))
+        self._alignment.reach(self._last_captured_at + 1, ended=True)
+        yield from self._announcements()
 
     def cleanup(self) -> None:
         if self._reader and self._reader.is_alive():
