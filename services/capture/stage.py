@@ -168,7 +168,9 @@ class Capture(Stage):
         return ()
 
     def stop(self) -> Iterable[Packet]:
-        if not self._finished and self._started:
+        if self._finished:
+            return
+        if self._started:
             yield Packet(self._end or self._make_end("stopped"))
         self._alignment.reach(self._last_captured_at + 1, ended=True)
         yield from self._announcements()
