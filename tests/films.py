@@ -1,77 +1,61 @@
-"""Small films with a face, and tables of sensors beside them, made for tests."""
+"""Small films and pictures, made for tests."""
 
-import csv
-from itertools import islice
+import struct
 from pathlib import Path
-from typing import Any
 
 import cv2
-import yaml
-
-from affectline.services.capture.sample_clip import find_sample
-
-RATE = 25
-STEP_S = 6.0
-"""When heart rate and skin conductance step up in `write_study`."""
+import numpy as np
+from numpy.typing import NDArray
 
 
-def write_film(path: Path, seconds: float) -> Path:
-    """The sample clip, forwards and backwards in turn, at 25 frames/s."""
-    clip = cv2.VideoCapture(str(find_sample()))
-    frames = []
-    while (read := clip.read())[0]:
-        frames.append(read[1])
-    clip.release()
-    height, width = frames[0].shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (width, height))
-    there_and_back = (frames + frames[-2:0:-1]) * (1 + round(seconds * RATE) // len(frames))
-    for frame in islice(there_and_back, round(seconds * RATE)):
-        writer.write(frame)
+def picture(number: int, size: tuple[int, int] = (64, 48)) -> NDArray[np.uint8]:
+    """A picture whose brightness tells its number, bright in its upper left corner."""
+    image = np.full((size[1], size[0], 3), number % 100, np.uint8)
+    image[:8, :8] = 255
+    return image
+
+
+def film(path: Path, frames: int, rate: float = 25, size: tuple[int, int] = (64, 48)) -> Path:
+    """An MP4 or AVI of so many frames."""
+    codec = cv2.VideoWriter.fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
+    writer = cv2.VideoWriter(str(path), codec, rate, size)
+    for number in range(frames):
+        writer.write(picture(number, size))
     writer.release()
     return path
 
 
-def write_table(path: Path, seconds: float) -> int:
-    """Skin conductance four times and heart rate once a second, with a step in each.
-
-    Returns:
-        The number of its samples.
-    """
-    samples = 0
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["time_s", "heart_rate_bpm", "eda_us"])
-        for quarter in range(round(seconds * 4)):
-            at_s = quarter / 4
-            is_up = at_s >= STEP_S
-            heart = (92 if is_up else 68) if quarter % 4 == 0 else ""
-            writer.writerow([f"{at_s:.2f}", heart, 5.0 if is_up else 3.0])
-            samples += 2 if quarter % 4 == 0 else 1
-    return samples
+def turn(path: Path) -> Path:
+    """Write into an MP4 that it is to be shown turned by 90 degrees clockwise (ISO 14496-12)."""
+    data = bytearray(path.read_bytes())
+    matrix = data.index(b"tkhd") + 4 + 40
+    quarter = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    data[matrix : matrix + 36] = struct.pack(">9i", *quarter)
+    path.write_bytes(data)
+    return path
 
 
-def write_study(folder: Path, seconds: float = 12, **more: Any) -> tuple[Path, int]:
-    """A film, a table of its sensors, and the settings of a run over both.
+def index_first(path: Path) -> Path:
+    """Move the index of an MP4 before its pictures, as for streaming, so that a part plays."""
+    data = path.read_bytes()
+    boxes, at = {}, 0
+    while at < len(data):
+        length = struct.unpack(">I", data[at : at + 4])[0]
+        boxes[data[at + 4 : at + 8]] = (at, data[at : at + length])
+        at += length
+    moov, mdat_at = bytearray(boxes[b"moov"][1]), boxes[b"mdat"][0]
+    new_mdat_at = len(boxes[b"ftyp"][1]) + len(moov)
+    table = moov.index(b"stco") + 8
+    for i in range(struct.unpack(">I", moov[table : table + 4])[0]):
+        where = slice(table + 4 + 4 * i, table + 8 + 4 * i)
+        offset = struct.unpack(">I", moov[where])[0] + new_mdat_at - mdat_at
+        moov[where] = struct.pack(">I", offset)
+    path.write_bytes(boxes[b"ftyp"][1] + bytes(moov) + boxes[b"mdat"][1])
+    return path
 
-    Returns:
-        The settings file, and the number of samples in the table.
-    """
-    film = write_film(folder / "film.mp4", seconds)
-    samples = write_table(folder / "sensors.csv", seconds)
-    settings: dict[str, Any] = {
-        "sources": [{"name": "front", "source": str(film)}],
-        "biometrics": [
-            {
-                "driver": "csv", "subject": "anna", "file": str(folder / "sensors.csv"),
-                "time_column": "time_s",
-                "columns": {
-                    "heart_rate_bpm": {"signal": "heart_rate", "unit": "/min"},
-                    "eda_us": {"signal": "skin_conductance", "unit": "uS"},
-                },
-            }
-        ],
-        "recording": {"record": True},
-    } | more  # fmt: skip
-    path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path, samples
+
+def cut(path: Path, part: float) -> Path:
+    """Cut a file short."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    return path

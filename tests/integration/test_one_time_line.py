@@ -6,23 +6,20 @@ at the same moment of the film.
 
 import csv
 import json
-import os
 import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgpack
-import psutil
 import pytest
 
 from affectline.common.recording.reader import RecordedMessage, SessionReader
 from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples, sample_times
 from tests.conftest import SHARED
-from tests.films import RATE, STEP_S, write_film, write_study
 from tests.pipelines import Pipeline, up
+from tests.studies import RATE, STEP_S, write_film, write_study
 
 PACES = (("--pace", "fast"), ("--pace", "realtime"), ("--rate", "4"))
 CLOCK = {
@@ -206,22 +203,13 @@ def test_a_table_that_is_killed_is_taken_up_where_it_was(tmp_path: Path) -> None
     settings, count = write_study(tmp_path)
     out = tmp_path / "out"
     with Pipeline(out, "--config", str(settings), "--rate", "4") as pipeline:
-        pipeline.wait_for_frames(60)
-        os.kill(table_process(pipeline), signal.SIGKILL)
+        pipeline.wait_for_frame(60)
+        pipeline.kill("biometrics")
         assert pipeline.finish()["frames"] == 12 * RATE
     found = samples(out)
     assert sum(map(len, found.values())) == count
     assert len(table(out, "samples")) == count
     assert step_s(found["heart_rate"]) == pytest.approx(STEP_S, abs=1e-6)
-
-
-def table_process(pipeline: Any) -> int:
-    (pid,) = (
-        child.pid
-        for child in psutil.Process(pipeline.process.pid).children(recursive=True)
-        if any("biometrics" in part for part in child.cmdline())
-    )
-    return pid
 
 
 @pytest.fixture
