@@ -1,7 +1,7 @@
 """A film and a table of its sensors share one time line, at every pace and in everything made of it.
 
-The case is that of a drive's film beside its recorded heart rate and skin conductance: both step up
-at the same moment of the film.
+The case is that of a film of a drive beside its recorded heart rate and skin conductance: both step
+up at the same moment of the film.
 """
 
 import csv
@@ -188,7 +188,7 @@ def test_offsets_shift_and_dates_place(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     session = json.loads((out / "session.json").read_text())
     assert session["session_start"] == 1_714_550_400 * 10**9
-    first = {}
+    first: dict[str, float] = {}
     for row in table(out, "emotions"):
         first.setdefault(row["stream"], float(row["time_s"]))
     assert first == {"front": 0.0, "side": 1.5}
