@@ -10,7 +10,7 @@ Both go by the smoothed distribution. Terminal, ``session.json`` and report get 
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,9 +38,9 @@ class ExpressionFigures(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    labels: Annotated[dict[str, int], Field(default_factory=lambda: dict.fromkeys(LABELS, 0))]
+    labels: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
     """Faces by their label."""
-    millionths: Annotated[dict[str, int], Field(default_factory=lambda: dict.fromkeys(LABELS, 0))]
+    millionths: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
     """Sum of each emotion's probabilities in millionths, as the tables round them: whole numbers
     add up to the same whatever their order."""
 

@@ -37,7 +37,7 @@ class StreamSummary(BaseModel):
     last_captured_at: int | None = None
     models: list[str] = []
     """Ids of the models that classified the faces, in the order of their first results."""
-    expressions: Annotated[ExpressionFigures, Field(default_factory=ExpressionFigures)]
+    expressions: ExpressionFigures = Field(default_factory=ExpressionFigures)
     latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
     """Frames by latency from reception to publication: ``floor(log(ms) / log(1.02))``."""
     end: str | None = None
