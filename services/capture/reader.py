@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import cv2
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.event_time import SourceAlignment
 from affectline.common.runtime.in_flight import SIZE, InFlightWindow
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.sources import (
@@ -58,6 +60,19 @@ class EncodedFrame(NamedTuple):
     seq: int
 
 
+class FilmTiming(NamedTuple):
+    """A film's place on the session's time line, and its speed."""
+
+    begins_at: int = 0
+    """The moment of its media time 0, in ns since the Unix epoch."""
+    ends_at: int | None = None
+    """When it is left, in ns; None: at its end."""
+    speed: float = 1.0
+    """Multiple of its own speed, at pace ``realtime``."""
+    follows_clock: bool = False
+    """A frame is due when the clock has reached its time, not as long after the first one."""
+
+
 class SourceReader(threading.Thread):
     """Reads, scales and encodes frames, and puts them into a short queue.
 
@@ -69,8 +84,8 @@ class SourceReader(threading.Thread):
         context: The process; `StageContext.wake` is called for every frame.
         skip: Frames of a file to pass over, when another process had got so far.
         consumers: Who must be there besides the stream's detector.
-        begins_at: Films and pictures: when they begin on the session's time line, in ns.
-        rate: Multiple of a film's own speed, at pace ``realtime``.
+        begin: Called when reading begins: the source's place on the session's time line.
+        alignment: The other recorded sources, which a film does not run away from.
     """
 
     def __init__(
@@ -82,11 +97,14 @@ class SourceReader(threading.Thread):
         context: StageContext,
         skip: int,
         consumers: tuple[str, ...] = CONSUMERS,
-        begins_at: int = 0,
-        rate: float = 1.0,
+        begin: Callable[[], FilmTiming] = FilmTiming,
+        alignment: SourceAlignment | None = None,
     ) -> None:
         super().__init__(name="reader", daemon=True)
-        self._begins_at, self._rate = begins_at, rate
+        self._begin, self._alignment = begin, alignment
+        self._timing = FilmTiming()
+        self._begins_at = 0
+        self._is_over = False
         self._source, self._settings, self._pace = source, settings, pace
         self._window, self._context = window, context
         self._skip = self.next_seq = skip
@@ -119,6 +137,8 @@ class SourceReader(threading.Thread):
         """Read until the source ends or `stop` is called."""
         try:
             if self._wait_for_consumers():
+                self._timing = self._begin()
+                self._begins_at = self._timing.begins_at
                 self._read_repeatedly()
         except Exception as error:
             self.failure = error
@@ -143,7 +163,7 @@ class SourceReader(threading.Thread):
     def _read_repeatedly(self) -> None:
         while not self.stopping.is_set():
             ending = self._read_to_end()
-            if ending.reason != "lost" and not self._source.loop:
+            if ending.reason != "lost" and (self._is_over or not self._source.loop):
                 self.ending = ending
                 return
             self.opened = self._reopen(ending)
@@ -152,7 +172,7 @@ class SourceReader(threading.Thread):
         source = self.opened
         if source is None:
             return SourceEnd("lost", f"{redact(self._source.source)} does not open")
-        pacer = FramePacer(self._settings.rate, self._pace, self._rate)
+        pacer = FramePacer(self._settings.rate, self._pace, self._timing.speed)
         pictures = last = 0
         while not self.stopping.is_set() and (frame := source.read()) is not None:
             self._report_notes(source)
@@ -168,8 +188,13 @@ class SourceReader(threading.Thread):
             if self._skip:
                 self._skip -= 1
                 continue
-            self.stopping.wait(pacer.delay_s(elapsed))
-            last = self._begins_at + elapsed
+            captured_at = self._begins_at + elapsed
+            if self._timing.ends_at is not None and captured_at >= self._timing.ends_at:
+                self._is_over = True
+                source.close()
+                return SourceEnd("end")
+            self.stopping.wait(self._delay_s(pacer, elapsed, captured_at))
+            last = captured_at
             self._enqueue(source, frame, last)
         if self._source.loop and last:
             # The next round goes on behind this one: time never falls
@@ -188,6 +213,12 @@ class SourceReader(threading.Thread):
                 self._context.log.log(level, "%s", text, extra={"stream": self._source.name})
             if notes.count:
                 self._context.counters[name] = notes.count
+
+    def _delay_s(self, pacer: FramePacer, elapsed: int, captured_at: int) -> float:
+        """Time to wait until a frame of a film is due, in s."""
+        if self._timing.follows_clock and self._pace == "realtime":
+            return (captured_at - self._context.now()) / 1e9
+        return pacer.delay_s(elapsed)
 
     def _wait_for_consumers(self) -> bool:
         """Wait until the pipeline is there; False when stopped meanwhile."""
@@ -225,7 +256,7 @@ class SourceReader(threading.Thread):
         """Encode a frame; ``captured_at`` is None for cameras, whose frames are captured now."""
         received_at = self._context.now()
         if self._lossless:
-            if not self._wait_for_room():
+            if not self._wait_for_room(captured_at):
                 return
             if captured_at is not None:  # a film waits in its file, not in the pipeline
                 received_at = self._context.now()
@@ -245,15 +276,25 @@ class SourceReader(threading.Thread):
             self.queue.append(encoded)
         self._context.wake()
 
-    def _wait_for_room(self) -> bool:
-        """Lossless: wait until one more frame may be in flight; False when stopped meanwhile."""
+    def _wait_for_room(self, event_time: int | None) -> bool:
+        """Lossless: wait until one more frame may be in flight; False when stopped meanwhile.
+
+        Args:
+            event_time: When the frame happened: other recorded sources must have come about as far.
+        """
         with self._window.changed:
             while not self.stopping.is_set():
                 in_flight = len(self._window) + len(self.queue)
-                if in_flight < SIZE and not self.missing_consumers():
+                has_room = in_flight < SIZE and not self.missing_consumers()
+                if has_room and self._is_in_step(event_time):
                     return True
                 self._window.changed.wait(timeout=1)
         return False
+
+    def _is_in_step(self, event_time: int | None) -> bool:
+        if event_time is None or self._alignment is None:
+            return True
+        return self._alignment.may_publish(event_time, monotonic())
 
     def _encode(self, frame: SourceFrame, captured_at: int, received_at: int) -> EncodedFrame:
         image = frame.image

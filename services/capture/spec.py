@@ -40,6 +40,13 @@ class CaptureProcess(ProcessSettings):
     """Multiple of that rate."""
     session_start: int | None = None
     """Zero of the session's time line in ns since the Unix epoch; None: the time of the start."""
+    recorded_sources: tuple[str, ...] = ()
+    """Lossless delivery: films and tables that this one shall not run away from."""
+    follows_clock: bool = False
+    """Pace realtime: a film's frame is due when the clock has reached its time, not as long after
+    the first one: something else in the run is live."""
+    duration: float | None = None
+    """Seconds of the session's time line after which a film is left."""
     epoch: int | None = None
     """Epoch of the frames; None: the time of the start."""
     first_seq: int = 0
@@ -62,6 +69,10 @@ class CaptureProcess(ProcessSettings):
         kinds = dict.fromkeys(name.split("/")[0] for name in names)
         others = tuple(kind for kind in kinds if kind != "detector")
         return self.model_copy(update={"consumers": others})
+
+    @property
+    def is_recorded_source(self) -> bool:
+        return self.source.kind == "film"
 
     @property
     def calendar_start(self) -> int | None:
@@ -118,6 +129,7 @@ def planned(run: Run) -> Iterator[CaptureProcess]:
             settings=run.settings.capture,
             pace=run.settings.pace or "realtime",
             rate=run.settings.rate,
+            duration=run.settings.duration,
             epoch=now_ns() // 1_000_000,
         )
 
@@ -128,8 +140,8 @@ SPEC = ServiceSpec(
     settings=CaptureProcess,
     stage="affectline.services.capture.stage:Capture",
     role="source",
-    inputs=("emotion", "stream"),
-    outputs=("frame", "stream"),
+    inputs=("emotion", "stream", "watermark"),
+    outputs=("frame", "stream", "watermark"),
     planned=planned,
     configure=configure,
     example="affectline capture driver=0 --hub 192.168.1.20",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final, Literal
 
 from affectline.common.clock import monotonic, monotonic_ns
+from affectline.common.runtime.event_time import SourceAlignment
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.sources import begins_at, redact
@@ -21,7 +22,8 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
-from affectline.services.capture.reader import EncodedFrame, SourceReader
+from affectline.common.wire.watermark import Watermark
+from affectline.services.capture.reader import EncodedFrame, FilmTiming, SourceReader
 from affectline.services.capture.spec import CaptureProcess
 
 END_REPEAT_S: Final = 0.5
@@ -31,16 +33,17 @@ class Capture(Stage):
     """The stage of one source."""
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {
-        Frame: "bus", StreamStart: "bus", StreamEnd: "bus",
+        Frame: "bus", StreamStart: "bus", StreamEnd: "bus", Watermark: "bus",
     }  # fmt: skip
     measures_latency = False  # of the frames that it publishes, not of answers that come back
     tick_ms = 50
 
     def __init__(self, process: CaptureProcess) -> None:
         self._consumers = process.consumers
+        self._recorded_sources = process.recorded_sources
         self.stream = process.source.name
         self._source, self._settings, self._pace = process.source, process.settings, process.pace
-        self._rate, self._session_start = process.rate, process.session_start
+        self._process, self._session_start = process, process.session_start
         self._patient, self._calendar_start = process.patient, process.calendar_start
         self._kind = process.source.kind
         self._epoch = process.epoch or 0
@@ -60,22 +63,50 @@ class Capture(Stage):
         return self.context.delivery == "lossless"
 
     def topic(self, kind: type[Message]) -> str | None:
+        if kind is Watermark:
+            return kind.topic_prefix + "/" if self._is_aligned else None
         return super().topic(kind) if kind is not Emotion or self._is_lossless else None
+
+    @property
+    def _is_aligned(self) -> bool:
+        """Whether other recorded sources share the time line, or planned markers."""
+        return self._is_lossless and bool(self._recorded_sources)
 
     def setup(self) -> None:
         self._epoch = self._epoch or self.context.now() // 1_000_000
-        if self._session_start is None:
-            self._session_start = self.context.now()
-        dated = self._calendar_start
-        self._begins_at = begins_at(self._source, self._session_start) if dated is None else dated
-        self._last_captured_at = self._begins_at
+        self._begins_at = self._last_captured_at = 0
         self._window = InFlightWindow()
+        others = self._recorded_sources if self._is_aligned else ()
+        self._alignment = SourceAlignment(self.context.service, others)
+        if self._session_start is not None:
+            self._begin()  # the others may know it before there is a frame
         self._reader = SourceReader(
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
-            self._consumers, self._begins_at, self._rate,
+            self._consumers, self._begin, self._alignment,
         )  # fmt: skip
         self._reader.open(patient=self._patient)
         self._reader.start()
+
+    def _begin(self) -> FilmTiming:
+        """Place the source on the session's time line.
+
+        Without a plan that begins now: when the consumers are there, and with them the hub's clock.
+        """
+        if self._session_start is None:
+            self._session_start = self.context.now()
+        dated = self._calendar_start
+        begin = begins_at(self._source, self._session_start) if dated is None else dated
+        self._begins_at = self._last_captured_at = begin
+        self._alignment.reach(self._begins_at)
+        duration = self._process.duration
+        ends_at = None if duration is None else self._session_start + round(duration * 1e9)
+        return FilmTiming(
+            begins_at=self._begins_at,
+            ends_at=ends_at,
+            speed=self._process.rate,
+            # A date of its own is not the clock's
+            follows_clock=self._process.follows_clock and self._source.start is None,
+        )
 
     def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
         """A consumer is ready (again): it starts with the frames that are unanswered."""
@@ -94,7 +125,16 @@ class Capture(Stage):
         emotion = packet.message
         if emotion.epoch != self._epoch:
             return ()
+        self._alignment.reach(emotion.captured_at + 1)  # answers come in order
         return self._resend(self._window.on_answer(emotion.seq, monotonic_ns()))
+
+    @on(Watermark)
+    def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
+        """Another recorded source has come further: the reader may go on."""
+        with self._window.changed:
+            self._alignment.observe(packet.message, monotonic())
+            self._window.changed.notify_all()
+        return ()
 
     @on(StreamDone)
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:
@@ -119,20 +159,29 @@ class Capture(Stage):
         if reader.ending and not self._window:
             if self._end is None:
                 self._end = self._make_end(reader.ending.reason, reader.ending.detail)
+                self._alignment.reach(self._last_captured_at + 1, ended=True)
                 where = {"stream": self._source.name, "seq": self._end.last_seq}
                 self.context.log.info("the source has ended: %s", self._end.reason, extra=where)
             if monotonic() - self._end_published >= END_REPEAT_S:
                 self._end_published = monotonic()
                 yield Packet(self._end)
+        yield from self._announcements()
+
+    def _announcements(self) -> Iterable[Packet]:
+        """How far the film has come; also in live delivery, where its end alone is waited for."""
+        return self._alignment.announcements(monotonic()) if self._recorded_sources else ()
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         self.context.counters["skipped"] += isinstance(packet.message, Frame)
         return ()
 
     def stop(self) -> Iterable[Packet]:
-        if self._finished or not self._started:
-            return ()
-        return (Packet(self._end or self._make_end("stopped")),)
+        if self._finished:
+            return
+        if self._started:
+            yield Packet(self._end or self._make_end("stopped"))
+        self._alignment.reach(self._last_captured_at + 1, ended=True)
+        yield from self._announcements()
 
     def cleanup(self) -> None:
         if self._reader and self._reader.is_alive():

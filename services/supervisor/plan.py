@@ -7,11 +7,12 @@ from pathlib import Path
 from affectline.common.clock import now_ns
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.spec import CONSUMERS, Run
+from affectline.common.runtime.spec import CONSUMERS, Run, TimeLine
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.sources import Pace, is_live, name_sources, numbered
 from affectline.services.registry import SPECS
+from affectline.services.supervisor.marker_schedule import PLAN
 from affectline.services.supervisor.process import ProcessSpec
 
 
@@ -38,23 +39,45 @@ def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
     processes = [
         ProcessSpec(spec, settings) for spec in SPECS.values() for settings in spec.processes(run)
     ]
-    return with_session_start(with_consumers([*processes, *more]), run.session_start)
+    return with_time_line(with_consumers([*processes, *more]), run)
 
 
-def with_session_start(
-    processes: list[ProcessSpec], session_start: int | None = None
-) -> list[ProcessSpec]:
-    """The same processes, with the zero of their session's time line.
+def with_time_line(processes: list[ProcessSpec], run: Run) -> list[ProcessSpec]:
+    """The same processes, on the time line of their session.
 
-    It is the earliest moment at which a source begins by its own date, else now.
+    It begins at the earliest date of a source, else now.
 
     Raises:
         AffectlineError: The date of a source cannot be read.
     """
-    if session_start is None:
+    start = run.session_start
+    if start is None:
         dates = [p.settings.calendar_start for p in processes]
-        session_start = min((date for date in dates if date is not None), default=now_ns())
-    return [ProcessSpec(p.spec, p.settings.with_session_start(session_start)) for p in processes]
+        start = min((date for date in dates if date is not None), default=now_ns())
+    sources = [p for p in processes if p.spec.role == "source"]
+    recorded = tuple(p.name for p in sources if p.settings.is_recorded_source)
+    is_live = len(recorded) < len(sources)
+    time_line = TimeLine(
+        session_start=start,
+        recorded_sources=() if is_live else with_plan(recorded, run.settings),
+        follows_clock=is_live,
+    )
+    return [ProcessSpec(p.spec, p.settings.with_time_line(time_line)) for p in processes]
+
+
+def with_plan(recorded: tuple[str, ...], settings: PipelineSettings) -> tuple[str, ...]:
+    """Recorded sources, and the schedule of markers where there is one.
+
+    Whoever combines sources waits for the planned markers as well.
+    """
+    return (*recorded, PLAN) if recorded and settings.markers else recorded
+
+
+def time_line_of(processes: list[ProcessSpec]) -> TimeLine:
+    """The time line that the processes were told of; one that begins now where none was."""
+    told = [p.settings.model_dump(include=set(TimeLine._fields)) for p in processes]
+    known = {k: v for fields in told for k, v in fields.items() if v is not None}
+    return TimeLine(**({"session_start": now_ns()} | known))
 
 
 def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
