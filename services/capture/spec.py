@@ -70,7 +70,7 @@ class CaptureProcess(ProcessSettings):
 
     @property
     def is_recorded_source(self) -> bool:
-        return kind_of(self.source.source) == "film" and not is_live(self.source.source)
+        return kind_of(self.source.source) in ("film", "pictures")
 
     @property
     def calendar_start(self) -> int | None:
