@@ -285,9 +285,14 @@ class SourceReader(threading.Thread):
         with self._window.changed:
             while not self.stopping.is_set():
                 in_flight = len(self._window) + len(self.queue)
+                if not in_flight and event_time is not None and self._alignment is not None:
+                    # Nothing is before this frame: others need not wait for what will not come
+                    self._alignment.reach(event_time)
                 has_room = in_flight < SIZE and not self.missing_consumers()
                 if has_room and self._is_in_step(event_time):
                     return True
+                if has_room:
+                    self._context.wake()  # tell the others how far this one has come
                 self._window.changed.wait(timeout=1)
         return False
 

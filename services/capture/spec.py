@@ -72,7 +72,7 @@ class CaptureProcess(ProcessSettings):
 
     @property
     def is_recorded_source(self) -> bool:
-        return self.source.kind == "film"
+        return self.source.kind in ("film", "pictures")
 
     @property
     def calendar_start(self) -> int | None:
