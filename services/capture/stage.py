@@ -12,7 +12,7 @@ from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.runtime.event_time import SourceAlignment
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
-from affectline.common.settings.sources import begins_at, is_live, kind_of, redact
+from affectline.common.settings.sources import begins_at, redact
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Emotion,
@@ -44,7 +44,8 @@ class Capture(Stage):
         self.stream = process.source.name
         self._source, self._settings, self._pace = process.source, process.settings, process.pace
         self._process, self._session_start = process, process.session_start
-        self._patient = process.patient
+        self._patient, self._calendar_start = process.patient, process.calendar_start
+        self._kind = process.source.kind
         self._epoch = process.epoch or 0
         self._first_seq = self._next_seq = process.first_seq
         self._reader: SourceReader | None = None
@@ -55,7 +56,7 @@ class Capture(Stage):
     @property
     def _is_recorded(self) -> bool:
         """Whether frames have times of their own, instead of the clock's."""
-        return kind_of(self._source.source) in ("film", "pictures")
+        return self._kind in ("film", "pictures")
 
     @property
     def _is_lossless(self) -> bool:
@@ -73,28 +74,35 @@ class Capture(Stage):
 
     def setup(self) -> None:
         self._epoch = self._epoch or self.context.now() // 1_000_000
-        if self._session_start is None:
-            self._session_start = self.context.now()
-        self._begins_at = begins_at(self._source, self._session_start)
-        self._last_captured_at = self._begins_at
+        self._begins_at = self._last_captured_at = 0
         self._window = InFlightWindow()
         others = self._recorded_sources if self._is_aligned else ()
         self._alignment = SourceAlignment(self.context.service, others)
-        self._alignment.reach(self._begins_at)
+        if self._session_start is not None:
+            self._begin()  # the others may know it before there is a frame
         self._reader = SourceReader(
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
-            self._consumers, self._timing(), self._alignment,
+            self._consumers, self._begin, self._alignment,
         )  # fmt: skip
         self._reader.open(patient=self._patient)
         self._reader.start()
 
-    def _timing(self) -> FilmTiming:
-        start, duration = self._process.session_start, self._process.duration
+    def _begin(self) -> FilmTiming:
+        """Place the source on the session's time line.
+
+        Without a plan that begins now: when the consumers are there, and with them the hub's clock.
+        """
+        if self._session_start is None:
+            self._session_start = self.context.now()
+        dated = self._calendar_start
+        begin = begins_at(self._source, self._session_start) if dated is None else dated
+        self._begins_at = self._last_captured_at = begin
+        self._alignment.reach(self._begins_at)
+        duration = self._process.duration
+        ends_at = None if duration is None else self._session_start + round(duration * 1e9)
         return FilmTiming(
             begins_at=self._begins_at,
-            ends_at=None
-            if duration is None
-            else (start or self._begins_at) + round(duration * 1e9),
+            ends_at=ends_at,
             speed=self._process.rate,
             # A date of its own is not the clock's
             follows_clock=self._process.follows_clock and self._source.start is None,
@@ -148,8 +156,6 @@ class Capture(Stage):
                 yield self._start()
             yield self._publish(frame)
         yield from self._resend(self._window.overdue(monotonic_ns()))
-        if self._is_aligned:
-            yield from self._alignment.announcements(monotonic())
         if reader.ending and not self._window:
             if self._end is None:
                 self._end = self._make_end(reader.ending.reason, reader.ending.detail)
@@ -159,15 +165,23 @@ class Capture(Stage):
             if monotonic() - self._end_published >= END_REPEAT_S:
                 self._end_published = monotonic()
                 yield Packet(self._end)
+        yield from self._announcements()
+
+    def _announcements(self) -> Iterable[Packet]:
+        """How far the film has come; also in live delivery, where its end alone is waited for."""
+        return self._alignment.announcements(monotonic()) if self._recorded_sources else ()
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         self.context.counters["skipped"] += isinstance(packet.message, Frame)
         return ()
 
     def stop(self) -> Iterable[Packet]:
-        if self._finished or not self._started:
-            return ()
-        return (Packet(self._end or self._make_end("stopped")),)
+        if self._finished:
+            return
+        if self._started:
+            yield Packet(self._end or self._make_end("stopped"))
+        self._alignment.reach(self._last_captured_at + 1, ended=True)
+        yield from self._announcements()
 
     def cleanup(self) -> None:
         if self._reader and self._reader.is_alive():
@@ -220,16 +234,19 @@ class Capture(Stage):
                 received_at=self.context.now(),
                 session_start=self._session_start or 0,
                 source=shown,
-                kind=kind_of(self._source.source),
-                live=is_live(self._source.source),
+                kind=self._kind,
+                live=not self._is_recorded,
                 first_seq=self._first_seq,
                 rate=opened.rate if opened else None,
                 frames=opened.frames if opened else None,
+                duration_s=opened.duration_s if opened else None,
             )
         )
 
     def _make_end(
-        self, reason: Literal["end", "truncated", "stopped", "lost"], detail: str = ""
+        self,
+        reason: Literal["end", "damaged", "truncated", "stopped", "lost"],
+        detail: str = "",
     ) -> StreamEnd:
         return StreamEnd(
             stream=self._source.name,

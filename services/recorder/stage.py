@@ -20,11 +20,12 @@ from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
-from affectline.common.runtime.event_time import EventTimeMerger
+from affectline.common.runtime.event_time import EventTimeMerger, RepeatedSamples
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import ends_replay
 from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import Frame, FrameMessage, Packet, Scores, StreamDone
@@ -81,17 +82,35 @@ class Recorder(Stage):
         self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""
-        self._log_time = 0
+        self._log_time = self._started_at
+        self._repeated = RepeatedSamples()
+        self._early: list[Packet] = []
+        """What came before the file could be begun."""
+        self._is_finished = False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            is_continued = self._check_existing_file()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        if is_continued or self._session_start is not None:
+            self._open_file(self._session_start or self._started_at)
+
+    def _open_file(self, session_start: int) -> None:
+        """Create or continue the file.
+
+        Args:
+            session_start: Zero of the session's time line: of a recording that was started by hand,
+                the time of its first message.
+        """
+        self._log_time = session_start
         about = {
             "affectline": version("affectline"),
             "privacy": self._privacy,
             "model": self._model_id(),
-            "session_start": self._session_start or self._started_at,
+            "session_start": session_start,
             **self._about,
         }
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_existing_file()
             self._writer = SessionWriter(self._path, about)
             self._fsync = FsyncThread(self._writer.fileno())
         except OSError as error:
@@ -106,14 +125,17 @@ class Recorder(Stage):
         except (AffectlineError, OSError):
             return ""
 
-    def _check_existing_file(self) -> None:
+    def _check_existing_file(self) -> bool:
         """Continue a file only with the privacy that it declares.
+
+        Returns:
+            Whether there is one.
 
         Raises:
             AffectlineError: It was started with another one.
         """
         if not self._path.exists() or is_empty(self._path):
-            return
+            return False
         with SessionReader(self._path) as reader:
             before = reader.about.get("privacy", self._privacy)
         if before != self._privacy:
@@ -121,11 +143,21 @@ class Recorder(Stage):
                 f"--privacy {self._privacy}: {self._path} was started with {before}",
                 f"record into another folder with --out, or continue with --privacy {before}",
             )
+        return True
 
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
         """Take a message; it is written when its turn has come and its faces can be blurred."""
+        message = packet.message
+        # Without a plan it may be a replay that begins again
+        if (
+            self._recorded_sources
+            and isinstance(message, Samples)
+            and self._repeated.is_repeated(message)
+        ):
+            return ()
         self._merger.push(packet, monotonic(), self._event_time(packet.message))
+        self._take(self._merger.pop_ready(monotonic()))
         if isinstance(packet.message, StreamDone):
             self._unfinished.discard((packet.message.stream, packet.message.by))
         elif self._ends_with_replay and ends_replay(packet.message, self._started_at):
@@ -137,6 +169,7 @@ class Recorder(Stage):
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
         """A recorded source, or fusion, has come further."""
         self._merger.observe(packet.message, monotonic())
+        self._take(self._merger.pop_ready(monotonic()))
         self._flush_if_due()
         return ()
 
@@ -154,8 +187,14 @@ class Recorder(Stage):
         """Write messages in the order of their events, or buffer them for the anonymizer."""
         for packet in packets:
             at = self._event_time(packet.message)
-            self._log_time = self._log_time if at is None else at
-            log_time = self._log_time or self._session_start or self._started_at
+            if self._writer is None and not self._is_finished:
+                if at is None:
+                    self._early.append(packet)  # it has no place before the session begins
+                    continue
+                self._open_file(at)
+                early, self._early = self._early, []
+                self._take(early)
+            self._log_time = log_time = self._log_time if at is None else at
             if self._anonymizer:
                 self._anonymizer.add(packet, log_time, monotonic_ns())
             else:
@@ -184,6 +223,10 @@ class Recorder(Stage):
             self._finish()
 
     def _finish(self) -> None:
+        if self._writer is None and not getattr(self, "_is_finished", True):
+            self._open_file(self._started_at)  # a session in which nothing happened
+            self._take(self._early)
+        self._is_finished = True
         writer, self._writer = self._writer, None
         try:
             if writer:
