@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from affectline.common.recording.reader import RecordedMessage
+from affectline.common.recording.time_line import with_seconds
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.runtime.in_flight import SIZE
 from affectline.common.runtime.stage import StageContext
@@ -23,8 +24,9 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.common.wire.watermark import Watermark
 from affectline.services.replay.spec import ReplaySettings
-from affectline.services.replay.stage import Player, with_seconds
+from affectline.services.replay.stage import Player
 
 FRAMES = 40
 
@@ -82,7 +84,9 @@ def command(stage: Player, action: Command) -> None:
 
 
 def ticks(stage: Player, count: int = 1) -> list[Message]:
-    return [packet.message for _ in range(count) for packet in stage.tick()]
+    """What is said in some ticks, but how far the player has come."""
+    said = (packet.message for _ in range(count) for packet in stage.tick())
+    return [message for message in said if not isinstance(message, Watermark)]
 
 
 def until(stage: Player, kind: type[Message], count: int = 1) -> list[Message]:
@@ -184,9 +188,11 @@ def test_a_replay_that_is_stopped_says_its_last_word(session: Path) -> None:
     stage = player(session, rate=0.01)
     ticks(stage)
     begun = stage.context.now()
-    end, last = (packet.message for packet in stage.stop())
+    end, progress, last = (packet.message for packet in stage.stop())
     stage.cleanup()
     assert isinstance(end, StreamEnd)
+    assert isinstance(progress, Watermark)
+    assert progress.ended
     assert ends_replay(last, begun)
 
 
@@ -237,7 +243,7 @@ HOUR = 3600 * 10**9
 def test_a_clock_that_was_set_neither_hurries_nor_holds_up_a_replay(set_by: int) -> None:
     times = [at + set_by * (at > 5 * 10**9) + HOUR for at in range(0, 10**10, 10**9)]
     messages = [RecordedMessage(at, at, "Marker", (b"marker/s",)) for at in times]
-    seconds = [second for second, _ in with_seconds(messages)]
+    seconds = [second for second, *_ in with_seconds(messages, None)]
     assert seconds == [0, 1, 2, 3, 4, 5, 5, 6, 7, 8], "the step itself cannot be known"
 
 
@@ -245,7 +251,7 @@ def test_what_was_written_a_little_late_holds_up_nothing() -> None:
     messages = [
         RecordedMessage(at, 0, "Marker", (b"marker/s",)) for at in (10**9, 9 * 10**8, 2 * 10**9)
     ]
-    assert [second for second, _ in with_seconds(messages)] == [0, 0, 1]
+    assert [second for second, *_ in with_seconds(messages, None)] == [0, 0, 1]
 
 
 def test_pause_and_step(session: Path) -> None:
