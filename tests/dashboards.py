@@ -139,7 +139,8 @@ class LiveDashboard:
         self.seq += 1
         width, height = size
         same: dict[str, Any] = {
-            "stream": stream, "epoch": EPOCH, "seq": self.seq, "captured_at": now_ns(), "received_at": now_ns(),
+            "stream": stream, "epoch": EPOCH, "seq": self.seq, "captured_at": now_ns(),
+            "received_at": now_ns(),
             "width": width, "height": height,
         }  # fmt: skip
         self.publish(Frame(**same), parts=(b"nothing" if damaged else jpeg(self.seq, size),))

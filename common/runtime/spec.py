@@ -77,6 +77,20 @@ class ProcessSettings(BaseModel):
         """
         return None
 
+    @property
+    def is_recorded_source(self) -> bool:
+        """Whether it is a source whose times are those of a recording: a film, a table.
+
+        Such sources publish a `Watermark`, and are waited for where sources are combined.
+        """
+        return False
+
+    def with_recorded_sources(self, names: tuple[str, ...]) -> Self:
+        """The same, with the names of all recorded sources of the run, if it combines sources."""
+        if "recorded_sources" not in type(self).model_fields:
+            return self
+        return self.model_copy(update={"recorded_sources": names})
+
     def with_session_start(self, session_start: int) -> Self:
         """The same, with the zero of the session's time line (in ns), if it needs to know it."""
         if "session_start" not in type(self).model_fields:

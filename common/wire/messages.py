@@ -452,8 +452,8 @@ class Marker(Message):
     message: Literal["Marker"] = "Marker"
     session: Name
     at: Nanoseconds
-    """When it happened, on the session's time line: `common.runtime.session_clock` tells a person's or a
-    tool's "now" while a film plays; beside a camera it is the clock."""
+    """When it happened on the session's time line: beside a camera by the clock; while a film plays
+    `common.runtime.session_clock` tells what "now" is."""
     label: Annotated[str, Field(min_length=1, max_length=1000)]
     source: str = ""
     extra: dict[str, JsonValue] = Field(default_factory=dict)

@@ -8,6 +8,7 @@ import cv2
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.event_time import SourceAlignment
 from affectline.common.runtime.in_flight import SIZE, InFlightWindow
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.sources import (
@@ -62,6 +63,7 @@ class SourceReader(threading.Thread):
         consumers: Who must be there besides the stream's detector.
         begins_at: Films and pictures: when they begin on the session's time line, in ns.
         rate: Multiple of a film's own speed, at pace ``realtime``.
+        alignment: The other recorded sources, which a film does not run away from.
     """
 
     def __init__(
@@ -75,9 +77,11 @@ class SourceReader(threading.Thread):
         consumers: tuple[str, ...] = CONSUMERS,
         begins_at: int = 0,
         rate: float = 1.0,
+        alignment: SourceAlignment | None = None,
     ) -> None:
         super().__init__(name="reader", daemon=True)
         self._begins_at, self._rate = begins_at, rate
+        self._alignment = alignment
         self._source, self._settings, self._pace = source, settings, pace
         self._window, self._context = window, context
         self._skip = self.next_seq = skip
@@ -205,7 +209,7 @@ class SourceReader(threading.Thread):
         """Encode a frame; ``captured_at`` is None for cameras, whose frames are captured now."""
         received_at = self._context.now()
         if self._lossless:
-            if not self._wait_for_room():
+            if not self._wait_for_room(captured_at):
                 return
             if captured_at is not None:  # a film waits in its file, not in the pipeline
                 received_at = self._context.now()
@@ -220,15 +224,25 @@ class SourceReader(threading.Thread):
             self.queue.append(encoded)
         self._context.wake()
 
-    def _wait_for_room(self) -> bool:
-        """Lossless: wait until one more frame may be in flight; False when stopped meanwhile."""
+    def _wait_for_room(self, event_time: int | None) -> bool:
+        """Lossless: wait until one more frame may be in flight; False when stopped meanwhile.
+
+        Args:
+            event_time: When the frame happened: other recorded sources must have come about as far.
+        """
         with self._window.changed:
             while not self.stopping.is_set():
                 in_flight = len(self._window) + len(self.queue)
-                if in_flight < SIZE and not self.missing_consumers():
+                has_room = in_flight < SIZE and not self.missing_consumers()
+                if has_room and self._is_in_step(event_time):
                     return True
                 self._window.changed.wait(timeout=1)
         return False
+
+    def _is_in_step(self, event_time: int | None) -> bool:
+        if event_time is None or self._alignment is None:
+            return True
+        return self._alignment.may_publish(event_time, monotonic())
 
     def _encode(self, frame: SourceFrame, captured_at: int, received_at: int) -> EncodedFrame:
         image = frame.image

@@ -21,6 +21,7 @@ from affectline.common.settings.sources import (
     SourceSettings,
     begins_at,
     is_live,
+    kind_of,
     name_sources,
 )
 
@@ -37,6 +38,8 @@ class CaptureProcess(ProcessSettings):
     """Multiple of that rate."""
     session_start: int | None = None
     """Zero of the session's time line in ns since the Unix epoch; None: the time of the start."""
+    recorded_sources: tuple[str, ...] = ()
+    """Lossless delivery: films and tables that this one shall not run away from."""
     epoch: int | None = None
     """Epoch of the frames; None: the time of the start."""
     first_seq: int = 0
@@ -59,6 +62,10 @@ class CaptureProcess(ProcessSettings):
         kinds = dict.fromkeys(name.split("/")[0] for name in names)
         others = tuple(kind for kind in kinds if kind != "detector")
         return self.model_copy(update={"consumers": others})
+
+    @property
+    def is_recorded_source(self) -> bool:
+        return kind_of(self.source.source) == "film" and not is_live(self.source.source)
 
     @property
     def calendar_start(self) -> int | None:
@@ -115,8 +122,8 @@ SPEC = ServiceSpec(
     settings=CaptureProcess,
     stage="affectline.services.capture.stage:Capture",
     role="source",
-    inputs=("emotion", "stream"),
-    outputs=("frame", "stream"),
+    inputs=("emotion", "stream", "watermark"),
+    outputs=("frame", "stream", "watermark"),
     planned=planned,
     configure=configure,
     example="affectline capture driver=0 --hub 192.168.1.20",

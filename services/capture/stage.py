@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final, Literal
 
 from affectline.common.clock import monotonic, monotonic_ns
+from affectline.common.runtime.event_time import SourceAlignment
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.sources import begins_at, is_live, kind_of, redact
@@ -21,6 +22,7 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.common.wire.watermark import Watermark
 from affectline.services.capture.reader import EncodedFrame, SourceReader
 from affectline.services.capture.spec import CaptureProcess
 
@@ -31,13 +33,14 @@ class Capture(Stage):
     """The stage of one source."""
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {
-        Frame: "bus", StreamStart: "bus", StreamEnd: "bus",
+        Frame: "bus", StreamStart: "bus", StreamEnd: "bus", Watermark: "bus",
     }  # fmt: skip
     measures_latency = False  # of the frames that it publishes, not of answers that come back
     tick_ms = 50
 
     def __init__(self, process: CaptureProcess) -> None:
         self._consumers = process.consumers
+        self._recorded_sources = process.recorded_sources
         self.stream = process.source.name
         self._source, self._settings, self._pace = process.source, process.settings, process.pace
         self._rate, self._session_start = process.rate, process.session_start
@@ -59,7 +62,14 @@ class Capture(Stage):
         return self.context.delivery == "lossless"
 
     def topic(self, kind: type[Message]) -> str | None:
+        if kind is Watermark:
+            return kind.topic_prefix + "/" if self._is_aligned else None
         return super().topic(kind) if kind is not Emotion or self._is_lossless else None
+
+    @property
+    def _is_aligned(self) -> bool:
+        """Whether other recorded sources share the time line, or planned markers."""
+        return self._is_lossless and bool(self._recorded_sources)
 
     def setup(self) -> None:
         self._epoch = self._epoch or self.context.now() // 1_000_000
@@ -68,9 +78,12 @@ class Capture(Stage):
         self._begins_at = begins_at(self._source, self._session_start)
         self._last_captured_at = self._begins_at
         self._window = InFlightWindow()
+        others = self._recorded_sources if self._is_aligned else ()
+        self._alignment = SourceAlignment(self.context.service, others)
+        self._alignment.reach(self._begins_at)
         self._reader = SourceReader(
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
-            self._consumers, self._begins_at, self._rate,
+            self._consumers, self._begins_at, self._rate, self._alignment,
         )  # fmt: skip
         self._reader.open(patient=self._patient)
         self._reader.start()
@@ -92,7 +105,16 @@ class Capture(Stage):
         emotion = packet.message
         if emotion.epoch != self._epoch:
             return ()
+        self._alignment.reach(emotion.captured_at + 1)  # answers come in order
         return self._resend(self._window.on_answer(emotion.seq, monotonic_ns()))
+
+    @on(Watermark)
+    def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
+        """Another recorded source has come further: the reader may go on."""
+        with self._window.changed:
+            self._alignment.observe(packet.message, monotonic())
+            self._window.changed.notify_all()
+        return ()
 
     @on(StreamDone)
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:
@@ -114,9 +136,12 @@ class Capture(Stage):
                 yield self._start()
             yield self._publish(frame)
         yield from self._resend(self._window.overdue(monotonic_ns()))
+        if self._is_aligned:
+            yield from self._alignment.announcements(monotonic())
         if reader.ending and not self._window:
             if self._end is None:
                 self._end = self._make_end(reader.ending.reason, reader.ending.detail)
+                self._alignment.reach(self._last_captured_at + 1, ended=True)
                 where = {"stream": self._source.name, "seq": self._end.last_seq}
                 self.context.log.info("the source has ended: %s", self._end.reason, extra=where)
             if monotonic() - self._end_published >= END_REPEAT_S:

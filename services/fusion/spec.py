@@ -12,6 +12,8 @@ class FusionProcess(ProcessSettings):
     """Settings of the fusion process."""
 
     settings: FusionSettings = FusionSettings()
+    recorded_sources: tuple[str, ...] = ()
+    """Films and tables whose watermarks are waited for."""
 
     @property
     def process_name(self) -> str:
@@ -41,8 +43,8 @@ SPEC = ServiceSpec(
     settings=FusionProcess,
     stage="affectline.services.fusion.stage:Fusion",
     role="transform",
-    inputs=("bio", "control", "emotion", "marker", "stream"),
-    outputs=("state", "stream"),
+    inputs=("bio", "control", "emotion", "marker", "stream", "watermark"),
+    outputs=("state", "stream", "watermark"),
     planned=planned,
     configure=configure,
     example="affectline fusion --hub 192.168.1.20",

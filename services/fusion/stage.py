@@ -1,12 +1,15 @@
 """The stage of the fusion process: assigns messages to subjects, publishes each one's state."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
 from pydantic import JsonValue
 
 from affectline.common.clock import monotonic
+from affectline.common.runtime.event_time import SILENCE_S as LOST_S
+from affectline.common.runtime.event_time import EventTimeMerger, SourceAlignment
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.biometrics import SIGNALS
 from affectline.common.settings.fusion import DEFAULT_SUBJECT
@@ -14,6 +17,7 @@ from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import Calibrate, Control
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
+from affectline.common.wire.watermark import Watermark
 from affectline.services.fusion.baseline import CALIBRATION_S
 from affectline.services.fusion.spec import FusionProcess
 from affectline.services.fusion.subject import SILENCE_S, SubjectState
@@ -38,11 +42,14 @@ class Fusion(Stage):
         clock: Returns seconds, for intervals.
     """
 
-    outputs: ClassVar[Mapping[type[Message], Route]] = {State: "bus", StreamDone: "bus"}
+    outputs: ClassVar[Mapping[type[Message], Route]] = {
+        State: "bus", StreamDone: "bus", Watermark: "bus",
+    }  # fmt: skip
     tick_ms = 250
 
     def __init__(self, process: FusionProcess, clock: Callable[[], float] = monotonic) -> None:
         self._settings, self._clock = process.settings, clock
+        self._recorded_sources = process.recorded_sources
         self._subjects: dict[str, SubjectState] = {}
         self._measured: set[str] = set()
         """Subjects that sensors have named."""
@@ -58,26 +65,61 @@ class Fusion(Stage):
     def topic(self, kind: type[Message]) -> str | None:
         return "control/fusion" if kind is Control else super().topic(kind)
 
-    @on(Samples)
-    def on_samples(self, packet: Packet[Samples]) -> Iterator[Packet]:
-        """Update the state of the subject that was measured."""
-        state = self._add_samples(packet.message)
+    def setup(self) -> None:
+        self._merger = EventTimeMerger(self._recorded_sources, self.context.delivery)
+        self._progress = SourceAlignment(self.context.service, ())
+        self._unfinished: dict[str, StreamDone] = {}
+        """By stream: what the sink has said of its end."""
+        self._held_results: Counter[str] = Counter()
+        """By stream: results that wait for their turn."""
+        self._told_lost: set[str] = set()
+
+    @on(Samples, Emotion, Marker)
+    def on_event(self, packet: Packet) -> Iterator[Packet]:
+        """Take a message when its turn has come; publish the states that follow."""
+        self._merger.push(packet, self._clock())
+        if isinstance(packet.message, Emotion):
+            self._held_results[packet.message.stream] += 1
+        yield from self._take_ready()
+
+    @on(Watermark)
+    def on_watermark(self, packet: Packet[Watermark]) -> Iterator[Packet]:
+        """A recorded source has come further."""
+        if packet.message.source != self.context.service:
+            self._merger.observe(packet.message, self._clock())
+            yield from self._take_ready()
+
+    def _take_ready(self) -> Iterator[Packet]:
+        for packet in self._merger.pop_ready(self._clock()):
+            yield from self._take(packet.message)
+        self.context.counters["late"] = self._merger.late
+        yield from self._announce_progress()
+
+    def _announce_progress(self) -> Iterator[Packet]:
+        """Tell how far the states have come, and of which streams they are complete."""
+        for stream in [name for name in self._unfinished if not self._held_results[name]]:
+            done = {"by": "fusion", "done_at": self.context.now()}
+            yield Packet(self._unfinished.pop(stream).model_copy(update=done))
+        if not self._recorded_sources:
+            return
+        have_all_ended = self._merger.have_all_ended and not self._merger.is_waiting
+        if self._merger.now >= 0 or have_all_ended:
+            self._progress.reach(self._merger.now, ended=have_all_ended)
+        yield from self._progress.announcements(self._clock())
+
+    def _take(self, message: Message) -> Iterator[Packet]:
+        """Update the state of the subject that a message is about."""
+        state = None
+        match message:
+            case Samples():
+                state = self._add_samples(message)
+            case Emotion(stream=stream):
+                self._held_results[stream] -= 1
+                state = self._add_expression(message)
+            case Marker(label=label) if label == CALIBRATE:
+                self._calibrate(message)
         if state is not None:
             yield Packet(state)
-
-    @on(Emotion)
-    def on_emotion(self, packet: Packet[Emotion]) -> Iterator[Packet]:
-        """Update the state of the subject that was seen."""
-        state = self._add_expression(packet.message)
-        if state is not None:
-            yield Packet(state)
-
-    @on(Marker)
-    def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
-        """Start a calibration if the marker is labelled ``calibrate``."""
-        if packet.message.label == CALIBRATE:
-            self._calibrate(packet.message)
-        return ()
 
     @on(Control)
     def on_control(self, packet: Packet[Control]) -> Iterable[Packet]:
@@ -87,7 +129,9 @@ class Fusion(Stage):
             extra: dict[str, JsonValue] = {"seconds": action.seconds}
             if action.subject is not None:
                 extra["subject"] = action.subject
-            at = packet.message.at
+            # Where recordings are analysed, now is how far they have come
+            recorded = self._recorded_sources and self._merger.now >= 0
+            at = self._merger.now if recorded else packet.message.at
             self._calibrate(Marker(session="session", at=at, label=CALIBRATE, extra=extra))
         return ()
 
@@ -101,10 +145,16 @@ class Fusion(Stage):
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterator[Packet]:
         """Confirm that all states up to the end of a stream have been published."""
         if packet.message.by == "sink":
-            done = {"by": "fusion", "done_at": self.context.now()}
-            yield Packet(packet.message.model_copy(update=done))
+            self._unfinished[packet.message.stream] = packet.message
+            yield from self._announce_progress()
 
     def tick(self) -> Iterator[Packet]:
+        yield from self._take_ready()
+        for source in self._merger.lost:
+            if source not in self._told_lost:
+                text = "%s has been silent for %d s: nobody waits for it any more"
+                self.context.log.warning(text, source, LOST_S)
+        self._told_lost = set(self._merger.lost)
         if self.context.delivery != "live":
             return  # reproducible: silence must not depend on the speed of processing
         for subject, person in self._subjects.items():

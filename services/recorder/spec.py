@@ -29,6 +29,11 @@ class RecorderProcess(ProcessSettings):
     finishers: tuple[str, ...] = ("sink",)
     """Who publishes `StreamDone` of each stream; ``replay``: the last message of a replay ends the
     recording."""
+    recorded_sources: tuple[str, ...] = ()
+    """Films and tables whose watermarks are waited for."""
+    session_start: int | None = None
+    """Zero of the session's time line in ns since the Unix epoch; None: as the first stream says,
+    else the first message."""
     name: str = "recorder"
     """Its name on the bus: a pipeline may have a recorder of its own beside it."""
 
@@ -68,6 +73,6 @@ SPEC = ServiceSpec(
     settings=RecorderProcess,
     stage="affectline.services.recorder.stage:Recorder",
     role="sink",
-    inputs=prefixes(recorded_kinds()),
+    inputs=(*prefixes(recorded_kinds()), "watermark"),
     planned=planned,
 )

@@ -7,6 +7,7 @@ recorder that is killed loses less than a second; its successor continues the sa
 
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import version
@@ -19,16 +20,22 @@ from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
+from affectline.common.runtime.event_time import EventTimeMerger
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import ends_replay
 from affectline.common.wire.kinds import recorded_kinds
-from affectline.common.wire.messages import Frame, Packet, StreamDone
+from affectline.common.wire.messages import Frame, FrameMessage, Packet, Scores, StreamDone
+from affectline.common.wire.watermark import Watermark
 from affectline.services.recorder.anonymize import Anonymizer
 from affectline.services.recorder.spec import RecorderProcess
 
+SLACK_NS: Final = 500_000_000
+"""A message is written when all sources are past it by this: face crops and scores come by way of
+the work queue, and may arrive after the result that they led to."""
+FRAME_TIMES_KEPT: Final = 1024
 FLUSH_S: Final = 0.25
 SYNC_S: Final = 1.0
 """How often the file is synchronised to disk, against power failures."""
@@ -52,6 +59,9 @@ class Recorder(Stage):
         expected, finishers = process.expected, process.finishers
         self._unfinished = {(stream, service) for stream in expected for service in finishers}
         self._is_endless, self._ends_with_replay = not expected, "replay" in finishers
+        self._recorded_sources = process.recorded_sources
+        self._waits_for_fusion = "fusion" in finishers and bool(process.recorded_sources)
+        self._session_start = process.session_start
         self._has_replay_ended = False
         self._writer: SessionWriter | None = None
         self._fsync: FsyncThread | None = None
@@ -67,10 +77,16 @@ class Recorder(Stage):
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         is_blurred = self._privacy == "blurred"
         self._anonymizer = Anonymizer(self.context.delivery) if is_blurred else None
+        sources = (*self._recorded_sources, *(("fusion",) if self._waits_for_fusion else ()))
+        self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
+        self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
+        """When frames happened, for messages that name a frame without its time."""
+        self._log_time = 0
         about = {
             "affectline": version("affectline"),
             "privacy": self._privacy,
             "model": self._model_id(),
+            "session_start": self._session_start or self._started_at,
             **self._about,
         }
         try:
@@ -108,18 +124,42 @@ class Recorder(Stage):
 
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
-        """Write a message, or buffer it until its faces can be blurred."""
-        now = self.context.now()
-        if self._anonymizer:
-            self._anonymizer.add(packet, now, monotonic_ns())
-        else:
-            self._add(packet, now)
+        """Take a message; it is written when its turn has come and its faces can be blurred."""
+        self._merger.push(packet, monotonic(), self._event_time(packet.message))
         if isinstance(packet.message, StreamDone):
             self._unfinished.discard((packet.message.stream, packet.message.by))
         elif self._ends_with_replay and ends_replay(packet.message, self._started_at):
             self._has_replay_ended = True
         self._flush_if_due()
         return ()
+
+    @on(Watermark)
+    def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
+        """A recorded source, or fusion, has come further."""
+        self._merger.observe(packet.message, monotonic())
+        self._flush_if_due()
+        return ()
+
+    def _event_time(self, message: Message) -> int | None:
+        """When it happened, on the session's time line; None for what has no place there."""
+        if isinstance(message, FrameMessage):
+            self._frame_times[message.stream, message.epoch, message.seq] = message.captured_at
+            if len(self._frame_times) > FRAME_TIMES_KEPT:
+                self._frame_times.popitem(last=False)
+        elif isinstance(message, Scores):
+            return self._frame_times.get((message.stream, message.epoch, message.seq))
+        return message.event_time
+
+    def _take(self, packets: Iterable[Packet]) -> None:
+        """Write messages in the order of their events, or buffer them for the anonymizer."""
+        for packet in packets:
+            at = self._event_time(packet.message)
+            self._log_time = self._log_time if at is None else at
+            log_time = self._log_time or self._session_start or self._started_at
+            if self._anonymizer:
+                self._anonymizer.add(packet, log_time, monotonic_ns())
+            else:
+                self._add(packet, log_time)
 
     def tick(self) -> Iterable[Packet]:
         self._flush_if_due()
@@ -128,6 +168,7 @@ class Recorder(Stage):
         return ()
 
     def stop(self) -> Iterable[Packet]:
+        self._take(self._merger.flush())
         self._write_anonymized(flush=True)
         self._finish()
         return ()
@@ -136,6 +177,8 @@ class Recorder(Stage):
         if self._fsync:
             self._fsync.stop()
         with suppress(AffectlineError):  # reported already, and the rest can be read
+            if hasattr(self, "_merger"):
+                self._take(self._merger.flush())
             self._write_anonymized(flush=True)
         with suppress(AffectlineError):
             self._finish()
@@ -150,18 +193,22 @@ class Recorder(Stage):
 
     @property
     def done(self) -> bool:
-        return self._has_replay_ended or not (self._is_endless or self._unfinished)
+        if self._is_endless or self._unfinished:
+            return self._has_replay_ended
+        return self._has_replay_ended or self._merger.have_all_ended
 
     def _flush_if_due(self) -> None:
         if monotonic() < self._next_flush or self._writer is None:
             return
         self._next_flush = monotonic() + FLUSH_S
+        self._take(self._merger.pop_ready(monotonic()))
         self._write_anonymized()
         try:
             self._writer.flush()
         except OSError as error:
             raise self._cannot_write(error) from error
         self.context.counters["recorded"] = self._writer.messages
+        self.context.counters["late"] = self._merger.late
 
     def _write_anonymized(self, *, flush: bool = False) -> None:
         if self._anonymizer:

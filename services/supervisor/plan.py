@@ -12,6 +12,7 @@ from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.sources import Pace, is_live, name_sources, numbered
 from affectline.services.registry import SPECS
+from affectline.services.supervisor.marker_schedule import PLAN
 from affectline.services.supervisor.process import ProcessSpec
 
 
@@ -38,7 +39,32 @@ def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
     processes = [
         ProcessSpec(spec, settings) for spec in SPECS.values() for settings in spec.processes(run)
     ]
-    return with_session_start(with_consumers([*processes, *more]), run.session_start)
+    processes = with_recorded_sources(with_consumers([*processes, *more]), run.settings)
+    return with_session_start(processes, run.session_start)
+
+
+def session_start_of(processes: list[ProcessSpec]) -> int:
+    """Zero of the session's time line, as the processes were told; now where none was."""
+    known = (getattr(p.settings, "session_start", None) for p in processes)
+    return next((start for start in known if start is not None), now_ns())
+
+
+def recorded_sources(processes: list[ProcessSpec], settings: PipelineSettings) -> tuple[str, ...]:
+    """Names of the sources that share the session's time line at any pace.
+
+    The plan of markers is one of them where there are others: whoever combines sources waits for
+    its markers as well.
+    """
+    names = tuple(p.name for p in processes if p.settings.is_recorded_source)
+    return (*names, PLAN) if names and settings.markers else names
+
+
+def with_recorded_sources(
+    processes: list[ProcessSpec], settings: PipelineSettings
+) -> list[ProcessSpec]:
+    """The same processes; those that combine sources get the names of the recorded ones."""
+    names = recorded_sources(processes, settings)
+    return [ProcessSpec(p.spec, p.settings.with_recorded_sources(names)) for p in processes]
 
 
 def with_session_start(

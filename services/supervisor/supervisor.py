@@ -26,13 +26,14 @@ from affectline.common.wire.control import (
 )
 from affectline.common.wire.messages import (
     Emotion,
-    Marker,
     Packet,
     StreamEnd,
     StreamMessage,
     StreamStart,
 )
-from affectline.services.supervisor.plan import plan
+from affectline.common.wire.watermark import Watermark
+from affectline.services.supervisor.marker_schedule import MarkerSchedule
+from affectline.services.supervisor.plan import plan, recorded_sources, session_start_of
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 from affectline.services.supervisor.recorder_control import RecorderControl
 
@@ -78,7 +79,11 @@ class Supervisor(Handlers):
         self._children: dict[str, ManagedProcess] = {}
         self._positions: dict[str, StreamPosition] = {}
         self._first_answer_at: float | None = None
-        self._markers = sorted(settings.markers, key=lambda marker: marker.at_s)
+        self._schedule = MarkerSchedule(
+            settings.markers,
+            session_start_of(self._planned),
+            recorded_sources(self._planned, settings),
+        )
         self._stop_by: float | None = None
         self._kill_by: float | None = None
         self._recorder = RecorderControl(
@@ -104,7 +109,7 @@ class Supervisor(Handlers):
                 "stop the program that uses it (another affectline?) or choose others with --port",
             )
         self._outlet = OutletSubscriber(
-            self._settings.hub, ("emotion/", "stream/", f"control/{PIPELINE}")
+            self._settings.hub, ("emotion/", "stream/", "watermark/", f"control/{PIPELINE}")
         )
         with self._wakeup:
             try:
@@ -165,7 +170,14 @@ class Supervisor(Handlers):
         emotion = packet.message
         self._first_answer_at = self._first_answer_at or monotonic()
         self._positions[emotion.stream] = StreamPosition(emotion.epoch, emotion.seq + 1)
+        self._schedule.observe(emotion)
         self._observe(packet)
+        return ()
+
+    @on(Watermark)
+    def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
+        """A recorded source has come further: planned markers may be due."""
+        self._schedule.observe(packet.message)
         return ()
 
     @on(StreamStart, StreamEnd)
@@ -194,27 +206,29 @@ class Supervisor(Handlers):
 
     def _follow_schedule(self) -> None:
         """Set the markers that are due, and end the run when it is time."""
-        if self._first_answer_at is None or self._stop_by is not None:
-            return
-        elapsed_s = monotonic() - self._first_answer_at
-        while self._markers and elapsed_s >= self._markers[0].at_s:
-            due = self._markers.pop(0)
-            marker = Marker(
-                session="session", at=now_ns(), label=due.label, source="plan", extra={**due.extra}
-            )
-            self._outgoing.append(Packet(marker))
-        if self._settings.duration is not None and elapsed_s >= self._settings.duration:
-            self._begin_stopping(FLUSH_S)
+        if self._first_answer_at is not None and self._stop_by is None:
+            self._outgoing += self._schedule.due(now_ns())
+            duration_s = self._settings.duration
+            if duration_s is not None and self._schedule.elapsed_s(now_ns()) >= duration_s:
+                self._begin_stopping(FLUSH_S)
+        for promise in self._schedule.promise(monotonic()):
+            before = [p for p in self._outgoing if not isinstance(p.message, Watermark)]
+            self._outgoing = [*before, promise]
 
     def _publish_outgoing(self) -> None:
-        """Publish what waits, as far as the hub and the targets are there."""
-        self._outgoing = [packet for packet in self._outgoing if not self._publish(packet)]
-
-    def _publish(self, packet: Packet) -> bool:
-        message = packet.message
-        if isinstance(message, Control) and not self._outlet.is_ready(message.target):
-            return False
-        return self._outlet.publish(packet)
+        """Publish what waits, in order, as far as the hub and the targets are there."""
+        waiting: list[Packet] = []
+        is_blocked = False
+        for packet in self._outgoing:
+            message = packet.message
+            if isinstance(message, Control):
+                sent = self._outlet.is_ready(message.target) and self._outlet.publish(packet)
+            else:  # a watermark promises that the markers before it are there
+                sent = not is_blocked and self._outlet.publish(packet)
+                is_blocked = not sent
+            if not sent:
+                waiting.append(packet)
+        self._outgoing = waiting
 
     def _on_exit(self, child: ManagedProcess, code: int) -> None:
         name, spec = child.process.name, child.process.spec

@@ -27,7 +27,8 @@ def face(box: tuple[int, int, int, int] = BOX, track: int = 1, angle: float = 0.
 def emotion(*faces: FaceEmotion, seq: int = 0, **more: Any) -> Emotion:
     at = AT + seq * 40_000_000
     values: dict[str, Any] = {
-        "stream": "cam", "epoch": 1, "seq": seq, "captured_at": at, "received_at": at, "width": 640, "height": 360,
+        "stream": "cam", "epoch": 1, "seq": seq, "captured_at": at, "received_at": at,
+        "width": 640, "height": 360,
         "published_at": at, "faces": faces,
     }  # fmt: skip
     return Emotion(**(values | more))

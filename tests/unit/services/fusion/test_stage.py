@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from affectline.common.runtime.event_time import LIVE_WAIT_S
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.fusion import FusionSettings
+from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import State
 from affectline.common.wire.control import Calibrate, Control
@@ -16,9 +18,12 @@ from tests.samples import EMOTION
 from tests.unit.services.fusion.test_subject import FEAR, SECOND, START, rate, skin
 
 
-def stage(settings: FusionSettings | None = None, **more: Any) -> Fusion:
+def stage(
+    settings: FusionSettings | None = None, delivery: Delivery = "lossless", **more: Any
+) -> Fusion:
     fusion = Fusion(FusionProcess(settings=settings or FusionSettings()), **more)
-    fusion.context = StageContext("fusion")
+    fusion.context = StageContext("fusion", delivery)
+    fusion.setup()
     return fusion
 
 
@@ -210,16 +215,29 @@ def test_a_picture_without_face_or_subject_gives_no_state() -> None:
 
 
 def test_states_continue_in_silence_in_live_delivery() -> None:
-    clock = iter(range(100))
-    fusion = stage(clock=lambda: float(next(clock)))
-    fusion.context.delivery = "live"
-    (first,) = feed(fusion, skin(0, 3.0))
-    silent = [p.message for _ in range(40) for p in fusion.tick()]
+    now_s = 0.0
+    fusion = stage(delivery="live", clock=lambda: now_s)
+
+    def tick() -> list[State]:
+        return [p.message for p in fusion.tick() if isinstance(p.message, State)]
+
+    assert not feed(fusion, skin(0, 3.0)), "it is held: an earlier one may come"
+    now_s = LIVE_WAIT_S
+    (first,) = tick()
+    silent = []
+    for _ in range(40):
+        now_s += 1
+        silent += tick()
     assert len(silent) == 40
-    assert isinstance(silent[-1], State)
     assert silent[-1].at - first.at == 40 * SECOND
     assert silent[-1].quality == 0
-    fusion.context.delivery = "lossless"
+
+
+def test_without_loss_silence_is_no_time() -> None:
+    now_s = 0.0
+    fusion = stage(clock=lambda: now_s)
+    assert feed(fusion, skin(0, 3.0))
+    now_s = 40.0
     assert not list(fusion.tick())
 
 

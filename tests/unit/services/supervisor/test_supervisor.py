@@ -263,7 +263,8 @@ def test_markers_and_the_end_of_a_run_keep_to_their_times(monkeypatch: pytest.Mo
     outlet = Outlet()
     supervisor._outlet = cast(OutletSubscriber, outlet)
     now_s = 100.0
-    monkeypatch.setattr(module, "monotonic", lambda: now_s)
+    start = supervisor._schedule._start
+    monkeypatch.setattr(module, "now_ns", lambda: start + round((now_s - 100) * 1e9))
     list(supervisor.handle(PACKETS["Emotion"]))  # from here on, time counts
 
     def published_at(at_s: float) -> list[str]:
