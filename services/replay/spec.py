@@ -39,6 +39,10 @@ class ReplaySettings(ProcessSettings):
     def process_name(self) -> str:
         return "replay"
 
+    @property
+    def is_recorded_source(self) -> bool:
+        return True
+
     def with_consumers(self, names: tuple[str, ...]) -> Self:
         return self.model_copy(update={"consumers": names})
 

@@ -259,12 +259,20 @@ class Player(Stage):
             self._begin_played_s = timed.played_s - (before if before <= SILENCE_S else 0.0)
         return max(0.0, timed.played_s - self._begin_played_s)
 
-    def _promise(self, recorded: RecordedMessage) -> int:
-        """Time of the earliest event of which we may still tell, this being the next message."""
-        if self._zero is not None:
-            return recorded.log_time
-        # By the clock of arrival; a reanalysis has put it into order
-        return recorded.publish_time if self._settings.reanalyse else recorded.log_time - LATE_NS
+    def _promise(self, following: RecordedMessage | None) -> int:
+        """Time of the earliest event that may still be told of.
+
+        By us, in the next message; or by the detectors, which have yet to answer some frames.
+        """
+        unanswered = [stream.unanswered_since for stream in self._streams.values()]
+        times = [at for at in unanswered if at is not None]
+        if following is not None and self._zero is not None:
+            times.append(following.log_time)
+        elif following is not None:
+            # By the clock of arrival; a reanalysis has put it into order
+            ordered = self._settings.reanalyse
+            times.append(following.publish_time if ordered else following.log_time - LATE_NS)
+        return min(times, default=0)
 
     def _tell_progress(self, at: int = 0, *, ended: bool = False) -> Iterator[Packet]:
         """Publish how far we have come, if that is news or was said long ago."""
@@ -348,6 +356,7 @@ class Player(Stage):
     def _end(self) -> Iterator[Packet]:
         if not all(stream.answered for stream in self._streams.values()):
             self.tick_ms = 5
+            yield from self._tell_progress(self._promise(None))
             return
         if self._settings.loop:
             self._begin_new_epochs()
@@ -421,6 +430,13 @@ class ReplayStream:
     def answered(self) -> bool:
         """Every frame is."""
         return not self._window
+
+    @property
+    def unanswered_since(self) -> int | None:
+        """Event time of the first frame that nobody has answered yet, in ns; None: all are."""
+        packet = self._window.first
+        frame = packet.message if packet else None
+        return frame.captured_at if isinstance(frame, Frame) else None
 
     @property
     def done(self) -> bool:

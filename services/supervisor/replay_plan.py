@@ -58,7 +58,10 @@ def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSetti
     if settings.recording.record:
         settings = keep_private(settings, replay.file)
     sources = tuple(SourceSettings(name=name, source=str(replay.file)) for name in streams)
-    settings = settings.model_copy(update={"sources": sources, "delivery": "lossless"})
+    # The recording has the markers that were planned when it was made
+    settings = settings.model_copy(
+        update={"sources": sources, "delivery": "lossless", "markers": ()}
+    )
     needs_folder = settings.recording.record or settings.sink.display in ("window", "mp4")
     if settings.sink.out is None and not needs_folder:
         return settings
