@@ -110,9 +110,10 @@ class Curves:
     def _find_zero(self, message: Message) -> None:
         if isinstance(message, StreamStart) and message.kind in ("film", "pictures"):
             self._zero_ms = message.session_start / 1e6
-        elif isinstance(message, Emotion) and self._zero_ms is None:
-            if message.media_time is not None:  # its start was before we listened
-                self._zero_ms = (message.captured_at - message.media_time) / 1e6
+        elif self._zero_ms is None and isinstance(message, Emotion):
+            # Its start may have been before we listened
+            into = message.media_time
+            self._zero_ms = None if into is None else (message.captured_at - into) / 1e6
 
     def _series(self, points: Callable[[SignalCurve], list[Point]]) -> dict[str, Any]:
         """Those curves that have such points, as the browser reads them."""

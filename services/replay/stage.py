@@ -148,6 +148,7 @@ class Player(Stage):
     def _wanted(self) -> Iterator[TimedMessage]:
         """What is to be published; of what is skipped, only how streams began."""
         timed = with_seconds(self._reader.messages(), self._zero)
+        wanted: Iterator[TimedMessage]
         wanted = (one for one in timed if self._is_wanted(one.recorded.topic))
         if self._zero is None and self._settings.reanalyse:
             wanted = in_event_order(wanted)
