@@ -47,6 +47,17 @@ class StreamPosition(NamedTuple):
     seq: int
 
 
+class TimeLine(NamedTuple):
+    """What the processes of a run share of its time line; a process has the fields it needs."""
+
+    session_start: int
+    """Its zero, in ns since the Unix epoch."""
+    recorded_sources: tuple[str, ...] = ()
+    """Services whose watermarks are waited for: films and tables, where nothing is live."""
+    follows_clock: bool = False
+    """Something is live: recorded sources keep to the clock, so that all have one time line."""
+
+
 class ProcessSettings(BaseModel):
     """The settings of one process, sent to it as JSON when it is started."""
 
@@ -85,17 +96,10 @@ class ProcessSettings(BaseModel):
         """
         return False
 
-    def with_recorded_sources(self, names: tuple[str, ...]) -> Self:
-        """The same, with the names of all recorded sources of the run, if it combines sources."""
-        if "recorded_sources" not in type(self).model_fields:
-            return self
-        return self.model_copy(update={"recorded_sources": names})
-
-    def with_session_start(self, session_start: int) -> Self:
-        """The same, with the zero of the session's time line (in ns), if it needs to know it."""
-        if "session_start" not in type(self).model_fields:
-            return self
-        return self.model_copy(update={"session_start": session_start})
+    def with_time_line(self, time_line: TimeLine) -> Self:
+        """The same, with those facts of the session's time line that it has fields for."""
+        known = {k: v for k, v in time_line._asdict().items() if k in type(self).model_fields}
+        return self.model_copy(update=known) if known else self
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
         """The settings of its successor after it died.

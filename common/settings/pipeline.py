@@ -84,7 +84,8 @@ class PipelineSettings(Settings):
     detector: DetectorSettings = Field(default_factory=default_detector)
     classifier: ClassifierSettings = ClassifierSettings()
     duration: Annotated[float, Field(gt=0, le=604_800)] | None = None
-    """Seconds after the first result at which the run ends; None: with its sources."""
+    """Seconds after which the run ends: of the session's time line where films are analysed, after
+    the first result where something is live. None: with its sources."""
     markers: tuple[TimedMarker, ...] = ()
     biometrics: tuple[BiometricsSettings, ...] = ()
     fusion: FusionSettings = FusionSettings()

@@ -50,6 +50,19 @@ class EncodedFrame(NamedTuple):
     seq: int
 
 
+class FilmTiming(NamedTuple):
+    """A film's place on the session's time line, and its speed."""
+
+    begins_at: int = 0
+    """The moment of its media time 0, in ns since the Unix epoch."""
+    ends_at: int | None = None
+    """When it is left, in ns; None: at its end."""
+    speed: float = 1.0
+    """Multiple of its own speed, at pace ``realtime``."""
+    follows_clock: bool = False
+    """A frame is due when the clock has reached its time, not as long after the first one."""
+
+
 class SourceReader(threading.Thread):
     """Reads, scales and encodes frames, and puts them into a short queue.
 
@@ -61,8 +74,7 @@ class SourceReader(threading.Thread):
         context: The process; `StageContext.wake` is called for every frame.
         skip: Frames of a file to pass over, when another process had got so far.
         consumers: Who must be there besides the stream's detector.
-        begins_at: Films and pictures: when they begin on the session's time line, in ns.
-        rate: Multiple of a film's own speed, at pace ``realtime``.
+        timing: Films and pictures: their place on the session's time line.
         alignment: The other recorded sources, which a film does not run away from.
     """
 
@@ -75,13 +87,13 @@ class SourceReader(threading.Thread):
         context: StageContext,
         skip: int,
         consumers: tuple[str, ...] = CONSUMERS,
-        begins_at: int = 0,
-        rate: float = 1.0,
+        timing: FilmTiming = FilmTiming(),  # noqa: B008 - it is immutable
         alignment: SourceAlignment | None = None,
     ) -> None:
         super().__init__(name="reader", daemon=True)
-        self._begins_at, self._rate = begins_at, rate
-        self._alignment = alignment
+        self._timing, self._alignment = timing, alignment
+        self._begins_at = timing.begins_at
+        self._is_over = False
         self._source, self._settings, self._pace = source, settings, pace
         self._window, self._context = window, context
         self._skip = self.next_seq = skip
@@ -138,7 +150,7 @@ class SourceReader(threading.Thread):
     def _read_repeatedly(self) -> None:
         while not self.stopping.is_set():
             ending = self._read_to_end()
-            if ending.reason != "lost" and not self._source.loop:
+            if ending.reason != "lost" and (self._is_over or not self._source.loop):
                 self.ending = ending
                 return
             self.opened = self._reopen(ending)
@@ -147,7 +159,7 @@ class SourceReader(threading.Thread):
         source = self.opened
         if source is None:
             return SourceEnd("lost", f"{redact(self._source.source)} does not open")
-        pacer = FramePacer(self._settings.rate, self._pace, self._rate)
+        pacer = FramePacer(self._settings.rate, self._pace, self._timing.speed)
         pictures = last = 0
         while not self.stopping.is_set() and (frame := source.read()) is not None:
             if frame.media_time is None and frame.file is None:
@@ -162,8 +174,13 @@ class SourceReader(threading.Thread):
             if self._skip:
                 self._skip -= 1
                 continue
-            self.stopping.wait(pacer.delay_s(elapsed))
-            last = self._begins_at + elapsed
+            captured_at = self._begins_at + elapsed
+            if self._timing.ends_at is not None and captured_at >= self._timing.ends_at:
+                self._is_over = True
+                source.close()
+                return SourceEnd("end", "the duration of the run is over")
+            self.stopping.wait(self._delay_s(pacer, elapsed, captured_at))
+            last = captured_at
             self._enqueue(frame, last)
         if self._source.loop and last:
             # The next round goes on behind this one: time never falls
@@ -172,6 +189,12 @@ class SourceReader(threading.Thread):
         ending = source.ending()
         source.close()
         return ending
+
+    def _delay_s(self, pacer: FramePacer, elapsed: int, captured_at: int) -> float:
+        """Time to wait until a frame of a film is due, in s."""
+        if self._timing.follows_clock and self._pace == "realtime":
+            return (captured_at - self._context.now()) / 1e9
+        return pacer.delay_s(elapsed)
 
     def _wait_for_consumers(self) -> bool:
         """Wait until the pipeline is there; False when stopped meanwhile."""

@@ -40,6 +40,11 @@ class CaptureProcess(ProcessSettings):
     """Zero of the session's time line in ns since the Unix epoch; None: the time of the start."""
     recorded_sources: tuple[str, ...] = ()
     """Lossless delivery: films and tables that this one shall not run away from."""
+    follows_clock: bool = False
+    """Pace realtime: a film's frame is due when the clock has reached its time, not as long after
+    the first one: something else in the run is live."""
+    duration: float | None = None
+    """Seconds of the session's time line after which a film is left."""
     epoch: int | None = None
     """Epoch of the frames; None: the time of the start."""
     first_seq: int = 0
@@ -112,6 +117,7 @@ def planned(run: Run) -> Iterator[CaptureProcess]:
             settings=run.settings.capture,
             pace=run.settings.pace or "realtime",
             rate=run.settings.rate,
+            duration=run.settings.duration,
             epoch=now_ns() // 1_000_000,
         )
 

@@ -23,7 +23,7 @@ from affectline.common.wire.messages import (
     StreamStart,
 )
 from affectline.common.wire.watermark import Watermark
-from affectline.services.capture.reader import EncodedFrame, SourceReader
+from affectline.services.capture.reader import EncodedFrame, FilmTiming, SourceReader
 from affectline.services.capture.spec import CaptureProcess
 
 END_REPEAT_S: Final = 0.5
@@ -43,7 +43,7 @@ class Capture(Stage):
         self._recorded_sources = process.recorded_sources
         self.stream = process.source.name
         self._source, self._settings, self._pace = process.source, process.settings, process.pace
-        self._rate, self._session_start = process.rate, process.session_start
+        self._process, self._session_start = process, process.session_start
         self._patient = process.patient
         self._epoch = process.epoch or 0
         self._first_seq = self._next_seq = process.first_seq
@@ -83,10 +83,22 @@ class Capture(Stage):
         self._alignment.reach(self._begins_at)
         self._reader = SourceReader(
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
-            self._consumers, self._begins_at, self._rate, self._alignment,
+            self._consumers, self._timing(), self._alignment,
         )  # fmt: skip
         self._reader.open(patient=self._patient)
         self._reader.start()
+
+    def _timing(self) -> FilmTiming:
+        start, duration = self._process.session_start, self._process.duration
+        return FilmTiming(
+            begins_at=self._begins_at,
+            ends_at=None
+            if duration is None
+            else (start or self._begins_at) + round(duration * 1e9),
+            speed=self._process.rate,
+            # A date of its own is not the clock's
+            follows_clock=self._process.follows_clock and self._source.start is None,
+        )
 
     def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
         """A consumer is ready (again): it starts with the frames that are unanswered."""

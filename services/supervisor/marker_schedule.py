@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from affectline.common.runtime.event_time import SourceAlignment
+from affectline.common.runtime.spec import TimeLine
 from affectline.common.settings.pipeline import TimedMarker
 from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.common.wire.watermark import Watermark
@@ -22,21 +23,16 @@ class MarkerSchedule:
 
     Args:
         markers: What is planned.
-        session_start: Zero of the session's time line, in ns since the Unix epoch.
-        recorded_sources: Films and tables of the run; empty where all is live.
+        time_line: That of the run.
     """
 
-    def __init__(
-        self,
-        markers: Iterable[TimedMarker],
-        session_start: int,
-        recorded_sources: tuple[str, ...],
-    ) -> None:
-        self._start = session_start
+    def __init__(self, markers: Iterable[TimedMarker], time_line: TimeLine) -> None:
+        self._start = time_line.session_start
         self._pending = sorted(markers, key=lambda marker: marker.at_s)
-        self._sources = {name for name in recorded_sources if name != PLAN}
+        self._sources = {name for name in time_line.recorded_sources if name != PLAN}
         self._running = set(self._sources)
-        self._is_recorded = bool(self._sources)
+        self.is_recorded = bool(self._sources)
+        """Whether the session's time is that of films and tables."""
         self._reached: dict[str, int] = {}
         """By recorded source: how far it has come."""
         self._alignment = SourceAlignment(PLAN, ())
@@ -51,10 +47,6 @@ class MarkerSchedule:
                 self._running.discard(source)
         if source in self._sources:
             self._reached[source] = max(at, self._reached.get(source, 0))
-
-    def elapsed_s(self, clock: int) -> float:
-        """Seconds of the session's time line that have passed."""
-        return (self._now(clock) - self._start) / SECOND
 
     def due(self, clock: int) -> Iterator[Packet]:
         """The markers whose moment has come.
@@ -81,7 +73,7 @@ class MarkerSchedule:
         Args:
             now_s: Seconds of the monotonic clock.
         """
-        if self._is_recorded:
+        if self.is_recorded:
             has_ended = not (self._pending and self._running)
             following = 0 if has_ended else self._time_of(self._pending[0])
             self._alignment.reach(following, ended=has_ended)
@@ -91,6 +83,6 @@ class MarkerSchedule:
         return self._start + round(marker.at_s * SECOND)
 
     def _now(self, clock: int) -> int:
-        if not self._is_recorded:
+        if not self.is_recorded:
             return clock
         return max(self._reached.values(), default=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from affectline.common.clock import now_ns
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.spec import CONSUMERS, Run
+from affectline.common.runtime.spec import CONSUMERS, Run, TimeLine
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.sources import Pace, is_live, name_sources, numbered
@@ -39,48 +39,45 @@ def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
     processes = [
         ProcessSpec(spec, settings) for spec in SPECS.values() for settings in spec.processes(run)
     ]
-    processes = with_recorded_sources(with_consumers([*processes, *more]), run.settings)
-    return with_session_start(processes, run.session_start)
+    return with_time_line(with_consumers([*processes, *more]), run)
 
 
-def session_start_of(processes: list[ProcessSpec]) -> int:
-    """Zero of the session's time line, as the processes were told; now where none was."""
-    known = (getattr(p.settings, "session_start", None) for p in processes)
-    return next((start for start in known if start is not None), now_ns())
+def with_time_line(processes: list[ProcessSpec], run: Run) -> list[ProcessSpec]:
+    """The same processes, on the time line of their session.
 
-
-def recorded_sources(processes: list[ProcessSpec], settings: PipelineSettings) -> tuple[str, ...]:
-    """Names of the sources that share the session's time line at any pace.
-
-    The plan of markers is one of them where there are others: whoever combines sources waits for
-    its markers as well.
-    """
-    names = tuple(p.name for p in processes if p.settings.is_recorded_source)
-    return (*names, PLAN) if names and settings.markers else names
-
-
-def with_recorded_sources(
-    processes: list[ProcessSpec], settings: PipelineSettings
-) -> list[ProcessSpec]:
-    """The same processes; those that combine sources get the names of the recorded ones."""
-    names = recorded_sources(processes, settings)
-    return [ProcessSpec(p.spec, p.settings.with_recorded_sources(names)) for p in processes]
-
-
-def with_session_start(
-    processes: list[ProcessSpec], session_start: int | None = None
-) -> list[ProcessSpec]:
-    """The same processes, with the zero of their session's time line.
-
-    It is the earliest moment at which a source begins by its own date, else now.
+    It begins at the earliest date of a source, else now.
 
     Raises:
         AffectlineError: The date of a source cannot be read.
     """
-    if session_start is None:
+    start = run.session_start
+    if start is None:
         dates = [p.settings.calendar_start for p in processes]
-        session_start = min((date for date in dates if date is not None), default=now_ns())
-    return [ProcessSpec(p.spec, p.settings.with_session_start(session_start)) for p in processes]
+        start = min((date for date in dates if date is not None), default=now_ns())
+    sources = [p for p in processes if p.spec.role == "source"]
+    recorded = tuple(p.name for p in sources if p.settings.is_recorded_source)
+    is_live = len(recorded) < len(sources)
+    time_line = TimeLine(
+        session_start=start,
+        recorded_sources=() if is_live else with_plan(recorded, run.settings),
+        follows_clock=is_live,
+    )
+    return [ProcessSpec(p.spec, p.settings.with_time_line(time_line)) for p in processes]
+
+
+def with_plan(recorded: tuple[str, ...], settings: PipelineSettings) -> tuple[str, ...]:
+    """Recorded sources, and the schedule of markers where there is one.
+
+    Whoever combines sources waits for the planned markers as well.
+    """
+    return (*recorded, PLAN) if recorded and settings.markers else recorded
+
+
+def time_line_of(processes: list[ProcessSpec]) -> TimeLine:
+    """The time line that the processes were told of; one that begins now where none was."""
+    told = [p.settings.model_dump(include=set(TimeLine._fields)) for p in processes]
+    known = {k: v for fields in told for k, v in fields.items() if v is not None}
+    return TimeLine(**({"session_start": now_ns()} | known))
 
 
 def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:

@@ -33,7 +33,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.common.wire.watermark import Watermark
 from affectline.services.supervisor.marker_schedule import MarkerSchedule
-from affectline.services.supervisor.plan import plan, recorded_sources, session_start_of
+from affectline.services.supervisor.plan import plan, time_line_of
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 from affectline.services.supervisor.recorder_control import RecorderControl
 
@@ -79,11 +79,7 @@ class Supervisor(Handlers):
         self._children: dict[str, ManagedProcess] = {}
         self._positions: dict[str, StreamPosition] = {}
         self._first_answer_at: float | None = None
-        self._schedule = MarkerSchedule(
-            settings.markers,
-            session_start_of(self._planned),
-            recorded_sources(self._planned, settings),
-        )
+        self._schedule = MarkerSchedule(settings.markers, time_line_of(self._planned))
         self._stop_by: float | None = None
         self._kill_by: float | None = None
         self._recorder = RecorderControl(
@@ -209,7 +205,10 @@ class Supervisor(Handlers):
         if self._first_answer_at is not None and self._stop_by is None:
             self._outgoing += self._schedule.due(now_ns())
             duration_s = self._settings.duration
-            if duration_s is not None and self._schedule.elapsed_s(now_ns()) >= duration_s:
+            elapsed_s = monotonic() - self._first_answer_at
+            # Recorded sources know their end by themselves
+            is_live = not self._schedule.is_recorded
+            if duration_s is not None and is_live and elapsed_s >= duration_s:
                 self._begin_stopping(FLUSH_S)
         for promise in self._schedule.promise(monotonic()):
             before = [p for p in self._outgoing if not isinstance(p.message, Watermark)]

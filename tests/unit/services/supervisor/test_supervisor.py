@@ -264,6 +264,7 @@ def test_markers_and_the_end_of_a_run_keep_to_their_times(monkeypatch: pytest.Mo
     supervisor._outlet = cast(OutletSubscriber, outlet)
     now_s = 100.0
     start = supervisor._schedule._start
+    monkeypatch.setattr(module, "monotonic", lambda: now_s)
     monkeypatch.setattr(module, "now_ns", lambda: start + round((now_s - 100) * 1e9))
     list(supervisor.handle(PACKETS["Emotion"]))  # from here on, time counts
 

@@ -1,0 +1,221 @@
+"""Messages of several sources in the order of their events, whatever the order of arrival."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectline.common.runtime.event_time import (
+    AHEAD_NS,
+    LIVE_WAIT_S,
+    MOST_HELD,
+    SECOND,
+    SILENCE_S,
+    EventTimeMerger,
+    SourceAlignment,
+)
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.messages import Emotion, Marker, Packet
+from affectline.common.wire.watermark import Watermark
+from tests.samples import EMOTION, PACKETS
+
+START = 1_795_445_587 * SECOND
+FILM, TABLE = "capture/front", "biometrics/anna-csv"
+
+
+def frame(at_s: float) -> Emotion:
+    update = {
+        "stream": "front", "seq": round(at_s * 100), "captured_at": START + round(at_s * SECOND),
+    }  # fmt: skip
+    return EMOTION.model_copy(update=update)
+
+
+def sample(at_s: float) -> Samples:
+    example = PACKETS["Samples"].message
+    update = {"seq": round(at_s * 100), "at": START + round(at_s * SECOND)}
+    changed = example.model_copy(update=update)
+    assert isinstance(changed, Samples)
+    return changed
+
+
+def marker(at_s: float) -> Marker:
+    return Marker(session="s", at=START + round(at_s * SECOND), label="x")
+
+
+def reached(source: str, at_s: float, *, ended: bool = False) -> Watermark:
+    return Watermark(source=source, at=START + round(at_s * SECOND), ended=ended)
+
+
+def give(merger: EventTimeMerger, messages: Iterable[Message], now_s: float = 0.0) -> list[Message]:
+    given: list[Message] = []
+    for message in messages:
+        if isinstance(message, Watermark):
+            merger.observe(message, now_s)
+        else:
+            merger.push(Packet(message), now_s)
+        given += [packet.message for packet in merger.pop_ready(now_s)]
+    return given
+
+
+def seconds(messages: Iterable[Message]) -> list[float]:
+    return [((message.event_time or 0) - START) / SECOND for message in messages]
+
+
+def test_a_film_waits_for_the_table_and_the_table_for_the_film() -> None:
+    merger = EventTimeMerger((FILM, TABLE), "lossless")
+    assert not give(merger, [frame(0), frame(1), sample(0.5)])
+    assert seconds(give(merger, [reached(TABLE, 0.6)])) == [0, 0.5]
+    assert seconds(give(merger, [sample(0.7), reached(TABLE, 9)])) == [0.7, 1]
+    assert not give(merger, [sample(1.5)]), "the next frame may be earlier"
+    assert seconds(give(merger, [frame(1.2), frame(2)])) == [1.2, 1.5, 2]
+
+
+def test_a_source_that_has_ended_is_not_waited_for() -> None:
+    merger = EventTimeMerger((FILM, TABLE), "lossless")
+    give(merger, [frame(0), frame(1), reached(TABLE, 0.5, ended=True)])
+    assert seconds(give(merger, [frame(2)])) == [2]
+    assert seconds(give(merger, [reached(FILM, 2, ended=True), sample(7)])) == [7]
+    assert merger.have_all_ended
+
+
+def test_a_source_that_has_fallen_silent_is_not_waited_for_until_it_is_back() -> None:
+    merger = EventTimeMerger((FILM, TABLE), "lossless")
+    give(merger, [reached(TABLE, 0)])
+    for second in range(int(SILENCE_S) + 1):  # the film goes on, the table says nothing
+        assert not give(merger, [frame(second + 1)], second)
+    now_s = SILENCE_S + 0.5
+    assert len(give(merger, [frame(30)], now_s)) == SILENCE_S + 2
+    assert merger.lost == [TABLE]
+    assert not give(merger, [reached(TABLE, 30), frame(31)], now_s)
+    assert merger.lost == []
+
+
+def test_time_in_which_the_consumer_itself_stood_still_is_no_silence() -> None:
+    merger = EventTimeMerger((FILM, TABLE), "lossless")
+    give(merger, [reached(TABLE, 0), frame(1)])
+    assert not give(merger, [frame(2)], now_s=1000.0)
+    assert merger.lost == []
+
+
+def test_what_comes_too_late_is_given_and_counted() -> None:
+    merger = EventTimeMerger((FILM, TABLE), "lossless")
+    give(merger, [frame(5), reached(TABLE, 6)])
+    assert merger.late == 0
+    assert seconds(give(merger, [sample(4)])) == [4]
+    assert merger.late == 1
+
+
+def test_without_recorded_sources_nothing_waits() -> None:
+    merger = EventTimeMerger((), "lossless")
+    assert seconds(give(merger, [sample(3), frame(1), marker(2)])) == [3, 1, 2]
+
+
+def test_a_source_that_was_not_expected_is_learnt_from_what_it_says() -> None:
+    merger = EventTimeMerger((), "lossless")
+    assert seconds(give(merger, [reached(TABLE, 1), sample(0), frame(2)])) == [0]
+    assert seconds(give(merger, [reached(TABLE, 3)])) == [2]
+
+
+def test_live_nothing_is_held_longer_than_a_moment() -> None:
+    merger = EventTimeMerger((), "live")
+    assert not give(merger, [frame(1), sample(0.9)], now_s=5)
+    assert not list(merger.pop_ready(5 + LIVE_WAIT_S - 0.01))
+    ready = merger.pop_ready(5 + LIVE_WAIT_S)
+    assert seconds(packet.message for packet in ready) == [0.9, 1]
+
+
+def test_live_a_table_that_lags_stalls_nobody() -> None:
+    merger = EventTimeMerger((TABLE,), "live")
+    give(merger, [frame(1)], now_s=5)
+    assert len(list(merger.pop_ready(5 + LIVE_WAIT_S))) == 1
+    assert seconds(give(merger, [sample(0)], now_s=6)) == []
+    assert merger.late == 1
+
+
+def test_what_reaches_this_process_in_detours_is_in_order_too() -> None:
+    merger = EventTimeMerger((FILM,), "lossless", slack_ns=SECOND // 2)
+    assert not give(merger, [frame(0.1), frame(0.2)])
+    assert seconds(give(merger, [frame(0.65)])) == [0.1]
+
+
+def test_what_is_held_is_bounded() -> None:
+    merger = EventTimeMerger((FILM, TABLE), "lossless")
+    given = give(merger, [sample(i / 100) for i in range(MOST_HELD + 10)])
+    assert len(given) == 10
+
+
+@given(st.lists(st.integers(0, 40), max_size=12), st.lists(st.integers(0, 40), max_size=12),
+       st.lists(st.integers(0, 40), max_size=4), st.randoms())  # fmt: skip
+def test_any_order_of_arrival_gives_the_same_sequence(
+    frames: list[int], samples: list[int], markers: list[int], random: object
+) -> None:
+    """Each source tells its own messages in order; how sources interleave is chance."""
+    sources: dict[str, list[Message]] = {
+        FILM: [frame(at) for at in sorted(set(frames))],
+        TABLE: [m for at in sorted(set(samples)) for m in (sample(at), reached(TABLE, at))],
+        "plan": [m for at in sorted(set(markers)) for m in (marker(at), reached("plan", at))],
+    }
+    for source, messages in sources.items():
+        messages.append(reached(source, 50, ended=True))
+    expected = sorted(
+        (m for messages in sources.values() for m in messages if not isinstance(m, Watermark)),
+        key=lambda m: (m.event_time, ("Emotion", "Samples", "Marker").index(type(m).__name__)),
+    )
+    merger = EventTimeMerger(sources, "lossless")
+    waiting = {name: list(messages) for name, messages in sources.items()}
+    arrived: list[Message] = []
+    while any(waiting.values()):
+        name = random.choice([n for n, left in waiting.items() if left])  # type: ignore[attr-defined]
+        arrived.append(waiting[name].pop(0))
+    assert give(merger, arrived) == expected
+    assert merger.late == 0
+
+
+def test_a_source_does_not_run_away_from_the_others() -> None:
+    film = SourceAlignment(FILM, (FILM, TABLE, "plan"))
+    assert not film.may_publish(START, 0), "the others have said nothing yet"
+    film.observe(reached(TABLE, 0), 0)
+    film.observe(reached("plan", 60), 0)
+    assert film.may_publish(START + AHEAD_NS, 0)
+    assert not film.may_publish(START + AHEAD_NS + 1, 0)
+    film.observe(reached(TABLE, 3, ended=True), 0)
+    assert film.may_publish(START + 61 * SECOND, 0)
+
+
+def test_nobody_waits_for_a_source_that_is_lost() -> None:
+    film = SourceAlignment(FILM, (TABLE,))
+    for second in range(int(SILENCE_S) + 1):
+        assert not film.may_publish(START, second)
+    assert film.may_publish(START, SILENCE_S + 0.5)
+    film.observe(reached(TABLE, 0), SILENCE_S + 1)
+    assert not film.may_publish(START + AHEAD_NS + 1, SILENCE_S + 1)
+
+
+def test_watermarks_are_said_when_they_move_and_repeated() -> None:
+    film = SourceAlignment(FILM, ())
+    assert not list(film.announcements(0))
+
+    def said(now_s: float) -> list[tuple[float, bool]]:
+        marks = [packet.message for packet in film.announcements(now_s)]
+        return [((m.at - START) / SECOND, m.ended) for m in marks if isinstance(m, Watermark)]
+
+    film.reach(START)
+    assert said(0) == [(0, False)]
+    film.reach(START + SECOND // 10)
+    assert said(0.1) == []
+    assert said(0.5) == [(0.1, False)]
+    film.reach(START + SECOND)
+    assert said(0.6) == [(1, False)]
+    film.reach(START, ended=True)
+    assert said(0.7) == [(1, True)]
+    assert said(1.3) == [(1, True)]
+
+
+@pytest.mark.parametrize("delivery", ["live", "lossless"])
+def test_everything_is_given_at_the_end(delivery: str) -> None:
+    merger = EventTimeMerger((FILM, TABLE), delivery)  # type: ignore[arg-type]
+    give(merger, [sample(3), frame(4), marker(2)])
+    assert seconds(packet.message for packet in merger.flush()) == [2, 3, 4]
+    assert not merger.is_waiting
