@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import cv2
@@ -74,7 +75,7 @@ class SourceReader(threading.Thread):
         context: The process; `StageContext.wake` is called for every frame.
         skip: Frames of a file to pass over, when another process had got so far.
         consumers: Who must be there besides the stream's detector.
-        timing: Films and pictures: their place on the session's time line.
+        begin: Called when reading begins: the source's place on the session's time line.
         alignment: The other recorded sources, which a film does not run away from.
     """
 
@@ -87,12 +88,13 @@ class SourceReader(threading.Thread):
         context: StageContext,
         skip: int,
         consumers: tuple[str, ...] = CONSUMERS,
-        timing: FilmTiming = FilmTiming(),  # noqa: B008 - it is immutable
+        begin: Callable[[], FilmTiming] = FilmTiming,
         alignment: SourceAlignment | None = None,
     ) -> None:
         super().__init__(name="reader", daemon=True)
-        self._timing, self._alignment = timing, alignment
-        self._begins_at = timing.begins_at
+        self._begin, self._alignment = begin, alignment
+        self._timing = FilmTiming()
+        self._begins_at = 0
         self._is_over = False
         self._source, self._settings, self._pace = source, settings, pace
         self._window, self._context = window, context
@@ -126,6 +128,8 @@ class SourceReader(threading.Thread):
         """Read until the source ends or `stop` is called."""
         try:
             if self._wait_for_consumers():
+                self._timing = self._begin()
+                self._begins_at = self._timing.begins_at
                 self._read_repeatedly()
         except Exception as error:
             self.failure = error

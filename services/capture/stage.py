@@ -73,28 +73,33 @@ class Capture(Stage):
 
     def setup(self) -> None:
         self._epoch = self._epoch or self.context.now() // 1_000_000
-        if self._session_start is None:
-            self._session_start = self.context.now()
-        self._begins_at = begins_at(self._source, self._session_start)
-        self._last_captured_at = self._begins_at
+        self._begins_at = self._last_captured_at = 0
         self._window = InFlightWindow()
         others = self._recorded_sources if self._is_aligned else ()
         self._alignment = SourceAlignment(self.context.service, others)
-        self._alignment.reach(self._begins_at)
+        if self._session_start is not None:
+            self._begin()  # the others may know it before there is a frame
         self._reader = SourceReader(
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
-            self._consumers, self._timing(), self._alignment,
+            self._consumers, self._begin, self._alignment,
         )  # fmt: skip
         self._reader.open(patient=self._patient)
         self._reader.start()
 
-    def _timing(self) -> FilmTiming:
-        start, duration = self._process.session_start, self._process.duration
+    def _begin(self) -> FilmTiming:
+        """Place the source on the session's time line.
+
+        Without a plan that begins now: when the consumers are there, and with them the hub's clock.
+        """
+        if self._session_start is None:
+            self._session_start = self.context.now()
+        self._begins_at = self._last_captured_at = begins_at(self._source, self._session_start)
+        self._alignment.reach(self._begins_at)
+        duration = self._process.duration
+        ends_at = None if duration is None else self._session_start + round(duration * 1e9)
         return FilmTiming(
             begins_at=self._begins_at,
-            ends_at=None
-            if duration is None
-            else (start or self._begins_at) + round(duration * 1e9),
+            ends_at=ends_at,
             speed=self._process.rate,
             # A date of its own is not the clock's
             follows_clock=self._process.follows_clock and self._source.start is None,
@@ -148,8 +153,6 @@ class Capture(Stage):
                 yield self._start()
             yield self._publish(frame)
         yield from self._resend(self._window.overdue(monotonic_ns()))
-        if self._is_aligned:
-            yield from self._alignment.announcements(monotonic())
         if reader.ending and not self._window:
             if self._end is None:
                 self._end = self._make_end(reader.ending.reason, reader.ending.detail)
@@ -159,15 +162,23 @@ class Capture(Stage):
             if monotonic() - self._end_published >= END_REPEAT_S:
                 self._end_published = monotonic()
                 yield Packet(self._end)
+        yield from self._announcements()
+
+    def _announcements(self) -> Iterable[Packet]:
+        """How far the film has come; also in live delivery, where its end alone is waited for."""
+        return self._alignment.announcements(monotonic()) if self._recorded_sources else ()
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         self.context.counters["skipped"] += isinstance(packet.message, Frame)
         return ()
 
     def stop(self) -> Iterable[Packet]:
-        if self._finished or not self._started:
-            return ()
-        return (Packet(self._end or self._make_end("stopped")),)
+        if self._finished:
+            return
+        if self._started:
+            yield Packet(self._end or self._make_end("stopped"))
+        self._alignment.reach(self._last_captured_at + 1, ended=True)
+        yield from self._announcements()
 
     def cleanup(self) -> None:
         if self._reader and self._reader.is_alive():

@@ -126,6 +126,7 @@ class Recorder(Stage):
     def record(self, packet: Packet) -> Iterable[Packet]:
         """Take a message; it is written when its turn has come and its faces can be blurred."""
         self._merger.push(packet, monotonic(), self._event_time(packet.message))
+        self._take(self._merger.pop_ready(monotonic()))
         if isinstance(packet.message, StreamDone):
             self._unfinished.discard((packet.message.stream, packet.message.by))
         elif self._ends_with_replay and ends_replay(packet.message, self._started_at):
@@ -137,6 +138,7 @@ class Recorder(Stage):
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
         """A recorded source, or fusion, has come further."""
         self._merger.observe(packet.message, monotonic())
+        self._take(self._merger.pop_ready(monotonic()))
         self._flush_if_due()
         return ()
 

@@ -31,6 +31,7 @@ class MarkerSchedule:
         self._pending = sorted(markers, key=lambda marker: marker.at_s)
         self._sources = {name for name in time_line.recorded_sources if name != PLAN}
         self._running = set(self._sources)
+        self._is_waited_for = PLAN in time_line.recorded_sources
         self.is_recorded = bool(self._sources)
         """Whether the session's time is that of films and tables."""
         self._reached: dict[str, int] = {}
@@ -73,7 +74,7 @@ class MarkerSchedule:
         Args:
             now_s: Seconds of the monotonic clock.
         """
-        if self.is_recorded:
+        if self._is_waited_for:
             has_ended = not (self._pending and self._running)
             following = 0 if has_ended else self._time_of(self._pending[0])
             self._alignment.reach(following, ended=has_ended)

@@ -57,7 +57,14 @@ def test_the_table_at_the_end(tmp_path: Path) -> None:
 
 def test_lossless_runs_are_complete_and_identical(clips: Path, tmp_path: Path) -> None:
     results = []
-    varying = {"captured_at", "detected_at", "classified_at", "published_at", "epoch"}
+    varying = {
+        "captured_at",
+        "received_at",
+        "detected_at",
+        "classified_at",
+        "published_at",
+        "epoch",
+    }
     for name, instances in (("a", 1), ("b", 3)):
         source = str(clips / "expressive_woman.mp4")
         with Pipeline(
