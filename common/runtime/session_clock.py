@@ -1,7 +1,6 @@
 """What time it is on the session's time line: for markers, and whatever else happens "now"."""
 
 import time
-
 from collections.abc import Callable
 
 from affectline.common.clock import now_ns

@@ -138,13 +138,13 @@ class VideoFile:
 
     def _place(self, emotion: Emotion) -> int:
         """Where a frame lies in the file, in ticks."""
-        at, last = emotion.captured_at, self._last
+        at, last = _time_of(emotion), self._last
         if self._shift is None or last is None:
             # A film may begin a little after its container does
             into = emotion.media_time or 0
             self._shift = (into if into <= MAX_GAP_S * 1e9 else 0) - at
-        elif not 0 <= at - last.captured_at <= _longest_gap(last, emotion):
-            self._shift += last.captured_at + self._interval_ns - at
+        elif not 0 <= at - _time_of(last) <= _longest_gap(last, emotion):
+            self._shift += _time_of(last) + self._interval_ns - at
         self._last = emotion
         tick = max(self._last_tick + 1, round((at + self._shift) * TICKS / 1e9))
         self._last_tick = tick
@@ -161,6 +161,11 @@ class VideoFile:
             self._container.close()
         except OSError as error:
             raise VideoWriteError(self._path, error) from error
+
+
+def _time_of(emotion: Emotion) -> int:
+    """When a frame happened, in ns: in recordings by the old clock only a film itself says that."""
+    return emotion.captured_at if emotion.media_time is None else emotion.media_time
 
 
 def _longest_gap(before: Emotion, after: Emotion) -> float:
