@@ -1,34 +1,52 @@
 """The label of a track: that of its most probable emotion, without flicker."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-MARGIN: Final = 0.1
-"""Another emotion takes over when it is more probable than the present one by this. Between two
-that are about as probable the label stays: smoothing alone lets it change every few frames."""
+MARGIN: Final = 0.05
+"""Another emotion takes over at once when it is more probable than the present one by this: a
+twentieth is the least difference of two bars that one sees at a glance. Between two that are about
+as probable the label stays: smoothing alone lets it change every few frames."""
+LEAD_S: Final = 0.5
+"""Another emotion takes over, however narrowly it leads, when it has led for so long without a
+break: the label is never behind the longest bar by more. As long as the smoothing's time constant,
+so that a lead that one or two frames made has passed by then."""
+
+
+@dataclass
+class _TrackLabel:
+    present: int
+    leader: int
+    """The most probable emotion."""
+    led_since: int
+    """When it became the most probable one, in ns."""
 
 
 class LabelHysteresis:
     """The label of each track of one stream."""
 
     def __init__(self) -> None:
-        self._present: dict[int, int] = {}
+        self._tracks: dict[int, _TrackLabel] = {}
 
-    def choose(self, track: int, probabilities: Sequence[float]) -> int:
+    def choose(self, track: int, at: int, probabilities: Sequence[float]) -> int:
         """The index of the track's label, after one more distribution.
 
         Args:
             track: The face's identity.
+            at: Time of the frame in ns.
             probabilities: Seven, smoothed over time.
         """
         best = max(range(len(probabilities)), key=probabilities.__getitem__)
-        present = self._present.get(track, best)
-        if probabilities[best] <= probabilities[present] + MARGIN:
-            best = present
-        self._present[track] = best
-        return best
+        label = self._tracks.setdefault(track, _TrackLabel(best, best, at))
+        if best != label.leader or at < label.led_since:
+            label.leader, label.led_since = best, at
+        ahead = probabilities[best] - probabilities[label.present]
+        if ahead > MARGIN or at - label.led_since >= LEAD_S * 1e9:
+            label.present = best
+        return label.present
 
     def forget_all_but(self, tracks: set[int]) -> None:
         """Forget the tracks that do not go on."""
-        for track in self._present.keys() - tracks:
-            del self._present[track]
+        for track in self._tracks.keys() - tracks:
+            del self._tracks[track]

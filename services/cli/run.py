@@ -24,6 +24,7 @@ from affectline.common.logs import terminal
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
+from affectline.services.sessions.expression_figures import MEAN_PROBABILITY, SHARE_OF_FRAMES
 from affectline.services.sessions.run_summary import read_session, summarize_run
 from affectline.services.supervisor.process import ProcessSpec
 from affectline.services.supervisor.supervisor import Supervisor
@@ -172,9 +173,15 @@ def print_result(result: dict[str, Any]) -> None:
         (f"latency {q}", [_format_ms(s["latency_ms"][q]) for s in streams.values()])
         for q in ("p50", "p95", "p99")
     ]
+    # Their titles stand in the wide column, so that many streams fit beside each other
+    rows.append((f"{SHARE_OF_FRAMES}, {MEAN_PROBABILITY}", [""] * len(streams)))
     rows += [
-        (label, [f"{s['emotion_shares'][label]:.1%}" for s in streams.values()])
-        for label in result["emotion_shares"]
+        (f"  {label}", [_format_expression(s, label) for s in streams.values()])
+        for label in result["share_of_frames"]
+    ]
+    rows += [
+        (f"mean {axis}, -1 to 1", [_format_affect(s[axis]) for s in streams.values()])
+        for axis in ("valence", "arousal")
     ]
     rows.append(("ended", [s["end"] or "" for s in streams.values()]))
     for title, cells in rows:
@@ -196,6 +203,14 @@ def _format_skipped(stream: dict[str, Any]) -> str:
     if stream["lost"]:
         reasons.append(f"{stream['lost']} lost")
     return f"{total} ({', '.join(reasons)})" if reasons else "0"
+
+
+def _format_expression(stream: dict[str, Any], label: str) -> str:
+    return f"{stream['share_of_frames'][label]:.1%}, {stream['mean_probability'][label]:.1%}"
+
+
+def _format_affect(value: float | None) -> str:
+    return "" if value is None else f"{value:+.2f}"
 
 
 def _format_ms(value: float | None) -> str:

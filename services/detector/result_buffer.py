@@ -159,7 +159,7 @@ class ResultBuffer:
             return FaceEmotion(**seen, missing=missing)
         if frame.file is None:
             probabilities = self._smoother.smooth(face.track, frame.captured_at, single)
-            label = self._labels.choose(face.track, probabilities)
+            label = self._labels.choose(face.track, frame.captured_at, probabilities)
         else:  # a picture by itself
             probabilities, label = single, single.index(max(single))
         affect = map_to_circumplex(probabilities)

@@ -81,17 +81,34 @@ class Recorder(Stage):
         self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""
-        self._log_time = 0
+        self._log_time = self._started_at
+        self._early: list[Packet] = []
+        """What came before the file could be begun."""
+        self._is_finished = False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            is_continued = self._check_existing_file()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        if is_continued or self._session_start is not None:
+            self._open_file(self._session_start or self._started_at)
+
+    def _open_file(self, session_start: int) -> None:
+        """Create or continue the file.
+
+        Args:
+            session_start: Zero of the session's time line: of a recording that was started by hand,
+                the time of its first message.
+        """
+        self._log_time = session_start
         about = {
             "affectline": version("affectline"),
             "privacy": self._privacy,
             "model": self._model_id(),
-            "session_start": self._session_start or self._started_at,
+            "session_start": session_start,
             **self._about,
         }
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_existing_file()
             self._writer = SessionWriter(self._path, about)
             self._fsync = FsyncThread(self._writer.fileno())
         except OSError as error:
@@ -106,14 +123,17 @@ class Recorder(Stage):
         except (AffectlineError, OSError):
             return ""
 
-    def _check_existing_file(self) -> None:
+    def _check_existing_file(self) -> bool:
         """Continue a file only with the privacy that it declares.
+
+        Returns:
+            Whether there is one.
 
         Raises:
             AffectlineError: It was started with another one.
         """
         if not self._path.exists() or is_empty(self._path):
-            return
+            return False
         with SessionReader(self._path) as reader:
             before = reader.about.get("privacy", self._privacy)
         if before != self._privacy:
@@ -121,6 +141,7 @@ class Recorder(Stage):
                 f"--privacy {self._privacy}: {self._path} was started with {before}",
                 f"record into another folder with --out, or continue with --privacy {before}",
             )
+        return True
 
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
@@ -156,8 +177,14 @@ class Recorder(Stage):
         """Write messages in the order of their events, or buffer them for the anonymizer."""
         for packet in packets:
             at = self._event_time(packet.message)
-            self._log_time = self._log_time if at is None else at
-            log_time = self._log_time or self._session_start or self._started_at
+            if self._writer is None and not self._is_finished:
+                if at is None:
+                    self._early.append(packet)  # it has no place before the session begins
+                    continue
+                self._open_file(at)
+                early, self._early = self._early, []
+                self._take(early)
+            self._log_time = log_time = self._log_time if at is None else at
             if self._anonymizer:
                 self._anonymizer.add(packet, log_time, monotonic_ns())
             else:
@@ -186,6 +213,10 @@ class Recorder(Stage):
             self._finish()
 
     def _finish(self) -> None:
+        if self._writer is None and not getattr(self, "_is_finished", True):
+            self._open_file(self._started_at)  # a session in which nothing happened
+            self._take(self._early)
+        self._is_finished = True
         writer, self._writer = self._writer, None
         try:
             if writer:

@@ -36,7 +36,7 @@ def summarize_run(session: dict[str, Any], folder: Path, seconds: float) -> dict
         total.faces += stats.faces
         total.lost += stats.lost
         _add_counts(total.skipped, stats.skipped)
-        _add_counts(total.labels, stats.labels)
+        total.expressions = total.expressions.merge([stats.expressions])
         _add_counts(total.latency_buckets, stats.latency_buckets)
     return {
         "session": str(folder),
@@ -47,7 +47,7 @@ def summarize_run(session: dict[str, Any], folder: Path, seconds: float) -> dict
         "skipped": sum(total.skipped.values()),
         "lost": total.lost,
         "latency_ms": {f"p{q}": total.latency_ms(q / 100) for q in (50, 95, 99)},
-        "emotion_shares": total.shares(),
+        **total.expressions.to_dict(),
         "streams": session["streams"],
         "files": [str(folder / name) for name in session["files"]],
     }

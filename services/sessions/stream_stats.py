@@ -1,12 +1,12 @@
 """Statistics of a stream: counts, latency, shares of the emotions; updated while it runs."""
 
 import math
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from affectline.common.labels import LABELS
 from affectline.common.wire.messages import Emotion, StreamEnd, StreamStart
+from affectline.services.sessions.expression_figures import ExpressionFigures
 
 RECENT: Final = 32
 """A face belongs to one of so many newest tracks: older ones do not come back."""
@@ -37,13 +37,22 @@ class StreamSummary(BaseModel):
     last_captured_at: int | None = None
     models: list[str] = []
     """Ids of the models that classified the faces, in the order of their first results."""
-    labels: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
-    """Faces by their most probable emotion."""
+    expressions: ExpressionFigures = Field(default_factory=ExpressionFigures)
     latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
     """Frames by latency from reception to publication: ``floor(log(ms) / log(1.02))``."""
     end: str | None = None
     """``end``, ``truncated`` or ``stopped`` once the stream has ended."""
     detail: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_counts(cls, fields: Any) -> Any:
+        """Sessions of before had the labels' counts alone."""
+        if isinstance(fields, dict) and "labels" in fields:
+            counts = ExpressionFigures().labels | fields["labels"]
+            rest = {name: value for name, value in fields.items() if name != "labels"}
+            return {"expressions": {"labels": counts}, **rest}
+        return fields
 
     def begin(self, start: StreamStart) -> None:
         """Record the source of the stream."""
@@ -64,8 +73,7 @@ class StreamSummary(BaseModel):
             if face.track not in self.recent_tracks:
                 self.tracks += 1
                 self.recent_tracks = [*self.recent_tracks[1 - RECENT :], face.track]
-            if face.label:
-                self.labels[face.label] += 1
+            self.expressions.add(face)
         if emotion.missing is None:
             ms = max(1e-3, (emotion.published_at - emotion.received_at) / 1e6)
             bucket = math.floor(math.log(ms, LATENCY_STEP))
@@ -84,7 +92,12 @@ class StreamSummary(BaseModel):
                 return round(float(LATENCY_STEP ** (bucket + 0.5)), 2)
         return None
 
-    def shares(self) -> dict[str, float]:
-        """Share of the classified faces for which each emotion was the most probable, 0 to 1."""
-        total = sum(self.labels.values())
-        return {label: round(n / total, 4) if total else 0.0 for label, n in self.labels.items()}
+    def describe(self) -> dict[str, Any]:
+        """The stream's part of ``session.json``, in figures that people read."""
+        hidden = {"latency_buckets", "next_seq", "recent_tracks", "expressions"}
+        return {
+            **self.model_dump(exclude=hidden),
+            "labels": self.expressions.labels,
+            "latency_ms": {f"p{q}": self.latency_ms(q / 100) for q in (50, 95, 99)},
+            **self.expressions.to_dict(),
+        }

@@ -147,7 +147,7 @@ class CsvWriter:
             "affectline": version("affectline"),
             "begun": self.begun,
             "written": time.strftime(TIME_FORMAT),
-            "streams": {name: _summarize(s) for name, s in self.streams.items()},
+            "streams": {name: s.describe() for name, s in self.streams.items()},
             "files": sorted(p.name for p in self.folder.iterdir() if not p.name.startswith(".")),
             "checkpoint": {
                 "bytes": self._file.tell(),
@@ -178,10 +178,3 @@ def _write_all(file: io.FileIO, data: bytes) -> None:
 
 def _round(column: str, value: Any) -> Any:
     return value if value is None or column not in DIGITS else round(value, DIGITS[column])
-
-
-def _summarize(summary: StreamSummary) -> dict[str, Any]:
-    plain = summary.model_dump(exclude={"latency_buckets", "next_seq", "recent_tracks"})
-    plain["latency_ms"] = {f"p{q}": summary.latency_ms(q / 100) for q in (50, 95, 99)}
-    plain["emotion_shares"] = summary.shares()
-    return plain

@@ -69,7 +69,12 @@ def _face_to_dict(face: FaceEmotion) -> dict[str, Any]:
         "track": face.track, "box": face.box, "angle": round(face.angle, 1), "label": face.label,
         "confidence": face.confidence, "missing": face.missing,
         "probabilities": round_distribution(face.probabilities),
+        "valence": _round(face.valence), "arousal": _round(face.arousal),
     }  # fmt: skip
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def round_distribution(distribution: tuple[float, ...] | None) -> list[float] | None:

@@ -1,4 +1,4 @@
-"""A film and a table of its sensors share one time line, at every pace and in all that is made of it.
+"""A film and a table of its sensors share one time line, at every pace and in what is made of it.
 
 The case is that of a film of a drive beside its recorded heart rate and skin conductance: both step
 up at the same moment of the film.

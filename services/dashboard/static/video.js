@@ -36,10 +36,11 @@ export default {
                 <dd :data-share="face.probabilities[i]">
                   <i :style="{ transform: 'scaleX(' + face.probabilities[i] + ')',
                     background: colours[label] }"></i>
-                  <b :style="{ left: 100 * face.smoothed[i] + '%' }"></b>
                   <span>{{ percent(face.probabilities[i]) }}</span></dd>
               </template>
             </dl>
+            <p v-if="face.valence !== null" class="af-affect"><span>valence {{ signed(face.valence) }}</span>
+              <span>arousal {{ signed(face.arousal) }}</span></p>
           </div>
         </div>
       </section>
@@ -162,6 +163,9 @@ export default {
       const faces = this.streams[name].frame?.faces ?? [];
       const descriptions = faces.map((f) => `face ${f.track} ${f.label ?? "without a result"}`);
       return `${name}: ${descriptions.join(", ") || this.status(name)?.status || "no face"}`;
+    },
+    signed(value) {
+      return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(2);
     },
     percent(share) {
       return `${Math.round(100 * share)} %`;

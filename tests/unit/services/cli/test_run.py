@@ -21,7 +21,10 @@ STREAM: dict[str, Any] = {
     "skipped": {"behind": 3},
     "lost": 1,
     "latency_ms": {"p50": 12.34, "p95": 20.0, "p99": None},
-    "emotion_shares": {"happy": 0.5, "neutral": 0.5},
+    "share_of_frames": {"happy": 0.5, "neutral": 0.5},
+    "mean_probability": {"happy": 0.4, "neutral": 0.3},
+    "valence": 0.25,
+    "arousal": None,
     "end": "end",
 }
 
@@ -29,7 +32,7 @@ STREAM: dict[str, Any] = {
 def result(folder: Path) -> dict[str, Any]:
     return {
         "streams": {"drive": STREAM},
-        "emotion_shares": {"happy": 0.5, "neutral": 0.5},
+        "share_of_frames": {"happy": 0.5, "neutral": 0.5},
         "frames": 120,
         "seconds": 4.0,
         "restarts": {"detector/drive": 2},
@@ -44,7 +47,8 @@ def test_the_table_has_what_happened(
     print_result(result(tmp_path))
     out = capsys.readouterr().out
     for text in (
-        "120", "4 (3 behind, 1 lost)", "12.3 ms", "50.0%", "4.0 s, 30 frames/s from start to end",
+        "120", "4 (3 behind, 1 lost)", "12.3 ms", "share of the frames, mean probability",
+        "50.0%, 40.0%", "mean valence, -1 to 1", "+0.25", "4.0 s, 30 frames/s from start to end",
         "detector/drive was restarted 2 time(s)", "emotions.csv",
     ):  # fmt: skip
         assert text in out

@@ -132,6 +132,6 @@ def test_latency_quantiles_are_right_to_two_per_cent() -> None:
 def test_shares_are_of_the_faces_that_were_judged() -> None:
     summary = StreamSummary()
     summary.add(EMOTION)
-    assert summary.shares()["happy"] == 1.0
+    assert summary.expressions.share_of_frames()["happy"] == 1.0
     assert summary.skipped == {"stale": 1}
     assert (summary.faces, summary.tracks) == (2, 2)

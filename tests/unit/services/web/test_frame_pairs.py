@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from affectline.common.labels import LABELS
 from affectline.common.wire.messages import Emotion, Frame, Packet
 from affectline.services.web.frame_pairs import FRAMES_KEPT, UNANALYSED_S, FrameMatcher
 from tests.samples import EMOTION, FRAME
@@ -47,6 +48,9 @@ def test_the_picture_goes_through_byte_for_byte() -> None:
     assert abs(sum(first["probabilities"]) - 1) < 1e-3
     assert (first["label"], first["box"]) == ("happy", [145, 30, 135, 135])
     assert (second["missing"], second["probabilities"]) == ("stale", None)
+    assert first["confidence"] == first["probabilities"][LABELS.index("happy")]
+    assert (first["valence"], first["arousal"]) == (0.712, 0.491)
+    assert "frame_probabilities" not in first, "bars, label and curves go by one distribution"
     assert length < 1000
 
 
