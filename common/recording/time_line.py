@@ -128,27 +128,32 @@ def _by_arrival(messages: Iterable[RecordedMessage]) -> Iterator[TimedMessage]:
         yield TimedMessage(passed, passed, recorded)
 
 
-def in_event_order(messages: Iterable[TimedMessage]) -> Iterator[TimedMessage]:
-    """Messages by the clock of arrival, put into the order of their events as far as possible.
+def in_event_order(
+    messages: Iterable[TimedMessage], *, is_of_session: bool
+) -> Iterator[TimedMessage]:
+    """Messages put into the order of their events as far as possible.
 
-    A message moves before others that arrived within `LATE_NS` before it. Those of one topic stay
-    in their order, except for markers; so do the frames of a stream and its beginning and end.
+    A message that came late moves forward, by `LATE_NS` at most. Those of one topic stay in their
+    order, except for markers; so do the frames of a stream and its beginning and end.
 
     Args:
-        messages: What came from outside, in the order of the file: their ``publish_time`` is that
-            of the event.
+        messages: What came from outside, in the order of the file.
+        is_of_session: Their ``log_time`` is that of the event. Else that is their
+            ``publish_time``, and ``log_time`` the clock of arrival.
     """
     waiting: list[tuple[int, int, TimedMessage]] = []
     newest: dict[str, int] = {}
     latest: int | None = None
     for index, timed in enumerate(messages):
         recorded = timed.recorded
-        if latest is not None and _is_jump(recorded.log_time - latest):
+        if latest is not None and _is_jump(recorded.log_time - latest) and not is_of_session:
             while waiting:
                 yield heapq.heappop(waiting)[2]
             newest.clear()
-        latest = recorded.log_time
-        at, (prefix, _, name) = recorded.publish_time, recorded.topic.partition("/")
+            latest = None
+        latest = recorded.log_time if latest is None else max(latest, recorded.log_time)
+        at = recorded.log_time if is_of_session else recorded.publish_time
+        prefix, _, name = recorded.topic.partition("/")
         if prefix != "marker":
             key = recorded.topic if prefix == "bio" else name
             at = newest[key] = max(at, newest.get(key, at))

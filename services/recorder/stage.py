@@ -145,9 +145,15 @@ class Recorder(Stage):
 
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
-        """Take a message; it is written when its turn has come and its faces can be blurred."""
-        self._merger.push(packet, monotonic(), self._event_time(packet.message))
-        self._take(self._merger.pop_ready(monotonic()))
+        """Take a message; it is written when its turn has come and its faces can be blurred.
+
+        What is replayed as it was recorded stays in the order of its file.
+        """
+        if self._ends_with_replay:
+            self._take((packet,))
+        else:
+            self._merger.push(packet, monotonic(), self._event_time(packet.message))
+            self._take(self._merger.pop_ready(monotonic()))
         if isinstance(packet.message, StreamDone):
             self._unfinished.discard((packet.message.stream, packet.message.by))
         elif self._ends_with_replay and ends_replay(packet.message, self._started_at):

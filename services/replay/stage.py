@@ -150,8 +150,8 @@ class Player(Stage):
         timed = with_seconds(self._reader.messages(), self._zero)
         wanted: Iterator[TimedMessage]
         wanted = (one for one in timed if self._is_wanted(one.recorded.topic))
-        if self._zero is None and self._settings.reanalyse:
-            wanted = in_event_order(wanted)
+        if self._settings.reanalyse:
+            wanted = in_event_order(wanted, is_of_session=self._zero is not None)
         return (one for one in wanted if self._is_due(one) or one.recorded.kind == "StreamStart")
 
     def _is_due(self, timed: TimedMessage) -> bool:

@@ -70,7 +70,9 @@ def test_the_documented_publisher_sets_a_marker(hub: HubSettings, tmp_path: Path
         assert listener.wait(timeout_s=60)
         before = now_ns()
         subprocess.run(
-            [sys.executable, str(tmp_path / "publisher.py"), hub.ingress], check=True, timeout=60
+            [sys.executable, str(tmp_path / "publisher.py"), hub.ingress, hub.outlet],
+            check=True,
+            timeout=60,
         )
         heard = first_markers(listener)
     finally:

@@ -85,7 +85,10 @@ def test_arrivals_are_put_into_the_order_of_events() -> None:
         recorded(12 * S, "stream/b", 9 * S),  # not before its frames
         recorded(13 * S, "marker/s", 5 * S),  # far too late
     ]
-    ordered = [one.recorded.topic for one in in_event_order(with_seconds(messages, None))]
+    ordered = [
+        one.recorded.topic
+        for one in in_event_order(with_seconds(messages, None), is_of_session=False)
+    ]
     assert ordered == [
         "bio/anna/heart_rate", "frame/a", "frame/b", "stream/b", "marker/s", "marker/s",
     ]  # fmt: skip
@@ -95,5 +98,22 @@ def test_arrivals_are_put_into_the_order_of_events() -> None:
 def test_a_clock_that_was_set_changes_no_order(set_by: int) -> None:
     times = [START + at * S + set_by * (at > 3) for at in range(8)]
     messages = [recorded(at, f"frame/{index % 2}") for index, at in enumerate(times)]
-    ordered = [one.recorded.log_time for one in in_event_order(with_seconds(messages, None))]
+    ordered = [
+        one.recorded.log_time
+        for one in in_event_order(with_seconds(messages, None), is_of_session=False)
+    ]
     assert ordered == times
+
+
+def test_what_came_too_late_for_its_place_is_put_there() -> None:
+    topics = ("frame/a", "frame/a", "bio/b/eda", "frame/a", "marker/s")
+    messages = [
+        recorded(START + at * S, topic) for at, topic in zip((0, 2, 1, 3, 1), topics, strict=True)
+    ]
+    timed = with_seconds(messages, START)
+    ordered = [
+        (one.second, one.recorded.topic) for one in in_event_order(timed, is_of_session=True)
+    ]
+    assert ordered == [
+        (0, "frame/a"), (1, "bio/b/eda"), (1, "marker/s"), (2, "frame/a"), (3, "frame/a"),
+    ]  # fmt: skip
