@@ -1,11 +1,14 @@
 """Small films with a face, and tables of sensors beside them, made for tests."""
 
 import csv
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
+import numpy as np
 import yaml
 
 from affectline.services.capture.sample_clip import find_sample
@@ -31,6 +34,22 @@ def write_film(path: Path, seconds: float) -> Path:
     return path
 
 
+def write_slow_film(path: Path, frames: int, step_s: int) -> Path:
+    """A film of which each frame is shown for many seconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 176, 144, "yuv420p"
+        stream.time_base = Fraction(1, 1)
+        stream.codec_context.time_base = Fraction(1, 1)
+        for number in range(frames):
+            image = np.full((144, 176, 3), number % 256, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts = number * step_s
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
 def write_table(path: Path, seconds: float) -> int:
     """Skin conductance four times and heart rate once a second, with a step in each.
 
@@ -50,16 +69,26 @@ def write_table(path: Path, seconds: float) -> int:
     return samples
 
 
-def write_study(folder: Path, seconds: float = 12, **more: Any) -> tuple[Path, int]:
+def write_study(
+    folder: Path, seconds: float = 12, *, film: bool = True, **more: Any
+) -> tuple[Path, int]:
     """A film, a table of its sensors, and the settings of a run over both.
+
+    Args:
+        folder: Where all of it goes.
+        seconds: The length of both.
+        film: Whether a film is made; otherwise ``sources`` names one.
+        more: Settings that are added or replaced.
 
     Returns:
         The settings file, and the number of samples in the table.
     """
-    film = write_film(folder / "film.mp4", seconds)
+    path = folder / "film.mp4"
+    if film:
+        write_film(path, seconds)
     samples = write_table(folder / "sensors.csv", seconds)
     settings: dict[str, Any] = {
-        "sources": [{"name": "front", "source": str(film)}],
+        "sources": [{"name": "front", "source": str(path)}],
         "biometrics": [
             {
                 "driver": "csv", "subject": "anna", "file": str(folder / "sensors.csv"),

@@ -14,6 +14,7 @@ from pydantic import (
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
+from affectline.common.settings.address import redact_text
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.detector import DetectorSettings, default_detector
@@ -142,6 +143,6 @@ def load(path: Path) -> PipelineSettings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "the file"
         raise AffectlineError(
-            f"--config {path}: {name}: {first['msg']} (got {first['input']!r})",
+            f"--config {path}: {name}: {first['msg']} (got {redact_text(repr(first['input']))})",
             "see configs/default.yaml for every setting and its default",
         ) from error

@@ -19,7 +19,7 @@ from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples, sample_times
 from tests.conftest import SHARED
 from tests.pipelines import Pipeline, up
-from tests.studies import RATE, STEP_S, write_film, write_study
+from tests.studies import RATE, STEP_S, write_film, write_slow_film, write_study
 
 PACES = (("--pace", "fast"), ("--pace", "realtime"), ("--rate", "4"))
 CLOCK = {
@@ -171,6 +171,20 @@ def test_tables_are_the_same_at_every_pace(
         tables.append(rows)
     assert tables[0] == tables[1] == tables[2]
     assert tables[0]
+
+
+def test_an_hour_takes_the_time_of_its_analysis(tmp_path: Path) -> None:
+    film = write_slow_film(tmp_path / "hour.mkv", frames=360, step_s=10)
+    settings, count = write_study(
+        tmp_path, 3600, sources=[{"name": "front", "source": str(film)}], film=False
+    )
+    out = tmp_path / "out"
+    done = up("--config", str(settings), "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["seconds"] < 90
+    assert sum(map(len, samples(out).values())) == count
+    rows = table(out, "emotions")
+    assert [float(row["time_s"]) for row in rows] == [10.0 * i for i in range(360)]
 
 
 def test_offsets_shift_and_dates_place(tmp_path: Path) -> None:
