@@ -46,7 +46,7 @@ class RecordedSignal:
         return Reading(self.signal, self.unit, at + shift, values, self.rate, offsets)
 
 
-class Recording(NamedTuple):
+class RecordedSignals(NamedTuple):
     """What a file or folder holds."""
 
     signals: list[RecordedSignal]
@@ -113,7 +113,7 @@ class FilePlayback(Driver):
     _settings: PlaybackSettings
     can_wait = True
 
-    def load(self) -> Recording:
+    def load(self) -> RecordedSignals:
         """Read the recording.
 
         Raises:
@@ -167,7 +167,7 @@ class FilePlayback(Driver):
 
     def read(self) -> list[Reading]:
         until = self._next_block() if self._in_blocks else self._due_until()
-        readings = self._take(until)
+        readings = self._samples_before(until)
         if until > self._end:
             self._finish_pass()
         if self.timing.ends_at is not None:
@@ -175,7 +175,7 @@ class FilePlayback(Driver):
         self.complete_until = self._next_time() + self._shift
         return sorted(readings, key=lambda reading: reading.at)
 
-    def _take(self, until: int) -> list[Reading]:
+    def _samples_before(self, until: int) -> list[Reading]:
         """The samples before a recorded time that were not taken yet."""
         if self.timing.ends_at is not None:
             until = min(until, self.timing.ends_at - self._shift)

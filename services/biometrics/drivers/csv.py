@@ -19,7 +19,7 @@ from affectline.common.settings.biometrics import (
 from affectline.services.biometrics.file_playback import (
     FilePlayback,
     RecordedSignal,
-    Recording,
+    RecordedSignals,
     Times,
     Values,
     make_monotonic,
@@ -104,7 +104,7 @@ class CsvDriver(FilePlayback):
     settings_model = CsvSettings
     _settings: CsvSettings
 
-    def load(self) -> Recording:
+    def load(self) -> RecordedSignals:
         settings = self._settings
         path = settings.file
         self.device = f"CSV {path.name}"
@@ -130,7 +130,7 @@ class CsvDriver(FilePlayback):
             )
         if remark := omissions.describe(len(rows)):
             self.remarks.append(remark)
-        return Recording(signals, int(timed.times[0]))
+        return RecordedSignals(signals, int(timed.times[0]))
 
     @classmethod
     def find_start(cls, settings: Any) -> int:

@@ -20,7 +20,7 @@ from affectline.services.biometrics.file_playback import (
     LATEST_PLAYED,
     FilePlayback,
     RecordedSignal,
-    Recording,
+    RecordedSignals,
     make_monotonic,
     regular_times,
 )
@@ -64,7 +64,7 @@ class E4Driver(FilePlayback):
     settings_model = E4Settings
     _settings: E4Settings
 
-    def load(self) -> Recording:
+    def load(self) -> RecordedSignals:
         folder = self._settings.folder
         self.device = f"Empatica E4 export {folder.name}"
         _check_folder(folder)
@@ -75,7 +75,7 @@ class E4Driver(FilePlayback):
         if not signals or start is None:
             raise _no_measurements(folder)
         tags = _read_tags(folder / TAGS_FILE, signals, self.counters, self.remarks)
-        return Recording([*signals, *tags], start)
+        return RecordedSignals([*signals, *tags], start)
 
     @classmethod
     def find_start(cls, settings: Any) -> int:

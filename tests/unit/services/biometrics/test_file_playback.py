@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from affectline.services.biometrics.file_playback import (
     FilePlayback,
     RecordedSignal,
-    Recording,
+    RecordedSignals,
     make_monotonic,
     regular_times,
 )
@@ -21,13 +21,13 @@ RECORDED = 1_600_000_000 * S
 class Two(FilePlayback):
     """Skin conductance for 10 s, and three beats."""
 
-    def load(self) -> Recording:
+    def load(self) -> RecordedSignals:
         skin = RecordedSignal(
             "skin_conductance", "uS", regular_times(RECORDED, 4.0, 40), np.arange(40.0), 4.0
         )
         beats = np.array([2 * S, 3 * S, 9 * S]) + RECORDED
         heart = RecordedSignal("rr_interval", "ms", beats, np.array([800.0, math.nan, 900.0]))
-        return Recording([skin, heart], RECORDED)
+        return RecordedSignals([skin, heart], RECORDED)
 
 
 def test_real_time_plays_what_is_due_as_of_now() -> None:
