@@ -36,12 +36,14 @@ def timed_film(
         if created:
             container.metadata["creation_time"] = created
         video = container.add_stream(codec, rate=25)
+        assert isinstance(video, av.VideoStream)
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         video.codec_context.time_base = video.time_base = MS
         video.codec_context.max_b_frames = 0
         sound = None
         if sound_ms is not None:
             sound = container.add_stream("libmp3lame", rate=SOUND_RATE, layout="mono")
+            assert isinstance(sound, av.AudioStream)
             for begin in range(0, sound_ms * SOUND_RATE // 1000, 1152):
                 silence = av.AudioFrame.from_ndarray(
                     np.zeros((1, 1152), np.float32), format="fltp", layout="mono"

@@ -41,7 +41,7 @@ NO_FILMS: Final = frozenset({"tty", "ass", "srt", "webvtt"})
 """Texts that FFmpeg would draw."""
 
 
-class UnknownContainer(AffectlineError):
+class UnknownContainerError(AffectlineError):
     """PyAV does not know what this file is; another library may."""
 
 
@@ -219,7 +219,7 @@ def open_container(shown: str, place: str, *, live: bool) -> InputContainer:
                 f"--source {shown}: nothing answers there ({_reason(error)})",
                 "check the address and the network",
             ) from None
-        raise UnknownContainer(
+        raise UnknownContainerError(
             f"--source {shown}: not a video that can be opened ({_reason(error)})",
             "convert it, for example with: ffmpeg -i IN -c:v libx264 OUT.mp4",
         ) from error
