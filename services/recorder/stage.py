@@ -20,7 +20,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
-from affectline.common.runtime.event_time import EventTimeMerger
+from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire import codec
@@ -77,11 +77,14 @@ class Recorder(Stage):
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         is_blurred = self._privacy == "blurred"
         self._anonymizer = Anonymizer(self.context.delivery) if is_blurred else None
-        sources = (*self._recorded_sources, *(("fusion",) if self._waits_for_fusion else ()))
+        is_live = self.context.delivery == "live"  # then nobody is waited for
+        fusion = ("fusion",) if self._waits_for_fusion else ()
+        sources = () if is_live else (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""
         self._log_time = self._started_at
+        self._repeats = RepeatFilter()
         self._early: list[Packet] = []
         """What came before the file could be begun."""
         self._is_finished = False
@@ -146,6 +149,10 @@ class Recorder(Stage):
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
         """Take a message; it is written when its turn has come and its faces can be blurred."""
+        message = packet.message
+        # Without a plan it may be a replay that begins again
+        if self._recorded_sources and self._repeats.is_repeated(message):
+            return ()
         self._merger.push(packet, monotonic(), self._event_time(packet.message))
         self._take(self._merger.pop_ready(monotonic()))
         if isinstance(packet.message, StreamDone):

@@ -24,7 +24,7 @@ from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotio
 from affectline.services.sessions.stream_stats import StreamSummary
 
 DIGITS: Final = {
-    "angle": 2, "blur": 2, "brightness": 4, **dict.fromkeys(LABELS, 6),
+    "angle": 2, "blur": 2, "brightness": 4, "confidence": 6, **dict.fromkeys(LABELS, 6),
     **dict.fromkeys((f"{label}_frame" for label in LABELS), 6),
 }  # fmt: skip
 """Decimals of the columns that are rounded."""

@@ -1,9 +1,11 @@
 """The sink process' stage: orders the results, writes the timeline, feeds the display."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic, monotonic_ns
+from affectline.common.runtime.event_time import EventTimeMerger
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import REPLAY, Control
@@ -18,6 +20,7 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.common.wire.watermark import Watermark
 from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sink.csv_writer import CsvWriter
 from affectline.services.sink.reorder_buffer import PATIENCE_NS, ReorderBuffer
@@ -37,6 +40,8 @@ class Sink(Stage):
     def __init__(self, process: SinkProcess) -> None:
         self._folder, self._expected = process.folder, process.expected
         self._about, self._replayed = process.about, process.replayed
+        self._recorded_sources = process.recorded_sources
+        self._waits_for_fusion = process.has_fusion and bool(process.recorded_sources)
         self._display_kind = process.display
         self._buffers: dict[str, ReorderBuffer] = {}
         self._writer: CsvWriter | None = None
@@ -52,6 +57,12 @@ class Sink(Stage):
 
     def setup(self) -> None:
         self._begun = self.context.now()
+        is_live = self.context.delivery == "live"  # then nobody is waited for
+        fusion = ("fusion",) if self._waits_for_fusion else ()
+        sources = () if is_live else (*self._recorded_sources, *fusion)
+        self._merger = EventTimeMerger(sources, self.context.delivery)
+        self._held_results: Counter[str] = Counter()
+        """By stream: results that wait for those of other sources."""
         self._display = None
         if self._display_kind != "none":
             from affectline.services.sink.display import open_display
@@ -74,7 +85,14 @@ class Sink(Stage):
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
         """Write a result, and those that waited for it."""
-        self._write(self._buffer(packet.message.stream).push(packet.message))
+        self._merge(self._buffer(packet.message.stream).push(packet.message))
+        return ()
+
+    @on(Watermark)
+    def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
+        """A recorded source, or fusion, has come further."""
+        self._merger.observe(packet.message, monotonic())
+        self._write_ready()
         return ()
 
     @on(StreamStart)
@@ -94,7 +112,7 @@ class Sink(Stage):
         end = packet.message
         buffer = self._buffer(end.stream)
         buffer.close(end)
-        if buffer.done:
+        if self._is_complete(end.stream):
             yield self._finish(end.stream, end)
 
     @on(Marker)
@@ -112,17 +130,18 @@ class Sink(Stage):
 
     def tick(self) -> Iterator[Packet]:
         now = monotonic_ns()
+        self._write_ready()
         for stream, buffer in self._buffers.items():
             missing = buffer.missing(stream, now)
             if missing:
                 yield Packet(missing)
             known_lost = buffer.lost
-            self._write(buffer.skip_gap(now))
+            self._merge(buffer.skip_gap(now))
             if buffer.lost > known_lost:
                 text = "%d results were lost: nobody published them again"
                 where = {"stream": stream, "seq": buffer.next_seq - 1}
                 self.context.log.warning(text, buffer.lost - known_lost, extra=where)
-            if buffer.done and buffer.end and self._summary(stream).end is None:
+            if buffer.end and self._summary(stream).end is None and self._is_complete(stream):
                 yield self._finish(stream, buffer.end)
         if self._display:
             yield from self._display.refresh()
@@ -133,6 +152,7 @@ class Sink(Stage):
                 self._checkpoint()
 
     def stop(self) -> Iterable[Packet]:
+        self._write(self._merger.flush())
         if self._writer:
             self._checkpoint()
         return ()
@@ -148,6 +168,7 @@ class Sink(Stage):
         streams = self._writer.streams if self._writer else {}
         ended = {name for name, summary in streams.items() if summary.end is not None}
         has_ended = bool(self._expected) and set(self._expected) <= ended
+        has_ended &= self._merger.have_all_ended and not self._merger.is_waiting
         return self._quit or self._is_replayed or has_ended
 
     def _buffer(self, stream: str) -> ReorderBuffer:
@@ -157,17 +178,38 @@ class Sink(Stage):
         assert self._writer  # noqa: S101 - for the type checker: set up before any message
         return self._writer.streams.setdefault(stream, StreamSummary())
 
-    def _write(self, emotions: Iterable[Emotion]) -> None:
+    def _merge(self, emotions: Iterable[Emotion]) -> None:
+        """Show results, and write them when their turn has come among those of other sources."""
         for emotion in emotions:
-            summary = self._summary(emotion.stream)
-            buffer = self._buffers[emotion.stream]
-            summary.add(emotion)
-            summary.epoch, summary.next_seq = emotion.epoch, emotion.seq + 1
-            summary.lost = buffer.lost
-            if self._writer:
-                self._writer.add(emotion)
             if self._display:
                 self._display.add_result(emotion)
+            self._held_results[emotion.stream] += 1
+            self._merger.push(Packet(emotion), monotonic())
+        self._write_ready()
+
+    def _write_ready(self) -> None:
+        """Write what is complete; in live delivery nothing waits, so that a kill loses nothing."""
+        is_live = self.context.delivery == "live"
+        self._write(self._merger.flush() if is_live else self._merger.pop_ready(monotonic()))
+
+    def _write(self, packets: Iterable[Packet]) -> None:
+        for packet in packets:
+            match packet.message:
+                case Emotion() as emotion:
+                    self._write_emotion(emotion)
+
+    def _write_emotion(self, emotion: Emotion) -> None:
+        self._held_results[emotion.stream] -= 1
+        summary = self._summary(emotion.stream)
+        summary.add(emotion)
+        summary.epoch, summary.next_seq = emotion.epoch, emotion.seq + 1
+        summary.lost = self._buffers[emotion.stream].lost
+        if self._writer:
+            self._writer.add(emotion)
+
+    def _is_complete(self, stream: str) -> bool:
+        """Whether the stream has ended and all of its results are written."""
+        return self._buffers[stream].done and not self._held_results[stream]
 
     def _finish(self, stream: str, end: StreamEnd) -> Packet:
         """Have everything on disk before publishing that it is."""
