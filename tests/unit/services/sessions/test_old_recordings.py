@@ -29,8 +29,8 @@ def test_info_says_which_clock_it_goes_by(
 def test_its_messages_are_those_of_today(tmp_path: Path) -> None:
     recording = open_recording(write_old_recording(tmp_path / "old"))
     series = read_series(recording.read())
-    assert series.frames == {"old": FRAMES}
     happy = series.emotions["old"]["happy"]
     assert (happy.times[1] - happy.times[0]) == ANALYSED_MS * MS
+    assert len(happy.times) == FRAMES
     assert happy.values[0] == pytest.approx(0.9)
     assert [marker.at for marker in series.markers] == [START + 600 * MS]
