@@ -85,18 +85,18 @@ class Fusion(Stage):
         self._merger.push(packet, self._clock())
         if isinstance(message, Emotion):
             self._held_results[message.stream] += 1
-        yield from self._take_ready()
+        yield from self._handle_ready()
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterator[Packet]:
         """A recorded source has come further."""
         if packet.message.source != self.context.service:
             self._merger.observe(packet.message, self._clock())
-            yield from self._take_ready()
+            yield from self._handle_ready()
 
-    def _take_ready(self) -> Iterator[Packet]:
+    def _handle_ready(self) -> Iterator[Packet]:
         for packet in self._merger.pop_ready(self._clock()):
-            yield from self._take(packet.message)
+            yield from self._update_state(packet.message)
         self.context.counters["late"] = self._merger.late
         yield from self._announce_progress()
 
@@ -112,7 +112,7 @@ class Fusion(Stage):
             self._progress.reach(self._merger.now, ended=have_all_ended)
         yield from self._progress.announcements(self._clock())
 
-    def _take(self, message: Message) -> Iterator[Packet]:
+    def _update_state(self, message: Message) -> Iterator[Packet]:
         """Update the state of the subject that a message is about."""
         state = None
         match message:
@@ -154,7 +154,7 @@ class Fusion(Stage):
             yield from self._announce_progress()
 
     def tick(self) -> Iterator[Packet]:
-        yield from self._take_ready()
+        yield from self._handle_ready()
         for source in self._merger.lost:
             if source not in self._told_lost:
                 text = "%s has been silent for %d s: nobody waits for it any more"
