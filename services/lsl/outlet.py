@@ -3,7 +3,8 @@
 =================================  ========  ===================================================
 stream                             type      channels
 =================================  ========  ===================================================
-``affectline-emotion-<stream>``    Emotion   the seven probabilities of the largest face
+``affectline-emotion-<stream>``    Emotion   the seven probabilities, valence, arousal of the
+                                             largest face
 ``affectline-state-<subject>``     State     arousal, valence, nervousness, quality
 ``affectline-markers``             Markers   the marker's label, as text
 =================================  ========  ===================================================
@@ -29,6 +30,7 @@ from affectline.services.lsl.spec import LslProcess
 from affectline.services.sessions.columns import marker_text
 
 MARKERS: Final = "affectline-markers"
+EMOTION_CHANNELS: Final = (*LABELS, "valence", "arousal")
 STATE_CHANNELS: Final = ("arousal", "valence", "nervousness", "quality")
 IRREGULAR: Final = 0.0
 """The rate that LSL gives to irregular streams."""
@@ -59,7 +61,7 @@ class LslOutlet(Stage):
         self._lsl: Any = lsl
         self._outlet(MARKERS, "Markers", ("label",))
         for stream in self._streams:
-            self._outlet(f"affectline-emotion-{stream}", "Emotion", LABELS)
+            self._outlet(f"affectline-emotion-{stream}", "Emotion", EMOTION_CHANNELS)
         for subject in self._subjects:
             self._outlet(f"affectline-state-{subject}", "State", STATE_CHANNELS)
 
@@ -68,13 +70,13 @@ class LslOutlet(Stage):
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """Publish the probabilities of the largest face."""
+        """Publish probabilities, valence and arousal of the largest face."""
         emotion = packet.message
         frame = emotion.epoch, emotion.seq
         if self._last_frame.get(emotion.stream, (-1, -1)) >= frame:
             return ()  # published again for a consumer that missed it
         self._last_frame[emotion.stream] = frame
-        outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", LABELS)
+        outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", EMOTION_CHANNELS)
         self._push_sample(outlet, emotion_row(emotion), emotion.captured_at)
         return ()
 
@@ -114,11 +116,12 @@ class LslOutlet(Stage):
 
 
 def emotion_row(emotion: Emotion) -> list[float]:
-    """The seven probabilities of the largest face, in the order of `LABELS`, or NaN."""
+    """The largest face's values of the `EMOTION_CHANNELS`, or NaN."""
     face = max(emotion.faces, key=_area, default=None)
     if face is None or face.probabilities is None:
-        return [math.nan] * len(LABELS)
-    return list(face.probabilities)
+        return [math.nan] * len(EMOTION_CHANNELS)
+    affect = (face.valence, face.arousal)
+    return [*face.probabilities, *(math.nan if value is None else value for value in affect)]
 
 
 def state_row(state: State) -> list[float]:
