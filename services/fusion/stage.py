@@ -50,6 +50,7 @@ class Fusion(Stage):
     def __init__(self, process: FusionProcess, clock: Callable[[], float] = monotonic) -> None:
         self._settings, self._clock = process.settings, clock
         self._recorded_sources = process.recorded_sources
+        self._session_start = process.session_start
         self._subjects: dict[str, SubjectState] = {}
         self._measured: set[str] = set()
         """Subjects that sensors have named."""
@@ -209,7 +210,9 @@ class Fusion(Stage):
 
     def _find_or_create(self, subject: str, at: int) -> SubjectState:
         if subject not in self._subjects:
-            person = self._subjects[subject] = SubjectState(subject, self._settings)
+            person = self._subjects[subject] = SubjectState(
+                subject, self._settings, origin_ns=self._session_start
+            )
             for requested in (None, subject):
                 marker = self._calibrations.get(requested)
                 if marker and at < marker.at + round(_calibration_seconds(marker) * 1e9):
