@@ -10,7 +10,7 @@ stream                             type      channels
 =================================  ========  ===================================================
 
 All of them are irregular. A frame without a face, and whatever is not known, is NaN. A sample's
-time is that of the frame, the state or the marker, in LSL's clock.
+time is that of the frame, the state or the marker, on LSL's clock (`LslClock`).
 """
 
 import math
@@ -22,10 +22,10 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.common.lsl_time import measure_lsl_offset
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.wire.biometrics import State
-from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet
+from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet, StreamStart
+from affectline.services.lsl.lsl_clock import LslClock
 from affectline.services.lsl.spec import LslProcess
 from affectline.services.sessions.columns import marker_text
 
@@ -59,6 +59,7 @@ class LslOutlet(Stage):
                 f"lsl-outlet: {error}", "install mne-lsl with pip install 'affectline[sensors]'"
             ) from error
         self._lsl: Any = lsl
+        self._clock = LslClock(self.context.now, lsl.local_clock)
         self._outlet(MARKERS, "Markers", ("label",))
         for stream in self._streams:
             self._outlet(f"affectline-emotion-{stream}", "Emotion", EMOTION_CHANNELS)
@@ -68,6 +69,12 @@ class LslOutlet(Stage):
     def cleanup(self) -> None:
         self._outlets.clear()  # the last references: their sockets close
 
+    @on(StreamStart)
+    def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
+        """Learn whether it is a film, whose times are its own."""
+        self._clock.observe(packet.message)
+        return ()
+
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
         """Publish probabilities, valence and arousal of the largest face."""
@@ -76,6 +83,7 @@ class LslOutlet(Stage):
         if self._last_frame.get(emotion.stream, (-1, -1)) >= frame:
             return ()  # published again for a consumer that missed it
         self._last_frame[emotion.stream] = frame
+        self._clock.observe(emotion)
         outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", EMOTION_CHANNELS)
         self._push_sample(outlet, emotion_row(emotion), emotion.captured_at)
         return ()
@@ -96,9 +104,8 @@ class LslOutlet(Stage):
         return ()
 
     def _push_sample(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
-        offset = measure_lsl_offset(self.context.now, self._lsl.local_clock)
         sample = row if isinstance(row[0], str) else np.array(row, np.float32)
-        outlet.push_sample(sample, timestamp=(at - offset) / 1e9)
+        outlet.push_sample(sample, timestamp=self._clock.time_of(at))
         self.context.counters["offered"] += 1
 
     def _outlet(self, name: str, kind: str, channels: tuple[str, ...]) -> Any:

@@ -131,7 +131,7 @@ def test_emotions_states_and_markers_reach_a_real_lsl_inlet(bus: Callable[..., B
         "angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "valence", "arousal",
     ]  # fmt: skip
     at, there = now_ns(), local_clock()
-    moved = {"captured_at": at, "published_at": at}
+    moved = {"captured_at": at, "received_at": at, "published_at": at}
     for message in (
         EMOTION.model_copy(update=moved),
         EMOTION.model_copy(update={**moved, "seq": EMOTION.seq + 1, "faces": ()}),

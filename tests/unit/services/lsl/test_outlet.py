@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from affectline.common.wire.biometrics import State
 from affectline.common.wire.messages import Emotion, Marker, Packet
+from affectline.services.lsl.lsl_clock import LslClock
 from affectline.services.lsl.outlet import (
     EMOTION_CHANNELS,
     LslOutlet,
@@ -30,6 +31,7 @@ def test_the_largest_face_is_offered() -> None:
 
 def test_a_result_that_is_published_again_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, offered = LslOutlet(LslProcess()), list[int]()
+    stage._clock = LslClock(lambda: AT, lambda: 0.0)
     monkeypatch.setattr(stage, "_outlet", lambda *_: None)
     monkeypatch.setattr(stage, "_push_sample", lambda _outlet, _row, at: offered.append(at))
     for epoch, seq in ((1, 7), (1, 8), (1, 7), (1, 8), (2, 0)):
