@@ -148,13 +148,19 @@ class Recorder(Stage):
 
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
-        """Take a message; it is written when its turn has come and its faces can be blurred."""
+        """Take a message; it is written when its turn has come and its faces can be blurred.
+
+        What is replayed as it was recorded stays in the order of its file.
+        """
         message = packet.message
+        if self._ends_with_replay:
+            self._take((packet,))
         # Without a plan it may be a replay that begins again
-        if self._recorded_sources and self._repeats.is_repeated(message):
+        elif self._recorded_sources and self._repeats.is_repeated(message):
             return ()
-        self._merger.push(packet, monotonic(), self._event_time(packet.message))
-        self._take(self._merger.pop_ready(monotonic()))
+        else:
+            self._merger.push(packet, monotonic(), self._event_time(packet.message))
+            self._take(self._merger.pop_ready(monotonic()))
         if isinstance(packet.message, StreamDone):
             self._unfinished.discard((packet.message.stream, packet.message.by))
         elif self._ends_with_replay and ends_replay(packet.message, self._started_at):
