@@ -228,6 +228,8 @@ class SourceAlignment:
         self._source = source
         self._watermarks: dict[str, int] = dict.fromkeys((o for o in others if o != source), -1)
         self._patience = _Patience()
+        self._reached: dict[str, int] = {}
+        """By source, ended or not."""
         self._at, self._ended = -1, False
         self._published: tuple[int, bool] | None = None
         self._repeat_at = 0.0
@@ -237,6 +239,7 @@ class SourceAlignment:
         if message.source in self._watermarks:
             at = END if message.ended else message.at
             self._watermarks[message.source] = max(self._watermarks[message.source], at)
+            self._reached[message.source] = message.at
             self._patience.heard(message.source, now_s)
 
     def may_publish(self, event_time: int, now_s: float) -> bool:
@@ -247,9 +250,9 @@ class SourceAlignment:
             for source, watermark in self._watermarks.items()
         )
 
-    def waits_for(self, event_time: int) -> list[str]:
-        """Those that are too far behind."""
-        return [s for s, at in self._watermarks.items() if event_time > at + AHEAD_NS]
+    def reached_by(self, sources: Iterable[str]) -> int:
+        """How far the farthest of some sources has come, in ns; -1 where none has said so."""
+        return max((self._reached.get(source, -1) for source in sources), default=-1)
 
     def reach(self, event_time: int, *, ended: bool = False) -> None:
         """Everything before this moment has been published."""

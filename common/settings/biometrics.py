@@ -167,6 +167,14 @@ class BiometricsSettings(FamilySettings):
     subject: Name = "person"
     """Subject ID: part of the topics that the signals are published on."""
 
+    is_recording: ClassVar[bool] = False
+    """Its times are those of the session's time line at any pace, rather than the clock's."""
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it never ends by itself, although it is a recording: it ends with the films."""
+        return False
+
     @property
     def service(self) -> str:
         """The service name of the process that reads this sensor."""
@@ -184,6 +192,7 @@ Speed = Annotated[float, Field(ge=0.001, le=10_000)] | Literal["max"]
 class PlaybackSettings(BiometricsSettings):
     """What the settings of all drivers that play a recording share."""
 
+    is_recording = True
     speed: Speed | None = None
     """1 plays at the recorded pace, 4 four times as fast, ``max`` as fast as it is consumed; by
     default the pace and rate of the run, and 1 outside of one. It changes no times."""
@@ -197,6 +206,10 @@ class PlaybackSettings(BiometricsSettings):
     """Seconds by which it begins later than that; negative: earlier."""
     loop: bool = False
     """Start again at the end."""
+
+    @property
+    def is_endless(self) -> bool:
+        return self.loop
 
     @model_validator(mode="after")
     def _check_times(self) -> Self:

@@ -45,7 +45,7 @@ class BiometricsProcess(ProcessSettings):
 
     @property
     def is_recorded_source(self) -> bool:
-        return isinstance(self.settings, PlaybackSettings)
+        return self.settings.is_recording
 
     @property
     def calendar_start(self) -> int | None:
@@ -78,9 +78,8 @@ def planned(run: Run) -> Iterator[BiometricsProcess]:
     if run.replay:
         return
     for sensor in run.settings.biometrics:
-        is_recording = isinstance(sensor, PlaybackSettings)
         yield BiometricsProcess(
-            epoch=now_ns() // 1_000_000 if is_recording else None,
+            epoch=now_ns() // 1_000_000 if sensor.is_recording else None,
             settings=sensor.with_time_zone(run.settings.time_zone),
             pace=run.settings.pace or "realtime",
             rate=run.settings.rate,

@@ -62,7 +62,7 @@ class Biometrics(Stage):
         """How far everything has been published once `_unsent` is."""
         self._timestamps: dict[str, MonotonicTimestamps] = {}
         self._next_seq: Counter[str] = Counter()
-        self._send_failed = self._has_ended = False
+        self._send_failed = self._has_ended = self._is_over = False
         self._remarks_said = 0
 
     def topic(self, kind: type[Message]) -> str | None:
@@ -83,6 +83,7 @@ class Biometrics(Stage):
         others = self._process.recorded_sources if self._is_aligned else ()
         self._alignment = SourceAlignment(self.context.service, others)
         self._running = {name for name in others if name != self.context.service}
+        self._films = [name for name in others if name.startswith("capture/")]
         clock = Clock(self._now, monotonic, self._stopping.wait)
         self._driver = self._make(self._settings, clock)
         self._driver.timing = Timing(
@@ -106,6 +107,8 @@ class Biometrics(Stage):
         self._alignment.observe(message, monotonic())
         if message.ended:
             self._running.discard(message.source)
+            if self._have_films_ended:
+                self._driver.hurry()  # nobody watches a film any more
         self.context.wake()
         return ()
 
@@ -127,7 +130,8 @@ class Biometrics(Stage):
         if thread.failure:
             raise thread.failure
         if self._is_aligned:
-            yield from self._announce(ended=thread.exhausted and self._held is None)
+            ended = self._is_over or (thread.exhausted and self._held is None)
+            yield from self._announce(ended=ended)
 
     def _next_batch(self, thread: DriverThread) -> Batch | None:
         """The next batch whose turn it is; that of a recording may have to wait for others."""
@@ -136,12 +140,27 @@ class Biometrics(Stage):
         if batch is None:
             return None
         self._last_reading_s = monotonic()
-        if self._is_aligned and batch.readings:
-            latest = max(time_of(r, len(r.values) - 1) for r in batch.readings)
-            if not self._alignment.may_publish(latest, monotonic()):
+        if self._is_aligned and batch.readings and not self._is_in_step(batch):
+            if self._settings.is_endless and self._have_films_ended:
+                self._stopping.set()  # what comes now is behind the end of the session
+                self._is_over = True
+            else:
                 self._held = batch
-                return None
+            return None
         return batch
+
+    def _is_in_step(self, batch: Batch) -> bool:
+        """Whether a recording's batch is not too far ahead of the others."""
+        if self._settings.is_endless:
+            # It follows the films, so that it ends at the same moment at every pace
+            begin = min(reading.at for reading in batch.readings)
+            return begin <= self._alignment.reached_by(self._films)
+        latest = max(time_of(r, len(r.values) - 1) for r in batch.readings)
+        return self._alignment.may_publish(latest, monotonic())
+
+    @property
+    def _have_films_ended(self) -> bool:
+        return self._running.isdisjoint(self._films)
 
     def _announce(self, *, ended: bool) -> Iterator[Packet]:
         """Promise that nothing earlier follows than what has been published."""
@@ -177,11 +196,12 @@ class Biometrics(Stage):
 
     @property
     def done(self) -> bool:
-        is_over = self._thread and self._thread.exhausted and not self._held and not self._unsent
+        is_exhausted = bool(self._thread and self._thread.exhausted and not self._held)
+        is_over = (is_exhausted or self._is_over) and not self._unsent
         if not self._is_aligned:
-            return bool(is_over)
+            return is_over
         # The promise is repeated as long as others run, for consumers that were started again
-        return bool(is_over and self._has_ended and not self._running)
+        return is_over and self._has_ended and not self._running
 
     def _may_start(self, thread: DriverThread) -> bool:
         """Start the driver once the consumers that must miss nothing are ready."""

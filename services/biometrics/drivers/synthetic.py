@@ -134,8 +134,10 @@ class SyntheticSettings(BiometricsSettings):
     """A simulated subject."""
 
     driver: Literal["synthetic"] = "synthetic"
-    speed: Speed = 1.0
-    """1 generates signals in real time, ``max`` as fast as they are consumed."""
+    is_recording = True
+    speed: Speed | None = None
+    """1 generates signals in real time, ``max`` as fast as they are consumed; by default the pace
+    and rate of the run, and 1 outside of one. It changes no times."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """The same seed generates the same signals."""
     stress: Annotated[
@@ -144,6 +146,10 @@ class SyntheticSettings(BiometricsSettings):
     """Start and end of a time of stress, in seconds from the start."""
     duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds until it ends; by default it does not."""
+
+    @property
+    def is_endless(self) -> bool:
+        return self.duration is None
 
     @model_validator(mode="after")
     def _check_stress(self) -> Self:
@@ -162,27 +168,52 @@ class SyntheticDriver(Driver):
     device = "synthetic person"
 
     def open(self) -> None:
-        self._subject = SimulatedSubject(self._settings.seed, self._settings.stress)
-        self._start, self._started_s = self._clock.now(), self._clock.monotonic()
+        settings, timing = self._settings, self.timing
+        self._subject = SimulatedSubject(settings.seed, settings.stress)
+        self._speed: float | Literal["max"] = settings.speed or timing.speed
+        self._follows_clock = timing.follows_clock and settings.speed is None
+        now, start = self._clock.now(), timing.session_start
+        self._start, self._started_s = now if start is None else start, self._clock.monotonic()
         self._block = 0
+        self.complete_until = self._start
+
+    def hurry(self) -> None:
+        self._speed = "max"
 
     def read(self) -> list[Reading]:
         readings: list[Reading] = []
         for _ in range(self._blocks_due()):
             readings += self._next_readings()
-            if self._settings.duration and self._block * BLOCK_NS >= self._settings.duration * NS:
+            if self._is_over():
                 self.ended = True
                 break
+            if self.timing.is_aligned:
+                break  # a message is a block, so that it is the same at every pace
+        self.complete_until = self._start + self._block * BLOCK_NS
         return readings
+
+    def _is_over(self) -> bool:
+        elapsed = self._block * BLOCK_NS
+        duration, ends_at = self._settings.duration, self.timing.ends_at
+        return bool(duration and elapsed >= duration * NS) or (
+            ends_at is not None and self._start + elapsed >= ends_at
+        )
 
     def _blocks_due(self) -> int:
         """How many blocks are over by now and not generated yet."""
-        speed = self._settings.speed
-        if speed == "max":
+        if self._speed == "max":
             return 4
-        self._clock.wait(WAIT_S)
-        elapsed_s = (self._clock.monotonic() - self._started_s) * speed
-        return int(elapsed_s * NS // BLOCK_NS) - self._block
+        played_ns = self._played_ns(self._speed)
+        if played_ns // BLOCK_NS <= self._block:
+            self._clock.wait(WAIT_S)
+            played_ns = self._played_ns(self._speed)
+        return int(played_ns // BLOCK_NS) - self._block
+
+    def _played_ns(self, speed: float | Literal["max"]) -> float:
+        if self._follows_clock:
+            return self._clock.now() - self._start
+        factor = 1.0 if speed == "max" else speed
+        return (self._clock.monotonic() - self._started_s) * factor * NS
 
     def _next_readings(self) -> list[Reading]:
         at = self._start + self._block * BLOCK_NS
