@@ -228,8 +228,6 @@ class SourceAlignment:
         self._source = source
         self._watermarks: dict[str, int] = dict.fromkeys((o for o in others if o != source), -1)
         self._patience = _Patience()
-        self._reached: dict[str, int] = {}
-        """By source, ended or not."""
         self._at, self._ended = -1, False
         self._published: tuple[int, bool] | None = None
         self._repeat_at = 0.0
@@ -239,7 +237,6 @@ class SourceAlignment:
         if message.source in self._watermarks:
             at = END if message.ended else message.at
             self._watermarks[message.source] = max(self._watermarks[message.source], at)
-            self._reached[message.source] = message.at
             self._patience.heard(message.source, now_s)
 
     def may_publish(self, event_time: int, now_s: float) -> bool:
@@ -249,10 +246,6 @@ class SourceAlignment:
             event_time <= watermark + AHEAD_NS or self._patience.is_over(source, now_s)
             for source, watermark in self._watermarks.items()
         )
-
-    def reached_by(self, sources: Iterable[str]) -> int:
-        """How far the farthest of some sources has come, in ns; -1 where none has said so."""
-        return max((self._reached.get(source, -1) for source in sources), default=-1)
 
     def reach(self, event_time: int, *, ended: bool = False) -> None:
         """Everything before this moment has been published."""

@@ -167,18 +167,20 @@ class BiometricsSettings(FamilySettings):
     subject: Name = "person"
     """Subject ID: part of the topics that the signals are published on."""
 
-    is_recording: ClassVar[bool] = False
-    """Its times are those of the session's time line at any pace, rather than the clock's."""
-
-    @property
-    def is_endless(self) -> bool:
-        """Whether it never ends by itself, although it is a recording: it ends with the films."""
-        return False
-
     @property
     def service(self) -> str:
         """The service name of the process that reads this sensor."""
         return f"biometrics/{self.subject[:48]}-{self.driver}"
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether its times are those of a recording, not of the clock."""
+        return False
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it does not end by itself."""
+        return True
 
     def with_time_zone(self, name: str) -> Self:
         """The same, with the run's time zone, where the driver has use for one and names none."""
@@ -192,7 +194,6 @@ Speed = Annotated[float, Field(ge=0.001, le=10_000)] | Literal["max"]
 class PlaybackSettings(BiometricsSettings):
     """What the settings of all drivers that play a recording share."""
 
-    is_recording = True
     speed: Speed | None = None
     """1 plays at the recorded pace, 4 four times as fast, ``max`` as fast as it is consumed; by
     default the pace and rate of the run, and 1 outside of one. It changes no times."""
@@ -206,6 +207,10 @@ class PlaybackSettings(BiometricsSettings):
     """Seconds by which it begins later than that; negative: earlier."""
     loop: bool = False
     """Start again at the end."""
+
+    @property
+    def is_recording(self) -> bool:
+        return True
 
     @property
     def is_endless(self) -> bool:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +112,7 @@ class FilePlayback(Driver):
 
     _settings: PlaybackSettings
     can_wait = True
+    _hurries = False
 
     def load(self) -> RecordedSignals:
         """Read the recording.
@@ -141,7 +142,7 @@ class FilePlayback(Driver):
                 "its times are no dates: leave keep_times out",
             )
         self._shift = begins_at - self._start
-        self._speed: float | Literal["max"] = self._settings.speed or self.timing.speed
+        self._speed = self._settings.speed or self.timing.speed
         # Whoever names a speed, or has a date of its own, does not go by the clock
         self._follows_clock = (
             self.timing.follows_clock
@@ -155,7 +156,7 @@ class FilePlayback(Driver):
         self.complete_until = begins_at
 
     def hurry(self) -> None:
-        self._speed = "max"
+        self._hurries = True
 
     def _find_begin(self) -> int:
         """When the recording begins on the session's time line, in ns."""
@@ -203,7 +204,7 @@ class FilePlayback(Driver):
         first = self._next_time()
         begin = first - (first - self._start) % BLOCK_NS
         end = begin + BLOCK_NS
-        if self._speed == "max":
+        if self._speed == "max" or self._hurries:
             return end
         missing_ns = min(end - 1, self._end) - self._played_until()
         if missing_ns <= 0:
@@ -220,10 +221,8 @@ class FilePlayback(Driver):
         """How far playing has come, in recorded time."""
         if self._follows_clock:
             return self._clock.now() - self._shift
-        speed = self._speed
-        if speed == "max":  # since a moment ago
-            return self._end
-        return self._start + int((self._clock.monotonic() - self._started_s) * speed * NS)
+        assert self._speed != "max"  # noqa: S101 - for the type checker
+        return self._start + int((self._clock.monotonic() - self._started_s) * self._speed * NS)
 
     def _finish_pass(self) -> None:
         if not self._settings.loop:

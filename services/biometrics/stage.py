@@ -62,7 +62,7 @@ class Biometrics(Stage):
         """How far everything has been published once `_unsent` is."""
         self._timestamps: dict[str, MonotonicTimestamps] = {}
         self._next_seq: Counter[str] = Counter()
-        self._send_failed = self._has_ended = self._is_over = False
+        self._send_failed = self._has_ended = self._is_left = False
         self._remarks_said = 0
 
     def topic(self, kind: type[Message]) -> str | None:
@@ -83,7 +83,8 @@ class Biometrics(Stage):
         others = self._process.recorded_sources if self._is_aligned else ()
         self._alignment = SourceAlignment(self.context.service, others)
         self._running = {name for name in others if name != self.context.service}
-        self._films = [name for name in others if name.startswith("capture/")]
+        self._reached = {name: -1 for name in others if name in self._process.ends_with}
+        """Where it goes on as long as others: how far these have come."""
         clock = Clock(self._now, monotonic, self._stopping.wait)
         self._driver = self._make(self._settings, clock)
         self._driver.timing = Timing(
@@ -105,10 +106,12 @@ class Biometrics(Stage):
         """Another recording has come further."""
         message = packet.message
         self._alignment.observe(message, monotonic())
+        if message.source in self._reached:
+            self._reached[message.source] = max(message.at, self._reached[message.source])
         if message.ended:
             self._running.discard(message.source)
-            if self._have_films_ended:
-                self._driver.hurry()  # nobody watches a film any more
+            if not any(name.startswith("capture/") for name in self._running):
+                self._driver.hurry()  # the films are over: nobody watches the rest
         self.context.wake()
         return ()
 
@@ -130,8 +133,7 @@ class Biometrics(Stage):
         if thread.failure:
             raise thread.failure
         if self._is_aligned:
-            ended = self._is_over or (thread.exhausted and self._held is None)
-            yield from self._announce(ended=ended)
+            yield from self._announce(ended=self._is_read(thread))
 
     def _next_batch(self, thread: DriverThread) -> Batch | None:
         """The next batch whose turn it is; that of a recording may have to wait for others."""
@@ -140,27 +142,25 @@ class Biometrics(Stage):
         if batch is None:
             return None
         self._last_reading_s = monotonic()
-        if self._is_aligned and batch.readings and not self._is_in_step(batch):
-            if self._settings.is_endless and self._have_films_ended:
-                self._stopping.set()  # what comes now is behind the end of the session
-                self._is_over = True
-            else:
-                self._held = batch
+        if self._is_aligned and batch.readings and not self._may_publish(batch):
+            self._held = batch
             return None
         return batch
 
-    def _is_in_step(self, batch: Batch) -> bool:
-        """Whether a recording's batch is not too far ahead of the others."""
-        if self._settings.is_endless:
-            # It follows the films, so that it ends at the same moment at every pace
+    def _may_publish(self, batch: Batch) -> bool:
+        """Whether it is a batch's turn among the recorded sources."""
+        if self._reached:
+            # Never beyond the others: where they end is known only then
             begin = min(reading.at for reading in batch.readings)
-            return begin <= self._alignment.reached_by(self._films)
+            if begin >= max(self._reached.values()):
+                self._is_left = self._running.isdisjoint(self._reached)
+                return False
         latest = max(time_of(r, len(r.values) - 1) for r in batch.readings)
         return self._alignment.may_publish(latest, monotonic())
 
-    @property
-    def _have_films_ended(self) -> bool:
-        return self._running.isdisjoint(self._films)
+    def _is_read(self, thread: DriverThread) -> bool:
+        """Whether nothing more will be taken from the driver."""
+        return self._is_left or (thread.exhausted and self._held is None)
 
     def _announce(self, *, ended: bool) -> Iterator[Packet]:
         """Promise that nothing earlier follows than what has been published."""
@@ -196,12 +196,11 @@ class Biometrics(Stage):
 
     @property
     def done(self) -> bool:
-        is_exhausted = bool(self._thread and self._thread.exhausted and not self._held)
-        is_over = (is_exhausted or self._is_over) and not self._unsent
+        is_over = self._thread and self._is_read(self._thread) and not self._unsent
         if not self._is_aligned:
-            return is_over
+            return bool(is_over)
         # The promise is repeated as long as others run, for consumers that were started again
-        return is_over and self._has_ended and not self._running
+        return bool(is_over and self._has_ended and not self._running)
 
     def _may_start(self, thread: DriverThread) -> bool:
         """Start the driver once the consumers that must miss nothing are ready."""

@@ -134,10 +134,9 @@ class SyntheticSettings(BiometricsSettings):
     """A simulated subject."""
 
     driver: Literal["synthetic"] = "synthetic"
-    is_recording = True
     speed: Speed | None = None
     """1 generates signals in real time, ``max`` as fast as they are consumed; by default the pace
-    and rate of the run, and 1 outside of one. It changes no times."""
+    and rate of the run, and 1 outside of one."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """The same seed generates the same signals."""
     stress: Annotated[
@@ -146,6 +145,10 @@ class SyntheticSettings(BiometricsSettings):
     """Start and end of a time of stress, in seconds from the start."""
     duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds until it ends; by default it does not."""
+
+    @property
+    def is_recording(self) -> bool:
+        return True  # it can wait, and has its place on the time line, as a recording
 
     @property
     def is_endless(self) -> bool:
@@ -168,17 +171,12 @@ class SyntheticDriver(Driver):
     device = "synthetic person"
 
     def open(self) -> None:
-        settings, timing = self._settings, self.timing
-        self._subject = SimulatedSubject(settings.seed, settings.stress)
-        self._speed: float | Literal["max"] = settings.speed or timing.speed
-        self._follows_clock = timing.follows_clock and settings.speed is None
-        now, start = self._clock.now(), timing.session_start
-        self._start, self._started_s = now if start is None else start, self._clock.monotonic()
+        self._subject = SimulatedSubject(self._settings.seed, self._settings.stress)
+        start = self.timing.session_start
+        self._start = self._clock.now() if start is None else start
+        self._started_s = self._clock.monotonic()
+        self._speed = self._settings.speed or self.timing.speed
         self._block = 0
-        self.complete_until = self._start
-
-    def hurry(self) -> None:
-        self._speed = "max"
 
     def read(self) -> list[Reading]:
         readings: list[Reading] = []
@@ -187,33 +185,34 @@ class SyntheticDriver(Driver):
             if self._is_over():
                 self.ended = True
                 break
-            if self.timing.is_aligned:
-                break  # a message is a block, so that it is the same at every pace
         self.complete_until = self._start + self._block * BLOCK_NS
         return readings
 
     def _is_over(self) -> bool:
-        elapsed = self._block * BLOCK_NS
         duration, ends_at = self._settings.duration, self.timing.ends_at
-        return bool(duration and elapsed >= duration * NS) or (
-            ends_at is not None and self._start + elapsed >= ends_at
-        )
+        length = self._block * BLOCK_NS
+        has_ended = duration is not None and length >= duration * NS
+        return has_ended or (ends_at is not None and self._start + length >= ends_at)
 
     def _blocks_due(self) -> int:
         """How many blocks are over by now and not generated yet."""
+        # One at a time where others wait: messages are the same at every pace
+        at_once = 1 if self.timing.is_aligned else 4
         if self._speed == "max":
-            return 4
-        played_ns = self._played_ns(self._speed)
-        if played_ns // BLOCK_NS <= self._block:
-            self._clock.wait(WAIT_S)
-            played_ns = self._played_ns(self._speed)
-        return int(played_ns // BLOCK_NS) - self._block
+            return at_once
+        if self.timing.is_aligned and self._blocks_over() > self._block:
+            return 1
+        self._clock.wait(WAIT_S)
+        due = self._blocks_over() - self._block
+        return min(due, 1) if self.timing.is_aligned else due
 
-    def _played_ns(self, speed: float | Literal["max"]) -> float:
-        if self._follows_clock:
-            return self._clock.now() - self._start
-        factor = 1.0 if speed == "max" else speed
-        return (self._clock.monotonic() - self._started_s) * factor * NS
+    def _blocks_over(self) -> int:
+        """How many blocks are over by now."""
+        if self.timing.follows_clock and self._settings.speed is None:
+            return (self._clock.now() - self._start) // BLOCK_NS
+        assert self._speed != "max"  # noqa: S101 - for the type checker
+        elapsed_s = (self._clock.monotonic() - self._started_s) * self._speed
+        return int(elapsed_s * NS // BLOCK_NS)
 
     def _next_readings(self) -> list[Reading]:
         at = self._start + self._block * BLOCK_NS
