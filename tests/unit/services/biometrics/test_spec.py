@@ -64,6 +64,22 @@ def test_the_run_passes_on_its_pace_and_its_time_zone(
     assert list(planned(Run(settings, replay="as recorded"))) == []
 
 
+def test_what_does_not_end_by_itself_ends_with_what_does(tmp_path: Path) -> None:
+    looped = table(tmp_path, loop=True, subject="anna").settings
+    finite = table(tmp_path, subject="ben").settings
+    settings = PipelineSettings.model_validate(
+        {
+            "sources": [
+                {"name": "front", "source": "a.mp4"},
+                {"name": "demo", "source": "b.mp4", "loop": True},
+            ],
+            "biometrics": [looped, finite, {"driver": "ble"}],
+        }
+    )
+    ends = [one.ends_with for one in planned(Run(settings))]
+    assert ends == [("capture/front", "biometrics/ben-csv"), (), ()]
+
+
 def test_it_is_sent_to_its_process_as_json(tmp_path: Path) -> None:
     sent = table(tmp_path, start="2020-09-13T14:26:40+02:00", speed="max", time_zone="UTC")
     assert BiometricsProcess.model_validate_json(sent.model_dump_json()) == sent

@@ -238,6 +238,7 @@ class AlignedRun:
         process = BiometricsProcess(
             settings=settings("e4", folder="x", **given), pace="fast", session_start=START,
             recorded_sources=(self.film, "biometrics/person-e4"),
+            ends_with=(self.film, "capture/other") if given.get("loop") else (),
         )  # fmt: skip
         self.woken = threading.Event()
         self.stage = Biometrics(process, lambda chosen, clock: Table(chosen, clock))
@@ -320,6 +321,22 @@ def test_a_table_that_begins_late_says_so_at_once(aligned: Callable[..., Aligned
     run.film_reaches(0)
     run.tick_until(lambda: bool(run.promised and run.promised[-1].at == START + 600 * 10**9))
     assert run.seconds == []
+
+
+def test_a_table_over_and_over_ends_where_the_film_ends(
+    aligned: Callable[..., AlignedRun],
+) -> None:
+    run = aligned(loop=True)
+    run.film_reaches(0)
+    run.tick_until(lambda: bool(run.promised))
+    assert run.seconds == []  # it follows: nobody knows yet where the film ends
+    run.film_reaches(9)
+    run.tick_until(lambda: bool(run.seconds and run.seconds[-1] == 8.75))
+    run.film_reaches(12.1)
+    run.film_reaches(12.1, ended=True)
+    run.tick_until(lambda: run.stage.done)
+    assert run.seconds == [i / 4 for i in range(49)]
+    assert run.promised[-1].ended
 
 
 def test_what_the_driver_has_found_out_is_said_once(

@@ -235,7 +235,9 @@ def test_times_in_numbers_are_exact_and_may_be_negative() -> None:
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 
-@property_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@property_settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100
+)
 @given(
     st.lists(st.tuples(numbers, st.none() | numbers, st.text(max_size=8)), min_size=1, max_size=20),
     st.sampled_from([",", ";", "\t"]),
@@ -276,7 +278,9 @@ def test_what_programs_write_is_read_back_exactly_or_refused(
     assert str(found) == str(expected)
 
 
-@property_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@property_settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100
+)
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(-99, 99), st.integers(1, 9)), min_size=1))
 def test_decimal_commas_between_commas_never_yield_half_a_number(
     tmp_path: Path, rows: list[tuple[int, int, int]]
