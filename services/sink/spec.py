@@ -25,6 +25,8 @@ class SinkProcess(ProcessSettings):
     """What else ``session.json`` shall hold."""
     replayed: bool = False
     """The session ends with the last message of a replay instead."""
+    session_start: int | None = None
+    """Zero of the session's time line, in ns since the Unix epoch; None: the first stream says."""
 
     @property
     def process_name(self) -> str:
@@ -70,7 +72,7 @@ SPEC = ServiceSpec(
     settings=SinkProcess,
     stage="affectline.services.sink.stage:Sink",
     role="sink",
-    inputs=("emotion", "frame", "health", "marker", "stream"),
+    inputs=("bio", "emotion", "frame", "health", "marker", "state", "stream"),
     outputs=("control", "marker", "resend", "stream"),
     planned=planned,
     configure=configure,

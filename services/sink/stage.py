@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import REPLAY, Control
 from affectline.common.wire.health import Health, ends_replay
 from affectline.common.wire.messages import (
@@ -20,7 +21,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sink.csv_writer import CsvWriter
-from affectline.services.sink.reorder_buffer import PATIENCE_NS, ReorderBuffer
+from affectline.services.sink.reorder_buffer import PATIENCE_NS, LostFrame, ReorderBuffer
 from affectline.services.sink.spec import SinkProcess
 
 CHECKPOINT_S: Final = 0.5
@@ -37,6 +38,7 @@ class Sink(Stage):
     def __init__(self, process: SinkProcess) -> None:
         self._folder, self._expected = process.folder, process.expected
         self._about, self._replayed = process.about, process.replayed
+        self._session_start = process.session_start
         self._display_kind = process.display
         self._buffers: dict[str, ReorderBuffer] = {}
         self._writer: CsvWriter | None = None
@@ -57,7 +59,7 @@ class Sink(Stage):
             from affectline.services.sink.display import open_display
 
             self._display = open_display(self._display_kind, self._folder, self.context)
-        self._writer = CsvWriter(self._folder, self._about)
+        self._writer = CsvWriter(self._folder, self._about, self._session_start)
         for name, summary in self._writer.streams.items():
             self._buffers[name] = ReorderBuffer(
                 self.context.delivery, summary.epoch, summary.next_seq
@@ -74,7 +76,8 @@ class Sink(Stage):
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
         """Write a result, and those that waited for it."""
-        self._write(self._buffer(packet.message.stream).push(packet.message))
+        stream = packet.message.stream
+        self._write(stream, self._buffer(stream).push(packet.message))
         return ()
 
     @on(StreamStart)
@@ -82,6 +85,8 @@ class Sink(Stage):
         """A stream begins."""
         start = packet.message
         self._summary(start.stream).begin(start)
+        if self._writer:
+            self._writer.begin(start.session_start)
         if start.replay:
             self._buffer(start.stream).patience_ns = PATIENCE_NS["replay"]
         if self._display:
@@ -104,6 +109,20 @@ class Sink(Stage):
             self._writer.add_marker(packet.message)
         return ()
 
+    @on(Samples)
+    def on_samples(self, packet: Packet[Samples]) -> Iterable[Packet]:
+        """Write the samples of a signal."""
+        if self._writer:
+            self._writer.add_samples(packet.message)
+        return ()
+
+    @on(State)
+    def on_state(self, packet: Packet[State]) -> Iterable[Packet]:
+        """Write a person's state."""
+        if self._writer:
+            self._writer.add_state(packet.message)
+        return ()
+
     @on(Health)
     def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
         """The last message of a replay ends its session."""
@@ -117,7 +136,7 @@ class Sink(Stage):
             if missing:
                 yield Packet(missing)
             known_lost = buffer.lost
-            self._write(buffer.skip_gap(now))
+            self._write(stream, buffer.skip_gap(now))
             if buffer.lost > known_lost:
                 text = "%d results were lost: nobody published them again"
                 where = {"stream": stream, "seq": buffer.next_seq - 1}
@@ -134,7 +153,7 @@ class Sink(Stage):
 
     def stop(self) -> Iterable[Packet]:
         if self._writer:
-            self._checkpoint()
+            self._writer.finish()
         return ()
 
     def cleanup(self) -> None:
@@ -157,17 +176,26 @@ class Sink(Stage):
         assert self._writer  # noqa: S101 - for the type checker: set up before any message
         return self._writer.streams.setdefault(stream, StreamSummary())
 
-    def _write(self, emotions: Iterable[Emotion]) -> None:
-        for emotion in emotions:
-            summary = self._summary(emotion.stream)
-            buffer = self._buffers[emotion.stream]
-            summary.add(emotion)
-            summary.epoch, summary.next_seq = emotion.epoch, emotion.seq + 1
+    def _write(self, stream: str, results: Iterable[Emotion | LostFrame]) -> None:
+        summary, buffer = self._summary(stream), self._buffers[stream]
+        for result in results:
+            summary.epoch, summary.next_seq = result.epoch, result.seq + 1
             summary.lost = buffer.lost
-            if self._writer:
-                self._writer.add(emotion)
-            if self._display:
-                self._display.add_result(emotion)
+            if isinstance(result, LostFrame):
+                self._write_lost(stream, result)
+            else:
+                self._write_emotion(result)
+
+    def _write_lost(self, stream: str, lost: LostFrame) -> None:
+        if self._writer:
+            self._writer.add_lost(stream, lost.epoch, lost.seq)
+
+    def _write_emotion(self, emotion: Emotion) -> None:
+        self._summary(emotion.stream).add(emotion)
+        if self._writer:
+            self._writer.add(emotion)
+        if self._display:
+            self._display.add_result(emotion)
 
     def _finish(self, stream: str, end: StreamEnd) -> Packet:
         """Have everything on disk before publishing that it is."""
