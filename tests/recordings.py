@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from affectline.common.circumplex import map_to_circumplex
 from affectline.common.labels import LABELS
 from affectline.common.wire.biometrics import Samples, SignalContribution, State
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
@@ -22,7 +23,12 @@ def frame(index: int) -> tuple[Packet, Packet]:
         "width": 128, "height": 96,
     }  # fmt: skip
     shares = tuple(0.4 if label == "happy" else 0.1 for label in LABELS)
-    face = FaceEmotion(track=1, box=(30, 20, 40, 40), quality=QUALITY, probabilities=shares)
+    affect = map_to_circumplex(shares)
+    face = FaceEmotion(
+        track=1, box=(30, 20, 40, 40), quality=QUALITY, probabilities=shares,
+        frame_probabilities=shares, label="happy", confidence=0.4, valence=affect.valence,
+        arousal=affect.arousal,
+    )  # fmt: skip
     faces = (face,) if index % 4 else ()
     answer = Emotion.model_validate({**about, "published_at": START, "faces": faces})
     return Packet(Frame.model_validate(about), (encoded.tobytes(),)), Packet(answer)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from affectline.common.settings.hub import Delivery
+from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Emotion, Packet
 from affectline.common.wire.watermark import Watermark
 
@@ -182,6 +183,27 @@ class EventTimeMerger:
     def lost(self) -> list[str]:
         """Sources that have fallen silent without having ended."""
         return [s for s, at in self._watermarks.items() if at < END and s in self._patience.lost]
+
+
+class RepeatedSamples:
+    """Tells the samples that a table publishes again when its process was replaced.
+
+    The successor begins at the table's beginning, with the same epoch and the same numbers.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[tuple[str, str], tuple[int, int, int]] = {}
+        """By subject and signal: epoch, seq and time of the newest message."""
+
+    def is_repeated(self, samples: Samples) -> bool:
+        """Whether a message has come before."""
+        key = samples.subject, samples.signal
+        epoch, seq, at = self._newest.get(key, (-1, -1, -1))
+        # A tool that does not count its messages still has times that rise
+        if samples.epoch == epoch and samples.seq <= seq and samples.at <= at:
+            return True
+        self._newest[key] = samples.epoch, samples.seq, samples.at
+        return False
 
 
 class SourceAlignment:

@@ -3,10 +3,12 @@
 Each driver extends `BiometricsSettings` in its own file, see `affectline.common.registry`.
 """
 
-from typing import Annotated, ClassVar, Final, NamedTuple, Self
+from datetime import UTC, tzinfo
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -119,6 +121,37 @@ Columns = Annotated[
 ]
 
 
+def find_time_zone(name: str) -> tzinfo | None:
+    """A time zone by its name; None stands for this computer's, whose name is ``local``.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name == "local":
+        return None
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo  # most processes do without
+
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, LookupError) as error:
+        raise ValueError(
+            f"{name}: no time zone that is known here, such as Europe/Berlin, UTC or local"
+        ) from error
+
+
+def _check_time_zone(name: str) -> str:
+    find_time_zone(name)
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_check_time_zone), Field(max_length=100)]
+"""Name in the IANA time zone database, ``UTC``, or ``local`` for this computer's."""
+DEFAULT_TIME_ZONE: Final = "UTC"
+"""Not this computer's: the same table means the same everywhere."""
+
+
 class BiometricsSettings(FamilySettings):
     """One sensor of one subject: what the settings of all drivers share.
 
@@ -138,3 +171,37 @@ class BiometricsSettings(FamilySettings):
     def service(self) -> str:
         """The service name of the process that reads this sensor."""
         return f"biometrics/{self.subject[:48]}-{self.driver}"
+
+    def with_time_zone(self, name: str) -> Self:
+        """The same, with the run's time zone, where the driver has use for one and names none."""
+        is_open = vars(self).get("time_zone", name) is None
+        return self.model_copy(update={"time_zone": name}) if is_open else self
+
+
+Speed = Annotated[float, Field(ge=0.001, le=10_000)] | Literal["max"]
+
+
+class PlaybackSettings(BiometricsSettings):
+    """What the settings of all drivers that play a recording share."""
+
+    speed: Speed | None = None
+    """1 plays at the recorded pace, 4 four times as fast, ``max`` as fast as it is consumed; by
+    default the pace and rate of the run, and 1 outside of one. It changes no times."""
+    keep_times: bool = False
+    """Publish the recorded times, which are dates; by default the recording begins with the
+    session."""
+    start: AwareDatetime | None = None
+    """When the recording begins, as a date with an offset from UTC
+    (``2026-11-28T10:15:00+01:00``); by default with the session."""
+    offset: Annotated[float, Field(ge=-604_800, le=604_800)] = 0.0
+    """Seconds by which it begins later than that; negative: earlier."""
+    loop: bool = False
+    """Start again at the end."""
+
+    @model_validator(mode="after")
+    def _check_times(self) -> Self:
+        if self.loop and self.keep_times:
+            raise ValueError("loop and keep_times exclude each other: times would fall")
+        if self.start and self.keep_times:
+            raise ValueError("start and keep_times exclude each other: both say when it begins")
+        return self

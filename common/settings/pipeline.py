@@ -14,7 +14,12 @@ from pydantic import (
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
-from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.address import redact_text
+from affectline.common.settings.biometrics import (
+    DEFAULT_TIME_ZONE,
+    BiometricsSettings,
+    TimeZone,
+)
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.detector import DetectorSettings, default_detector
 from affectline.common.settings.fusion import FusionSettings
@@ -79,6 +84,9 @@ class PipelineSettings(Settings):
     realtime. Results are the same at every pace."""
     rate: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """Pace ``realtime``: multiple of the real speed."""
+    time_zone: TimeZone = DEFAULT_TIME_ZONE
+    """Of dates in tables that say no offset from UTC: such as ``Europe/Berlin``, or ``local`` for
+    that of this computer."""
     sources: tuple[SourceSettings, ...] = ()
     capture: CaptureSettings = CaptureSettings()
     detector: DetectorSettings = Field(default_factory=default_detector)
@@ -142,6 +150,6 @@ def load(path: Path) -> PipelineSettings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "the file"
         raise AffectlineError(
-            f"--config {path}: {name}: {first['msg']} (got {first['input']!r})",
+            f"--config {path}: {name}: {first['msg']} (got {redact_text(repr(first['input']))})",
             "see configs/default.yaml for every setting and its default",
         ) from error

@@ -1,7 +1,6 @@
 """The streams of a run: their names and sources, and how frames are captured."""
 
 import os
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,15 +10,30 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name, to_name
+from affectline.common.settings.address import HIDDEN, redact
 from affectline.common.settings.model import Settings
+from affectline.common.settings.source_kind import STDIN, is_live, kind_of, source_path
 from affectline.common.wire.messages import SourceKind
+
+__all__ = [
+    "CaptureSettings",
+    "Pace",
+    "SourceSettings",
+    "begins_at",
+    "is_live",
+    "kind_of",
+    "name_sources",
+    "numbered",
+    "redact",
+    "take_as_films",
+]
 
 Pace = Literal["realtime", "fast"]
 """Of files: at their own rate, or as fast as they are consumed."""
 
 
 class SourceSettings(Settings):
-    """One stream: a name, and a camera index, file, folder, URL or ``sample``."""
+    """One stream: a name, and a camera, film, folder of pictures, address or ``sample``."""
 
     name: Name
     source: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -30,6 +44,15 @@ class SourceSettings(Settings):
     ``file`` for the creation time that its container holds. None: with the session."""
     offset: Annotated[float, Field(ge=-604_800, le=604_800)] = 0.0
     """Films: seconds by which it begins later than that; negative: earlier."""
+    as_film: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Folders of pictures: take them for the frames of a film with so many a second, instead of
+    pictures that have nothing to do with one another."""
+
+    @property
+    def kind(self) -> SourceKind:
+        """What it is; see `kind_of`."""
+        kind = kind_of(self.source)
+        return "film" if kind == "pictures" and self.as_film else kind
 
 
 class CaptureSettings(Settings):
@@ -43,22 +66,8 @@ class CaptureSettings(Settings):
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
     """Scale frames to this width before publishing; None leaves them as they are."""
     rate: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Frames per second: requested from a camera, and the pace of a folder of images (25 by
-    default); of a file with a higher rate, frames are left out."""
-
-
-def is_live(source: str) -> bool:
-    """True for a camera index or a network address."""
-    return source.isdecimal() or "://" in source
-
-
-def kind_of(source: str) -> SourceKind:
-    """What a source is, without opening it."""
-    if source.isdecimal():
-        return "camera"
-    if "://" in source:
-        return "stream"
-    return "pictures" if Path(source).is_dir() else "film"
+    """Frames per second: requested from a camera; of a film with a higher rate, frames are left
+    out."""
 
 
 def begins_at(source: SourceSettings, session_start: int) -> int:
@@ -69,9 +78,22 @@ def begins_at(source: SourceSettings, session_start: int) -> int:
     return max(0, start + round(source.offset * 1e9))
 
 
-def redact(source: str) -> str:
-    """A source as it may be shown and stored: without the user and password of an address."""
-    return re.sub(r"(://)[^/@]*@", r"\1", source)
+def take_as_films(sources: tuple[SourceSettings, ...], rate: float) -> tuple[SourceSettings, ...]:
+    """The same sources, with all folders of pictures taken for films.
+
+    Raises:
+        AffectlineError: There is no folder among them, or it is no rate.
+    """
+    if not 0 < rate <= 1000:
+        raise AffectlineError(f"--as-film {rate:g}: not above 0 and at most 1000", "such as 25")
+    folders = {s.name for s in sources if (path := source_path(s.source)) and path.is_dir()}
+    if not folders:
+        raise AffectlineError(
+            f"--as-film {rate:g}: no source is a folder of pictures", "leave it out for a film"
+        )
+    return tuple(
+        s.model_copy(update={"as_film": rate}) if s.name in folders else s for s in sources
+    )
 
 
 def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
@@ -84,7 +106,7 @@ def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
         taken = {s.name for s in named}
         unique = next(n for n in numbered(name) if n not in taken)
         try:
-            named.append(SourceSettings(name=unique, source=source))
+            named.append(SourceSettings(name=unique, source=_as_text(source)))
         except ValidationError as error:
             raise AffectlineError(
                 f"--source {redact(text)}: not a source with a name",
@@ -94,14 +116,26 @@ def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
 
 
 def _name_of(source: str) -> str:
+    if source in STDIN:
+        return "stdin"
+    path = source_path(source)
+    if path is not None:
+        return to_name(path.resolve().stem)[:56] or "stream"
     if source.isdecimal():
         return f"camera{source}"
-    if "://" in source:
-        source = source.split("://", 1)[1].split("@")[-1].split("?")[0]
-        stem = source.replace("/", "-")
-    else:
-        stem = Path(source).resolve().stem
-    return to_name(stem)[:56] or "stream"
+    # Without parameters: their values are nobody's business
+    place = redact(source).split("://", 1)[1].split("?")[0]
+    parts = [part for part in place.split("/") if "=" not in part and part != HIDDEN]
+    return to_name("-".join(parts))[:56] or "stream"
+
+
+def _as_text(source: str) -> str:
+    """A path with a name that is no UTF-8, as the address that it also has."""
+    try:
+        source.encode()
+    except UnicodeEncodeError:
+        return Path(source).absolute().as_uri()
+    return source
 
 
 def numbered(name: str) -> Iterator[str]:

@@ -67,8 +67,8 @@ class FrameMessage(StreamMessage):
     media_time: Nanoseconds | None = None
     """Films only: ns from the beginning of the file to this frame, as a player shows it."""
     file: Annotated[str, Field(max_length=4096)] | None = None
-    """Folders of pictures only: the picture's path below the folder. Each picture is analysed by
-    itself, without tracks and smoothing."""
+    """Pictures only: the picture's path below its folder. Each picture is analysed by itself,
+    without tracks and smoothing."""
     width: Annotated[int, Field(ge=1, le=65535)]
     height: Annotated[int, Field(ge=1, le=65535)]
 
@@ -394,8 +394,10 @@ class StreamEnd(StreamMessage):
     """When the source ended, by the clock."""
     last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
     """-1 where there was no frame at all."""
-    reason: Literal["end", "truncated", "stopped"]
+    reason: Literal["end", "damaged", "truncated", "stopped"]
+    """``damaged``: it was read to its end, but for pictures or frames that cannot be read."""
     detail: str = ""
+    """What could not be read, was left out or was put right, in one line."""
 
     @classmethod
     def example(cls) -> Self:

@@ -8,7 +8,7 @@ runs in one thread of its own (`affectline.services.biometrics.driver_thread`), 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import BiometricsSettings
@@ -50,6 +50,22 @@ class Clock:
     """Wait so many seconds; returns True at once when the process is to stop."""
 
 
+@dataclass(frozen=True)
+class Timing:
+    """The run's time line and pace, for drivers that play a recording."""
+
+    session_start: int | None = None
+    """Zero of the time line, in ns since the Unix epoch; None: when the recording is opened."""
+    ends_at: int | None = None
+    """When the run ends on that line; None: with its sources."""
+    speed: float | Literal["max"] = 1.0
+    """Multiple of the recorded speed; ``max``: as fast as it is consumed."""
+    follows_clock: bool = False
+    """Something else in the run is live: a sample is due when the clock has reached its time."""
+    is_aligned: bool = False
+    """Others are waited for and wait, so messages must be cut in the same places at every pace."""
+
+
 BUTTON: Final = "button press"
 """Signal name of a button on the device: each sample is published as a `Marker`."""
 
@@ -77,11 +93,17 @@ class Driver:
     """True where nothing is lost when it is read later, as with a file."""
     ended: bool = False
     """True when no more data will ever come, as at the end of a file."""
+    complete_until: int | None = None
+    """Recordings: no later reading is about an earlier moment than this, in ns."""
+    timing: Timing = Timing()
+    """Recordings: set before `open`."""
 
     def __init__(self, settings: Any, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
         self.counters: Counter[str] = Counter()
         """Published in health. ``invalid`` counts pieces of input that could not be read."""
+        self.remarks: list[str] = []
+        """What people should know of the input: each is said once."""
 
     def open(self) -> None:
         """Open the device.

@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from affectline.common.errors import AffectlineError
 from affectline.services.biometrics.driver import WAIT_S, DeviceGone, Driver, Reading
@@ -15,6 +15,14 @@ buffer of its own library: those of LSL and BrainFlow hold minutes."""
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 8.0
 """The pause between attempts to open a device doubles up to this."""
+
+
+class Batch(NamedTuple):
+    """What a driver returned at once."""
+
+    readings: list[Reading]
+    complete_until: int | None
+    """`Driver.complete_until` behind them."""
 
 
 class DriverThread(threading.Thread):
@@ -29,9 +37,10 @@ class DriverThread(threading.Thread):
     def __init__(self, driver: Driver, stopping: threading.Event, wake: Callable[[], None]) -> None:
         super().__init__(name="driver", daemon=True)
         self._driver, self._stopping, self._wake = driver, stopping, wake
-        self._batches: queue.Queue[list[Reading]] = queue.Queue(BATCHES)
+        self._batches: queue.Queue[Batch] = queue.Queue(BATCHES)
         self._is_open = False
         self._pause_s = FIRST_PAUSE_S
+        self._complete_until: int | None = None
         self.problem = ""
         """Why no data arrive, for people; empty while all is well."""
         self.failure: AffectlineError | None = None
@@ -63,15 +72,17 @@ class DriverThread(threading.Thread):
             return self._on_lost(f"{type(error).__name__}: {error}")
         if readings:
             self.problem, self._pause_s = "", FIRST_PAUSE_S
-            self._put(readings)
+        if readings or self._driver.complete_until != self._complete_until:
+            self._complete_until = self._driver.complete_until
+            self._put(Batch(readings, self._complete_until))
         self.ended = self._driver.ended
         return 0.0
 
-    def next_batch(self) -> list[Reading]:
-        """Return the next batch; empty where there is none yet."""
+    def next_batch(self) -> Batch | None:
+        """Return the next batch; None where there is none yet."""
         with contextlib.suppress(queue.Empty):
             return self._batches.get_nowait()
-        return []
+        return None
 
     @property
     def exhausted(self) -> bool:
@@ -95,10 +106,10 @@ class DriverThread(threading.Thread):
         except Exception:  # a lost device may fail to close; it is opened anew
             self._driver.counters["failures"] += 1
 
-    def _put(self, readings: list[Reading]) -> None:
+    def _put(self, batch: Batch) -> None:
         while not self._stopping.is_set():
             try:
-                self._batches.put(readings, timeout=WAIT_S)
+                self._batches.put(batch, timeout=WAIT_S)
             except queue.Full:
                 continue
             self._wake()

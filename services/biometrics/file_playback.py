@@ -1,43 +1,26 @@
-"""Playback of recorded signals, as if they were measured now."""
+"""Playback of recorded signals on the session's time line."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Self
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
 
-from affectline.common.settings.biometrics import BiometricsSettings
-from affectline.services.biometrics.driver import WAIT_S, Driver, Reading
+from affectline.common.clock import monotonic, now_ns
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.biometrics import PlaybackSettings
+from affectline.services.biometrics.driver import WAIT_S, Clock, Driver, Reading
 from affectline.services.biometrics.validation import NS
 
-STEP_NS: Final = NS
-"""At maximum speed a step plays one second: messages stay small, signals interleave."""
+BLOCK_NS: Final = NS // 4
+"""Recorded time that one message holds at most, where the pace shall not show: signals interleave,
+and others wait little."""
 LATEST_PLAYED: Final = 2**62
 """In ns, the year 2116: twice as much still fits the message format."""
 
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
-Speed = Annotated[float, Field(ge=0.001, le=10_000)] | Literal["max"]
-
-
-class PlaybackSettings(BiometricsSettings):
-    """What the settings of all drivers that play a recording share."""
-
-    speed: Speed = 1.0
-    """1 plays at the recorded pace, 4 four times as fast, ``max`` as fast as it is consumed."""
-    keep_times: bool = False
-    """Publish the recorded times; by default the first sample's time is that of the start."""
-    loop: bool = False
-    """Start again at the end."""
-
-    @model_validator(mode="after")
-    def _check_times_rise(self) -> Self:
-        if self.loop and self.keep_times:
-            raise ValueError("loop and keep_times exclude each other: times would fall")
-        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +44,14 @@ class RecordedSignal:
             offsets = tuple((self.times[start:stop] - at).tolist())
         values = tuple(self.values[start:stop].tolist())
         return Reading(self.signal, self.unit, at + shift, values, self.rate, offsets)
+
+
+class RecordedSignals(NamedTuple):
+    """What a file or folder holds."""
+
+    signals: list[RecordedSignal]
+    start: int
+    """When it begins, on the line of the signals' times in ns: not later than the first sample."""
 
 
 def regular_times(start: int, rate: float, count: int) -> Times:
@@ -114,15 +105,15 @@ def _fix_outliers(raw: list[int], usual: int) -> int:
 class FilePlayback(Driver):
     """Plays recorded signals, which subclasses `load`.
 
-    The first sample's time is that of the start, and the others keep their recorded distance from
-    it: at four times the speed they run ahead of the clock. With ``keep_times`` the recorded times
-    are published.
+    A recording begins at the session's start, or at a date of its own, and its samples keep their
+    distance from there at any speed. Where sources of a run are aligned, messages hold the samples
+    of one block of `BLOCK_NS`, so that they are the same at every pace.
     """
 
     _settings: PlaybackSettings
     can_wait = True
 
-    def load(self) -> list[RecordedSignal]:
+    def load(self) -> RecordedSignals:
         """Read the recording.
 
         Raises:
@@ -130,44 +121,104 @@ class FilePlayback(Driver):
         """
         raise NotImplementedError
 
-    def open(self) -> None:
-        self._signals = self.load()
-        self._start = min(int(signal.times[0]) for signal in self._signals)
-        self._end = max(int(signal.times[-1]) for signal in self._signals)
-        self._shift = 0 if self._settings.keep_times else self._clock.now() - self._start
-        self._rewind()
+    @classmethod
+    def find_start(cls, settings: Any) -> int:
+        """When a recording begins by its own times, in ns, without reading more than it takes.
 
-    def _rewind(self) -> None:
-        self._next = [0] * len(self._signals)
+        Raises:
+            AffectlineError: It cannot be read.
+        """
+        return cls(settings, Clock(now_ns, monotonic, lambda _: True)).load().start
+
+    def open(self) -> None:
+        recording = self.load()
+        self._signals, self._start = recording.signals, recording.start
+        self._end = max(int(signal.times[-1]) for signal in self._signals)
+        begins_at = self._find_begin()
+        if begins_at < 0:
+            raise AffectlineError(
+                f"keep_times: {self.device} has times before 1970",
+                "its times are no dates: leave keep_times out",
+            )
+        self._shift = begins_at - self._start
+        self._speed = self._settings.speed or self.timing.speed
+        # Whoever names a speed, or has a date of its own, does not go by the clock
+        self._follows_clock = (
+            self.timing.follows_clock
+            and self._settings.speed is None
+            and self._speed != "max"
+            and not (self._settings.start or self._settings.keep_times)
+        )
+        self._in_blocks = self.timing.is_aligned or self._speed == "max"
         self._started_s = self._clock.monotonic()
+        self._next = [0] * len(self._signals)
+        self.complete_until = begins_at
+
+    def _find_begin(self) -> int:
+        """When the recording begins on the session's time line, in ns."""
+        settings = self._settings
+        offset = round(settings.offset * NS)
+        if settings.keep_times:
+            return self._start + offset
+        if settings.start is not None:
+            return max(0, round(settings.start.timestamp() * 1e6) * 1000 + offset)
+        start = self.timing.session_start
+        return max(0, (self._clock.now() if start is None else start) + offset)
 
     def read(self) -> list[Reading]:
-        until = self._due_time()
-        readings: list[Reading] = []
+        until = self._next_block() if self._in_blocks else self._due_until()
+        readings = self._samples_before(until)
+        if until > self._end:
+            self._finish_pass()
+        if self.timing.ends_at is not None:
+            self.ended = self.ended or self._next_time() + self._shift >= self.timing.ends_at
+        self.complete_until = self._next_time() + self._shift
+        return sorted(readings, key=lambda reading: reading.at)
+
+    def _samples_before(self, until: int) -> list[Reading]:
+        """The samples before a recorded time that were not taken yet."""
+        if self.timing.ends_at is not None:
+            until = min(until, self.timing.ends_at - self._shift)
+        readings = []
         for i, signal in enumerate(self._signals):
             start = self._next[i]
-            stop = int(np.searchsorted(signal.times, until, side="right"))
+            stop = int(np.searchsorted(signal.times, until, side="left"))
             if stop > start:
                 self._next[i] = stop
                 readings.append(signal.slice(start, stop, self._shift))
-        if until >= self._end:
-            self._finish_pass()
-        return sorted(readings, key=lambda reading: reading.at)
+        return readings
 
-    def _due_time(self) -> int:
-        """The recorded time up to which samples are due now."""
-        speed = self._settings.speed
-        if speed == "max":
-            due = (
-                s.times[i]
-                for s, i in zip(self._signals, self._next, strict=True)
-                if i < len(s.times)
-            )
-            return int(min(due)) + STEP_NS
+    def _next_time(self) -> int:
+        """Recorded time of the next sample; behind the last one, just after it."""
+        due = (
+            s.times[i] for s, i in zip(self._signals, self._next, strict=True) if i < len(s.times)
+        )
+        return int(min(due, default=self._end + 1))
+
+    def _next_block(self) -> int:
+        """End of the next block with samples; its start, after a pause, where it is not due yet."""
+        first = self._next_time()
+        begin = first - (first - self._start) % BLOCK_NS
+        end = begin + BLOCK_NS
+        if self._speed == "max":
+            return end
+        missing_ns = min(end - 1, self._end) - self._played_until()
+        if missing_ns <= 0:
+            return end
+        self._clock.wait(min(WAIT_S, missing_ns / NS))
+        return begin
+
+    def _due_until(self) -> int:
+        """The recorded time before which samples are due now."""
         self._clock.wait(WAIT_S)
-        played_s = (self._clock.monotonic() - self._started_s) * speed
-        # Never beyond the end: at the highest speeds the product would overflow
-        return self._start + math.ceil(min(played_s * NS, self._end - self._start))
+        return min(self._played_until(), self._end) + 1
+
+    def _played_until(self) -> int:
+        """How far playing has come, in recorded time."""
+        if self._follows_clock:
+            return self._clock.now() - self._shift
+        assert self._speed != "max"  # noqa: S101 - for the type checker
+        return self._start + int((self._clock.monotonic() - self._started_s) * self._speed * NS)
 
     def _finish_pass(self) -> None:
         if not self._settings.loop:
@@ -175,8 +226,11 @@ class FilePlayback(Driver):
             return
         # The next pass starts the usual step between samples after the last one
         gap = min(_usual_step(signal) for signal in self._signals)
-        self._shift += self._end - self._start + max(gap, 1)
-        self._rewind()
+        length = self._end - self._start + max(gap, 1)
+        self._shift += length
+        if self._speed != "max":
+            self._started_s += length / NS / self._speed
+        self._next = [0] * len(self._signals)
 
 
 def _usual_step(signal: RecordedSignal) -> int:

@@ -1,10 +1,11 @@
 """The declaration of the biometrics process."""
 
 from collections.abc import Iterator
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
-from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.biometrics import BiometricsSettings, PlaybackSettings
+from affectline.common.settings.sources import Pace
 
 LISTENERS: Final = ("fusion", "recorder")
 """The consumers that must miss no sample."""
@@ -16,6 +17,19 @@ class BiometricsProcess(ProcessSettings):
     settings: BiometricsSettings
     consumers: tuple[str, ...] = ()
     """Lossless delivery: services without which nothing is read."""
+    pace: Pace = "realtime"
+    """Recordings: whether they are played at the recorded pace."""
+    rate: float = 1.0
+    """Multiple of that pace."""
+    session_start: int | None = None
+    """Zero of the session's time line in ns since the Unix epoch; None: the time of the start."""
+    recorded_sources: tuple[str, ...] = ()
+    """Lossless delivery: films and tables that this recording shall not run away from."""
+    follows_clock: bool = False
+    """Pace realtime: a sample is due when the clock has reached its time, because something else in
+    the run is live."""
+    duration: float | None = None
+    """Seconds of the session's time line after which a recording is left."""
 
     @property
     def process_name(self) -> str:
@@ -25,13 +39,47 @@ class BiometricsProcess(ProcessSettings):
         listeners = tuple(name for name in LISTENERS if name in names)
         return self.model_copy(update={"consumers": listeners})
 
+    @property
+    def is_recorded_source(self) -> bool:
+        return isinstance(self.settings, PlaybackSettings)
+
+    @property
+    def calendar_start(self) -> int | None:
+        settings = self.settings
+        if not isinstance(settings, PlaybackSettings):
+            return None
+        if settings.keep_times:
+            start: int = settings.registry.load(settings.driver).find_start(settings)
+        elif settings.start is not None:
+            start = round(settings.start.timestamp() * 1e6) * 1000
+        else:
+            return None
+        return max(0, start + round(settings.offset * 1e9))
+
+    @property
+    def speed(self) -> float | Literal["max"]:
+        """Multiple of the recorded pace that the run asks for."""
+        return "max" if self.pace == "fast" else self.rate
+
+    @property
+    def ends_at(self) -> int | None:
+        """When a recording is left, in ns since the Unix epoch; None: at its end."""
+        if self.duration is None or self.session_start is None:
+            return None
+        return self.session_start + round(self.duration * 1e9)
+
 
 def planned(run: Run) -> Iterator[BiometricsProcess]:
     """One for each sensor; none where a recording is replayed."""
     if run.replay:
         return
     for sensor in run.settings.biometrics:
-        yield BiometricsProcess(settings=sensor)
+        yield BiometricsProcess(
+            settings=sensor.with_time_zone(run.settings.time_zone),
+            pace=run.settings.pace or "realtime",
+            rate=run.settings.rate,
+            duration=run.settings.duration,
+        )
 
 
 SPEC = ServiceSpec(
@@ -40,6 +88,7 @@ SPEC = ServiceSpec(
     settings=BiometricsProcess,
     stage="affectline.services.biometrics.stage:Biometrics",
     role="source",
-    outputs=("bio", "marker"),
+    inputs=("watermark",),
+    outputs=("bio", "marker", "watermark"),
     planned=planned,
 )

@@ -8,13 +8,22 @@ from typing import ClassVar, Final, Literal
 from pydantic import JsonValue
 
 from affectline.common.clock import monotonic
-from affectline.common.runtime.stage import Route, Stage
+from affectline.common.runtime.event_time import SourceAlignment
+from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
-from affectline.services.biometrics.driver import BUTTON, Clock, Driver, Reading, make_driver
-from affectline.services.biometrics.driver_thread import DriverThread
+from affectline.common.wire.watermark import Watermark
+from affectline.services.biometrics.driver import (
+    BUTTON,
+    Clock,
+    Driver,
+    Reading,
+    Timing,
+    make_driver,
+)
+from affectline.services.biometrics.driver_thread import Batch, DriverThread
 from affectline.services.biometrics.spec import BiometricsProcess
 from affectline.services.biometrics.validation import MonotonicTimestamps, time_of, validate
 
@@ -35,24 +44,54 @@ class Biometrics(Stage):
         make: Makes the driver.
     """
 
-    outputs: ClassVar[Mapping[type[Message], Route]] = {Samples: "bus", Marker: "bus"}
+    outputs: ClassVar[Mapping[type[Message], Route]] = {
+        Samples: "bus", Marker: "bus", Watermark: "bus",
+    }  # fmt: skip
     tick_ms = 100
 
     def __init__(self, process: BiometricsProcess, make: Make = make_driver) -> None:
+        self._process = process
         self._settings, self._expected = process.settings, set(process.consumers)
         self._make = make
         self._stopping = threading.Event()
         self._thread: DriverThread | None = None
+        self._held: Batch | None = None
+        """A recording's next batch, where others are not as far yet."""
         self._unsent: deque[Packet] = deque()
+        self._complete_until: int | None = None
+        """How far everything has been published once `_unsent` is."""
         self._timestamps: dict[str, MonotonicTimestamps] = {}
         self._next_seq: Counter[str] = Counter()
-        self._send_failed = False
+        self._send_failed = self._has_ended = False
+        self._remarks_said = 0
+
+    def topic(self, kind: type[Message]) -> str | None:
+        if kind is Watermark:
+            return kind.topic_prefix + "/" if self._is_aligned else None
+        return super().topic(kind)
+
+    @property
+    def _is_aligned(self) -> bool:
+        """Whether it is a recording beside other recordings, or planned markers."""
+        process = self._process
+        is_lossless = self.context.delivery == "lossless"
+        return is_lossless and process.is_recorded_source and bool(process.recorded_sources)
 
     def setup(self) -> None:
         self._epoch = self.context.now() // 1_000_000
         self._lossless = self.context.delivery == "lossless"
+        others = self._process.recorded_sources if self._is_aligned else ()
+        self._alignment = SourceAlignment(self.context.service, others)
+        self._running = {name for name in others if name != self.context.service}
         clock = Clock(self._now, monotonic, self._stopping.wait)
         self._driver = self._make(self._settings, clock)
+        self._driver.timing = Timing(
+            session_start=self._process.session_start,
+            ends_at=self._process.ends_at,
+            speed=self._process.speed,
+            follows_clock=self._process.follows_clock,
+            is_aligned=self._is_aligned,
+        )
         self._thread = DriverThread(self._driver, self._stopping, self.context.wake)
         self._last_reading_s = monotonic()
 
@@ -60,24 +99,62 @@ class Biometrics(Stage):
         """The hub's time, which is known only after `setup`."""
         return self.context.now()
 
+    @on(Watermark)
+    def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
+        """Another recording has come further."""
+        message = packet.message
+        self._alignment.observe(message, monotonic())
+        if message.ended:
+            self._running.discard(message.source)
+        self.context.wake()
+        return ()
+
     def tick(self) -> Iterator[Packet]:
         thread = self._thread
         if thread is None or not self._may_start(thread):
             return
+        self._say_remarks()
         yield from self._send_unsent()
-        while not self._send_failed and (readings := thread.next_batch()):
-            self._last_reading_s = monotonic()
-            self._queue(readings)
+        while not self._send_failed and (batch := self._next_batch(thread)):
+            self._queue(batch)
             yield from self._send_unsent()
         if self._send_failed and not self._lossless and not self._driver.can_wait:
             # The hub is away and a sensor does not wait for it: buffer its readings
-            while readings := thread.next_batch():
-                self._last_reading_s = monotonic()
-                self._queue(readings)
+            while batch := self._next_batch(thread):
+                self._queue(batch)
             self._drop_oldest()
         self._report_health(thread)
         if thread.failure:
             raise thread.failure
+        if self._is_aligned:
+            yield from self._announce(ended=thread.exhausted and self._held is None)
+
+    def _next_batch(self, thread: DriverThread) -> Batch | None:
+        """The next batch whose turn it is; that of a recording may have to wait for others."""
+        batch = self._held or thread.next_batch()
+        self._held = None
+        if batch is None:
+            return None
+        self._last_reading_s = monotonic()
+        if self._is_aligned and batch.readings:
+            latest = max(time_of(r, len(r.values) - 1) for r in batch.readings)
+            if not self._alignment.may_publish(latest, monotonic()):
+                self._held = batch
+                return None
+        return batch
+
+    def _announce(self, *, ended: bool) -> Iterator[Packet]:
+        """Promise that nothing earlier follows than what has been published."""
+        if self._held is not None:
+            begin = min(reading.at for reading in self._held.readings)
+            self._complete_until = max(begin, self._complete_until or 0)
+        if self._unsent or self._complete_until is None:
+            return
+        self._alignment.reach(self._complete_until, ended=ended)
+        for packet in self._alignment.announcements(monotonic()):
+            self._send_failed = False
+            yield packet
+            self._has_ended = ended and not self._send_failed
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         self._send_failed = True
@@ -86,9 +163,11 @@ class Biometrics(Stage):
     def stop(self) -> Iterator[Packet]:
         self._stopping.set()
         if self._thread:
-            while readings := self._thread.next_batch():
-                self._queue(readings)
+            while batch := self._next_batch(self._thread):
+                self._queue(batch)
         yield from self._send_unsent()
+        if self._is_aligned:
+            yield from self._announce(ended=True)
 
     def cleanup(self) -> None:
         self._stopping.set()
@@ -98,7 +177,11 @@ class Biometrics(Stage):
 
     @property
     def done(self) -> bool:
-        return bool(self._thread and self._thread.exhausted and not self._unsent)
+        is_over = self._thread and self._thread.exhausted and not self._held and not self._unsent
+        if not self._is_aligned:
+            return bool(is_over)
+        # The promise is repeated as long as others run, for consumers that were started again
+        return bool(is_over and self._has_ended and not self._running)
 
     def _may_start(self, thread: DriverThread) -> bool:
         """Start the driver once the consumers that must miss nothing are ready."""
@@ -121,8 +204,9 @@ class Biometrics(Stage):
                 return
             self._unsent.popleft()
 
-    def _queue(self, readings: list[Reading]) -> None:
-        for raw in readings:
+    def _queue(self, batch: Batch) -> None:
+        self._complete_until = batch.complete_until
+        for raw in batch.readings:
             if raw.signal == BUTTON:
                 self._unsent += [Packet(self._to_marker(raw, i)) for i in range(len(raw.values))]
                 continue
@@ -163,6 +247,12 @@ class Biometrics(Stage):
             reason=reading.reason[:200],
         )
 
+    def _say_remarks(self) -> None:
+        """Say what the driver has found out about its input."""
+        for remark in self._driver.remarks[self._remarks_said :]:
+            self._remarks_said += 1
+            self.context.log.warning("%s", remark)
+
     def _drop_oldest(self) -> None:
         while len(self._unsent) > MAX_UNSENT:
             self._unsent.popleft()
@@ -175,7 +265,8 @@ class Biometrics(Stage):
             {k: v - self.context.counters[k] for k, v in list(self._driver.counters.items())}
         )
         problem, silent_s = thread.problem, monotonic() - self._last_reading_s
-        if not problem and not thread.ended and silent_s > SILENCE_S:
+        is_silent = silent_s > SILENCE_S and not self._driver.can_wait
+        if not problem and not thread.ended and is_silent:
             where = self._driver.device or self._settings.driver
             problem = f"nothing from {where} for {silent_s:.0f} s"
         state: Literal["ready", "degraded"] = "degraded" if problem else "ready"

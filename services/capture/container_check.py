@@ -1,24 +1,52 @@
 """Is the end of a video file missing? Answered from the sizes that its container declares."""
 
 import struct
+from enum import Enum, auto
 from pathlib import Path
 from typing import BinaryIO, Final
 
 FIRST_BOXES: Final = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
 """What an MP4 or QuickTime file may begin with."""
+EBML: Final = b"\x1a\x45\xdf\xa3"
+"""What Matroska and WebM files begin with."""
+SEGMENT: Final = b"\x18\x53\x80\x67"
 
 
-def missing_bytes(path: Path) -> int:
-    """Bytes that are missing at the end of an MP4, QuickTime or AVI file; 0 if none or unknown."""
+class Completeness(Enum):
+    """Whether a file has all the bytes that it declares."""
+
+    WHOLE = auto()
+    CUT_OFF = auto()
+    UNKNOWN = auto()
+    """The container declares no size."""
+
+
+def check_completeness(path: Path) -> tuple[Completeness, int]:
+    """Whether a file is whole, and how many bytes are missing at its end.
+
+    MP4, QuickTime, AVI, Matroska and WebM declare their size; of others nothing is known.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     size = path.stat().st_size
+    end = None
     with path.open("rb") as file:
         start = file.read(12)
         if start[4:8] in FIRST_BOXES:
-            return max(0, _boxes_end(file, size) - size)
-        if start[:4] == b"RIFF" and start[8:12] == b"AVI " and size < 2**30:
-            declared: int = struct.unpack("<I", start[4:8])[0]
-            return max(0, declared + 8 - size)
-    return 0
+            end = _boxes_end(file, size)
+        elif start[:4] == b"RIFF" and start[8:12] == b"AVI " and size < 2**30:
+            end = struct.unpack("<I", start[4:8])[0] + 8
+        elif start[:4] == EBML:
+            end = _segment_end(file)
+    if end is None:
+        return Completeness.UNKNOWN, 0
+    return (Completeness.CUT_OFF, end - size) if end > size else (Completeness.WHOLE, 0)
+
+
+def missing_bytes(path: Path) -> int:
+    """Bytes that are missing at the end of a file; 0 if none or unknown."""
+    return check_completeness(path)[1]
 
 
 def _boxes_end(file: BinaryIO, size: int) -> int:
@@ -34,3 +62,26 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
             return size
         at += length
     return at
+
+
+def _segment_end(file: BinaryIO) -> int | None:
+    """Where a Matroska file's segment says that it ends (RFC 9559); None where it does not."""
+    file.seek(4)
+    header = _read_size(file)
+    if header is None:
+        return None
+    file.seek(header, 1)
+    if file.read(4) != SEGMENT:
+        return None
+    length = _read_size(file)
+    return None if length is None else file.tell() + length
+
+
+def _read_size(file: BinaryIO) -> int | None:
+    """Read a size of EBML (RFC 8794, 6); None where it is unknown, as in a live stream."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    more = 8 - first[0].bit_length()
+    value = int.from_bytes(first + file.read(more)) & ((1 << 7 * (more + 1)) - 1)
+    return None if value == (1 << 7 * (more + 1)) - 1 else value

@@ -1,70 +1,129 @@
-"""A folder of images as a source of frames."""
+"""Pictures as a source of frames: each by itself, or a folder of them as a film."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
-
-import cv2
-import numpy as np
+from typing import Final, NamedTuple
 
 from affectline.common.errors import AffectlineError
-from affectline.services.capture.frame_source import SourceEnd, SourceFrame
+from affectline.common.settings.address import display_text
+from affectline.common.settings.source_kind import PICTURE_SUFFIXES, is_picture
+from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
+from affectline.services.capture.picture_decoder import PictureDecoder
 
-FOLDER_RATE: Final = 25.0
-"""Frames a second of a folder of images where the settings name none."""
-IMAGE_SUFFIXES: Final = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+GIF: Final = ".gif"
+"""By itself a film; in a folder, its first picture."""
+
+
+class FolderContent(NamedTuple):
+    """What is in a folder, below it included."""
+
+    pictures: list[Path]
+    """In the order of their names, with numbers counted as numbers."""
+    others: list[Path]
+    """Files that are no pictures, or of a kind that is not read."""
 
 
 class FolderSource:
-    """A folder of images, in the order of their names with numbers counted as numbers."""
+    """The pictures of a folder and of the folders in it, or a single one.
+
+    Args:
+        path: The folder or picture.
+        rate: Pictures a second where they are frames of a film; None where they are not.
+        decoder: What decodes them.
+
+    Raises:
+        AffectlineError: There is no picture.
+    """
 
     live = False
 
-    def __init__(self, path: Path, rate: float) -> None:
-        self._folder = path
-        found = [
-            p for p in path.iterdir()
-            if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
-        ]  # fmt: skip
-        self._paths = sorted(found, key=_natural)
+    def __init__(
+        self, path: Path, rate: float | None = None, decoder: PictureDecoder | None = None
+    ) -> None:
+        self._path, self._shown = path, display_text(str(path))
+        is_folder = path.is_dir()
+        self._folder = path if is_folder else path.parent
+        content = list_pictures(path) if is_folder else FolderContent([path], [])
+        self._paths = content.pictures
         if not self._paths:
             raise AffectlineError(
-                f"--source {path}: the folder holds no picture",
-                f"put in files ending in {', '.join(sorted(IMAGE_SUFFIXES))}",
+                f"--source {self._shown}: the folder holds no picture",
+                f"put in files ending in {', '.join(sorted(PICTURE_SUFFIXES))}",
             )
-        self.rate: float | None = rate
+        self.rate = rate
         self.frames: int | None = len(self._paths)
-        self._unreadable: list[str] = []
+        self.duration_s = len(self._paths) / rate if rate else None
+        self.damage, self.remarks = Notes("could not be read"), Notes("left out")
+        for other in content.others:
+            self.remarks.add(self._name(other))
+        self._decoder = decoder or PictureDecoder()
         self._frames = self._iterate()
 
     def _iterate(self) -> Iterator[SourceFrame]:
+        # One ahead: while a picture is analysed, the next one is decoded
+        self._decoder.request(self._paths[0])
         for i, path in enumerate(self._paths):
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if image is None:
-                self._unreadable.append(path.name)
+            result = self._decoder.result()
+            if i + 1 < len(self._paths):
+                self._decoder.request(self._paths[i + 1])
+            if isinstance(result, str):
+                self.damage.add(f"{self._name(path)} ({result})")
                 continue
-            yield SourceFrame(
-                np.asarray(image, dtype=np.uint8), round(i * 1e9 / (self.rate or FOLDER_RATE))
-            )
+            time = round(i * 1e9 / self.rate) if self.rate else None
+            yield SourceFrame(result, time, None if self.rate else self._name(path))
+
+    def _name(self, path: Path) -> str:
+        return display_text(str(path.relative_to(self._folder)))
 
     def read(self) -> SourceFrame | None:
-        """Next image that can be read; None at the end."""
+        """Next picture that can be read, upright; None at the end."""
         return next(self._frames, None)
 
     def ending(self) -> SourceEnd:
-        if self._unreadable:
-            return SourceEnd(
-                "truncated",
-                f"{self._folder}: {len(self._unreadable)} of {len(self._paths)} pictures "
-                f"could not be read, first {self._unreadable[0]}",
-            )
-        return SourceEnd("end")
+        unread = self.damage.describe("picture", len(self._paths))
+        detail = "; ".join(filter(None, (unread, self.remarks.describe("file"))))
+        detail = detail and f"{self._shown}: {detail}"
+        return SourceEnd("damaged" if self.damage.count else "end", detail)
 
     def close(self) -> None:
         self._frames.close()  # type: ignore[attr-defined]
+        self._decoder.close()
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    pieces = re.split(r"(\d+)", path.name.lower())
+def list_pictures(folder: Path) -> FolderContent:
+    """Everything in a folder and below it; what is hidden (``.name``) does not count.
+
+    Raises:
+        AffectlineError: It cannot be listed.
+    """
+    found: list[Path] = []
+    unreadable: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=unreadable.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if Path(where, name).is_symlink()]  # not followed
+        found += [Path(where, name) for name in names + links if not name.startswith(".")]
+    if unreadable and not found:
+        raise AffectlineError(
+            f"--source {display_text(str(folder))}: {unreadable[0].strerror}",
+            "name a folder that you may read",
+        )
+    found.sort(key=lambda path: [_natural(part) for part in path.relative_to(folder).parts])
+    pictures = [path for path in found if _is_meant_as_picture(path)]
+    kept = set(pictures)
+    others = [path for path in found if path not in kept]
+    return FolderContent(pictures, others + [Path(str(e.filename)) for e in unreadable])
+
+
+def _is_meant_as_picture(path: Path) -> bool:
+    """By its name, or by what it is: a photograph without an ending is one, too."""
+    if not path.is_file():  # a named pipe would never answer
+        return False
+    suffix = path.suffix.lower()
+    return suffix in PICTURE_SUFFIXES or suffix == GIF or is_picture(path)
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    pieces = re.split(r"(\d+)", name.lower())
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in pieces if p]

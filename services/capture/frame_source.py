@@ -1,9 +1,13 @@
 """What a source of frames is: something that is read frame by frame until it ends."""
 
-from typing import Literal, NamedTuple, Protocol
+from collections import deque
+from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+NAMED: Final = 5
+"""So many of the things that a source cannot give are named; the others are counted."""
 
 
 class SourceFrame(NamedTuple):
@@ -19,8 +23,45 @@ class SourceFrame(NamedTuple):
 class SourceEnd(NamedTuple):
     """How a source ended."""
 
-    reason: Literal["end", "truncated", "lost"]
+    reason: Literal["end", "damaged", "truncated", "lost"]
     detail: str = ""
+
+
+class Notes:
+    """What is wrong with a source, and does not stop it: counted, and the first ones in words.
+
+    Args:
+        what: What they have in common, such as "could not be read".
+        is_urgent: Somebody should know before the source has ended, where all is summed up.
+    """
+
+    def __init__(self, what: str, *, is_urgent: bool = False) -> None:
+        self._what, self.is_urgent = what, is_urgent
+        self.count = 0
+        self._first: list[str] = []
+        self._news: deque[str] = deque(maxlen=NAMED)
+
+    def add(self, text: str) -> None:
+        """Count one, named and explained: ``b.png (cut off)``."""
+        self.count += 1
+        if len(self._first) < NAMED:
+            self._first.append(text)
+            self._news.append(text)
+
+    def pop_news(self) -> list[str]:
+        """What nobody was told yet, of those that are named."""
+        news = [f"{text} {self._what}" for text in self._news]
+        self._news.clear()
+        return news
+
+    def describe(self, unit: str, of: int | None = None) -> str:
+        """All in one line, empty where there is none: ``2 of 9 pictures could not be read: a``."""
+        if not self.count:
+            return ""
+        amount = f"{self.count} of {of}" if of else str(self.count)
+        more = ", ..." if self.count > len(self._first) else ""
+        plural = "s" if self.count > 1 or of else ""
+        return f"{amount} {unit}{plural} {self._what}: {', '.join(self._first)}{more}"
 
 
 class Source(Protocol):
@@ -29,6 +70,11 @@ class Source(Protocol):
     live: bool
     rate: float | None
     frames: int | None
+    duration_s: float | None
+    damage: Notes
+    """Frames and pictures that could not be read."""
+    remarks: Notes
+    """What else there is to say, and is no fault: files that are left out, jumps in the times."""
 
     def read(self) -> SourceFrame | None:
         """Next frame; None at the end."""

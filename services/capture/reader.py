@@ -1,11 +1,14 @@
 """The thread that reads a source: at its pace, opening it again when it is lost."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
@@ -16,7 +19,6 @@ from affectline.common.settings.sources import (
     CaptureSettings,
     Pace,
     SourceSettings,
-    is_live,
     redact,
 )
 from affectline.services.capture.frame_pacer import FramePacer
@@ -34,8 +36,15 @@ CONSUMER_TIMEOUT_S: Final = 10.0
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses before a lost camera or stream is tried again; the last one repeats."""
 
+LARGEST_SIDE: Final = {"jpeg": 65_500, "raw": 65_535}
+"""Pixels: what libjpeg writes at most, and what a `Frame` can say."""
+
 CONSUMERS: Final = ("classifier", "sink")
 """Who must be there besides a stream's detector, where the settings name nobody else."""
+
+
+class UnencodableFrame(Exception):  # noqa: N818 - it names what the frame is
+    """A frame that no consumer could be sent, and why."""
 
 
 class EncodedFrame(NamedTuple):
@@ -119,9 +128,9 @@ class SourceReader(threading.Thread):
             AffectlineError: It cannot be opened.
         """
         try:
-            self.opened = open_source(self._source.source, self._settings)
+            self.opened = open_source(self._source, self._settings)
         except AffectlineError:
-            if not (patient and is_live(self._source.source)):
+            if not (patient and self._source.kind in ("camera", "stream")):
                 raise
 
     def run(self) -> None:
@@ -166,8 +175,9 @@ class SourceReader(threading.Thread):
         pacer = FramePacer(self._settings.rate, self._pace, self._timing.speed)
         pictures = last = 0
         while not self.stopping.is_set() and (frame := source.read()) is not None:
+            self._report_notes(source)
             if frame.media_time is None and frame.file is None:
-                self._enqueue(frame, None)
+                self._enqueue(source, frame, None)
                 continue
             elapsed = frame.media_time
             if elapsed is None:
@@ -182,17 +192,27 @@ class SourceReader(threading.Thread):
             if self._timing.ends_at is not None and captured_at >= self._timing.ends_at:
                 self._is_over = True
                 source.close()
-                return SourceEnd("end", "the duration of the run is over")
+                return SourceEnd("end")
             self.stopping.wait(self._delay_s(pacer, elapsed, captured_at))
             last = captured_at
-            self._enqueue(frame, last)
+            self._enqueue(source, frame, last)
         if self._source.loop and last:
             # The next round goes on behind this one: time never falls
             step_s = 1 / source.rate if source.rate else 1 / DEFAULT_RATE
             self._begins_at = last + round(step_s * 1e9)
+        self._report_notes(source)
         ending = source.ending()
         source.close()
         return ending
+
+    def _report_notes(self, source: Source) -> None:
+        """Log and count what is wrong with a source, as far as nobody was told yet."""
+        for name, notes in (("damaged", source.damage), ("remarks", source.remarks)):
+            for text in notes.pop_news():
+                level = logging.WARNING if notes.is_urgent else logging.INFO
+                self._context.log.log(level, "%s", text, extra={"stream": self._source.name})
+            if notes.count:
+                self._context.counters[name] = notes.count
 
     def _delay_s(self, pacer: FramePacer, elapsed: int, captured_at: int) -> float:
         """Time to wait until a frame of a film is due, in s."""
@@ -232,7 +252,7 @@ class SourceReader(threading.Thread):
         wanted = (f"detector/{self._source.name}", *self._consumers)
         return [name for name in wanted if name not in there]
 
-    def _enqueue(self, frame: SourceFrame, captured_at: int | None) -> None:
+    def _enqueue(self, source: Source, frame: SourceFrame, captured_at: int | None) -> None:
         """Encode a frame; ``captured_at`` is None for cameras, whose frames are captured now."""
         received_at = self._context.now()
         if self._lossless:
@@ -240,9 +260,14 @@ class SourceReader(threading.Thread):
                 return
             if captured_at is not None:  # a film waits in its file, not in the pipeline
                 received_at = self._context.now()
-        encoded = self._encode(
-            frame, received_at if captured_at is None else captured_at, received_at
-        )
+        try:
+            encoded = self._encode(
+                frame, received_at if captured_at is None else captured_at, received_at
+            )
+        except UnencodableFrame as error:
+            where = frame.file or f"the frame at {(frame.media_time or 0) / 1e9:.3f} s"
+            source.damage.add(f"{where} ({error})")
+            return
         self.next_seq += 1
         with self._window.changed:
             if len(self.queue) >= BACKLOG and not self._lossless:
@@ -284,16 +309,26 @@ class SourceReader(threading.Thread):
             how = cv2.INTER_AREA if wanted < width else cv2.INTER_LINEAR
             height = max(1, round(height * wanted / width))
             width = wanted
+            self._check_size(width, height)
             image = cv2.resize(image, (width, height), interpolation=how)  # type: ignore[assignment]
+        self._check_size(width, height)
         if self._settings.encoding == "raw":
             data = image.tobytes()
         else:
             quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
-            data = cv2.imencode(".jpg", image, quality)[1].tobytes()
+            data = _encode_jpeg(image, quality)
         return EncodedFrame(
             data, width, height, captured_at, received_at, frame.media_time, frame.file,
             self.next_seq,
         )  # fmt: skip
+
+    def _check_size(self, width: int, height: int) -> None:
+        largest = LARGEST_SIDE[self._settings.encoding]
+        if max(width, height) > largest:
+            raise UnencodableFrame(
+                f"{width} x {height} pixels, and at most {largest} can be sent as "
+                f"{self._settings.encoding}"
+            )
 
     def _reopen(self, ending: SourceEnd) -> Source | None:
         """Open the source again, for as long as it takes; None when stopped meanwhile."""
@@ -307,10 +342,20 @@ class SourceReader(threading.Thread):
                 return None
             attempt += 1
             try:
-                source = open_source(self._source.source, self._settings)
+                source = open_source(self._source, self._settings)
             except AffectlineError:
                 ending = SourceEnd("lost", f"{redact(self._source.source)} does not answer")
                 continue
             self._context.state, self._context.detail = "ready", ""
             self._context.counters["reopened"] += ending.reason == "lost"
             return source
+
+
+def _encode_jpeg(image: NDArray[np.uint8], quality: list[int]) -> bytes:
+    try:
+        done, data = cv2.imencode(".jpg", image, quality)
+    except cv2.error as error:
+        raise UnencodableFrame("it cannot be written as JPEG") from error
+    if not done:
+        raise UnencodableFrame("it cannot be written as JPEG")
+    return data.tobytes()

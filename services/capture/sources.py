@@ -1,36 +1,75 @@
-"""Opens what a ``--source`` names: a camera, file, folder, network stream or the sample clip."""
+"""Opens what a ``--source`` names: a camera, film, picture, folder, stream or the sample clip."""
 
 from pathlib import Path
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.sources import CaptureSettings, is_live
-from affectline.services.capture.folder_source import FOLDER_RATE, FolderSource
+from affectline.common.settings.address import display_text
+from affectline.common.settings.source_kind import is_pipe, source_path
+from affectline.common.settings.sources import CaptureSettings, SourceSettings
+from affectline.services.capture.container_check import missing_bytes
+from affectline.services.capture.folder_source import FolderSource
 from affectline.services.capture.frame_source import Source
 from affectline.services.capture.sample_clip import SAMPLE, find_sample
-from affectline.services.capture.video_source import VideoSource
 
 
-def open_source(source: str, settings: CaptureSettings) -> Source:
+def open_source(source: SourceSettings, settings: CaptureSettings) -> Source:
     """Open a source.
 
     Raises:
         AffectlineError: It is not there, cannot be opened or holds no image.
     """
-    if source == SAMPLE:
-        source = str(find_sample())
-    if is_live(source):
-        return VideoSource(source, settings)
-    path = Path(source)
+    text, kind = source.source, source.kind
+    path = source_path(text)
+    if text == SAMPLE and not Path(text).exists():
+        path = find_sample()
+    if kind == "camera":
+        from affectline.services.capture.video_source import VideoSource
+
+        return VideoSource(text, settings)
+    if path is None:
+        from affectline.services.capture.film_source import FilmSource
+
+        return FilmSource(text, text, live=kind == "stream")
+    if not is_pipe(text):  # which can be opened once only
+        _check_readable(path)
+    if path.is_dir() or kind == "pictures":
+        return FolderSource(path, source.as_film)
+    return _open_film(text, path, settings)
+
+
+def _check_readable(path: Path) -> None:
     try:
         path.stat()
-        if path.is_dir():
-            return FolderSource(path, settings.rate or FOLDER_RATE)
-        path.open("rb").close()
+        if not path.is_dir():
+            path.open("rb").close()
     except OSError as error:
         what = error.strerror or str(error)
         raise AffectlineError(
-            f"--source {source}: {what[0].lower()}{what[1:]}",
-            "give a camera index, a video file, a folder of pictures, an RTSP or HTTP address, "
+            f"--source {display_text(str(path))}: {what[0].lower()}{what[1:]}",
+            "give a camera index, a film, a picture or a folder of them, an RTSP or HTTP address, "
             f"or {SAMPLE!r}",
         ) from error
-    return VideoSource(source, settings)
+
+
+def _open_film(source: str, path: Path, settings: CaptureSettings) -> Source:
+    from affectline.services.capture.film_source import FilmSource
+
+    # An absolute path: FFmpeg would take "a:b.mp4" for a protocol
+    place = str(path.absolute())
+    if is_pipe(source):
+        return FilmSource(source, place, live=False)
+    try:
+        return FilmSource(source, place, live=False, path=path)
+    except AffectlineError as error:
+        if lost := missing_bytes(path):
+            raise AffectlineError(
+                f"--source {display_text(str(path))}: truncated, {lost} bytes are missing at its "
+                "end, with its index",
+                "copy the file again; no frame can be read without the index",
+            ) from error
+        from affectline.services.capture.video_source import VideoSource
+
+        try:
+            return VideoSource(str(path), settings)
+        except AffectlineError:
+            raise error from None

@@ -1,10 +1,11 @@
 """The declaration of the capture process."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Annotated, Self
+from importlib import import_module
+from typing import Annotated, Final, Self
 
 from affectline.common.clock import now_ns
+from affectline.common.errors import AffectlineError
 from affectline.common.runtime.spec import (
     Argument,
     Flag,
@@ -15,15 +16,16 @@ from affectline.common.runtime.spec import (
 )
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.source_kind import is_live, is_pipe, with_own_stdin
 from affectline.common.settings.sources import (
     CaptureSettings,
     Pace,
     SourceSettings,
     begins_at,
-    is_live,
-    kind_of,
     name_sources,
 )
+
+CREATION_TIME: Final = "affectline.services.capture.creation_time"
 
 
 class CaptureProcess(ProcessSettings):
@@ -70,18 +72,28 @@ class CaptureProcess(ProcessSettings):
 
     @property
     def is_recorded_source(self) -> bool:
-        return kind_of(self.source.source) in ("film", "pictures")
+        return self.source.kind in ("film", "pictures")
 
     @property
     def calendar_start(self) -> int | None:
         start = self.source.start
-        if isinstance(start, datetime):
-            return begins_at(self.source, 0)
-        return None
+        if start is None:
+            return None
+        if self.source.kind in ("camera", "stream"):
+            raise AffectlineError(
+                f"sources: {self.source.name}: start: only films begin at a date of their own",
+                "leave it out: a camera's frames have the time at which they come",
+            )
+        if start == "file":
+            # Looked up when it is asked for: it loads the library that reads films
+            made_at = import_module(CREATION_TIME).read_creation_time(self.source.source)
+            return begins_at(self.source, made_at)
+        return begins_at(self.source, 0)
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
         epoch, first_seq = position or StreamPosition(self.epoch or 0, 0)
-        if is_live(self.source.source) or self.source.loop:
+        source = self.source.source
+        if is_live(source) or is_pipe(source) or self.source.loop:
             # New frames: a new epoch, even where the clock was set back
             epoch, first_seq = max(now // 1_000_000, epoch + 1), 0
         return self.model_copy(update={"epoch": epoch, "first_seq": first_seq, "patient": True})
@@ -113,7 +125,7 @@ def planned(run: Run) -> Iterator[CaptureProcess]:
         return
     for source in run.settings.sources:
         yield CaptureProcess(
-            source=source,
+            source=source.model_copy(update={"source": with_own_stdin(source.source)}),
             settings=run.settings.capture,
             pace=run.settings.pace or "realtime",
             rate=run.settings.rate,

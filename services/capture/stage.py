@@ -12,7 +12,7 @@ from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.runtime.event_time import SourceAlignment
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
-from affectline.common.settings.sources import begins_at, is_live, kind_of, redact
+from affectline.common.settings.sources import begins_at, redact
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Emotion,
@@ -44,7 +44,8 @@ class Capture(Stage):
         self.stream = process.source.name
         self._source, self._settings, self._pace = process.source, process.settings, process.pace
         self._process, self._session_start = process, process.session_start
-        self._patient = process.patient
+        self._patient, self._calendar_start = process.patient, process.calendar_start
+        self._kind = process.source.kind
         self._epoch = process.epoch or 0
         self._first_seq = self._next_seq = process.first_seq
         self._reader: SourceReader | None = None
@@ -55,7 +56,7 @@ class Capture(Stage):
     @property
     def _is_recorded(self) -> bool:
         """Whether frames have times of their own, instead of the clock's."""
-        return kind_of(self._source.source) in ("film", "pictures")
+        return self._kind in ("film", "pictures")
 
     @property
     def _is_lossless(self) -> bool:
@@ -93,7 +94,9 @@ class Capture(Stage):
         """
         if self._session_start is None:
             self._session_start = self.context.now()
-        self._begins_at = self._last_captured_at = begins_at(self._source, self._session_start)
+        dated = self._calendar_start
+        begin = begins_at(self._source, self._session_start) if dated is None else dated
+        self._begins_at = self._last_captured_at = begin
         self._alignment.reach(self._begins_at)
         duration = self._process.duration
         ends_at = None if duration is None else self._session_start + round(duration * 1e9)
@@ -231,16 +234,19 @@ class Capture(Stage):
                 received_at=self.context.now(),
                 session_start=self._session_start or 0,
                 source=shown,
-                kind=kind_of(self._source.source),
-                live=is_live(self._source.source),
+                kind=self._kind,
+                live=not self._is_recorded,
                 first_seq=self._first_seq,
                 rate=opened.rate if opened else None,
                 frames=opened.frames if opened else None,
+                duration_s=opened.duration_s if opened else None,
             )
         )
 
     def _make_end(
-        self, reason: Literal["end", "truncated", "stopped", "lost"], detail: str = ""
+        self,
+        reason: Literal["end", "damaged", "truncated", "stopped", "lost"],
+        detail: str = "",
     ) -> StreamEnd:
         return StreamEnd(
             stream=self._source.name,

@@ -33,7 +33,12 @@ def biometrics(
     settings = read_settings(config_file, hub)
     sensor = choose_sensor(given_settings(context), settings)
     mode = delivery or settings.delivery or "live"
-    raise typer.Exit(SPEC.run(BiometricsProcess(settings=sensor), settings.hub, mode))
+    process = BiometricsProcess(
+        settings=sensor.with_time_zone(settings.time_zone),
+        pace=settings.pace or "realtime",
+        rate=settings.rate,
+    )
+    raise typer.Exit(SPEC.run(process, settings.hub, mode))
 
 
 def choose_sensor(given: dict[str, Any], settings: PipelineSettings) -> BiometricsSettings:
@@ -55,6 +60,7 @@ def choose_sensor(given: dict[str, Any], settings: PipelineSettings) -> Biometri
         raise AffectlineError("--driver is missing", f"name one of {known}")
     start = fitting[0].model_dump(exclude_unset=True) if fitting else {}
     try:
-        return BiometricsSettings.model_validate(start | given)
+        chosen = BiometricsSettings.model_validate(start | given)
     except ValidationError as error:
         raise explain(error, BiometricsSettings, "biometrics") from error
+    return chosen

@@ -87,12 +87,18 @@ def run_pipeline(
         sys.stdout.write(json.dumps(result) + "\n")
     else:
         print_result(result)
-    truncated = [s["detail"] for s in result["streams"].values() if s["end"] == "truncated"]
-    for detail in truncated:
-        sys.stderr.write(f"affectline: --source {detail}\n")
+    has_faults = report_sources(result["streams"])
     if supervisor.interrupted:
         return EXIT_INTERRUPTED
-    return 1 if truncated else 0
+    return 1 if has_faults else 0
+
+
+def report_sources(streams: dict[str, Any]) -> bool:
+    """Say what could not be read of the sources, or was left out; whether anything was at fault."""
+    for stream in streams.values():
+        if stream["detail"]:
+            sys.stderr.write(f"affectline: --source {stream['detail']}\n")
+    return any(stream["end"] in ("damaged", "truncated") for stream in streams.values())
 
 
 class RunProgress:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from affectline.common.errors import AffectlineError
 from affectline.common.settings import pipeline as config
 from affectline.common.settings.sources import Pace
 from affectline.services.cli.options import (
@@ -21,18 +22,50 @@ from affectline.services.cli.options import (
 )
 
 
+def parse_speed(rate: float | None, pace: Pace | None) -> float | None:
+    """The value of ``--rate``, beside that of ``--pace``.
+
+    Raises:
+        AffectlineError: It is no speed, or nothing is played at it.
+    """
+    if rate is None:
+        return None
+    if not 0 < rate <= 1000:
+        raise AffectlineError(f"--rate {rate:g}: not above 0 and at most 1000", "such as 4")
+    if pace == "fast":
+        raise AffectlineError(
+            f"--rate {rate:g} with --pace fast: fast is as fast as possible", "leave one out"
+        )
+    return rate
+
+
 def up(
     config_file: ConfigFile = None,
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="Camera index, video file, folder of images, RTSP/HTTP address or 'sample'; "
-            "NAME=SOURCE names the stream. Repeatable."
+            help="Camera index, film, picture, folder of pictures, RTSP/HTTP address, - for "
+            "standard input, or 'sample'; NAME=SOURCE names the stream. Repeatable."
+        ),
+    ] = None,
+    as_film: Annotated[
+        float | None,
+        typer.Option(
+            "--as-film",
+            metavar="RATE",
+            help="Take folders of pictures for films with so many pictures a second.  "
+            "[default: each picture by itself]",
         ),
     ] = None,
     delivery: DeliveryMode = None,
     pace: Annotated[
-        Pace | None, typer.Option(help="Play files at their own rate, or as fast as possible.")
+        Pace | None, typer.Option(help="Play films at their own rate, or as fast as possible.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="Play films N times as fast as real; implies --pace realtime."
+        ),
     ] = None,
     display: Annotated[
         config.Display | None,
@@ -71,17 +104,18 @@ def up(
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
     from affectline.common.recording.reader import FILE
-    from affectline.common.settings.sources import name_sources
+    from affectline.common.settings.sources import name_sources, take_as_films
     from affectline.services.cli.run import run_pipeline
     from affectline.services.supervisor import plan
 
     settings = read_settings(config_file)
-    named = name_sources(source) if source else None
+    sources = name_sources(source) if source else settings.sources
     settings = with_overrides(
         settings,
-        sources=named,
+        sources=sources if as_film is None else take_as_films(sources, as_film),
         delivery=delivery,
-        pace=pace,
+        rate=parse_speed(rate, pace),
+        pace=pace if rate is None else "realtime",
         duration=duration,
         hub=with_overrides(settings.hub, port=port),
         sink=with_overrides(settings.sink, display=display, out=out),

@@ -1,6 +1,7 @@
 """The detector process of one stream: finds faces, has them classified, publishes the results."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import ClassVar, Final
 
 import cv2
@@ -54,6 +55,12 @@ class Detector(Stage):
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         self._detector = make_detector(self._settings)
         self._begin(epoch=-1, first_seq=0)
+
+    @cached_property
+    def _picture_tracker(self) -> FaceTracker:
+        """What searches pictures: nothing waits for them, so smaller faces are found, too."""
+        settings = for_pictures(self._settings)
+        return FaceTracker(make_detector(settings), settings)
 
     def _begin(self, epoch: int, first_seq: int) -> None:
         """Start anew: another epoch's frames have nothing to do with what was before."""
@@ -149,10 +156,14 @@ class Detector(Stage):
         scale = frame.width / image.shape[1]
         faces: list[Face] = []
         parts: list[bytes] = []
-        for found in self._tracker.track(image):
+        if frame.file is None:
+            tracked, first = self._tracker.track(image), self._first_track
+        else:  # a picture by itself
+            tracked, first = self._picture_tracker.search(image), 0
+        for found in tracked:
             face = crop_face(image, found, self._settings.margin, LARGEST_CROP)
             small = to_square(face)
-            faces.append(self._describe(found, small, face.shape[0], scale))
+            faces.append(self._describe(found, first + found.track, small, face.shape[0], scale))
             parts += [face.tobytes(), small.tobytes()]
         message = Faces(
             **frame.identity,
@@ -162,12 +173,17 @@ class Detector(Stage):
         return Packet(message, tuple(parts))
 
     def _describe(
-        self, found: TrackedFace, small: NDArray[np.uint8], crop_side: int, scale: float
+        self,
+        found: TrackedFace,
+        track: int,
+        small: NDArray[np.uint8],
+        crop_side: int,
+        scale: float,
     ) -> Face:
         measured = measure_quality(small)
         x, y, w, h = (round(value * scale) for value in found.box)
         return Face(
-            track=self._first_track + found.track,
+            track=track,
             box=(x, y, w, h),
             angle=found.angle,
             quality=Quality(
@@ -177,6 +193,16 @@ class Detector(Stage):
             ),
             crop_side=crop_side,
         )
+
+
+def for_pictures(settings: DetectorSettings) -> DetectorSettings:
+    """Settings for searching pictures: twice as fine as films, where the detector allows it."""
+    finer = {}
+    if "scan_size" in type(settings).model_fields:
+        finer["scan_size"] = 2 * settings.scan_size  # type: ignore[attr-defined]
+    if "min_face" in type(settings).model_fields:
+        finer["min_face"] = settings.min_face / 2  # type: ignore[attr-defined]
+    return settings.model_copy(update=finer)
 
 
 def make_detector(settings: DetectorSettings) -> FaceDetector:

@@ -1,7 +1,7 @@
 """Tracks faces from frame to frame, with few full scans."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -90,6 +90,44 @@ class FaceTracker:
             for track in self._tracks
             if track.is_visible and track.number
         )
+
+    def search(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
+        """Find the faces of a picture that has nothing to do with any other.
+
+        All of it is searched, for rolled heads too. A face needs the evidence with which a still
+        film of the picture would confirm it. Nothing is remembered.
+
+        Args:
+            gray: ``(H, W) uint8`` grayscale image at full resolution.
+
+        Returns:
+            Its faces, the largest first, numbered from 1.
+        """
+        found: list[Detection] = []
+        for candidate in self._candidates(gray, found):
+            confirmed = FaceTrack(candidate, hits=3, evidence=3 * candidate.evidence).is_confirmed()
+            if confirmed and not any(candidate.overlaps(other) for other in found):
+                found.append(candidate)
+        found.sort(key=lambda face: (-face.side, face.x, face.y))
+        shape = (gray.shape[0], gray.shape[1])
+        return [
+            TrackedFace(number, _to_box(face, shape), round(face.angle, 1))
+            for number, face in enumerate(found[: self._settings.max_faces], start=1)
+        ]
+
+    def _candidates(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection]
+    ) -> Iterator[Detection]:
+        """All that a full search finds; what is ``known`` meanwhile is not searched again."""
+        if not isinstance(self._detector, IncrementalFaceDetector):
+            yield from sorted(self._detector.detect(gray), key=lambda one: -one.side)
+            return
+        for scan_pass in self._detector.scan_passes(upright_only=False):
+            candidates = self._detector.detect_pass(gray, scan_pass, known)
+            for candidate in sorted(candidates, key=lambda one: -one.side):
+                detection = self._detector.redetect(gray, candidate, "confirm")
+                if detection:
+                    yield detection
 
     def _max_misses(self, track: "FaceTrack") -> int:
         return self._settings.max_misses if track.number else 0

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from affectline.common.clock import monotonic
 from affectline.common.runtime.event_time import SILENCE_S as LOST_S
-from affectline.common.runtime.event_time import EventTimeMerger, SourceAlignment
+from affectline.common.runtime.event_time import EventTimeMerger, RepeatedSamples, SourceAlignment
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.biometrics import SIGNALS
 from affectline.common.settings.fusion import DEFAULT_SUBJECT
@@ -73,13 +73,22 @@ class Fusion(Stage):
         self._held_results: Counter[str] = Counter()
         """By stream: results that wait for their turn."""
         self._told_lost: set[str] = set()
+        self._repeated = RepeatedSamples()
 
     @on(Samples, Emotion, Marker)
     def on_event(self, packet: Packet) -> Iterator[Packet]:
         """Take a message when its turn has come; publish the states that follow."""
+        message = packet.message
+        # Without a plan it may be a replay that begins again
+        if (
+            self._recorded_sources
+            and isinstance(message, Samples)
+            and self._repeated.is_repeated(message)
+        ):
+            return
         self._merger.push(packet, self._clock())
-        if isinstance(packet.message, Emotion):
-            self._held_results[packet.message.stream] += 1
+        if isinstance(message, Emotion):
+            self._held_results[message.stream] += 1
         yield from self._take_ready()
 
     @on(Watermark)

@@ -20,11 +20,12 @@ from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
-from affectline.common.runtime.event_time import EventTimeMerger
+from affectline.common.runtime.event_time import EventTimeMerger, RepeatedSamples
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import ends_replay
 from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import Frame, FrameMessage, Packet, Scores, StreamDone
@@ -82,6 +83,7 @@ class Recorder(Stage):
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""
         self._log_time = self._started_at
+        self._repeated = RepeatedSamples()
         self._early: list[Packet] = []
         """What came before the file could be begun."""
         self._is_finished = False
@@ -146,6 +148,14 @@ class Recorder(Stage):
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
         """Take a message; it is written when its turn has come and its faces can be blurred."""
+        message = packet.message
+        # Without a plan it may be a replay that begins again
+        if (
+            self._recorded_sources
+            and isinstance(message, Samples)
+            and self._repeated.is_repeated(message)
+        ):
+            return ()
         self._merger.push(packet, monotonic(), self._event_time(packet.message))
         self._take(self._merger.pop_ready(monotonic()))
         if isinstance(packet.message, StreamDone):

@@ -38,7 +38,8 @@ def write_report(
     sections = make_sections(options)
     problems: dict[str, None] = {}
     opened = open_recording(recording, lambda _, problem: problems.setdefault(problem))
-    session = read_series(opened.read())
+    start = opened.about.get("session_start")
+    session = read_series(opened.read(), start if isinstance(start, int) else None)
     data = ReportData(opened, session, tuple(problems))
     html = render_page(data, sections)
     try:

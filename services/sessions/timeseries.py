@@ -12,8 +12,21 @@ from numpy.typing import NDArray
 from affectline.common.labels import LABELS
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
-from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet
+from affectline.common.wire.messages import (
+    Emotion,
+    FaceEmotion,
+    Frame,
+    Marker,
+    Missing,
+    Packet,
+    StreamEnd,
+    StreamStart,
+)
+from affectline.services.sessions.stream_stats import StreamSummary
 
+BODY_SIGNALS: Final = ("heart", "skin")
+"""Signals of a state that say how calm somebody is; a face alone does not."""
+AFFECT_FIGURES: Final = ("valence", "arousal")
 STATE_FIGURES: Final = ("nervousness", "arousal", "valence")
 STRAY_S: Final = 300.0
 """A marker this far outside of the rest, and as far as the rest is long, has a wrong time."""
@@ -47,15 +60,32 @@ class FaceObservation(NamedTuple):
     box: tuple[int, int, int, int]
 
 
+class PictureResult(NamedTuple):
+    """One picture of a folder: analysed by itself, at no time."""
+
+    stream: str
+    file: str
+    """Its path below the folder."""
+    faces: tuple[FaceEmotion, ...]
+    missing: Missing | None
+    """Why it was not analysed."""
+
+
 @dataclass
 class SessionSeries:
     """A session's messages as time series.
 
     Attributes:
+        session_start: Zero of the session's time line, ns since the Unix epoch; None if unknown.
         series: By name, in the order of their first messages.
         states: Every `State`, in order.
         markers: In the order of their times.
-        emotions: By stream: the seven smoothed probabilities of the largest face, as series.
+        emotions: By stream: the seven probabilities of the largest face, as series.
+        affects: By stream: valence and arousal of the largest face, as series.
+        pictures: Those of folders, in order; they have no place on the time line.
+        streams: Counts and figures of each stream, the same ones as in ``session.json``.
+        sampled: Subjects of whom there are signals.
+        measured: Subjects whose heart or skin told something, not only their face.
         first: Time of the first message, except for `strays`; None if there is none.
         last: Time of the last one.
         synthetic: Some signal was simulated.
@@ -68,10 +98,14 @@ class SessionSeries:
     first: int | None = None
     last: int | None = None
     synthetic: bool = False
-    frames: dict[str, int] = field(default_factory=dict)
-    """By stream: frames with a result."""
-    frames_without_face: dict[str, int] = field(default_factory=dict)
-    """By stream: results without a face."""
+    session_start: int | None = None
+    affects: dict[str, dict[str, Series]] = field(default_factory=dict)
+    pictures: list[PictureResult] = field(default_factory=list)
+    streams: dict[str, StreamSummary] = field(default_factory=dict)
+    sampled: set[str] = field(default_factory=set)
+    measured: set[str] = field(default_factory=set)
+    most_faces: dict[str, int] = field(default_factory=dict)
+    """By stream: the largest number of faces in one frame."""
     observations: list[FaceObservation] = field(default_factory=list)
     """Of the largest face of each frame, in the order of the messages."""
 
@@ -79,6 +113,27 @@ class SessionSeries:
     def seconds(self) -> float:
         """From the first message to the last."""
         return 0.0 if self.first is None or self.last is None else (self.last - self.first) / 1e9
+
+    @property
+    def zero(self) -> int:
+        """Second 0 of every time that is told: the session's start, else its first event."""
+        return self.session_start if self.session_start is not None else self.first or 0
+
+    def seconds_of(self, stream: str) -> float:
+        """From a stream's first frame to its last."""
+        summary = self.streams[stream]
+        first, last = summary.first_captured_at, summary.last_captured_at
+        return 0.0 if first is None or last is None else (last - first) / 1e9
+
+    @property
+    def told_series(self) -> list[Series]:
+        """Series but for the states of subjects of whom no heart or skin was measured.
+
+        What a face alone says of them is in `affects`; it is no measure of calmness.
+        """
+        unmeasured = {state.subject for state in self.states} - self.measured
+        untold = {f"{subject} {figure}" for subject in unmeasured for figure in STATE_FIGURES}
+        return [series for name, series in self.series.items() if name not in untold]
 
     def is_stray(self, marker: Marker) -> bool:
         """Whether its time is so wrong that it cannot share a time axis with the rest."""
@@ -91,9 +146,15 @@ class SessionSeries:
         return [marker for marker in self.markers if self.is_stray(marker)]
 
 
-def read_series(packets: Iterable[Packet]) -> SessionSeries:
-    """Read all messages once and return their time series."""
-    builder = SeriesBuilder()
+def read_series(packets: Iterable[Packet], session_start: int | None = None) -> SessionSeries:
+    """Read all messages once and return their time series.
+
+    Args:
+        packets: The session's messages.
+        session_start: Zero of its time line, ns since the Unix epoch; where it is not known, that
+            of the streams' starts is taken.
+    """
+    builder = SeriesBuilder(session_start)
     for packet in packets:
         builder.add(packet.message)
     return builder.build()
@@ -107,8 +168,9 @@ def largest_face(emotion: Emotion) -> FaceEmotion | None:
 class SeriesBuilder:
     """Builds time series from messages, one at a time."""
 
-    def __init__(self) -> None:
-        self._session = SessionSeries()
+    def __init__(self, session_start: int | None = None) -> None:
+        self._session = SessionSeries(session_start=session_start)
+        self._has_start = session_start is not None
         self._units: dict[tuple[str, str], str] = {}
         self._times: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._values: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -126,6 +188,7 @@ class SeriesBuilder:
     @add.register
     def _(self, samples: Samples) -> None:
         self._session.synthetic |= samples.synthetic
+        self._session.sampled.add(samples.subject)
         name = ("", f"{samples.subject} {samples.signal}")
         self._append(name, samples.unit, sample_times(samples), samples.values)
 
@@ -134,12 +197,31 @@ class SeriesBuilder:
         self._session.markers.append(marker)
 
     @add.register
+    def _(self, start: StreamStart) -> None:
+        session = self._session
+        self._summary(start.stream).begin(start)
+        if not self._has_start:
+            known = session.session_start
+            begun = start.session_start
+            session.session_start = begun if known is None else min(known, begun)
+        if start.kind != "pictures":
+            self._extend_span(start.started_at)
+
+    @add.register
+    def _(self, end: StreamEnd) -> None:
+        self._summary(end.stream).finish(end)
+
+    @add.register
     def _(self, frame: Frame) -> None:
-        self._extend_span(frame.captured_at)
+        if frame.file is None:
+            self._extend_span(frame.captured_at)
 
     @add.register
     def _(self, state: State) -> None:
         self._session.states.append(state)
+        signals = (state.signals.get(name) for name in BODY_SIGNALS)
+        if any(signal is not None and signal.value is not None for signal in signals):
+            self._session.measured.add(state.subject)
         for figure in STATE_FIGURES:
             value = getattr(state, figure)
             if value is not None:
@@ -148,18 +230,30 @@ class SeriesBuilder:
     @add.register
     def _(self, emotion: Emotion) -> None:
         stream, session = emotion.stream, self._session
-        session.frames[stream] = session.frames.get(stream, 0) + 1
-        without = session.frames_without_face
-        without[stream] = without.get(stream, 0) + (not emotion.faces)
-        face = largest_face(emotion)
-        if face is not None:
-            at = emotion.captured_at
-            session.observations.append(
-                FaceObservation(at, stream, emotion.epoch, emotion.seq, face.box)
+        self._summary(stream).add(emotion)
+        session.most_faces[stream] = max(session.most_faces.get(stream, 0), len(emotion.faces))
+        if emotion.file is not None:
+            session.pictures.append(
+                PictureResult(stream, emotion.file, emotion.faces, emotion.missing)
             )
-        if face is not None and face.probabilities:
-            for label, probability in zip(LABELS, face.probabilities, strict=True):
-                self._append((stream, label), "", [emotion.captured_at], [probability])
+            return
+        at = emotion.captured_at
+        self._extend_span(at)
+        face = largest_face(emotion)
+        if face is None:
+            return
+        session.observations.append(
+            FaceObservation(at, stream, emotion.epoch, emotion.seq, face.box)
+        )
+        for label, probability in zip(LABELS, face.probabilities or (), strict=False):
+            self._append((stream, label), "", [at], [probability])
+        for figure in AFFECT_FIGURES:
+            value = getattr(face, figure)
+            if value is not None:
+                self._append((stream, figure), "", [at], [value])
+
+    def _summary(self, stream: str) -> StreamSummary:
+        return self._session.streams.setdefault(stream, StreamSummary())
 
     def _append(
         self, name: tuple[str, str], unit: str, times: list[int], values: Iterable[float]
@@ -195,6 +289,9 @@ class SeriesBuilder:
             times = np.array(self._times[stream, name], np.int64)
             order = np.argsort(times, kind="stable")
             values = np.array(self._values[stream, name])[order]
-            target = session.emotions.setdefault(stream, {}) if stream else session.series
+            target = session.series
+            if stream:
+                by_stream = session.affects if name in AFFECT_FIGURES else session.emotions
+                target = by_stream.setdefault(stream, {})
             target[name] = Series(name, unit, times[order], values)
         return session

@@ -23,6 +23,10 @@ class SinkProcess(ProcessSettings):
     """Where to show the overlay."""
     about: dict[str, Any] = Field(default_factory=dict)
     """What else ``session.json`` shall hold."""
+    has_fusion: bool = False
+    """States are estimated: the last one is waited for."""
+    recorded_sources: tuple[str, ...] = ()
+    """Films and tables whose watermarks are waited for."""
     replayed: bool = False
     """The session ends with the last message of a replay instead."""
     session_start: int | None = None
@@ -63,6 +67,7 @@ def planned(run: Run) -> Iterator[SinkProcess]:
         display="none" if shown == "browser" else shown,
         about=settings.describe(),
         replayed=replayed,
+        has_fusion=run.has_fusion,
     )
 
 
@@ -72,7 +77,7 @@ SPEC = ServiceSpec(
     settings=SinkProcess,
     stage="affectline.services.sink.stage:Sink",
     role="sink",
-    inputs=("bio", "emotion", "frame", "health", "marker", "state", "stream"),
+    inputs=("bio", "emotion", "frame", "health", "marker", "state", "stream", "watermark"),
     outputs=("control", "marker", "resend", "stream"),
     planned=planned,
     configure=configure,

@@ -1,9 +1,11 @@
 """The sink process' stage: orders the results, writes the timeline, feeds the display."""
 
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic, monotonic_ns
+from affectline.common.runtime.event_time import EventTimeMerger
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
@@ -19,6 +21,7 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.common.wire.watermark import Watermark
 from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sink.csv_writer import CsvWriter
 from affectline.services.sink.reorder_buffer import PATIENCE_NS, LostFrame, ReorderBuffer
@@ -39,6 +42,8 @@ class Sink(Stage):
         self._folder, self._expected = process.folder, process.expected
         self._about, self._replayed = process.about, process.replayed
         self._session_start = process.session_start
+        self._recorded_sources = process.recorded_sources
+        self._waits_for_fusion = process.has_fusion and bool(process.recorded_sources)
         self._display_kind = process.display
         self._buffers: dict[str, ReorderBuffer] = {}
         self._writer: CsvWriter | None = None
@@ -54,6 +59,12 @@ class Sink(Stage):
 
     def setup(self) -> None:
         self._begun = self.context.now()
+        sources = (*self._recorded_sources, *(("fusion",) if self._waits_for_fusion else ()))
+        self._merger = EventTimeMerger(sources, self.context.delivery)
+        self._held_results: Counter[str] = Counter()
+        """By stream: results that wait for those of other sources."""
+        self._lost_frames: dict[str, deque[LostFrame]] = {}
+        """By stream: they are written before the next frame that has a result."""
         self._display = None
         if self._display_kind != "none":
             from affectline.services.sink.display import open_display
@@ -77,7 +88,14 @@ class Sink(Stage):
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
         """Write a result, and those that waited for it."""
         stream = packet.message.stream
-        self._write(stream, self._buffer(stream).push(packet.message))
+        self._merge(stream, self._buffer(stream).push(packet.message))
+        return ()
+
+    @on(Watermark)
+    def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
+        """A recorded source, or fusion, has come further."""
+        self._merger.observe(packet.message, monotonic())
+        self._write_ready()
         return ()
 
     @on(StreamStart)
@@ -99,28 +117,21 @@ class Sink(Stage):
         end = packet.message
         buffer = self._buffer(end.stream)
         buffer.close(end)
-        if buffer.done:
+        if self._is_complete(end.stream):
             yield self._finish(end.stream, end)
 
     @on(Marker)
     def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
-        """Write a marker."""
+        """Write a marker at once: its place among the others is put right at the end."""
         if self._writer:
             self._writer.add_marker(packet.message)
         return ()
 
-    @on(Samples)
-    def on_samples(self, packet: Packet[Samples]) -> Iterable[Packet]:
-        """Write the samples of a signal."""
-        if self._writer:
-            self._writer.add_samples(packet.message)
-        return ()
-
-    @on(State)
-    def on_state(self, packet: Packet[State]) -> Iterable[Packet]:
-        """Write a person's state."""
-        if self._writer:
-            self._writer.add_state(packet.message)
+    @on(Samples, State)
+    def on_measurement(self, packet: Packet) -> Iterable[Packet]:
+        """Write samples and states when their turn has come."""
+        self._merger.push(packet, monotonic())
+        self._write_ready()
         return ()
 
     @on(Health)
@@ -131,17 +142,18 @@ class Sink(Stage):
 
     def tick(self) -> Iterator[Packet]:
         now = monotonic_ns()
+        self._write_ready()
         for stream, buffer in self._buffers.items():
             missing = buffer.missing(stream, now)
             if missing:
                 yield Packet(missing)
             known_lost = buffer.lost
-            self._write(stream, buffer.skip_gap(now))
+            self._merge(stream, buffer.skip_gap(now))
             if buffer.lost > known_lost:
                 text = "%d results were lost: nobody published them again"
                 where = {"stream": stream, "seq": buffer.next_seq - 1}
                 self.context.log.warning(text, buffer.lost - known_lost, extra=where)
-            if buffer.done and buffer.end and self._summary(stream).end is None:
+            if buffer.end and self._summary(stream).end is None and self._is_complete(stream):
                 yield self._finish(stream, buffer.end)
         if self._display:
             yield from self._display.refresh()
@@ -152,6 +164,9 @@ class Sink(Stage):
                 self._checkpoint()
 
     def stop(self) -> Iterable[Packet]:
+        self._write(self._merger.flush())
+        for stream in self._buffers:
+            self._write_lost_frames(stream)
         if self._writer:
             self._writer.finish()
         return ()
@@ -167,6 +182,7 @@ class Sink(Stage):
         streams = self._writer.streams if self._writer else {}
         ended = {name for name, summary in streams.items() if summary.end is not None}
         has_ended = bool(self._expected) and set(self._expected) <= ended
+        has_ended &= self._merger.have_all_ended and not self._merger.is_waiting
         return self._quit or self._is_replayed or has_ended
 
     def _buffer(self, stream: str) -> ReorderBuffer:
@@ -176,32 +192,69 @@ class Sink(Stage):
         assert self._writer  # noqa: S101 - for the type checker: set up before any message
         return self._writer.streams.setdefault(stream, StreamSummary())
 
-    def _write(self, stream: str, results: Iterable[Emotion | LostFrame]) -> None:
-        summary, buffer = self._summary(stream), self._buffers[stream]
+    def _merge(self, stream: str, results: Iterable[Emotion | LostFrame]) -> None:
+        """Show results, and write them when their turn has come among those of other sources."""
         for result in results:
-            summary.epoch, summary.next_seq = result.epoch, result.seq + 1
-            summary.lost = buffer.lost
             if isinstance(result, LostFrame):
-                self._write_lost(stream, result)
-            else:
-                self._write_emotion(result)
+                self._lost_frames.setdefault(stream, deque()).append(result)
+                continue
+            if self._display:
+                self._display.add_result(result)
+            self._held_results[stream] += 1
+            self._merger.push(Packet(result), monotonic())
+        self._write_ready()
 
-    def _write_lost(self, stream: str, lost: LostFrame) -> None:
-        if self._writer:
-            self._writer.add_lost(stream, lost.epoch, lost.seq)
+    def _write_ready(self) -> None:
+        """Write what is complete; in live delivery nothing waits, so that a kill loses nothing."""
+        is_live = self.context.delivery == "live"
+        self._write(self._merger.flush() if is_live else self._merger.pop_ready(monotonic()))
+
+    def _write(self, packets: Iterable[Packet]) -> None:
+        for packet in packets:
+            match packet.message:
+                case Emotion() as emotion:
+                    self._write_emotion(emotion)
+                case Samples() as samples:
+                    self._write_samples(samples)
+                case State() as state:
+                    self._write_state(state)
 
     def _write_emotion(self, emotion: Emotion) -> None:
-        self._summary(emotion.stream).add(emotion)
+        self._held_results[emotion.stream] -= 1
+        self._write_lost_frames(emotion.stream, emotion)
+        summary = self._summary(emotion.stream)
+        summary.add(emotion)
+        summary.epoch, summary.next_seq = emotion.epoch, emotion.seq + 1
         if self._writer:
             self._writer.add(emotion)
-        if self._display:
-            self._display.add_result(emotion)
+
+    def _write_samples(self, samples: Samples) -> None:
+        if self._writer:
+            self._writer.add_samples(samples)
+
+    def _write_state(self, state: State) -> None:
+        if self._writer:
+            self._writer.add_state(state)
+
+    def _write_lost_frames(self, stream: str, before: Emotion | None = None) -> None:
+        """Write rows for a stream's lost frames, up to the next one that has a result."""
+        summary, waiting = self._summary(stream), self._lost_frames.setdefault(stream, deque())
+        while waiting and (before is None or waiting[0] < (before.epoch, before.seq)):
+            lost = waiting.popleft()
+            summary.epoch, summary.next_seq = lost.epoch, lost.seq + 1
+            if self._writer:
+                self._writer.add_lost(stream, lost.epoch, lost.seq)
+        summary.lost = self._buffers[stream].lost
+
+    def _is_complete(self, stream: str) -> bool:
+        """Whether the stream has ended and all of its results are written."""
+        return self._buffers[stream].done and not self._held_results[stream]
 
     def _finish(self, stream: str, end: StreamEnd) -> Packet:
         """Have everything on disk before publishing that it is."""
         summary = self._summary(stream)
+        self._write_lost_frames(stream)
         summary.finish(end)
-        summary.lost = self._buffers[stream].lost
         self._checkpoint()
         return Packet(
             StreamDone(

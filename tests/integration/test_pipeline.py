@@ -182,7 +182,7 @@ def test_a_truncated_film_is_processed_and_reported(tmp_path: Path) -> None:
     assert done.returncode == 1
     summary = json.loads(done.stdout)
     assert 0 < summary["frames"] < 50
-    assert f"is truncated: read {summary['frames']} of about 50 frames" in done.stderr
+    assert f"is truncated: read {summary['frames']} frames, up to 1.2 of 2.0 s" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -1,30 +1,45 @@
 """CSV tables: one row for each time, one column for each signal."""
 
-import csv
-import math
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.biometrics import SIGNALS, Column, Columns
-from affectline.services.biometrics.file_playback import (
-    LATEST_PLAYED,
-    FilePlayback,
+from affectline.common.settings.biometrics import (
+    DEFAULT_TIME_ZONE,
+    SIGNALS,
+    Column,
+    Columns,
     PlaybackSettings,
+    TimeZone,
+    find_time_zone,
+)
+from affectline.services.biometrics.file_playback import (
+    FilePlayback,
     RecordedSignal,
+    RecordedSignals,
     Times,
     Values,
     make_monotonic,
     regular_times,
     rescale,
 )
+from affectline.services.biometrics.table import (
+    Decimals,
+    Numbers,
+    Omissions,
+    Row,
+    TimeReader,
+    TimeUnit,
+    check_widths,
+    find_column,
+    read_table,
+)
 from affectline.services.biometrics.validation import NS
 
-TIME_NS: Final = {"s": NS, "ms": 1_000_000, "us": 1_000, "ns": 1}
+OPTION: Final = "--file"
 GRID_TOLERANCE: Final = 0.05
 """Times are evenly spaced when none is further from a grid than this part of its step."""
 GRID_MIN_SAMPLES: Final = 8
@@ -41,12 +56,17 @@ class CsvSettings(PlaybackSettings):
     """Signal and unit of each column, by its name in the header."""
     time_column: str = "time"
     """Column with the time of each row; ignored where there is a ``rate``."""
-    time_unit: Literal["s", "ms", "us", "ns", "iso"] = "s"
+    time_unit: TimeUnit = "s"
     """Unit of the times since the Unix epoch or any other moment, or ``iso`` for ISO 8601 dates."""
+    time_zone: TimeZone | None = None
+    """Of dates that say no offset from UTC: such as ``Europe/Berlin``, ``UTC``, or ``local`` for
+    that of this computer; by default that of the run, which is UTC where it names none."""
     rate: Annotated[float, Field(ge=0.001, le=100_000)] | None = None
     """Rows a second, where there is no column of times."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    """The character between cells."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """The character between cells; by default comma, semicolon or tab, by the header."""
+    decimal: Decimals | None = None
+    """The decimal sign; by default a point between commas, and otherwise the one that is there."""
 
     @field_validator("columns")
     @classmethod
@@ -56,81 +76,141 @@ class CsvSettings(PlaybackSettings):
         return columns
 
     @model_validator(mode="after")
-    def _check_times(self) -> Self:
+    def _check_rate(self) -> Self:
         if self.rate and self.keep_times:
             raise ValueError("keep_times needs a column of times, which rate replaces")
         return self
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of the columns that are read."""
+        return (*self.columns, *(() if self.rate else (self.time_column,)))
+
+
+class _TimedRows(NamedTuple):
+    times: Times
+    """``(N,) int64`` in ns, not falling."""
+    rows: list[Row]
 
 
 class CsvDriver(FilePlayback):
     """A CSV table with a header line.
 
     The table is read whole. Empty cells are gaps; cells that hold no number, and rows whose time
-    cannot be read, are counted as ``invalid``. Times that fall are corrected by `make_monotonic`.
+    cannot be read, are counted as ``invalid`` and said. Times that fall are corrected by
+    `make_monotonic`.
     """
 
     settings_model = CsvSettings
     _settings: CsvSettings
 
-    def load(self) -> list[RecordedSignal]:
+    def load(self) -> RecordedSignals:
         settings = self._settings
         path = settings.file
         self.device = f"CSV {path.name}"
-        header, rows = _read_table(path, settings.delimiter)
-        needed = [*settings.columns, *([] if settings.rate else [settings.time_column])]
-        for name in needed:
-            if name not in header:
-                hint = f"its columns are {', '.join(header)}"
-                if len(header) == 1:
-                    hint += "; is there another --delimiter between them?"
-                raise AffectlineError(f"--file {path}: no column {name!r}", hint)
-        times, kept = self._times(header, rows)
-        if not len(times):
-            raise AffectlineError(
-                f"--file {path}: no row with a time that can be read",
-                f"column {settings.time_column!r} should hold "
-                f"{_describe_unit(settings.time_unit)}; or choose another --time-unit",
-            )
-        signals = [
-            self._signal(column, times, self._values(header.index(name), kept), path)
-            for name, column in settings.columns.items()
-        ]
+        table = read_table(path, OPTION, settings.wanted, delimiter=settings.delimiter)
+        indexes = {name: find_column(table.header, name, OPTION, path) for name in settings.wanted}
+        omissions = Omissions(path.name)
+        width = len(table.header.cells)
+        rows = check_widths(table, width, omissions, OPTION, path)
+        self.counters["invalid"] += sum(not row.cells for row in rows)
+        numbers = Numbers(table.delimiter, settings.decimal)
+        timed = self._timed(rows, indexes, numbers, omissions)
+        signals = []
+        for name, column in settings.columns.items():
+            values = self._values(name, indexes[name], timed.rows, numbers, omissions)
+            signals.append(self._signal(column, timed.times, values, path))
+        numbers.check(OPTION, path)
         signals = [signal for signal in signals if len(signal.times)]
         if not signals:
             raise AffectlineError(
                 f"--file {path}: no number in {', '.join(settings.columns)}",
-                "name other columns with --column, or what is between them with --delimiter",
+                "name other columns with --column, what is between them with --delimiter, or "
+                "their decimal sign with --decimal",
             )
-        return signals
+        if remark := omissions.describe(len(rows)):
+            self.remarks.append(remark)
+        return RecordedSignals(signals, int(timed.times[0]))
 
-    def _times(self, header: list[str], rows: list[list[str]]) -> tuple[Times, list[list[str]]]:
-        """The times of the rows that have one, and those rows."""
-        if self._settings.rate:
-            return regular_times(0, self._settings.rate, len(rows)), rows
-        index, unit = header.index(self._settings.time_column), self._settings.time_unit
-        read = [(_parse_time(self._cell(row, index), unit), row) for row in rows]
-        known = [(time, row) for time, row in read if time is not None]
-        self.counters["invalid"] += len(read) - len(known)
+    @classmethod
+    def find_start(cls, settings: Any) -> int:
+        table = read_table(
+            settings.file, OPTION, settings.wanted, delimiter=settings.delimiter, first_rows=True
+        )
+        index = find_column(table.header, settings.time_column, OPTION, settings.file)
+        reader = _time_reader(settings, Numbers(table.delimiter, settings.decimal))
+        width = len(table.header.cells)
+        for row in table.rows:
+            if len(row.cells) <= width or not any(row.cells[width:]):
+                time = reader.read(_cell(row, index))
+                if time is not None:
+                    return time
+        # Nothing in its first rows: it is read whole, or refused with the reason
+        return super().find_start(settings)
+
+    def _timed(
+        self, rows: list[Row], indexes: dict[str, int], numbers: Numbers, omissions: Omissions
+    ) -> _TimedRows:
+        """The rows that have a time, and their times."""
+        settings = self._settings
+        if settings.rate:
+            timed = _TimedRows(regular_times(0, settings.rate, len(rows)), rows)
+        else:
+            timed = self._read_times(rows, indexes[settings.time_column], numbers, omissions)
+        if not len(timed.times):
+            raise AffectlineError(
+                f"--file {settings.file}: no row with a time that can be read",
+                f"column {settings.time_column!r} should hold "
+                f"{_describe_unit(settings.time_unit)}; or choose another --time-unit",
+            )
+        return timed
+
+    def _read_times(
+        self, rows: list[Row], index: int, numbers: Numbers, omissions: Omissions
+    ) -> _TimedRows:
+        reader = _time_reader(self._settings, numbers)
+        known: list[tuple[int, Row]] = []
+        for row in rows:
+            if not row.cells:
+                continue
+            cell = _cell(row, index)
+            time = reader.read(cell)
+            if time is None:
+                omissions.add("rows were left out", "no time", row, cell)
+                self.counters["invalid"] += 1
+            else:
+                known.append((time, row))
         times, falls = make_monotonic(np.array([time for time, _ in known], np.int64))
         self.counters["reanchored"] += falls
-        return times, [row for _, row in known]
+        self._remark_on_times(reader, falls)
+        return _TimedRows(times, [row for _, row in known])
 
-    def _values(self, index: int, rows: list[list[str]]) -> Values:
-        values = np.full(len(rows), math.nan)
+    def _remark_on_times(self, reader: TimeReader, falls: int) -> None:
+        settings, name = self._settings, self._settings.file.name
+        zone = settings.time_zone or DEFAULT_TIME_ZONE
+        if falls:
+            self.remarks.append(f"{name}: {falls} times before those above them were moved behind")
+        if reader.without_offset and settings.keep_times:
+            self.remarks.append(f"{name}: times without an offset from UTC are taken as {zone}")
+        if reader.skipped_by_clocks:
+            self.remarks.append(
+                f"{name}: {reader.skipped_by_clocks} times never were in {zone}, where clocks were "
+                "put forward; is it another --time-zone?"
+            )
+
+    def _values(
+        self, name: str, index: int, rows: list[Row], numbers: Numbers, omissions: Omissions
+    ) -> Values:
+        values = np.full(len(rows), np.nan)
         for i, row in enumerate(rows):
-            cell = self._cell(row, index)
-            if not cell:
-                continue
-            try:
-                values[i] = float(cell)
-            except ValueError:
+            cell = _cell(row, index)
+            value = numbers.read(cell)
+            if value is None:
+                omissions.add(f"cells of {name} were left out", "no number", row, cell)
                 self.counters["invalid"] += 1
+            else:
+                values[i] = value
         return values
-
-    def _cell(self, row: list[str], index: int) -> str:
-        """A cell, or an empty text. With another delimiter a comma is the decimal point."""
-        cell = row[index].strip() if index < len(row) else ""
-        return cell if self._settings.delimiter == "," else cell.replace(",", ".")
 
     def _signal(self, column: Column, times: Times, values: Values, path: Path) -> RecordedSignal:
         rate = self._settings.rate
@@ -138,11 +218,22 @@ class CsvDriver(FilePlayback):
             known = ~np.isnan(values)
             times, values = times[known], values[known]
             rate = infer_rate(times)
+        elif np.isnan(values).all():
+            times, values = times[:0], values[:0]
         signal = rescale(
             RecordedSignal(column.signal, column.wire_unit, times, values, rate), column.scale
         )
         _check_unit(signal, column, path)
         return signal
+
+
+def _time_reader(settings: CsvSettings, numbers: Numbers) -> TimeReader:
+    zone = find_time_zone(settings.time_zone or DEFAULT_TIME_ZONE)
+    return TimeReader(settings.time_unit, zone, numbers)
+
+
+def _cell(row: Row, index: int) -> str:
+    return row.cells[index] if index < len(row.cells) else ""
 
 
 def infer_rate(times: Times) -> float | None:
@@ -177,38 +268,6 @@ def _check_unit(signal: RecordedSignal, column: Column, path: Path) -> None:
                 f"--file {path}: {signal.signal} around {given:g} cannot be {column.unit}",
                 f"it looks like {unit}: change it with --column, or give the signal another name",
             )
-
-
-def _read_table(path: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows, without blank lines."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            rows = [row for row in csv.reader(file, delimiter=delimiter) if any(row)]
-    except OSError as error:
-        raise AffectlineError(
-            f"--file {path}: cannot be read ({error.strerror})", "name a readable CSV file"
-        ) from error
-    except (csv.Error, ValueError) as error:
-        raise AffectlineError(f"--file {path}: is no CSV ({error})", "name a CSV file") from error
-    if not rows:
-        raise AffectlineError(f"--file {path}: is empty", "the first line names the columns")
-    return [name.strip() for name in rows[0]], rows[1:]
-
-
-def _parse_time(cell: str, unit: str) -> int | None:
-    """The time in a cell, in ns, or None."""
-    try:
-        if unit == "iso":
-            moment = datetime.fromisoformat(cell)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            time = round(moment.timestamp() * 1_000_000) * 1_000
-        else:
-            # Whole numbers stay exact: a float has no room for nanoseconds since 1970
-            whole = cell.isdecimal()
-            time = int(cell) * TIME_NS[unit] if whole else round(float(cell) * TIME_NS[unit])
-    except (ValueError, OverflowError):
-        return None
-    return time if 0 <= time < LATEST_PLAYED else None
 
 
 def _describe_unit(unit: str) -> str:

@@ -6,25 +6,35 @@ then rows of seconds since it and the interval that ended then, also in seconds.
 has the Unix time of each press of the watch's button.
 """
 
-import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from affectline.common.errors import AffectlineError
+from affectline.common.settings.biometrics import PlaybackSettings
 from affectline.services.biometrics.driver import BUTTON
 from affectline.services.biometrics.file_playback import (
     LATEST_PLAYED,
     FilePlayback,
-    PlaybackSettings,
     RecordedSignal,
+    RecordedSignals,
     make_monotonic,
     regular_times,
 )
+from affectline.services.biometrics.table import (
+    Numbers,
+    Omissions,
+    Row,
+    Table,
+    check_widths,
+    read_table,
+)
 from affectline.services.biometrics.validation import NS
 
+OPTION: Final = "--folder:"
 REGULAR_FILES: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
     "EDA.csv": (("skin_conductance", "uS", 1.0),),
     "HR.csv": (("heart_rate", "/min", 1.0),),
@@ -54,73 +64,131 @@ class E4Driver(FilePlayback):
     settings_model = E4Settings
     _settings: E4Settings
 
-    def load(self) -> list[RecordedSignal]:
+    def load(self) -> RecordedSignals:
         folder = self._settings.folder
         self.device = f"Empatica E4 export {folder.name}"
-        if not folder.is_dir():
-            raise AffectlineError(
-                f"--folder {folder}: no such folder", "unpack the ZIP file of the session first"
-            )
+        _check_folder(folder)
         signals: list[RecordedSignal] = []
         for name in FILES:
-            signals += read_file(folder / name, self.counters)
-        if not signals:
-            raise AffectlineError(
-                f"--folder {folder}: holds no measurements of an Empatica E4",
-                f"it should have some of {', '.join(FILES)}",
-            )
-        return [*signals, *_read_tags(folder / TAGS_FILE, signals, self.counters)]
+            signals += read_file(folder / name, self.counters, self.remarks)
+        start = min((begin for _, begin in _starts(folder)), default=None)
+        if not signals or start is None:
+            raise _no_measurements(folder)
+        tags = _read_tags(folder / TAGS_FILE, signals, self.counters, self.remarks)
+        return RecordedSignals([*signals, *tags], start)
+
+    @classmethod
+    def find_start(cls, settings: Any) -> int:
+        _check_folder(settings.folder)
+        start = min((begin for _, begin in _starts(settings.folder)), default=None)
+        if start is None:
+            raise _no_measurements(settings.folder)
+        return start
 
 
-def read_file(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise AffectlineError(
+            f"--folder {folder}: no such folder", "unpack the ZIP file of the session first"
+        )
+
+
+def _no_measurements(folder: Path) -> AffectlineError:
+    return AffectlineError(
+        f"--folder {folder}: holds no measurements of an Empatica E4",
+        f"it should have some of {', '.join(FILES)}",
+    )
+
+
+def _starts(folder: Path) -> Iterator[tuple[str, int]]:
+    """When each file that holds anything begins, in ns since the Unix epoch."""
+    for name in FILES:
+        path = folder / name
+        if not path.is_file():
+            continue
+        table = read_table(path, OPTION, None, first_rows=True)
+        if len(table.rows) > _rows_before(name):
+            start = _number(table.rows[0], 0, Numbers(table.delimiter))
+            if _is_time(start):
+                yield name, round(start * NS)
+
+
+def _rows_before(name: str) -> int:
+    """How many rows there are before the first sample of a file."""
+    return 1 if name == INTERVALS_FILE else 2
+
+
+def read_file(
+    path: Path, counters: Counter[str], remarks: list[str] | None = None
+) -> list[RecordedSignal]:
     """Read one file of an export; returns nothing where it is missing or empty.
 
     Args:
         path: One of `FILES`.
         counters: ``invalid`` counts cells that hold no number, ``reanchored`` times that fall.
+        remarks: Gets a line about what was left out.
 
     Raises:
         AffectlineError: It cannot be read, or does not begin as it should.
     """
     if not path.is_file():
         return []
+    table = read_table(path, OPTION, None)
+    if len(table.rows) <= _rows_before(path.name):
+        return []  # the watch makes a file of two rows, or none, where it measured nothing
+    omissions = Omissions(path.name)
     read = _read_intervals if path.name == INTERVALS_FILE else _read_regular
-    return read(path, counters)
+    signals = read(path, table, counters, omissions)
+    if remarks is not None and (remark := omissions.describe(len(table.rows))):
+        remarks.append(remark)
+    return signals
 
 
-def _read_regular(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
-    rows = _rows(path)
-    if len(rows) <= 2:  # the watch makes a file of two rows, or none, where it measured nothing
-        return []
-    start, rate = _number(rows[0], 0), _number(rows[1], 0)
+def _read_regular(
+    path: Path, table: Table, counters: Counter[str], omissions: Omissions
+) -> list[RecordedSignal]:
+    columns = REGULAR_FILES[path.name]
+    numbers = Numbers(table.delimiter)
+    # A row that is left out keeps its place: the samples below it would be early otherwise
+    rows = check_widths(table, len(columns), omissions, OPTION, path)
+    start, rate = (_number(row, 0, numbers) for row in rows[:2])
     if not (_is_time(start) and RATE_RANGE[0] <= rate <= RATE_RANGE[1]):
         raise AffectlineError(
-            f"--folder: {path} begins with {rows[0][0]!r} and {rows[1][0]!r}",
+            f"--folder: {path} begins with {_shown(rows[0])} and {_shown(rows[1])}",
             "the first row is the start in Unix time, the second the samples a second; "
             "export the session again, or take the file out",
         )
     times = regular_times(round(start * NS), rate, len(rows) - 2)
     signals = []
-    for column, (signal, unit, factor) in enumerate(REGULAR_FILES[path.name]):
-        values = np.array([_value(row, column, counters) for row in rows[2:]]) * factor
-        signals.append(RecordedSignal(signal, unit, times, values, rate))
+    for index, (signal, unit, factor) in enumerate(columns):
+        values = np.array([_value(row, index, numbers, counters, omissions) for row in rows[2:]])
+        signals.append(RecordedSignal(signal, unit, times, values * factor, rate))
+    numbers.check(OPTION, path)
     return signals
 
 
-def _read_intervals(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
-    rows = _rows(path)
-    if len(rows) <= 1:
-        return []
-    start = _number(rows[0], 0)
+def _read_intervals(
+    path: Path, table: Table, counters: Counter[str], omissions: Omissions
+) -> list[RecordedSignal]:
+    numbers = Numbers(table.delimiter)
+    rows = check_widths(table, 2, omissions, OPTION, path)
+    start = _number(rows[0], 0, numbers)
     if not _is_time(start):
         raise AffectlineError(
-            f"--folder: {path} begins with {rows[0][0]!r}",
+            f"--folder: {path} begins with {_shown(rows[0])}",
             "the first row is the start in Unix time; export the session again, or take the "
             "file out",
         )
-    pairs = [(_number(row, 0), _value(row, 1, counters)) for row in rows[1:]]
-    known = [(start + at, value * 1000) for at, value in pairs if _is_time(start + at)]
-    counters["invalid"] += len(pairs) - len(known)
+    known = []
+    for row in rows[1:]:
+        at, value = _number(row, 0, numbers), _value(row, 1, numbers, counters, omissions)
+        if at >= 0 and _is_time(start + at):
+            known.append((start + at, value * 1000))
+        else:
+            counters["invalid"] += 1
+            if row.cells:
+                omissions.add("rows were left out", "no time", row, _cell(row, 0))
+    numbers.check(OPTION, path)
     if not known:
         return []
     seconds, intervals = zip(*known, strict=True)
@@ -130,41 +198,59 @@ def _read_intervals(path: Path, counters: Counter[str]) -> list[RecordedSignal]:
 
 
 def _read_tags(
-    path: Path, measured: list[RecordedSignal], counters: Counter[str]
+    path: Path, measured: list[RecordedSignal], counters: Counter[str], remarks: list[str]
 ) -> list[RecordedSignal]:
     """Read the button presses during the measurement; others are counted as ``invalid``."""
-    rows = [row for row in (_rows(path) if path.is_file() else []) if any(row)]
+    if not path.is_file():
+        return []
+    table = read_table(path, OPTION, None)
+    numbers, omissions = Numbers(table.delimiter), Omissions(path.name)
     first = min(int(signal.times[0]) for signal in measured)
     last = max(int(signal.times[-1]) for signal in measured)
-    read = [round(at * NS) for row in rows if _is_time(at := _number(row, 0))]
-    times = np.array(sorted(at for at in read if first <= at <= last), np.int64)
-    counters["invalid"] += len(rows) - len(times)
+    presses = []
+    for row in table.rows:
+        if not row.cells:
+            continue
+        at = _number(row, 0, numbers)
+        time = round(at * NS) if _is_time(at) and len(row.cells) == 1 else None
+        if time is not None and first <= time <= last:
+            presses.append(time)
+            continue
+        reason = "no time" if time is None else "not within the measurement"
+        omissions.add("rows were left out", reason, row, ",".join(row.cells))
+        counters["invalid"] += 1
+    if remark := omissions.describe(len(table.rows)):
+        remarks.append(remark)
+    times = np.array(sorted(presses), np.int64)
     return [RecordedSignal(BUTTON, "1", times, np.ones(len(times)))] if len(times) else []
 
 
-def _value(row: list[str], column: int, counters: Counter[str]) -> float:
-    value = _number(row, column)
-    counters["invalid"] += not math.isfinite(value)
-    return value
+def _value(
+    row: Row, index: int, numbers: Numbers, counters: Counter[str], omissions: Omissions
+) -> float:
+    """The number in a cell, or NaN; a sample that is not there is counted, and said."""
+    cell = _cell(row, index)
+    value = numbers.read(cell)
+    if value is not None and not np.isnan(value):
+        return value
+    counters["invalid"] += 1
+    if index < len(row.cells):  # what becomes of short and blank rows is said already
+        omissions.add("cells were left out", "no number", row, cell)
+    return np.nan
 
 
-def _rows(path: Path) -> list[list[str]]:
-    """The rows of a file, without blank lines at its end."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
-    except OSError as error:
-        raise AffectlineError(
-            f"--folder: {path} cannot be read ({error.strerror})", "check its permissions"
-        ) from error
-    return [line.split(",") for line in lines]
+def _cell(row: Row, index: int) -> str:
+    return row.cells[index] if index < len(row.cells) else ""
 
 
-def _number(row: list[str], column: int) -> float:
+def _number(row: Row, index: int, numbers: Numbers) -> float:
     """The number in a cell, or NaN."""
-    try:
-        return float(row[column])
-    except (ValueError, IndexError):
-        return math.nan
+    value = numbers.read(_cell(row, index))
+    return np.nan if value is None else value
+
+
+def _shown(row: Row) -> str:
+    return repr(_cell(row, 0))
 
 
 def _is_time(seconds: float) -> bool:

@@ -8,9 +8,8 @@ from typing import Annotated, Final, Literal, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from affectline.common.settings.biometrics import BiometricsSettings
+from affectline.common.settings.biometrics import BiometricsSettings, Speed
 from affectline.services.biometrics.driver import WAIT_S, Driver, Reading
-from affectline.services.biometrics.file_playback import Speed
 from affectline.services.biometrics.validation import NS
 
 BLOCK_NS: Final = NS // 4

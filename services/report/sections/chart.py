@@ -17,6 +17,15 @@ POINTS: Final = 4000
 GAP_S: Final = 3.0
 """Values further apart are not joined by a line."""
 ROW_PX: Final = 190
+TITLE_PX: Final = 42
+"""Of a row's height what is left for the title above it."""
+TOP_PX: Final = 40
+NAMES_PX: Final = 45
+"""For the names of markers, in two lines."""
+FOOT_PX: Final = 60
+CLOCK_S: Final = 600.0
+"""From this length on the axis shows hours, minutes and seconds: nobody reads 4237 s."""
+AXIS_TITLE: Final = "time of the session"
 NAMED_MARKERS: Final = 30
 """With more markers than this only lines are drawn: nobody could read the names."""
 
@@ -40,7 +49,10 @@ class ChartSection(Section):
     order = 20
 
     def render(self, data: ReportData) -> str:
-        return INTRODUCTION + draw_chart(data.session)
+        session = data.session
+        if session.pictures and session.first is None:
+            return ""  # pictures have no place in time
+        return INTRODUCTION + draw_chart(session)
 
 
 def draw_chart(session: SessionSeries) -> str:
@@ -60,20 +72,22 @@ def draw_chart(session: SessionSeries) -> str:
     if not rows:
         return "<p>Nothing that changes over time was recorded.</p>"
     figure = make_subplots(
-        rows=len(rows), shared_xaxes=True, vertical_spacing=0.35 / (len(rows) + 4),
+        rows=len(rows), shared_xaxes=True, vertical_spacing=TITLE_PX / (ROW_PX * len(rows)),
         subplot_titles=[row.title for row in rows],
     )  # fmt: skip
     for number, row in enumerate(rows, start=1):
         for name, times, values, style in row.curves:
-            curve = go.Scatter(x=_elapsed(times, session), y=values, name=name, **style)
+            curve = go.Scatter(x=elapsed(times, session), y=values, name=name, **style)
             figure.add_trace(curve, row=number, col=1)
         figure.update_yaxes(range=row.bounds, hoverformat=".4~g", row=number, col=1)
     named = next((i for i, row in enumerate(rows, start=1) if row.title.startswith(EXPRESSION)), 1)
-    figure.update_xaxes(tickformat="%H:%M:%S", hoverformat="%H:%M:%S.%L")
+    figure.update_xaxes(**_axis_format(session))
+    figure.update_xaxes(title_text=AXIS_TITLE, row=len(rows), col=1)
     lines, names = _marker_lines(session)
+    top = TOP_PX + (NAMES_PX if names else 0)
     figure.update_layout(
-        height=110 + ROW_PX * len(rows), template="plotly_white", hovermode="x unified",
-        margin={"l": 50, "r": 20, "t": 90, "b": 40},
+        height=top + FOOT_PX + ROW_PX * len(rows), template="plotly_white", hovermode="x unified",
+        margin={"l": 50, "r": 20, "t": top, "b": FOOT_PX},
         legend={"y": next(figure.select_yaxes(row=named)).domain[1], "traceorder": "reversed"},
         # All at once: plotly takes minutes to add a few hundred one by one
         shapes=lines, annotations=[*figure.layout.annotations, *names],
@@ -87,7 +101,7 @@ def draw_chart(session: SessionSeries) -> str:
 def _marker_lines(session: SessionSeries) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A line through all rows for each marker, and its name above."""
     markers = [marker for marker in session.markers if not session.is_stray(marker)]
-    moments = _elapsed(np.array([marker.at for marker in markers], np.int64), session)
+    moments = elapsed(np.array([marker.at for marker in markers], np.int64), session)
     line = {"dash": "dot", "color": "#1c2024", "width": 1}
     lines = [
         {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}
@@ -108,6 +122,7 @@ Curve = tuple[str, NDArray[np.int64], NDArray[np.float64], dict[str, Any]]
 ORDER: Final = ("nervousness", "heart_rate", "skin_conductance", "arousal", "valence")
 BOUNDS: Final = {"nervousness": (0, 100), "arousal": (-1, 1), "valence": (-1, 1)}
 EXPRESSION: Final = "Expression in "
+AFFECT_COLOURS: Final = {"valence": "#009e73", "arousal": "#d55e00"}
 
 
 class ChartRow(NamedTuple):
@@ -120,7 +135,7 @@ class ChartRow(NamedTuple):
 
 def _rows(session: SessionSeries) -> Iterator[ChartRow]:
     """The subplots from top to bottom."""
-    ordered = by_importance(session.series.values())
+    ordered = by_importance(session.told_series)
     nervousness = [series for series in ordered if quantity(series) == "nervousness"]
     if nervousness:
         yield ChartRow("Nervousness, 0 to 100", _lines(nervousness), BOUNDS["nervousness"])
@@ -128,7 +143,7 @@ def _rows(session: SessionSeries) -> Iterator[ChartRow]:
         times, columns = downsample_stack(list(by_label.values()))
         style = {"mode": "lines", "stackgroup": stream, "line": {"width": 0}, "showlegend": i == 0}
         yield ChartRow(
-            f"{EXPRESSION}{stream}: share of each emotion",
+            f"{EXPRESSION}{stream}: probability of each emotion",
             [
                 (label, times, column, style | {
                     "fillcolor": COLOURS[label], "legendgroup": label,
@@ -137,11 +152,24 @@ def _rows(session: SessionSeries) -> Iterator[ChartRow]:
             ],
             (0, 1),
         )  # fmt: skip
+        yield _affect_row(stream, session, named=i == 0)
     for series in ordered[len(nervousness) :]:
         bounds = BOUNDS.get(quantity(series))
         unit = f"{bounds[0]} to {bounds[1]}" if bounds else series.unit
         title = series.name.replace("_", " ") + (f", {unit}" if unit else "")
         yield ChartRow(title, _lines([series]), bounds)
+
+
+def _affect_row(stream: str, session: SessionSeries, *, named: bool) -> ChartRow:
+    """Valence and arousal of a stream's largest face."""
+    curves: list[Curve] = [
+        (name, *downsample(series), {
+            "mode": "lines", "line": {"width": 1.4, "color": AFFECT_COLOURS[name]},
+            "legendgroup": name, "showlegend": named,
+        })
+        for name, series in session.affects.get(stream, {}).items()
+    ]  # fmt: skip
+    return ChartRow(f"Valence and arousal in {stream}, -1 to 1", curves, BOUNDS["valence"])
 
 
 def _lines(several: list[Series]) -> list[Curve]:
@@ -200,7 +228,31 @@ def downsample(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return np.insert(times, gaps, times[gaps - 1] + 1), np.insert(values, gaps, np.nan)
 
 
-def _elapsed(times: NDArray[np.int64], session: SessionSeries) -> list[str]:
-    """Times since the start, as dates: plotly formats those as hours, minutes and seconds."""
-    since = (times - (session.first or 0)).astype("datetime64[ns]")
-    return [str(text) for text in np.datetime_as_string(since, unit="ms")]
+def uses_clock(session: SessionSeries) -> bool:
+    """Whether the axis shows hours, minutes and seconds rather than seconds."""
+    first, last = session.first or 0, session.last or 0
+    # plotly has no dates before zero, such as of a sensor that was on before the film began
+    return last - session.zero >= CLOCK_S * 1e9 and first >= session.zero
+
+
+def _axis_format(session: SessionSeries) -> dict[str, str]:
+    if uses_clock(session):
+        return {"tickformat": "%H:%M:%S", "hoverformat": "%H:%M:%S.%L"}
+    return {"tickformat": "~f", "hoverformat": ".3f", "ticksuffix": " s"}
+
+
+def elapsed(times: NDArray[np.int64], session: SessionSeries) -> list[str] | list[float]:
+    """Times of the session as plotly draws them.
+
+    Seconds; in a long session dates, which plotly formats as hours, minutes and seconds.
+
+    Args:
+        times: Nanoseconds since the Unix epoch.
+        session: Whose start is zero.
+    """
+    since = times - session.zero
+    if not uses_clock(session):
+        seconds: list[float] = np.round(since / 1e9, 6).tolist()
+        return seconds
+    texts = np.datetime_as_string(since.astype("datetime64[ns]"), unit="ms")
+    return [str(text) for text in texts]

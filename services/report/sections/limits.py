@@ -4,10 +4,10 @@ from typing import Final, Literal
 
 from affectline.services.report.section import ReportData, Section, SectionSettings
 
-TEXT: Final = """<h2>What it does not say</h2>
-<p>Nervousness is a bodily arousal that goes with threat or effort; warmth, movement, coffee and
-illness raise heart rate and skin conductance too. Expressions are not feelings. This page is no
-medical finding, and none on which to decide about anybody.</p>"""
+BODY: Final = """Nervousness is a bodily arousal that goes with threat or effort; warmth, movement,
+coffee and illness raise heart rate and skin conductance too. """
+TEXT: Final = """Expressions are not feelings. This page is no medical finding, and none on which
+to decide about anybody."""
 
 
 class LimitsSettings(SectionSettings):
@@ -23,4 +23,5 @@ class LimitsSection(Section):
     order = 90
 
     def render(self, data: ReportData) -> str:
-        return TEXT
+        body = BODY if data.session.measured else ""
+        return f"<h2>What it does not say</h2>\n<p>{body}{TEXT}</p>"

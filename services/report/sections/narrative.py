@@ -1,4 +1,4 @@
-"""A summary of the session: how calm each person was, and how certain that is."""
+"""A summary of the session: what was seen, how calm each person was, and how certain that is."""
 
 import time
 from collections import Counter
@@ -8,11 +8,16 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from affectline.common.labels import LABELS
 from affectline.common.wire.biometrics import SignalContribution, State
 from affectline.common.wire.messages import Marker
 from affectline.services.report.section import ReportData, Section, SectionSettings
+from affectline.services.sessions.expression_figures import (
+    MEAN_PROBABILITY,
+    SHARE_OF_FRAMES,
+    ExpressionFigures,
+)
 from affectline.services.sessions.marker_responses import AFTER_S
+from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sessions.timeseries import SessionSeries
 
 BANDS: Final = (
@@ -33,6 +38,13 @@ NEAR_S: Final = AFTER_S
 SHORT_S: Final = 30.0
 """A shorter session is too short for conclusions."""
 MAX_REASONS: Final = 3
+MAX_EXPRESSIONS: Final = 3
+"""Expressions that the words name; the table has all seven."""
+MAPPING: Final = (
+    "Valence (-1 displeased to 1 pleased) and arousal (-1 asleep to 1 agitated) are the mean place "
+    "of the seven probabilities on Russell's circumplex, by the ratings of Russell and Mehrabian "
+    "(1977, Journal of Research in Personality 11)."
+)
 MAX_STRAYS: Final = 3
 """Markers with a wrong time that are named; the others are counted."""
 
@@ -68,18 +80,18 @@ class NarrativeSection(Section):
 def describe_session(session: SessionSeries) -> list[str]:
     """Plain sentences about a session, in paragraphs with the most important first.
 
+    How calm somebody was comes first where heart or skin were measured, and is not spoken of
+    where they were not.
+
     Example:
-        ``Over 8 min 10 s the person was mostly calm: ...``
+        ``Over 8 min 10 s, anna was mostly calm: ...``
     """
     paragraphs = [" ".join(sentences) for sentences in _describe_people(session)]
-    if not paragraphs:
-        paragraphs = [
-            "How calm the person was cannot be said: no heart or skin signal was recorded, or no "
-            "fusion process ran beside them."
-        ]
+    paragraphs += list(_describe_faces(session))
     if session.synthetic:
         paragraphs.append("Some of the signals are synthetic: no person was measured by them.")
-    paragraphs += list(_describe_faces(session))
+    if not paragraphs:
+        paragraphs.append("Nobody was seen or measured.")
     strays = session.strays
     if strays:
         paragraphs.append(_describe_strays(strays))
@@ -87,10 +99,16 @@ def describe_session(session: SessionSeries) -> list[str]:
 
 
 def _describe_people(session: SessionSeries) -> Iterator[list[str]]:
-    # The person with the most states comes first.
-    for subject, _ in Counter(state.subject for state in session.states).most_common():
+    counts = Counter(s.subject for s in session.states if s.subject in session.measured)
+    for subject, _ in counts.most_common():  # the person with the most states comes first
         states = [state for state in session.states if state.subject == subject]
         yield [*_describe_calmness(subject, states, session), *_describe_certainty(states, session)]
+    unused = sorted(session.sampled - session.measured)
+    if unused:
+        why = (
+            "none of them could be used" if session.states else "no fusion process ran beside them"
+        )
+        yield [f"Signals of {', '.join(unused)} were recorded, but {why}."]
 
 
 def _describe_calmness(subject: str, states: list[State], session: SessionSeries) -> Iterator[str]:
@@ -155,16 +173,55 @@ def _format_reason(reason: str, signals: Counter[str], states: int) -> str:
 
 
 def _describe_faces(session: SessionSeries) -> Iterator[str]:
-    for stream, by_label in session.emotions.items():
-        means = {label: float(by_label[label].values.mean()) for label in LABELS}
-        first, second = sorted(means, key=lambda label: -means[label])[:2]
-        frames = session.frames.get(stream, 0)
-        seen = 1 - session.frames_without_face.get(stream, 0) / frames if frames else 0.0
-        yield (
-            f"In {stream} a face was in sight {seen:.0%} of the time; its expression was read as "
-            f"{first} ({means[first]:.0%} on average) and {second} ({means[second]:.0%}). An "
-            "expression is not a feeling."
-        )
+    named = {picture.stream for picture in session.pictures}
+    described = [
+        _describe_pictures(stream, summary)
+        if stream in named
+        else _describe_stream(stream, summary, session)
+        for stream, summary in session.streams.items()
+        if summary.frames
+    ]
+    yield from described
+    if any(summary.expressions.faces for summary in session.streams.values()):
+        yield f"{MAPPING} An expression is not a feeling."
+
+
+def _describe_stream(stream: str, summary: StreamSummary, session: SessionSeries) -> str:
+    length = format_duration(session.seconds_of(stream))
+    if not summary.frames_with_face:
+        return f"In {stream} no face was seen in {summary.frames} frames over {length}."
+    most = session.most_faces[stream]
+    who = "a face was" if most == 1 else f"up to {most} faces at a time were"
+    seen = summary.frames_with_face / summary.frames
+    tracks = "" if summary.tracks == most else f", as {summary.tracks} tracks"
+    return (
+        f"In {stream} {who} in sight in {seen:.0%} of {summary.frames} frames over {length}{tracks}"
+        f"{_describe_expressions(summary.expressions)}"
+    )
+
+
+def _describe_pictures(stream: str, summary: StreamSummary) -> str:
+    return (
+        f"{stream} is {summary.frames} pictures, each looked at by itself: "
+        f"{summary.frames_with_face} of them show a face, {summary.faces} faces in all"
+        f"{_describe_expressions(summary.expressions)}"
+    )
+
+
+def _describe_expressions(figures: ExpressionFigures) -> str:
+    """What faces showed, as the end of a sentence and another one."""
+    affect = figures.affect()
+    if affect is None:
+        return "; none of them has a result."
+    first, *others = [one for one in figures.by_share() if one.share_of_frames][:MAX_EXPRESSIONS]
+    more = ", ".join(
+        f"{one.label} ({one.share_of_frames:.1%}, {one.mean_probability:.1%})" for one in others
+    )
+    return (
+        f". It was labelled {first.label} most ({SHARE_OF_FRAMES} {first.share_of_frames:.1%}, "
+        f"{MEAN_PROBABILITY} {first.mean_probability:.1%}){f', then {more}' if more else ''}. "
+        f"Mean valence was {affect.valence:+.2f}, mean arousal {affect.arousal:+.2f}."
+    )
 
 
 def _describe_strays(strays: list[Marker]) -> str:
@@ -180,11 +237,10 @@ def _describe_strays(strays: list[Marker]) -> str:
 
 def describe_origin(session: SessionSeries, about: dict[str, Any]) -> str:
     """When and how a session was recorded, as far as that is known."""
-    begun = ""
-    if session.first is not None:
-        begun = format_date(session.first)
+    zero = session.zero or about.get("session_start")
+    begun = format_date(zero) if zero else ""
     parts = {
-        "Recorded": begun, "model": about.get("model"), "privacy": about.get("privacy"),
+        "Begins": begun, "model": about.get("model"), "privacy": about.get("privacy"),
         "delivery": about.get("delivery"), "Affectline": about.get("affectline"),
     }  # fmt: skip
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
@@ -196,9 +252,13 @@ def name_band(nervousness: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Format a duration such as ``8 min 10 s``."""
+    """Format a duration such as ``8 min 10 s``, or ``19.6 s`` below a minute."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min {rest} s"
 
 
 def format_date(at: int) -> str:
@@ -207,6 +267,12 @@ def format_date(at: int) -> str:
 
 
 def format_clock(at: int, session: SessionSeries) -> str:
-    """Format a time as minutes and seconds since the start, such as ``3:05``."""
-    minutes, rest = divmod(max(0, at - (session.first or at)) // 1_000_000_000, 60)
-    return f"{minutes}:{rest:02d}"
+    """Format a time as minutes and seconds of the session, such as ``3:05``.
+
+    Args:
+        at: On the session's time line, in ns since the Unix epoch.
+        session: Whose start is 0:00; what was before has a minus.
+    """
+    since = at - session.zero
+    minutes, rest = divmod(abs(since) // 1_000_000_000, 60)
+    return f"{'-' if since <= -1_000_000_000 else ''}{minutes}:{rest:02d}"

@@ -39,7 +39,7 @@ class ResponsesSection(Section):
     order = 40
 
     def render(self, data: ReportData) -> str:
-        signals = by_importance(data.session.series.values())
+        signals = by_importance(data.session.told_series)
         before_s, after_s = self.settings.before_s, self.settings.after_s
         responses = marker_responses(data.session.markers, signals, before_s, after_s)
         rows = [format_row(response) for response in responses]

@@ -74,7 +74,7 @@ def settings(driver: str, **values: object) -> Any:
     return BiometricsSettings.model_validate({"driver": driver, **values})
 
 
-def play(driver: Driver, reads: int = 10_000) -> list[Reading]:
+def play(driver: Driver, reads: int = 100_000) -> list[Reading]:
     """Open a driver and read it to its end, or so many times."""
     driver.open()
     found: list[Reading] = []

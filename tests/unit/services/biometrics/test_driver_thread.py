@@ -1,7 +1,12 @@
 import threading
 
-from affectline.services.biometrics.driver import DeviceGone, Driver
-from affectline.services.biometrics.driver_thread import BATCHES, LONGEST_PAUSE_S, DriverThread
+from affectline.services.biometrics.driver import DeviceGone, Driver, Reading
+from affectline.services.biometrics.driver_thread import (
+    BATCHES,
+    LONGEST_PAUSE_S,
+    Batch,
+    DriverThread,
+)
 from tests.unit.services.biometrics.fakes import START, Script, Step, beat
 
 GONE = DeviceGone("the strap was taken off")
@@ -32,7 +37,7 @@ def test_whatever_a_library_raises_is_reported_and_tried_again() -> None:
     assert feed.problem.startswith("RuntimeError: bus error 5")
     assert feed.step() == 0
     assert feed.exhausted is False
-    assert feed.next_batch() == [beat(START)]
+    assert feed.next_batch() == Batch([beat(START)], None)
     assert feed.exhausted
     assert driver.counters["failures"] == 1
 
@@ -59,10 +64,10 @@ def test_a_driver_waits_for_a_stage_that_fetches_nothing() -> None:
     feed.start()
     for _ in range(BATCHES):
         assert woken.acquire(timeout=10)
-    taken = []
+    taken: list[Reading] = []
     while not feed.exhausted:
         batch = feed.next_batch()
-        taken += batch
+        taken += batch.readings if batch else []
         if not batch:
             woken.acquire(timeout=10)
     assert [reading.at - START for reading in taken] == list(range(BATCHES + 20))

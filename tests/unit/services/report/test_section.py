@@ -32,7 +32,9 @@ class Note(Section):
 
 def test_sections_are_in_order() -> None:
     names = [section.settings.section for section in make_sections()]
-    assert names == ["narrative", "chart", "thumbnails", "responses", "limits"]
+    assert names == [
+        "narrative", "expressions", "chart", "pictures", "thumbnails", "responses", "limits",
+    ]  # fmt: skip
     assert sorted(names) == SECTIONS.names()
 
 
@@ -59,7 +61,7 @@ def test_a_section_is_one_class() -> None:
     packets = recording()
     data = ReportData(Recording("drive", lambda: packets), read_series(packets))
     html = render_page(data, [Note(NoteSettings(text="windy"))])
-    assert "<h1>drive</h1>\n<p id=note>windy</p>\n</html>" in html
+    assert "</h1>\n<p id=note>windy</p>\n</html>" in html
 
 
 def test_what_could_not_be_read_is_in_the_page() -> None:

@@ -58,7 +58,7 @@ def test_even_times_become_a_rate(tmp_path: Path) -> None:
 
 
 def test_gaps_and_bad_cells_cost_themselves_alone(tmp_path: Path) -> None:
-    text = "time,hr\n100,60\n101,\n102,n/a\nlater,63\n104,64\n105\n106,66\n"
+    text = "time,hr\n100,60\n101,\n102,off\nlater,63\n104,64\n105\n106,66\n"
     driver, readings = read(tmp_path, text)
     assert samples(readings) == [(100, 60), (104, 64), (106, 66)]
     assert driver.counters["invalid"] == 2
@@ -109,7 +109,11 @@ def test_a_comma_is_a_point_between_other_signs(tmp_path: Path) -> None:
     ("text", "more", "words"),
     [
         ("", {}, "is empty"),
-        ("time;hr\n1;60\n", {}, "no column 'hr'.*is there another --delimiter between them"),
+        (
+            "time|hr\n1|60\n",
+            {},
+            "no column 'time'|no column 'hr'.*is there another --delimiter between them",
+        ),
         ("time,pulse\n1,2\n", {}, r"no column 'hr'.*its columns are time, pulse"),
         ("t,hr\n1,60\n", {}, "no column 'time'"),
         ("time,hr\nnoon,60\n", {}, "no row with a time.*should hold numbers in s"),

@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 
 from affectline.common.labels import LABELS
-from affectline.common.wire.messages import Marker
+from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.services.report.sections.chart import (
     POINTS,
     downsample,
     downsample_stack,
     draw_chart,
+    elapsed,
 )
-from affectline.services.sessions.timeseries import Series, read_series
-from tests.recordings import SECOND, START, recording
+from affectline.services.sessions.timeseries import AFFECT_FIGURES, Series, read_series
+from tests.recordings import SECOND, START, frame, recording
 
 
 def test_hundreds_of_markers_are_drawn_at_once() -> None:
@@ -28,7 +29,9 @@ def test_what_has_bounds_is_drawn_between_them_and_named_once() -> None:
     for bounds in ("[0,100]", "[0,1]"):
         assert f'"range":{bounds}' in html
     assert html.index("Nervousness, 0 to 100") < html.index("anna heart rate")
-    assert html.count('"showlegend":true') == len(LABELS), "a title names a row's only curve"
+    assert '"range":[-1,1]' in html
+    named = html.count('"showlegend":true')
+    assert named == len(LABELS) + len(AFFECT_FIGURES), "a title names a row's only curve"
 
 
 def test_a_stack_stays_whole_when_it_is_thinned() -> None:
@@ -56,3 +59,42 @@ def test_thinning_keeps_peaks_and_marks_gaps() -> None:
     assert np.nanmax(kept) == 9.0
     assert np.isnan(kept).sum() == 1
     assert (np.diff(thinned) > 0).all()
+
+
+def test_the_axis_counts_from_the_start_of_the_session() -> None:
+    session = read_series(recording(), START - 5 * SECOND)
+    times = np.array([START - 5 * SECOND, START, START + SECOND // 2])
+    assert elapsed(times, session) == [0.0, 5.0, 5.5]
+    early = read_series(recording(), START + 10 * SECOND)
+    assert elapsed(times, early) == [-15.0, -10.0, -9.5]
+    assert "time of the session" in draw_chart(session)
+
+
+def test_a_long_session_is_drawn_in_hours_minutes_and_seconds() -> None:
+    late = Marker(session="s", at=START + 700 * SECOND, label="late")
+    packets = [*recording(), Packet(late)]
+    packets += [
+        Packet(p.message.model_copy(update={"captured_at": START + 650 * SECOND, "seq": 900}))
+        for p in frame(1)
+    ]
+    session = read_series(packets)
+    assert elapsed(np.array([START + 61_500_000_000]), session) == ["1970-01-01T00:01:01.500"]
+    assert '"tickformat":"%H:%M:%S"' in draw_chart(session)
+
+
+def test_films_that_begin_at_other_times_share_one_axis() -> None:
+    def of_stream(name: str, later_s: int) -> list[Packet]:
+        return [
+            Packet(p.message.model_copy(update={
+                "stream": name, "captured_at": p.message.captured_at + later_s * SECOND,
+            }))
+            for index in range(1, 4) for p in frame(index) if isinstance(p.message, Emotion)
+        ]  # fmt: skip
+
+    packets = [*of_stream("front", 0), *of_stream("rear", 20)]
+    session = read_series(packets, START)
+    assert elapsed(session.affects["rear"]["valence"].times, session) == [21.0, 22.0, 23.0]
+    html = draw_chart(session)
+    for stream in ("front", "rear"):
+        assert f"Valence and arousal in {stream}" in html
+    assert "nervousness" not in html.lower()

@@ -1,0 +1,152 @@
+"""What a source is, decided by what is there rather than by how it is spelled.
+
+A path that exists is that path, whatever it is called: a folder ``07`` is no camera. Files are told
+by their first bytes, addresses by their scheme and, for ``http``, by their ending or by what the
+server says about them. Nothing is opened that could not be opened a second time.
+"""
+
+import functools
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from affectline.common.errors import AffectlineError
+from affectline.common.wire.messages import SourceKind
+
+STDIN: Final = ("-", "/dev/stdin")
+"""Standard input, of the command that was called: a film that is read to its end."""
+PROBE_S: Final = 3.0
+"""How long a web server may take to say what an address is."""
+FILM_SUFFIXES: Final = frozenset({
+    ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
+    ".webm", ".wmv",
+})  # fmt: skip
+"""An ``http`` address with such an ending is a film without a question to its server."""
+PICTURE_SUFFIXES: Final = frozenset({
+    ".avif", ".bmp", ".dib", ".exr", ".hdr", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
+    ".pgm", ".pic", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+"""A file with such an ending, in any case, is meant as a picture."""
+_SIGNATURE: Final = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{12}|II\*\x00|MM\x00\*|RIFF....WEBP"
+    rb"|P[1-6]\s|\x00\x00\x00\x0cjP  |....ftypavi[fs]|v/1\x01|#\?RADIANCE|\x59\xa6\x6a\x95",
+    re.DOTALL,
+)
+"""How files of one picture begin. GIFs are films, still ones too."""
+_CAMERA: Final = re.compile(r"/dev/video\d+")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def kind_of(source: str) -> SourceKind:
+    """What a source is; of an ``http`` address without a telling end, its server is asked once."""
+    path = source_path(source)
+    if path is not None:
+        return _kind_of_path(path)
+    if source.isdecimal():
+        return "camera"
+    return _kind_of_address(source) if _SCHEME.match(source) else "film"
+
+
+def is_live(source: str) -> bool:
+    """True for what never ends by itself: a camera or a network stream."""
+    return kind_of(source) in ("camera", "stream")
+
+
+def source_path(source: str) -> Path | None:
+    """The path that a source is; None for cameras by number and addresses of other hosts."""
+    if source in STDIN:
+        return Path("/dev/stdin")
+    if source[:7].lower() == "file://":
+        _, _, path = source[7:].partition("/")
+        return Path("/", os.fsdecode(unquote_to_bytes(path.encode("utf-8", "surrogateescape"))))
+    if os.path.lexists(source):
+        return Path(source)
+    return None if source.isdecimal() or _SCHEME.match(source) else Path(source)
+
+
+def is_pipe(source: str) -> bool:
+    """True where there is one chance to read it: it can neither be opened again nor searched."""
+    path = source_path(source)
+    try:
+        return path is not None and stat.S_ISFIFO(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file holds one picture, going by its first bytes."""
+    if path.suffix.lower() in (".mjpeg", ".mjpg"):  # a film: one JPEG behind the other
+        return False
+    try:
+        with path.open("rb") as file:
+            return _SIGNATURE.match(file.read(32)) is not None
+    except OSError:
+        return False
+
+
+def with_own_stdin(source: str) -> str:
+    """A source for a child process: standard input becomes that of this process.
+
+    Raises:
+        AffectlineError: A child cannot reach it on this system.
+    """
+    if source not in STDIN:
+        return source
+    if sys.platform != "linux":
+        raise AffectlineError(
+            f"--source {source}: other processes can read standard input on Linux only",
+            "give a named pipe: mkfifo film.pipe",
+        )
+    return f"/proc/{os.getpid()}/fd/0"
+
+
+def _kind_of_path(path: Path) -> SourceKind:
+    if _CAMERA.fullmatch(str(path)):
+        return "camera"
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return "film"  # and opening it will tell what is wrong
+    if stat.S_ISDIR(mode):
+        return "pictures"
+    if stat.S_ISCHR(mode):
+        return "camera" if _CAMERA.fullmatch(str(path.resolve())) else "film"
+    return "pictures" if stat.S_ISREG(mode) and is_picture(path) else "film"
+
+
+def _kind_of_address(address: str) -> SourceKind:
+    parts = urlsplit(address)
+    if parts.scheme.lower() not in ("http", "https"):
+        return "stream"
+    if Path(parts.path).suffix.lower() in FILM_SUFFIXES:
+        return "film"
+    return _query_server(address)
+
+
+@functools.lru_cache(maxsize=64)
+def _query_server(address: str) -> Literal["film", "stream"]:
+    """Ask a web server what is there: what has a length, or an end, is a film."""
+    import base64
+    import http.client
+    import urllib.request
+
+    scheme, _, rest = address.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    try:
+        request = urllib.request.Request(f"{scheme}://{host}{slash}{path}")  # noqa: S310 - http(s)
+        if at:
+            basic = base64.b64encode(unquote_to_bytes(user)).decode()
+            request.add_unredirected_header("Authorization", f"Basic {basic}")
+        with urllib.request.urlopen(request, timeout=PROBE_S) as answer:  # noqa: S310 - http(s)
+            kind = answer.headers.get_content_type()
+            if kind.endswith("mpegurl"):
+                return "film" if b"#EXT-X-ENDLIST" in answer.read(1 << 20) else "stream"
+            is_film = answer.length is not None and kind.split("/")[0] != "image"
+            return "film" if is_film else "stream"
+    except (OSError, ValueError, http.client.HTTPException):
+        return "stream"  # opening it will tell what is wrong, or wait for it

@@ -1,0 +1,377 @@
+"""Tables as programs and spreadsheets write them: read as they are meant, or refused.
+
+A number is read whole or not at all, and what was not read is counted and said (`Omissions`).
+"""
+
+import csv
+import io
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from affectline.common.errors import AffectlineError
+
+if TYPE_CHECKING:
+    import _csv
+
+Decimals = Literal[".", ","]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
+
+DELIMITERS: Final = (",", ";", "\t")
+"""What is looked for where no delimiter is named."""
+TIME_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+EARLIEST: Final = -(2**61)
+LATEST: Final = 2**62
+"""Times in ns, the years 1896 to 2116: sums and differences of them still fit 64 bits."""
+FIRST_BYTES: Final = 65_536
+"""What is read of a table of which only the first rows are wanted."""
+GAPS: Final = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none"})
+"""What programs write, in whatever case, where a number is missing."""
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:[0-9]+(?P<sign>[.,])?[0-9]*|(?P<first>[.,])[0-9]+)(?:[eE][+-]?[0-9]+)?"
+)
+_EXCEL_HINT: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+class Row(NamedTuple):
+    """One row of a table."""
+
+    line: int
+    """Number of its (last) line in the file, from 1."""
+    cells: list[str]
+    """Without space around them; empty for a blank line, and for a row that is left out."""
+
+
+class Table(NamedTuple):
+    """A table as text."""
+
+    header: Row
+    """The names of the columns; in tables without names, empty."""
+    rows: list[Row]
+    delimiter: str
+    is_cut_off: bool
+    """The last line has no end."""
+
+
+class Omissions:
+    """What of one table was not read, and why.
+
+    Args:
+        table: What people call the table.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._first: dict[tuple[str, str], str] = {}
+
+    def add(self, kind: str, reason: str, row: Row, cell: str | None = None) -> None:
+        """Note something.
+
+        Args:
+            kind: What it is, in the plural, with what becomes of it: ``rows were left out``.
+            reason: Why.
+            row: Where.
+            cell: What stood there.
+        """
+        self._counts[kind, reason] += 1
+        shown = "" if cell is None else f" has {_shorten(cell)!r}"
+        self._first.setdefault((kind, reason), f"line {row.line}{shown}")
+
+    def describe(self, rows: int) -> str:
+        """One line about all of it; empty where everything was read.
+
+        Args:
+            rows: How many rows the table has.
+        """
+        parts = []
+        for (kind, reason), count in self._counts.items():
+            among = f"{count} of {rows} {kind}" if kind.startswith("rows") else f"{count} {kind}"
+            first = self._first[kind, reason]
+            parts.append(f"{among}: {reason} ({first if count == 1 else f'first: {first}'})")
+        return f"{self._table}: {'; '.join(parts)}" if parts else ""
+
+
+def read_table(
+    path: Path,
+    option: str,
+    wanted: Iterable[str] | None,
+    *,
+    delimiter: str | None = None,
+    first_rows: bool = False,
+) -> Table:
+    """Read the cells of a table.
+
+    UTF-8, and UTF-16 with its mark, are recognised; anything else is taken as Windows-1252.
+
+    Args:
+        path: The file.
+        option: What the user named it with, for errors.
+        wanted: Names that the header should have; None: there is no header.
+        delimiter: Between the cells; None: comma, semicolon or tab, by the first line.
+        first_rows: Read the beginning of the file only.
+
+    Raises:
+        AffectlineError: It cannot be read, or is no table.
+    """
+    text = _read_text(path, option, first_rows=first_rows)
+    hint = _EXCEL_HINT.fullmatch(text.partition("\n")[0])
+    skipped = 0
+    if hint:
+        text, skipped = text.partition("\n")[2], 1
+        delimiter = delimiter or hint[1]
+    names = None if wanted is None else tuple(wanted)
+    delimiter = delimiter or _find_delimiter(text, names)
+    rows: list[Row] = []
+    reader = _reader(text, delimiter)
+    try:
+        rows.extend(
+            Row(reader.line_num + skipped, [cell.strip() for cell in cells]) for cells in reader
+        )
+    except (csv.Error, ValueError) as error:
+        if not (first_rows and rows):  # it may only be cut within quotes
+            where = f"line {reader.line_num + skipped}: {error}"
+            raise AffectlineError(f"{option} {path}: is no CSV ({where})", "mend it") from error
+    while rows and not any(rows[-1].cells):
+        if wanted is not None and len(rows[-1].cells) > 1:
+            break  # a row of gaps has its place
+        rows.pop()
+    header = Row(0, [])
+    if wanted is not None:
+        while rows and not any(rows[0].cells):
+            rows.pop(0)
+        if not rows:
+            raise AffectlineError(f"{option} {path}: is empty", "the first line names the columns")
+        header = rows.pop(0)
+        width = len(header.cells)
+        rows = [row for row in rows if row.cells and (any(row.cells) or len(row.cells) == width)]
+    is_cut_off = bool(text) and not text.endswith(("\n", "\r"))
+    return Table(header, rows, delimiter, is_cut_off)
+
+
+def find_column(header: Row, name: str, option: str, path: Path) -> int:
+    """The index of the one column of a name.
+
+    Raises:
+        AffectlineError: There is none, or more than one.
+    """
+    found = [i for i, cell in enumerate(header.cells) if cell == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        numbers = " and ".join(str(i + 1) for i in found)
+        raise AffectlineError(
+            f"{option} {path}: columns {numbers} are both called {name!r}",
+            "give the one that is not meant another name",
+        )
+    hint = f"its columns are {', '.join(header.cells)}"
+    if len(header.cells) == 1:
+        hint += "; is there another --delimiter between them?"
+    raise AffectlineError(f"{option} {path}: no column {name!r}", hint)
+
+
+def check_widths(
+    table: Table, width: int, omissions: Omissions, option: str, path: Path
+) -> list[Row]:
+    """Empty the rows that have more cells than there are columns: who knows which belong where.
+
+    Decimal commas between commas make such rows. Empty cells behind the last column are harmless
+    where no row has anything in them. Rows with fewer cells are kept, and noted.
+
+    Args:
+        table: The table.
+        width: How many columns it has.
+        omissions: Gets what is left out.
+        option: What the user named the table with, for errors.
+        path: The table's file.
+
+    Raises:
+        AffectlineError: Half of the rows or more are like that.
+    """
+    longer = {row.line for row in table.rows if len(row.cells) > width}
+    if not any(any(row.cells[width:]) for row in table.rows):
+        longer = set()
+    if longer and 2 * len(longer) >= len(table.rows):
+        first = next(row for row in table.rows if row.line in longer)
+        shown = _shorten(table.delimiter.join(first.cells))
+        raise AffectlineError(
+            f"{option} {path}: {len(longer)} of {len(table.rows)} rows have more cells than "
+            f"columns, as line {first.line}: {shown}",
+            "if its decimal signs are commas, save it with semicolons or tabs between the cells",
+        )
+    rows = []
+    for i, row in enumerate(table.rows):
+        if not row.cells:
+            omissions.add("rows were left out", "blank", row)
+            rows.append(row)
+        elif row.line in longer:
+            omissions.add("rows were left out", "more cells than columns", row)
+            rows.append(Row(row.line, []))
+        elif len(row.cells) < width and table.is_cut_off and i == len(table.rows) - 1:
+            omissions.add("rows were left out", "cut off at the end of the file", row)
+            rows.append(Row(row.line, []))
+        elif len(row.cells) < width:
+            what = "rows were read as far as they go"
+            omissions.add(what, "fewer cells than columns", row)
+            rows.append(row)
+        else:
+            rows.append(row)
+    return rows
+
+
+class Numbers:
+    """Reads the numbers of one table.
+
+    Args:
+        delimiter: Between its cells: beside a comma, a comma is no decimal sign by itself.
+        decimal: The decimal sign; None: whichever the numbers have, if it is one for all.
+    """
+
+    def __init__(self, delimiter: str, decimal: Decimals | None = None) -> None:
+        self._decimal = decimal or ("." if delimiter == "," else None)
+        self._seen: dict[str, str] = {}
+
+    def normalize(self, cell: str) -> str | None:
+        """The text of a whole decimal number with a point; None where the cell is no number."""
+        match = _NUMBER.fullmatch(cell)
+        if match is None:
+            return None
+        sign = match["sign"] or match["first"]
+        if sign is None:
+            return cell
+        if self._decimal is not None and sign != self._decimal:
+            return None
+        self._seen.setdefault(sign, cell)
+        return cell.replace(",", ".")
+
+    def read(self, cell: str) -> float | None:
+        """The number in a cell; NaN where it is missing, None where the cell holds no number."""
+        if cell.lower() in GAPS:
+            return math.nan
+        text = self.normalize(cell)
+        value = math.inf if text is None else float(text)
+        return value if math.isfinite(value) else None
+
+    def check(self, option: str, path: Path) -> None:
+        """Refuse numbers with decimal points beside numbers with decimal commas.
+
+        Raises:
+            AffectlineError: There are both: one of them separates thousands, or is a mistake.
+        """
+        if len(self._seen) > 1:
+            point, comma = self._seen["."], self._seen[","]
+            raise AffectlineError(
+                f"{option} {path}: holds {comma} and {point}",
+                "say with --decimal whether numbers have a point or a comma",
+            )
+
+
+class TimeReader:
+    """Reads the times of one table, row by row.
+
+    Args:
+        unit: Of the numbers, or ``iso`` for dates.
+        zone: Of dates without an offset from UTC; None: this computer's.
+        numbers: Reads its numbers.
+    """
+
+    def __init__(self, unit: TimeUnit, zone: tzinfo | None, numbers: Numbers) -> None:
+        self._unit, self._zone, self._numbers = unit, zone, numbers
+        self._last: int | None = None
+        self.without_offset = 0
+        """Dates that said no offset from UTC."""
+        self.skipped_by_clocks = 0
+        """Dates that there never were, because clocks were put forward then."""
+
+    def read(self, cell: str) -> int | None:
+        """The time in a cell, in ns; None where it holds none."""
+        time = self._read_date(cell) if self._unit == "iso" else self._read_number(cell)
+        if time is None or not EARLIEST <= time < LATEST:
+            return None
+        self._last = time
+        return time
+
+    def _read_number(self, cell: str) -> int | None:
+        text, unit = self._numbers.normalize(cell), TIME_NS[self._unit]
+        if text is None or not abs(float(text)) < LATEST / unit:
+            return None
+        # A float has no room for nanoseconds since 1970
+        return round(Decimal(text) * unit)
+
+    def _read_date(self, cell: str) -> int | None:
+        try:
+            moment = datetime.fromisoformat(cell)
+            if moment.tzinfo:
+                return _to_ns(moment)
+            return self._place(moment)
+        except (ValueError, OverflowError):
+            return None
+
+    def _place(self, moment: datetime) -> int:
+        """A date without an offset; where the hour comes twice, the time that goes on is meant."""
+        self.without_offset += 1
+        first, second = (_to_ns(self._localize(moment.replace(fold=fold))) for fold in (0, 1))
+        if second < first:
+            self.skipped_by_clocks += 1
+        goes_on = self._last is not None and abs(second - self._last) < abs(first - self._last)
+        return second if second > first and goes_on else first
+
+    def _localize(self, moment: datetime) -> datetime:
+        return moment.replace(tzinfo=self._zone) if self._zone else moment.astimezone()
+
+
+def _to_ns(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000) * 1_000
+
+
+def _read_text(path: Path, option: str, *, first_rows: bool) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(FIRST_BYTES if first_rows else -1)
+    except OSError as error:
+        raise AffectlineError(
+            f"{option} {path}: cannot be read ({error.strerror})", "name a readable CSV file"
+        ) from error
+    is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if first_rows and len(data) == FIRST_BYTES and not is_utf16:
+        data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1] or data
+    if is_utf16:
+        text = data.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252", errors="replace")
+    if "\0" in text:
+        raise AffectlineError(f"{option} {path}: is no text", "name a CSV file")
+    return text
+
+
+def _find_delimiter(text: str, wanted: tuple[str, ...] | None) -> str:
+    """The sign by which the first line has all wanted names, else the most cells."""
+
+    def rank(delimiter: str) -> tuple[bool, int]:
+        try:
+            cells: list[str] = next((row for row in _reader(text, delimiter) if any(row)), [])
+        except csv.Error:
+            return False, 0
+        names = {cell.strip() for cell in cells}
+        return names.issuperset(wanted or ()), len(cells)
+
+    return max(DELIMITERS, key=rank)
+
+
+def _reader(text: str, delimiter: str) -> "_csv.Reader":
+    # Strictly: a quote that is not closed would swallow rows
+    return csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,0 +1,266 @@
+"""Films and network streams, through PyAV: times, rotation and errors as the container has them."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.address import redact
+from affectline.services.capture.container_check import Completeness, check_completeness
+from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
+from affectline.services.capture.presentation_clock import (
+    JUMP_NS,
+    STREAM_JUMP_NS,
+    PresentationClock,
+)
+
+DEFAULT_RATE: Final = 25.0
+"""Frames a second of a film that has neither times nor a rate."""
+ERRORS: Final = (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
+"""What PyAV raises for what it cannot read."""
+NETWORK_TIMEOUT_S: Final = 5.0
+ERRORS_IN_A_ROW: Final = 100
+"""A container that gives nothing but errors so often has ended."""
+ENDS_SHORT: Final = 0.1
+"""A film is called truncated when so much of its length is missing, and at least half a second."""
+ZERO_BASED: Final = frozenset({"avi", "matroska", "mov"})
+"""Containers with a time line of their own: a video that begins late in it, does. Others, such as
+transport streams, count from anywhere, and players begin where the first of their streams does."""
+NO_FILMS: Final = frozenset({"tty", "ass", "srt", "webvtt"})
+"""Texts that FFmpeg would draw."""
+
+
+class FilmSource:
+    """A film or a network stream.
+
+    Args:
+        source: As users spell it, for messages.
+        place: What to open: a path, or an address.
+        live: It never ends by itself: its frames have the times at which they come.
+        path: Where it is a file that can be opened again.
+
+    Raises:
+        AffectlineError: It cannot be opened, or has no frame.
+    """
+
+    def __init__(self, source: str, place: str, *, live: bool, path: Path | None = None) -> None:
+        self._shown, self._path = redact(source), path
+        self.live = live
+        self.damage = Notes("could not be decoded")
+        self.remarks = Notes("in its time stamps closed up", is_urgent=True)
+        self._broken = ""
+        self._container = open_container(self._shown, place, live=live)
+        try:
+            self._begin(live)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _begin(self, live: bool) -> None:
+        self._stream = find_video(self._container, self._shown)
+        # Threads that each decode a frame hold as many frames back
+        self._stream.thread_type = "SLICE" if live else "AUTO"
+        self._reformatter = VideoReformatter()
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.rate = float(rate) if rate and 0 < rate <= 1000 else None
+        self.frames = self._stream.frames or None
+        self.duration_s = None if live else declared_duration_s(self._container, self._stream)
+        names = set(self._container.format.name.split(","))
+        start = self._container.start_time or 0  # in us
+        self._origin_ns = 0 if names & ZERO_BASED else 1000 * start
+        step = round(1e9 / (self.rate or DEFAULT_RATE))
+        jump = JUMP_NS if names & ZERO_BASED else STREAM_JUMP_NS
+        self._clock = PresentationClock(step, jump, self.remarks)
+        self._count, self._last_stamp = 0, 0
+        self._frames = self._decode()
+        self._first = self.read()
+        if self._first is None:
+            raise AffectlineError(
+                f"--source {self._shown}: has no frame that can be read",
+                "check it with a video player",
+            )
+        if live:
+            self._first = None  # it proved that there are frames; by the next one it is old
+
+    def read(self) -> SourceFrame | None:
+        """Next frame, upright according to the container's display matrix; None at the end."""
+        if getattr(self, "_first", None) is not None:
+            frame, self._first = self._first, None
+            return frame
+        while (decoded := next(self._frames, None)) is not None:
+            try:
+                bgr = self._reformatter.reformat(decoded, format="bgr24").to_ndarray()
+            except ERRORS as error:
+                self.damage.add(
+                    f"the frame behind {self._last_stamp / 1e9:.3f} s ({_reason(error)})"
+                )
+                continue
+            quarters = round(decoded.rotation / 90) % 4
+            image = np.asarray(np.rot90(bgr, quarters) if quarters else bgr, dtype=np.uint8)
+            time = None if self.live else self._clock.place(self._stamp(decoded))
+            self._count += 1
+            return SourceFrame(np.ascontiguousarray(image), time)
+        return None
+
+    def _stamp(self, frame: VideoFrame) -> int | None:
+        """Presentation time in ns from the beginning of the container."""
+        if frame.pts is None or frame.time_base is None:
+            return None
+        base = frame.time_base
+        ns = (frame.pts * base.numerator * 10**9 + base.denominator // 2) // base.denominator
+        self._last_stamp = ns - self._origin_ns
+        return self._last_stamp
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        for packet in self._packets():
+            try:
+                decoded = packet.decode()
+            except ERRORS as error:  # those of FFmpeg are of these classes
+                self.damage.add(
+                    f"the frame behind {self._last_stamp / 1e9:.3f} s ({_reason(error)})"
+                )
+                continue
+            for frame in decoded:
+                if frame.is_corrupt and not self.live:
+                    stamp = self._stamp(frame) or 0
+                    self.damage.add(f"a part of the frame at {stamp / 1e9:.3f} s")
+                yield frame
+
+    def _packets(self) -> "Iterator[Packet[VideoStream]]":
+        """Packets up to the one that flushes the decoder, past errors in between."""
+        errors = 0
+        while errors < ERRORS_IN_A_ROW:
+            try:
+                for packet in self._container.demux(self._stream):
+                    yield packet
+                    errors = 0
+            except ERRORS as error:
+                errors += 1
+                self._broken = _reason(error)
+                if self.live or isinstance(
+                    error, av.error.ExitError | TimeoutError | ConnectionError
+                ):
+                    break
+            else:
+                self._broken = ""
+                return
+        self._broken = self._broken or "no data"
+
+    def ending(self) -> SourceEnd:
+        if self.live:
+            why = f" ({self._broken})" if self._broken else ""
+            return SourceEnd("lost", f"{self._shown} gives no more pictures{why}")
+        texts = [self.damage.describe("frame"), self.remarks.describe("jump")]
+        detail = "; ".join(filter(None, texts))
+        if missing := self._missing():
+            said = f"{self._shown} is truncated: read {self._count} frames, {missing}"
+            return SourceEnd("truncated", "; ".join(filter(None, (said, detail))))
+        if self.damage.count:
+            return SourceEnd("damaged", f"{self._shown}: {detail}")
+        return SourceEnd("end", detail and f"{self._shown}: {detail}")
+
+    def _missing(self) -> str:
+        """What of it is not there, in words; empty where it is whole."""
+        whole = Completeness.UNKNOWN, 0
+        if self._path is not None:
+            with contextlib.suppress(OSError):  # the disk was pulled out: what was read counts
+                whole = check_completeness(self._path)
+        state, missing_bytes = whole
+        step_s = 1 / (self.rate or DEFAULT_RATE)
+        end_s, length = self._last_stamp / 1e9 + step_s, self.duration_s
+        # Times that jump say nothing about the length
+        short_s = length - end_s if length and not self.remarks.count else 0.0
+        texts = []
+        if state is Completeness.CUT_OFF:
+            texts.append(f"{missing_bytes} bytes are missing at its end")
+        elif state is Completeness.WHOLE and not self.damage.count:
+            short_s = 0.0  # its last picture stands long
+        if length and (short_s > max(0.5, ENDS_SHORT * length) or (texts and short_s > step_s)):
+            texts.insert(0, f"up to {end_s:.1f} of {length:.1f} s")
+        if self._broken:
+            texts.append(self._broken)
+        return ", ".join(texts)
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def open_container(shown: str, place: str, *, live: bool) -> InputContainer:
+    """Open a file or an address.
+
+    Args:
+        shown: How messages call it.
+        place: Path or address.
+        live: A network stream.
+
+    Raises:
+        AffectlineError: It cannot be opened.
+    """
+    options: dict[str, str] = {}
+    is_address = "://" in place
+    if place.lower().startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"
+    timeout = (NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S) if is_address else None
+    try:
+        container = av.open(place, options=options, timeout=timeout)
+    except ERRORS as error:  # never its text, which holds the address
+        if is_address:
+            raise AffectlineError(
+                f"--source {shown}: nothing answers there ({_reason(error)})",
+                "check the address and the network",
+            ) from None
+        raise AffectlineError(
+            f"--source {shown}: not a video that can be opened ({_reason(error)})",
+            "convert it, for example with: ffmpeg -i IN -c:v libx264 OUT.mp4",
+        ) from error
+    if container.format.name in NO_FILMS:
+        container.close()
+        raise AffectlineError(f"--source {shown}: not a video but a text", "name a video file")
+    return container
+
+
+def find_video(container: InputContainer, shown: str) -> VideoStream:
+    """The video of a container; a cover is none.
+
+    Raises:
+        AffectlineError: It has none.
+    """
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not videos:
+        raise AffectlineError(f"--source {shown}: has no video", "name a file with a video")
+    best = container.streams.best("video")
+    return next((s for s in videos if best is not None and s.index == best.index), videos[0])
+
+
+def declared_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """How far a film goes from the beginning of its container, in s, as far as that says."""
+    if stream.duration and stream.time_base:
+        begin = float((stream.start_time or 0) * stream.time_base)
+        names = set(container.format.name.split(","))
+        if not names & ZERO_BASED:
+            begin -= (container.start_time or 0) / 1_000_000
+        return float(begin + stream.duration * stream.time_base)
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    has_others = len(container.streams) > 1
+    return container.duration / 1e6 if container.duration and not has_others else None
+
+
+def _reason(error: BaseException) -> str:
+    """Why, without the address that FFmpeg's errors hold."""
+    if isinstance(error, av.error.ExitError):
+        return "it took too long"
+    text = getattr(error, "strerror", None)
+    return text[0].lower() + text[1:] if text else type(error).__name__
