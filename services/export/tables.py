@@ -129,7 +129,9 @@ class TableBuilder:
                 missing[places[seq]] += lost
                 expected = seq + 1
             last = self._last_seq.get((stream, epoch), -1)
-            missing[len(rows)] += (lost_row(stream, epoch, one) for one in range(expected, last + 1))
+            missing[len(rows)] += (
+                lost_row(stream, epoch, one) for one in range(expected, last + 1)
+            )
         if not any(missing.values()):
             return rows
         filled: list[Row] = []

@@ -248,6 +248,9 @@ def _state(rows: list[Cells]) -> State:
 def _marker(rows: list[Cells]) -> Marker:
     (row,) = rows
     return Marker(
-        session=row["session"], at=row["at"], label=row["label"], source=row["source"] or "",
+        session=row["session"],
+        at=row["at"],
+        label=row["label"],
+        source=row["source"] or "",
         extra=json.loads(row["extra"]) if row["extra"] else {},
     )

@@ -164,7 +164,11 @@ class CsvWriter:
         Raises:
             AffectlineError: The disk is full, or the like.
         """
-        self._write(lambda: [table.flush() for table in self._tables.values()])
+        self._write(self._flush_tables)
+
+    def _flush_tables(self) -> None:
+        for table in self._tables.values():
+            table.flush()
 
     def checkpoint(self) -> None:
         """Flush, and replace ``session.json``.

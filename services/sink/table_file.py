@@ -54,7 +54,7 @@ class TableFile:
         """Make the file, even if no row will follow."""
         if self._file is None:
             self._file = io.FileIO(self.path, "a+")
-            _write_all(self._file, (",".join(self._table.header) + "\n").encode())
+            _write_all(self._file, self._header)
 
     def fileno(self) -> int:
         """Descriptor of the open file."""
@@ -68,29 +68,32 @@ class TableFile:
             file.seek(0)
             data = file.readall() or b""
             whole = data[: _whole_lines(data)]
-            if not whole:
-                file.truncate(0)
-                _write_all(file, (",".join(self._table.header) + "\n").encode())
-                return file
-            if whole.split(b"\n", 1)[0].decode(errors="replace") != ",".join(self._table.header):
-                raise AffectlineError(
-                    f"--out {self.path}: has other columns than this version writes",
-                    "name a new folder",
-                )
+            self._check_header(whole)
             file.truncate(len(whole))
             file.seek(0, os.SEEK_END)
+            if not whole:
+                _write_all(file, self._header)
             self._written = self._read_keys(whole[size:]) if size else set()
         except BaseException:
             file.close()
             raise
         return file
 
+    @property
+    def _header(self) -> bytes:
+        return (",".join(self._table.header) + "\n").encode()
+
+    def _check_header(self, whole: bytes) -> None:
+        if whole and not whole.startswith(self._header):
+            raise AffectlineError(
+                f"--out {self.path}: has other columns than this version writes",
+                "name a new folder",
+            )
+
     def _read_keys(self, data: bytes) -> set[tuple[str, ...]]:
         text = io.StringIO(data.decode(errors="replace"), newline="")
         width = len(self._table.columns)
-        return {
-            tuple(row[i] for i in self._key) for row in csv.reader(text) if len(row) == width
-        }
+        return {tuple(row[i] for i in self._key) for row in csv.reader(text) if len(row) == width}
 
     def add(self, row: Row) -> None:
         """Add a row; it is on disk after `flush`."""
@@ -127,9 +130,11 @@ class TableFile:
         ordered = sorted(rows, key=lambda row: int(row[key]))
         if ordered == rows:
             return
-        with atomic_file.atomic_write(self.path) as partial:
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([header, *ordered])
+        with (
+            atomic_file.atomic_write(self.path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file, lineterminator="\n").writerows([header, *ordered])
         self._file.close()
         self._file = io.FileIO(self.path, "a+")
         self._file.seek(0, os.SEEK_END)

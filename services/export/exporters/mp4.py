@@ -12,7 +12,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Emotion, Frame, StreamStart
 from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.overlay.video_writer import AnnotatedVideoWriter
-from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.recording import Recording, require_recording
 
 
 class Mp4Settings(ExportSettings):
@@ -32,8 +32,10 @@ class Mp4Exporter(Exporter):
         """Write the films.
 
         Raises:
-            AffectlineError: A film cannot be played: there was no room for all of it.
+            AffectlineError: The session was not recorded, or a film cannot be played: there was no
+                room for all of it.
         """
+        require_recording(recording, "--to mp4")
         logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # a full disk is one line, not one a frame
         with TemporaryDirectory(prefix=".films-", dir=folder) as staging:
             _write_films(recording, Path(staging))

@@ -53,7 +53,9 @@ def make_schema(table: Table) -> Any:
     """
     import pyarrow as pa
 
-    fields = [(column.name, pa.type_for_alias(ARROW_TYPES[column.kind])) for column in table.columns]
+    fields = [
+        (column.name, pa.type_for_alias(ARROW_TYPES[column.kind])) for column in table.columns
+    ]
     columns = []
     for name, kind, *_ in table.columns:
         values, column = PANDAS_TYPES[kind]
