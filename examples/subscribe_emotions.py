@@ -22,7 +22,7 @@ while options.count is None or frames < options.count:
     topic, header = socket.recv_multipart()
     emotion = msgpack.unpackb(header)
     frames += 1
-    latency_ms = (emotion["published_at"] - emotion["captured_at"]) / 1e6
+    latency_ms = (emotion["published_at"] - emotion["received_at"]) / 1e6
     if not emotion["faces"]:
         # Either nobody is in the frame, or "missing" says why the frame was not analysed
         print(emotion["stream"], emotion["seq"], emotion["missing"] or "no face", flush=True)

@@ -80,6 +80,15 @@ def clips() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of small inputs that went wrong once."""
+    folder = SHARED.parent / "cases"
+    if not folder.exists():
+        pytest.skip("../shared/cases is not here")
+    return folder
+
+
 @pytest.fixture
 def as_root() -> None:
     """Skip a test that needs root."""

@@ -44,9 +44,11 @@ class RecordedMessage(NamedTuple):
     """A recorded message."""
 
     log_time: int
-    """When it arrived at the recorder, ns since the Unix epoch."""
+    """When what it tells happened, on the session's time line, in ns since the Unix epoch; of a
+    message that tells of no moment, the moment it arrived at. In recordings without a
+    `SessionReader.session_start`: when it arrived, by the clock."""
     publish_time: int
-    """The message's own time, ns since the Unix epoch."""
+    """When it was made, by the clock, in ns since the Unix epoch."""
     kind: str
     """Name of its class, such as ``Emotion``."""
     parts: tuple[bytes, ...]
@@ -127,6 +129,16 @@ class SessionReader:
             return {}
         return content if isinstance(content, dict) else {}
 
+    @property
+    def session_start(self) -> int | None:
+        """Zero of the session's time line in ns since the Unix epoch.
+
+        None in recordings by the clock of arrival, as they were before events had times.
+        """
+        start = self.about.get("session_start")
+        is_time = isinstance(start, int) and not isinstance(start, bool) and 0 <= start < 2**63
+        return start if is_time else None
+
     def _read_header(self) -> None:
         """Read the records before the first chunk."""
         saved = (list(self.file.problems), self.file.lost_bytes)
@@ -136,7 +148,9 @@ class SessionReader:
         self.file.problems, self.file.lost_bytes = saved
 
     def messages(self) -> Iterator[RecordedMessage]:
-        """Yield all messages that can be read, in the order of their arrival.
+        """Yield all messages that can be read, in the order of the file.
+
+        That is the order of their events, and in older recordings of their arrival.
 
         Afterwards `damage` holds what could not be read.
         """

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from affectline.common.settings.hub import Delivery
+from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
-from affectline.common.wire.messages import Emotion, Packet
+from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.common.wire.watermark import Watermark
 
 SECOND: Final = 1_000_000_000
@@ -185,8 +186,8 @@ class EventTimeMerger:
         return [s for s, at in self._watermarks.items() if at < END and s in self._patience.lost]
 
 
-class RepeatedSamples:
-    """Tells the samples that a table publishes again when its process was replaced.
+class RepeatFilter:
+    """Tells what a table publishes again when its process was replaced.
 
     The successor begins at the table's beginning, with the same epoch and the same numbers.
     """
@@ -194,9 +195,18 @@ class RepeatedSamples:
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], tuple[int, int, int]] = {}
         """By subject and signal: epoch, seq and time of the newest message."""
+        self._markers: set[tuple[int, str, str]] = set()
 
-    def is_repeated(self, samples: Samples) -> bool:
-        """Whether a message has come before."""
+    def is_repeated(self, message: Message) -> bool:
+        """Whether samples, or a marker, have come before; other messages never have."""
+        if isinstance(message, Marker):
+            marker = message.at, message.label, message.source
+            is_known = marker in self._markers
+            self._markers.add(marker)
+            return is_known
+        return isinstance(message, Samples) and self._are_repeated(message)
+
+    def _are_repeated(self, samples: Samples) -> bool:
         key = samples.subject, samples.signal
         epoch, seq, at = self._newest.get(key, (-1, -1, -1))
         # A tool that does not count its messages still has times that rise

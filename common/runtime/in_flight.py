@@ -28,6 +28,12 @@ class InFlightWindow:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def first(self) -> Packet | None:
+        """The first frame that is not answered."""
+        with self.changed:
+            return next(iter(self._frames.values()), None)
+
     def add(self, seq: int, packet: Packet, now: int) -> None:
         """A frame is being published."""
         with self.changed:

@@ -233,6 +233,11 @@ class OutletSubscriber:
         """
         return self._connected_publisher().send(packet, wait=False)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the hub has told which services have announced themselves; connects as well."""
+        return self._connected_publisher().connected
+
     def is_ready(self, service: str) -> bool:
         """Whether a service has announced itself to publishers; connects as `publish` does."""
         return service in self._connected_publisher().ready

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, Literal, Self
 
+from affectline.common.clock import now_ns
 from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.biometrics import BiometricsSettings, PlaybackSettings
 from affectline.common.settings.sources import Pace
@@ -28,6 +29,9 @@ class BiometricsProcess(ProcessSettings):
     follows_clock: bool = False
     """Pace realtime: a sample is due when the clock has reached its time, because something else in
     the run is live."""
+    epoch: int | None = None
+    """Epoch of the samples, so that a successor's are known to be the same; None: the time of the
+    start."""
     duration: float | None = None
     """Seconds of the session's time line after which a recording is left."""
 
@@ -74,7 +78,9 @@ def planned(run: Run) -> Iterator[BiometricsProcess]:
     if run.replay:
         return
     for sensor in run.settings.biometrics:
+        is_recording = isinstance(sensor, PlaybackSettings)
         yield BiometricsProcess(
+            epoch=now_ns() // 1_000_000 if is_recording else None,
             settings=sensor.with_time_zone(run.settings.time_zone),
             pace=run.settings.pace or "realtime",
             rate=run.settings.rate,

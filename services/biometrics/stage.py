@@ -78,7 +78,7 @@ class Biometrics(Stage):
         return is_lossless and process.is_recorded_source and bool(process.recorded_sources)
 
     def setup(self) -> None:
-        self._epoch = self.context.now() // 1_000_000
+        self._epoch = self._process.epoch or self.context.now() // 1_000_000
         self._lossless = self.context.delivery == "lossless"
         others = self._process.recorded_sources if self._is_aligned else ()
         self._alignment = SourceAlignment(self.context.service, others)

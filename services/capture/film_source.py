@@ -41,6 +41,10 @@ NO_FILMS: Final = frozenset({"tty", "ass", "srt", "webvtt"})
 """Texts that FFmpeg would draw."""
 
 
+class UnknownContainerError(AffectlineError):
+    """PyAV does not know what this file is; another library may."""
+
+
 class FilmSource:
     """A film or a network stream.
 
@@ -72,14 +76,13 @@ class FilmSource:
         # Threads that each decode a frame hold as many frames back
         self._stream.thread_type = "SLICE" if live else "AUTO"
         self._reformatter = VideoReformatter()
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.rate = float(rate) if rate and 0 < rate <= 1000 else None
+        self.rate = declared_rate(self._stream)
         self.frames = self._stream.frames or None
         self.duration_s = None if live else declared_duration_s(self._container, self._stream)
         names = set(self._container.format.name.split(","))
         start = self._container.start_time or 0  # in us
         self._origin_ns = 0 if names & ZERO_BASED else 1000 * start
-        step = round(1e9 / (self.rate or DEFAULT_RATE))
+        step = round(1e9 / max(1.0, self.rate or DEFAULT_RATE))
         jump = JUMP_NS if names & ZERO_BASED else STREAM_JUMP_NS
         self._clock = PresentationClock(step, jump, self.remarks)
         self._count, self._last_stamp = 0, 0
@@ -102,9 +105,7 @@ class FilmSource:
             try:
                 bgr = self._reformatter.reformat(decoded, format="bgr24").to_ndarray()
             except ERRORS as error:
-                self.damage.add(
-                    f"the frame behind {self._last_stamp / 1e9:.3f} s ({_reason(error)})"
-                )
+                self.damage.add(f"after {self._last_stamp / 1e9:.3f} s ({_reason(error)})")
                 continue
             quarters = round(decoded.rotation / 90) % 4
             image = np.asarray(np.rot90(bgr, quarters) if quarters else bgr, dtype=np.uint8)
@@ -127,14 +128,12 @@ class FilmSource:
             try:
                 decoded = packet.decode()
             except ERRORS as error:  # those of FFmpeg are of these classes
-                self.damage.add(
-                    f"the frame behind {self._last_stamp / 1e9:.3f} s ({_reason(error)})"
-                )
+                self.damage.add(f"after {self._last_stamp / 1e9:.3f} s ({_reason(error)})")
                 continue
             for frame in decoded:
                 if frame.is_corrupt and not self.live:
                     stamp = self._stamp(frame) or 0
-                    self.damage.add(f"a part of the frame at {stamp / 1e9:.3f} s")
+                    self.damage.add(f"at {stamp / 1e9:.3f} s (in part)")
                 yield frame
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
@@ -220,13 +219,13 @@ def open_container(shown: str, place: str, *, live: bool) -> InputContainer:
                 f"--source {shown}: nothing answers there ({_reason(error)})",
                 "check the address and the network",
             ) from None
-        raise AffectlineError(
+        raise UnknownContainerError(
             f"--source {shown}: not a video that can be opened ({_reason(error)})",
             "convert it, for example with: ffmpeg -i IN -c:v libx264 OUT.mp4",
         ) from error
     if container.format.name in NO_FILMS:
         container.close()
-        raise AffectlineError(f"--source {shown}: not a video but a text", "name a video file")
+        raise AffectlineError(f"--source {shown}: not a video, but a text", "name a video file")
     return container
 
 
@@ -241,6 +240,14 @@ def find_video(container: InputContainer, shown: str) -> VideoStream:
         raise AffectlineError(f"--source {shown}: has no video", "name a file with a video")
     best = container.streams.best("video")
     return next((s for s in videos if best is not None and s.index == best.index), videos[0])
+
+
+def declared_rate(stream: VideoStream) -> float | None:
+    """Frames a second, where the container says something that can be."""
+    # An average below 1 is a film that jumps, rather than a slow one
+    rates = (stream.average_rate, stream.guessed_rate, stream.average_rate)
+    plausible = [float(rate) for rate in rates if rate and 0 < rate <= 1000]
+    return next((rate for rate in plausible if rate >= 1), plausible[-1] if plausible else None)
 
 
 def declared_duration_s(container: InputContainer, stream: VideoStream) -> float | None:

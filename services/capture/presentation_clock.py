@@ -18,7 +18,7 @@ class PresentationClock:
     """Turns a container's time stamps into times that rise, without its jumps.
 
     Args:
-        step_ns: Between two frames, where the stamps do not say.
+        step_ns: Between two frames, until there have been two.
         jump_ns: Steps longer than this are closed up.
         jumps: Where to say so.
     """
@@ -35,6 +35,8 @@ class PresentationClock:
             stamp: Its presentation time in ns since the beginning of the container, if it has one.
         """
         time = self._place(stamp)
+        if self._last is not None and time > self._last:
+            self._step_ns = time - self._last
         self._last = time
         return time
 

@@ -265,7 +265,7 @@ class SourceReader(threading.Thread):
                 frame, received_at if captured_at is None else captured_at, received_at
             )
         except UnencodableFrame as error:
-            where = frame.file or f"the frame at {(frame.media_time or 0) / 1e9:.3f} s"
+            where = frame.file or f"at {(frame.media_time or 0) / 1e9:.3f} s"
             source.damage.add(f"{where} ({error})")
             return
         self.next_seq += 1

@@ -52,7 +52,7 @@ def _check_readable(path: Path) -> None:
 
 
 def _open_film(source: str, path: Path, settings: CaptureSettings) -> Source:
-    from affectline.services.capture.film_source import FilmSource
+    from affectline.services.capture.film_source import FilmSource, UnknownContainerError
 
     # An absolute path: FFmpeg would take "a:b.mp4" for a protocol
     place = str(path.absolute())
@@ -60,7 +60,7 @@ def _open_film(source: str, path: Path, settings: CaptureSettings) -> Source:
         return FilmSource(source, place, live=False)
     try:
         return FilmSource(source, place, live=False, path=path)
-    except AffectlineError as error:
+    except UnknownContainerError as error:
         if lost := missing_bytes(path):
             raise AffectlineError(
                 f"--source {display_text(str(path))}: truncated, {lost} bytes are missing at its "

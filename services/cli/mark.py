@@ -1,7 +1,9 @@
 """``affectline mark``: publish an event marker."""
 
 import json
-from typing import Annotated
+import sys
+import time
+from typing import Annotated, Final
 
 import typer
 from pydantic import JsonValue, ValidationError
@@ -9,9 +11,17 @@ from pydantic import JsonValue, ValidationError
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.clock_sync import offset_to_hub
-from affectline.common.runtime.sockets import publish_once
+from affectline.common.runtime.session_clock import SessionClock
+from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.settings.hub import HubSettings
+from affectline.common.wire.control import REPLAY
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.cli.options import ConfigFile, HubAddress, read_settings
+
+LISTEN_S: Final = 0.5
+"""How long a result is listened for that tells whether a film is analysed, and where it is."""
+HUB_PATIENCE_S: Final = 3.0
+POLL_S: Final = 0.02
 
 
 def mark(
@@ -28,7 +38,10 @@ def mark(
     config_file: ConfigFile = None,
     hub: HubAddress = None,
 ) -> None:
-    """Publish an event marker.
+    """Publish an event marker, at the present of the session.
+
+    Beside a camera that is the time of the call. While films are analysed or a recording is
+    replayed, it is the time of the newest frame.
 
     Example: affectline mark "hard braking" --field speed=63.5 --field road=wet
     """
@@ -44,12 +57,52 @@ def mark(
             "a label is 1 to 1000 characters long; a session's name is letters, digits, '.', '_' "
             "and '-'",
         ) from error
-    marker = marker.model_copy(update={"at": at + offset_to_hub(hub_settings)})
-    if not publish_once(hub_settings, Packet(marker)):
-        raise AffectlineError(
-            f"no hub on {hub_settings.ingress}",
-            "start affectline up first, or name the hub with --hub",
-        )
+    moment = publish_now(hub_settings, marker.model_copy(update={"at": at}))
+    sys.stdout.write(f"marked at {moment}\n")
+
+
+def publish_now(hub: HubSettings, marker: Marker) -> str:
+    """Publish a marker at what the session shows now.
+
+    Args:
+        hub: Where the session is.
+        marker: With the time of the call, by this machine's clock.
+
+    Returns:
+        That moment, in words.
+
+    Raises:
+        AffectlineError: There is no hub.
+    """
+    outlet = OutletSubscriber(hub, ("emotion/", "stream/"))
+    try:
+        at = marker.at + offset_to_hub(hub)
+        clock = SessionClock(lambda: at)
+        listen(outlet, clock)
+        marker = marker.model_copy(update={"at": clock.now()})
+        deadline = time.monotonic() + HUB_PATIENCE_S
+        while not outlet.publish(Packet(marker)):
+            if time.monotonic() > deadline:
+                raise AffectlineError(
+                    f"no hub on {hub.ingress}",
+                    "start affectline up first, or name the hub with --hub",
+                )
+            time.sleep(POLL_S)
+        return clock.describe(marker.at)
+    finally:
+        outlet.close()
+
+
+def listen(outlet: OutletSubscriber, clock: SessionClock) -> None:
+    """Have a clock hear of the newest frames, for `LISTEN_S` at most."""
+    deadline = time.monotonic() + LISTEN_S
+    while (left_s := deadline - time.monotonic()) > 0:
+        if outlet.is_connected and clock.is_known:
+            clock.is_replay |= outlet.is_ready(REPLAY)
+            return
+        outlet.wait(timeout_s=min(left_s, POLL_S))
+        for packet in outlet.receive():
+            clock.observe(packet.message)
 
 
 def parse_fields(texts: list[str]) -> dict[str, JsonValue]:

@@ -174,7 +174,7 @@ def print_result(result: dict[str, Any]) -> None:
         ("frames", [str(s["frames"]) for s in streams.values()]),
         ("frames with a face", [str(s["frames_with_face"]) for s in streams.values()]),
         ("faces", [str(s["faces"]) for s in streams.values()]),
-        ("tracks", [str(s["tracks"]) for s in streams.values()]),
+        ("tracks", [str(s["tracks"] or "") for s in streams.values()]),
         ("skipped", [_format_skipped(s) for s in streams.values()]),
     ]
     rows += [

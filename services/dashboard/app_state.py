@@ -32,6 +32,7 @@ class AppState:
         publish: Publishes a marker on the live hub.
         now: The hub's time, in ns since the Unix epoch.
         aggregators: Make what the pages' panels need of each hub, besides its status.
+        has_player: Whether a recording is being replayed on the live hub.
     """
 
     live_hub: HubClient
@@ -45,9 +46,10 @@ class AppState:
         publish: Callable[[Marker], None],
         now: Callable[[], int] = now_ns,
         aggregators: Sequence[Callable[[], Aggregator]] = (),
+        has_player: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
-        self._publish, self._now = publish, now
+        self._publish, self._now, self._has_player = publish, now, has_player
         self._aggregators = aggregators
         self._replay_lock = asyncio.Lock()
         """Held while the replay is opened, moved or closed: several pages may try to at once."""
@@ -59,7 +61,8 @@ class AppState:
 
     async def open(self) -> None:
         """Start listening to the live hub."""
-        self.live_hub = HubClient(self.settings.hub, self._make_aggregators(is_replay=False))
+        aggregators = self._make_aggregators(is_replay=False)
+        self.live_hub = HubClient(self.settings.hub, aggregators, self._now)
         self._ticking = asyncio.create_task(self._tick())
 
     async def close(self) -> None:
@@ -80,8 +83,11 @@ class AppState:
         if self.replay_hub:
             self.replay_hub.broadcaster.close()
 
-    def publish_marker(self, label: str) -> None:
-        """Publish a marker at the current time.
+    def publish_marker(self, label: str) -> str:
+        """Publish a marker at what the page shows now: a film's own time, or a camera's.
+
+        Returns:
+            That moment, in words.
 
         Raises:
             AffectlineError: Its label is too long.
@@ -93,7 +99,9 @@ class AppState:
                 f"{MARKER_LABEL_MAX} characters at most",
             )
         session = self.recorder.current.name if self.recorder.current else "session"
-        self._publish(Marker(session=session, at=self._now(), label=label, source="page"))
+        at, moment = self.live_hub.listener.read_session_time(is_replay=self._has_player())
+        self._publish(Marker(session=session, at=at, label=label, source="page"))
+        return moment
 
     async def open_replay(self, name: str) -> None:
         """Replay a session; another replay is closed.

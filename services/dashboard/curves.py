@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
-from affectline.common.wire.messages import Emotion, Marker
+from affectline.common.wire.messages import Emotion, Marker, StreamStart
 from affectline.services.web.frame_pairs import round_distribution
 from affectline.services.web.status import USABLE_QUALITY
 
@@ -63,8 +63,12 @@ class Curves:
         self._markers: deque[dict[str, Any]] = deque(maxlen=MARKERS_KEPT)
         self._unsent_markers: list[dict[str, Any]] = []
         self._is_reset = False
+        self._zero_ms: float | None = None
+        """Zero of the session's time line, where films are shown: their axis counts seconds. None
+        beside cameras, whose axis shows the time of day."""
 
     def add(self, message: Message) -> None:
+        self._find_zero(message)
         if isinstance(message, Marker):
             self._add_marker(message)
             return
@@ -87,13 +91,29 @@ class Curves:
         is_reset, self._is_reset = self._is_reset, False
         if not (series or markers or is_reset):
             return None
-        return {"kind": "curves", "reset": is_reset, "series": series, "markers": markers}
+        return self._to_dict(series, markers, is_reset=is_reset)
 
     def history(self) -> dict[str, Any]:
         """Everything but what `update` will still return."""
         series = self._series(lambda curve: list(curve.points)[: -len(curve.unsent) or None])
         markers = list(self._markers)[: -len(self._unsent_markers) or None]
-        return {"kind": "curves", "reset": True, "series": series, "markers": markers}
+        return self._to_dict(series, markers, is_reset=True)
+
+    def _to_dict(
+        self, series: dict[str, Any], markers: list[dict[str, Any]], *, is_reset: bool
+    ) -> dict[str, Any]:
+        return {
+            "kind": "curves", "reset": is_reset, "zero": self._zero_ms, "series": series,
+            "markers": markers,
+        }  # fmt: skip
+
+    def _find_zero(self, message: Message) -> None:
+        if isinstance(message, StreamStart) and message.kind in ("film", "pictures"):
+            self._zero_ms = message.session_start / 1e6
+        elif self._zero_ms is None and isinstance(message, Emotion):
+            # Its start may have been before we listened
+            into = message.media_time
+            self._zero_ms = None if into is None else (message.captured_at - into) / 1e6
 
     def _series(self, points: Callable[[SignalCurve], list[Point]]) -> dict[str, Any]:
         """Those curves that have such points, as the browser reads them."""

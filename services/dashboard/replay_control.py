@@ -28,7 +28,7 @@ class ReplayProgress:
     """The position and state of a replay."""
 
     begin_s: float = 0.0
-    """Where the player started, in seconds into the session."""
+    """Where the player started, in seconds of the recording's time line."""
     rate: float = 1.0
     is_paused: bool = False
     has_ended: bool = False
@@ -50,8 +50,9 @@ class ReplayControl:
         if not described["topics"]:
             raise AffectlineError(f"session {folder.name} holds no message", "choose another one")
         self.name, self._folder = folder.name, folder
-        self.first_ns: int = described["first"]
-        self.seconds: float = described["seconds"]
+        self._zero_ns: int = described["zero"]
+        self.seconds: float = max(0.0, described["last_s"])
+        """The second of the last message, on the recording's time line."""
         self.hub = find_free_hub(live_hub)
         self.progress = ReplayProgress()
         self.problem = ""
@@ -65,23 +66,23 @@ class ReplayControl:
         self.play_from(0.0)
 
     def position(self, at_ns: int) -> float:
-        """Seconds into the session.
+        """Where the replay is, in seconds of the recording's time line.
 
         Args:
-            at_ns: Time of the newest picture; 0 where there is none yet.
+            at_ns: Event time of the newest picture; 0 where there is none yet.
         """
         progress = self.progress
         if progress.has_ended:
             return self.seconds
-        into = (at_ns - self.first_ns) / 1e9 if at_ns else progress.begin_s
+        into = (at_ns - self._zero_ns) / 1e9 if at_ns else progress.begin_s
         return min(self.seconds, max(0.0, into))
 
     def play_from(self, begin_s: float, rate: float | None = None) -> None:
         """Continue at another position. A paused replay shows the first frame there.
 
         Args:
-            begin_s: Seconds into the session.
-            rate: Multiple of the recorded speed; None: as before.
+            begin_s: Seconds of the recording's time line.
+            rate: Multiple of the speed of what happened; None: as before.
         """
         progress = self.progress
         begin_s = min(max(0.0, begin_s), max(0.0, self.seconds - 0.1))

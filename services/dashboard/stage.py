@@ -13,6 +13,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.runtime.stage import Route, Stage
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
+from affectline.common.wire.control import REPLAY
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.dashboard.spec import DashboardProcess
 
@@ -46,6 +47,7 @@ class Dashboard(Stage):
         self._state = AppState(
             self._settings, self._delivery, self._enqueue, lambda: context.now(),
             [panel.aggregator for panel in panels if panel.aggregator],
+            lambda: REPLAY in context.ready,
         )  # fmt: skip
         self._web = WebServer(self._settings.dashboard, self._state, add_to(self._state, panels))
         self._web.start()

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from affectline.common.clock import monotonic
 from affectline.common.runtime.event_time import SILENCE_S as LOST_S
-from affectline.common.runtime.event_time import EventTimeMerger, RepeatedSamples, SourceAlignment
+from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter, SourceAlignment
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.biometrics import SIGNALS
 from affectline.common.settings.fusion import DEFAULT_SUBJECT
@@ -73,18 +73,14 @@ class Fusion(Stage):
         self._held_results: Counter[str] = Counter()
         """By stream: results that wait for their turn."""
         self._told_lost: set[str] = set()
-        self._repeated = RepeatedSamples()
+        self._repeats = RepeatFilter()
 
     @on(Samples, Emotion, Marker)
     def on_event(self, packet: Packet) -> Iterator[Packet]:
         """Take a message when its turn has come; publish the states that follow."""
         message = packet.message
         # Without a plan it may be a replay that begins again
-        if (
-            self._recorded_sources
-            and isinstance(message, Samples)
-            and self._repeated.is_repeated(message)
-        ):
+        if self._recorded_sources and self._repeats.is_repeated(message):
             return
         self._merger.push(packet, self._clock())
         if isinstance(message, Emotion):

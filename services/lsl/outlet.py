@@ -3,13 +3,14 @@
 =================================  ========  ===================================================
 stream                             type      channels
 =================================  ========  ===================================================
-``affectline-emotion-<stream>``    Emotion   the seven probabilities of the largest face
+``affectline-emotion-<stream>``    Emotion   the seven probabilities, valence, arousal of the
+                                             largest face
 ``affectline-state-<subject>``     State     arousal, valence, nervousness, quality
 ``affectline-markers``             Markers   the marker's label, as text
 =================================  ========  ===================================================
 
 All of them are irregular. A frame without a face, and whatever is not known, is NaN. A sample's
-time is that of the frame, the state or the marker, in LSL's clock.
+time is that of the frame, the state or the marker, on LSL's clock (`LslClock`).
 """
 
 import math
@@ -21,14 +22,15 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.common.lsl_time import measure_lsl_offset
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.wire.biometrics import State
-from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet
+from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet, StreamStart
+from affectline.services.lsl.lsl_clock import LslClock
 from affectline.services.lsl.spec import LslProcess
 from affectline.services.sessions.columns import marker_text
 
 MARKERS: Final = "affectline-markers"
+EMOTION_CHANNELS: Final = (*LABELS, "valence", "arousal")
 STATE_CHANNELS: Final = ("arousal", "valence", "nervousness", "quality")
 IRREGULAR: Final = 0.0
 """The rate that LSL gives to irregular streams."""
@@ -57,24 +59,32 @@ class LslOutlet(Stage):
                 f"lsl-outlet: {error}", "install mne-lsl with pip install 'affectline[sensors]'"
             ) from error
         self._lsl: Any = lsl
+        self._clock = LslClock(self.context.now, lsl.local_clock)
         self._outlet(MARKERS, "Markers", ("label",))
         for stream in self._streams:
-            self._outlet(f"affectline-emotion-{stream}", "Emotion", LABELS)
+            self._outlet(f"affectline-emotion-{stream}", "Emotion", EMOTION_CHANNELS)
         for subject in self._subjects:
             self._outlet(f"affectline-state-{subject}", "State", STATE_CHANNELS)
 
     def cleanup(self) -> None:
         self._outlets.clear()  # the last references: their sockets close
 
+    @on(StreamStart)
+    def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
+        """Learn whether it is a film, whose times are its own."""
+        self._clock.observe(packet.message)
+        return ()
+
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """Publish the probabilities of the largest face."""
+        """Publish probabilities, valence and arousal of the largest face."""
         emotion = packet.message
         frame = emotion.epoch, emotion.seq
         if self._last_frame.get(emotion.stream, (-1, -1)) >= frame:
             return ()  # published again for a consumer that missed it
         self._last_frame[emotion.stream] = frame
-        outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", LABELS)
+        self._clock.observe(emotion)
+        outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", EMOTION_CHANNELS)
         self._push_sample(outlet, emotion_row(emotion), emotion.captured_at)
         return ()
 
@@ -94,9 +104,8 @@ class LslOutlet(Stage):
         return ()
 
     def _push_sample(self, outlet: Any, row: list[float] | list[str], at: int) -> None:
-        offset = measure_lsl_offset(self.context.now, self._lsl.local_clock)
         sample = row if isinstance(row[0], str) else np.array(row, np.float32)
-        outlet.push_sample(sample, timestamp=(at - offset) / 1e9)
+        outlet.push_sample(sample, timestamp=self._clock.time_of(at))
         self.context.counters["offered"] += 1
 
     def _outlet(self, name: str, kind: str, channels: tuple[str, ...]) -> Any:
@@ -114,11 +123,12 @@ class LslOutlet(Stage):
 
 
 def emotion_row(emotion: Emotion) -> list[float]:
-    """The seven probabilities of the largest face, in the order of `LABELS`, or NaN."""
+    """The largest face's values of the `EMOTION_CHANNELS`, or NaN."""
     face = max(emotion.faces, key=_area, default=None)
     if face is None or face.probabilities is None:
-        return [math.nan] * len(LABELS)
-    return list(face.probabilities)
+        return [math.nan] * len(EMOTION_CHANNELS)
+    affect = (face.valence, face.arousal)
+    return [*face.probabilities, *(math.nan if value is None else value for value in affect)]
 
 
 def state_row(state: State) -> list[float]:

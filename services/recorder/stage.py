@@ -20,12 +20,11 @@ from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
-from affectline.common.runtime.event_time import EventTimeMerger, RepeatedSamples
+from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import ends_replay
 from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import Frame, FrameMessage, Packet, Scores, StreamDone
@@ -78,12 +77,14 @@ class Recorder(Stage):
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         is_blurred = self._privacy == "blurred"
         self._anonymizer = Anonymizer(self.context.delivery) if is_blurred else None
-        sources = (*self._recorded_sources, *(("fusion",) if self._waits_for_fusion else ()))
+        is_live = self.context.delivery == "live"  # then nobody is waited for
+        fusion = ("fusion",) if self._waits_for_fusion else ()
+        sources = () if is_live else (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""
         self._log_time = self._started_at
-        self._repeated = RepeatedSamples()
+        self._repeats = RepeatFilter()
         self._early: list[Packet] = []
         """What came before the file could be begun."""
         self._is_finished = False
@@ -147,17 +148,19 @@ class Recorder(Stage):
 
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
-        """Take a message; it is written when its turn has come and its faces can be blurred."""
+        """Take a message; it is written when its turn has come and its faces can be blurred.
+
+        What is replayed as it was recorded stays in the order of its file.
+        """
         message = packet.message
+        if self._ends_with_replay:
+            self._take((packet,))
         # Without a plan it may be a replay that begins again
-        if (
-            self._recorded_sources
-            and isinstance(message, Samples)
-            and self._repeated.is_repeated(message)
-        ):
+        elif self._recorded_sources and self._repeats.is_repeated(message):
             return ()
-        self._merger.push(packet, monotonic(), self._event_time(packet.message))
-        self._take(self._merger.pop_ready(monotonic()))
+        else:
+            self._merger.push(packet, monotonic(), self._event_time(packet.message))
+            self._take(self._merger.pop_ready(monotonic()))
         if isinstance(packet.message, StreamDone):
             self._unfinished.discard((packet.message.stream, packet.message.by))
         elif self._ends_with_replay and ends_replay(packet.message, self._started_at):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 from affectline.common.wire.kinds import message_kinds, prefixes, recorded_kinds
+from affectline.common.wire.watermark import Watermark
 
 RAW: Final = tuple(
     f"{prefix}/" for prefix in prefixes(tuple(k for k in message_kinds().values() if k.is_input))
@@ -19,10 +20,10 @@ class ReplaySettings(ProcessSettings):
 
     file: Path
     rate: Annotated[float, Field(gt=0)] | None = 1.0
-    """Multiple of the recorded speed; None: as fast as it is consumed."""
+    """Multiple of the speed of what happened; None: as fast as it is consumed."""
     loop: bool = False
     begin_s: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds of the recording to skip."""
+    """Where to begin, in seconds of the recording's time line; 0: with the first message."""
     topics: tuple[str, ...] = ()
     """Prefixes of the topics to replay; none: all of them."""
     reanalyse: bool = False
@@ -31,10 +32,16 @@ class ReplaySettings(ProcessSettings):
     """Start paused, at the first frame."""
     consumers: tuple[str, ...] = ()
     """Who must be there before it begins."""
+    session_start: int | None = None
+    """Zero of the session's time line in ns since the Unix epoch: the recording's."""
 
     @property
     def process_name(self) -> str:
         return "replay"
+
+    @property
+    def is_recorded_source(self) -> bool:
+        return True
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
         return self.model_copy(update={"consumers": names})
@@ -48,5 +55,5 @@ SPEC = ServiceSpec(
     role="source",
     restart="never",
     inputs=("control", "emotion", "health", "stream"),
-    outputs=prefixes(recorded_kinds()),
+    outputs=prefixes((*recorded_kinds(), Watermark)),
 )

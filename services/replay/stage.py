@@ -4,6 +4,10 @@ A replay publishes what was recorded, byte for byte, at its times. A reanalysis 
 came from outside (frames, signals, markers), and has it analysed again. It keeps as few frames in
 flight as a capture process in lossless delivery does, and publishes nothing else before a frame
 that is not answered yet, so that subscribers get everything in the same order every time.
+
+Its position is a second of the session's time line, and its pace that of the events: a film plays
+at its own speed, however fast it was analysed. As every recorded source it says how far it has
+come (`Watermark`), so that what it publishes can be combined with the results of others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +16,13 @@ from typing import ClassVar, Final
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.errors import InvalidMessage
 from affectline.common.recording.reader import RecordedMessage, SessionReader
+from affectline.common.recording.time_line import (
+    LATE_NS,
+    SILENCE_S,
+    TimedMessage,
+    in_event_order,
+    with_seconds,
+)
 from affectline.common.runtime.in_flight import SIZE, InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire import codec
@@ -24,11 +35,13 @@ from affectline.common.wire.messages import (
     Frame,
     FrameMessage,
     Packet,
+    SourceKind,
     StreamDone,
     StreamEnd,
     StreamMessage,
     StreamStart,
 )
+from affectline.common.wire.watermark import Watermark
 from affectline.services.replay.spec import RAW, ReplaySettings
 
 CONNECT_S: Final = 0.7
@@ -37,9 +50,10 @@ second), so they hear a replay from its beginning."""
 BATCH_S: Final = 0.02
 """Time for which messages are published without receiving in between."""
 LONGEST_WAIT_MS: Final = 50
-BACK_NS: Final = 1_000_000_000
-GAP_NS: Final = 60_000_000_000
-"""A step from one arrival to the next between these two is time that passed."""
+WATERMARK_STEP_NS: Final = 100_000_000
+"""Event time after which the next watermark is published."""
+WATERMARK_S: Final = 0.5
+"""How often it is repeated: nobody answers it."""
 STEPS: Final = ("emotion/", "frame/", "")
 """A step ends with the next message of a topic that begins so: the first of these that is replayed
 at all. An answer has its frame before it, so a step shows both."""
@@ -54,7 +68,9 @@ END_REPEAT_S: Final = 0.5
 class Player(Stage):
     """Publishes a recording."""
 
-    outputs: ClassVar[Mapping[type[Message], Route]] = dict.fromkeys(recorded_kinds(), "bus")
+    outputs: ClassVar[Mapping[type[Message], Route]] = dict.fromkeys(
+        (*recorded_kinds(), Watermark), "bus"
+    )
     measures_latency = False
 
     def __init__(self, settings: ReplaySettings) -> None:
@@ -72,10 +88,15 @@ class Player(Stage):
         self._unshown: set[str] = set()
         """Topics of which a paused replay has yet to show where it stands."""
         self._shown = 0
+        self._watermark: Watermark | None = None
+        """The newest one published."""
+        self._watermark_published = 0.0
         self._is_over = self._is_finished = False
 
     def setup(self) -> None:
         self._reader = SessionReader(self._settings.file)
+        self._zero = self._reader.session_start
+        """Of the recording's time line; None where its times are those of arrivals."""
         topics = [topic for topic in self._reader.topics() if self._is_wanted(topic)]
         self._step = next(s for s in STEPS if not s or any(t.startswith(s) for t in topics))
         self._step_topics = {topic for topic in topics if topic.startswith(self._step)}
@@ -115,18 +136,27 @@ class Player(Stage):
         """Start reading from the beginning, or where the user wants to begin."""
         self._recorded = self._wanted()
         self._next = next(self._recorded, None)
+        self._watermark = None  # what follows may lie before it
         self._unshown = set(self._step_topics) if self._paused else set()
         self._frames: set[tuple[str, int]] = set()
         """Stream and seq of frames that were published while some topics are unshown."""
         self._clock_at: float | None = None
-        """When, by our clock, the moment `begin_s` is or would have been."""
+        """When, by our clock, the moment `_begin_played_s` is or would have been."""
+        self._begin_played_s: float | None = None
+        """Where the replay begins, silences left out; None: not known yet."""
 
-    def _wanted(self) -> Iterator[tuple[float, RecordedMessage]]:
-        """What is to be published, with its second; of what is skipped, only how streams began."""
-        for second, recorded in with_seconds(self._reader.messages()):
-            is_due = second >= self._begin_s or recorded.kind == "StreamStart"
-            if is_due and self._is_wanted(recorded.topic):
-                yield second, recorded
+    def _wanted(self) -> Iterator[TimedMessage]:
+        """What is to be published; of what is skipped, only how streams began."""
+        timed = with_seconds(self._reader.messages(), self._zero)
+        wanted: Iterator[TimedMessage]
+        wanted = (one for one in timed if self._is_wanted(one.recorded.topic))
+        if self._settings.reanalyse:
+            wanted = in_event_order(wanted, is_of_session=self._zero is not None)
+        return (one for one in wanted if self._is_due(one) or one.recorded.kind == "StreamStart")
+
+    def _is_due(self, timed: TimedMessage) -> bool:
+        """Whether it does not lie before the beginning; from 0 on nothing does."""
+        return not self._begin_s or timed.second >= self._begin_s
 
     def _is_wanted(self, topic: str) -> bool:
         raw = not self._settings.reanalyse or topic.startswith(RAW)
@@ -164,8 +194,8 @@ class Player(Stage):
         for stream in self._streams.values():
             yield from stream.resend_overdue()
         deadline = monotonic() + BATCH_S
-        while self._next and monotonic() < deadline and self._is_time(self._next[0]):
-            _, recorded = self._next
+        while self._next and monotonic() < deadline and self._is_time(self._next):
+            recorded = self._next.recorded
             if not self._has_room(recorded):
                 self.tick_ms = 5
                 break
@@ -173,9 +203,12 @@ class Player(Stage):
             yield from self._publish(recorded)
         if self._next is None:
             yield from self._end()
+        else:
+            yield from self._tell_progress(self._promise(self._next.recorded))
 
     def stop(self) -> Iterator[Packet]:
         yield from self._end_streams()
+        yield from self._tell_progress(ended=True)
         yield self._end_message()
 
     def cleanup(self) -> None:
@@ -197,18 +230,18 @@ class Player(Stage):
         self._start_at = self._start_at or monotonic() + CONNECT_S
         return monotonic() >= self._start_at
 
-    def _is_time(self, second: float) -> bool:
+    def _is_time(self, timed: TimedMessage) -> bool:
         now = monotonic()
-        passed = max(0.0, second - self._begin_s)
+        passed = self._passed(timed)
         rate = self._rate
+        place = f"{max(self._begin_s, timed.second):.2f} s"
         if self._paused:
-            if self._steps or (self._unshown and passed <= UNSHOWN_S):
-                self._clock_at = now - passed / (rate or 1)
-                return True
-            self.context.detail = f"paused at {self._begin_s + passed:.2f} s"
             self._clock_at = now - passed / (rate or 1)  # continues from here
+            if self._steps or (self._unshown and passed <= UNSHOWN_S):
+                return True
+            self.context.detail = f"paused at {place}"
             return False
-        self.context.detail = f"at {self._begin_s + passed:.2f} s"
+        self.context.detail = f"at {place}"
         if rate is None:
             return True
         if self._clock_at is None:
@@ -217,6 +250,42 @@ class Player(Stage):
         if wait_s > 0:
             self.tick_ms = min(LONGEST_WAIT_MS, max(1, int(wait_s * 1000)))
         return wait_s <= 0
+
+    def _passed(self, timed: TimedMessage) -> float:
+        """Seconds from where the replay began, silences left out."""
+        if self._begin_played_s is None:
+            if not self._is_due(timed):
+                return 0.0  # how a stream began, long before
+            before = timed.second - self._begin_s if self._begin_s else 0.0
+            self._begin_played_s = timed.played_s - (before if before <= SILENCE_S else 0.0)
+        return max(0.0, timed.played_s - self._begin_played_s)
+
+    def _promise(self, following: RecordedMessage | None) -> int:
+        """Time of the earliest event that may still be told of.
+
+        By us, in the next message; or by the detectors, which have yet to answer some frames.
+        """
+        unanswered = [stream.unanswered_since for stream in self._streams.values()]
+        times = [at for at in unanswered if at is not None]
+        if following is not None and self._zero is not None:
+            times.append(following.log_time)
+        elif following is not None:
+            # By the clock of arrival; a reanalysis has put it into order
+            ordered = self._settings.reanalyse
+            times.append(following.publish_time if ordered else following.log_time - LATE_NS)
+        return min(times, default=0)
+
+    def _tell_progress(self, at: int = 0, *, ended: bool = False) -> Iterator[Packet]:
+        """Publish how far we have come, if that is news or was said long ago."""
+        before = self._watermark
+        if before is not None:
+            at = max(at, before.at)
+            is_news = at - before.at >= WATERMARK_STEP_NS or ended > before.ended
+            if not is_news and monotonic() - self._watermark_published < WATERMARK_S:
+                return
+        self._watermark = Watermark(source=self.context.service, at=max(0, at), ended=ended)
+        self._watermark_published = monotonic()
+        yield Packet(self._watermark)
 
     def _has_room(self, recorded: RecordedMessage) -> bool:
         """Reanalysis: whether this may be published before what is in flight is answered.
@@ -242,6 +311,7 @@ class Player(Stage):
                     reanalyse=self._settings.reanalyse,
                     has_sink=self._has_sink,
                     is_announced=self._announces_streams,
+                    session_start=self._settings.session_start,
                 )
             stream = self._streams[message.stream]
             yield from stream.publish(of_stream, endless=self._settings.loop)
@@ -274,6 +344,8 @@ class Player(Stage):
         changes: dict[str, object] = {}
         if isinstance(message, StreamStart):
             changes["replay"] = True
+            if self._zero is None and self._settings.session_start is not None:
+                changes["session_start"] = self._settings.session_start
         shift = self._epoch_shift.get(message.stream, 0)
         epoch = message.epoch + shift
         first, newest = self._epochs.get(message.stream, (message.epoch, epoch))
@@ -285,12 +357,14 @@ class Player(Stage):
     def _end(self) -> Iterator[Packet]:
         if not all(stream.answered for stream in self._streams.values()):
             self.tick_ms = 5
+            yield from self._tell_progress(self._promise(None))
             return
         if self._settings.loop:
             self._begin_new_epochs()
             self._rewind()
             return
         yield from self._end_streams()
+        yield from self._tell_progress(ended=True)
         if all(stream.done for stream in self._streams.values()) and not self._is_over:
             # It comes back when the hub has passed on everything that was before it
             self._is_over = True
@@ -316,24 +390,6 @@ class Player(Stage):
         return "stream/".startswith(self._settings.topics or ("",))
 
 
-def with_seconds(messages: Iterable[RecordedMessage]) -> Iterator[tuple[float, RecordedMessage]]:
-    """Messages with the seconds since the first, which never decrease.
-
-    A clock that was set while it was recorded, or a computer that slept, makes the times of arrival
-    jump; health is recorded every second, so such a jump cannot be time in which nothing happened.
-    It counts for nothing.
-    """
-    base = latest = 0
-    passed = 0.0
-    for index, recorded in enumerate(messages):
-        step = recorded.log_time - latest
-        if index == 0 or not -BACK_NS < step < GAP_NS:
-            base += step
-        latest = recorded.log_time
-        passed = max(passed, (latest - base) / 1e9)
-        yield passed, recorded
-
-
 class ReplayStream:
     """What of one stream is in flight, and how it ends.
 
@@ -341,11 +397,20 @@ class ReplayStream:
         reanalyse: Its frames are analysed again, so their answers have to be waited for.
         has_sink: A sink publishes `StreamDone`, which is the end of the stream.
         is_announced: Its beginning is replayed, and published where it was not recorded.
+        session_start: Zero of the session's time line, in ns since the Unix epoch.
     """
 
-    def __init__(self, *, reanalyse: bool, has_sink: bool, is_announced: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        reanalyse: bool,
+        has_sink: bool,
+        is_announced: bool = True,
+        session_start: int | None = None,
+    ) -> None:
         self._reanalyse, self._has_sink, self._is_announced = reanalyse, has_sink, is_announced
         self._is_begun = False
+        self._session_start = session_start
         self._window = InFlightWindow()
         self._epoch = self._last_seq = -1
         self._last_time = 0
@@ -366,6 +431,13 @@ class ReplayStream:
     def answered(self) -> bool:
         """Every frame is."""
         return not self._window
+
+    @property
+    def unanswered_since(self) -> int | None:
+        """Event time of the first frame that nobody has answered yet, in ns; None: all are."""
+        packet = self._window.first
+        frame = packet.message if packet else None
+        return frame.captured_at if isinstance(frame, Frame) else None
 
     @property
     def done(self) -> bool:
@@ -392,7 +464,7 @@ class ReplayStream:
         is_current = message.epoch == self._epoch
         if isinstance(message, FrameMessage) and is_current and not self._is_begun:
             self._is_begun = True
-            yield Packet(_synthesize_start(message))
+            yield Packet(_synthesize_start(message, self._session_start))
         if isinstance(message, StreamDone) and (self._has_sink or endless or self._reanalyse):
             return  # this session's own sink publishes that
         if isinstance(message, StreamEnd):
@@ -457,16 +529,18 @@ class ReplayStream:
             yield Packet(self._ending)
 
 
-def _synthesize_start(first: FrameMessage) -> StreamStart:
+def _synthesize_start(first: FrameMessage, session_start: int | None) -> StreamStart:
     """The start of a stream that was recorded from its middle on."""
+    kind: SourceKind = "camera" if first.media_time is None else "film"
+    started_at = max(0, first.captured_at - (first.media_time or 0))
     return StreamStart(
         stream=first.stream,
         epoch=first.epoch,
-        started_at=first.captured_at - (first.media_time or 0),
+        started_at=started_at,
         received_at=first.received_at,
-        session_start=first.captured_at - (first.media_time or 0),
+        session_start=started_at if session_start is None else session_start,
         source="recording",
-        kind="camera" if first.media_time is None else "film",
+        kind="pictures" if first.file else kind,
         live=False,
         first_seq=first.seq,
         replay=True,

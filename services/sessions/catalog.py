@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -11,10 +11,14 @@ from rich.table import Column, Table
 
 from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.recording.reader import FILE, SessionReader, locate
+from affectline.common.recording.time_line import TimeLine, read_time_line
 from affectline.common.wire import codec
 from affectline.services.sessions.recording import is_in_tables
 from affectline.services.sessions.run_summary import read_session
 from affectline.services.sessions.table_summary import describe_tables, print_tables
+
+OF_SESSION: Final = "session time line"
+OF_ARRIVAL: Final = "clock of arrival (recorded before events had times of their own)"
 
 
 def find(folder: Path) -> Iterator[dict[str, Any]]:
@@ -52,11 +56,11 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
         found["bytes"] = (folder / FILE).stat().st_size
         try:
             with SessionReader(folder) as reader:
-                first, last = reader.time_range()
+                times = read_time_line(reader)
                 found["recording"] = str(reader.about.get("privacy", ""))
                 found["problem"] = "" if reader.file.footer else "not finished"
-                found["seconds"] = (last - first) / 1e9
-                found["begun"] = found["begun"] or _format_time(first)
+                found["seconds"] = times.seconds
+                found["begun"] = found["begun"] or _format_time(times.zero)
         except AffectlineError as error:
             found["problem"] = error.problem
     return found
@@ -75,15 +79,14 @@ def describe(path: Path) -> dict[str, Any]:
     if is_in_tables(folder):
         return describe_tables(folder)
     with SessionReader(path) as reader:
-        first, last = reader.time_range()
+        times = read_time_line(reader)
         about = reader.about
         return {
             "file": str(reader.path),
             "bytes": reader.file.size,
             "finished": reader.file.footer is not None,
-            "begun": _format_time(first),
-            "first": first,
-            "seconds": (last - first) / 1e9,
+            "begun": _format_time(times.zero),
+            **_describe_times(times),
             "topics": reader.topics(),
             "privacy": about.get("privacy"),
             "model": about.get("model"),
@@ -91,6 +94,19 @@ def describe(path: Path) -> dict[str, Any]:
             "delivery": about.get("delivery"),
             "settings": about.get("settings"),
         }
+
+
+def _describe_times(times: TimeLine) -> dict[str, Any]:
+    """What a recording's times are: seconds, and ns since the Unix epoch."""
+    return {
+        "times": OF_SESSION if times.is_of_session else OF_ARRIVAL,
+        "session_start": times.zero if times.is_of_session else None,
+        "zero": times.zero,
+        "first": times.first,
+        "first_s": times.second(times.first),
+        "last_s": times.end_s,
+        "seconds": times.seconds,
+    }
 
 
 def verify(path: Path) -> dict[str, Any]:
@@ -156,6 +172,7 @@ def print_info(described: dict[str, Any]) -> None:
     table = Table(show_header=False)
     for name in ("begun", "privacy", "model", "delivery", "affectline"):
         table.add_row(name, str(described[name] or ""))
+    table.add_row("times", described["times"])
     table.add_row("length", _format_length(described["seconds"]))
     table.add_row("size", _format_size(described["bytes"]))
     if not described["finished"]:

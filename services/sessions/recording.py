@@ -11,6 +11,7 @@ from typing import Any
 
 from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.recording.reader import FILE, SessionReader, locate
+from affectline.common.recording.time_line import find_session_start
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Emotion, Packet
 from affectline.services.sessions.table_reader import TableReader
@@ -65,17 +66,6 @@ def open_recording(path: Path, on_problem: OnProblem = print_problem) -> Recordi
     return Recording(
         session_name(found), lambda: read_packets(found, on_problem), about, session_start=start
     )
-
-
-def find_session_start(reader: SessionReader) -> int | None:
-    """Zero of a recording's time line; None where nothing tells it.
-
-    Recordings of before have none of their own: it is the time of their first message.
-    """
-    start = reader.about.get("session_start")
-    if isinstance(start, int) and not isinstance(start, bool):
-        return start
-    return reader.time_range()[0] or None
 
 
 def is_in_tables(path: Path) -> bool:

@@ -30,7 +30,7 @@ class StreamSummary(BaseModel):
     frames_with_face: int = 0
     faces: int = 0
     tracks: int = 0
-    """Number of distinct tracks."""
+    """Number of distinct tracks; pictures have none."""
     recent_tracks: list[int] = []
     skipped: dict[str, int] = {}
     """Frames that were not analysed, by reason."""
@@ -74,7 +74,7 @@ class StreamSummary(BaseModel):
         if emotion.model and emotion.model not in self.models:
             self.models = [*self.models, emotion.model]
         for face in emotion.faces:
-            if face.track not in self.recent_tracks:
+            if emotion.file is None and face.track not in self.recent_tracks:
                 self.tracks += 1
                 self.recent_tracks = [*self.recent_tracks[1 - RECENT :], face.track]
             self.expressions.add(face)

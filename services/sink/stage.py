@@ -59,7 +59,9 @@ class Sink(Stage):
 
     def setup(self) -> None:
         self._begun = self.context.now()
-        sources = (*self._recorded_sources, *(("fusion",) if self._waits_for_fusion else ()))
+        is_live = self.context.delivery == "live"  # then nobody is waited for
+        fusion = ("fusion",) if self._waits_for_fusion else ()
+        sources = () if is_live else (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery)
         self._held_results: Counter[str] = Counter()
         """By stream: results that wait for those of other sources."""

@@ -13,6 +13,7 @@ import cv2
 from affectline.common.identifiers import to_name
 from affectline.common.labels import LABELS
 from affectline.common.runtime.keyboard import ACTIONS, STEERING
+from affectline.common.runtime.session_clock import SessionClock
 from affectline.common.runtime.stage import StageContext
 from affectline.common.vision.decode import decode
 from affectline.common.wire.control import REPLAY, Control
@@ -57,12 +58,14 @@ class WindowDisplay(OverlayRenderer):
         super().__init__()
         self.closed = self._is_replay = False
         self._folder, self._context = folder, context
+        self._clock = SessionClock(context.now)
         self._newest: dict[str, tuple[Packet, Emotion]] = {}
         self._visible: dict[str, tuple[Packet, Emotion]] = {}
         sys.stdout.write(f"{KEYS}\n")
         sys.stdout.flush()
 
     def begin(self, start: StreamStart) -> None:
+        self._clock.observe(start)
         cv2.namedWindow(_title(start.stream), cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
         if start.replay and not self._is_replay:
             self._is_replay = True
@@ -82,6 +85,7 @@ class WindowDisplay(OverlayRenderer):
                     cv2.namedWindow(_title(stream), cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
                 cv2.imshow(_title(stream), image)
                 self._visible[stream] = (packet, emotion)
+                self._clock.observe(emotion)
         self._newest.clear()
         key = chr(code).lower() if 0 <= (code := cv2.waitKey(1)) < 128 else ""
         if key == "k":
@@ -120,13 +124,14 @@ class WindowDisplay(OverlayRenderer):
         sys.stdout.flush()
 
     def _marker(self) -> Packet:
+        """A marker at the frame that is visible, or at a camera's present."""
         marker = Marker(
             session=to_name(self._folder.name) or "session",
-            at=self._context.now(),
+            at=self._clock.now(),
             label="marker",
             source="window",
         )
-        sys.stdout.write(f"marker set at {marker.at}\n")
+        sys.stdout.write(f"marker set at {self._clock.describe(marker.at)}\n")
         sys.stdout.flush()
         return Packet(marker)
 

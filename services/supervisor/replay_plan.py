@@ -6,6 +6,7 @@ from typing import Final
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
+from affectline.common.recording.time_line import find_session_start, read_time_line
 from affectline.common.runtime.spec import Run
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import PRIVACIES
@@ -57,7 +58,10 @@ def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSetti
     if settings.recording.record:
         settings = keep_private(settings, replay.file)
     sources = tuple(SourceSettings(name=name, source=str(replay.file)) for name in streams)
-    settings = settings.model_copy(update={"sources": sources, "delivery": "lossless"})
+    # The recording has the markers that were planned when it was made
+    settings = settings.model_copy(
+        update={"sources": sources, "delivery": "lossless", "markers": ()}
+    )
     needs_folder = settings.recording.record or settings.sink.display in ("window", "mp4")
     if settings.sink.out is None and not needs_folder:
         return settings
@@ -86,12 +90,12 @@ def find_streams(replay: ReplaySettings) -> list[str]:
     with SessionReader(replay.file) as reader:
         privacy = reader.about.get("privacy", "everything")
         topics = [topic for topic in reader.topics() if topic.startswith(replay.topics or ("",))]
-        first, last = reader.time_range()
+        end_s = read_time_line(reader).end_s
     if replay.reanalyse:
         topics = [topic for topic in topics if topic.startswith(RAW)]
-    if replay.begin_s * 1e9 > last - first:
+    if replay.begin_s > max(0.0, end_s):
         raise AffectlineError(
-            f"--from {replay.begin_s:g}s: the recording ends after {(last - first) / 1e9:.1f} s",
+            f"--from {replay.begin_s:g}s: the recording ends at {end_s:.1f} s",
             "begin earlier",
         )
     if not topics:
@@ -112,6 +116,12 @@ def find_streams(replay: ReplaySettings) -> list[str]:
 
 
 def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[ProcessSpec]:
-    """The processes of a replay."""
-    run = Run(settings, "reanalysed" if replay.reanalyse else "as recorded")
+    """The processes of a replay, on the time line of the recording.
+
+    Raises:
+        AffectlineError: The recording cannot be read.
+    """
+    with SessionReader(replay.file) as reader:
+        session_start = find_session_start(reader)
+    run = Run(settings, "reanalysed" if replay.reanalyse else "as recorded", session_start)
     return plan(run, ProcessSpec(SPECS["replay"], replay))

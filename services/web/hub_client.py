@@ -3,10 +3,12 @@
 import asyncio
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
+from affectline.common.clock import now_ns
+from affectline.common.runtime.session_clock import SessionClock
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import HubSettings
@@ -56,6 +58,7 @@ class HubListener(threading.Thread):
         loop: The server's event loop.
         broadcaster: Gets the frames.
         aggregators: Get every message but frames' pictures.
+        clock: The hub's time, in ns since the Unix epoch.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class HubListener(threading.Thread):
         loop: asyncio.AbstractEventLoop,
         broadcaster: Broadcaster,
         aggregators: Sequence[Aggregator],
+        clock: Callable[[], int] = now_ns,
     ) -> None:
         super().__init__(name="hub-listener", daemon=True)
         self._hub, self._loop, self._broadcaster = hub, loop, broadcaster
@@ -75,6 +79,7 @@ class HubListener(threading.Thread):
         """Messages so far."""
         self.position_ns = 0
         """Event time of the newest result."""
+        self._session_clock = SessionClock(clock)
         self._is_seeking = False
         """A replay was told to continue at another position, and has not done so yet."""
         self._epochs: dict[str, int] = {}
@@ -111,6 +116,18 @@ class HubListener(threading.Thread):
         with self._lock:
             return [one.history() for one in self._aggregators]
 
+    def read_session_time(self, *, is_replay: bool) -> tuple[int, str]:
+        """What is shown now: its event time in ns since the Unix epoch, and that in words.
+
+        Args:
+            is_replay: A recording is being replayed on the hub, as may have been said before we
+                listened.
+        """
+        with self._lock:
+            self._session_clock.is_replay |= is_replay
+            at = self._session_clock.now()
+            return at, self._session_clock.describe(at)
+
     def clear(self) -> None:
         """Begin another time line."""
         with self._lock:
@@ -146,6 +163,8 @@ class HubListener(threading.Thread):
                 # What comes from here on belongs to the new position
                 self._is_seeking = False
                 self._clear()
+        if isinstance(message, StreamStart | Emotion):  # of frames only those that are shown
+            self._session_clock.observe(message)
         for one in self._aggregators:
             one.add(message)
         match message:
@@ -167,12 +186,18 @@ class HubClient:
     Args:
         hub: Its address.
         aggregators: What pages are sent besides frames.
+        clock: The hub's time, in ns since the Unix epoch.
     """
 
-    def __init__(self, hub: HubSettings, aggregators: Sequence[Aggregator] = ()) -> None:
+    def __init__(
+        self,
+        hub: HubSettings,
+        aggregators: Sequence[Aggregator] = (),
+        clock: Callable[[], int] = now_ns,
+    ) -> None:
         self.broadcaster = Broadcaster()
         loop = asyncio.get_running_loop()
-        self.listener = HubListener(hub, loop, self.broadcaster, aggregators)
+        self.listener = HubListener(hub, loop, self.broadcaster, aggregators, clock)
         self.listener.start()
         self._publishing = asyncio.create_task(self._publish_updates())
 

@@ -68,7 +68,7 @@ def test_publish_marker_and_read_session(pipeline: Pipeline) -> None:
     pytest.importorskip("pandas", reason="the example needs pandas")
     run(
         "publish_marker.py", "stimulus on", "--field", "trial=3", "--field", "image=beach.jpg",
-        "--address", pipeline.hub.ingress,
+        "--address", pipeline.hub.ingress, "--outlet", pipeline.hub.outlet,
     )  # fmt: skip
     marker = pipeline.wait_for(lambda message: isinstance(message, Marker))
     assert isinstance(marker, Marker)

@@ -128,10 +128,10 @@ def test_emotions_states_and_markers_reach_a_real_lsl_inlet(bus: Callable[..., B
         inlets[name] = StreamInlet(info)
         inlets[name].open_stream(timeout=10)
     assert inlets["affectline-emotion-drive"].get_sinfo().get_channel_names() == [
-        "angry", "disgust", "fear", "happy", "sad", "surprise", "neutral",
+        "angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "valence", "arousal",
     ]  # fmt: skip
     at, there = now_ns(), local_clock()
-    moved = {"captured_at": at, "published_at": at}
+    moved = {"captured_at": at, "received_at": at, "published_at": at}
     for message in (
         EMOTION.model_copy(update=moved),
         EMOTION.model_copy(update={**moved, "seq": EMOTION.seq + 1, "faces": ()}),
@@ -142,7 +142,9 @@ def test_emotions_states_and_markers_reach_a_real_lsl_inlet(bus: Callable[..., B
     with contextlib.ExitStack() as stack:
         stack.callback(inlets.clear)
         first, stamp = inlets["affectline-emotion-drive"].pull_sample(timeout=20)
-        assert first.tolist() == pytest.approx(list(EMOTION.faces[0].probabilities or ()))
+        face = EMOTION.faces[0]
+        values = [*(face.probabilities or ()), face.valence, face.arousal]
+        assert first.tolist() == pytest.approx(values)
         assert abs(stamp - there) < 0.005
         nobody, _ = inlets["affectline-emotion-drive"].pull_sample(timeout=20)
         assert np.isnan(nobody).all()

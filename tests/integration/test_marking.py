@@ -2,18 +2,21 @@
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
 from affectline.common.clock import SKEW_VARIABLE, now_ns
-from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.runtime.sockets import OutletSubscriber, Publisher, Receiver
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.health import Health
-from affectline.common.wire.messages import Marker
+from affectline.common.wire.messages import Emotion, Marker, Packet
 from tests.integration.test_documented_subscribers import program
 from tests.pipelines import AFFECTLINE, free_port, run
+from tests.samples import EMOTION
 
 
 def first_markers(listener: OutletSubscriber) -> list[Marker]:
@@ -67,7 +70,9 @@ def test_the_documented_publisher_sets_a_marker(hub: HubSettings, tmp_path: Path
         assert listener.wait(timeout_s=60)
         before = now_ns()
         subprocess.run(
-            [sys.executable, str(tmp_path / "publisher.py"), hub.ingress], check=True, timeout=60
+            [sys.executable, str(tmp_path / "publisher.py"), hub.ingress, hub.outlet],
+            check=True,
+            timeout=60,
         )
         heard = first_markers(listener)
     finally:
@@ -94,6 +99,52 @@ def test_a_marker_from_a_host_with_a_wrong_clock_is_in_hub_time(
         listener.close()
     (marker,) = heard
     assert before < marker.at < now_ns()
+
+
+def mark_beside(hub: HubSettings, frame: Emotion, *announced: str) -> tuple[Marker, str]:
+    """Set a marker while a result is published again and again; the marker, and what was said."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    listener = OutletSubscriber(hub, ("marker/", "health/"))
+    try:
+        publisher = Publisher(context, hub.ingress)
+        consumer = Receiver(context, hub.bus, Counter(), prefixes=("control/",))
+        for service in announced:
+            consumer.announce(service)
+        assert listener.wait(timeout_s=60)
+        command = [*AFFECTLINE, "mark", "x", "--hub", f"127.0.0.1:{hub.port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as marking:
+            heard: list[Marker] = []
+            while not heard:
+                publisher.update_consumers()
+                publisher.send(Packet(frame), wait=True)
+                listener.wait(timeout_s=0.02)
+                found = [packet.message for packet in listener.receive()]
+                heard += [message for message in found if isinstance(message, Marker)]
+            said, _ = marking.communicate(timeout=60)
+        (marker,) = heard
+        return marker, said
+    finally:
+        listener.close()
+        context.destroy(linger=0)
+
+
+def test_beside_a_film_a_marker_has_the_time_of_the_newest_frame(hub: HubSettings) -> None:
+    marker, said = mark_beside(hub, EMOTION)
+    assert marker.at == EMOTION.captured_at
+    assert EMOTION.media_time is not None
+    assert f"marked at {EMOTION.media_time / 1e9:.3f} s of drive (" in said
+
+
+def test_beside_a_camera_a_marker_has_the_time_of_the_clock(hub: HubSettings) -> None:
+    before = now_ns()
+    marker, _ = mark_beside(hub, EMOTION.model_copy(update={"media_time": None}))
+    assert before < marker.at < now_ns()
+
+
+def test_in_the_replay_of_a_camera_a_marker_has_the_time_of_then(hub: HubSettings) -> None:
+    frame = EMOTION.model_copy(update={"media_time": None})
+    marker, _ = mark_beside(hub, frame, "replay")
+    assert marker.at == EMOTION.captured_at
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ class MarkersPanel(Panel):
             ui.notify("Markers can only be set in the live feed: go back to it first.", type="info")
             return
         try:
-            self.view.state.publish_marker(self._label.value or "")
+            moment = self.view.state.publish_marker(self._label.value or "")
         except AffectlineError as error:
             components.notify_error(error)
         else:
-            ui.notify("Marker published.", type="positive", timeout=1500)
+            ui.notify(f"Marker published at {moment}.", type="positive", timeout=1500)

@@ -1,6 +1,6 @@
 // The curves of the last minutes, extended as updates come.
 import { echarts } from "nicegui-echart";
-import { chartOption, layOut } from "affectline-dashboard";
+import { chartOption, formatSecond, layOut } from "affectline-dashboard";
 import { feed } from "affectline-web";
 
 const KEPT_MS = 300_000;
@@ -44,6 +44,7 @@ export default {
   created() {
     this.curves = {};
     this.markers = [];
+    this.zero = null; // of the session's time line, where films are shown
     this.rowNames = "";
   },
   mounted() {
@@ -67,7 +68,8 @@ export default {
     this.chart?.dispose();
   },
   methods: {
-    add({ reset, series, markers }) {
+    add({ reset, zero, series, markers }) {
+      this.zero = zero;
       if (reset) {
         this.curves = {};
         this.markers = [];
@@ -108,7 +110,8 @@ export default {
       this.chart.resize();
       const style = getComputedStyle(this.$el);
       const [ink, faint] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
-      this.chart.setOption(chartOption(layout, { begin, end, markers, ink, faint }), { notMerge });
+      const { zero } = this;
+      this.chart.setOption(chartOption(layout, { begin, end, zero, markers, ink, faint }), { notMerge });
     },
     forgetBefore(time) {
       for (const [name, curve] of Object.entries(this.curves)) {
@@ -117,7 +120,7 @@ export default {
       }
     },
     clock(at) {
-      return new Date(at).toLocaleTimeString();
+      return this.zero === null ? new Date(at).toLocaleTimeString() : formatSecond(at - this.zero);
     },
   },
 };

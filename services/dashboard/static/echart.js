@@ -46,14 +46,20 @@ function title({ name, kind, unit, synthetic }) {
   return `${what}${units}${synthetic ? ", simulated" : ""}`;
 }
 
-// The option of the whole chart.
-export function chartOption({ rows }, { begin, end, markers, ink, faint }) {
+// The option of the whole chart. Where there is a zero, the axis counts minutes and seconds from it.
+export function chartOption({ rows }, { begin, end, zero, markers, ink, faint }) {
   const last = rows.length - 1;
+  const isSession = zero !== null;
+  const from = zero ?? 0;
   return {
     animation: false,
     backgroundColor: "transparent",
     tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: (v) => formatValue(v) },
-    axisPointer: { link: [{ xAxisIndex: "all" }] },
+    useUTC: isSession, // ticks at whole seconds of the session, wherever the browser is
+    axisPointer: {
+      link: [{ xAxisIndex: "all" }],
+      ...(isSession ? { label: { formatter: ({ value }) => formatSecond(value) } } : {}),
+    },
     title: rows.map((row) => ({
       text: row.title,
       left: 4, top: row.top - 24,
@@ -63,8 +69,11 @@ export function chartOption({ rows }, { begin, end, markers, ink, faint }) {
     grid: rows.map((row) => (
       { left: 46, right: 30, top: row.top, height: row.height, outerBoundsMode: "none" })),
     xAxis: rows.map((_, i) => ({
-      type: "time", gridIndex: i, min: begin, max: end,
-      axisLabel: { show: i === last, color: ink, hideOverlap: true },
+      type: "time", gridIndex: i, min: begin - from, max: end - from,
+      axisLabel: {
+        show: i === last, color: ink, hideOverlap: true,
+        ...(isSession ? { formatter: formatSecond } : {}),
+      },
       axisLine: { lineStyle: { color: faint } },
       axisTick: { show: i === last },
       splitLine: { show: false },
@@ -78,33 +87,43 @@ export function chartOption({ rows }, { begin, end, markers, ink, faint }) {
     })),
     series: rows.flatMap((row, i) => row.series.map((part, j) => ({
       type: "line", name: part.name, xAxisIndex: i, yAxisIndex: i, symbol: "none",
-      data: connect(row.seen, part.value),
+      data: connect(row.seen, part.value, from),
       color: part.colour,
       lineStyle: { width: row.kind === "emotion" ? 0 : 2 },
       ...(row.kind === "emotion" ? { stack: row.name, areaStyle: { opacity: 0.9 } } : {}),
-      ...(j === 0 ? { markLine: markerLines(markers, i === 0, ink) } : {}),
+      ...(j === 0 ? { markLine: markerLines(markers, i === 0, ink, from) } : {}),
     }))),
   };
 }
 
-function connect(points, value) {
+function connect(points, value, from) {
   const data = [];
   for (const point of points) {
+    const at = point[0] - from;
     const before = data.at(-1);
-    if (before && point[0] - before[0] > GAP_MS) data.push([before[0] + 1, null]);
-    data.push([point[0], point[value]]);
+    if (before && at - before[0] > GAP_MS) data.push([before[0] + 1, null]);
+    data.push([at, point[value]]);
   }
   return data;
 }
 
-function markerLines(markers, named, ink) {
+function markerLines(markers, named, ink, from) {
   return {
     silent: true, symbol: "none", animation: false,
     lineStyle: { color: ink, type: "dashed", width: 1 },
     label: { show: named, color: ink, position: "end", overflow: "truncate", width: 110,
       formatter: ({ name }) => name },
-    data: markers.map(({ at, label }) => ({ xAxis: at, name: label })),
+    data: markers.map(({ at, label }) => ({ xAxis: at - from, name: label })),
   };
+}
+
+// Milliseconds of a session as minutes and seconds, such as 1:02.5.
+export function formatSecond(ms) {
+  const tenths = Math.round(Math.abs(ms) / 100);
+  const [minutes, rest] = [Math.floor(tenths / 600), tenths % 600];
+  const seconds = String(Math.floor(rest / 10)).padStart(2, "0");
+  const fraction = rest % 10 ? `.${rest % 10}` : "";
+  return `${ms < 0 ? "-" : ""}${minutes}:${seconds}${fraction}`;
 }
 
 function formatValue(value) {

@@ -4,14 +4,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-import cv2
-from cv2.utils import logging
-
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Emotion, Frame, StreamStart
 from affectline.services.export.exporter import Exporter, ExportSettings
-from affectline.services.overlay.video_writer import AnnotatedVideoWriter
+from affectline.services.overlay.video_writer import AnnotatedVideoWriter, VideoWriteError
 from affectline.services.sessions.recording import Recording, require_recording
 
 
@@ -32,21 +29,20 @@ class Mp4Exporter(Exporter):
         """Write the films.
 
         Raises:
-            AffectlineError: The session was not recorded, or a film cannot be played: there was no
-                room for all of it.
+            AffectlineError: The session was not recorded, or there was no room for all of a film.
         """
         require_recording(recording, "--to mp4")
-        logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # a full disk is one line, not one a frame
         with TemporaryDirectory(prefix=".films-", dir=folder) as staging:
-            _write_films(recording, Path(staging))
+            try:
+                _write_films(recording, Path(staging))
+            except VideoWriteError as error:
+                raise AffectlineError(
+                    f"cannot write to --out {folder}: {error.path.name} was cut off",
+                    "make room, or name another",
+                ) from error
             paths = []
             for film in sorted(Path(staging).glob("*.mp4")):
                 path = folder / film.name
-                if not _is_playable(film):
-                    raise AffectlineError(
-                        f"cannot write to --out {folder}: {path.name} was cut off",
-                        "make room, or name another",
-                    )
                 atomic_file.rename(film, path)
                 paths.append(path)
         return paths
@@ -65,12 +61,3 @@ def _write_films(recording: Recording, folder: Path) -> None:
                     video.add_result(result)
     finally:
         video.close()
-
-
-def _is_playable(path: Path) -> bool:
-    """Whether a film has its index, which is written last: OpenCV reports no failed writes."""
-    film = cv2.VideoCapture(str(path))
-    try:
-        return film.isOpened()
-    finally:
-        film.release()

@@ -79,10 +79,12 @@ def make_streams(session: SessionSeries) -> list[XdfStream]:
         for name, series in session.series.items()
     ]
     for name, by_label in session.emotions.items():
-        columns = [by_label[label] for label in LABELS]
-        values = np.stack([series.values for series in columns], axis=1)
-        channels = tuple((label, "1") for label in LABELS)
-        times = _seconds(columns[0])
+        by_figure = by_label | session.affects.get(name, {})
+        lengths = {len(series.times) for series in by_figure.values()}
+        columns = by_figure if len(lengths) == 1 else by_label  # of tools that say no valence
+        values = np.stack([series.values for series in columns.values()], axis=1)
+        channels = tuple((figure, "1") for figure in columns)
+        times = _seconds(by_label[LABELS[0]])
         streams.append(XdfStream(f"{name} emotion", "Emotion", channels, times, values))
     if session.markers:
         times = np.array([marker.at for marker in session.markers]) / 1e9

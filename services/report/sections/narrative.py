@@ -196,7 +196,7 @@ def _describe_stream(stream: str, summary: StreamSummary, session: SessionSeries
     tracks = "" if summary.tracks == most else f", as {summary.tracks} tracks"
     return (
         f"In {stream} {who} in sight in {seen:.0%} of {summary.frames} frames over {length}{tracks}"
-        f"{_describe_expressions(summary.expressions)}"
+        f"{_describe_expressions(summary.expressions, 'It was' if most == 1 else 'They were')}"
     )
 
 
@@ -204,11 +204,11 @@ def _describe_pictures(stream: str, summary: StreamSummary) -> str:
     return (
         f"{stream} is {summary.frames} pictures, each looked at by itself: "
         f"{summary.frames_with_face} of them show a face, {summary.faces} faces in all"
-        f"{_describe_expressions(summary.expressions)}"
+        f"{_describe_expressions(summary.expressions, 'They were')}"
     )
 
 
-def _describe_expressions(figures: ExpressionFigures) -> str:
+def _describe_expressions(figures: ExpressionFigures, who: str) -> str:
     """What faces showed, as the end of a sentence and another one."""
     affect = figures.affect()
     if affect is None:
@@ -218,7 +218,7 @@ def _describe_expressions(figures: ExpressionFigures) -> str:
         f"{one.label} ({one.share_of_frames:.1%}, {one.mean_probability:.1%})" for one in others
     )
     return (
-        f". It was labelled {first.label} most ({SHARE_OF_FRAMES} {first.share_of_frames:.1%}, "
+        f". {who} labelled {first.label} most ({SHARE_OF_FRAMES} {first.share_of_frames:.1%}, "
         f"{MEAN_PROBABILITY} {first.mean_probability:.1%}){f', then {more}' if more else ''}. "
         f"Mean valence was {affect.valence:+.2f}, mean arousal {affect.arousal:+.2f}."
     )

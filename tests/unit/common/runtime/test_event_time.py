@@ -13,7 +13,7 @@ from affectline.common.runtime.event_time import (
     SECOND,
     SILENCE_S,
     EventTimeMerger,
-    RepeatedSamples,
+    RepeatFilter,
     SourceAlignment,
 )
 from affectline.common.wire.base import Message
@@ -215,14 +215,14 @@ def test_watermarks_are_said_when_they_move_and_repeated() -> None:
 
 
 def test_a_table_s_successor_repeats_what_was_published() -> None:
-    repeated = RepeatedSamples()
+    repeated = RepeatFilter()
     table = [sample(at) for at in (0, 0.25, 0.5)]
     assert [repeated.is_repeated(m) for m in table] == [False] * 3
     assert [repeated.is_repeated(m) for m in (*table, sample(0.75))] == [True] * 3 + [False]
 
 
 def test_a_sensor_that_begins_anew_and_a_tool_that_does_not_count_repeat_nothing() -> None:
-    repeated = RepeatedSamples()
+    repeated = RepeatFilter()
     assert not repeated.is_repeated(sample(5))
     again = sample(0)
     assert not repeated.is_repeated(again.model_copy(update={"epoch": again.epoch + 1}))

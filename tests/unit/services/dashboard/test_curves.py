@@ -1,7 +1,7 @@
 """Curves: thinned out, told once, and told again to who comes late."""
 
 from affectline.common.wire.biometrics import Samples, SignalContribution, State
-from affectline.common.wire.messages import Emotion, Marker
+from affectline.common.wire.messages import Emotion, Marker, StreamStart
 from affectline.services.dashboard.curves import BACK_MS, KEPT_MS, STEP_MS, Curves
 from tests.samples import EMOTION
 
@@ -93,6 +93,23 @@ def test_the_heart_rate_is_what_the_device_says_or_what_fusion_makes_of_its_beat
     assert update is not None
     curve = update["series"]["heart_rate/anna"]
     assert (curve["unit"], curve["points"]) == ("/min", [[2_000, 61]])
+
+
+def test_the_axis_of_a_film_counts_from_the_sessions_start() -> None:
+    start = StreamStart.example().model_copy(update={"session_start": 9_000 * MS})
+    frame = emotion(10_000).model_copy(update={"media_time": 400 * MS})
+    camera = emotion(10_000).model_copy(update={"media_time": None})
+    for messages, zero in (
+        ([start, frame], 9_000.0),
+        ([frame], 9_600.0),  # the start was before we listened: the film's own
+        ([start.model_copy(update={"kind": "camera"}), camera], None),
+    ):
+        curves = Curves()
+        for message in messages:
+            curves.add(message)
+        update = curves.update()
+        assert update is not None
+        assert update["zero"] == curves.history()["zero"] == zero
 
 
 def test_what_a_lost_sensor_says_is_no_curve() -> None:

@@ -212,3 +212,24 @@ def test_a_plain_detector_finds_no_more_faces_than_wanted() -> None:
 def test_two_detections_of_one_face_are_one_face() -> None:
     found = run_plain([[Detection(100, 100, 60), Detection(105, 102, 58)]] * 4)
     assert tracks(found) == {1}
+
+
+def test_a_picture_is_searched_by_itself_and_numbered_from_one() -> None:
+    haar = HaarSettings()
+    tracker = FaceTracker(HaarDetector(haar), haar)
+    two = scene((man(0), 20, 30), (man(5), 240, 30))
+    for _ in range(2):  # the second time as if there had been no first
+        faces = tracker.search(two)
+        assert [face.track for face in faces] == [1, 2]
+        assert sorted(face.box[0] > 200 for face in faces) == [False, True]
+    (face,) = tracker.search(man(3, roll=25))
+    assert face.angle == pytest.approx(25, abs=8)
+    assert tracker.search(np.full((200, 400), 110, np.uint8)) == []
+
+
+def test_a_picture_needs_no_more_evidence_than_a_still_film_of_it() -> None:
+    weak, fair = (Detection(x, 100, 60, 0.0, evidence) for x, evidence in ((50, 8.0), (200, 10.0)))
+    larger = Detection(320, 100, 90)
+    tracker = FaceTracker(ListedFaces([[weak, fair, larger]]), HaarSettings())
+    faces = tracker.search(np.zeros((200, 400), np.uint8))
+    assert [(face.track, face.box[2]) for face in faces] == [(1, 90), (2, 60)]

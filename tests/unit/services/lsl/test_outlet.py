@@ -6,7 +6,13 @@ from pydantic import JsonValue
 
 from affectline.common.wire.biometrics import State
 from affectline.common.wire.messages import Emotion, Marker, Packet
-from affectline.services.lsl.outlet import LslOutlet, emotion_row, state_row
+from affectline.services.lsl.lsl_clock import LslClock
+from affectline.services.lsl.outlet import (
+    EMOTION_CHANNELS,
+    LslOutlet,
+    emotion_row,
+    state_row,
+)
 from affectline.services.lsl.spec import LslProcess
 from tests.samples import AT, EMOTION, HAPPY
 
@@ -16,11 +22,16 @@ SEEN = EMOTION.faces[0]
 def test_the_largest_face_is_offered() -> None:
     small = SEEN.model_copy(update={"box": (0, 0, 10, 10), "probabilities": HAPPY[::-1]})
     emotion = EMOTION.model_copy(update={"faces": (small, SEEN)})
-    assert emotion_row(emotion) == list(HAPPY)
+    assert emotion_row(emotion) == [*HAPPY, SEEN.valence, SEEN.arousal]
+    former = SEEN.model_copy(update={"valence": None, "arousal": None})
+    row = emotion_row(EMOTION.model_copy(update={"faces": (former,)}))
+    assert row[:7] == list(HAPPY)
+    assert all(math.isnan(value) for value in row[7:])
 
 
 def test_a_result_that_is_published_again_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, offered = LslOutlet(LslProcess()), list[int]()
+    stage._clock = LslClock(lambda: AT, lambda: 0.0)
     monkeypatch.setattr(stage, "_outlet", lambda *_: None)
     monkeypatch.setattr(stage, "_push_sample", lambda _outlet, _row, at: offered.append(at))
     for epoch, seq in ((1, 7), (1, 8), (1, 7), (1, 8), (2, 0)):
@@ -45,7 +56,7 @@ def test_no_face_and_no_answer_are_no_numbers() -> None:
     assert all(math.isnan(value) for value in emotion_row(nobody))
     unknown = SEEN.model_copy(update={"probabilities": None, "missing": "stale"})
     row = emotion_row(EMOTION.model_copy(update={"faces": (unknown,)}))
-    assert len(row) == 7
+    assert len(row) == len(EMOTION_CHANNELS) == 9
     assert all(math.isnan(value) for value in row)
 
 

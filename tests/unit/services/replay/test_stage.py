@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from affectline.common.recording.reader import RecordedMessage
+from affectline.common.recording.time_line import with_seconds
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.runtime.in_flight import SIZE
 from affectline.common.runtime.stage import StageContext
@@ -23,10 +24,14 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.common.wire.watermark import Watermark
+from affectline.services.replay import stage as module
 from affectline.services.replay.spec import ReplaySettings
-from affectline.services.replay.stage import Player, with_seconds
+from affectline.services.replay.stage import Player
+from tests import old_recordings
 
 FRAMES = 40
+HOUR = 3600 * 10**9
 
 
 def frame(seq: int) -> Frame:
@@ -82,7 +87,9 @@ def command(stage: Player, action: Command) -> None:
 
 
 def ticks(stage: Player, count: int = 1) -> list[Message]:
-    return [packet.message for _ in range(count) for packet in stage.tick()]
+    """What is said in some ticks, but how far the player has come."""
+    said = (packet.message for _ in range(count) for packet in stage.tick())
+    return [message for message in said if not isinstance(message, Watermark)]
 
 
 def until(stage: Player, kind: type[Message], count: int = 1) -> list[Message]:
@@ -184,9 +191,11 @@ def test_a_replay_that_is_stopped_says_its_last_word(session: Path) -> None:
     stage = player(session, rate=0.01)
     ticks(stage)
     begun = stage.context.now()
-    end, last = (packet.message for packet in stage.stop())
+    end, progress, last = (packet.message for packet in stage.stop())
     stage.cleanup()
     assert isinstance(end, StreamEnd)
+    assert isinstance(progress, Watermark)
+    assert progress.ended
     assert ends_replay(last, begun)
 
 
@@ -230,14 +239,11 @@ def test_topics_and_beginning(session: Path) -> None:
     assert 18 <= seqs[0] <= 22
 
 
-HOUR = 3600 * 10**9
-
-
 @pytest.mark.parametrize("set_by", [-HOUR, -2 * 10**9, HOUR])
 def test_a_clock_that_was_set_neither_hurries_nor_holds_up_a_replay(set_by: int) -> None:
     times = [at + set_by * (at > 5 * 10**9) + HOUR for at in range(0, 10**10, 10**9)]
     messages = [RecordedMessage(at, at, "Marker", (b"marker/s",)) for at in times]
-    seconds = [second for second, _ in with_seconds(messages)]
+    seconds = [second for second, *_ in with_seconds(messages, None)]
     assert seconds == [0, 1, 2, 3, 4, 5, 5, 6, 7, 8], "the step itself cannot be known"
 
 
@@ -245,7 +251,123 @@ def test_what_was_written_a_little_late_holds_up_nothing() -> None:
     messages = [
         RecordedMessage(at, 0, "Marker", (b"marker/s",)) for at in (10**9, 9 * 10**8, 2 * 10**9)
     ]
-    assert [second for second, _ in with_seconds(messages)] == [0, 0, 1]
+    assert [second for second, *_ in with_seconds(messages, None)] == [0, 0, 1]
+
+
+def film(tmp_path: Path, session_start: int, *seconds: float) -> Path:
+    """A recording on a session's time line: a frame at each of these seconds."""
+    about = {"privacy": "everything", "session_start": session_start}
+    writer = SessionWriter(tmp_path / "film.mcap", about)
+    for seq, second in enumerate(seconds):
+        at = session_start + round(second * 10**9)
+        media_time = max(0, round(second * 10**9))
+        times = {"captured_at": at, "media_time": media_time}
+        packet = Packet(frame(seq).model_copy(update=times), (b"picture",))
+        writer.add("Frame", codec.encode(packet), at, at)
+    writer.finish()
+    return tmp_path / "film.mcap"
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "monotonic", clock)
+    return clock
+
+
+def seconds_until(stage: Player, clock: Clock, count: int) -> list[float]:
+    """When frames are published, in seconds from the first; ticks are a hundredth apart."""
+    found: list[float] = []
+    begun = clock.now
+    while len(found) < count:
+        frames = [m for m in ticks(stage) if isinstance(m, Frame)]
+        found += [round(clock.now - begun, 2)] * len(frames)
+        clock.now += 0.01
+    return found
+
+
+@pytest.mark.parametrize("rate", [1.0, 4.0])
+def test_a_film_plays_at_its_own_speed(tmp_path: Path, clock: Clock, rate: float) -> None:
+    seconds = (0.0, 0.04, 2.0, 19.6)
+    stage = player(film(tmp_path, HOUR, *seconds), rate=rate)
+    found = seconds_until(stage, clock, len(seconds))
+    stage.cleanup()
+    assert found == pytest.approx([second / rate for second in seconds], abs=0.011)
+
+
+def test_an_hour_between_two_films_is_passed_over(tmp_path: Path, clock: Clock) -> None:
+    stage = player(film(tmp_path, HOUR, 0.0, 1.0, 3600.0, 3602.0), rate=1.0)
+    found = seconds_until(stage, clock, 3)
+    assert found == pytest.approx([0.0, 1.0, 1.0], abs=0.011)
+    ticks(stage)
+    assert stage.context.detail == "at 3602.00 s"
+    command(stage, Seek(position_s=100.0))
+    assert [m.seq for m in ticks(stage) if isinstance(m, Frame)] == [2], "where the next one is"
+    stage.cleanup()
+
+
+@pytest.mark.parametrize(("begin_s", "first"), [(0.0, 0), (3.5, 2)])
+def test_a_position_is_a_second_of_the_session(
+    tmp_path: Path, clock: Clock, begin_s: float, first: int
+) -> None:
+    """What was shifted to before 0 is played from the beginning alone."""
+    stage = player(film(tmp_path, HOUR, -1.0, 0.0, 4.0), begin_s=begin_s, rate=1.0)
+    found: list[int] = []
+    while not found:
+        found += [m.seq for m in ticks(stage) if isinstance(m, Frame)]
+        clock.now += 0.01
+    stage.cleanup()
+    assert found[0] == first
+
+
+def progress(stage: Player) -> list[Watermark]:
+    return [p.message for p in stage.tick() if isinstance(p.message, Watermark)]
+
+
+def test_it_promises_what_is_published_and_answered(tmp_path: Path, clock: Clock) -> None:
+    stage = player(film(tmp_path, HOUR, *range(20)), reanalyse=True)
+    (first,) = progress(stage)
+    assert (first.source, first.at, first.ended) == ("replay", HOUR, False)
+    assert progress(stage) == []
+    clock.now += module.WATERMARK_S
+    assert progress(stage) == [first], "it is repeated, for it is not answered"
+    for seq in range(3):
+        stage.handle(Packet(answer(seq)))
+    assert [mark.at for mark in progress(stage)] == [HOUR + 3 * 10**9]
+    for seq in range(3, 20):
+        stage.handle(Packet(answer(seq)))
+        marks = progress(stage)
+    stage.cleanup()
+    assert marks[-1].ended
+
+
+def test_an_old_recording_is_analysed_in_the_order_of_its_events(tmp_path: Path) -> None:
+    start = old_recordings.START
+    folder = old_recordings.write_old_recording(tmp_path / "old")
+    stage = player(folder, reanalyse=True, session_start=start)
+    said: list[Message] = []
+    while not said or not isinstance(said[-1], Health):
+        for message in ticks(stage):
+            said.append(message)
+            if isinstance(message, Frame):
+                reply = Emotion(**message.identity, published_at=1)
+                stage.handle(Packet(reply))
+    stage.cleanup()
+    events = [message.event_time for message in said if message.event_time is not None]
+    assert events == sorted(events)
+    assert isinstance(said[0], StreamStart)
+    assert said[0].session_start == start
+    assert len([m for m in said if isinstance(m, Frame)]) == old_recordings.FRAMES
 
 
 def test_pause_and_step(session: Path) -> None:

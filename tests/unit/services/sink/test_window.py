@@ -9,8 +9,9 @@ import pytest
 from affectline.common.runtime.keyboard import STEERING
 from affectline.common.runtime.stage import StageContext
 from affectline.common.wire.control import Control, Pause, Step
-from affectline.common.wire.messages import Marker, StreamStart
+from affectline.common.wire.messages import Emotion, Marker, StreamStart
 from affectline.services.sink.window import WindowDisplay
+from tests.recordings import frame
 from tests.samples import AT
 
 START = StreamStart(
@@ -53,6 +54,37 @@ def test_a_replay_is_steered_in_its_window(
     assert capsys.readouterr().out.count(STEERING) == 1
     assert not press(window, keyboard, "q")
     assert window.closed, "it quits by itself"
+
+
+@pytest.mark.parametrize(
+    ("kind", "replay", "media_time", "shown"),
+    [
+        ("film", False, 5, True), ("camera", False, None, False), ("camera", True, None, True),
+    ],
+)  # fmt: skip
+def test_a_marker_is_at_the_visible_frame_unless_a_camera_shows_the_present(
+    keyboard: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    replay: bool,
+    media_time: int | None,
+    shown: bool,
+) -> None:
+    monkeypatch.setattr(cv2, "imshow", lambda *_: None)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1)
+    window = WindowDisplay(tmp_path, StageContext("sink", now=lambda: 77))
+    window.begin(START.model_copy(update={"kind": kind, "replay": replay}))
+    picture, result = frame(3)
+    assert isinstance(result.message, Emotion)
+    emotion = result.message.model_copy(update={"media_time": media_time})
+    window.add_frame(picture)
+    window.add_result(emotion)
+    later, _ = frame(4)
+    assert press(window, keyboard, "x") == []
+    window.add_frame(later)  # it has come, and is not shown yet
+    (marker,) = press(window, keyboard, "m")
+    assert marker.at == (emotion.captured_at if shown else 77)
 
 
 def test_what_is_live_cannot_be_paused(keyboard: list[str], tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def session(tmp_path: Path) -> Path:
 
 
 def test_a_beginning_behind_the_end_is_refused(session: Path) -> None:
-    with pytest.raises(AffectlineError, match=r"--from 30s: the recording ends after 1.0 s"):
+    with pytest.raises(AffectlineError, match=r"--from 30s: the recording ends at 1.0 s"):
         prepare(PipelineSettings(), ReplaySettings(file=session, begin_s=30))
 
 

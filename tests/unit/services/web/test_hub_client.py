@@ -68,6 +68,25 @@ def test_a_result_is_matched_with_its_frame_and_gives_the_position() -> None:
     with_client(act)
 
 
+def test_now_is_what_the_page_shows_and_beside_a_camera_the_clock() -> None:
+    camera = EMOTION.model_copy(update={"media_time": None})
+
+    def time_after(*messages: Message, is_replay: bool = False) -> int:
+        def act(client: HubClient) -> int:
+            client.listener._session_clock._clock = lambda: 77
+            for message in messages:
+                client.listener._handle(Packet(message, (b"jpeg",)))
+            return client.listener.read_session_time(is_replay=is_replay)[0]
+
+        found: int = with_client(act)
+        return found
+
+    later = FRAME.model_copy(update={"captured_at": EMOTION.captured_at + 5})
+    assert time_after(EMOTION, later) == EMOTION.captured_at, "the frame has no result yet"
+    assert time_after(camera) == time_after() == 77
+    assert time_after(camera, is_replay=True) == EMOTION.captured_at
+
+
 def test_updates_of_aggregators_are_published_when_there_are_any(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Marker, Packet, StreamStart
 from affectline.services.export.exporter import make_exporter
 from affectline.services.sessions.recording import Recording
-from tests.recordings import START, frame
+from tests.recordings import SECOND, START, frame
 
 
 def write_films(packets: list[Packet], folder: Path) -> list[Path]:
@@ -38,6 +39,46 @@ def test_a_film_has_every_picture_with_its_overlay(tmp_path: Path) -> None:
     # Narrow pictures are enlarged, and a face has its bars beside it.
     assert pictures[0].shape == (480, 640, 3)
     assert np.abs(pictures[1].astype(int) - pictures[0]).max() > 100
+
+
+def times_of(path: Path) -> list[float]:
+    """When a player shows the pictures, in seconds."""
+    with av.open(str(path)) as film:
+        return [float(picture.time or 0) for picture in film.decode(video=0)]
+
+
+def shot(index: int, at: int, media_time: int | None, epoch: int = 1) -> list[Packet]:
+    """A frame with its result, at another time."""
+    changes = {"captured_at": at, "media_time": media_time, "epoch": epoch}
+    return [
+        Packet(packet.message.model_copy(update=changes), packet.parts) for packet in frame(index)
+    ]
+
+
+def test_a_film_has_the_times_of_its_own_however_they_vary(tmp_path: Path) -> None:
+    """It begins late, holds a picture for an hour, and has three in a tenth of a second."""
+    seconds = [0.85, 0.89, 3.25, 3603.0, 3603.04, 3603.05, 3603.1]
+    shots = [
+        shot(index, START + round(second * SECOND), round(second * SECOND))
+        for index, second in enumerate(seconds)
+    ]
+    (path,) = write_films([packet for packets in shots for packet in packets], tmp_path)
+    assert times_of(path) == pytest.approx(seconds, abs=0.0001)
+
+
+def test_a_cameras_absence_is_left_out(tmp_path: Path) -> None:
+    seconds = [600.0, 600.5, 4200.0, 4200.5, 4200.2]
+    shots = [
+        shot(index, START + round(second * SECOND), None) for index, second in enumerate(seconds)
+    ]
+    (path,) = write_films([packet for packets in shots for packet in packets], tmp_path)
+    assert times_of(path) == pytest.approx([0.0, 0.5, 0.54, 1.04, 1.08], abs=0.0001)
+
+
+def test_a_film_that_begins_again_goes_on_in_the_video(tmp_path: Path) -> None:
+    rounds = [shot(i, START + i * SECOND, i * SECOND, epoch=e) for e in (1, 2) for i in (0, 1)]
+    (path,) = write_films([packet for packets in rounds for packet in packets], tmp_path)
+    assert times_of(path) == pytest.approx([0.0, 1.0, 1.04, 2.04], abs=0.0001)
 
 
 def test_a_film_is_written_again_in_its_place(tmp_path: Path) -> None:

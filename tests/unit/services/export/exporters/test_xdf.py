@@ -30,7 +30,7 @@ def test_xdf_opens_in_pyxdf(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert heart["info"]["desc"][0]["channels"][0]["channel"][0]["unit"] == ["/min"]
     assert by_name["markers"]["time_series"] == [['<hard> braking {"km/h": 63.5}'], ["turn"]]
     emotion = by_name["drive emotion"]["time_series"]
-    assert emotion.shape == (45, 7)
+    assert emotion.shape == (45, 9), "valence and arousal follow the probabilities"
     assert emotion[0, LABELS.index("happy")] == pytest.approx(0.4)
 
 

@@ -1,0 +1,86 @@
+"""Sources are what they are, not what they are spelled like."""
+
+import os
+from pathlib import Path
+
+import cv2
+import pytest
+
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.source_kind import is_live, is_pipe, kind_of, source_path
+from affectline.common.settings.sources import name_sources, take_as_films
+from tests.films import film, picture
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_path_that_exists_is_that_path(here: Path) -> None:
+    assert kind_of("07") == kind_of("0") == "camera"
+    (here / "07").mkdir()
+    film(here / "a.mp4", 3).rename(here / "0")
+    assert (kind_of("07"), kind_of("0"), kind_of("1")) == ("pictures", "film", "camera")
+    assert [s.name for s in name_sources(["07", "0", "1"])] == ["07", "0", "camera1"]
+
+
+def test_files_are_told_by_their_first_bytes(here: Path) -> None:
+    assert cv2.imwrite("a.png", picture(1))
+    Path("a.png").rename("photo.mp4")
+    film(here / "a.mp4", 3).rename(here / "film.jpg")
+    assert (kind_of("photo.mp4"), kind_of("film.jpg")) == ("pictures", "film")
+    assert kind_of("gone.jpg") == "film"
+
+
+def test_devices_are_cameras() -> None:
+    assert kind_of("/dev/video0") == "camera"
+    assert is_live("/dev/video63")
+    assert kind_of("/dev/null") == "film"
+
+
+def test_a_file_address_is_its_file_with_percent_signs_decoded(here: Path) -> None:
+    film(here / "a film 100%.mp4", 3)
+    address = (here / "a film 100%.mp4").as_uri()
+    assert "%20" in address
+    assert kind_of(address) == "film"
+    assert source_path(address) == here / "a film 100%.mp4"
+    assert source_path("file://localhost/a%20b.mp4") == Path("/a b.mp4")
+    assert not is_live(address)
+
+
+def test_streams_are_live_and_films_at_an_address_are_not() -> None:
+    for stream in ("rtsp://HOST/x", "udp://@:1234", "rtmp://HOST/live.mp4"):
+        assert (kind_of(stream), is_live(stream)) == ("stream", True)
+    assert kind_of("https://HOST/films/A.MP4?sig=1") == "film"
+    assert kind_of("http://127.0.0.1:9/video") == "stream", "nobody there tells otherwise"
+
+
+def test_a_pipe_is_a_film_that_is_not_opened_to_find_out(here: Path) -> None:
+    os.mkfifo(here / "pipe")
+    assert kind_of("pipe") == "film"
+    assert is_pipe("pipe")
+    assert not is_pipe("gone")
+    (source,) = name_sources(["-"])
+    assert (source.name, source.kind) == ("stdin", "film")
+
+
+def test_a_path_that_is_no_utf8_becomes_its_address(here: Path) -> None:
+    name = os.fsdecode(b"Zo\xeb")
+    Path(name).mkdir()
+    (source,) = name_sources([name])
+    assert source.source.endswith("/Zo%EB")
+    assert source_path(source.source) == here / name
+    assert source.kind == "pictures"
+    source.model_dump_json()
+
+
+def test_folders_can_be_taken_for_films(here: Path) -> None:
+    (here / "shots").mkdir()
+    sources = take_as_films(name_sources(["shots", "a.mp4"]), 12.5)
+    assert [(s.as_film, s.kind) for s in sources] == [(12.5, "film"), (None, "film")]
+    with pytest.raises(AffectlineError, match="no source is a folder"):
+        take_as_films(name_sources(["a.mp4"]), 12.5)
+    with pytest.raises(AffectlineError, match="--as-film 0"):
+        take_as_films(name_sources(["shots"]), 0)

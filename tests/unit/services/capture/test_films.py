@@ -1,0 +1,185 @@
+"""Films: times, rotation, length and errors as their containers have them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.sources import CaptureSettings, SourceSettings
+from affectline.services.capture.creation_time import read_creation_time
+from affectline.services.capture.film_source import FilmSource
+from affectline.services.capture.frame_source import Notes, Source, SourceEnd
+from affectline.services.capture.presentation_clock import PresentationClock
+from affectline.services.capture.sources import open_source
+from affectline.services.capture.spec import CaptureProcess
+from tests.films import cut, film
+from tests.timed_films import join, timed_film
+
+S, MS = 1_000_000_000, 1_000_000
+
+
+def read(path: Path) -> tuple[list[float], SourceEnd]:
+    """The times of a film's frames in ms, and how it ends."""
+    source = FilmSource(str(path), str(path), live=False, path=path)
+    times = times_of(source)
+    ending = source.ending()
+    source.close()
+    return times, ending
+
+
+def times_of(source: Source) -> list[float]:
+    times = []
+    while (frame := source.read()) is not None:
+        assert frame.media_time is not None
+        times.append(frame.media_time / MS)
+    return times
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "ts"])
+def test_a_variable_rate_gives_the_times_of_the_container(tmp_path: Path, ending: str) -> None:
+    times = [0, 40, 90, 500, 510, 1900, 1990]
+    found, end = read(timed_film(tmp_path / f"a.{ending}", times))
+    assert found == pytest.approx(times, abs=0.5)
+    assert end == SourceEnd("end")
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "ts"])
+def test_a_video_that_begins_behind_its_sound_begins_there(tmp_path: Path, ending: str) -> None:
+    times = range(850, 2000, 50)
+    found, end = read(timed_film(tmp_path / f"a.{ending}", times, sound_ms=2000))
+    # In a transport stream, the sound begins with what its encoder adds: 24 ms
+    assert found == pytest.approx(list(times), abs=30)
+    assert end == SourceEnd("end")
+
+
+@pytest.mark.parametrize(("ending", "begins"), [("mp4", 850), ("mkv", 850), ("ts", 0)])
+def test_a_container_with_a_time_line_has_it_without_sound_too(
+    tmp_path: Path, ending: str, begins: int
+) -> None:
+    found, _ = read(timed_film(tmp_path / f"a.{ending}", range(850, 2000, 50)))
+    assert found[0] == pytest.approx(begins, abs=0.5)
+    assert found[-1] - found[0] == pytest.approx(1100, abs=0.5)
+
+
+@pytest.mark.parametrize(("name", "frames"), [
+    ("begins_late.ts", 60), ("still_for_two_seconds.mkv", 60), ("variable_rate.webm", 30),
+])  # fmt: skip
+def test_films_that_were_called_truncated_are_whole(cases: Path, name: str, frames: int) -> None:
+    times, end = read(cases / name)
+    assert len(times) == frames
+    assert end == SourceEnd("end")
+    assert times[0] == 0
+    assert times == sorted(set(times))
+
+
+def test_the_times_of_a_still_picture_are_those_of_the_container(cases: Path) -> None:
+    times, _ = read(cases / "still_for_two_seconds.mkv")
+    assert times[-1] == pytest.approx(3971, abs=0.5)
+    assert max(np.diff(times)) == pytest.approx(2035, abs=40)
+    times, _ = read(cases / "variable_rate.webm")
+    assert times[:3] == [0, 67, 139]
+
+
+@pytest.mark.parametrize("order", ["forwards", "backwards"])
+def test_two_joined_films_are_one_without_the_hour_between_them(tmp_path: Path, order: str) -> None:
+    first = timed_film(tmp_path / "a.ts", range(0, 1000, 40))
+    second = timed_film(tmp_path / "b.ts", range(3_600_000, 3_601_000, 40))
+    parts = (first, second) if order == "forwards" else (second, first)
+    times, end = read(join(tmp_path / "joined.ts", *parts))
+    assert times == pytest.approx(list(range(0, 2000, 40)), abs=0.5)
+    assert end.reason == "end"
+    assert "1 jump in its time stamps closed up: a jump by " in end.detail
+    assert "at 1.000 s" in end.detail
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_an_hour_within_a_file_is_closed_up_to_one_step(tmp_path: Path, ending: str) -> None:
+    stamps = [*range(0, 1000, 40), *range(3_600_000, 3_601_000, 40)]
+    times, end = read(timed_film(tmp_path / f"a.{ending}", stamps))
+    assert times == pytest.approx(list(range(0, 2000, 40)), abs=0.5)
+    assert "a jump by +3599.000 s at 1.000 s" in end.detail
+
+
+def test_a_clock_tells_jitter_from_a_jump_and_a_pause_from_both() -> None:
+    jumps = Notes("closed up")
+    clock = PresentationClock(40 * MS, 60 * S, jumps)
+    stamps = [0, 40, 30, 80, 30_080, None]
+    placed = [clock.place(None if s is None else s * MS) / MS for s in stamps]
+    assert placed == [0, 40, 41, 80, 30_080, 60_080]
+    assert jumps.count == 0
+    clock.place(0)
+    assert jumps.count == 1
+
+
+@pytest.mark.parametrize("ending", ["mkv", "webm"])
+def test_a_film_that_is_cut_off_is_judged_by_its_length(tmp_path: Path, ending: str) -> None:
+    codec = "libvpx" if ending == "webm" else "mpeg4"
+    whole = timed_film(tmp_path / f"a.{ending}", range(0, 4000, 40), size=(320, 240), codec=codec)
+    assert read(whole)[1] == SourceEnd("end")
+    times, end = read(cut(whole, 0.5))
+    assert 5 < len(times) < 100
+    assert end.reason == "truncated"
+    assert (
+        f"is truncated: read {len(times)} frames, up to {(times[-1] + 40) / 1000:.1f}" in end.detail
+    )
+    assert "of 4.0 s" in end.detail
+    assert "bytes are missing at its end" in end.detail
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
+def test_damage_in_the_middle_is_counted_and_the_rest_is_read(tmp_path: Path, ending: str) -> None:
+    path = timed_film(tmp_path / f"a.{ending}", range(0, 4000, 40), size=(320, 240))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = b"\x55" * 400
+    path.write_bytes(data)
+    times, end = read(path)
+    assert len(times) >= 95
+    assert times[-1] == pytest.approx(3960, abs=1)
+    assert end.reason == "damaged"
+    assert "could not be decoded: a" in end.detail
+
+
+def test_colours_are_those_that_opencv_gives(clips: Path) -> None:
+    source = FilmSource("a", str(clips / "expressive_woman.mp4"), live=False)
+    capture = cv2.VideoCapture(str(clips / "expressive_woman.mp4"), cv2.CAP_FFMPEG)
+    for _ in range(5):
+        frame = source.read()
+        assert frame is not None
+        expected = capture.read()[1].astype(int)
+        assert np.abs(frame.image - expected).mean() < 0.5
+    source.close()
+    capture.release()
+
+
+def test_the_creation_time_of_a_container_is_a_date(tmp_path: Path) -> None:
+    path = timed_film(tmp_path / "a.mp4", range(0, 400, 40), created="2026-11-28T09:15:00Z")
+    expected = 1_795_857_300 * S
+    assert read_creation_time(str(path)) == expected
+    source = SourceSettings(name="a", source=str(path), start="file", offset=2.5)
+    assert CaptureProcess(source=source).calendar_start == expected + 5 * S // 2
+
+
+def test_without_a_creation_time_the_date_is_to_be_written(tmp_path: Path) -> None:
+    path = timed_film(tmp_path / "a.mkv", range(0, 400, 40))
+    with pytest.raises(AffectlineError, match=r"start: file: a.mkv: .*no creation time: write"):
+        read_creation_time(str(path))
+    source = SourceSettings(name="a", source="0", start="file")
+    with pytest.raises(AffectlineError, match="only films begin at a date"):
+        _ = CaptureProcess(source=source).calendar_start
+
+
+def test_a_film_opencv_alone_could_open_is_no_worse(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.avi", 10)
+    times, end = read(path)
+    assert times == [i * 40 for i in range(10)]
+    assert end == SourceEnd("end")
+
+
+def test_a_text_is_no_film(tmp_path: Path) -> None:
+    path = tmp_path / "a.nfo"
+    path.write_text("\x1b[31mhello\x1b[0m\n" * 200)
+    with pytest.raises(AffectlineError, match=r"a\.nfo: not a video"):
+        open_source(SourceSettings(name="a", source=str(path)), CaptureSettings())
