@@ -19,7 +19,7 @@ from affectline.services.sessions.columns import (
     STATES,
     TABLES,
     Row,
-    Table,
+    SessionTable,
     emotion_rows,
     lost_row,
     marker_row,
@@ -167,5 +167,5 @@ class TableExporter(Exporter):
         return paths
 
     @abstractmethod
-    def write_table(self, path: Path, table: Table, rows: list[Row]) -> None:
+    def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         """Write one table to a file."""

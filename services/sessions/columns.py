@@ -24,7 +24,7 @@ STATE_SIGNALS: Final = ("heart", "skin", "face")
 """The signals that a `State` is made of."""
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """A column of a table."""
 
     name: str
@@ -36,13 +36,13 @@ class Column(NamedTuple):
     """Decimals that its numbers are rounded to; None: they are as the message has them."""
 
 
-class Table(NamedTuple):
+class SessionTable(NamedTuple):
     """One of a session's tables."""
 
     name: str
     summary: str
     """What a row is."""
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -51,156 +51,166 @@ class Table(NamedTuple):
 
 
 NS: Final = "ns since 1970"
-TIME: Final = Column(
+TIME: Final = TableColumn(
     "time_s", "seconds", "s", "when it happened, from the session's start (`session.json`)", 6
 )
-AT: Final = Column("at", "integer", NS, "the same moment, exactly")
-SYNTHETIC: Final = Column("synthetic", "boolean", "", "simulated: no person was measured")
+AT: Final = TableColumn("at", "integer", NS, "the same moment, exactly")
+SYNTHETIC: Final = TableColumn("synthetic", "boolean", "", "simulated: no person was measured")
 
 
-def _distribution_columns() -> Iterator[Column]:
+def _distribution_columns() -> Iterator[TableColumn]:
     for label in LABELS:
-        yield Column(label, "number", "0 to 1", f"probability of {label}, smoothed over time", 6)
+        yield TableColumn(
+            label, "number", "0 to 1", f"probability of {label}, smoothed over time", 6
+        )
     for label in LABELS:
         text = f"probability of {label} by this frame alone"
-        yield Column(f"{label}_frame", "number", "0 to 1", text, 6)
+        yield TableColumn(f"{label}_frame", "number", "0 to 1", text, 6)
 
 
-EMOTIONS: Final = Table(
+EMOTIONS: Final = SessionTable(
     "emotions",
     "a row for each face of each frame, and one for each frame without a face or without a result",
     (
         TIME,
-        Column(
+        TableColumn(
             "media_time_s", "seconds", "s",
             "films: place in the file, as a player shows it; empty for cameras and pictures", 6,
         ),
-        Column("stream", "text", "", "name of the source"),
-        Column("file", "text", "", "folders of pictures: the picture's path below the folder"),
-        Column("epoch", "integer", "ms since 1970", "start of the process that read the source"),
-        Column("seq", "integer", "", "number of the frame within `stream` and `epoch`, from 0"),
-        Column(
+        TableColumn("stream", "text", "", "name of the source"),
+        TableColumn("file", "text", "", "folders of pictures: the picture's path below the folder"),
+        TableColumn("epoch", "integer", "ms since 1970", "start of what read the source"),
+        TableColumn("seq", "integer", "", "number of the frame in `stream` and `epoch`, from 0"),
+        TableColumn(
             "status", "text", "",
             "`face`; `no_face`: analysed, nobody in sight; `skipped`: not analysed",
         ),
-        Column(
+        TableColumn(
             "reason", "text", "",
             "why a frame was skipped, or why a face has no result: `behind`, `stale`, "
             "`unanswered`, `invalid`, `lost` (its result never came)",
         ),
-        Column("track", "integer", "", "the same face over time, from 1; pictures have no tracks"),
-        Column("x", "integer", "px", "left edge of the box"),
-        Column("y", "integer", "px", "upper edge of the box"),
-        Column("w", "integer", "px", "width of the box"),
-        Column("h", "integer", "px", "height of the box"),
-        Column(
+        TableColumn("track", "integer", "", "the same face over time, from 1; of pictures, any number"),
+        TableColumn("x", "integer", "px", "left edge of the box"),
+        TableColumn("y", "integer", "px", "upper edge of the box"),
+        TableColumn("w", "integer", "px", "width of the box"),
+        TableColumn("h", "integer", "px", "height of the box"),
+        TableColumn(
             "angle", "number", "degrees",
             "roll of the head, positive counter-clockwise on the screen", 2,
         ),
-        Column("size", "integer", "px", "longer side of the box"),
-        Column(
+        TableColumn("size", "integer", "px", "longer side of the box"),
+        TableColumn(
             "blur", "number", "",
             "variance of the Laplacian at 48x48 pixels; below about 150 the face is blurred", 2,
         ),
-        Column("brightness", "number", "0 to 1", "mean gray of the face", 4),
-        Column(
+        TableColumn("brightness", "number", "0 to 1", "mean gray of the face", 4),
+        TableColumn(
             "label", "text", "", "the emotion that is shown, with hysteresis so that it is steady"
         ),
-        Column("confidence", "number", "0 to 1", "probability of `label`", 6),
-        Column(
+        TableColumn("confidence", "number", "0 to 1", "probability of `label`", 6),
+        TableColumn(
             "valence", "number", "-1 to 1",
             "displeased to pleased, by where the probabilities lie on Russell's circumplex", 6,
         ),
-        Column("arousal", "number", "-1 to 1", "asleep to agitated, likewise", 6),
+        TableColumn("arousal", "number", "-1 to 1", "asleep to agitated, likewise", 6),
         *_distribution_columns(),
-        Column("model", "text", "", "id of the model that classified"),
-        Column("frame_width", "integer", "px", "width of the frame"),
-        Column("frame_height", "integer", "px", "height of the frame"),
-        Column("captured_at", "integer", NS, "when it happened, on the session's time line"),
-        Column("received_at", "integer", NS, "when the pipeline got the frame, by the clock"),
-        Column("detected_at", "integer", NS, "when its faces had been found, by the clock"),
-        Column("classified_at", "integer", NS, "when they had been classified, by the clock"),
-        Column("published_at", "integer", NS, "when the result was published, by the clock"),
+        TableColumn("model", "text", "", "id of the model that classified"),
+        TableColumn("frame_width", "integer", "px", "width of the frame"),
+        TableColumn("frame_height", "integer", "px", "height of the frame"),
+        TableColumn("captured_at", "integer", NS, "when it happened, on the session's time line"),
+        TableColumn("received_at", "integer", NS, "when the pipeline got the frame, by the clock"),
+        TableColumn("detected_at", "integer", NS, "when its faces had been found, by the clock"),
+        TableColumn("classified_at", "integer", NS, "when they had been classified, by the clock"),
+        TableColumn("published_at", "integer", NS, "when the result was published, by the clock"),
     ),
 )  # fmt: skip
-SAMPLES: Final = Table(
+SAMPLES: Final = SessionTable(
     "samples",
     "a row for each sample of each signal that was measured",
     (
         TIME,
-        Column("subject", "text", "", "who was measured"),
-        Column("signal", "text", "", "what was measured: `heart_rate`, `skin_conductance`, ..."),
-        Column("value", "number", "`unit`", "the sample"),
-        Column("unit", "text", "", "unit of `value` as in UCUM: `/min`, `ms`, `uS`, `1` for none"),
-        Column("quality", "number", "0 to 1", "how far it can be trusted, by the device"),
-        Column("reason", "text", "", "why the quality is not 1"),
-        Column("device", "text", "", "name of the sensor or the file"),
+        TableColumn("subject", "text", "", "who was measured"),
+        TableColumn(
+            "signal", "text", "", "what was measured: `heart_rate`, `skin_conductance`, ..."
+        ),
+        TableColumn("value", "number", "`unit`", "the sample"),
+        TableColumn(
+            "unit", "text", "", "unit of `value` as in UCUM: `/min`, `ms`, `uS`, `1` for none"
+        ),
+        TableColumn("quality", "number", "0 to 1", "how far it can be trusted, by the device"),
+        TableColumn("reason", "text", "", "why the quality is not 1"),
+        TableColumn("device", "text", "", "name of the sensor or the file"),
         SYNTHETIC,
-        Column("epoch", "integer", "ms since 1970", "start of the process that read the sensor"),
-        Column("seq", "integer", "", "number of the message that it came in, from 0"),
+        TableColumn(
+            "epoch", "integer", "ms since 1970", "start of the process that read the sensor"
+        ),
+        TableColumn("seq", "integer", "", "number of the message that it came in, from 0"),
         AT,
     ),
 )
 
 
-def _signal_columns() -> Iterator[Column]:
+def _signal_columns() -> Iterator[TableColumn]:
     for name in STATE_SIGNALS:
         unit, prefix = f"`{name}_unit`", f"{name}_"
-        yield Column(f"{prefix}value", "number", unit, f"value of the signal {name}")
-        yield Column(f"{prefix}unit", "text", "", "its unit")
-        yield Column(f"{prefix}baseline", "number", unit, "the same at rest")
-        yield Column(
+        yield TableColumn(f"{prefix}value", "number", unit, f"value of the signal {name}")
+        yield TableColumn(f"{prefix}unit", "text", "", "its unit")
+        yield TableColumn(f"{prefix}baseline", "number", unit, "the same at rest")
+        yield TableColumn(
             f"{prefix}contribution", "number", "points", "what it adds to nervousness, or takes off"
         )
-        yield Column(f"{prefix}quality", "number", "0 to 1", "how far it can be trusted")
-        yield Column(f"{prefix}reason", "text", "", "why its quality is not 1")
+        yield TableColumn(f"{prefix}quality", "number", "0 to 1", "how far it can be trusted")
+        yield TableColumn(f"{prefix}reason", "text", "", "why its quality is not 1")
 
 
-STATES: Final = Table(
+STATES: Final = SessionTable(
     "states",
     "a row for each estimate of a person's state, at most ten a second",
     (
         TIME,
-        Column("subject", "text", "", "whose state"),
-        Column("arousal", "number", "-1 to 1", "asleep to agitated"),
-        Column("valence", "number", "-1 to 1", "displeased to pleased"),
-        Column("nervousness", "number", "0 to 100", "0: as at rest"),
-        Column("quality", "number", "0 to 1", "how far that can be trusted"),
-        Column(
+        TableColumn("subject", "text", "", "whose state"),
+        TableColumn("arousal", "number", "-1 to 1", "asleep to agitated"),
+        TableColumn("valence", "number", "-1 to 1", "displeased to pleased"),
+        TableColumn("nervousness", "number", "0 to 100", "0: as at rest"),
+        TableColumn("quality", "number", "0 to 1", "how far that can be trusted"),
+        TableColumn(
             "baseline", "text", "",
             "what it is compared with: `none`, `continuous`, `calibrating`, `calibrated`",
         ),
-        Column("baseline_s", "number", "s", "seconds of rest that the baseline is based on"),
+        TableColumn("baseline_s", "number", "s", "seconds of rest that the baseline is based on"),
         SYNTHETIC,
         *_signal_columns(),
         AT,
     ),
 )  # fmt: skip
-MARKERS: Final = Table(
+MARKERS: Final = SessionTable(
     "markers",
     "a row for each marker, in the order of their times once the session has ended",
     (
         TIME,
-        Column("session", "text", "", "what the marker belongs to, by who set it"),
-        Column("label", "text", "", "its text"),
-        Column("source", "text", "", "who set it"),
-        Column("extra", "text", "", "free further fields, as JSON"),
+        TableColumn("session", "text", "", "what the marker belongs to, by who set it"),
+        TableColumn("label", "text", "", "its text"),
+        TableColumn("source", "text", "", "who set it"),
+        TableColumn("extra", "text", "", "free further fields, as JSON"),
         AT,
     ),
 )
-RESPONSES: Final = Table(
+RESPONSES: Final = SessionTable(
     "responses",
     "a row for each marker and signal; exports only, and only where there are markers",
     (
         TIME._replace(description="when the marker was set, from the session's start"),
-        Column("marker", "text", "", "label of the marker"),
-        Column("signal", "text", "", "subject and name of the signal"),
-        Column("unit", "text", "", "unit of the signal"),
-        Column("baseline", "number", "`unit`", "mean of the seconds before the marker"),
-        Column("onset_s", "number", "s", "from the marker until the signal left its baseline"),
-        Column("peak", "number", "`unit`", "value furthest from the baseline"),
-        Column("peak_s", "number", "s", "from the marker to the peak"),
-        Column("recovery_s", "number", "s", "from the peak until half of the response was gone"),
+        TableColumn("marker", "text", "", "label of the marker"),
+        TableColumn("signal", "text", "", "subject and name of the signal"),
+        TableColumn("unit", "text", "", "unit of the signal"),
+        TableColumn("baseline", "number", "`unit`", "mean of the seconds before the marker"),
+        TableColumn("onset_s", "number", "s", "from the marker until the signal left its baseline"),
+        TableColumn("peak", "number", "`unit`", "value furthest from the baseline"),
+        TableColumn("peak_s", "number", "s", "from the marker to the peak"),
+        TableColumn(
+            "recovery_s", "number", "s", "from the peak until half of the response was gone"
+        ),
         AT,
     ),
 )
@@ -304,7 +314,7 @@ def _extra(marker: Marker) -> str:
     return json.dumps(marker.extra, ensure_ascii=False)
 
 
-def rounding(table: Table) -> Callable[[Sequence[Any]], Row]:
+def rounding(table: SessionTable) -> Callable[[Sequence[Any]], Row]:
     """A function that rounds the cells of a row as the table's columns say.
 
     Example:
@@ -327,7 +337,7 @@ _ROUND_STATE: Final = rounding(STATES)
 _ROUND_MARKER: Final = rounding(MARKERS)
 
 
-def format_cells(table: Table) -> Callable[[Sequence[Any]], list[Any]]:
+def format_cells(table: SessionTable) -> Callable[[Sequence[Any]], list[Any]]:
     """A function that writes the cells of a row as CSV files have them."""
     kinds = tuple(column.kind for column in table.columns)
 

@@ -34,7 +34,7 @@ from affectline.services.sessions.columns import (
     SAMPLES,
     STATE_SIGNALS,
     STATES,
-    Table,
+    SessionTable,
     parse_cell,
 )
 from affectline.services.sessions.run_summary import read_session
@@ -107,10 +107,10 @@ class TableReader:
         for end in self._ends():
             yield Packet(end)
 
-    def _path(self, table: Table) -> Path:
+    def _path(self, table: SessionTable) -> Path:
         return self.folder / f"{table.name}.csv"
 
-    def _rows(self, table: Table) -> Iterator[Cells]:
+    def _rows(self, table: SessionTable) -> Iterator[Cells]:
         """The rows of a table that can be read."""
         if not self._path(table).is_file():
             return

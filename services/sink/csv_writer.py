@@ -33,7 +33,7 @@ from affectline.services.sink.table_file import TableFile
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
-class Checkpoint(BaseModel):
+class SinkCheckpoint(BaseModel):
     """Where a restarted sink continues; a part of ``session.json``."""
 
     model_config = ConfigDict(extra="forbid")
@@ -94,14 +94,14 @@ class CsvWriter:
         """By name: what is known of each stream."""
         return self._checkpoint.streams
 
-    def _recover(self) -> Checkpoint:
+    def _recover(self) -> SinkCheckpoint:
         """The last checkpoint of an earlier process."""
         path = self.folder / "session.json"
         if not path.exists():
-            return Checkpoint()
+            return SinkCheckpoint()
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            checkpoint = Checkpoint.model_validate(content["checkpoint"])
+            checkpoint = SinkCheckpoint.model_validate(content["checkpoint"])
             self.begun = str(content["begun"])
             start = content["session_start"]
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
-from affectline.services.sessions.columns import Row, Table, format_cells
+from affectline.services.sessions.columns import Row, SessionTable, format_cells
 
 KEYS: Final = {
     "emotions": ("stream", "epoch", "seq"),
@@ -32,7 +32,7 @@ class TableFile:
         OSError: It cannot be read or written.
     """
 
-    def __init__(self, folder: Path, table: Table, size: int = 0) -> None:
+    def __init__(self, folder: Path, table: SessionTable, size: int = 0) -> None:
         self.path = folder / f"{table.name}.csv"
         self._table, self._format = table, format_cells(table)
         key = KEYS.get(table.name, table.header)

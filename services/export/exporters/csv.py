@@ -6,7 +6,7 @@ from typing import Literal
 
 from affectline.services.export.exporter import ExportSettings
 from affectline.services.export.tables import TableExporter
-from affectline.services.sessions.columns import Row, Table, format_cells
+from affectline.services.sessions.columns import Row, SessionTable, format_cells
 
 
 class CsvExportSettings(ExportSettings):
@@ -24,7 +24,7 @@ class CsvExporter(TableExporter):
     summary = "a table for each kind of message"
     files = "emotions.csv, samples.csv, states.csv, markers.csv, responses.csv"
 
-    def write_table(self, path: Path, table: Table, rows: list[Row]) -> None:
+    def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, delimiter=self.settings.delimiter, lineterminator="\n")
             writer.writerow(table.header)

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from affectline.services.export.exporter import ExportSettings, Requirement
 from affectline.services.export.tables import TableExporter
-from affectline.services.sessions.columns import Kind, Row, Table
+from affectline.services.sessions.columns import Kind, Row, SessionTable
 
 ARROW_TYPES: Final[dict[Kind, str]] = {
     "integer": "int64", "number": "float64", "seconds": "float64", "text": "string",
@@ -36,7 +36,7 @@ class ParquetExporter(TableExporter):
     files = "emotions.parquet, samples.parquet, states.parquet, markers.parquet, responses.parquet"
     requires = Requirement("pyarrow", "tables")
 
-    def write_table(self, path: Path, table: Table, rows: list[Row]) -> None:
+    def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -45,7 +45,7 @@ class ParquetExporter(TableExporter):
         pq.write_table(made, path, compression=self.settings.compression)
 
 
-def make_schema(table: Table) -> Any:
+def make_schema(table: SessionTable) -> Any:
     """The `pyarrow.Schema` of a table: the same types whatever is in it.
 
     It tells pandas that integers stay integers where cells are empty, which without it would
