@@ -29,6 +29,8 @@ DEFAULT_RATE: Final = 25.0
 """Frames a second of a film that has neither times nor a rate."""
 ERRORS: Final = (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
 """What PyAV raises for what it cannot read."""
+SMALL_FRAME: Final = 1280 * 720
+"""Pixels: up to this size a frame is decoded faster than it is analysed (decision 12)."""
 NETWORK_TIMEOUT_S: Final = 5.0
 ERRORS_IN_A_ROW: Final = 100
 """A container that gives nothing but errors so often has ended."""
@@ -73,8 +75,9 @@ class FilmSource:
 
     def _begin(self, live: bool) -> None:
         self._stream = find_video(self._container, self._shown)
-        # Threads that each decode a frame hold as many frames back
-        self._stream.thread_type = "SLICE" if live else "AUTO"
+        # Threads that each decode a frame hold as many frames back, and cost more than small frames
+        is_large = self._stream.width * self._stream.height > SMALL_FRAME
+        self._stream.thread_type = "AUTO" if is_large and not live else "SLICE"
         self._reformatter = VideoReformatter()
         self.rate = declared_rate(self._stream)
         self.frames = self._stream.frames or None

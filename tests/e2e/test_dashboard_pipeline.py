@@ -111,7 +111,13 @@ def test_the_picture_moves_and_the_bars_sum_to_one(browser: Any, lab: Lab) -> No
 def test_curves_of_face_heart_skin_and_nerves_under_one_axis(browser: Any, lab: Lab) -> None:
     with open_page(browser, lab.url) as page:
         chart = page.locator(".af-chart")
-        wanted = ("expression, woman", "heart rate, anna", "skin conductance, anna", "nervousness")
+        wanted = (
+            "expression, woman",
+            "valence and arousal, woman",
+            "heart rate, anna",
+            "skin conductance, anna",
+            "nervousness",
+        )
         page.wait_for_function(
             "(names) => names.every((name) => document.querySelector('.af-chart').ariaLabel"
             ".includes(name))",
