@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic, monotonic_ns
-from affectline.common.runtime.event_time import EventTimeMerger
+from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
@@ -63,6 +63,7 @@ class Sink(Stage):
         fusion = ("fusion",) if self._waits_for_fusion else ()
         sources = () if is_live else (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery)
+        self._repeats = RepeatFilter()
         self._held_results: Counter[str] = Counter()
         """By stream: results that wait for those of other sources."""
         self._lost_frames: dict[str, deque[LostFrame]] = {}
@@ -132,6 +133,9 @@ class Sink(Stage):
     @on(Samples, State)
     def on_measurement(self, packet: Packet) -> Iterable[Packet]:
         """Write samples and states when their turn has come."""
+        # Without a plan it may be a replay that begins again
+        if self._recorded_sources and self._repeats.is_repeated(packet.message):
+            return ()
         self._merger.push(packet, monotonic())
         self._write_ready()
         return ()
