@@ -208,6 +208,7 @@ def replay(page: Any) -> None:
     page.get_by_role("button", name="Replay: drive").click()
     page.get_by_text("replay of drive").wait_for()
     page.wait_for_function(f"() => {PLACE} > 2 && ({SEQ})() >= 0")
+    page.evaluate("scrollTo(0, 0)")
     screenshot(page, "dashboard-replay")
     page.keyboard.press("p")
     page.get_by_role("button", name="Resume (P)").wait_for()
