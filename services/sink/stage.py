@@ -126,19 +126,22 @@ class Sink(Stage):
     @on(Marker)
     def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
         """Write a marker at once: its place among the others is put right at the end."""
-        if self._writer:
+        if self._writer and not self._is_repeated(packet.message):
             self._writer.add_marker(packet.message)
         return ()
 
     @on(Samples, State)
     def on_measurement(self, packet: Packet) -> Iterable[Packet]:
         """Write samples and states when their turn has come."""
-        # Without a plan it may be a replay that begins again
-        if self._recorded_sources and self._repeats.is_repeated(packet.message):
-            return ()
-        self._merger.push(packet, monotonic())
-        self._write_ready()
+        if not self._is_repeated(packet.message):
+            self._merger.push(packet, monotonic())
+            self._write_ready()
         return ()
+
+    def _is_repeated(self, message: Message) -> bool:
+        """Whether a table that was started again has said this before."""
+        # Without a plan it may be a replay that begins again
+        return bool(self._recorded_sources) and self._repeats.is_repeated(message)
 
     @on(Health)
     def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
