@@ -114,14 +114,15 @@ def test_a_frame_lies_at_its_time_in_the_film(
         assert float(row["media_time_s"]) == float(row["time_s"])
 
 
-def test_states_follow_the_step_within_a_second(
+def test_states_follow_the_step_as_soon_as_their_smoothing_lets_them(
     sessions: dict[tuple[str, str], Path],
 ) -> None:
     rows = table(sessions["--pace", "fast"], "states")
     hearts = [(float(r["time_s"]), float(r["heart_value"])) for r in rows if r["heart_value"]]
     assert 0 < hearts[0][0] < 12
     skin = [(float(r["time_s"]), float(r["skin_value"])) for r in rows if r["skin_value"]]
-    assert STEP_S <= step_s(skin) <= STEP_S + 1
+    # The level is a running median of seconds (docs/state.md)
+    assert STEP_S <= step_s(skin) <= STEP_S + 3
 
 
 def test_a_planned_marker_stands_at_its_time_and_what_lies_behind_the_end_does_not_happen(
@@ -232,7 +233,8 @@ def test_offsets_shift_and_dates_place(tmp_path: Path) -> None:
 def test_a_table_that_is_killed_is_taken_up_where_it_was(tmp_path: Path) -> None:
     settings, count = write_study(tmp_path)
     out = tmp_path / "out"
-    with Pipeline(out, "--config", str(settings), "--rate", "4") as pipeline:
+    heard = ("emotion/", "health/")
+    with Pipeline(out, "--config", str(settings), "--rate", "4", prefixes=heard) as pipeline:
         pipeline.wait_for_frame(60)
         pipeline.kill("biometrics")
         assert pipeline.finish()["frames"] == 12 * RATE
