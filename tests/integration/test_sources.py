@@ -1,5 +1,6 @@
 """Sources as people have them, from the command line to the summary."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -295,20 +296,16 @@ def test_without_such_a_time_it_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def children() -> Iterator[list[str]]:
-    """What ``ps`` would show of the processes that a run starts."""
-    seen: list[str] = []
+def shown_by_ps() -> Iterator[dict[int, str]]:
+    """What ``ps`` shows of each process of a run, last of all: a command hides what it was given."""
+    seen: dict[int, str] = {}
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.05):
             for child in psutil.Process().children(recursive=True):
-                try:
-                    line = " ".join(child.cmdline())
-                except psutil.Error:
-                    continue
-                if " up " not in line:  # that one the user has written
-                    seen.append(line)
+                with contextlib.suppress(psutil.Error):
+                    seen[child.pid] = " ".join(child.cmdline())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -323,11 +320,12 @@ def children() -> Iterator[list[str]]:
     "rtsp://127.0.0.1:9/user=admin&password=s3crt9&channel=1",
 ])  # fmt: skip
 def test_a_camera_that_does_not_answer_leaves_no_password(
-    tmp_path: Path, address: str, children: list[str]
+    tmp_path: Path, address: str, shown_by_ps: dict[int, str]
 ) -> None:
     done = up("--source", address, "--display", "none", "--log-level", "debug", cwd=tmp_path)
     assert done.returncode == 1
     assert "nothing answers there" in done.stderr
-    traces = [done.stderr, done.stdout, *children, *map(str, tmp_path.rglob("*"))]
+    assert len(shown_by_ps) >= 5
+    traces = [done.stderr, done.stdout, *shown_by_ps.values(), *map(str, tmp_path.rglob("*"))]
     for part in ("s3cr", "t9"):
         assert not any(part in trace for trace in traces)
