@@ -121,7 +121,7 @@ class LiveDashboard:
                 started_at=now_ns(),
                 received_at=now_ns(),
                 session_start=now_ns(),
-                kind="film",
+                kind="camera",
                 source="0",
                 live=True,
             )

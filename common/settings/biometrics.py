@@ -172,6 +172,16 @@ class BiometricsSettings(FamilySettings):
         """The service name of the process that reads this sensor."""
         return f"biometrics/{self.subject[:48]}-{self.driver}"
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether its times are those of a recording, not of the clock."""
+        return False
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it does not end by itself."""
+        return True
+
     def with_time_zone(self, name: str) -> Self:
         """The same, with the run's time zone, where the driver has use for one and names none."""
         is_open = vars(self).get("time_zone", name) is None
@@ -197,6 +207,14 @@ class PlaybackSettings(BiometricsSettings):
     """Seconds by which it begins later than that; negative: earlier."""
     loop: bool = False
     """Start again at the end."""
+
+    @property
+    def is_recording(self) -> bool:
+        return True
+
+    @property
+    def is_endless(self) -> bool:
+        return self.loop
 
     @model_validator(mode="after")
     def _check_times(self) -> Self:

@@ -12,6 +12,8 @@ COLOURS: Final = dict(
     )
 )
 """Okabe & Ito's palette, which colour-blind people can tell apart (2008)."""
+AFFECT_COLOURS: Final[dict[str, str]] = {"valence": "#56b4e9", "arousal": "#9b5fc0"}
+"""Other colours than those of the emotions, beside which these two are drawn."""
 
 
 def to_bgr(colour: str) -> tuple[int, int, int]:

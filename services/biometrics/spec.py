@@ -32,6 +32,9 @@ class BiometricsProcess(ProcessSettings):
     epoch: int | None = None
     """Epoch of the samples, so that a successor's are known to be the same; None: the time of the
     start."""
+    ends_with: tuple[str, ...] = ()
+    """A recording that does not end by itself ends when those of these services that are among the
+    recorded sources have ended."""
     duration: float | None = None
     """Seconds of the session's time line after which a recording is left."""
 
@@ -45,7 +48,7 @@ class BiometricsProcess(ProcessSettings):
 
     @property
     def is_recorded_source(self) -> bool:
-        return isinstance(self.settings, PlaybackSettings)
+        return self.settings.is_recording
 
     @property
     def calendar_start(self) -> int | None:
@@ -77,13 +80,18 @@ def planned(run: Run) -> Iterator[BiometricsProcess]:
     """One for each sensor; none where a recording is replayed."""
     if run.replay:
         return
-    for sensor in run.settings.biometrics:
-        is_recording = isinstance(sensor, PlaybackSettings)
+    sensors, films = run.settings.biometrics, run.settings.sources
+    finite = (
+        *(f"capture/{film.name}" for film in films if not film.loop),
+        *(sensor.service for sensor in sensors if not sensor.is_endless),
+    )
+    for sensor in sensors:
         yield BiometricsProcess(
-            epoch=now_ns() // 1_000_000 if is_recording else None,
+            epoch=now_ns() // 1_000_000 if sensor.is_recording else None,
             settings=sensor.with_time_zone(run.settings.time_zone),
             pace=run.settings.pace or "realtime",
             rate=run.settings.rate,
+            ends_with=finite if sensor.is_endless and sensor.is_recording else (),
             duration=run.settings.duration,
         )
 

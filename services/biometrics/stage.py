@@ -62,7 +62,7 @@ class Biometrics(Stage):
         """How far everything has been published once `_unsent` is."""
         self._timestamps: dict[str, MonotonicTimestamps] = {}
         self._next_seq: Counter[str] = Counter()
-        self._send_failed = self._has_ended = False
+        self._send_failed = self._has_ended = self._is_left = False
         self._remarks_said = 0
 
     def topic(self, kind: type[Message]) -> str | None:
@@ -83,6 +83,8 @@ class Biometrics(Stage):
         others = self._process.recorded_sources if self._is_aligned else ()
         self._alignment = SourceAlignment(self.context.service, others)
         self._running = {name for name in others if name != self.context.service}
+        self._reached = {name: -1 for name in others if name in self._process.ends_with}
+        """Where it goes on as long as others: how far these have come."""
         clock = Clock(self._now, monotonic, self._stopping.wait)
         self._driver = self._make(self._settings, clock)
         self._driver.timing = Timing(
@@ -104,8 +106,12 @@ class Biometrics(Stage):
         """Another recording has come further."""
         message = packet.message
         self._alignment.observe(message, monotonic())
+        if message.source in self._reached:
+            self._reached[message.source] = max(message.at, self._reached[message.source])
         if message.ended:
             self._running.discard(message.source)
+            if not any(name.startswith("capture/") for name in self._running):
+                self._driver.hurry()  # the films are over: nobody watches the rest
         self.context.wake()
         return ()
 
@@ -127,7 +133,7 @@ class Biometrics(Stage):
         if thread.failure:
             raise thread.failure
         if self._is_aligned:
-            yield from self._announce(ended=thread.exhausted and self._held is None)
+            yield from self._announce(ended=self._is_read(thread))
 
     def _next_batch(self, thread: DriverThread) -> Batch | None:
         """The next batch whose turn it is; that of a recording may have to wait for others."""
@@ -136,12 +142,25 @@ class Biometrics(Stage):
         if batch is None:
             return None
         self._last_reading_s = monotonic()
-        if self._is_aligned and batch.readings:
-            latest = max(time_of(r, len(r.values) - 1) for r in batch.readings)
-            if not self._alignment.may_publish(latest, monotonic()):
-                self._held = batch
-                return None
+        if self._is_aligned and batch.readings and not self._may_publish(batch):
+            self._held = batch
+            return None
         return batch
+
+    def _may_publish(self, batch: Batch) -> bool:
+        """Whether it is a batch's turn among the recorded sources."""
+        if self._reached:
+            # Never beyond the others: where they end is known only then
+            begin = min(reading.at for reading in batch.readings)
+            if begin >= max(self._reached.values()):
+                self._is_left = self._running.isdisjoint(self._reached)
+                return False
+        latest = max(time_of(r, len(r.values) - 1) for r in batch.readings)
+        return self._alignment.may_publish(latest, monotonic())
+
+    def _is_read(self, thread: DriverThread) -> bool:
+        """Whether nothing more will be taken from the driver."""
+        return self._is_left or (thread.exhausted and self._held is None)
 
     def _announce(self, *, ended: bool) -> Iterator[Packet]:
         """Promise that nothing earlier follows than what has been published."""
@@ -177,7 +196,7 @@ class Biometrics(Stage):
 
     @property
     def done(self) -> bool:
-        is_over = self._thread and self._thread.exhausted and not self._held and not self._unsent
+        is_over = self._thread and self._is_read(self._thread) and not self._unsent
         if not self._is_aligned:
             return bool(is_over)
         # The promise is repeated as long as others run, for consumers that were started again

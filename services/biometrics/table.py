@@ -28,6 +28,8 @@ TIME_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 EARLIEST: Final = -(2**61)
 LATEST: Final = 2**62
 """Times in ns, the years 1896 to 2116: sums and differences of them still fit 64 bits."""
+JITTER_NS: Final = 60_000_000_000
+"""Times that fall by more, in the hour that comes twice, are those of the second one."""
 FIRST_BYTES: Final = 65_536
 """What is read of a table of which only the first rows are wanted."""
 GAPS: Final = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none"})
@@ -100,7 +102,7 @@ class Omissions:
 def read_table(
     path: Path,
     option: str,
-    wanted: Iterable[str] | None,
+    wanted: Iterable[str] | int,
     *,
     delimiter: str | None = None,
     first_rows: bool = False,
@@ -112,7 +114,7 @@ def read_table(
     Args:
         path: The file.
         option: What the user named it with, for errors.
-        wanted: Names that the header should have; None: there is no header.
+        wanted: Names that the header should have; a table without a header has a number of columns.
         delimiter: Between the cells; None: comma, semicolon or tab, by the first line.
         first_rows: Read the beginning of the file only.
 
@@ -125,8 +127,9 @@ def read_table(
     if hint:
         text, skipped = text.partition("\n")[2], 1
         delimiter = delimiter or hint[1]
-    names = None if wanted is None else tuple(wanted)
-    delimiter = delimiter or _find_delimiter(text, names)
+    has_header = not isinstance(wanted, int)
+    expected = wanted if isinstance(wanted, int) else frozenset(wanted)
+    delimiter = delimiter or _find_delimiter(text, expected)
     rows: list[Row] = []
     reader = _reader(text, delimiter)
     try:
@@ -138,11 +141,11 @@ def read_table(
             where = f"line {reader.line_num + skipped}: {error}"
             raise AffectlineError(f"{option} {path}: is no CSV ({where})", "mend it") from error
     while rows and not any(rows[-1].cells):
-        if wanted is not None and len(rows[-1].cells) > 1:
+        if has_header and len(rows[-1].cells) > 1:
             break  # a row of gaps has its place
         rows.pop()
     header = Row(0, [])
-    if wanted is not None:
+    if has_header:
         while rows and not any(rows[0].cells):
             rows.pop(0)
         if not rows:
@@ -257,18 +260,20 @@ class Numbers:
         value = math.inf if text is None else float(text)
         return value if math.isfinite(value) else None
 
-    def check(self, option: str, path: Path) -> None:
+    def check(self, option: str, path: Path, way_out: str) -> None:
         """Refuse numbers with decimal points beside numbers with decimal commas.
+
+        Args:
+            option: What the user named the table with.
+            path: The table's file.
+            way_out: What to do about it.
 
         Raises:
             AffectlineError: There are both: one of them separates thousands, or is a mistake.
         """
         if len(self._seen) > 1:
             point, comma = self._seen["."], self._seen[","]
-            raise AffectlineError(
-                f"{option} {path}: holds {comma} and {point}",
-                "say with --decimal whether numbers have a point or a comma",
-            )
+            raise AffectlineError(f"{option} {path}: holds {comma} and {point}", way_out)
 
 
 class TimeReader:
@@ -283,6 +288,8 @@ class TimeReader:
     def __init__(self, unit: TimeUnit, zone: tzinfo | None, numbers: Numbers) -> None:
         self._unit, self._zone, self._numbers = unit, zone, numbers
         self._last: int | None = None
+        self._is_second = False
+        """The hour that comes twice is there for the second time."""
         self.without_offset = 0
         """Dates that said no offset from UTC."""
         self.skipped_by_clocks = 0
@@ -318,8 +325,9 @@ class TimeReader:
         first, second = (_to_ns(self._localize(moment.replace(fold=fold))) for fold in (0, 1))
         if second < first:
             self.skipped_by_clocks += 1
-        goes_on = self._last is not None and abs(second - self._last) < abs(first - self._last)
-        return second if second > first and goes_on else first
+        fell = self._last is not None and first < self._last - JITTER_NS
+        self._is_second = second > first and (self._is_second or fell)
+        return second if self._is_second else first
 
     def _localize(self, moment: datetime) -> datetime:
         return moment.replace(tzinfo=self._zone) if self._zone else moment.astimezone()
@@ -352,16 +360,18 @@ def _read_text(path: Path, option: str, *, first_rows: bool) -> str:
     return text
 
 
-def _find_delimiter(text: str, wanted: tuple[str, ...] | None) -> str:
-    """The sign by which the first line has all wanted names, else the most cells."""
+def _find_delimiter(text: str, wanted: frozenset[str] | int) -> str:
+    """The sign by which the first line has what is wanted, else the most cells."""
 
-    def rank(delimiter: str) -> tuple[bool, int]:
+    def rank(delimiter: str) -> tuple[bool, bool, int]:
         try:
             cells: list[str] = next((row for row in _reader(text, delimiter) if any(row)), [])
         except csv.Error:
-            return False, 0
-        names = {cell.strip() for cell in cells}
-        return names.issuperset(wanted or ()), len(cells)
+            return False, False, 0
+        if isinstance(wanted, int):
+            # A comma beside another sign is a decimal comma
+            return len(cells) == wanted, len(cells) > 1 and delimiter != ",", len(cells)
+        return {cell.strip() for cell in cells}.issuperset(wanted), False, len(cells)
 
     return max(DELIMITERS, key=rank)
 

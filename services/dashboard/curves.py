@@ -8,6 +8,7 @@ from typing import Any, Final
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker, StreamStart
+from affectline.services.sessions.timeseries import largest_face
 from affectline.services.web.frame_pairs import round_distribution
 from affectline.services.web.status import USABLE_QUALITY
 
@@ -21,7 +22,7 @@ FROM_BEATS: Final = "/min, from beats"
 SIGNALS: Final = ("heart_rate", "skin_conductance")
 
 Point = list[float | None]
-"""Milliseconds since the Unix epoch, and one value or seven."""
+"""Milliseconds since the Unix epoch, and one value, two (valence and arousal) or seven."""
 
 
 class SignalCurve:
@@ -141,6 +142,11 @@ class Curves:
                 name = f"emotion/{emotion.stream}/{face.track}"
                 values = round_distribution(face.probabilities) or []
                 yield name, SignalCurve("share"), emotion.captured_at / 1e6, values
+        largest = largest_face(emotion)
+        if largest is not None and largest.valence is not None and largest.arousal is not None:
+            affect, at_ms = SignalCurve("-1 to 1"), emotion.captured_at / 1e6
+            values = [round(largest.valence, 3), round(largest.arousal, 3)]
+            yield f"affect/{emotion.stream}", affect, at_ms, values
 
     @_points.register
     def _(self, samples: Samples) -> Iterator[CurvePoint]:

@@ -12,6 +12,8 @@ class FusionProcess(ProcessSettings):
     """Settings of the fusion process."""
 
     settings: FusionSettings = FusionSettings()
+    session_start: int | None = None
+    """Zero of the session's time line, in ns since the Unix epoch: seconds count from it."""
     recorded_sources: tuple[str, ...] = ()
     """Films and tables whose watermarks are waited for."""
 

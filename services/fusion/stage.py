@@ -50,6 +50,7 @@ class Fusion(Stage):
     def __init__(self, process: FusionProcess, clock: Callable[[], float] = monotonic) -> None:
         self._settings, self._clock = process.settings, clock
         self._recorded_sources = process.recorded_sources
+        self._session_start = process.session_start
         self._subjects: dict[str, SubjectState] = {}
         self._measured: set[str] = set()
         """Subjects that sensors have named."""
@@ -85,18 +86,18 @@ class Fusion(Stage):
         self._merger.push(packet, self._clock())
         if isinstance(message, Emotion):
             self._held_results[message.stream] += 1
-        yield from self._take_ready()
+        yield from self._handle_ready()
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterator[Packet]:
         """A recorded source has come further."""
         if packet.message.source != self.context.service:
             self._merger.observe(packet.message, self._clock())
-            yield from self._take_ready()
+            yield from self._handle_ready()
 
-    def _take_ready(self) -> Iterator[Packet]:
+    def _handle_ready(self) -> Iterator[Packet]:
         for packet in self._merger.pop_ready(self._clock()):
-            yield from self._take(packet.message)
+            yield from self._update_state(packet.message)
         self.context.counters["late"] = self._merger.late
         yield from self._announce_progress()
 
@@ -112,7 +113,7 @@ class Fusion(Stage):
             self._progress.reach(self._merger.now, ended=have_all_ended)
         yield from self._progress.announcements(self._clock())
 
-    def _take(self, message: Message) -> Iterator[Packet]:
+    def _update_state(self, message: Message) -> Iterator[Packet]:
         """Update the state of the subject that a message is about."""
         state = None
         match message:
@@ -154,7 +155,7 @@ class Fusion(Stage):
             yield from self._announce_progress()
 
     def tick(self) -> Iterator[Packet]:
-        yield from self._take_ready()
+        yield from self._handle_ready()
         for source in self._merger.lost:
             if source not in self._told_lost:
                 text = "%s has been silent for %d s: nobody waits for it any more"
@@ -209,7 +210,9 @@ class Fusion(Stage):
 
     def _find_or_create(self, subject: str, at: int) -> SubjectState:
         if subject not in self._subjects:
-            person = self._subjects[subject] = SubjectState(subject, self._settings)
+            person = self._subjects[subject] = SubjectState(
+                subject, self._settings, origin_ns=self._session_start
+            )
             for requested in (None, subject):
                 marker = self._calibrations.get(requested)
                 if marker and at < marker.at + round(_calibration_seconds(marker) * 1e9):

@@ -40,16 +40,22 @@ class SubjectState:
         subject: The person's name in the states.
         settings: Rate of states and weight of the face.
         model: Coefficients; None for the default model.
+        origin_ns: Zero of the session's time line, from which seconds are counted; None: the whole
+            second before the first message.
     """
 
     def __init__(
-        self, subject: str, settings: FusionSettings, model: StressModel | None = None
+        self,
+        subject: str,
+        settings: FusionSettings,
+        model: StressModel | None = None,
+        origin_ns: int | None = None,
     ) -> None:
         self.subject = subject
         self._settings = settings
         self._model = model or load_default_model()
         self._heart, self._skin, self._face = HeartSignal(), SkinSignal(), FaceSignal()
-        self._origin_ns: int | None = None
+        self._origin_ns = origin_ns
         self._clock, self._limiter = EventClock(), RateLimiter(settings.rate)
         self._calibration_end_s = 0.0
         self._mode: Literal["continuous", "calibrating", "calibrated"] = "continuous"
@@ -116,7 +122,7 @@ class SubjectState:
 
     def _to_seconds(self, at_ns: int) -> float:
         if self._origin_ns is None:
-            # Whole seconds, so that baselines are updated at the same moments in every run
+            # Baselines are updated once a second: at the same moments in every run
             self._origin_ns = at_ns // SECOND * SECOND
         return (at_ns - self._origin_ns) / SECOND
 

@@ -154,13 +154,13 @@ class Recorder(Stage):
         """
         message = packet.message
         if self._ends_with_replay:
-            self._take((packet,))
+            self._write_in_order((packet,))
         # Without a plan it may be a replay that begins again
         elif self._recorded_sources and self._repeats.is_repeated(message):
             return ()
         else:
             self._merger.push(packet, monotonic(), self._event_time(packet.message))
-            self._take(self._merger.pop_ready(monotonic()))
+            self._write_in_order(self._merger.pop_ready(monotonic()))
         if isinstance(packet.message, StreamDone):
             self._unfinished.discard((packet.message.stream, packet.message.by))
         elif self._ends_with_replay and ends_replay(packet.message, self._started_at):
@@ -172,7 +172,7 @@ class Recorder(Stage):
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
         """A recorded source, or fusion, has come further."""
         self._merger.observe(packet.message, monotonic())
-        self._take(self._merger.pop_ready(monotonic()))
+        self._write_in_order(self._merger.pop_ready(monotonic()))
         self._flush_if_due()
         return ()
 
@@ -186,7 +186,7 @@ class Recorder(Stage):
             return self._frame_times.get((message.stream, message.epoch, message.seq))
         return message.event_time
 
-    def _take(self, packets: Iterable[Packet]) -> None:
+    def _write_in_order(self, packets: Iterable[Packet]) -> None:
         """Write messages in the order of their events, or buffer them for the anonymizer."""
         for packet in packets:
             at = self._event_time(packet.message)
@@ -196,7 +196,7 @@ class Recorder(Stage):
                     continue
                 self._open_file(at)
                 early, self._early = self._early, []
-                self._take(early)
+                self._write_in_order(early)
             self._log_time = log_time = self._log_time if at is None else at
             if self._anonymizer:
                 self._anonymizer.add(packet, log_time, monotonic_ns())
@@ -210,7 +210,7 @@ class Recorder(Stage):
         return ()
 
     def stop(self) -> Iterable[Packet]:
-        self._take(self._merger.flush())
+        self._write_in_order(self._merger.flush())
         self._write_anonymized(flush=True)
         self._finish()
         return ()
@@ -220,7 +220,7 @@ class Recorder(Stage):
             self._fsync.stop()
         with suppress(AffectlineError):  # reported already, and the rest can be read
             if hasattr(self, "_merger"):
-                self._take(self._merger.flush())
+                self._write_in_order(self._merger.flush())
             self._write_anonymized(flush=True)
         with suppress(AffectlineError):
             self._finish()
@@ -228,7 +228,7 @@ class Recorder(Stage):
     def _finish(self) -> None:
         if self._writer is None and not getattr(self, "_is_finished", True):
             self._open_file(self._started_at)  # a session in which nothing happened
-            self._take(self._early)
+            self._write_in_order(self._early)
         self._is_finished = True
         writer, self._writer = self._writer, None
         try:
@@ -247,7 +247,7 @@ class Recorder(Stage):
         if monotonic() < self._next_flush or self._writer is None:
             return
         self._next_flush = monotonic() + FLUSH_S
-        self._take(self._merger.pop_ready(monotonic()))
+        self._write_in_order(self._merger.pop_ready(monotonic()))
         self._write_anonymized()
         try:
             self._writer.flush()

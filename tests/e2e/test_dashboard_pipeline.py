@@ -111,7 +111,13 @@ def test_the_picture_moves_and_the_bars_sum_to_one(browser: Any, lab: Lab) -> No
 def test_curves_of_face_heart_skin_and_nerves_under_one_axis(browser: Any, lab: Lab) -> None:
     with open_page(browser, lab.url) as page:
         chart = page.locator(".af-chart")
-        wanted = ("expression, woman", "heart rate, anna", "skin conductance, anna", "nervousness")
+        wanted = (
+            "expression, woman",
+            "valence and arousal, woman",
+            "heart rate, anna",
+            "skin conductance, anna",
+            "nervousness",
+        )
         page.wait_for_function(
             "(names) => names.every((name) => document.querySelector('.af-chart').ariaLabel"
             ".includes(name))",
@@ -202,6 +208,7 @@ def replay(page: Any) -> None:
     page.get_by_role("button", name="Replay: drive").click()
     page.get_by_text("replay of drive").wait_for()
     page.wait_for_function(f"() => {PLACE} > 2 && ({SEQ})() >= 0")
+    page.evaluate("scrollTo(0, 0)")
     screenshot(page, "dashboard-replay")
     page.keyboard.press("p")
     page.get_by_role("button", name="Resume (P)").wait_for()

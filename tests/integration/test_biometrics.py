@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,10 @@ def flat(samples: list[Samples]) -> list[tuple[int, float]]:
         ]
         found += [(message.at + t, v) for t, v in zip(times, message.values, strict=True)]
     return found
+
+
+def has_samples(bus: Bus, name: str, count: int, _: object) -> bool:
+    return len(flat(bus.samples(name))) >= count
 
 
 def test_a_simulated_subject_on_a_real_hub(bus: Callable[..., Bus]) -> None:
@@ -69,6 +74,50 @@ def test_a_real_recording_arrives_whole_in_lossless_delivery(bus: Callable[..., 
     found = np.array(flat(b.samples("rr_interval")))
     assert np.allclose(found[:, 1], beats[:, 1] * 1000)
     assert np.allclose(found[:, 0] / S - 1644227574, beats[:, 0], atol=1e-3)
+
+
+def test_the_table_of_a_film_arrives_whole_with_its_step_in_its_place(
+    bus: Callable[..., Bus], tmp_path: Path
+) -> None:
+    file = SHARED.parent / "cases" / "film_and_sensors" / "sensors.csv"
+    if not file.exists():
+        pytest.skip("../shared/cases is not here")
+    rows = [line.split(",") for line in file.read_text().split()[1:]]
+    b = bus("lossless")
+    process = b.start(
+        "biometrics", "--driver", "csv", "--file", str(file), "--time-column", "time_s",
+        "--column", "heart_rate_bpm=heart_rate:/min", "--column", "eda_us=skin_conductance:uS",
+        "--start", "2026-11-28T10:15:00+01:00", "--offset", "5", "--speed", "20",
+    )  # fmt: skip
+    b.wait_for(lambda _: process.poll() is not None)
+    assert process.returncode == 0
+    begin = (1_795_857_300 + 5) * S
+    for name, column, step in (("heart_rate", 1, 90), ("skin_conductance", 2, 4.5)):
+        written = [(round(float(row[0]) * S), float(row[column])) for row in rows if row[column]]
+        b.wait_for(partial(has_samples, b, name, len(written)))
+        found = [(at - begin, value) for at, value in flat(b.samples(name))]
+        assert found == written
+        assert next(at for at, value in found if value > step) == 10 * S
+
+
+def test_what_is_left_out_of_a_table_is_said_on_the_terminal(
+    bus: Callable[..., Bus], tmp_path: Path
+) -> None:
+    rows = "".join(f"{i / 4};{3 + i / 100:.2f}".replace(".", ",") + "\n" for i in range(40))
+    file = tmp_path / "drive.csv"
+    file.write_text(f"time;eda\n{rows}10,0;3,5;1\n10,25;3.5x\n")
+    b = bus("lossless")
+    process = b.start(
+        "biometrics", "--driver", "csv", "--file", str(file),
+        "--column", "eda=skin_conductance:uS", "--speed", "50",
+    )  # fmt: skip
+    b.wait_for(lambda _: process.poll() is not None)
+    b.wait_for(lambda _: len(flat(b.samples("skin_conductance"))) == 40)
+    assert process.returncode == 0
+    assert (
+        "drive.csv: 1 of 42 rows were left out: more cells than columns (line 42); "
+        "1 cells of eda were left out: no number (line 43 has '3.5x')"
+    ) in b.log()
 
 
 def test_wrong_input_is_one_line_and_no_traceback(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ class CsvDriver(FilePlayback):
         for name, column in settings.columns.items():
             values = self._values(name, indexes[name], timed.rows, numbers, omissions)
             signals.append(self._signal(column, timed.times, values, path))
-        numbers.check(OPTION, path)
+        numbers.check(OPTION, path, "say with --decimal whether numbers have a point or a comma")
         signals = [signal for signal in signals if len(signal.times)]
         if not signals:
             raise AffectlineError(

@@ -35,6 +35,7 @@ from affectline.services.biometrics.table import (
 from affectline.services.biometrics.validation import NS
 
 OPTION: Final = "--folder:"
+AGAIN: Final = "export the session again, or take the file out"
 REGULAR_FILES: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
     "EDA.csv": (("skin_conductance", "uS", 1.0),),
     "HR.csv": (("heart_rate", "/min", 1.0),),
@@ -106,11 +107,16 @@ def _starts(folder: Path) -> Iterator[tuple[str, int]]:
         path = folder / name
         if not path.is_file():
             continue
-        table = read_table(path, OPTION, None, first_rows=True)
+        table = read_table(path, OPTION, _width(name), first_rows=True)
         if len(table.rows) > _rows_before(name):
             start = _number(table.rows[0], 0, Numbers(table.delimiter))
             if _is_time(start):
                 yield name, round(start * NS)
+
+
+def _width(name: str) -> int:
+    """How many columns a file has."""
+    return len(REGULAR_FILES.get(name, ("time", "interval")))
 
 
 def _rows_before(name: str) -> int:
@@ -133,7 +139,7 @@ def read_file(
     """
     if not path.is_file():
         return []
-    table = read_table(path, OPTION, None)
+    table = read_table(path, OPTION, _width(path.name))
     if len(table.rows) <= _rows_before(path.name):
         return []  # the watch makes a file of two rows, or none, where it measured nothing
     omissions = Omissions(path.name)
@@ -150,20 +156,19 @@ def _read_regular(
     columns = REGULAR_FILES[path.name]
     numbers = Numbers(table.delimiter)
     # A row that is left out keeps its place: the samples below it would be early otherwise
-    rows = check_widths(table, len(columns), omissions, OPTION, path)
+    rows = check_widths(table, _width(path.name), omissions, OPTION, path)
     start, rate = (_number(row, 0, numbers) for row in rows[:2])
     if not (_is_time(start) and RATE_RANGE[0] <= rate <= RATE_RANGE[1]):
         raise AffectlineError(
             f"--folder: {path} begins with {_shown(rows[0])} and {_shown(rows[1])}",
-            "the first row is the start in Unix time, the second the samples a second; "
-            "export the session again, or take the file out",
+            f"the first row is the start in Unix time, the second the samples a second; {AGAIN}",
         )
     times = regular_times(round(start * NS), rate, len(rows) - 2)
     signals = []
     for index, (signal, unit, factor) in enumerate(columns):
         values = np.array([_value(row, index, numbers, counters, omissions) for row in rows[2:]])
         signals.append(RecordedSignal(signal, unit, times, values * factor, rate))
-    numbers.check(OPTION, path)
+    numbers.check(OPTION, path, AGAIN)
     return signals
 
 
@@ -171,13 +176,12 @@ def _read_intervals(
     path: Path, table: Table, counters: Counter[str], omissions: Omissions
 ) -> list[RecordedSignal]:
     numbers = Numbers(table.delimiter)
-    rows = check_widths(table, 2, omissions, OPTION, path)
+    rows = check_widths(table, _width(path.name), omissions, OPTION, path)
     start = _number(rows[0], 0, numbers)
     if not _is_time(start):
         raise AffectlineError(
             f"--folder: {path} begins with {_shown(rows[0])}",
-            "the first row is the start in Unix time; export the session again, or take the "
-            "file out",
+            f"the first row is the start in Unix time; {AGAIN}",
         )
     known = []
     for row in rows[1:]:
@@ -188,7 +192,7 @@ def _read_intervals(
             counters["invalid"] += 1
             if row.cells:
                 omissions.add("rows were left out", "no time", row, _cell(row, 0))
-    numbers.check(OPTION, path)
+    numbers.check(OPTION, path, AGAIN)
     if not known:
         return []
     seconds, intervals = zip(*known, strict=True)
@@ -203,7 +207,7 @@ def _read_tags(
     """Read the button presses during the measurement; others are counted as ``invalid``."""
     if not path.is_file():
         return []
-    table = read_table(path, OPTION, None)
+    table = read_table(path, OPTION, 1)
     numbers, omissions = Numbers(table.delimiter), Omissions(path.name)
     first = min(int(signal.times[0]) for signal in measured)
     last = max(int(signal.times[-1]) for signal in measured)

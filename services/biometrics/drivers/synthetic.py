@@ -134,8 +134,9 @@ class SyntheticSettings(BiometricsSettings):
     """A simulated subject."""
 
     driver: Literal["synthetic"] = "synthetic"
-    speed: Speed = 1.0
-    """1 generates signals in real time, ``max`` as fast as they are consumed."""
+    speed: Speed | None = None
+    """1 generates signals in real time, ``max`` as fast as they are consumed; by default the pace
+    and rate of the run, and 1 outside of one."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """The same seed generates the same signals."""
     stress: Annotated[
@@ -144,6 +145,14 @@ class SyntheticSettings(BiometricsSettings):
     """Start and end of a time of stress, in seconds from the start."""
     duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds until it ends; by default it does not."""
+
+    @property
+    def is_recording(self) -> bool:
+        return True  # it can wait, and has its place on the time line, as a recording
+
+    @property
+    def is_endless(self) -> bool:
+        return self.duration is None
 
     @model_validator(mode="after")
     def _check_stress(self) -> Self:
@@ -163,26 +172,47 @@ class SyntheticDriver(Driver):
 
     def open(self) -> None:
         self._subject = SimulatedSubject(self._settings.seed, self._settings.stress)
-        self._start, self._started_s = self._clock.now(), self._clock.monotonic()
+        start = self.timing.session_start
+        self._start = self._clock.now() if start is None else start
+        self._started_s = self._clock.monotonic()
+        self._speed = self._settings.speed or self.timing.speed
         self._block = 0
 
     def read(self) -> list[Reading]:
         readings: list[Reading] = []
         for _ in range(self._blocks_due()):
             readings += self._next_readings()
-            if self._settings.duration and self._block * BLOCK_NS >= self._settings.duration * NS:
+            if self._is_over():
                 self.ended = True
                 break
+        self.complete_until = self._start + self._block * BLOCK_NS
         return readings
+
+    def _is_over(self) -> bool:
+        duration, ends_at = self._settings.duration, self.timing.ends_at
+        length = self._block * BLOCK_NS
+        has_ended = duration is not None and length >= duration * NS
+        return has_ended or (ends_at is not None and self._start + length >= ends_at)
 
     def _blocks_due(self) -> int:
         """How many blocks are over by now and not generated yet."""
-        speed = self._settings.speed
-        if speed == "max":
-            return 4
+        # One at a time where others wait: messages are the same at every pace
+        at_once = 1 if self.timing.is_aligned else 4
+        if self._speed == "max":
+            return at_once
+        if self.timing.is_aligned and self._blocks_over() > self._block:
+            return 1
         self._clock.wait(WAIT_S)
-        elapsed_s = (self._clock.monotonic() - self._started_s) * speed
-        return int(elapsed_s * NS // BLOCK_NS) - self._block
+        due = self._blocks_over() - self._block
+        return min(due, 1) if self.timing.is_aligned else due
+
+    def _blocks_over(self) -> int:
+        """How many blocks are over by now."""
+        if self.timing.follows_clock and self._settings.speed is None:
+            return (self._clock.now() - self._start) // BLOCK_NS
+        assert self._speed != "max"  # noqa: S101 - for the type checker
+        elapsed_s = (self._clock.monotonic() - self._started_s) * self._speed
+        return int(elapsed_s * NS // BLOCK_NS)
 
     def _next_readings(self) -> list[Reading]:
         at = self._start + self._block * BLOCK_NS

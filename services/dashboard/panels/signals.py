@@ -4,7 +4,7 @@ from nicegui.element import Element
 from nicegui.elements import echart
 
 from affectline.common.labels import LABELS
-from affectline.common.vision.palette import COLOURS
+from affectline.common.vision.palette import AFFECT_COLOURS, COLOURS
 from affectline.services.dashboard.curves import Curves
 from affectline.services.dashboard.panel import STATIC, Panel, register
 
@@ -18,7 +18,7 @@ class CurvesChart(
 
     def __init__(self) -> None:
         super().__init__()
-        self._props.update(labels=list(LABELS), colours=COLOURS)
+        self._props.update(labels=list(LABELS), colours=COLOURS | AFFECT_COLOURS)
 
 
 @register

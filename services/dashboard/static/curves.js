@@ -1,6 +1,6 @@
 // The curves of the last minutes, extended as updates come.
 import { echarts } from "nicegui-echart";
-import { chartOption, formatSecond, layOut } from "affectline-dashboard";
+import { AFFECT, chartOption, formatSecond, layOut } from "affectline-dashboard";
 import { feed } from "affectline-web";
 
 const KEPT_MS = 300_000;
@@ -12,6 +12,8 @@ export default {
       <div class="af-legend">
         <span v-for="label in labels" :key="label"><i :style="{ background: colours[label] }"></i>
           {{ label }}</span>
+        <span v-for="name in affect" :key="name"><i :style="{ background: colours[name] }"></i>
+          {{ name }}</span>
         <label>Span <select v-model="span">
           <option v-for="name in spans" :key="name">{{ name }}</option></select></label>
       </div>
@@ -31,6 +33,7 @@ export default {
   },
   computed: {
     spans: () => Object.keys(SPANS),
+    affect: () => AFFECT,
     description() {
       const names = this.rows.map((row) => row.title).join("; ");
       return `Signals: ${names || "none yet"}`;

@@ -6,7 +6,8 @@ const GAP = 40;
 const FOOT = 34;
 const GAP_MS = 1500; // values further apart are not connected
 const TRACKS = 4; // how many faces are shown at once, those seen most
-const ORDER = ["emotion", "heart_rate", "skin_conductance", "nervousness"];
+const ORDER = ["emotion", "affect", "heart_rate", "skin_conductance", "nervousness"];
+export const AFFECT = ["valence", "arousal"];
 const COLOURS = { heart_rate: "#d55e00", skin_conductance: "#0072b2", nervousness: "#cc79a7" };
 
 // Which curves are drawn, from top to bottom, and the height of the chart.
@@ -26,12 +27,21 @@ export function layOut(curves, begin, labels, colours) {
     row.top = top;
     row.height = row.kind === "emotion" ? EMOTION_ROW : ROW;
     row.title = title(row);
-    row.series = row.kind === "emotion"
-      ? labels.map((label, i) => ({ name: label, colour: colours[label], value: i + 1 }))
-      : [{ name: row.title, colour: COLOURS[row.kind] ?? "#009e73", value: 1 }];
+    row.series = parts(row, labels, colours);
     top += row.height + GAP;
   }
   return { rows, height: rows.length ? top - GAP + FOOT : 0 };
+}
+
+// The lines of a row: name, colour, and place in the curve's points.
+function parts(row, labels, colours) {
+  if (row.kind === "emotion") {
+    return labels.map((label, i) => ({ name: label, colour: colours[label], value: i + 1 }));
+  }
+  if (row.kind === "affect") {
+    return AFFECT.map((name, i) => ({ name, colour: colours[name], value: i + 1 }));
+  }
+  return [{ name: row.title, colour: COLOURS[row.kind] ?? "#009e73", value: 1 }];
 }
 
 function rank(row) {
@@ -40,8 +50,9 @@ function rank(row) {
 
 function title({ name, kind, unit, synthetic }) {
   const [, first, second] = name.split("/");
-  const what = kind === "emotion" ? `expression, ${first}, face #${second}`
-    : `${kind.replaceAll("_", " ")}, ${first}`;
+  const names = { emotion: `expression, ${first}, face #${second}`,
+    affect: `valence and arousal, ${first}, largest face` };
+  const what = names[kind] ?? `${kind.replaceAll("_", " ")}, ${first}`;
   const units = kind === "emotion" ? "" : ` (${unit})`;
   return `${what}${units}${synthetic ? ", simulated" : ""}`;
 }
@@ -81,6 +92,7 @@ export function chartOption({ rows }, { begin, end, zero, markers, ink, faint })
     yAxis: rows.map((row, i) => ({
       type: "value", gridIndex: i, scale: row.kind !== "nervousness", splitNumber: 2,
       ...(row.kind === "emotion" ? { min: 0, max: 1 } : {}),
+      ...(row.kind === "affect" ? { min: -1, max: 1 } : {}),
       ...(row.kind === "nervousness" ? { min: 0, max: 100 } : {}),
       axisLabel: { color: ink, formatter: (v) => formatValue(v) },
       splitLine: { lineStyle: { color: faint } },

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
-from affectline.common.vision.palette import COLOURS
+from affectline.common.vision.palette import AFFECT_COLOURS, COLOURS
 from affectline.services.report.section import ReportData, Section, SectionSettings
 from affectline.services.sessions.timeseries import Series, SessionSeries
 
@@ -122,7 +122,6 @@ Curve = tuple[str, NDArray[np.int64], NDArray[np.float64], dict[str, Any]]
 ORDER: Final = ("nervousness", "heart_rate", "skin_conductance", "arousal", "valence")
 BOUNDS: Final = {"nervousness": (0, 100), "arousal": (-1, 1), "valence": (-1, 1)}
 EXPRESSION: Final = "Expression in "
-AFFECT_COLOURS: Final = {"valence": "#009e73", "arousal": "#d55e00"}
 
 
 class ChartRow(NamedTuple):

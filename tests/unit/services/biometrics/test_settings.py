@@ -39,6 +39,13 @@ def test_temperatures() -> None:
         ({"driver": "csv", "file": "x", "columns": {}}, "needs at least one column"),
         ({"driver": "csv", **TABLE, "loop": True, "keep_times": True}, "exclude each other"),
         ({"driver": "csv", **TABLE, "rate": 4, "keep_times": True}, "needs a column of times"),
+        (
+            {"driver": "csv", **TABLE, "start": "2026-01-01T00:00Z", "keep_times": True},
+            "start and keep_times exclude each other",
+        ),
+        ({"driver": "csv", **TABLE, "start": "2026-01-01T00:00"}, "timezone"),
+        ({"driver": "csv", **TABLE, "time_zone": "Mars/Base"}, "Mars/Base: no time zone that is"),
+        ({"driver": "csv", **TABLE, "time_zone": "../etc/passwd"}, "no time zone that is known"),
         ({"driver": "synthetic", "stress": (40, 20)}, "from and to in seconds"),
         ({"driver": "radio"}, "no driver 'radio': there are 'ble', .*'lsl'"),
         ({"subject": "anna"}, "driver\n.*should be one of 'ble'"),

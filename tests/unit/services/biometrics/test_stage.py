@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 from affectline.common import logs
@@ -10,7 +11,14 @@ from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
+from affectline.common.wire.watermark import Watermark
 from affectline.services.biometrics.driver import BUTTON, Clock, DeviceGone, Driver, Reading
+from affectline.services.biometrics.file_playback import (
+    FilePlayback,
+    RecordedSignal,
+    RecordedSignals,
+    regular_times,
+)
 from affectline.services.biometrics.spec import BiometricsProcess
 from affectline.services.biometrics.stage import MAX_UNSENT, Biometrics
 from tests.unit.services.biometrics.fakes import START, Script, Step, beat, settings
@@ -211,3 +219,136 @@ def test_stopping_publishes_what_was_read(bench: Callable[..., Bench]) -> None:
     for packet in b.stage.stop():
         b.hear(packet)
     assert len(b.published) == 1
+
+
+class Table(FilePlayback):
+    """Ten seconds, four samples a second."""
+
+    def load(self) -> RecordedSignals:
+        times = regular_times(0, 4.0, 40)
+        return RecordedSignals([RecordedSignal("ppg", "1", times, np.arange(40.0), 4.0)], 0)
+
+
+class AlignedRun:
+    """A table beside a film, at pace fast, and how far each has come."""
+
+    film = "capture/front"
+
+    def __init__(self, **given: object) -> None:
+        process = BiometricsProcess(
+            settings=settings("e4", folder="x", **given), pace="fast", session_start=START,
+            recorded_sources=(self.film, "biometrics/person-e4"),
+            ends_with=(self.film, "capture/other") if given.get("loop") else (),
+        )  # fmt: skip
+        self.woken = threading.Event()
+        self.stage = Biometrics(process, lambda chosen, clock: Table(chosen, clock))
+        self.stage.context = StageContext("biometrics/person-e4", wake=self.woken.set)
+        self.stage.setup()
+        self.seconds: list[float] = []
+        self.promised: list[Watermark] = []
+
+    def tick(self) -> None:
+        for packet in self.stage.tick():
+            match packet.message:
+                case Watermark() as promise:
+                    self.promised.append(promise)
+                case Samples() as samples:
+                    assert not self.promised or samples.at >= self.promised[-1].at
+                    self.seconds.append((samples.at - START) / 1e9)
+
+    def tick_until(self, reached: Callable[[], bool]) -> None:
+        for _ in range(1000):
+            self.woken.clear()
+            self.tick()
+            if reached():
+                return
+            self.woken.wait(0.2)
+        raise AssertionError("it never came to that")
+
+    def film_reaches(self, seconds: float, *, ended: bool = False) -> None:
+        at = START + round(seconds * 1e9)
+        list(self.stage.handle(Packet(Watermark(source=self.film, at=at, ended=ended))))
+
+
+@pytest.fixture
+def aligned() -> Iterator[Callable[..., AlignedRun]]:
+    made: list[AlignedRun] = []
+
+    def make(**given: object) -> AlignedRun:
+        made.append(AlignedRun(**given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stage.cleanup()
+
+
+def test_a_table_keeps_step_with_a_film(aligned: Callable[..., AlignedRun]) -> None:
+    run = aligned()
+    run.tick_until(lambda: bool(run.promised))
+    assert run.seconds == []  # the film is not there yet
+    run.film_reaches(0)
+    run.tick_until(lambda: len(run.seconds) == 9)
+    run.tick()
+    assert run.seconds[-1] == 2.0  # as far ahead as a source may be
+    run.tick_until(lambda: run.promised[-1].at == START + 2_250_000_000)
+    run.film_reaches(5)
+    run.tick_until(lambda: len(run.seconds) == 29)
+    assert not run.promised[-1].ended
+
+
+def test_a_table_ends_with_all_its_rows_and_waits_for_the_others(
+    aligned: Callable[..., AlignedRun],
+) -> None:
+    run = aligned()
+    run.film_reaches(9)
+    run.tick_until(lambda: bool(run.promised and run.promised[-1].ended))
+    assert run.seconds == [i / 4 for i in range(40)]
+    assert not run.stage.done  # a consumer that is started again shall hear of it
+    run.film_reaches(9.5, ended=True)
+    assert run.stage.done
+
+
+def test_a_film_that_has_ended_holds_no_table_up(aligned: Callable[..., AlignedRun]) -> None:
+    run = aligned(offset=600)
+    run.film_reaches(1, ended=True)
+    run.tick_until(lambda: run.stage.done)
+    assert (run.seconds[0], run.seconds[-1], len(run.seconds)) == (600, 609.75, 40)
+
+
+def test_a_table_that_begins_late_says_so_at_once(aligned: Callable[..., AlignedRun]) -> None:
+    run = aligned(offset=600)
+    run.film_reaches(0)
+    run.tick_until(lambda: bool(run.promised and run.promised[-1].at == START + 600 * 10**9))
+    assert run.seconds == []
+
+
+def test_a_table_over_and_over_ends_where_the_film_ends(
+    aligned: Callable[..., AlignedRun],
+) -> None:
+    run = aligned(loop=True)
+    run.film_reaches(0)
+    run.tick_until(lambda: bool(run.promised))
+    assert run.seconds == []  # it follows: nobody knows yet where the film ends
+    run.film_reaches(9)
+    run.tick_until(lambda: bool(run.seconds and run.seconds[-1] == 8.75))
+    run.film_reaches(12.1)
+    run.film_reaches(12.1, ended=True)
+    run.tick_until(lambda: run.stage.done)
+    assert run.seconds == [i / 4 for i in range(49)]
+    assert run.promised[-1].ended
+
+
+def test_what_the_driver_has_found_out_is_said_once(
+    bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure()
+    driver = Script(["open", [beat(START)], [beat(START + 1)]])
+    driver.remarks.append("sensors.csv: 3 of 158 rows were left out: more cells than columns")
+    b = bench(driver)
+    b.run_until(lambda: b.stage.done)
+    b.tick()
+    assert capsys.readouterr().err == (
+        "affectline: biometrics/person-ble: "
+        "sensors.csv: 3 of 158 rows were left out: more cells than columns\n"
+    )

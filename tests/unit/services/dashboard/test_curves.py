@@ -36,6 +36,22 @@ def test_points_are_told_once_and_no_closer_than_anybody_can_see() -> None:
     assert curves.update() is None
 
 
+def test_valence_and_arousal_are_those_of_the_largest_face() -> None:
+    curves = Curves()
+    small = EMOTION.faces[0].model_copy(
+        update={"track": 9, "box": (0, 0, 9, 9), "valence": -0.5, "arousal": 0.1}
+    )
+    both = {"captured_at": 1_000 * MS, "faces": (small, EMOTION.faces[0])}
+    curves.add(EMOTION.model_copy(update=both))
+    update = curves.update()
+    assert update is not None
+    assert update["series"]["affect/drive"] == {
+        "unit": "-1 to 1", "synthetic": False, "points": [[1_000, 0.712, 0.491]],
+    }  # fmt: skip
+    curves.add(EMOTION.model_copy(update={"captured_at": 2_000 * MS, "faces": ()}))
+    assert curves.update() is None, "nobody in sight is no point"
+
+
 def test_a_late_page_gets_what_was_before_and_nothing_twice() -> None:
     curves = Curves()
     curves.add(heart(1_000, 60))

@@ -9,7 +9,7 @@ from affectline.common.errors import AffectlineError
 from affectline.services.biometrics.driver import Reading
 from affectline.services.biometrics.drivers.csv import CsvDriver
 from affectline.services.biometrics.validation import time_of
-from tests.unit.services.biometrics.fakes import FakeTime, play, settings
+from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
 
 S = 1_000_000_000
 HR = {"hr": {"signal": "heart_rate", "unit": "/min"}}
@@ -157,3 +157,87 @@ def test_any_table_is_read_or_refused(tmp_path: Path, body: str, unit: str) -> N
     times = [time for time, _ in samples(readings)]
     assert times == sorted(times)
     assert readings
+
+
+def test_the_cases_of_spreadsheets(tmp_path: Path) -> None:
+    skin = {"columns": {"eda_us": {"signal": "skin_conductance", "unit": "uS"}}}
+    skin["time_column"] = "time_s"  # type: ignore[assignment]
+    semicolons = "time_s;eda_us\n0,00;3,71\n0,25;3,72\n0,50;3,74\n"
+    _, readings = read(tmp_path, semicolons, keep_times=False, **skin)
+    assert [v for _, v in samples(readings)] == [3.71, 3.72, 3.74]
+    with pytest.raises(AffectlineError, match="3 of 3 rows have more cells than columns"):
+        read(tmp_path, semicolons.replace(",", ".").replace(";", ",").replace(".", ","), **skin)
+
+
+def test_what_was_left_out_is_said(tmp_path: Path) -> None:
+    rows = "".join(f"{100 + i},{60 + i}\n" for i in range(10))
+    text = f"time,hr\n{rows}110,61,5\nlater,62\n112,62bpm\n113,1_0\n114,64\n"
+    driver, readings = read(tmp_path, text)
+    assert len(samples(readings)) == 11
+    assert driver.remarks == [
+        "table.csv: 1 of 15 rows were left out: more cells than columns (line 12); "
+        "1 of 15 rows were left out: no time (line 13 has 'later'); "
+        "2 cells of hr were left out: no number (first: line 14 has '62bpm')"
+    ]
+    assert driver.counters["invalid"] == 4
+
+
+def test_a_row_that_is_left_out_keeps_its_place_where_there_is_a_rate(tmp_path: Path) -> None:
+    rows = "60,1\n" * 5
+    text = f"hr,x\n{rows}61,1,2\n62,1\n"
+    _, readings = read(tmp_path, text, rate=4.0)
+    values = [v for _, v in samples(readings)]
+    assert values[:5] == [60] * 5
+    assert values[5] != values[5]
+    assert values[6] == 62
+
+
+def test_all_columns_begin_with_the_first_row_that_has_a_time(tmp_path: Path) -> None:
+    columns = HR | {"eda": {"signal": "skin_conductance", "unit": "uS"}}
+    text = "time,hr,eda\nnever,1,1\n12.5,,\n12.75,,3.1\n13.0,60,3.2\n"
+    driver, readings = read(tmp_path, text, columns=columns, keep_times=False)
+    places = {r.signal: (r.at - START) / S for r in readings if r.values != (3.2,)}
+    assert places == {"heart_rate": 0.5, "skin_conductance": 0.25}
+    assert driver.counters["invalid"] == 1
+
+
+def find_start(path: Path, **more: object) -> int:
+    return CsvDriver.find_start(settings("csv", file=path, columns=HR, **more))
+
+
+def test_the_date_of_a_table_is_that_of_its_first_row(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("time;hr\nlater;60\n100,5;60\n101;61\n" + "102;61\n" * 100_000)
+    assert find_start(file) == 100_500_000_000
+    file.write_text("time,hr\n2026-07-01 12:00:00,60\n")
+    noon_utc = 1_782_907_200 * S
+    assert find_start(file, time_unit="iso") == noon_utc
+    assert find_start(file, time_unit="iso", time_zone="Europe/Berlin") == noon_utc - 7200 * S
+    file.write_text("time,hr\nlater,60\n")
+    with pytest.raises(AffectlineError, match="no row with a time"):
+        find_start(file)
+
+
+def test_dates_that_name_no_zone_are_said_where_they_matter(tmp_path: Path) -> None:
+    text = "time,hr\n2026-07-01 12:00:00,60\n2026-07-01 12:00:01,60\n"
+    driver, _ = read(tmp_path, text, time_unit="iso", time_zone="Europe/Berlin")
+    assert driver.remarks == [
+        "table.csv: times without an offset from UTC are taken as Europe/Berlin"
+    ]
+    assert read(tmp_path, text, time_unit="iso", keep_times=False)[0].remarks == []
+
+
+def test_times_that_are_no_dates_are_not_published_as_dates(tmp_path: Path) -> None:
+    with pytest.raises(AffectlineError, match="has times before 1970"):
+        read(tmp_path, "time,hr\n-5,60\n-4,60\n")
+    _, readings = read(tmp_path, "time,hr\n-5,60\n-4,61\n", keep_times=False)
+    assert [at - START / S for at, _ in samples(readings)] == [0, 1]
+
+
+def test_a_decimal_sign_that_is_named_settles_it(tmp_path: Path) -> None:
+    text = "time;hr\n0,25;60.5\n"
+    with pytest.raises(AffectlineError, match="say with --decimal"):
+        read(tmp_path, text)
+    driver, readings = read(tmp_path, 'time,hr\n"0,25","60,5"\n', decimal=",")
+    assert samples(readings) == [(0.25, 60.5)]
+    assert not driver.remarks

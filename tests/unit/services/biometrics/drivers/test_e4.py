@@ -141,3 +141,53 @@ def test_any_file_is_read_or_refused(tmp_path: Path, files: dict[str, bytes]) ->
     for readings in signals.values():
         times = [time_of(r, i) for r in readings for i in range(len(r.values))]
         assert times == sorted(times)
+
+
+def test_decimal_commas_are_read_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "EDA.csv").write_text("1644227574,000000\n4,000000\n0,62\n0,75\n")
+    assert values(read(tmp_path)[1]["skin_conductance"]) == [0.62, 0.75]
+    (tmp_path / "EDA.csv").write_text("1644227574\n4\n0,62\n0,75\n")
+    with pytest.raises(AffectlineError, match=r"EDA\.csv: 2 of 4 rows have more cells than col"):
+        read(tmp_path)
+    (tmp_path / "EDA.csv").write_text("1644227574,0\n4.0\n0,62\n0.75\n")
+    with pytest.raises(AffectlineError, match=r"EDA\.csv: holds 1644227574,0 and 4\.0: export"):
+        read(tmp_path)
+
+
+def test_semicolons_and_a_byte_order_mark_are_seen(tmp_path: Path) -> None:
+    text = "\ufeff100,5; 100,5; 100,5\n32,0; 32,0; 32,0\n64;-32;0\n0;0;16\n"
+    (tmp_path / "ACC.csv").write_text(text, encoding="utf-8")
+    _, signals = read(tmp_path, keep_times=True)
+    assert values(signals["acceleration_y"]) == [-0.5, 0.0]
+    assert signals["acceleration_x"][0].at == 100_500_000_000
+
+
+def test_a_row_that_is_left_out_is_a_gap_and_said(tmp_path: Path) -> None:
+    rows = "".join(f"3.{i}\n" for i in range(6))
+    (tmp_path / "EDA.csv").write_text(f"100\n4\n{rows}3,71\n\n3.7x\n3.9\n")
+    driver, signals = read(tmp_path, keep_times=True)
+    found = [v for r in signals["skin_conductance"] for v in r.values]
+    assert (found[5], found[-1]) == (3.5, 3.9)
+    assert len(found) == 10
+    last = signals["skin_conductance"][-1]
+    assert time_of(last, len(last.values) - 1) == 100 * S + 9 * S // 4
+    assert driver.counters["invalid"] == 3
+    assert driver.remarks == [
+        "EDA.csv: 1 of 12 rows were left out: more cells than columns (line 9); "
+        "1 of 12 rows were left out: blank (line 10); "
+        "1 cells were left out: no number (line 11 has '3.7x')"
+    ]
+
+
+def test_an_export_begins_with_the_earliest_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "HR.csv").write_text(f"{BEGIN + 10}\n1\n60\n61\n")
+    (tmp_path / "IBI.csv").write_text(f"{BEGIN}, IBI\n604.0,0.6875\n")
+    (tmp_path / "TEMP.csv").write_text(f"{BEGIN - 50}\n4\n")
+    assert E4Driver.find_start(settings("e4", folder=tmp_path)) == BEGIN * S
+    _, signals = read(tmp_path)
+    assert signals["heart_rate"][0].at == START + 10 * S
+    assert signals["rr_interval"][0].at == START + 604 * S
+    (tmp_path / "IBI.csv").write_text("")
+    (tmp_path / "HR.csv").write_text("")
+    with pytest.raises(AffectlineError, match="holds no measurements"):
+        E4Driver.find_start(settings("e4", folder=tmp_path))

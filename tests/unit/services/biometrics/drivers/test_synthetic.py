@@ -2,7 +2,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from affectline.services.biometrics.driver import Reading
+from affectline.services.biometrics.driver import Reading, Timing
 from affectline.services.biometrics.drivers.synthetic import SyntheticDriver
 from affectline.services.biometrics.validation import rate_plausibility, time_of
 from tests.unit.services.biometrics.fakes import START, FakeTime, play, settings
@@ -71,3 +71,29 @@ def test_it_lives_at_the_pace_of_the_clock() -> None:
     skin = [r for r in found if r.signal == "skin_conductance"]
     assert len(skin) == 40
     assert driver.synthetic
+
+
+def test_in_a_run_it_begins_with_the_session_and_is_the_same_at_every_pace() -> None:
+    found = []
+    for speed in ("max", 1.0, 8.0):
+        time = FakeTime()
+        driver = SyntheticDriver(settings("synthetic"), time.clock)
+        driver.timing = Timing(
+            session_start=START - S,
+            ends_at=START + 9 * S,
+            speed=speed,
+            is_aligned=True,
+        )
+        found.append(play(driver))
+        assert driver.complete_until == START + 9 * S
+        assert time.seconds < (0.01 if speed == "max" else 10 / float(speed) + 0.2)
+    assert found[0] == found[1] == found[2]
+    assert found[0][0].at == START - S
+
+
+def test_beside_something_live_it_goes_by_the_clock() -> None:
+    time = FakeTime()
+    driver = SyntheticDriver(settings("synthetic"), time.clock)
+    driver.timing = Timing(session_start=START - 2 * S, follows_clock=True)
+    driver.open()
+    assert len([r for r in driver.read() if r.signal == "skin_conductance"]) == 8
