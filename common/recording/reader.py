@@ -30,6 +30,16 @@ MESSAGE_FIELDS: Final = struct.Struct("<HIQQ")
 """Fields of an MCAP message before its data: channel_id, sequence, log_time, publish_time."""
 
 
+def locate(path: Path) -> Path:
+    """The session that a path means: a recording, or a session folder.
+
+    Args:
+        path: A recording, a session folder, or another file of one, such as ``emotions.csv``.
+    """
+    is_beside = path.suffix in (".csv", ".json") and path.is_file()
+    return path.parent if is_beside else path
+
+
 class RecordedMessage(NamedTuple):
     """A recorded message."""
 
@@ -70,14 +80,20 @@ class SessionReader:
     """A session file, open for reading.
 
     Args:
-        path: The file, or its session folder.
+        path: The file, its session folder, or another file in it.
 
     Raises:
         AffectlineError: It cannot be opened, or holds nothing of a recording.
     """
 
     def __init__(self, path: Path) -> None:
+        path = locate(path)
         self.path = path / FILE if path.is_dir() else path
+        if (path / "session.json").is_file() and not self.path.exists():
+            raise AffectlineError(
+                f"FILE {path}: this needs a session recorded with --record, and it was not",
+                "affectline up --record; report, info and export --to csv work without",
+            )
         try:
             self.file = McapFile(self.path)
         except OSError as error:

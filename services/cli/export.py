@@ -1,4 +1,4 @@
-"""``affectline export``: write a recorded session in the format of other tools."""
+"""``affectline export``: write a session in the format of other tools."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,12 +50,12 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="csv and parquet: a table for each kind of message. mp4: the film with its "
-            "overlay. xdf: what LabRecorder would have written. See also --list.",
+            help="csv and parquet: the session's tables. mp4: the film with its overlay."
+            " xdf: what LabRecorder would have written. See also --list.",
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The folder.  [default: export beside the recording]")
+        Path | None, typer.Option(help="The folder.  [default: export in the session folder]")
     ] = None,
     listed: Annotated[
         bool,
@@ -66,7 +66,7 @@ def export(
 ) -> None:
     """Write a session in the format of other tools.
 
-    Example: affectline export sessions/drive/session.mcap --to parquet
+    Example: affectline export sessions/drive --to parquet
     """
     from affectline.services.sessions.recording import open_recording, session_folder
 

@@ -54,7 +54,7 @@ PrivacyMode = Annotated[
     ),
 ]
 SessionFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A recording (.mcap), or its session folder.")
+    Path, typer.Argument(metavar="FILE", help="A session folder, or a file in it.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

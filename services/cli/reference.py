@@ -24,6 +24,7 @@ from affectline.common.wire.kinds import message_kinds
 from affectline.services.cli.setting_options import describe_default, option_name
 from affectline.services.export.exporter import EXPORTERS, ExportSettings
 from affectline.services.report.section import SECTIONS, SectionSettings
+from affectline.services.sessions.columns import TABLES
 
 KINDS: Final = {
     str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path",
@@ -72,6 +73,20 @@ def list_sections() -> str:
     return _table(("section", "shows"), [(f"`{n}`", _summary(found)) for n, found in ordered])
 
 
+def list_columns() -> str:
+    """The tables of a session, with the columns of each."""
+    types = {"seconds": "number, six decimals", "boolean": "`true` or `false`"}
+    parts = []
+    for table in TABLES:
+        rows = [
+            (f"`{c.name}`", types.get(c.kind, c.kind), c.unit, c.description) for c in table.columns
+        ]
+        summary = table.summary[0].upper() + table.summary[1:]
+        columns = _table(("column", "type", "unit", "meaning"), rows)
+        parts.append(f"## {table.name}\n\n{summary}.\n\n{columns}")
+    return "\n\n".join(parts)
+
+
 def list_messages() -> str:
     """A table of all kinds of message, by topic."""
     rows = []
@@ -99,6 +114,7 @@ PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
         "report sections": list_sections,
         "section settings": lambda: describe_settings(SectionSettings, has_options=False),
     },
+    "tables.md": {"tables": list_columns},
 }
 """Page, name of the generated part, and what makes its text."""
 

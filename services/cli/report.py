@@ -11,7 +11,7 @@ from affectline.services.cli.options import SessionFile, parse_assignments
 def report(
     file: SessionFile,
     out: Annotated[
-        Path | None, typer.Option(help="The page.  [default: report.html beside the recording]")
+        Path | None, typer.Option(help="The page.  [default: report.html in the session folder]")
     ] = None,
     before: Annotated[
         float | None,
@@ -36,7 +36,7 @@ def report(
 ) -> None:
     """Write a report about a session: one page with curves, markers and a summary in words.
 
-    Example: affectline report sessions/drive/session.mcap
+    Example: affectline report sessions/drive
     """
     given = {"before_s": before, "after_s": after}
     options: dict[str, dict[str, object]] = {
@@ -59,7 +59,7 @@ def write(
     *,
     quiet: bool = False,
 ) -> None:
-    """Write a report beside a recording, or to ``out``, and print its first paragraph."""
+    """Write a report into a session folder, or to ``out``, and print its first paragraph."""
     from affectline.services.report.report import write_report
     from affectline.services.sessions.recording import print_problem, session_folder
 

@@ -24,6 +24,7 @@ from affectline.common.logs import terminal
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
+from affectline.services.sessions.columns import SESSION_TABLES
 from affectline.services.sessions.expression_figures import MEAN_PROBABILITY, SHARE_OF_FRAMES
 from affectline.services.sessions.run_summary import read_session, summarize_run
 from affectline.services.supervisor.process import ProcessSpec
@@ -154,7 +155,8 @@ def _remove_if_empty(folder: Path) -> None:
         streams = read_session(folder)["streams"]
         if any(stream["frames"] for stream in streams.values()):
             return
-        for name in ("session.json", "emotions.csv", "markers.csv"):
+        tables = [f"{table.name}.csv" for table in SESSION_TABLES]
+        for name in ("session.json", *tables):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
     except (OSError, ValueError, KeyError):

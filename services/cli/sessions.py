@@ -29,7 +29,7 @@ def sessions(
 
 
 def info(file: SessionFile, as_json: AsJson = False) -> None:
-    """Describe a recording: its topics, times, settings and model.
+    """Describe a session: its times, streams, model, and what was recorded or written of it.
 
     Example: affectline info sessions/drive
     """

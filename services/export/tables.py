@@ -1,129 +1,171 @@
 """A session as tables, and what the exporters that write tables share."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from functools import singledispatch
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import singledispatchmethod
 from pathlib import Path
-from typing import Any
 
 from affectline.common.atomic_file import atomic_write
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples, State, sample_times
-from affectline.common.wire.messages import Emotion, Marker, Packet
+from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
 from affectline.services.export.exporter import Exporter
-from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
+from affectline.services.sessions.columns import (
+    EMOTIONS,
+    MARKERS,
+    RESPONSES,
+    SAMPLES,
+    STATES,
+    TABLES,
+    Row,
+    SessionTable,
+    emotion_rows,
+    lost_row,
+    marker_row,
+    rounding,
+    sample_rows,
+    state_row,
+    to_seconds,
+)
 from affectline.services.sessions.marker_responses import MarkerResponse, marker_responses
 from affectline.services.sessions.recording import Recording
 from affectline.services.sessions.timeseries import SeriesBuilder
 
-Row = dict[str, Any]
-Table = dict[str, list[Any]]
-"""Columns of equal length by name."""
+Rows = dict[str, list[Row]]
+"""By name of a table (`services.sessions.columns`): its rows."""
 
 
-def make_tables(packets: Iterable[Packet]) -> dict[str, Table]:
-    """Convert a session's messages to tables.
+def make_tables(packets: Iterable[Packet], session_start: int | None = None) -> Rows:
+    """Convert a session's messages to the rows of its tables.
+
+    Args:
+        packets: The session's messages.
+        session_start: Zero of ``time_s`` in ns since the Unix epoch; None: the first stream, or the
+            first message, tells it.
 
     Returns:
-        ``emotions``: a row for each face of each frame, and one for a frame without a face;
-        ``samples``: a row for each sample of each signal; ``states``; ``markers``. Tables
-        without rows are left out. Times are nanoseconds since the Unix epoch.
+        The same tables as the sink writes. Those without rows are left out.
     """
-    tables: dict[str, Table] = {}
+    builder = TableBuilder(session_start)
     for packet in packets:
-        name, rows = _rows(packet.message)
-        for row in rows:
-            table = tables.setdefault(name, {})
-            height = len(next(iter(table.values()), []))
-            for column, value in row.items():
-                # A column that first appears late, such as that of a later signal, is empty above
-                table.setdefault(column, [None] * height).append(value)
-            for column in table.keys() - row.keys():
-                table[column].append(None)
-    return tables
+        builder.add(packet.message)
+    return builder.build()
 
 
-def responses_table(responses: Iterable[MarkerResponse]) -> dict[str, Table]:
+def responses_rows(responses: Iterable[MarkerResponse], session_start: int) -> Rows:
     """The response of each signal to each marker, as the table ``responses`` if there are any."""
-    rows = [asdict(response) for response in responses]
-    return {"responses": {key: [row[key] for row in rows] for key in rows[0]}} if rows else {}
+    round_row = rounding(RESPONSES)
+    rows = [
+        round_row((
+            to_seconds(one.at, session_start), one.marker, one.signal, one.unit or None,
+            one.baseline, one.onset_s, one.peak, one.peak_s, one.recovery_s, one.at,
+        ))
+        for one in responses
+    ]  # fmt: skip
+    return {RESPONSES.name: rows} if rows else {}
 
 
-@singledispatch
-def _rows(message: Message) -> tuple[str, Iterator[Row]]:
-    """Name of the table that a message belongs to, and its rows there; none for other kinds."""
-    return "", iter(())
+class TableBuilder:
+    """Collects the rows of a session's messages."""
 
+    def __init__(self, session_start: int | None = None) -> None:
+        self.session_start = session_start
+        self._rows: dict[str, list[Row]] = {table.name: [] for table in TABLES}
+        self._frames: dict[tuple[str, int], dict[int, int]] = defaultdict(dict)
+        """By stream and epoch: the place of the first row of each frame."""
+        self._last_seq: dict[tuple[str, int], int] = {}
+        """By stream and epoch: the last frame that its end names."""
 
-@_rows.register
-def _(emotion: Emotion) -> tuple[str, Iterator[Row]]:
-    return "emotions", _emotion_rows(emotion)
+    @singledispatchmethod
+    def add(self, message: Message) -> None:
+        """Add a message; kinds without a place in the tables are ignored."""
 
+    @add.register
+    def _(self, start: StreamStart) -> None:
+        self._start_by(start.session_start)
 
-@_rows.register
-def _(samples: Samples) -> tuple[str, Iterator[Row]]:
-    return "samples", _sample_rows(samples)
+    @add.register
+    def _(self, end: StreamEnd) -> None:
+        self._last_seq[end.stream, end.epoch] = end.last_seq
 
+    @add.register
+    def _(self, emotion: Emotion) -> None:
+        start, rows = self._start_by(emotion.captured_at), self._rows[EMOTIONS.name]
+        self._frames[emotion.stream, emotion.epoch].setdefault(emotion.seq, len(rows))
+        rows += emotion_rows(emotion, start)
 
-@_rows.register
-def _(state: State) -> tuple[str, Iterator[Row]]:
-    return "states", iter([_state_row(state)])
+    @add.register
+    def _(self, samples: Samples) -> None:
+        self._rows[SAMPLES.name] += sample_rows(samples, self._start_by(samples.at))
 
+    @add.register
+    def _(self, state: State) -> None:
+        self._rows[STATES.name].append(state_row(state, self._start_by(state.at)))
 
-@_rows.register
-def _(marker: Marker) -> tuple[str, Iterator[Row]]:
-    return "markers", iter([dict(zip(MARKER_COLUMNS, marker_row(marker), strict=True))])
+    @add.register
+    def _(self, marker: Marker) -> None:
+        self._rows[MARKERS.name].append(marker_row(marker, self._start_by(marker.at)))
 
+    def _start_by(self, event_time: int) -> int:
+        if self.session_start is None:
+            self.session_start = event_time
+        return self.session_start
 
-def _emotion_rows(emotion: Emotion) -> Iterator[Row]:
-    for face in emotion.faces or (None,):
-        yield dict(zip(COLUMNS, emotion_row(emotion, face), strict=True))
+    def build(self) -> Rows:
+        """The tables that have rows."""
+        made = dict(self._rows)
+        made[EMOTIONS.name] = self._with_lost_frames(made[EMOTIONS.name])
+        made[MARKERS.name] = sorted(made[MARKERS.name], key=lambda row: row[-1])
+        return {name: rows for name, rows in made.items() if rows}
 
-
-def _sample_rows(samples: Samples) -> Iterator[Row]:
-    for at, value in zip(sample_times(samples), samples.values, strict=True):
-        yield {
-            "subject": samples.subject, "signal": samples.signal, "at": at, "value": value,
-            "unit": samples.unit, "quality": samples.quality, "reason": samples.reason,
-            "device": samples.device, "synthetic": samples.synthetic,
-        }  # fmt: skip
-
-
-def _state_row(state: State) -> Row:
-    row: Row = {
-        "subject": state.subject, "at": state.at, "arousal": state.arousal,
-        "valence": state.valence, "nervousness": state.nervousness, "quality": state.quality,
-        "baseline": state.baseline, "baseline_s": state.baseline_s, "synthetic": state.synthetic,
-    }  # fmt: skip
-    for signal, contribution in state.signals.items():
-        for name in ("value", "baseline", "contribution", "quality", "reason"):
-            row[f"{signal}_{name}"] = getattr(contribution, name)
-    return row
+    def _with_lost_frames(self, rows: list[Row]) -> list[Row]:
+        """The same rows, and one for each frame whose result is missing, before the next frame."""
+        missing: dict[int, list[Row]] = defaultdict(list)
+        for (stream, epoch), places in self._frames.items():
+            expected = min(places)
+            for seq in sorted(places):
+                lost = (lost_row(stream, epoch, one) for one in range(expected, seq))
+                missing[places[seq]] += lost
+                expected = seq + 1
+            last = self._last_seq.get((stream, epoch), -1)
+            missing[len(rows)] += (
+                lost_row(stream, epoch, one) for one in range(expected, last + 1)
+            )
+        if not any(missing.values()):
+            return rows
+        filled: list[Row] = []
+        for place in range(len(rows) + 1):
+            filled += [*missing.get(place, ()), *rows[place : place + 1]]
+        return filled
 
 
 class TableExporter(Exporter):
     """Writes a session as tables, a file each."""
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
-        series = SeriesBuilder()
-        tables = make_tables(series.tap(recording.read()))
-        if "markers" in tables:
-            session = series.build()
+        series, tables = SeriesBuilder(), TableBuilder(recording.session_start)
+        for packet in series.tap(recording.read()):
+            tables.add(packet.message)
+        made = tables.build()
+        if MARKERS.name in made:
+            session, start = series.build(), tables.session_start or 0
             responses = marker_responses(session.markers, session.series.values())
-            tables |= responses_table(responses)
-        return self.write(tables, folder)
+            made |= responses_rows(responses, start)
+        return self.write(made, folder)
 
-    def write(self, tables: dict[str, Table], folder: Path) -> list[Path]:
+    def write(self, tables: Rows, folder: Path) -> list[Path]:
         """Write each table as ``<name>.<name of the exporter>``; returns the files."""
         paths = []
-        for name, table in tables.items():
-            path = folder / f"{name}.{self.settings.exporter}"
+        for table in TABLES:
+            if table.name not in tables:
+                continue
+            path = folder / f"{table.name}.{self.settings.exporter}"
             with atomic_write(path) as partial:
-                self.write_table(partial, table)
+                self.write_table(partial, table, tables[table.name])
             paths.append(path)
         return paths
 
     @abstractmethod
-    def write_table(self, path: Path, table: Table) -> None:
+    def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         """Write one table to a file."""

@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from affectline.common.errors import AffectlineError, InvalidMessage
-from affectline.common.recording.reader import FILE, SessionReader
+from affectline.common.recording.reader import FILE, SessionReader, locate
 from affectline.common.recording.time_line import TimeLine, read_time_line
 from affectline.common.wire import codec
+from affectline.services.sessions.recording import is_in_tables
 from affectline.services.sessions.run_summary import read_session
+from affectline.services.sessions.table_summary import describe_tables, print_tables
 
 OF_SESSION: Final = "session time line"
 OF_ARRIVAL: Final = "clock of arrival (recorded before events had times of their own)"
@@ -39,12 +41,15 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
         "session": str(folder), "begun": "", "seconds": None, "streams": [], "frames": None,
         "recording": None, "bytes": None, "problem": "",
+        "tables": (folder / "emotions.csv").is_file(),
     }  # fmt: skip
     try:
         session = read_session(folder)
         frames = sum(stream["frames"] for stream in session["streams"].values())
         streams = list(session["streams"])
         found |= {"begun": str(session["begun"]), "streams": streams, "frames": frames}
+        seconds = session.get("seconds")
+        found["seconds"] = seconds if isinstance(seconds, float) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         found["problem"] = "no readable session.json" if (folder / "session.json").exists() else ""
     if (folder / FILE).exists():
@@ -62,11 +67,17 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Describe a recording.
+    """Describe a session: its recording, or its tables where it was not recorded.
+
+    Args:
+        path: The session folder, or a file in it.
 
     Raises:
         AffectlineError: It cannot be read.
     """
+    folder = locate(path)
+    if is_in_tables(folder):
+        return describe_tables(folder)
     with SessionReader(path) as reader:
         times = read_time_line(reader)
         about = reader.about
@@ -152,7 +163,10 @@ def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
 
 
 def print_info(described: dict[str, Any]) -> None:
-    """Print the description of a recording."""
+    """Print the description of a session."""
+    if "tables" in described:
+        print_tables(described)
+        return
     console = Console(markup=False, emoji=False)
     console.print(described["file"], soft_wrap=True, highlight=False)
     table = Table(show_header=False)

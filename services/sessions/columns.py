@@ -1,42 +1,304 @@
-"""Columns and rows of a session's tables, as sink and exports write them."""
+"""The tables of a session: their columns, and the rows that messages become.
+
+The one definition of them: the sink writes these rows, exports write the same ones, the reader
+makes messages of them again, and ``docs/tables.md`` is generated from it. Numbers are rounded here,
+so that every copy of a table has the same cells.
+"""
 
 import json
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from affectline.common.labels import LABELS
+from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker
 
-COLUMNS: Final = (
-    "stream", "epoch", "seq", "captured_at", "media_time", "detected_at", "classified_at",
-    "track", "x", "y", "w", "h", "angle", "size", "blur", "brightness", "label", "confidence",
-    *LABELS, *(f"{label}_frame" for label in LABELS), "missing",
+Kind = Literal["integer", "number", "seconds", "text", "boolean"]
+"""Type of a column's cells; seconds are numbers with six decimals. Any cell may be empty."""
+Row = tuple[Any, ...]
+"""A cell for each column of a table, None where it is empty."""
+Status = Literal["face", "no_face", "skipped"]
+LOST: Final = "lost"
+"""Reason of a frame for which no result ever came."""
+STATE_SIGNALS: Final = ("heart", "skin", "face")
+"""The signals that a `State` is made of."""
+
+
+class TableColumn(NamedTuple):
+    """A column of a table."""
+
+    name: str
+    kind: Kind
+    unit: str
+    """Empty for none."""
+    description: str
+    digits: int | None = None
+    """Decimals that its numbers are rounded to; None: they are as the message has them."""
+
+
+class SessionTable(NamedTuple):
+    """One of a session's tables."""
+
+    name: str
+    summary: str
+    """What a row is."""
+    columns: tuple[TableColumn, ...]
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The names of its columns."""
+        return tuple(column.name for column in self.columns)
+
+
+NS: Final = "ns since 1970"
+TIME: Final = TableColumn(
+    "time_s", "seconds", "s", "when it happened, from the session's start (`session.json`)", 6
+)
+AT: Final = TableColumn("at", "integer", NS, "the same moment, exactly")
+SYNTHETIC: Final = TableColumn("synthetic", "boolean", "", "simulated: no person was measured")
+
+
+def _distribution_columns() -> Iterator[TableColumn]:
+    for label in LABELS:
+        yield TableColumn(
+            label, "number", "0 to 1", f"probability of {label}, smoothed over time", 6
+        )
+    for label in LABELS:
+        text = f"probability of {label} by this frame alone"
+        yield TableColumn(f"{label}_frame", "number", "0 to 1", text, 6)
+
+
+EMOTIONS: Final = SessionTable(
+    "emotions",
+    "a row for each face of each frame, and one for each frame without a face or without a result",
+    (
+        TIME,
+        TableColumn(
+            "media_time_s", "seconds", "s",
+            "films: place in the file, as a player shows it; empty for cameras and pictures", 6,
+        ),
+        TableColumn("stream", "text", "", "name of the source"),
+        TableColumn("file", "text", "", "folders of pictures: the picture's path below the folder"),
+        TableColumn("epoch", "integer", "ms since 1970", "start of what read the source"),
+        TableColumn("seq", "integer", "", "number of the frame in `stream` and `epoch`, from 0"),
+        TableColumn(
+            "status", "text", "",
+            "`face`; `no_face`: analysed, nobody in sight; `skipped`: not analysed",
+        ),
+        TableColumn(
+            "reason", "text", "",
+            "why a frame was skipped, or why a face has no result: `behind`, `stale`, "
+            "`unanswered`, `invalid`, `lost` (its result never came)",
+        ),
+        TableColumn("track", "integer", "", "the same face over time, from 1 (not in pictures)"),
+        TableColumn("x", "integer", "px", "left edge of the box"),
+        TableColumn("y", "integer", "px", "upper edge of the box"),
+        TableColumn("w", "integer", "px", "width of the box"),
+        TableColumn("h", "integer", "px", "height of the box"),
+        TableColumn(
+            "angle", "number", "degrees",
+            "roll of the head, positive counter-clockwise on the screen", 2,
+        ),
+        TableColumn("size", "integer", "px", "longer side of the box"),
+        TableColumn(
+            "blur", "number", "",
+            "variance of the Laplacian at 48x48 pixels; below about 150 the face is blurred", 2,
+        ),
+        TableColumn("brightness", "number", "0 to 1", "mean gray of the face", 4),
+        TableColumn(
+            "label", "text", "", "the emotion that is shown, with hysteresis so that it is steady"
+        ),
+        TableColumn("confidence", "number", "0 to 1", "probability of `label`", 6),
+        TableColumn(
+            "valence", "number", "-1 to 1",
+            "displeased to pleased, by where the probabilities lie on Russell's circumplex", 6,
+        ),
+        TableColumn("arousal", "number", "-1 to 1", "asleep to agitated, likewise", 6),
+        *_distribution_columns(),
+        TableColumn("model", "text", "", "id of the model that classified"),
+        TableColumn("frame_width", "integer", "px", "width of the frame"),
+        TableColumn("frame_height", "integer", "px", "height of the frame"),
+        TableColumn("captured_at", "integer", NS, "when it happened, on the session's time line"),
+        TableColumn("received_at", "integer", NS, "when the pipeline got the frame, by the clock"),
+        TableColumn("detected_at", "integer", NS, "when its faces had been found, by the clock"),
+        TableColumn("classified_at", "integer", NS, "when they had been classified, by the clock"),
+        TableColumn("published_at", "integer", NS, "when the result was published, by the clock"),
+    ),
 )  # fmt: skip
-"""Columns of ``emotions``: a row for each face in each frame."""
-MARKER_COLUMNS: Final = ("session", "at", "label", "source", "extra")
-EMPTY: Final = (None,) * len(LABELS)
+SAMPLES: Final = SessionTable(
+    "samples",
+    "a row for each sample of each signal that was measured",
+    (
+        TIME,
+        TableColumn("subject", "text", "", "who was measured"),
+        TableColumn(
+            "signal", "text", "", "what was measured: `heart_rate`, `skin_conductance`, ..."
+        ),
+        TableColumn("value", "number", "`unit`", "the sample"),
+        TableColumn(
+            "unit", "text", "", "unit of `value` as in UCUM: `/min`, `ms`, `uS`, `1` for none"
+        ),
+        TableColumn("quality", "number", "0 to 1", "how far it can be trusted, by the device"),
+        TableColumn("reason", "text", "", "why the quality is not 1"),
+        TableColumn("device", "text", "", "name of the sensor or the file"),
+        SYNTHETIC,
+        TableColumn(
+            "epoch", "integer", "ms since 1970", "start of the process that read the sensor"
+        ),
+        TableColumn("seq", "integer", "", "number of the message that it came in, from 0"),
+        AT,
+    ),
+)
 
 
-def emotion_row(emotion: Emotion, face: FaceEmotion | None) -> tuple[Any, ...]:
-    """A row of ``COLUMNS``; without a face, the row of a frame in which there was none."""
-    identity = (
-        emotion.stream, emotion.epoch, emotion.seq, emotion.captured_at, emotion.media_time,
-        emotion.detected_at, emotion.classified_at,
+def _signal_columns() -> Iterator[TableColumn]:
+    for name in STATE_SIGNALS:
+        unit, prefix = f"`{name}_unit`", f"{name}_"
+        yield TableColumn(f"{prefix}value", "number", unit, f"value of the signal {name}")
+        yield TableColumn(f"{prefix}unit", "text", "", "its unit")
+        yield TableColumn(f"{prefix}baseline", "number", unit, "the same at rest")
+        yield TableColumn(
+            f"{prefix}contribution", "number", "points", "what it adds to nervousness, or takes off"
+        )
+        yield TableColumn(f"{prefix}quality", "number", "0 to 1", "how far it can be trusted")
+        yield TableColumn(f"{prefix}reason", "text", "", "why its quality is not 1")
+
+
+STATES: Final = SessionTable(
+    "states",
+    "a row for each estimate of a person's state, at most ten a second",
+    (
+        TIME,
+        TableColumn("subject", "text", "", "whose state"),
+        TableColumn("arousal", "number", "-1 to 1", "asleep to agitated"),
+        TableColumn("valence", "number", "-1 to 1", "displeased to pleased"),
+        TableColumn("nervousness", "number", "0 to 100", "0: as at rest"),
+        TableColumn("quality", "number", "0 to 1", "how far that can be trusted"),
+        TableColumn(
+            "baseline", "text", "",
+            "what it is compared with: `none`, `continuous`, `calibrating`, `calibrated`",
+        ),
+        TableColumn("baseline_s", "number", "s", "seconds of rest that the baseline is based on"),
+        SYNTHETIC,
+        *_signal_columns(),
+        AT,
+    ),
+)  # fmt: skip
+MARKERS: Final = SessionTable(
+    "markers",
+    "a row for each marker, in the order of their times once the session has ended",
+    (
+        TIME,
+        TableColumn("session", "text", "", "what the marker belongs to, by who set it"),
+        TableColumn("label", "text", "", "its text"),
+        TableColumn("source", "text", "", "who set it"),
+        TableColumn("extra", "text", "", "free further fields, as JSON"),
+        AT,
+    ),
+)
+RESPONSES: Final = SessionTable(
+    "responses",
+    "a row for each marker and signal; exports only, and only where there are markers",
+    (
+        TIME._replace(description="when the marker was set, from the session's start"),
+        TableColumn("marker", "text", "", "label of the marker"),
+        TableColumn("signal", "text", "", "subject and name of the signal"),
+        TableColumn("unit", "text", "", "unit of the signal"),
+        TableColumn("baseline", "number", "`unit`", "mean of the seconds before the marker"),
+        TableColumn("onset_s", "number", "s", "from the marker until the signal left its baseline"),
+        TableColumn("peak", "number", "`unit`", "value furthest from the baseline"),
+        TableColumn("peak_s", "number", "s", "from the marker to the peak"),
+        TableColumn(
+            "recovery_s", "number", "s", "from the peak until half of the response was gone"
+        ),
+        AT,
+    ),
+)
+TABLES: Final = (EMOTIONS, SAMPLES, STATES, MARKERS, RESPONSES)
+SESSION_TABLES: Final = (EMOTIONS, SAMPLES, STATES, MARKERS)
+"""Those that the sink writes, as ``<name>.csv``."""
+
+_EMPTY: Final = (None,) * len(LABELS)
+_FACE_CELLS: Final = EMOTIONS.header.index("model") - EMOTIONS.header.index("track")
+
+
+def to_seconds(at: int, session_start: int) -> float:
+    """Seconds on the session's time line, of a moment in ns since the Unix epoch."""
+    return (at - session_start) / 1e9
+
+
+def emotion_rows(emotion: Emotion, session_start: int) -> Iterator[Row]:
+    """Rows of `EMOTIONS`: one for each face, or one for a frame without a face."""
+    media_time_s = None if emotion.media_time is None else emotion.media_time / 1e9
+    status: Status = "face" if emotion.faces else "no_face"
+    if emotion.missing is not None and not emotion.faces:
+        status = "skipped"
+    before = (
+        to_seconds(emotion.captured_at, session_start), media_time_s, emotion.stream, emotion.file,
+        emotion.epoch, emotion.seq, status,
     )  # fmt: skip
-    if face is None:
-        return (*identity, *(None,) * (len(COLUMNS) - len(identity) - 1), emotion.missing)
+    behind = (
+        emotion.model, emotion.width, emotion.height, emotion.captured_at, emotion.received_at,
+        emotion.detected_at, emotion.classified_at, emotion.published_at,
+    )  # fmt: skip
+    for face in emotion.faces:
+        yield _ROUND_EMOTION((*before, face.missing, *_face_cells(face), *behind))
+    if not emotion.faces:
+        nobody = (None,) * _FACE_CELLS
+        yield _ROUND_EMOTION((*before, emotion.missing, *nobody, *behind))
+
+
+def _face_cells(face: FaceEmotion) -> Row:
     quality = face.quality
     return (
-        *identity, face.track, *face.box, face.angle,
-        quality.size, quality.blur, quality.brightness, face.label, face.confidence,
-        *(face.probabilities or EMPTY), *(face.frame_probabilities or EMPTY),
-        face.missing or emotion.missing,
+        face.track, *face.box, face.angle, quality.size, quality.blur, quality.brightness,
+        face.label, face.confidence, face.valence, face.arousal,
+        *(face.probabilities or _EMPTY), *(face.frame_probabilities or _EMPTY),
     )  # fmt: skip
 
 
-def marker_row(marker: Marker) -> tuple[str | int | None, ...]:
-    """A row of ``MARKER_COLUMNS``."""
+def lost_row(stream: str, epoch: int, seq: int) -> Row:
+    """The row of `EMOTIONS` of a frame for which no result came: nobody knows its time."""
+    known = {"stream": stream, "epoch": epoch, "seq": seq, "status": "skipped", "reason": LOST}
+    return tuple(known.get(name) for name in EMOTIONS.header)
+
+
+def sample_rows(samples: Samples, session_start: int) -> Iterator[Row]:
+    """Rows of `SAMPLES`: one for each sample of a message."""
+    for at, value in zip(sample_times(samples), samples.values, strict=True):
+        yield _ROUND_SAMPLE((
+            to_seconds(at, session_start), samples.subject, samples.signal, value, samples.unit,
+            samples.quality, samples.reason or None, samples.device or None, samples.synthetic,
+            samples.epoch, samples.seq, at,
+        ))  # fmt: skip
+
+
+def state_row(state: State, session_start: int) -> Row:
+    """A row of `STATES`."""
+    signals: list[Any] = []
+    for name in STATE_SIGNALS:
+        one = state.signals.get(name)
+        if one is None:
+            signals += (None,) * 6
+            continue
+        signals += (
+            one.value, one.unit or None, one.baseline, one.contribution, one.quality,
+            one.reason or None,
+        )  # fmt: skip
+    return _ROUND_STATE((
+        to_seconds(state.at, session_start), state.subject, state.arousal, state.valence,
+        state.nervousness, state.quality, state.baseline, state.baseline_s, state.synthetic,
+        *signals, state.at,
+    ))  # fmt: skip
+
+
+def marker_row(marker: Marker, session_start: int) -> Row:
+    """A row of `MARKERS`."""
     extra = _extra(marker) if marker.extra else None
-    return (marker.session, marker.at, marker.label, marker.source, extra)
+    return _ROUND_MARKER((
+        to_seconds(marker.at, session_start), marker.session, marker.label, marker.source or None,
+        extra, marker.at,
+    ))  # fmt: skip
 
 
 def marker_text(marker: Marker) -> str:
@@ -50,3 +312,68 @@ def marker_text(marker: Marker) -> str:
 
 def _extra(marker: Marker) -> str:
     return json.dumps(marker.extra, ensure_ascii=False)
+
+
+def rounding(table: SessionTable) -> Callable[[Sequence[Any]], Row]:
+    """A function that rounds the cells of a row as the table's columns say.
+
+    Example:
+        ``rounding(MARKERS)((0.1234567, "s", "braking", "", None, 1))``
+    """
+    digits = tuple(column.digits for column in table.columns)
+
+    def round_row(row: Sequence[Any]) -> Row:
+        return tuple(
+            value if wanted is None or value is None else round(value, wanted)
+            for value, wanted in zip(row, digits, strict=True)
+        )
+
+    return round_row
+
+
+_ROUND_EMOTION: Final = rounding(EMOTIONS)
+_ROUND_SAMPLE: Final = rounding(SAMPLES)
+_ROUND_STATE: Final = rounding(STATES)
+_ROUND_MARKER: Final = rounding(MARKERS)
+
+
+def format_cells(table: SessionTable) -> Callable[[Sequence[Any]], list[Any]]:
+    """A function that writes the cells of a row as CSV files have them."""
+    kinds = tuple(column.kind for column in table.columns)
+
+    def format_row(row: Sequence[Any]) -> list[Any]:
+        return [
+            format_cell(value, kind) if kind in ("seconds", "boolean") else value
+            for value, kind in zip(row, kinds, strict=True)
+        ]
+
+    return format_row
+
+
+def format_cell(value: Any, kind: Kind) -> Any:
+    """One cell as CSV files have it; what is empty stays None."""
+    if value is None:
+        return None
+    if kind == "boolean":
+        return "true" if value else "false"
+    return f"{value:.6f}" if kind == "seconds" else value
+
+
+def parse_cell(text: str, kind: Kind) -> Any:
+    """The value of a cell of a CSV file, None where it is empty.
+
+    Raises:
+        ValueError: It is not of that kind.
+    """
+    if text == "":
+        return None
+    match kind:
+        case "integer":
+            return int(text)
+        case "number" | "seconds":
+            return float(text)
+        case "boolean":
+            if text not in ("true", "false"):
+                raise ValueError(f"{text!r} is neither true nor false")
+            return text == "true"
+    return text

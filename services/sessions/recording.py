@@ -1,4 +1,7 @@
-"""Recorded sessions as streams of messages, for exports and reports."""
+"""Sessions as streams of messages, for exports and reports.
+
+A session that was recorded is read from its recording, any other from its tables.
+"""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -6,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from affectline.common.errors import InvalidMessage
-from affectline.common.recording.reader import SessionReader
+from affectline.common.errors import AffectlineError, InvalidMessage
+from affectline.common.recording.reader import FILE, SessionReader, locate
+from affectline.common.recording.time_line import find_session_start
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Emotion, Packet
+from affectline.services.sessions.table_reader import TableReader
 
 OnProblem = Callable[[Path, str], None]
 """Called with the file and a description when something in it cannot be read."""
@@ -17,18 +22,24 @@ OnProblem = Callable[[Path, str], None]
 
 @dataclass(frozen=True)
 class Recording:
-    """A recorded session.
+    """A session that can be read.
 
     Attributes:
         name: The session's name.
-        read: Yields all messages in the order of their arrival, anew with every call. A recording
-            may be of any size: read it once where that is enough, and keep only what is needed.
-        about: What the recorder wrote about the session, such as ``privacy`` and ``model``.
+        read: Yields all messages in order, anew with every call. A recording may be of any size:
+            read it once where that is enough, and keep only what is needed.
+        about: What is known of the session, such as ``privacy`` and ``model``.
+        session_start: Zero of its time line in ns since the Unix epoch; None: the first stream, or
+            the first message, tells it.
+        is_recorded: There is a recording. Else there are no pictures, and messages come from the
+            session's tables.
     """
 
     name: str
     read: Callable[[], Iterable[Packet]]
     about: dict[str, Any] = field(default_factory=dict)
+    session_start: int | None = None
+    is_recorded: bool = True
 
 
 def print_problem(path: Path, problem: str) -> None:
@@ -37,22 +48,63 @@ def print_problem(path: Path, problem: str) -> None:
 
 
 def open_recording(path: Path, on_problem: OnProblem = print_problem) -> Recording:
-    """Open a recording.
+    """Open a session: its recording, or its tables where it was not recorded.
 
     Args:
-        path: The file, or its session folder.
+        path: The session folder, or a file in it.
         on_problem: Called at the end of every reading that could not read all of it.
 
     Raises:
-        AffectlineError: It is no recording.
+        AffectlineError: It is no session.
     """
-    with SessionReader(path) as reader:
+    found = locate(path)
+    if is_in_tables(found):
+        return _open_tables(found, on_problem)
+    with SessionReader(found) as reader:
         about = reader.about
-    return Recording(session_name(path), lambda: read_packets(path, on_problem), about)
+        start = find_session_start(reader)
+    return Recording(
+        session_name(found), lambda: read_packets(found, on_problem), about, session_start=start
+    )
+
+
+def is_in_tables(path: Path) -> bool:
+    """Whether a session folder holds tables and no recording."""
+    return path.is_dir() and not (path / FILE).exists() and (path / "emotions.csv").is_file()
+
+
+def _open_tables(folder: Path, on_problem: OnProblem) -> Recording:
+    reader = TableReader(folder)
+
+    def read() -> Iterator[Packet]:
+        yield from reader.messages()
+        if reader.unreadable:
+            on_problem(folder, f"{reader.unreadable} rows of its tables cannot be read")
+
+    return Recording(
+        session_name(folder), read, reader.about, reader.session_start, is_recorded=False
+    )
+
+
+def require_recording(recording: Recording, what: str) -> None:
+    """Refuse what cannot be made of tables.
+
+    Args:
+        recording: The session.
+        what: What was asked for, for the error.
+
+    Raises:
+        AffectlineError: The session was not recorded.
+    """
+    if not recording.is_recorded:
+        raise AffectlineError(
+            f"{what} needs a session recorded with --record, and {recording.name} was not",
+            "analyse the source again with affectline up --record",
+        )
 
 
 def read_packets(path: Path, on_problem: OnProblem = print_problem) -> Iterator[Packet]:
-    """Yield the messages of a recording in the order of their arrival.
+    """Yield the messages of a recording, in the order of the file.
 
     Results that were published repeatedly, for a consumer that had missed them, come once.
 
@@ -87,13 +139,13 @@ def read_packets(path: Path, on_problem: OnProblem = print_problem) -> Iterator[
 
 
 def session_folder(path: Path) -> Path:
-    """Folder of a recording, where its report and exports go."""
+    """Folder of a session, where its report and exports go."""
     return path if path.is_dir() else path.parent
 
 
 def session_name(path: Path) -> str:
-    """Name of a session: that of its folder, or of the file if it is not ``session.mcap``."""
-    path = path.resolve()
+    """Name of a session: that of its folder, or of a recording that is not ``session.mcap``."""
+    path = locate(path.resolve())
     if path.is_dir():
         return path.name
     return path.parent.name if path.stem == "session" else path.stem

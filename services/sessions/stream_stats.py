@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from affectline.common.wire.messages import Emotion, StreamEnd, StreamStart
+from affectline.common.wire.messages import Emotion, SourceKind, StreamEnd, StreamStart
 from affectline.services.sessions.expression_figures import ExpressionFigures
 
 RECENT: Final = 32
@@ -20,6 +20,9 @@ class StreamSummary(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
 
     source: str = ""
+    kind: SourceKind | None = None
+    started_at: int | None = None
+    """When it begins on the session's time line, ns since the Unix epoch."""
     epoch: int = -1
     next_seq: int = 0
     frames: int = 0
@@ -56,7 +59,8 @@ class StreamSummary(BaseModel):
 
     def begin(self, start: StreamStart) -> None:
         """Record the source of the stream."""
-        self.source = start.source
+        self.source, self.kind = start.source, start.kind
+        self.started_at = start.started_at
 
     def add(self, emotion: Emotion) -> None:
         """Count one result."""

@@ -1,34 +1,56 @@
-"""The session folder: ``emotions.csv``, ``markers.csv`` and ``session.json``.
+"""The session folder: a CSV file for each of the session's tables, and ``session.json``.
 
 Rows are handed to the operating system with every batch of messages, so a killed process loses
 none of them; ``session.json`` is replaced as a whole twice a second, and holds where a
 restarted sink continues.
 """
 
-import csv
-import io
 import json
-import os
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
-from affectline.common.labels import LABELS
+from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker
-from affectline.services.sessions.columns import COLUMNS, MARKER_COLUMNS, emotion_row, marker_row
+from affectline.services.sessions.columns import (
+    SESSION_TABLES,
+    emotion_rows,
+    lost_row,
+    marker_row,
+    sample_rows,
+    state_row,
+)
 from affectline.services.sessions.stream_stats import StreamSummary
+from affectline.services.sink.table_file import TableFile
 
-DIGITS: Final = {
-    "angle": 2, "blur": 2, "brightness": 4, "confidence": 6, **dict.fromkeys(LABELS, 6),
-    **dict.fromkeys((f"{label}_frame" for label in LABELS), 6),
-}  # fmt: skip
-"""Decimals of the columns that are rounded."""
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
+
+
+class SinkCheckpoint(BaseModel):
+    """Where a restarted sink continues; a part of ``session.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bytes: dict[str, int] = Field(default_factory=dict)
+    """By table: the size of its file."""
+    streams: dict[str, StreamSummary] = Field(default_factory=dict)
+    first_event: int | None = None
+    """Event time of the first frame, sample or state, ns since the Unix epoch."""
+    last_event: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the session in event time."""
+        if self.first_event is None or self.last_event is None:
+            return None
+        return (self.last_event - self.first_event) / 1e9
 
 
 class CsvWriter:
@@ -37,85 +59,104 @@ class CsvWriter:
     Args:
         folder: Is made if need be; may hold an earlier part of the same session.
         about: What else ``session.json`` shall hold: delivery, settings and the like.
+        session_start: Zero of ``time_s``, ns since the Unix epoch. None: the first `begin`, or the
+            time of the first row, tells it.
 
     Raises:
         AffectlineError: The folder or its files cannot be written.
     """
 
-    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, about: dict[str, Any], session_start: int | None = None
+    ) -> None:
         self.folder = folder
+        self.session_start = session_start
         self._about = about
-        self._rows = io.StringIO()
-        self._writer = csv.writer(self._rows, lineterminator="\n")
-        self._markers = io.StringIO()
-        self._marker_writer = csv.writer(self._markers, lineterminator="\n")
+        self._tables: dict[str, TableFile] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.begun = time.strftime(TIME_FORMAT)
-            self.streams, rows_at = self._recover()
-            self._file = self._open("emotions.csv", COLUMNS)
-            self._marker_file = self._open("markers.csv", MARKER_COLUMNS)
-            self._written_frames = self._read_rows_from(rows_at)
+            self._checkpoint = self._recover()
+            for table in SESSION_TABLES:
+                size = self._checkpoint.bytes.get(table.name, 0)
+                self._tables[table.name] = TableFile(folder, table, size)
+            for name in ("emotions", "markers"):
+                self._tables[name].create()
         except OSError as error:
+            self.close()
             raise self._cannot_write(error) from error
+        except AffectlineError:
+            self.close()
+            raise
 
-    def _open(self, name: str, columns: tuple[str, ...]) -> io.FileIO:
-        file = io.FileIO(self.folder / name, "a+")
-        file.seek(0)
-        if not file.read(1):
-            file.write((",".join(columns) + "\n").encode())
-        else:
-            self._remove_torn_line(file)
-        file.seek(0, os.SEEK_END)
-        return file
+    @property
+    def streams(self) -> dict[str, StreamSummary]:
+        """By name: what is known of each stream."""
+        return self._checkpoint.streams
 
-    @staticmethod
-    def _remove_torn_line(file: io.FileIO) -> None:
-        """Remove what a process that died while writing left behind the last line's end."""
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 65536))
-        tail = file.read() or b""
-        file.truncate(size - len(tail) + tail.rfind(b"\n") + 1)
-
-    def _recover(self) -> tuple[dict[str, StreamSummary], int]:
-        """Streams and size of the rows as of the last checkpoint of an earlier process."""
+    def _recover(self) -> SinkCheckpoint:
+        """The last checkpoint of an earlier process."""
         path = self.folder / "session.json"
         if not path.exists():
-            return {}, 0
+            return SinkCheckpoint()
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            streams = {
-                name: StreamSummary.model_validate(summary)
-                for name, summary in content["checkpoint"]["streams"].items()
-            }
+            checkpoint = SinkCheckpoint.model_validate(content["checkpoint"])
             self.begun = str(content["begun"])
-            return streams, int(content["checkpoint"]["bytes"])
+            start = content["session_start"]
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise AffectlineError(
-                f"--out {self.folder}: its session.json is not one of ours", "name a new folder"
+                f"--out {self.folder}: its session.json is not one of ours, or of another version",
+                "name a new folder",
             ) from error
+        if isinstance(start, int):
+            self.session_start = start  # the rows that are there count from it
+        return checkpoint
 
-    def _read_rows_from(self, offset: int) -> set[tuple[str, int, int]]:
-        """Frames whose rows were written after the last checkpoint."""
-        if not offset:
-            return set()
-        self._file.seek(offset)
-        text = (self._file.read() or b"").decode(errors="replace")
-        self._file.seek(0, os.SEEK_END)
-        rows = [row for row in csv.reader(io.StringIO(text)) if len(row) == len(COLUMNS)]
-        return {(row[0], int(row[1]), int(row[2])) for row in rows}
+    def begin(self, session_start: int) -> None:
+        """Set zero of the time line, unless it is known."""
+        if self.session_start is None:
+            self.session_start = session_start
 
     def add(self, emotion: Emotion) -> None:
-        """Add a row for each face of a frame; seen on disk after `flush`."""
-        if (emotion.stream, emotion.epoch, emotion.seq) in self._written_frames:
-            return
-        for face in emotion.faces:
-            cells = zip(COLUMNS, emotion_row(emotion, face), strict=True)
-            self._writer.writerow([_round(column, value) for column, value in cells])
+        """Add the rows of a frame's result; seen on disk after `flush`."""
+        start = self._start_by(emotion.captured_at)
+        self._extend(emotion.captured_at)
+        for row in emotion_rows(emotion, start):
+            self._tables["emotions"].add(row)
+
+    def add_lost(self, stream: str, epoch: int, seq: int) -> None:
+        """Add a row for a frame whose result never came."""
+        self._tables["emotions"].add(lost_row(stream, epoch, seq))
+
+    def add_samples(self, samples: Samples) -> None:
+        """Add a row for each sample of a message."""
+        start = self._start_by(samples.at)
+        self._extend(samples.at)
+        self._extend(sample_times(samples)[-1])
+        for row in sample_rows(samples, start):
+            self._tables["samples"].add(row)
+
+    def add_state(self, state: State) -> None:
+        """Add a row for a person's state."""
+        start = self._start_by(state.at)
+        self._extend(state.at)
+        self._tables["states"].add(state_row(state, start))
 
     def add_marker(self, marker: Marker) -> None:
-        """Add a row for a marker."""
-        self._marker_writer.writerow(marker_row(marker))
+        """Add a row for a marker: where it belongs among the others is put right by `finish`."""
+        self._tables["markers"].add(marker_row(marker, self._start_by(marker.at)))
+
+    def _start_by(self, event_time: int) -> int:
+        self.begin(event_time)
+        assert self.session_start is not None  # noqa: S101 - for the type checker: begun above
+        return self.session_start
+
+    def _extend(self, event_time: int) -> None:
+        known = self._checkpoint
+        first, last = known.first_event, known.last_event
+        known.first_event = event_time if first is None else min(first, event_time)
+        known.last_event = event_time if last is None else max(last, event_time)
 
     def flush(self) -> None:
         """Hand all rows to the operating system.
@@ -123,36 +164,44 @@ class CsvWriter:
         Raises:
             AffectlineError: The disk is full, or the like.
         """
-        for buffer, file in ((self._rows, self._file), (self._markers, self._marker_file)):
-            data = buffer.getvalue().encode()
-            if data:
-                try:
-                    _write_all(file, data)
-                except OSError as error:
-                    raise self._cannot_write(error) from error
-                buffer.seek(0)
-                buffer.truncate()
+        self._write(self._flush_tables)
+
+    def _flush_tables(self) -> None:
+        for table in self._tables.values():
+            table.flush()
 
     def checkpoint(self) -> None:
-        """Flush, and replace ``session.json``."""
+        """Flush, and replace ``session.json``.
+
+        Raises:
+            AffectlineError: The disk is full, or the like.
+        """
         self.flush()
-        try:
-            self._replace_session()
-        except OSError as error:
-            raise self._cannot_write(error) from error
+        self._write(self._replace_session)
+
+    def finish(self) -> None:
+        """Put the markers in the order of their times, and write a last checkpoint.
+
+        Raises:
+            AffectlineError: The disk is full, or the like.
+        """
+        self._write(lambda: self._tables["markers"].sort("at"))
+        self.checkpoint()
 
     def _replace_session(self) -> None:
+        self._checkpoint.bytes = {name: table.size for name, table in self._tables.items()}
+        start = self.session_start
         content = {
             **self._about,
             "affectline": version("affectline"),
             "begun": self.begun,
+            "session_start": start,
+            "session_start_utc": None if start is None else format_utc(start),
+            "seconds": self._checkpoint.seconds,
             "written": time.strftime(TIME_FORMAT),
             "streams": {name: s.describe() for name, s in self.streams.items()},
             "files": sorted(p.name for p in self.folder.iterdir() if not p.name.startswith(".")),
-            "checkpoint": {
-                "bytes": self._file.tell(),
-                "streams": {name: s.model_dump() for name, s in self.streams.items()},
-            },
+            "checkpoint": self._checkpoint.model_dump(),
         }
         text = json.dumps(content, indent=2) + "\n"
         # Written every few batches: waiting for the disk would hold up the pipeline
@@ -160,8 +209,14 @@ class CsvWriter:
 
     def close(self) -> None:
         """Close the files."""
-        self._file.close()
-        self._marker_file.close()
+        for table in self._tables.values():
+            table.close()
+
+    def _write(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except OSError as error:
+            raise self._cannot_write(error) from error
 
     def _cannot_write(self, error: OSError) -> AffectlineError:
         return AffectlineError(
@@ -170,11 +225,6 @@ class CsvWriter:
         )
 
 
-def _write_all(file: io.FileIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) or 0 :]
-
-
-def _round(column: str, value: Any) -> Any:
-    return value if value is None or column not in DIGITS else round(value, DIGITS[column])
+def format_utc(at: int) -> str:
+    """A moment in ISO 8601, in UTC, of nanoseconds since the Unix epoch."""
+    return datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="microseconds")

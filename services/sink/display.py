@@ -39,7 +39,7 @@ def open_display(kind: Kind, folder: Path, context: StageContext) -> Display:
         AffectlineError: There is no screen.
     """
     if kind == "mp4":
-        # Not above: OpenCV's windows hang in a process that has loaded PyAV's libraries before
+        # Not beside a window: PyAV and OpenCV's Qt bring different libraries of X, and hang
         from affectline.services.overlay.video_writer import AnnotatedVideoWriter
 
         return AnnotatedVideoWriter(folder)

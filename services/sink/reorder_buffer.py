@@ -1,7 +1,7 @@
 """One stream's results in order, each once; gaps are requested again or skipped."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from affectline.common.wire.messages import Emotion, Resend, StreamEnd
 
@@ -13,6 +13,17 @@ PATIENCE_NS: Final = {
 not recorded."""
 DETECTOR_CACHE: Final = 256
 """Results that a detector caches: one that is missing before so many others will not come."""
+
+
+MOST_LOST: Final = 1_000_000
+"""Of one gap: more than nine hours of film. A longer one is a wrong number."""
+
+
+class LostFrame(NamedTuple):
+    """A frame whose result never came."""
+
+    epoch: int
+    seq: int
 
 
 class ReorderBuffer:
@@ -33,8 +44,8 @@ class ReorderBuffer:
         self._waiting: dict[int, Emotion] = {}
         self._gap_since = self._requested_at = 0
 
-    def push(self, emotion: Emotion) -> Iterator[Emotion]:
-        """Add a result; yield those that can be written now."""
+    def push(self, emotion: Emotion) -> Iterator[Emotion | LostFrame]:
+        """Add a result; yield those that can be written now, and what is missing before them."""
         if emotion.epoch < self.epoch:
             self.repeated += 1
             return
@@ -71,28 +82,34 @@ class ReorderBuffer:
         self._requested_at = now
         return Resend(stream=stream, epoch=self.epoch, first_seq=self.next_seq, last_seq=last)
 
-    def skip_gap(self, now: int) -> Iterator[Emotion]:
-        """Yield what waits behind a gap that was not filled in time."""
+    def skip_gap(self, now: int) -> Iterator[Emotion | LostFrame]:
+        """Yield a gap that was not filled in time, and what waits behind it."""
         waited = self._gap_since and now - self._gap_since > self.patience_ns
         if waited or len(self._waiting) >= DETECTOR_CACHE:
-            upto = self._end_of_gap() + 1
-            self.lost += upto - self.next_seq
-            self.next_seq, self._gap_since = upto, 0
+            self._gap_since = 0
+            yield from self._lose(self._end_of_gap() + 1)
             yield from self._in_order()
+
+    def _lose(self, upto: int) -> Iterator[LostFrame]:
+        """Give up the frames before this one."""
+        first, self.next_seq = self.next_seq, max(self.next_seq, upto)
+        self.lost += self.next_seq - first
+        for seq in range(first, min(self.next_seq, first + MOST_LOST)):
+            yield LostFrame(self.epoch, seq)
 
     def _end_of_gap(self) -> int:
         if self._waiting:
             return min(self._waiting) - 1
         return self.end.last_seq if self.end else self.next_seq - 1
 
-    def _in_order(self) -> Iterator[Emotion]:
+    def _in_order(self) -> Iterator[Emotion | LostFrame]:
         while self.next_seq in self._waiting:
             self._gap_since = 0
             yield self._waiting.pop(self.next_seq)
             self.next_seq += 1
 
-    def _flush(self) -> Iterator[Emotion]:
+    def _flush(self) -> Iterator[Emotion | LostFrame]:
         for seq in sorted(self._waiting):
-            self.lost += max(0, seq - self.next_seq)
+            yield from self._lose(seq)
             yield self._waiting.pop(seq)
             self.next_seq = seq + 1

@@ -29,6 +29,8 @@ class SinkProcess(ProcessSettings):
     """Films and tables whose watermarks are waited for."""
     replayed: bool = False
     """The session ends with the last message of a replay instead."""
+    session_start: int | None = None
+    """Zero of the session's time line, in ns since the Unix epoch; None: the first stream says."""
 
     @property
     def process_name(self) -> str:
@@ -75,7 +77,7 @@ SPEC = ServiceSpec(
     settings=SinkProcess,
     stage="affectline.services.sink.stage:Sink",
     role="sink",
-    inputs=("emotion", "frame", "health", "marker", "stream", "watermark"),
+    inputs=("bio", "emotion", "frame", "health", "marker", "state", "stream", "watermark"),
     outputs=("control", "marker", "resend", "stream"),
     planned=planned,
     configure=configure,

@@ -1,13 +1,14 @@
 """The sink process' stage: orders the results, writes the timeline, feeds the display."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic, monotonic_ns
-from affectline.common.runtime.event_time import EventTimeMerger
+from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import REPLAY, Control
 from affectline.common.wire.health import Health, ends_replay
 from affectline.common.wire.messages import (
@@ -23,7 +24,7 @@ from affectline.common.wire.messages import (
 from affectline.common.wire.watermark import Watermark
 from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sink.csv_writer import CsvWriter
-from affectline.services.sink.reorder_buffer import PATIENCE_NS, ReorderBuffer
+from affectline.services.sink.reorder_buffer import PATIENCE_NS, LostFrame, ReorderBuffer
 from affectline.services.sink.spec import SinkProcess
 
 CHECKPOINT_S: Final = 0.5
@@ -40,6 +41,7 @@ class Sink(Stage):
     def __init__(self, process: SinkProcess) -> None:
         self._folder, self._expected = process.folder, process.expected
         self._about, self._replayed = process.about, process.replayed
+        self._session_start = process.session_start
         self._recorded_sources = process.recorded_sources
         self._waits_for_fusion = process.has_fusion and bool(process.recorded_sources)
         self._display_kind = process.display
@@ -61,14 +63,17 @@ class Sink(Stage):
         fusion = ("fusion",) if self._waits_for_fusion else ()
         sources = () if is_live else (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery)
+        self._repeats = RepeatFilter()
         self._held_results: Counter[str] = Counter()
         """By stream: results that wait for those of other sources."""
+        self._lost_frames: dict[str, deque[LostFrame]] = {}
+        """By stream: they are written before the next frame that has a result."""
         self._display = None
         if self._display_kind != "none":
             from affectline.services.sink.display import open_display
 
             self._display = open_display(self._display_kind, self._folder, self.context)
-        self._writer = CsvWriter(self._folder, self._about)
+        self._writer = CsvWriter(self._folder, self._about, self._session_start)
         for name, summary in self._writer.streams.items():
             self._buffers[name] = ReorderBuffer(
                 self.context.delivery, summary.epoch, summary.next_seq
@@ -85,7 +90,8 @@ class Sink(Stage):
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
         """Write a result, and those that waited for it."""
-        self._merge(self._buffer(packet.message.stream).push(packet.message))
+        stream = packet.message.stream
+        self._merge(stream, self._buffer(stream).push(packet.message))
         return ()
 
     @on(Watermark)
@@ -100,6 +106,8 @@ class Sink(Stage):
         """A stream begins."""
         start = packet.message
         self._summary(start.stream).begin(start)
+        if self._writer:
+            self._writer.begin(start.session_start)
         if start.replay:
             self._buffer(start.stream).patience_ns = PATIENCE_NS["replay"]
         if self._display:
@@ -117,10 +125,23 @@ class Sink(Stage):
 
     @on(Marker)
     def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
-        """Write a marker."""
-        if self._writer:
+        """Write a marker at once: its place among the others is put right at the end."""
+        if self._writer and not self._is_repeated(packet.message):
             self._writer.add_marker(packet.message)
         return ()
+
+    @on(Samples, State)
+    def on_measurement(self, packet: Packet) -> Iterable[Packet]:
+        """Write samples and states when their turn has come."""
+        if not self._is_repeated(packet.message):
+            self._merger.push(packet, monotonic())
+            self._write_ready()
+        return ()
+
+    def _is_repeated(self, message: Message) -> bool:
+        """Whether a table that was started again has said this before."""
+        # Without a plan it may be a replay that begins again
+        return bool(self._recorded_sources) and self._repeats.is_repeated(message)
 
     @on(Health)
     def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
@@ -136,7 +157,7 @@ class Sink(Stage):
             if missing:
                 yield Packet(missing)
             known_lost = buffer.lost
-            self._merge(buffer.skip_gap(now))
+            self._merge(stream, buffer.skip_gap(now))
             if buffer.lost > known_lost:
                 text = "%d results were lost: nobody published them again"
                 where = {"stream": stream, "seq": buffer.next_seq - 1}
@@ -153,8 +174,10 @@ class Sink(Stage):
 
     def stop(self) -> Iterable[Packet]:
         self._write(self._merger.flush())
+        for stream in self._buffers:
+            self._write_lost_frames(stream)
         if self._writer:
-            self._checkpoint()
+            self._writer.finish()
         return ()
 
     def cleanup(self) -> None:
@@ -178,13 +201,16 @@ class Sink(Stage):
         assert self._writer  # noqa: S101 - for the type checker: set up before any message
         return self._writer.streams.setdefault(stream, StreamSummary())
 
-    def _merge(self, emotions: Iterable[Emotion]) -> None:
+    def _merge(self, stream: str, results: Iterable[Emotion | LostFrame]) -> None:
         """Show results, and write them when their turn has come among those of other sources."""
-        for emotion in emotions:
+        for result in results:
+            if isinstance(result, LostFrame):
+                self._lost_frames.setdefault(stream, deque()).append(result)
+                continue
             if self._display:
-                self._display.add_result(emotion)
-            self._held_results[emotion.stream] += 1
-            self._merger.push(Packet(emotion), monotonic())
+                self._display.add_result(result)
+            self._held_results[stream] += 1
+            self._merger.push(Packet(result), monotonic())
         self._write_ready()
 
     def _write_ready(self) -> None:
@@ -197,15 +223,37 @@ class Sink(Stage):
             match packet.message:
                 case Emotion() as emotion:
                     self._write_emotion(emotion)
+                case Samples() as samples:
+                    self._write_samples(samples)
+                case State() as state:
+                    self._write_state(state)
 
     def _write_emotion(self, emotion: Emotion) -> None:
         self._held_results[emotion.stream] -= 1
+        self._write_lost_frames(emotion.stream, emotion)
         summary = self._summary(emotion.stream)
         summary.add(emotion)
         summary.epoch, summary.next_seq = emotion.epoch, emotion.seq + 1
-        summary.lost = self._buffers[emotion.stream].lost
         if self._writer:
             self._writer.add(emotion)
+
+    def _write_samples(self, samples: Samples) -> None:
+        if self._writer:
+            self._writer.add_samples(samples)
+
+    def _write_state(self, state: State) -> None:
+        if self._writer:
+            self._writer.add_state(state)
+
+    def _write_lost_frames(self, stream: str, before: Emotion | None = None) -> None:
+        """Write rows for a stream's lost frames, up to the next one that has a result."""
+        summary, waiting = self._summary(stream), self._lost_frames.setdefault(stream, deque())
+        while waiting and (before is None or waiting[0] < (before.epoch, before.seq)):
+            lost = waiting.popleft()
+            summary.epoch, summary.next_seq = lost.epoch, lost.seq + 1
+            if self._writer:
+                self._writer.add_lost(stream, lost.epoch, lost.seq)
+        summary.lost = self._buffers[stream].lost
 
     def _is_complete(self, stream: str) -> bool:
         """Whether the stream has ended and all of its results are written."""
@@ -214,8 +262,8 @@ class Sink(Stage):
     def _finish(self, stream: str, end: StreamEnd) -> Packet:
         """Have everything on disk before publishing that it is."""
         summary = self._summary(stream)
+        self._write_lost_frames(stream)
         summary.finish(end)
-        summary.lost = self._buffers[stream].lost
         self._checkpoint()
         return Packet(
             StreamDone(

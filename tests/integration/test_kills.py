@@ -36,8 +36,7 @@ def test_a_killed_process_costs_no_frame_of_a_file(kind: str, tmp_path: Path) ->
     assert list(summary["restarts"].values()) == [1]
     with (tmp_path / "out" / "emotions.csv").open() as file:
         seqs = [int(row["seq"]) for row in csv.DictReader(file)]
-    assert seqs == sorted(set(seqs)), "each frame's face once, in order"
-    assert len(seqs) == summary["faces"]
+    assert seqs == list(range(120)), "each frame once, in order"
 
 
 def shows_a_face(message: Message, later_than: int) -> bool:

@@ -154,7 +154,7 @@ def test_a_detector_of_another_package_runs_in_a_pipeline(tmp_path: Path) -> Non
     (stream,) = session["streams"].values()
     assert stream["frames_with_face"] > 0.5 * stream["frames"] > 50
     with (out / "emotions.csv").open() as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row["status"] == "face"]
     assert len(rows) >= stream["frames_with_face"]
     assert all(row["angle"] == "0.0" for row in rows), "the detector does not measure it"
 

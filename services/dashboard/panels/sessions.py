@@ -75,7 +75,7 @@ class SessionsPanel(Panel):
                     link.props(f'rel="noopener" aria-label="Report on {name}"')
                 elif row["report"]:
                     ui.label("generating the report")
-                elif row["recording"] is not None:
+                elif row["recording"] is not None or row["tables"]:
                     self._button("Make report", name, partial(self._generate_report, name))
                 self._button("Delete", name, partial(self._confirm_delete, name))
 
@@ -121,6 +121,8 @@ def describe(row: dict[str, Any]) -> str:
         parts.append(", ".join(row["streams"]))
     if row["recording"] is not None:
         parts.append({"": "recorded"}.get(row["recording"], f"recorded: {row['recording']}"))
+    elif row["tables"]:
+        parts.append("not recorded: tables only")
     if row["bytes"] is not None:
         parts.append(f"{row['bytes'] / 1e6:.1f} MB")
     if row["problem"]:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from affectline.services.export.exporter import ExportSettings
-from affectline.services.export.tables import Table, TableExporter
+from affectline.services.export.tables import TableExporter
+from affectline.services.sessions.columns import Row, SessionTable, format_cells
 
 
 class CsvExportSettings(ExportSettings):
@@ -23,8 +24,8 @@ class CsvExporter(TableExporter):
     summary = "a table for each kind of message"
     files = "emotions.csv, samples.csv, states.csv, markers.csv, responses.csv"
 
-    def write_table(self, path: Path, table: Table) -> None:
+    def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, delimiter=self.settings.delimiter, lineterminator="\n")
-            writer.writerow(table)
-            writer.writerows(zip(*table.values(), strict=True))
+            writer.writerow(table.header)
+            writer.writerows(map(format_cells(table), rows))

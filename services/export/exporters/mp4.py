@@ -9,7 +9,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Emotion, Frame, StreamStart
 from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.overlay.video_writer import AnnotatedVideoWriter, VideoWriteError
-from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.recording import Recording, require_recording
 
 
 class Mp4Settings(ExportSettings):
@@ -29,8 +29,9 @@ class Mp4Exporter(Exporter):
         """Write the films.
 
         Raises:
-            AffectlineError: There was no room for all of a film.
+            AffectlineError: The session was not recorded, or there was no room for all of a film.
         """
+        require_recording(recording, "--to mp4")
         with TemporaryDirectory(prefix=".films-", dir=folder) as staging:
             try:
                 _write_films(recording, Path(staging))

@@ -1,10 +1,23 @@
 """A session as Parquet files, for pandas and the like."""
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
 from affectline.services.export.exporter import ExportSettings, Requirement
-from affectline.services.export.tables import Table, TableExporter
+from affectline.services.export.tables import TableExporter
+from affectline.services.sessions.columns import Kind, Row, SessionTable
+
+ARROW_TYPES: Final[dict[Kind, str]] = {
+    "integer": "int64", "number": "float64", "seconds": "float64", "text": "string",
+    "boolean": "bool",
+}  # fmt: skip
+PANDAS_TYPES: Final[dict[Kind, tuple[str, str]]] = {
+    "integer": ("int64", "Int64"), "number": ("float64", "float64"),
+    "seconds": ("float64", "float64"), "text": ("unicode", "object"),
+    "boolean": ("bool", "boolean"),
+}  # fmt: skip
+"""What pandas calls the values, and the type of its column: one of those that may be empty."""
 
 
 class ParquetSettings(ExportSettings):
@@ -23,8 +36,32 @@ class ParquetExporter(TableExporter):
     files = "emotions.parquet, samples.parquet, states.parquet, markers.parquet, responses.parquet"
     requires = Requirement("pyarrow", "tables")
 
-    def write_table(self, path: Path, table: Table) -> None:
+    def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        pq.write_table(pa.table(table), path, compression=self.settings.compression)
+        columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
+        made = pa.table([list(cells) for cells in columns], schema=make_schema(table))
+        pq.write_table(made, path, compression=self.settings.compression)
+
+
+def make_schema(table: SessionTable) -> Any:
+    """The `pyarrow.Schema` of a table: the same types whatever is in it.
+
+    It tells pandas that integers stay integers where cells are empty, which without it would
+    become floating-point numbers and lose digits of times in nanoseconds.
+    """
+    import pyarrow as pa
+
+    fields = [
+        (column.name, pa.type_for_alias(ARROW_TYPES[column.kind])) for column in table.columns
+    ]
+    columns = []
+    for name, kind, *_ in table.columns:
+        values, column = PANDAS_TYPES[kind]
+        columns.append({
+            "name": name, "field_name": name, "pandas_type": values, "numpy_type": column,
+            "metadata": None,
+        })  # fmt: skip
+    about = {"index_columns": [], "column_indexes": [], "columns": columns}
+    return pa.schema(fields, metadata={"pandas": json.dumps(about)})

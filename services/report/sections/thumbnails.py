@@ -13,6 +13,7 @@ from affectline.common.vision.decode import decode
 from affectline.common.wire.messages import Box, Frame, Marker, Packet
 from affectline.services.report.section import ReportData, Section, SectionSettings
 from affectline.services.report.sections.narrative import format_clock
+from affectline.services.sessions.recording import Recording
 from affectline.services.sessions.timeseries import FaceObservation, SessionSeries
 
 WITHIN_S: Final = 2.0
@@ -43,16 +44,17 @@ class ThumbnailsSection(Section):
             return ""
         images = crop_thumbnails(session, data.recording.read())
         figures = [
-            f"<figure>{_format_image(image)}<figcaption>{_format_caption(marker, session)}"
-            "</figcaption></figure>"
+            f"<figure>{_format_image(image, data.recording)}"
+            f"<figcaption>{_format_caption(marker, session)}</figcaption></figure>"
             for marker, image in zip(session.markers, images, strict=True)
         ]
         return "\n".join(["<h2>Markers</h2>\n<div class=sheet>", *figures, "</div>"])
 
 
-def _format_image(image: bytes | None) -> str:
+def _format_image(image: bytes | None, recording: Recording) -> str:
     if image is None:
-        return "no face was recorded here"
+        is_recorded = recording.is_recorded
+        return "no face was recorded here" if is_recorded else "pictures need up --record"
     return f'<img alt="face" src="data:image/jpeg;base64,{b64encode(image).decode()}">'
 
 

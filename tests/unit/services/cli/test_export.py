@@ -39,7 +39,7 @@ def test_an_exporter_s_settings_are_set_by_name(session: Path, tmp_path: Path) -
     done = RUNNER.invoke(app, [*command, "--delimiter", ";"])
     assert done.exit_code == 0, done.output
     assert str(tmp_path / "markers.csv") in done.stdout
-    assert (tmp_path / "markers.csv").read_text().startswith("session;at;label")
+    assert (tmp_path / "markers.csv").read_text().startswith("time_s;session;label")
 
 
 @pytest.mark.parametrize("wrong", [("--to", "docx"), (), ("--to", "csv", "--music", "loud")])

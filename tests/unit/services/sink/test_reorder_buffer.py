@@ -11,6 +11,7 @@ from affectline.services.sink.reorder_buffer import (
     DETECTOR_CACHE,
     PATIENCE_NS,
     RESEND_INTERVAL_NS,
+    LostFrame,
     ReorderBuffer,
 )
 from tests.samples import EMOTION, EPOCH
@@ -26,8 +27,9 @@ def end(last_seq: int, epoch: int = EPOCH) -> StreamEnd:
     )
 
 
-def seqs(emotions: Iterable[Emotion]) -> list[int]:
-    return [e.seq for e in emotions]
+def seqs(results: Iterable[Emotion | LostFrame]) -> list[int]:
+    """Those that have a result."""
+    return [one.seq for one in results if isinstance(one, Emotion)]
 
 
 def test_in_order_they_pass_at_once() -> None:
@@ -64,7 +66,9 @@ def test_a_gap_that_stays_is_given_up_and_counted(delivery: str) -> None:
     seqs(buffer.push(emotion(3)))
     buffer.missing("drive", now=1)
     assert seqs(buffer.skip_gap(PATIENCE_NS[delivery])) == []
-    assert seqs(buffer.skip_gap(PATIENCE_NS[delivery] + 2)) == [3]
+    assert list(buffer.skip_gap(PATIENCE_NS[delivery] + 2)) == [
+        LostFrame(EPOCH, 1), LostFrame(EPOCH, 2), emotion(3),
+    ]  # fmt: skip
     assert buffer.lost == 2
 
 
@@ -102,7 +106,8 @@ def test_a_new_epoch_starts_anew_and_an_old_one_is_over() -> None:
     buffer = ReorderBuffer("live")
     seqs(buffer.push(emotion(0)))
     seqs(buffer.push(emotion(2)))
-    assert seqs(buffer.push(emotion(0, EPOCH + 1))) == [2, 0]
+    pushed = list(buffer.push(emotion(0, EPOCH + 1)))
+    assert pushed == [LostFrame(EPOCH, 1), emotion(2), emotion(0, EPOCH + 1)]
     assert buffer.lost == 1
     assert seqs(buffer.push(emotion(3))) == []
     buffer.close(end(3))

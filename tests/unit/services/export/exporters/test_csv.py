@@ -52,5 +52,9 @@ def test_every_marker_has_a_row_for_each_signal(tmp_path: Path) -> None:
 
 def test_another_delimiter(tmp_path: Path) -> None:
     settings = CsvExportSettings(delimiter=";")
-    CsvExporter(settings).write({"a": {"x": [1, 2], "y": ["p;q", None]}}, tmp_path)
-    assert (tmp_path / "a.csv").read_text() == 'x;y\n1;"p;q"\n2;\n'
+    row = (0.5, "s", "p;q", None, '{"a": 1}', 500_000_000)
+    CsvExporter(settings).write({"markers": [row]}, tmp_path)
+    text = (tmp_path / "markers.csv").read_text()
+    assert (
+        text == 'time_s;session;label;source;extra;at\n0.500000;s;"p;q";;"{""a"": 1}";500000000\n'
+    )

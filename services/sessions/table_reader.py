@@ -1,0 +1,256 @@
+"""A session's messages, made again of its tables where it was not recorded.
+
+What the tables do not hold is missing: pictures, crops, and the pipeline's own messages. Times,
+identities and results are those of the messages, rounded as the tables round them.
+"""
+
+import csv
+import heapq
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.common.wire.base import Message
+from affectline.common.wire.biometrics import MAX_SAMPLES, Samples, SignalContribution, State
+from affectline.common.wire.messages import (
+    Emotion,
+    FaceEmotion,
+    Marker,
+    Packet,
+    Quality,
+    StreamEnd,
+    StreamStart,
+)
+from affectline.services.sessions.columns import (
+    EMOTIONS,
+    LOST,
+    MARKERS,
+    SAMPLES,
+    STATE_SIGNALS,
+    STATES,
+    SessionTable,
+    parse_cell,
+)
+from affectline.services.sessions.run_summary import read_session
+from affectline.services.sessions.stream_stats import StreamSummary
+
+Cells = dict[str, Any]
+"""A row by column name."""
+MEDIA_TIME_NS: Final = 1_000_000_000
+
+
+class TableReader:
+    """The tables of a session folder.
+
+    Args:
+        folder: The session folder.
+
+    Raises:
+        AffectlineError: It has no ``emotions.csv`` of this version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self.session = read_session(folder)
+        except (OSError, ValueError):
+            self.session = {}
+        if not isinstance(self.session, dict):
+            self.session = {}
+        self._streams = _read_streams(self.session)
+        with self._path(EMOTIONS).open(newline="", encoding="utf-8") as file:
+            header = next(csv.reader(file), [])
+        if tuple(header) != EMOTIONS.header:
+            raise AffectlineError(
+                f"{self._path(EMOTIONS)}: its columns are those of another version",
+                "open it with the version that wrote it, or analyse the source again",
+            )
+        self.unreadable = 0
+        """Rows that could not be read, by the last `messages`."""
+
+    @property
+    def session_start(self) -> int | None:
+        """Zero of the time line in ns since the Unix epoch, where ``session.json`` tells it."""
+        start = self.session.get("session_start")
+        return start if isinstance(start, int) and not isinstance(start, bool) else None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is known of the session, under the names that recordings have for it."""
+        models = [model for summary in self._streams.values() for model in summary.models]
+        known = ("affectline", "delivery", "session_start", "settings")
+        about = {name: self.session[name] for name in known if name in self.session}
+        return about | {"model": ", ".join(dict.fromkeys(models))}
+
+    def row_counts(self) -> dict[str, int]:
+        """By table: the number of its rows."""
+        return {
+            table.name: sum(1 for _ in self._rows(table))
+            for table in (EMOTIONS, SAMPLES, STATES, MARKERS)
+            if self._path(table).is_file()
+        }
+
+    def messages(self) -> Iterator[Packet]:
+        """Yield the messages in the order of their events."""
+        self.unreadable = 0
+        for start in self._starts():
+            yield Packet(start)
+        kinds = (self._emotions(), self._samples(), self._states(), self._markers())
+        for message in heapq.merge(*kinds, key=lambda message: message.event_time or 0):
+            yield Packet(message)
+        for end in self._ends():
+            yield Packet(end)
+
+    def _path(self, table: SessionTable) -> Path:
+        return self.folder / f"{table.name}.csv"
+
+    def _rows(self, table: SessionTable) -> Iterator[Cells]:
+        """The rows of a table that can be read."""
+        if not self._path(table).is_file():
+            return
+        with self._path(table).open(newline="", encoding="utf-8", errors="replace") as file:
+            reader = csv.reader(file)
+            if tuple(next(reader, ())) != table.header:
+                self.unreadable += sum(1 for _ in reader)
+                return
+            for texts in reader:
+                try:
+                    yield {
+                        column.name: parse_cell(text, column.kind)
+                        for column, text in zip(table.columns, texts, strict=True)
+                    }
+                except ValueError:  # a row that was cut off, or edited
+                    self.unreadable += 1
+
+    def _emotions(self) -> Iterator[Message]:
+        rows = (row for row in self._rows(EMOTIONS) if row["reason"] != LOST)
+        for _, group in groupby(rows, key=lambda row: (row["stream"], row["epoch"], row["seq"])):
+            yield from self._make(_emotion, list(group))
+
+    def _samples(self) -> Iterator[Message]:
+        names = ("subject", "signal", "epoch", "seq")
+        for _, group in groupby(self._rows(SAMPLES), key=lambda row: [row[n] for n in names]):
+            rows = list(group)
+            for first in range(0, len(rows), MAX_SAMPLES):
+                yield from self._make(_samples, rows[first : first + MAX_SAMPLES])
+
+    def _states(self) -> Iterator[Message]:
+        for row in self._rows(STATES):
+            yield from self._make(_state, [row])
+
+    def _markers(self) -> Iterator[Message]:
+        found = [one for row in self._rows(MARKERS) for one in self._make(_marker, [row])]
+        yield from sorted(found, key=lambda marker: marker.event_time or 0)
+
+    def _make(self, make: Any, rows: list[Cells]) -> Iterator[Message]:
+        try:
+            yield make(rows)
+        except (ValidationError, ValueError, TypeError):
+            self.unreadable += len(rows)
+
+    def _starts(self) -> Iterator[StreamStart]:
+        for name, summary in self._streams.items():
+            start = self.session_start
+            if summary.kind is None or summary.started_at is None or start is None:
+                continue
+            yield StreamStart(
+                stream=name, epoch=max(0, summary.epoch), started_at=summary.started_at,
+                received_at=summary.started_at, session_start=start, source=summary.source,
+                kind=summary.kind, live=summary.kind in ("camera", "stream"),
+            )  # fmt: skip
+
+    def _ends(self) -> Iterator[StreamEnd]:
+        for name, summary in self._streams.items():
+            at = summary.last_captured_at
+            if summary.end not in ("end", "truncated", "stopped") or at is None:
+                continue
+            yield StreamEnd(
+                stream=name, epoch=max(0, summary.epoch), ended_at=at, received_at=at,
+                last_seq=summary.next_seq - 1, reason=summary.end,  # type: ignore[arg-type]
+                detail=summary.detail,
+            )  # fmt: skip
+
+
+def _read_streams(session: dict[str, Any]) -> dict[str, StreamSummary]:
+    try:
+        streams = session["checkpoint"]["streams"]
+        return {name: StreamSummary.model_validate(found) for name, found in streams.items()}
+    except (KeyError, TypeError, AttributeError, ValidationError):
+        return {}
+
+
+def _emotion(rows: list[Cells]) -> Emotion:
+    first = rows[0]
+    media_time_s = first["media_time_s"]
+    is_frame_alone = first["status"] != "face"
+    return Emotion(
+        stream=first["stream"], epoch=first["epoch"], seq=first["seq"],
+        captured_at=first["captured_at"], received_at=first["received_at"],
+        media_time=None if media_time_s is None else round(media_time_s * MEDIA_TIME_NS),
+        file=first["file"], width=first["frame_width"], height=first["frame_height"],
+        detected_at=first["detected_at"], classified_at=first["classified_at"],
+        published_at=first["published_at"], model=first["model"],
+        missing=first["reason"] if is_frame_alone else None,
+        faces=() if is_frame_alone else tuple(map(_face, rows)),
+    )  # fmt: skip
+
+
+def _face(row: Cells) -> FaceEmotion:
+    return FaceEmotion(
+        track=row["track"], box=(row["x"], row["y"], row["w"], row["h"]), angle=row["angle"],
+        quality=Quality(size=row["size"], blur=row["blur"], brightness=row["brightness"]),
+        probabilities=_distribution(row, ""), frame_probabilities=_distribution(row, "_frame"),
+        label=row["label"], confidence=row["confidence"], valence=row["valence"],
+        arousal=row["arousal"], missing=row["reason"],
+    )  # fmt: skip
+
+
+def _distribution(row: Cells, suffix: str) -> tuple[float, ...] | None:
+    cells = tuple(row[f"{label}{suffix}"] for label in LABELS)
+    return None if None in cells else cells
+
+
+def _samples(rows: list[Cells]) -> Samples:
+    first = rows[0]
+    return Samples(
+        subject=first["subject"], signal=first["signal"], unit=first["unit"] or "",
+        device=first["device"] or "", synthetic=first["synthetic"], epoch=first["epoch"],
+        seq=first["seq"], at=first["at"], offsets=tuple(row["at"] - first["at"] for row in rows),
+        values=tuple(row["value"] for row in rows), quality=first["quality"],
+        reason=first["reason"] or "",
+    )  # fmt: skip
+
+
+def _state(rows: list[Cells]) -> State:
+    (row,) = rows
+    signals = {
+        name: SignalContribution(
+            value=row[f"{name}_value"], unit=row[f"{name}_unit"] or "",
+            baseline=row[f"{name}_baseline"], contribution=row[f"{name}_contribution"],
+            quality=row[f"{name}_quality"], reason=row[f"{name}_reason"] or "",
+        )
+        for name in STATE_SIGNALS
+        if row[f"{name}_quality"] is not None
+    }  # fmt: skip
+    return State(
+        subject=row["subject"], at=row["at"], arousal=row["arousal"], valence=row["valence"],
+        nervousness=row["nervousness"], quality=row["quality"], baseline=row["baseline"],
+        baseline_s=row["baseline_s"], synthetic=row["synthetic"], signals=signals,
+    )  # fmt: skip
+
+
+def _marker(rows: list[Cells]) -> Marker:
+    (row,) = rows
+    return Marker(
+        session=row["session"],
+        at=row["at"],
+        label=row["label"],
+        source=row["source"] or "",
+        extra=json.loads(row["extra"]) if row["extra"] else {},
+    )

@@ -1,0 +1,72 @@
+"""Describing a session that was not recorded, by its tables."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from affectline.services.sessions.table_reader import TableReader
+
+
+def describe_tables(folder: Path) -> dict[str, Any]:
+    """Describe a session by its tables and ``session.json``.
+
+    Raises:
+        AffectlineError: Its tables are of another version.
+    """
+    reader = TableReader(folder)
+    session, about, start = reader.session, reader.about, reader.session_start
+    streams = {name: _describe_stream(found) for name, found in session.get("streams", {}).items()}
+    return {
+        "file": str(folder),
+        "bytes": sum(path.stat().st_size for path in folder.glob("*.csv")),
+        "finished": all(stream["end"] for stream in streams.values()),
+        "begun": "" if start is None else _format_time(start),
+        "first": start,
+        "seconds": session.get("seconds") or 0.0,
+        "topics": {},
+        "privacy": None,
+        "model": about.get("model"),
+        "affectline": about.get("affectline"),
+        "delivery": about.get("delivery"),
+        "settings": about.get("settings"),
+        "recorded": False,
+        "session_start": start,
+        "streams": streams,
+        "tables": reader.row_counts(),
+    }
+
+
+def _describe_stream(stream: Any) -> dict[str, Any]:
+    names = ("source", "kind", "frames", "frames_with_face", "end")
+    known = stream if isinstance(stream, dict) else {}
+    return {name: known.get(name) for name in names}
+
+
+def print_tables(described: dict[str, Any]) -> None:
+    """Print the description of a session that was not recorded."""
+    console = Console(markup=False, emoji=False)
+    console.print(described["file"], soft_wrap=True, highlight=False)
+    table = Table(show_header=False)
+    for name in ("begun", "model", "delivery", "affectline"):
+        table.add_row(name, str(described[name] or ""))
+    table.add_row("length", f"{described['seconds']:.1f} s")
+    table.add_row("recording", "none: replay, check and mp4 need a session recorded with --record")
+    if not described["finished"]:
+        table.add_row("end", "missing: still running, or not stopped in order")
+    console.print(table)
+    streams = Table("stream", "source", "frames", "with a face", "ended")
+    for name, stream in described["streams"].items():
+        cells = (stream[key] for key in ("source", "frames", "frames_with_face", "end"))
+        streams.add_row(name, *("" if cell is None else str(cell) for cell in cells))
+    console.print(streams)
+    tables = Table("table", "rows")
+    for name, rows in described["tables"].items():
+        tables.add_row(f"{name}.csv", str(rows))
+    console.print(tables)
+
+
+def _format_time(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(at / 1e9))

@@ -1,0 +1,162 @@
+"""One table of the session folder: rows are appended, and none is lost or written twice."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from affectline.common import atomic_file
+from affectline.common.errors import AffectlineError
+from affectline.services.sessions.columns import Row, SessionTable, format_cells
+
+KEYS: Final = {
+    "emotions": ("stream", "epoch", "seq"),
+    "samples": ("subject", "signal", "epoch", "seq"),
+    "states": ("subject", "at"),
+}
+"""Columns that say which message a row comes from; of other tables the whole row does."""
+
+
+class TableFile:
+    """A CSV file that is appended to, made with its first row.
+
+    Args:
+        folder: The session folder.
+        table: Its columns; the file is ``<name>.csv``.
+        size: Bytes of it that the last checkpoint knew of.
+
+    Raises:
+        AffectlineError: There is a file of this name with other columns.
+        OSError: It cannot be read or written.
+    """
+
+    def __init__(self, folder: Path, table: SessionTable, size: int = 0) -> None:
+        self.path = folder / f"{table.name}.csv"
+        self._table, self._format = table, format_cells(table)
+        key = KEYS.get(table.name, table.header)
+        self._key = tuple(table.header.index(name) for name in key)
+        self._file: io.FileIO | None = None
+        self._rows = io.StringIO()
+        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._written: set[tuple[str, ...]] = set()
+        """Messages whose rows an earlier process wrote after its last checkpoint."""
+        if self.path.exists():
+            self._file = self._continue(size)
+
+    @property
+    def size(self) -> int:
+        """Bytes that were handed to the operating system."""
+        return self._file.tell() if self._file else 0
+
+    def create(self) -> None:
+        """Make the file, even if no row will follow."""
+        if self._file is None:
+            self._file = io.FileIO(self.path, "a+")
+            _write_all(self._file, self._header)
+
+    def fileno(self) -> int:
+        """Descriptor of the open file."""
+        self.create()
+        assert self._file  # noqa: S101 - for the type checker: made above
+        return self._file.fileno()
+
+    def _continue(self, size: int) -> io.FileIO:
+        file = io.FileIO(self.path, "a+")
+        try:
+            file.seek(0)
+            data = file.readall() or b""
+            whole = data[: _whole_lines(data)]
+            self._check_header(whole)
+            file.truncate(len(whole))
+            file.seek(0, os.SEEK_END)
+            if not whole:
+                _write_all(file, self._header)
+            self._written = self._read_keys(whole[size:]) if size else set()
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    @property
+    def _header(self) -> bytes:
+        return (",".join(self._table.header) + "\n").encode()
+
+    def _check_header(self, whole: bytes) -> None:
+        if whole and not whole.startswith(self._header):
+            raise AffectlineError(
+                f"--out {self.path}: has other columns than this version writes",
+                "name a new folder",
+            )
+
+    def _read_keys(self, data: bytes) -> set[tuple[str, ...]]:
+        text = io.StringIO(data.decode(errors="replace"), newline="")
+        width = len(self._table.columns)
+        return {tuple(row[i] for i in self._key) for row in csv.reader(text) if len(row) == width}
+
+    def add(self, row: Row) -> None:
+        """Add a row; it is on disk after `flush`."""
+        cells = self._format(row)
+        if self._written and self._key_of(cells) in self._written:
+            return
+        self._writer.writerow(cells)
+
+    def _key_of(self, cells: Sequence[Any]) -> tuple[str, ...]:
+        return tuple("" if cells[i] is None else str(cells[i]) for i in self._key)
+
+    def flush(self) -> None:
+        """Hand all rows to the operating system.
+
+        Raises:
+            OSError: The disk is full, or the like.
+        """
+        text = self._rows.getvalue()
+        if text:
+            self.create()
+            assert self._file  # noqa: S101 - for the type checker: made above
+            _write_all(self._file, text.encode(errors="replace"))
+            self._rows.seek(0)
+            self._rows.truncate()
+
+    def sort(self, column: str) -> None:
+        """Put the rows in the order of a column of integers, as a whole or not at all."""
+        self.flush()
+        if self._file is None:
+            return
+        with self.path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        key = header.index(column)
+        ordered = sorted(rows, key=lambda row: int(row[key]))
+        if ordered == rows:
+            return
+        with (
+            atomic_file.atomic_write(self.path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file, lineterminator="\n").writerows([header, *ordered])
+        self._file.close()
+        self._file = io.FileIO(self.path, "a+")
+        self._file.seek(0, os.SEEK_END)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+
+def _whole_lines(data: bytes) -> int:
+    """Bytes up to the last end of a row: what a process left behind that died is cut off.
+
+    An end of line between quotation marks is part of a text.
+    """
+    end = data.rfind(b"\n") + 1
+    while data.count(b'"', 0, end) % 2:
+        end = data.rfind(b"\n", 0, end - 1) + 1
+    return end
+
+
+def _write_all(file: io.FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) or 0 :]
