@@ -21,7 +21,7 @@ emotions["time"] = pd.to_datetime(emotions["captured_at"], utc=True)
 markers = pd.read_csv(options.session / "markers.csv")
 markers["time"] = pd.to_datetime(markers["at"], utc=True)
 
-print("Share of each emotion by stream:")
+print("Share of the frames by stream:")
 shares = emotions.groupby("stream")["label"].value_counts(normalize=True).unstack(fill_value=0)
 print(shares.round(3).to_string())
 
