@@ -96,7 +96,8 @@ class EventTimeMerger:
         self._count = 0
         self._newest = -1
         self.now = -1
-        """Event time of the newest message that was given, in ns; -1 before any."""
+        """Event time of the newest message that was given, in ns; -1 before any. Markers do not
+        count: tools may be wrong about the time."""
         self.late = 0
         """Messages that came after later ones had been given."""
 
@@ -127,7 +128,8 @@ class EventTimeMerger:
         at = message.event_time if event_time is None else event_time
         if at is None:
             at = max(self._newest, self.now)
-        self._newest = max(self._newest, at)
+        if not isinstance(message, Marker):  # a tool may be wrong about the time
+            self._newest = max(self._newest, at)
         self.late += at < self.now
         order = (
             at, _ORDER.get(type(message).__name__, len(_ORDER)), message.topic,
@@ -165,7 +167,8 @@ class EventTimeMerger:
 
     def _pop(self) -> Packet:
         (at, *_), _, packet = heapq.heappop(self._held)
-        self.now = max(self.now, at)
+        if not isinstance(packet.message, Marker):
+            self.now = max(self.now, at)
         return packet
 
     def _limit(self, now_s: float) -> int:

@@ -67,6 +67,8 @@ class Fusion(Stage):
         return "control/fusion" if kind is Control else super().topic(kind)
 
     def setup(self) -> None:
+        if self.context.delivery == "live":
+            self._recorded_sources = ()  # nobody is waited for
         self._merger = EventTimeMerger(self._recorded_sources, self.context.delivery)
         self._progress = SourceAlignment(self.context.service, ())
         self._unfinished: dict[str, StreamDone] = {}

@@ -27,7 +27,14 @@ from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import ends_replay
 from affectline.common.wire.kinds import recorded_kinds
-from affectline.common.wire.messages import Frame, FrameMessage, Packet, Scores, StreamDone
+from affectline.common.wire.messages import (
+    Frame,
+    FrameMessage,
+    Marker,
+    Packet,
+    Scores,
+    StreamDone,
+)
 from affectline.common.wire.watermark import Watermark
 from affectline.services.recorder.anonymize import Anonymizer
 from affectline.services.recorder.spec import RecorderProcess
@@ -197,7 +204,9 @@ class Recorder(Stage):
                 self._open_file(at)
                 early, self._early = self._early, []
                 self._write_in_order(early)
-            self._log_time = log_time = self._log_time if at is None else at
+            log_time = self._log_time if at is None else at
+            if not isinstance(packet.message, Marker):  # a tool may be wrong about the time
+                self._log_time = log_time
             if self._anonymizer:
                 self._anonymizer.add(packet, log_time, monotonic_ns())
             else:

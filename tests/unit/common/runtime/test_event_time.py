@@ -108,6 +108,15 @@ def test_what_comes_too_late_is_given_and_counted() -> None:
     assert merger.late == 1
 
 
+@pytest.mark.parametrize("delivery", ["live", "lossless"])
+def test_a_marker_with_a_wrong_time_makes_nothing_late(delivery: str) -> None:
+    merger = EventTimeMerger((), delivery)  # type: ignore[arg-type]
+    give(merger, [marker(10**6)], now_s=0)
+    list(merger.pop_ready(now_s=1))
+    give(merger, [frame(1)], now_s=2)
+    assert merger.late == 0
+
+
 def test_without_recorded_sources_nothing_waits() -> None:
     merger = EventTimeMerger((), "lossless")
     assert seconds(give(merger, [sample(3), frame(1), marker(2)])) == [3, 1, 2]
