@@ -20,7 +20,7 @@ emotions = pd.read_csv(options.session / "emotions.csv")
 emotions = emotions[emotions["status"] == "face"]
 markers = pd.read_csv(options.session / "markers.csv")
 
-print("Share of each emotion by stream:")
+print("Share of the frames by stream:")
 shares = emotions.groupby("stream")["label"].value_counts(normalize=True).unstack(fill_value=0)
 print(shares.round(3).to_string())
 

@@ -7,10 +7,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
 from affectline.common import logs
+
+hypothesis.settings.register_profile("default", deadline=None)  # machines are busy at times
+hypothesis.settings.load_profile("default")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 

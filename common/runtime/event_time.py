@@ -247,10 +247,6 @@ class SourceAlignment:
             for source, watermark in self._watermarks.items()
         )
 
-    def waits_for(self, event_time: int) -> list[str]:
-        """Those that are too far behind."""
-        return [s for s, at in self._watermarks.items() if event_time > at + AHEAD_NS]
-
     def reach(self, event_time: int, *, ended: bool = False) -> None:
         """Everything before this moment has been published."""
         self._at, self._ended = max(self._at, event_time), self._ended or ended

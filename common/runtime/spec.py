@@ -47,7 +47,7 @@ class StreamPosition(NamedTuple):
     seq: int
 
 
-class TimeLine(NamedTuple):
+class RunTimeLine(NamedTuple):
     """What the processes of a run share of its time line; a process has the fields it needs."""
 
     session_start: int
@@ -96,7 +96,7 @@ class ProcessSettings(BaseModel):
         """
         return False
 
-    def with_time_line(self, time_line: TimeLine) -> Self:
+    def with_time_line(self, time_line: RunTimeLine) -> Self:
         """The same, with those facts of the session's time line that it has fields for."""
         known = {k: v for k, v in time_line._asdict().items() if k in type(self).model_fields}
         return self.model_copy(update=known) if known else self

@@ -12,7 +12,7 @@ import stat
 import sys
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import SourceKind
@@ -119,10 +119,9 @@ def _kind_of_path(path: Path) -> SourceKind:
 
 
 def _kind_of_address(address: str) -> SourceKind:
-    parts = urlsplit(address)
-    if parts.scheme.lower() not in ("http", "https"):
+    if address.partition("://")[0].lower() not in ("http", "https"):
         return "stream"
-    if Path(parts.path).suffix.lower() in FILM_SUFFIXES:
+    if Path(re.split("[?#]", address)[0]).suffix.lower() in FILM_SUFFIXES:
         return "film"
     return _query_server(address)
 
@@ -132,21 +131,38 @@ def _query_server(address: str) -> Literal["film", "stream"]:
     """Ask a web server what is there: what has a length, or an end, is a film."""
     import base64
     import http.client
-    import urllib.request
 
     scheme, _, rest = address.partition("://")
     authority, slash, path = rest.partition("/")
     user, at, host = authority.rpartition("@")
+    basic = f"Basic {base64.b64encode(unquote_to_bytes(user)).decode()}" if at else ""
     try:
-        request = urllib.request.Request(f"{scheme}://{host}{slash}{path}")  # noqa: S310 - http(s)
-        if at:
-            basic = base64.b64encode(unquote_to_bytes(user)).decode()
-            request.add_unredirected_header("Authorization", f"Basic {basic}")
-        with urllib.request.urlopen(request, timeout=PROBE_S) as answer:  # noqa: S310 - http(s)
-            kind = answer.headers.get_content_type()
-            if kind.endswith("mpegurl"):
-                return "film" if b"#EXT-X-ENDLIST" in answer.read(1 << 20) else "stream"
-            is_film = answer.length is not None and kind.split("/")[0] != "image"
-            return "film" if is_film else "stream"
+        return "film" if _has_end(f"{scheme}://{host}{slash}{path}", basic) else "stream"
     except (OSError, ValueError, http.client.HTTPException):
         return "stream"  # opening it will tell what is wrong, or wait for it
+
+
+def _has_end(address: str, authorization: str, levels: int = 2) -> bool:
+    """Whether what is at an address has a length, or is a playlist (RFC 8216) with an end."""
+    import urllib.request
+    from urllib.parse import urljoin
+
+    request = urllib.request.Request(address)  # noqa: S310 - http(s)
+    if authorization:
+        request.add_unredirected_header("Authorization", authorization)
+    with urllib.request.urlopen(request, timeout=PROBE_S) as answer:  # noqa: S310 - http(s)
+        kind = answer.headers.get_content_type()
+        if not kind.endswith("mpegurl"):
+            return answer.length is not None and kind.split("/")[0] != "image"
+        lines = answer.read(1 << 20).decode("utf-8", "replace").split()
+        place = answer.url
+    if "#EXT-X-ENDLIST" in lines:
+        return True
+    playlists = [line for line in lines if not line.startswith("#")]
+    is_list_of_lists = any(line.startswith("#EXT-X-STREAM-INF") for line in lines)
+    if not (is_list_of_lists and levels and playlists):
+        return False
+    # Not to another host, which is none of the password's business
+    first = urljoin(place, playlists[0])
+    same_host = first.split("/")[:3] == place.split("/")[:3]
+    return _has_end(first, authorization if same_host else "", levels - 1)

@@ -123,6 +123,9 @@ class Driver:
         """
         raise NotImplementedError
 
+    def hurry(self) -> None:
+        """Recordings: play the rest as fast as it is consumed; may be called from any thread."""
+
     def close(self) -> None:
         """Release the device; harmless when it is not open."""
 

@@ -110,6 +110,8 @@ class Biometrics(Stage):
             self._reached[message.source] = max(message.at, self._reached[message.source])
         if message.ended:
             self._running.discard(message.source)
+            if not any(name.startswith("capture/") for name in self._running):
+                self._driver.hurry()  # the films are over: nobody watches the rest
         self.context.wake()
         return ()
 

@@ -69,6 +69,7 @@ def run_checks(hub: HubSettings, model: Path) -> Iterator[CheckResult]:
     yield from _check_packages()
     yield _check_plugins()
     yield _check_opencv()
+    yield _check_pyav()
     yield _check_model(model)
     yield _check_ports(hub)
     yield _check_sample()
@@ -141,6 +142,14 @@ def _check_opencv() -> CheckResult:
             "opencv", "failure", str(error), explain_import(error).split(": ", 2)[-1]
         )
     return CheckResult("opencv", "ok", f"{cv2.__version__} can be loaded")
+
+
+def _check_pyav() -> CheckResult:
+    try:
+        import av
+    except ImportError as error:
+        return CheckResult("pyav", "failure", str(error), explain_import(error).split(": ", 2)[-1])
+    return CheckResult("pyav", "ok", f"{av.__version__} can be loaded")
 
 
 def _check_model(folder: Path) -> CheckResult:

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError, explain_import
+from affectline.common.settings.address import redact_text
 
 UsageError: Any = typer.BadParameter.__base__
 """Click's class, reached through typer, which may contain a copy of click of its own."""
@@ -29,10 +30,12 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         _exit_with_error(
-            f"{where}: {first['msg']} (got {first['input']!r}). Try affectline --help", 2
+            f"{where}: {first['msg']} (got {redact_text(repr(first['input']))}). "
+            "Try affectline --help",
+            2,
         )
     except UsageError as error:
-        _exit_with_error(f"{_explain(error)} Try affectline --help", 2)
+        _exit_with_error(f"{redact_text(_explain(error))} Try affectline --help", 2)
     except (typer.Abort, KeyboardInterrupt):
         _exit_with_error("stopped by Ctrl-C", 130)
     except BrokenPipeError:  # as in: affectline subscribe | head

@@ -1,5 +1,7 @@
 """The command line: ``affectline``."""
 
+import sys
+
 import typer
 
 from affectline.services.cli.biometrics import BiometricsCommand, biometrics
@@ -8,6 +10,7 @@ from affectline.services.cli.control import control
 from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
 from affectline.services.cli.export import ExportCommand, export
+from affectline.services.cli.hidden_arguments import hide_arguments
 from affectline.services.cli.log_options import with_log_options
 from affectline.services.cli.lsl_outlet import lsl_outlet
 from affectline.services.cli.mark import mark
@@ -46,6 +49,7 @@ for name, group in (("validate", validate), ("control", control)):
 
 def main() -> None:
     """Run the command line."""
+    hide_arguments(sys.argv[1:])
     run_and_exit(lambda: app(standalone_mode=False))
 
 

@@ -119,8 +119,9 @@ class RunProgress:
     def on_message(self, packet: Packet) -> None:
         """Update the progress from a message."""
         match packet.message:
-            case StreamStart(stream=stream, frames=frames):
-                self._totals[stream] = frames
+            case StreamStart() as start:
+                estimate = (start.duration_s or 0) * (start.rate or 0)
+                self._totals[start.stream] = start.frames or round(estimate) or None
             case Emotion() as emotion:
                 if self.first_emotion_s is None:
                     self.first_emotion_s = round(time.monotonic() - self._started, 3)

@@ -8,7 +8,6 @@ from affectline.common.errors import AffectlineError
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.pipeline import Display as Kind
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
-from affectline.services.overlay.video_writer import AnnotatedVideoWriter
 from affectline.services.sink.window import WindowDisplay, display_problem
 
 
@@ -40,6 +39,9 @@ def open_display(kind: Kind, folder: Path, context: StageContext) -> Display:
         AffectlineError: There is no screen.
     """
     if kind == "mp4":
+        # Not beside a window: PyAV and OpenCV's Qt bring different libraries of X, and hang
+        from affectline.services.overlay.video_writer import AnnotatedVideoWriter
+
         return AnnotatedVideoWriter(folder)
     problem = display_problem()
     if problem:

@@ -119,7 +119,10 @@ class WindowDisplay(OverlayRenderer):
                 cv2.imwrite(str(folder / f"{stem}-face{face.track}.png"), part)
             values = face.probabilities or ()
             scores = "  ".join(f"{n} {p:.3f}" for n, p in zip(LABELS, values, strict=False))
-            lines.append(f"  face {face.track}: {scores or face.missing}")
+            if face.valence is not None and face.arousal is not None:
+                scores += f"  valence {face.valence:+.2f}  arousal {face.arousal:+.2f}"
+            said = f"{face.label}: {scores}" if face.label else face.missing
+            lines.append(f"  face {face.track}: {said}")
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from affectline.common.runtime.event_time import SourceAlignment
-from affectline.common.runtime.spec import TimeLine
+from affectline.common.runtime.spec import RunTimeLine
 from affectline.common.settings.pipeline import TimedMarker
 from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.common.wire.watermark import Watermark
@@ -26,7 +26,7 @@ class MarkerSchedule:
         time_line: That of the run.
     """
 
-    def __init__(self, markers: Iterable[TimedMarker], time_line: TimeLine) -> None:
+    def __init__(self, markers: Iterable[TimedMarker], time_line: RunTimeLine) -> None:
         self._start = time_line.session_start
         self._pending = sorted(markers, key=lambda marker: marker.at_s)
         self._sources = {name for name in time_line.recorded_sources if name != PLAN}

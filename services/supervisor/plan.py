@@ -7,7 +7,7 @@ from pathlib import Path
 from affectline.common.clock import now_ns
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.spec import CONSUMERS, Run, TimeLine
+from affectline.common.runtime.spec import CONSUMERS, Run, RunTimeLine
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.sources import Pace, is_live, name_sources, numbered
@@ -57,7 +57,7 @@ def with_time_line(processes: list[ProcessSpec], run: Run) -> list[ProcessSpec]:
     sources = [p for p in processes if p.spec.role == "source"]
     recorded = tuple(p.name for p in sources if p.settings.is_recorded_source)
     is_live = len(recorded) < len(sources)
-    time_line = TimeLine(
+    time_line = RunTimeLine(
         session_start=start,
         recorded_sources=() if is_live else with_plan(recorded, run.settings),
         follows_clock=is_live,
@@ -73,11 +73,11 @@ def with_plan(recorded: tuple[str, ...], settings: PipelineSettings) -> tuple[st
     return (*recorded, PLAN) if recorded and settings.markers else recorded
 
 
-def time_line_of(processes: list[ProcessSpec]) -> TimeLine:
+def time_line_of(processes: list[ProcessSpec]) -> RunTimeLine:
     """The time line that the processes were told of; one that begins now where none was."""
-    told = [p.settings.model_dump(include=set(TimeLine._fields)) for p in processes]
+    told = [p.settings.model_dump(include=set(RunTimeLine._fields)) for p in processes]
     known = {k: v for fields in told for k, v in fields.items() if v is not None}
-    return TimeLine(**({"session_start": now_ns()} | known))
+    return RunTimeLine(**({"session_start": now_ns()} | known))
 
 
 def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 from affectline.common import logs
 from affectline.common.clock import monotonic
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
-from affectline.common.runtime.supervision import FATAL, LINK_FD, READY
+from affectline.common.runtime.supervision import EXIT_GIVEN_UP, FATAL, LINK_FD, READY
 from affectline.common.settings.hub import Delivery, HubSettings
 
 CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
@@ -142,6 +142,8 @@ class ManagedProcess:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             code = self._popen.wait()
+        if self.exit_reason:  # on a busy machine it was killed before its exit code could say so
+            code = EXIT_GIVEN_UP
         self.socket.close()
         self._relay_log()
         if self._unfinished:

@@ -11,6 +11,11 @@ from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion, Frame, StreamEnd, StreamStart
 
+END_REASONS: Final = {
+    "end": "", "damaged": "parts of it could not be read", "truncated": "its file is cut off",
+    "stopped": "stopped",
+}  # fmt: skip
+"""Why a stream has ended, for people."""
 SILENT_S: Final = 3.0
 """Every process publishes its health once a second; after this long without, it is away."""
 GONE_S: Final = 60.0
@@ -165,8 +170,7 @@ class StatusTracker:
     def _stream_status(self, name: str, stream: StreamStatus, now: float) -> tuple[str, str]:
         """Why a stream shows no live picture, and details; both empty where it does."""
         if stream.end:
-            why = {"end": "", "truncated": "its file is cut off", "stopped": "stopped"}
-            return "ended", stream.end.detail or why[stream.end.reason]
+            return "ended", stream.end.detail or END_REASONS[stream.end.reason]
         capture = self._services.get(f"capture/{name}")
         if capture and capture.health.state == "degraded":
             return "no camera", capture.health.detail

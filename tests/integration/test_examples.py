@@ -76,7 +76,7 @@ def test_publish_marker_and_read_session(pipeline: Pipeline) -> None:
     for _ in range(30):  # the sink writes it down: all of it, and what follows
         pipeline.wait_for(lambda message: message.topic == "emotion/driver")
     lines = run("read_session.py", str(pipeline.out))
-    assert lines[0] == "Share of each emotion by stream:"
+    assert lines[0] == "Share of the frames by stream:"
     assert any(line.startswith("driver") for line in lines)
     begin = next(i for i, line in enumerate(lines) if line.startswith("stimulus on at "))
     changes = [line.split() for line in lines[begin + 1 :]]

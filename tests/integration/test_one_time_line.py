@@ -187,6 +187,22 @@ def test_an_hour_takes_the_time_of_its_analysis(tmp_path: Path) -> None:
     assert [float(row["time_s"]) for row in rows] == [10.0 * i for i in range(360)]
 
 
+def test_what_never_ends_by_itself_ends_with_the_film_at_every_pace(tmp_path: Path) -> None:
+    """A simulated subject beside a film: how much is simulated must not depend on the pace."""
+    found = []
+    settings, _ = write_study(
+        tmp_path, 2.1, biometrics=[{"driver": "synthetic", "subject": "anna"}]
+    )
+    for pace in PACES[::2]:
+        out = tmp_path / pace[1]
+        done = up("--config", str(settings), *pace, "--out", str(out), "--json")
+        assert done.returncode == 0, done.stderr
+        found.append(normalized(out))
+    assert found[0] == found[1]
+    last_s = max(at for at, _ in samples(out)["skin_conductance"])
+    assert last_s == 2.0, "the last quarter of a second that has begun within the film"
+
+
 def test_offsets_shift_and_dates_place(tmp_path: Path) -> None:
     date = "2024-05-01T10:00:00+02:00"
     settings, count = write_study(

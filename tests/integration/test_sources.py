@@ -1,5 +1,6 @@
 """Sources as people have them, from the command line to the summary."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -9,15 +10,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import psutil
 import pytest
 
+from affectline.common.recording.reader import FILE, SessionReader
+from affectline.common.wire import codec
 from affectline.common.wire.messages import Emotion, StreamEnd, StreamStart
 from tests.films import film
-from tests.pipelines import AFFECTLINE, Pipeline, free_port, up
+from tests.pipelines import AFFECTLINE, free_port, up
 from tests.timed_films import join, timed_film
 from tests.unit.services.capture.test_pictures import claimed_png
 
@@ -35,20 +38,27 @@ def analyse(tmp_path: Path, source: str | Path, *arguments: str, **options: Any)
     return done.returncode, stream, done.stderr
 
 
-def hear(pipeline: Pipeline) -> tuple[StreamStart, list[Emotion], StreamEnd]:
-    """All of a run's one stream, to its end."""
-    start: StreamStart | None = None
-    emotions: dict[int, Emotion] = {}
-    for packet in pipeline.messages(60):
-        message = packet.message
-        if isinstance(message, StreamStart):
-            start = message
-        elif isinstance(message, Emotion):
-            emotions[message.seq] = message
-        elif isinstance(message, StreamEnd) and len(emotions) > message.last_seq:
-            assert start
-            return start, [emotions[seq] for seq in sorted(emotions)], message
-    raise AssertionError(pipeline.log())
+class Recorded(NamedTuple):
+    """What was published about the one stream of a run."""
+
+    start: StreamStart
+    emotions: list[Emotion]
+    end: StreamEnd
+    said: str
+
+
+def record(tmp_path: Path, *arguments: str | Path) -> Recorded:
+    """Run a pipeline to its end, and read what it recorded."""
+    out = tmp_path / "out"
+    done = up(*map(str, arguments), "--json", "--record", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    with SessionReader(out / FILE) as reader:
+        packets = [codec.decode(message.parts) for message in reader.messages()]
+    messages = [packet.message for packet in packets]
+    (start,) = [m for m in messages if isinstance(m, StreamStart)]
+    ends = [m for m in messages if isinstance(m, StreamEnd)]
+    emotions = {m.seq: m for m in messages if isinstance(m, Emotion)}
+    return Recorded(start, [emotions[seq] for seq in sorted(emotions)], ends[-1], done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +92,11 @@ def test_one_picture_that_claims_too_much_is_passed_over(pictures: Path, tmp_pat
 
 def test_a_name_that_is_no_utf8_is_no_obstacle(pictures: Path, tmp_path: Path) -> None:
     folder = pictures / "one_has_a_latin1_name"
-    with Pipeline(tmp_path / "out", "--source", str(folder)) as pipeline:
-        start, emotions, end = hear(pipeline)
-        assert start.kind == "pictures"
-        assert [e.file for e in emotions] == ["a.png", r"b_Zo\xeb.png", "c.png"]
-        assert all(len(e.faces) == 1 for e in emotions)
-        assert end.reason == "end"
-        pipeline.finish()
+    start, emotions, end, _ = record(tmp_path, "--source", str(folder))
+    assert start.kind == "pictures"
+    assert [e.file for e in emotions] == ["a.png", r"b_Zo\xeb.png", "c.png"]
+    assert all(len(e.faces) == 1 for e in emotions)
+    assert end.reason == "end"
 
 
 def test_a_damaged_one_with_such_a_name_is_named(pictures: Path, tmp_path: Path) -> None:
@@ -120,9 +128,7 @@ def test_a_picture_that_is_cut_off_is_not_judged(pictures: Path, tmp_path: Path)
 
 
 def test_photographs_are_no_film(pictures: Path, tmp_path: Path) -> None:
-    with Pipeline(tmp_path / "out", "--source", str(pictures / "photographs")) as pipeline:
-        start, emotions, _ = hear(pipeline)
-        pipeline.finish()
+    start, emotions, _, _ = record(tmp_path, "--source", str(pictures / "photographs"))
     assert (start.kind, start.live, start.rate) == ("pictures", False, None)
     assert [e.file for e in emotions] == [f"photo{i:02d}.jpg" for i in range(12)]
     assert [e.media_time for e in emotions] == [None] * 12
@@ -135,9 +141,7 @@ def test_photographs_are_no_film(pictures: Path, tmp_path: Path) -> None:
 
 def test_photographs_are_a_film_where_that_is_said(pictures: Path, tmp_path: Path) -> None:
     source = ("--source", str(pictures / "photographs"), "--as-film", "4")
-    with Pipeline(tmp_path / "out", *source) as pipeline:
-        start, emotions, _ = hear(pipeline)
-        pipeline.finish()
+    start, emotions, _, _ = record(tmp_path, *source)
     assert (start.kind, start.rate, start.duration_s) == ("film", 4, 3)
     assert [e.media_time for e in emotions] == [i * 250_000_000 for i in range(12)]
     assert {e.file for e in emotions} == {None}
@@ -159,9 +163,7 @@ def test_extreme_pictures_stop_nothing(pictures: Path, tmp_path: Path) -> None:
 
 
 def test_a_single_photograph_is_turned_upright_and_searched(pictures: Path, tmp_path: Path) -> None:
-    with Pipeline(tmp_path / "out", "--source", str(pictures / "face.png")) as pipeline:
-        start, (emotion,), _ = hear(pipeline)
-        pipeline.finish()
+    start, (emotion,), _, _ = record(tmp_path, "--source", str(pictures / "face.png"))
     assert (start.kind, emotion.file, len(emotion.faces)) == ("pictures", "face.png", 1)
 
 
@@ -251,10 +253,7 @@ def test_an_hour_between_two_joined_films_is_not_waited_for(tmp_path: Path) -> N
     first = timed_film(tmp_path / "a.ts", range(0, 1000, 40))
     second = timed_film(tmp_path / "b.ts", range(3_600_000, 3_601_000, 40))
     path = join(tmp_path / "joined.ts", first, second)
-    with Pipeline(tmp_path / "out", "--source", str(path), "--pace", "realtime") as pipeline:
-        start, emotions, end = hear(pipeline)
-        pipeline.finish()
-        said = pipeline.log()
+    start, emotions, end, said = record(tmp_path, "--source", str(path), "--pace", "realtime")
     assert len(emotions) == 50
     assert emotions[-1].captured_at - start.started_at == pytest.approx(1.96e9, abs=1e7)
     assert (end.reason, "1 jump in its time stamps closed up" in end.detail) == ("end", True)
@@ -263,9 +262,7 @@ def test_an_hour_between_two_joined_films_is_not_waited_for(tmp_path: Path) -> N
 
 def test_a_film_plays_faster_at_a_rate(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", 200)
-    with Pipeline(tmp_path / "out", "--source", str(path), "--rate", "4") as pipeline:
-        _, emotions, _ = hear(pipeline)
-        pipeline.finish()
+    _, emotions, _, _ = record(tmp_path, "--source", str(path), "--rate", "4")
     took_s = (emotions[-1].received_at - emotions[0].received_at) / 1e9
     assert took_s == pytest.approx(199 / 25 / 4, rel=0.2)
     done = up("--source", str(path), "--rate", "4", "--pace", "fast")
@@ -277,9 +274,7 @@ def test_a_film_begins_when_its_container_says(tmp_path: Path) -> None:
     path = timed_film(tmp_path / "a.mp4", range(0, 1000, 40), created="2026-11-28T09:15:00Z")
     settings = tmp_path / "study.yaml"
     settings.write_text(f"sources: [{{name: film, source: {path}, start: file, offset: 2}}]\n")
-    with Pipeline(tmp_path / "out", "--config", str(settings)) as pipeline:
-        start, emotions, _ = hear(pipeline)
-        pipeline.finish()
+    start, emotions, _, _ = record(tmp_path, "--config", str(settings))
     assert start.started_at == start.session_start == 1_795_857_302 * 10**9
     assert emotions[-1].captured_at == start.started_at + 960_000_000
 
@@ -295,20 +290,16 @@ def test_without_such_a_time_it_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def children() -> Iterator[list[str]]:
-    """What ``ps`` would show of the processes that a run starts."""
-    seen: list[str] = []
+def shown_by_ps() -> Iterator[dict[int, str]]:
+    """What ``ps`` shows of each process at last: a command hides what it was given."""
+    seen: dict[int, str] = {}
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.05):
             for child in psutil.Process().children(recursive=True):
-                try:
-                    line = " ".join(child.cmdline())
-                except psutil.Error:
-                    continue
-                if " up " not in line:  # that one the user has written
-                    seen.append(line)
+                with contextlib.suppress(psutil.Error):
+                    seen[child.pid] = " ".join(child.cmdline())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -323,11 +314,12 @@ def children() -> Iterator[list[str]]:
     "rtsp://127.0.0.1:9/user=admin&password=s3crt9&channel=1",
 ])  # fmt: skip
 def test_a_camera_that_does_not_answer_leaves_no_password(
-    tmp_path: Path, address: str, children: list[str]
+    tmp_path: Path, address: str, shown_by_ps: dict[int, str]
 ) -> None:
     done = up("--source", address, "--display", "none", "--log-level", "debug", cwd=tmp_path)
     assert done.returncode == 1
     assert "nothing answers there" in done.stderr
-    traces = [done.stderr, done.stdout, *children, *map(str, tmp_path.rglob("*"))]
+    assert len(shown_by_ps) >= 5
+    traces = [done.stderr, done.stdout, *shown_by_ps.values(), *map(str, tmp_path.rglob("*"))]
     for part in ("s3cr", "t9"):
         assert not any(part in trace for trace in traces)

@@ -1,6 +1,8 @@
 """Sources are what they are, not what they are spelled like."""
 
+import http.server
 import os
+import threading
 from pathlib import Path
 
 import cv2
@@ -55,6 +57,40 @@ def test_streams_are_live_and_films_at_an_address_are_not() -> None:
         assert (kind_of(stream), is_live(stream)) == ("stream", True)
     assert kind_of("https://HOST/films/A.MP4?sig=1") == "film"
     assert kind_of("http://127.0.0.1:9/video") == "stream", "nobody there tells otherwise"
+
+
+@pytest.mark.parametrize(("kind", "body", "length", "expected"), [
+    ("video/mp4", b"film", True, "film"),
+    ("video/mp2t", b"film", False, "stream"),
+    ("multipart/x-mixed-replace; boundary=x", b"--x", False, "stream"),
+    ("image/jpeg", b"snapshot", True, "stream"),
+    ("application/vnd.apple.mpegurl", b"#EXTM3U\na.ts\n#EXT-X-ENDLIST\n", True, "film"),
+    ("application/vnd.apple.mpegurl", b"#EXTM3U\na.ts\n", True, "stream"),
+    ("application/x-mpegurl", b"#EXTM3U\n#EXT-X-STREAM-INF:B=1\n/whole\n", True, "film"),
+])  # fmt: skip
+def test_a_server_says_what_it_has(kind: str, body: bytes, length: bool, expected: str) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            whole = self.path == "/whole"
+            data = b"#EXTM3U\na.ts\n#EXT-X-ENDLIST\n" if whole else body
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            if length:
+                self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert kind_of(f"http://me:secret@127.0.0.1:{server.server_port}/watch") == expected
+        server.shutdown()
+
+
+def test_an_address_that_no_library_can_take_apart_is_a_stream() -> None:
+    assert kind_of("rtsp://admin:p[ss@HOST/x") == "stream"
+    assert kind_of("http://admin:pa/s[s@HOST/x") == "stream"
 
 
 def test_a_pipe_is_a_film_that_is_not_opened_to_find_out(here: Path) -> None:

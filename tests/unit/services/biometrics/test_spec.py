@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from affectline.common.runtime.spec import Run, TimeLine
+from affectline.common.runtime.spec import Run, RunTimeLine
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.biometrics.spec import BiometricsProcess, planned
@@ -56,7 +56,7 @@ def test_the_run_passes_on_its_pace_and_its_time_zone(
     assert vars(first.settings)["time_zone"] == zone
     assert second.settings is other
     assert (first.speed, first.ends_at) == (4, None)
-    told = first.with_time_line(TimeLine(BEGIN * S, ("capture/front",), follows_clock=True))
+    told = first.with_time_line(RunTimeLine(BEGIN * S, ("capture/front",), follows_clock=True))
     assert (told.ends_at, told.session_start) == (BEGIN * S + 60 * S, BEGIN * S)
     assert (told.recorded_sources, told.follows_clock) == (("capture/front",), True)
     (fast, _) = planned(Run(settings.model_copy(update={"pace": "fast"})))

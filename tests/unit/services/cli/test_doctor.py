@@ -41,8 +41,8 @@ def test_taken_ports_are_a_failure_with_a_fix(monkeypatch: pytest.MonkeyPatch) -
 def test_whatever_is_wrong_has_a_fix(tmp_path: Path) -> None:
     results = list(run_checks(HubSettings(port=45000), tmp_path))
     names = [
-        "python", "packages", "plug-ins", "opencv", "model", "ports", "sample clip", "display",
-        "camera",
+        "python", "packages", "plug-ins", "opencv", "pyav", "model", "ports", "sample clip",
+        "display", "camera",
     ]  # fmt: skip
     assert list(dict.fromkeys(result.check for result in results)) == names
     assert all(result.fix for result in results if result.state == "failure")

@@ -1,6 +1,6 @@
 """Planned markers stand at their moments of the session's time line."""
 
-from affectline.common.runtime.spec import TimeLine
+from affectline.common.runtime.spec import RunTimeLine
 from affectline.common.settings.pipeline import TimedMarker
 from affectline.common.wire.messages import Marker
 from affectline.common.wire.watermark import Watermark
@@ -14,7 +14,7 @@ FILM = "capture/front"
 
 
 def schedule(*recorded: str) -> MarkerSchedule:
-    return MarkerSchedule(PLANNED, TimeLine(START, recorded))
+    return MarkerSchedule(PLANNED, RunTimeLine(START, recorded))
 
 
 def due(one: MarkerSchedule, clock_s: float = 0) -> list[tuple[str, float]]:
