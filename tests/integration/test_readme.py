@@ -89,6 +89,8 @@ class Table:
             return [*words, "--port", str(self._hub.port)]
         if words[0] in ("report", "info", "export"):
             return words
+        if words[0] == "subscribe":
+            return [*words, "--address", self.pipeline.hub.outlet]
         return [*words, "--config", f"{settings}.yaml"]
 
     @contextlib.contextmanager
