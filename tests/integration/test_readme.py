@@ -138,7 +138,7 @@ class Table:
         for line in started.stdout:
             if wanted.search(line):
                 return
-        raise AssertionError(f"{started.args} has ended: {started.returncode}")
+        raise AssertionError(f"{started.args!r} has ended: {started.returncode}")
 
 
 @pytest.mark.slow
