@@ -1,7 +1,6 @@
 """The tables of a session are the same ones wherever they are written."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,14 @@ NAMES = ("emotions", "samples", "states", "markers")
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recorded run over a film, a table of its sensors and two markers."""
     folder = tmp_path_factory.mktemp("tables")
     markers = [{"at_s": 4, "label": "later"}, {"at_s": 1, "label": "sooner", "extra": {"n": 1}}]
     settings, _ = write_study(folder, seconds=6, markers=markers)
     done = up("--config", str(settings), "--out", str(folder / "out"))
     assert done.returncode == 0, done.stderr
-    yield folder / "out"
+    return folder / "out"
 
 
 def read(path: Path) -> list[list[str]]:
