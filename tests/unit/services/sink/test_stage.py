@@ -1,5 +1,6 @@
 """The sink's stage: when a session is over."""
 
+import csv
 from collections import Counter
 from pathlib import Path
 
@@ -64,3 +65,6 @@ def test_results_that_nobody_publishes_again_are_counted_and_logged(
     list(stage.tick())
     stage.cleanup()
     assert "affectline: sink drive 4: 3 results were lost" in capsys.readouterr().err
+    with (tmp_path / "emotions.csv").open(newline="") as file:
+        rows = [(row["seq"], row["reason"]) for row in csv.DictReader(file) if row["track"] != "2"]
+    assert rows == [("0", ""), ("1", "lost"), ("2", "lost"), ("3", "lost"), ("4", "")]
