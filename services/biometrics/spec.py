@@ -8,7 +8,7 @@ from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.biometrics import BiometricsSettings, PlaybackSettings
 from affectline.common.settings.sources import Pace
 
-LISTENERS: Final = ("fusion", "recorder")
+LISTENERS: Final = ("fusion", "recorder", "sink")
 """The consumers that must miss no sample."""
 
 

@@ -88,7 +88,7 @@ def test_settings_of_every_process_survive_the_way_to_the_child(tmp_path: Path) 
 def test_in_lossless_delivery_sources_wait_for_all_consumers(tmp_path: Path) -> None:
     told = {p.kind: p.settings.model_dump().get("consumers") for p in plan(full_run(tmp_path))}
     assert told["capture"] == ("sink", "recorder", "classifier", "fusion")
-    assert told["biometrics"] == ("fusion", "recorder")
+    assert told["biometrics"] == ("fusion", "recorder", "sink")
 
 
 def test_a_further_service_is_run_where_the_settings_name_it(tmp_path: Path) -> None:
