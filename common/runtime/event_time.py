@@ -27,6 +27,8 @@ whose messages hold a quarter of a second, and a few dozen frames to hold in mem
 SILENCE_S: Final = 10.0
 """A source that has said nothing for so long is lost: nobody waits for it any more. A process that
 died is back within two seconds."""
+START_S: Final = 30.0
+"""The same for a source that has not been heard at all: a busy machine starts it slowly."""
 REPEAT_S: Final = 0.5
 """Watermarks are repeated, because nobody answers them."""
 LIVE_WAIT_S: Final = 0.25
@@ -51,6 +53,8 @@ class _Patience:
 
     def __init__(self) -> None:
         self._heard_at: dict[str, float] = {}
+        self._known: set[str] = set()
+        """Those that have been heard at all."""
         self._updated_at: float | None = None
         self.lost: set[str] = set()
         """Those that nobody waits for any more."""
@@ -58,6 +62,7 @@ class _Patience:
     def heard(self, source: str, now_s: float) -> None:
         """A source has published something."""
         self._heard_at[source] = now_s
+        self._known.add(source)
         self.lost.discard(source)
 
     def update(self, now_s: float) -> None:
@@ -69,7 +74,8 @@ class _Patience:
 
     def is_over(self, source: str, now_s: float) -> bool:
         """Whether a source counts as lost."""
-        if now_s - self._heard_at.setdefault(source, now_s) > SILENCE_S:
+        patience_s = SILENCE_S if source in self._known else START_S
+        if now_s - self._heard_at.setdefault(source, now_s) > patience_s:
             self.lost.add(source)
         return source in self.lost
 
@@ -108,8 +114,11 @@ class EventTimeMerger:
 
     @property
     def have_all_ended(self) -> bool:
-        """Whether all sources that are waited for have ended."""
-        return all(watermark >= END for watermark in self._watermarks.values())
+        """Whether all sources have ended, as far as they are still waited for."""
+        return all(
+            watermark >= END or source in self._patience.lost
+            for source, watermark in self._watermarks.items()
+        )
 
     def has_ended(self, source: str) -> bool:
         """Whether a source has said that nothing of it follows."""
@@ -139,6 +148,10 @@ class EventTimeMerger:
         heapq.heappush(self._held, (order, now_s, packet))
         if isinstance(message, Emotion):
             self._advance(f"capture/{message.stream}", message.captured_at + 1, now_s)
+
+    def end(self, source: str, now_s: float) -> None:
+        """Take note that a source has ended, where that is known without its watermark."""
+        self._advance(source, END, now_s)
 
     def observe(self, message: Watermark, now_s: float) -> None:
         """Take note of how far a source has come."""

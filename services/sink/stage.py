@@ -78,6 +78,8 @@ class Sink(Stage):
             self._buffers[name] = ReorderBuffer(
                 self.context.delivery, summary.epoch, summary.next_seq
             )
+            if summary.end is not None:  # before this process was started: it says no more
+                self._merger.end(f"capture/{name}", monotonic())
         self._writer.checkpoint()
 
     @on(Frame)

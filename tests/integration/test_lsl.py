@@ -90,7 +90,7 @@ def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
     feed.step()
     sender.stdin.write("\n")
     sender.stdin.flush()
-    skin, _ = step_until(feed, lambda: feed.next_batch())
+    skin, _ = step_until(feed, feed.next_batch).readings
     assert [offset // 10_000_000 for offset in skin.offsets] == [0, 70, 200]
     sender.kill()
     sender.communicate()
@@ -99,7 +99,7 @@ def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
     outlet = make_outlet("affectline-lost", 0.0)
     step_until(feed, lambda: feed.step() == 0)  # open again
     outlet.push_sample(ROWS[0])
-    assert len(step_until(feed, lambda: feed.next_batch())) == 2
+    assert len(step_until(feed, feed.next_batch).readings) == 2
     assert feed.problem == ""
     assert inlet.counters["lost"] == 1
     inlet.close()

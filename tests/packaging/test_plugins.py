@@ -221,8 +221,8 @@ def test_an_exporter_of_another_package_is_listed_and_runs(session: Path, tmp_pa
     done = run("export", str(session), "--to", "labels", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'labels.txt'}\n"
-    assert (tmp_path / "labels.txt").read_text() == "happy 6\n"
-    none = run("export", str(session), "--to", "labels", "--least", "7", "--out", str(tmp_path))
+    assert (tmp_path / "labels.txt").read_text() == "happy 51\n"
+    none = run("export", str(session), "--to", "labels", "--least", "52", "--out", str(tmp_path))
     assert none.returncode == 1
     assert "holds nothing for --to labels" in none.stderr
     wrong = run("export", str(session), "--to", "labels", "--delimiter", ";")

@@ -12,6 +12,7 @@ from affectline.common.runtime.event_time import (
     MOST_HELD,
     SECOND,
     SILENCE_S,
+    START_S,
     EventTimeMerger,
     RepeatFilter,
     SourceAlignment,
@@ -196,11 +197,13 @@ def test_a_source_does_not_run_away_from_the_others() -> None:
 
 def test_nobody_waits_for_a_source_that_is_lost() -> None:
     film = SourceAlignment(FILM, (TABLE,))
-    for second in range(int(SILENCE_S) + 1):
+    for second in range(int(START_S) + 1):
         assert not film.may_publish(START, second)
-    assert film.may_publish(START, SILENCE_S + 0.5)
-    film.observe(reached(TABLE, 0), SILENCE_S + 1)
-    assert not film.may_publish(START + AHEAD_NS + 1, SILENCE_S + 1)
+    assert film.may_publish(START, START_S + 0.5)
+    film.observe(reached(TABLE, 0), START_S + 1)
+    for second in range(int(START_S) + 1, int(START_S + SILENCE_S) + 2):
+        assert not film.may_publish(START + AHEAD_NS + 1, second)
+    assert film.may_publish(START + AHEAD_NS + 1, START_S + SILENCE_S + 2)
 
 
 def test_watermarks_are_said_when_they_move_and_repeated() -> None:
