@@ -29,6 +29,8 @@ PICTURE_STEP_NS: Final = 1_000_000_000
 """Pictures of a folder have no times: they lie one second apart on the session's time line."""
 DEFAULT_RATE: Final = 25.0
 """Frames a second of a film that declares no rate, for the step between rounds of a loop."""
+PUBLISH_S: Final = 0.005
+"""How long reading waits until a frame is published, at pace ``realtime``."""
 BACKLOG: Final = 2
 """Frames that wait for the process' own loop."""
 CONSUMER_TIMEOUT_S: Final = 10.0
@@ -105,6 +107,8 @@ class SourceReader(threading.Thread):
         self._timing = FilmTiming()
         self._begins_at = 0
         self._is_over = False
+        self._is_published = True
+        """All frames that were read have been published."""
         self._source, self._settings, self._pace = source, settings, pace
         self._window, self._context = window, context
         self._skip = self.next_seq = skip
@@ -159,6 +163,12 @@ class SourceReader(threading.Thread):
             frame = self.queue.popleft() if self.queue else None
             self._window.changed.notify_all()
         return frame
+
+    def confirm_published(self) -> None:
+        """What `pop` has returned is published: there is time to read the next frame."""
+        with self._window.changed:
+            self._is_published = not self.queue
+            self._window.changed.notify_all()
 
     def _read_repeatedly(self) -> None:
         while not self.stopping.is_set():
@@ -274,7 +284,12 @@ class SourceReader(threading.Thread):
                 self.queue.popleft()
                 self._context.counters["skipped"] += 1
             self.queue.append(encoded)
+            self._is_published = False
         self._context.wake()
+        if self._pace == "realtime":
+            # PyAV holds Python's lock while it converts: publish this frame before the next is read
+            with self._window.changed:
+                self._window.changed.wait_for(lambda: self._is_published, PUBLISH_S)
 
     def _wait_for_room(self, event_time: int | None) -> bool:
         """Lossless: wait until one more frame may be in flight; False when stopped meanwhile.

@@ -155,6 +155,7 @@ class Capture(Stage):
                 self._started = True
                 yield self._start()
             yield self._publish(frame)
+            reader.confirm_published()
         yield from self._resend(self._window.overdue(monotonic_ns()))
         if reader.ending and not self._window:
             if self._end is None:
