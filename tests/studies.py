@@ -14,7 +14,7 @@ import yaml
 from affectline.services.capture.sample_clip import find_sample
 
 RATE = 25
-STEP_S = 6.0
+STEP_S = 4.0
 """When heart rate and skin conductance step up in `write_study`."""
 
 
@@ -70,7 +70,7 @@ def write_table(path: Path, seconds: float) -> int:
 
 
 def write_study(
-    folder: Path, seconds: float = 12, *, film: bool = True, **more: Any
+    folder: Path, seconds: float = 8, *, film: bool = True, **more: Any
 ) -> tuple[Path, int]:
     """A film, a table of its sensors, and the settings of a run over both.
 

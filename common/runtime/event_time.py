@@ -36,6 +36,8 @@ LIVE_WAIT_S: Final = 0.25
 ten times a second; a frame takes some hundredths of a second to be answered."""
 MOST_HELD: Final = 20_000
 """Messages that wait at most; beyond that the earliest is taken, whoever is waited for."""
+MOST_AT_ONCE: Final = 200
+"""Messages that one call gives at most: some hundredths of a second of work."""
 END: Final = 2**63
 
 _ORDER: Final = {
@@ -164,9 +166,15 @@ class EventTimeMerger:
             self._patience.heard(source, now_s)
 
     def pop_ready(self, now_s: float) -> Iterator[Packet]:
-        """Remove and yield the messages whose turn it is, in order."""
+        """Remove and yield messages whose turn it is, in order.
+
+        At most `MOST_AT_ONCE`, so that a process that has fallen behind still beats; the others
+        come with the next call.
+        """
         limit = self._limit(now_s)
-        while self._held:
+        for _ in range(MOST_AT_ONCE):
+            if not self._held:
+                return
             (at, *_), since, _ = self._held[0]
             is_due = at < limit or (self._is_live and now_s - since >= LIVE_WAIT_S)
             if not is_due and len(self._held) <= MOST_HELD:

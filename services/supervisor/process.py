@@ -99,7 +99,7 @@ class ManagedProcess:
         self._stderr = self._popen.stderr.fileno()
         os.set_blocking(self._stderr, False)
         self._log_ended, self._unfinished = False, b""
-        self.ready = False
+        self.ready = self.is_killed = False
         self._last_beat = monotonic()
 
     @property
@@ -171,7 +171,12 @@ class ManagedProcess:
     @property
     def hangs(self) -> bool:
         """It is alive, but sends no heartbeat."""
-        return monotonic() - self._last_beat > (SILENCE_S if self.ready else START_S)
+        return self.silent_s > (SILENCE_S if self.ready else START_S)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since its last heartbeat."""
+        return monotonic() - self._last_beat
 
     def record_restart(self) -> bool:
         """Count a restart; False when there were too many."""
@@ -189,6 +194,7 @@ class ManagedProcess:
 
     def kill(self) -> None:
         """Stop it at once."""
+        self.is_killed = True
         if self._popen.poll() is None:
             self._popen.kill()
 

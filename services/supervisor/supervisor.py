@@ -192,7 +192,9 @@ class Supervisor(Handlers):
             code = child.poll()
             if code is not None:
                 self._on_exit(child, code)
-            elif child.hangs and self._stop_by is None:
+            elif child.hangs and self._stop_by is None and not child.is_killed:
+                text = "%s has not responded for %.1f s and is killed"
+                LOG.warning(text, child.process.name, child.silent_s)
                 child.kill()
         self._recorder.tick()
         if self._recorder.problem:

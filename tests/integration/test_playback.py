@@ -118,7 +118,7 @@ def test_a_session_is_replayed_paused_and_sought(state: AppState) -> None:
             await state.toggle_pause()
             await state.seek(state.position(), 4.0)
             await replay.until(lambda: control.progress.has_ended)
-            assert position(state) == (FRAMES - 1) / RATE
+            await replay.until(lambda: position(state) == (FRAMES - 1) / RATE)
             assert control.problem == ""
             await state.toggle_pause()  # again, from the beginning
             await replay.until(lambda: 0 <= position(state) < 3)

@@ -232,6 +232,8 @@ def test_times_in_numbers_are_exact_and_may_be_negative() -> None:
         assert reader.read(wrong) is None
 
 
+remarks = st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=8)
+"""Python's writer leaves a lone carriage return unquoted, where every reader ends a row."""
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 
@@ -239,7 +241,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100
 )
 @given(
-    st.lists(st.tuples(numbers, st.none() | numbers, st.text(max_size=8)), min_size=1, max_size=20),
+    st.lists(st.tuples(numbers, st.none() | numbers, remarks), min_size=1, max_size=20),
     st.sampled_from([",", ";", "\t"]),
     st.booleans(),
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
