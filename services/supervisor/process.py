@@ -18,8 +18,9 @@ from affectline.common.runtime.supervision import EXIT_GIVEN_UP, FATAL, LINK_FD,
 from affectline.common.settings.hub import Delivery, HubSettings
 
 CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
-SILENCE_S: Final = 2.0
-"""A process without a heartbeat for so long (four beats) hangs."""
+SILENCE_S: Final = 3.0
+"""A process without a heartbeat for so long (six beats) hangs; a busy machine starves one for two
+seconds at times."""
 LINES_KEPT: Final = 20
 """Of what a process logged, shown when it dies."""
 START_S: Final = 60.0
