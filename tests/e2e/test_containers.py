@@ -28,7 +28,7 @@ SERVICES: Final = (
     "hub", "capture", "detector", "classifier", "biometrics", "fusion", "recorder", "dashboard",
     "sink",
 )  # fmt: skip
-LIMIT_BYTES: Final = 450_000_000
+LIMIT_BYTES: Final = 560_000_000
 """What the image may add to its base."""
 
 Condition = Callable[[str, dict[str, Any]], bool]
