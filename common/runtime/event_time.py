@@ -90,14 +90,15 @@ class EventTimeMerger:
 
     Args:
         sources: Services whose watermarks are waited for; more are learnt from what they publish.
-        delivery: In ``live`` delivery nothing is held longer than `LIVE_WAIT_S`.
+        delivery: In ``live`` delivery no source is waited for, and nothing is held longer than
+            `LIVE_WAIT_S`.
         slack_ns: Lossless delivery: taken only when all watermarks are past a message by this, so
             that what reaches this process in detours is in order too.
     """
 
     def __init__(self, sources: Iterable[str], delivery: Delivery, slack_ns: int = 0) -> None:
         self._is_live, self._slack_ns = delivery == "live", slack_ns
-        self._watermarks: dict[str, int] = dict.fromkeys(sources, -1)
+        self._watermarks: dict[str, int] = dict.fromkeys(() if self._is_live else sources, -1)
         self._patience = _Patience()
         self._held: list[tuple[tuple[int, int, str, int, int], float, Packet]] = []
         """A heap: order, when it came, the message."""
@@ -121,10 +122,6 @@ class EventTimeMerger:
             watermark >= END or source in self._patience.lost
             for source, watermark in self._watermarks.items()
         )
-
-    def has_ended(self, source: str) -> bool:
-        """Whether a source has said that nothing of it follows."""
-        return self._watermarks.get(source, -1) >= END
 
     def push(self, packet: Packet, now_s: float, event_time: int | None = None) -> None:
         """Add a message.

@@ -226,12 +226,16 @@ class OutletSubscriber:
         """Yield the messages that have arrived."""
         return self._receiver.receive(limit=1000)
 
-    def publish(self, packet: Packet) -> bool:
+    def publish(self, packet: Packet, *, wait: bool = False) -> bool:
         """Publish from outside the pipeline; False if it could not be sent (yet).
 
         The connection is made by the first call, which therefore returns False.
+
+        Args:
+            packet: What to publish.
+            wait: Wait a little for the hub where it is away.
         """
-        return self._connected_publisher().send(packet, wait=False)
+        return self._connected_publisher().send(packet, wait=wait)
 
     @property
     def is_connected(self) -> bool:

@@ -81,13 +81,12 @@ def publish_now(hub: HubSettings, marker: Marker) -> str:
         listen(outlet, clock)
         marker = marker.model_copy(update={"at": clock.now()})
         deadline = time.monotonic() + HUB_PATIENCE_S
-        while not outlet.publish(Packet(marker)):
+        while not outlet.publish(Packet(marker), wait=True):
             if time.monotonic() > deadline:
                 raise AffectlineError(
                     f"no hub on {hub.ingress}",
                     "start affectline up first, or name the hub with --hub",
                 )
-            time.sleep(POLL_S)
         return clock.describe(marker.at)
     finally:
         outlet.close()

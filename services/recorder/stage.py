@@ -84,9 +84,8 @@ class Recorder(Stage):
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         is_blurred = self._privacy == "blurred"
         self._anonymizer = Anonymizer(self.context.delivery) if is_blurred else None
-        is_live = self.context.delivery == "live"  # then nobody is waited for
         fusion = ("fusion",) if self._waits_for_fusion else ()
-        sources = () if is_live else (*self._recorded_sources, *fusion)
+        sources = (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""

@@ -59,9 +59,8 @@ class Sink(Stage):
 
     def setup(self) -> None:
         self._begun = self.context.now()
-        is_live = self.context.delivery == "live"  # then nobody is waited for
         fusion = ("fusion",) if self._waits_for_fusion else ()
-        sources = () if is_live else (*self._recorded_sources, *fusion)
+        sources = (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery)
         self._repeats = RepeatFilter()
         self._held_results: Counter[str] = Counter()
