@@ -35,7 +35,7 @@ LIVE_WAIT_S: Final = 0.25
 """Live delivery: how long a message is held for earlier ones of other sources. Sensors send about
 ten times a second; a frame takes some hundredths of a second to be answered."""
 MOST_HELD: Final = 20_000
-"""Messages that wait at most; beyond that the earliest is taken, whoever is waited for."""
+"""Messages that wait at most; beyond that the earliest is taken, whichever source is late."""
 MOST_AT_ONCE: Final = 200
 """Messages that one call gives at most: some hundredths of a second of work."""
 END: Final = 2**63

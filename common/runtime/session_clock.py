@@ -11,7 +11,8 @@ class SessionClock:
     """The session's present moment, as a person at the page or the window sees it.
 
     Beside a camera that is the clock. While films are analysed or a recording is replayed it is the
-    newest frame's time: what is said now is about that frame, at whatever pace it is played.
+    newest frame's time: a marker that is set now is about that frame, at whatever pace it is
+    played.
 
     Args:
         clock: Nanoseconds since the Unix epoch.
