@@ -1,6 +1,5 @@
 """Exporting samples for training: a folder with a manifest, or one file like FER2013's."""
 
-import csv
 import io
 import json
 import time
@@ -16,6 +15,7 @@ from affectline.common import atomic_file
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS, USAGES
+from affectline.common.spreadsheet import row_writer
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.services.collect import layout
 from affectline.services.collect.collection import Collection
@@ -126,8 +126,8 @@ def _split_by_sample(samples: Sequence[Sample], training_person: str | None) -> 
 
 def fer2013(collection: Collection, samples: Iterable[Sample], usages: Iterable[str]) -> bytes:
     """Samples in the format of FER2013: ``emotion,pixels,Usage``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = row_writer(text)
     writer.writerow(("emotion", "pixels", "Usage"))
     for sample, usage in zip(samples, usages, strict=True):
         path = collection.picture(sample.file_48)
@@ -142,8 +142,8 @@ def fer2013(collection: Collection, samples: Iterable[Sample], usages: Iterable[
 def _write_folder(
     collection: Collection, part: Path, samples: Sequence[Sample], usages: Sequence[str]
 ) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = row_writer(text)
     writer.writerow(("file", "label", "person", "Usage"))
     for sample, usage in zip(samples, usages, strict=True):
         name = f"{sample.person}/{sample.id}.png"
