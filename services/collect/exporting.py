@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import cv2
 
-from affectline.common import atomic_file
+from affectline.common import atomic_file, file_access
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS, USAGES
@@ -67,7 +67,7 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
     )
     part = atomic_file.partial_path(folder)
     try:
-        part.mkdir(parents=True)
+        file_access.make_folder(part, file_access.OWNER)
         # First, so that deleting a person finds the exports with their pictures
         atomic_file.create(part / "about.json", _about(file_format, samples, division))
         if file_format == "folder":
@@ -147,7 +147,7 @@ def _write_folder(
     writer.writerow(("file", "label", "person", "Usage"))
     for sample, usage in zip(samples, usages, strict=True):
         name = f"{sample.person}/{sample.id}.png"
-        (part / sample.person).mkdir(exist_ok=True)
+        file_access.make_folder(part / sample.person, file_access.OWNER)
         atomic_file.create(part / name, collection.picture(sample.file).read_bytes())
         writer.writerow((name, sample.label, sample.person, usage))
     atomic_file.create(part / layout.MANIFEST, text.getvalue().encode())

@@ -15,6 +15,7 @@ from typing import Final
 
 import cv2
 
+from affectline.common import file_access
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
@@ -95,7 +96,7 @@ class Recorder(Stage):
         """What came before the file could be begun."""
         self._is_finished = False
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file_access.make_folder(self._path.parent)
             is_continued = self._check_existing_file()
         except OSError as error:
             raise self._cannot_write(error) from error
