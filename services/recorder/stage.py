@@ -38,6 +38,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.common.wire.watermark import Watermark
 from affectline.services.recorder.anonymize import Anonymizer
+from affectline.services.recorder.file_notes import FileNotes
 from affectline.services.recorder.spec import RecorderProcess
 
 SLACK_NS: Final = 500_000_000
@@ -91,6 +92,7 @@ class Recorder(Stage):
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""
         self._log_time = self._started_at
+        self._notes = FileNotes(self.context, is_replay=self._ends_with_replay)
         self._repeats = RepeatFilter()
         self._early: list[Packet] = []
         """What came before the file could be begun."""
@@ -116,10 +118,12 @@ class Recorder(Stage):
             "privacy": self._privacy,
             "model": self._model_id(),
             "session_start": session_start,
+            **self._notes.about(),
             **self._about,
         }
         try:
-            self._writer = SessionWriter(self._path, about)
+            self._writer = SessionWriter(self._path, about, self._notes.read)
+            self._notes.open(self._writer)
             self._fsync = FsyncThread(self._writer.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -216,6 +220,10 @@ class Recorder(Stage):
         self._flush_if_due()
         if self._fsync and self._fsync.failure:
             raise self._cannot_write(self._fsync.failure)
+        try:
+            self._notes.tick()
+        except OSError as error:
+            raise self._cannot_write(error) from error
         return ()
 
     def stop(self) -> Iterable[Packet]:
@@ -240,8 +248,12 @@ class Recorder(Stage):
             self._write_in_order(self._early)
         self._is_finished = True
         writer, self._writer = self._writer, None
+        if writer is None:
+            return
         try:
-            if writer:
+            try:
+                self._notes.finish()
+            finally:
                 writer.finish()
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -280,6 +292,7 @@ class Recorder(Stage):
             kind = type(message).__name__
             publish_time = log_time if message.time is None else message.time
             self._writer.add(kind, codec.encode(packet), log_time, publish_time)
+            self._notes.observe(message, log_time)
         except OSError as error:
             raise self._cannot_write(error) from error
 
