@@ -38,7 +38,7 @@ class TextFile(Protocol):
         """Write a text."""
 
 
-def row_writer(file: TextFile, delimiter: Literal[",", ";", "\t"] = ",") -> "_csv._writer":
+def row_writer(file: TextFile, delimiter: Literal[",", ";", "\t"] = ",") -> "_csv.Writer":
     """A writer of rows that end with a line feed; their cells may hold any end of line.
 
     Args:

@@ -46,7 +46,9 @@ def test_a_session_and_what_is_made_of_it_later(tmp_path: Path) -> None:
     affectline("export", drive, "--to", "mp4")
     affectline("export", drive, "--to", "parquet", "--out", drive / "figures" / "today")
     affectline("report", drive, "--out", drive / "pages" / "second.html")
-    affectline("replay", drive, "--rate", "max", "--record", "--out", again, "--group-access", *port)
+    affectline(
+        "replay", drive, "--rate", "max", "--record", "--out", again, "--group-access", *port
+    )
     assert {"session.mcap", "emotions.csv"} <= check(again, 0o750, 0o640)
     names = check(tmp_path / "sessions", 0o700, 0o600)
     assert {
