@@ -15,6 +15,7 @@ from typing import Final
 
 import cv2
 
+from affectline.common import file_access
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
@@ -37,6 +38,7 @@ from affectline.common.wire.messages import (
     StreamDone,
 )
 from affectline.common.wire.watermark import Watermark
+from affectline.services.recorder.file_notes import FileNotes
 from affectline.services.recorder.spec import RecorderProcess
 
 SLACK_NS: Final = 500_000_000
@@ -91,12 +93,13 @@ class Recorder(Stage):
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""
         self._log_time = self._started_at
+        self._notes = FileNotes(self.context, is_replay=self._ends_with_replay)
         self._repeats = RepeatFilter()
         self._early: list[Packet] = []
         """What came before the file could be begun."""
         self._is_finished = False
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file_access.make_folder(self._path.parent)
             is_continued = self._check_existing_file()
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -116,10 +119,12 @@ class Recorder(Stage):
             "privacy": self._privacy,
             "model": self._model_id(),
             "session_start": session_start,
+            **self._notes.about(),
             **self._about,
         }
         try:
-            self._writer = SessionWriter(self._path, about)
+            self._writer = SessionWriter(self._path, about, self._notes.read)
+            self._notes.open(self._writer)
             self._fsync = FsyncThread(self._writer.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -218,6 +223,10 @@ class Recorder(Stage):
         self._flush_if_due()
         if self._fsync and self._fsync.failure:
             raise self._cannot_write(self._fsync.failure)
+        try:
+            self._notes.tick()
+        except OSError as error:
+            raise self._cannot_write(error) from error
         return ()
 
     def stop(self) -> Iterable[Packet]:
@@ -242,8 +251,12 @@ class Recorder(Stage):
             self._write_in_order(self._early)
         self._is_finished = True
         writer, self._writer = self._writer, None
+        if writer is None:
+            return
         try:
-            if writer:
+            try:
+                self._notes.finish()
+            finally:
                 writer.finish()
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -286,6 +299,7 @@ class Recorder(Stage):
             kind = type(message).__name__
             publish_time = log_time if message.time is None else message.time
             self._writer.add(kind, codec.encode(packet), log_time, publish_time)
+            self._notes.observe(message, log_time)
         except OSError as error:
             raise self._cannot_write(error) from error
 
