@@ -168,7 +168,8 @@ def test_a_clock_that_is_set_while_recording_is_noted(
 
 def test_a_replay_of_a_part_lacks_the_rest_and_says_why(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "again"
-    done = run("replay", str(whole), "--from", "2s", "--rate", "max", "--record", "--out", str(out))
+    arguments = ("--from", "2s", "--rate", "max", "--record", "--port", str(free_port()))
+    done = run("replay", str(whole), *arguments, "--out", str(out))
     assert done.returncode == 0, done.stderr
     found = told("check", out)
     reasons = {hole["reason"] for s in found["sequences"] for hole in s["holes"]}
