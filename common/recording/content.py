@@ -104,8 +104,9 @@ def _from_notes(reader: SessionReader, notes: Iterable[FileNote]) -> RecordingCo
     for note in notes:
         if note.name == CONTENT:
             # A file that was gone on with has several, and the last one is about all of it
-            content.sequences = parse_content(note.fields) or []
-            content.is_listed = reader.file.footer is not None
+            listed = parse_content(note.fields)
+            content.sequences = listed or []
+            content.is_listed = listed is not None and reader.file.footer is not None
         elif note.kind == "clock":
             before, after = note.number("before"), note.number("after")
             if before is not None and after is not None:

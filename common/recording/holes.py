@@ -117,6 +117,8 @@ class Sequence:
         numbers = [epoch, first, last, *(number for hole in holes for number in hole[:3])]
         if not all(type(number) is int for number in numbers):
             raise ValueError("numbers that are none")
+        if fields["kind"] not in COUNTED:
+            raise ValueError("of a kind that is not counted")
         return cls(str(fields["kind"]), str(fields["name"]), epoch, first, last, holes)
 
 
@@ -352,7 +354,7 @@ def compare(
     """
     found = {one.key: one for one in tracker.sequences(is_live=is_live)}
     for known in stated:
-        holes = list(_stated_holes(known, tracker))
+        holes = sorted(_stated_holes(known, tracker), key=_number)
         now = found.get(known.key)
         if now is None:
             found[known.key] = Sequence(*known.key, known.first, known.last, holes)
@@ -364,8 +366,12 @@ def compare(
                 for first, last in subtract(hole.first, hole.last, [(known.first, known.last)])
             ]
         now.first, now.last = min(now.first, known.first), max(now.last, known.last)
-        now.holes = sorted(holes)
+        now.holes = sorted(holes, key=_number)
     return [found[key] for key in sorted(found)]
+
+
+def _number(hole: Hole) -> int:
+    return hole.first
 
 
 def _stated_holes(known: Sequence, tracker: SequenceTracker) -> Iterator[Hole]:
