@@ -104,10 +104,10 @@ def is_wholly_pixelated(image: Image) -> bool:
 
 
 def are_same(one: Box, other: Box) -> bool:
-    """Whether two boxes are about the same face."""
-    near = max(one[2], other[2]) / 2
+    """Whether two boxes are about the same face: near each other, and about as large."""
+    near, ratio = max(one[2], other[2]) / 2, one[2] / other[2]
     across, down = (one[i] + one[i + 2] / 2 - other[i] - other[i + 2] / 2 for i in (0, 1))
-    return max(abs(across), abs(down)) < near
+    return max(abs(across), abs(down)) < near and 0.6 < ratio < 1 / 0.6
 
 
 def read_recording(session: Path) -> tuple[list[Shown], dict[tuple[str, int], Emotion]]:
