@@ -166,5 +166,5 @@ def test_the_clips(clips: Path, tmp_path: Path) -> None:
     assert {"expressive_woman", "carphone", "smiling_man", "no_face"} <= found.keys()
     record(found, tmp_path / "out")
     visible = check(found, tmp_path / "out")
-    assert visible["expressive_woman"] > 0.9
+    assert visible["carphone"] > 0.9, "what is not near the face stays"
     assert visible["no_face"] == 0, "where no face is known, one may have been missed"
