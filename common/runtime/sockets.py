@@ -13,9 +13,10 @@ from typing import Final
 import zmq
 
 from affectline.common.errors import AffectlineError, InvalidMessage
+from affectline.common.runtime.keeping import Keeper
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
-from affectline.common.wire.messages import READY, Packet
+from affectline.common.wire.messages import READY, SENT_TO, Packet
 
 BUS_HWM: Final = 1000
 """Messages that a bus queue holds; in lossless delivery far fewer frames are in flight."""
@@ -108,6 +109,12 @@ class Receiver:
             self.socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
         connect(self.socket, address)
         self._counters = counters
+        self._keeper: Keeper | None = None
+
+    def keep(self, service: str, keeper: Keeper) -> None:
+        """Receive what is sent to this consumer alone as well, and pass on nothing twice."""
+        self._keeper = keeper
+        self.socket.setsockopt(zmq.SUBSCRIBE, address_to(service))
 
     def announce(self, service: str) -> None:
         """Announce to the sources that this consumer is ready: after all its subscriptions."""
@@ -120,13 +127,19 @@ class Receiver:
                 parts = self.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
+            is_sent_again = parts[0].startswith(SENT_TO.encode())
             try:
-                packet = codec.decode(parts)
+                packet = codec.decode(parts[1:] if is_sent_again else parts)
             except InvalidMessage:
                 self._counters["invalid"] += 1
-            else:
+                continue
+            if self._keeper is None or self._keeper.admit(
+                packet.message, is_sent_again=is_sent_again
+            ):
                 self._counters["in"] += 1
                 yield packet
+            else:
+                self._counters["repeated"] += 1
 
 
 class Publisher:
@@ -160,19 +173,33 @@ class Publisher:
                 before.discard(service)  # gone and back within one call counts as new
                 (self.ready.add if joined else self.ready.discard)(service)
 
-    def send(self, packet: Packet, *, wait: bool) -> bool:
-        """Publish; False if the hub is away or its queue is full (after a short wait)."""
+    def send(self, packet: Packet, *, wait: bool, to: str | None = None) -> bool:
+        """Publish; False if the hub is away or its queue is full (after a short wait).
+
+        Args:
+            packet: What to publish.
+            wait: Wait a little where it cannot be sent at once.
+            to: The one consumer that it is for; None: everybody.
+        """
         if not self.connected:
             if wait:
                 self.socket.poll(SEND_WAIT_MS)
             return False
-        return send(self.socket, packet, wait=wait)
+        return send(self.socket, packet, wait=wait, to=to)
 
 
-def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool) -> bool:
+def address_to(service: str) -> bytes:
+    """The first part of messages that are for one consumer alone, and what it subscribes to."""
+    return f"{SENT_TO}{service}:".encode()
+
+
+def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool, to: str | None = None) -> bool:
     """Send, waiting at most for the socket's time-out; False if the queue was full."""
+    parts = codec.encode(packet)
+    if to is not None:
+        parts = [address_to(to), *parts]
     try:
-        socket.send_multipart(codec.encode(packet), 0 if wait else zmq.DONTWAIT)
+        socket.send_multipart(parts, 0 if wait else zmq.DONTWAIT)
     except zmq.Again:
         return False
     return True

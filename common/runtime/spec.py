@@ -74,7 +74,7 @@ class ProcessSettings(BaseModel):
         return None
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
-        """The same, with the consumers that must be there before it publishes (sources only)."""
+        """The same, with the run's consumers (sources, which wait for them, and the hub)."""
         return self
 
     @property
@@ -202,6 +202,6 @@ class ServiceSpec:
         module, _, name = self.stage.partition(":")
         made = getattr(import_module(module), name)
         if self.role == "hub":
-            code: int = made(hub, delivery).run()
+            code: int = made(settings, hub, delivery).run()
             return code
         return run_service(made(settings), settings.process_name, hub, self.delivery or delivery)

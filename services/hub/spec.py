@@ -1,12 +1,22 @@
 """The declaration of the hub."""
 
+from typing import Self
+
+from affectline.common.runtime.keeping import KEEPERS
 from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 
 
 class HubProcess(ProcessSettings):
-    """Settings of the hub: none beside its address."""
+    """Settings of the hub, beside its address."""
+
+    keeps_for: tuple[str, ...] = ()
+    """Consumers for which it keeps markers before it has seen them."""
+
+    def with_consumers(self, names: tuple[str, ...]) -> Self:
+        writers = tuple(name for name in names if name.split("/")[0] in KEEPERS)
+        return self.model_copy(update={"keeps_for": writers})
 
     @property
     def process_name(self) -> str:

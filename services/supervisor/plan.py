@@ -81,10 +81,12 @@ def time_line_of(processes: list[ProcessSpec]) -> RunTimeLine:
 
 
 def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
-    """The same processes; the sources among them get the names of all consumers."""
+    """The same processes; the sources and the hub among them get the names of all consumers."""
     consumers = tuple(p.name for p in processes if p.spec.role in CONSUMERS)
     return [
-        ProcessSpec(p.spec, p.settings.with_consumers(consumers)) if p.spec.role == "source" else p
+        ProcessSpec(p.spec, p.settings.with_consumers(consumers))
+        if p.spec.role in ("source", "hub")
+        else p
         for p in processes
     ]
 
