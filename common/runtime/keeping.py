@@ -35,6 +35,8 @@ Consumers hold messages for a moment, to put them in order; they have seldom as 
 """
 ABSENT_S: Final = 30.0
 """A consumer that has been away for so long does not come back: nothing is kept for it any more."""
+MARKERS_KEPT: Final = 1000
+"""For each consumer: a person presses no key so often while a process is away."""
 FULL_BYTES: Final = 1 << 30
 """A publisher that keeps so much waits: more than the half second that a recorder holds back of
 the largest raw frames."""
@@ -75,11 +77,14 @@ class Outbox:
     Args:
         service: Whose it is: its own consumption is none of its concern.
         expected: Consumers that it is kept for before they were ever seen.
-        most: Messages that are kept for each consumer, the newest; None: all.
+        markers_only: Keep nothing else, as in live delivery, and of these the newest.
     """
 
-    def __init__(self, service: str, expected: Iterable[str] = (), most: int | None = None) -> None:
-        self._service, self._expected, self._most = service, set(expected), most
+    def __init__(
+        self, service: str, expected: Iterable[str] = (), *, markers_only: bool = False
+    ) -> None:
+        self._service, self._expected = service, set(expected)
+        self._markers_only = markers_only
         self._keepers = {name: RemoteKeeper() for name in self._expected}
         self._bytes = 0
         self.given_up = 0
@@ -109,12 +114,14 @@ class Outbox:
         key, topic = packet.message.key, packet.message.topic
         if key is None or not packet.message.is_recorded:
             return
+        if self._markers_only and not isinstance(packet.message, Marker):
+            return
         for keeper in self._keepers.values():
             if keeper.keeps(topic):
                 self._forget(keeper, (topic, key))
                 keeper.sent[topic, key] = SentMessage(packet, now_s)
                 self._bytes += _size(packet)
-                if self._most is not None and len(keeper.sent) > self._most:
+                if self._markers_only and len(keeper.sent) > MARKERS_KEPT:
                     self._forget(keeper, next(iter(keeper.sent)))
 
     def on_kept(self, receipt: Kept) -> None:

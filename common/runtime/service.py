@@ -18,7 +18,7 @@ from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health, make_health
 from affectline.common.wire.kept import Kept
-from affectline.common.wire.messages import FrameMessage, Packet, StreamMessage
+from affectline.common.wire.messages import FrameMessage, Marker, Packet, StreamMessage
 
 HEALTH_S: Final = 1.0
 CLOCK_SYNC_S: Final = 1.0
@@ -51,8 +51,8 @@ class ServiceRunner:
         self.stage = stage
         self.wakeup = WakeupPipe()
         self._is_lossless = delivery == "lossless"
-        # In live delivery messages are lost anyway; the hub keeps the markers
-        outbox = Outbox(name) if self._is_lossless and stage.is_missed else None
+        is_missed = stage.is_missed if self._is_lossless else Marker in stage.outputs
+        outbox = Outbox(name, markers_only=not self._is_lossless) if is_missed else None
         self.context = StageContext(name, delivery, wake=self.wakeup.wake, outbox=outbox)
         stage.context = self.context
         self.link = SupervisorLink()
@@ -237,7 +237,9 @@ class ServiceRunner:
                 sent = self.work_queue.send(packet, wait=self._is_lossless)
             else:
                 sent = self.publisher.send(packet, wait=self._is_lossless, to=to)
-            if sent and to is None and self.context.outbox:
+            # A marker that cannot be sent now goes to its consumers when they are back
+            is_kept = sent or isinstance(packet.message, Marker)
+            if is_kept and to is None and self.context.outbox:
                 self.context.outbox.add(packet, monotonic())
             if sent or not self._is_lossless or self.wakeup.stopping:
                 return sent

@@ -28,6 +28,8 @@ SEND_WAIT_MS: Final = 100
 RECONNECT_MS: Final = 50
 RECONNECT_MAX_MS: Final = 500
 LINGER_MS: Final = 500
+ECHO_S: Final = 1.0
+"""How long a message may take to come back from a hub that is alive."""
 
 
 def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
@@ -234,6 +236,7 @@ class OutletSubscriber:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._hub = hub
         self._publisher: Publisher | None = None
+        self._came: set[str] = set()
         self.counters: Counter[str] = Counter()
         self._receiver = Receiver(
             self._context, address or hub.outlet, self.counters, prefixes=prefixes
@@ -253,7 +256,7 @@ class OutletSubscriber:
         """Yield the messages that have arrived."""
         return self._receiver.receive(limit=1000)
 
-    def publish(self, packet: Packet, *, wait: bool = False) -> bool:
+    def publish(self, packet: Packet, *, wait: bool = False, to: str | None = None) -> bool:
         """Publish from outside the pipeline; False if it could not be sent (yet).
 
         The connection is made by the first call, which therefore returns False.
@@ -261,8 +264,41 @@ class OutletSubscriber:
         Args:
             packet: What to publish.
             wait: Wait a little for the hub where it is away.
+            to: The one consumer that it is for; None: everybody.
         """
-        return self._connected_publisher().send(packet, wait=wait)
+        return self._connected_publisher().send(packet, wait=wait, to=to)
+
+    def publish_heard(self, packet: Packet, timeout_s: float) -> bool:
+        """Publish until the hub has passed it on; False where it has not in time.
+
+        What is sent to a hub that is dying, or hangs, is lost with it. It is published again then,
+        so some may hear it twice.
+
+        Args:
+            packet: Its topic must be among those subscribed to.
+            timeout_s: How long to try.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            if not self.publish(packet, wait=True):
+                continue
+            heard_by = time.monotonic() + min(left_s, ECHO_S)
+            while (left_s := heard_by - time.monotonic()) > 0:
+                self.wait(timeout_s=left_s)
+                if any(heard.message == packet.message for heard in self.receive()):
+                    return True
+        return False
+
+    @property
+    def ready(self) -> set[str]:
+        """Services that have announced themselves; connects as `publish` does."""
+        return self._connected_publisher().ready
+
+    def pop_came(self) -> set[str]:
+        """Services that have come, or come back, since the last call."""
+        self._connected_publisher()
+        came, self._came = self._came, set()
+        return came
 
     @property
     def is_connected(self) -> bool:
@@ -276,7 +312,7 @@ class OutletSubscriber:
     def _connected_publisher(self) -> Publisher:
         if self._publisher is None:
             self._publisher = Publisher(self._context, self._hub.ingress)
-        self._publisher.update_consumers()
+        self._came |= self._publisher.update_consumers()
         return self._publisher
 
     def close(self) -> None:

@@ -41,10 +41,12 @@ CONSUMERS: Final[tuple[Role, ...]] = ("transform", "worker", "sink")
 
 
 class StreamPosition(NamedTuple):
-    """How far a stream has come: the first frame that has no answer yet."""
+    """How far a stream has come: the first frame that somebody still needs."""
 
     epoch: int
     seq: int
+    reached: int | None = None
+    """Event time of the newest frame that was answered, in ns since the Unix epoch."""
 
 
 class RunTimeLine(NamedTuple):

@@ -97,6 +97,7 @@ class Capture(Stage):
             self._session_start = self.context.now()
         dated = self._calendar_start
         begin = begins_at(self._source, self._session_start) if dated is None else dated
+        begin = begin if self._process.begins_at is None else self._process.begins_at
         self._begins_at = self._last_captured_at = begin
         self._alignment.reach(self._begins_at)
         duration = self._process.duration

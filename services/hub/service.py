@@ -31,8 +31,6 @@ from affectline.services.hub.prometheus import HealthMetrics
 from affectline.services.hub.spec import HubProcess
 from affectline.services.hub.work_queue import WorkQueue
 
-MARKERS_KEPT: Final = 1000
-"""For each consumer, the newest: a person presses no key so often while a process is away."""
 OWN_TOPICS: Final = tuple(f"{kind.topic_prefix}/".encode() for kind in (Health, Marker, Kept))
 
 
@@ -61,7 +59,7 @@ class Hub:
         self.metrics = HealthMetrics()
         self.pending: deque[Parts] = deque()
         """What the consumers have no room for yet."""
-        self.markers = Outbox("hub", process.keeps_for, MARKERS_KEPT)
+        self.markers = Outbox("hub", process.keeps_for, markers_only=True)
         self._next_health = 0.0
         self._settings, self._delivery = settings, delivery
 

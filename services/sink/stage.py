@@ -184,7 +184,12 @@ class Sink(Stage):
             if buffer.end and self._summary(stream).end is None and self._is_complete(stream):
                 yield self._finish(stream, buffer.end)
         if self._display:
-            yield from self._display.refresh()
+            for packet in self._display.refresh():
+                if isinstance(packet.message, Marker) and self._keeper.admit(
+                    packet.message, is_sent_again=False
+                ):  # written at once, whether there is a hub or not
+                    yield from self.on_marker(Packet(packet.message))
+                yield packet
             self._quit = self._display.closed
         if self._writer:
             self._writer.flush()
