@@ -46,7 +46,7 @@ class CaptureProcess(ProcessSettings):
     """Pace realtime: a film's frame is due when the clock has reached its time, not as long after
     the first one: something else in the run is live."""
     begins_at: int | None = None
-    """Where a film that is shown again and again goes on, in ns since the Unix epoch, when a process
+    """Where a film that is shown again and again goes on, in ns since the Unix epoch, when one
     that died is replaced."""
     duration: float | None = None
     """Seconds of the session's time line after which a film is left."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
+from affectline.common.spreadsheet import row_writer
 from affectline.services.sessions.columns import Row, SessionTable, format_cells
 
 
@@ -26,8 +27,8 @@ class TableFile:
         self.path = folder / f"{table.name}.csv"
         self._table, self._format = table, format_cells(table)
         self._file: io.FileIO | None = None
-        self._rows = io.StringIO()
-        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._rows = io.StringIO(newline="")
+        self._writer = row_writer(self._rows)
         if self.path.exists():
             self._file = self._continue()
 
@@ -108,7 +109,7 @@ class TableFile:
             atomic_file.atomic_write(self.path) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
-            csv.writer(file, lineterminator="\n").writerows([header, *ordered])
+            row_writer(file).writerows([header, *ordered])
         self._file.close()
         self._file = io.FileIO(self.path, "a+")
         self._file.seek(0, os.SEEK_END)
