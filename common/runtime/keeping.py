@@ -48,6 +48,11 @@ Address = tuple[str, tuple[int, int]]
 """Topic and `Message.key`."""
 
 
+def keepers_among(services: Iterable[str]) -> tuple[str, ...]:
+    """Those of some services that send receipts."""
+    return tuple(name for name in services if name.split("/")[0] in KEEPERS)
+
+
 class SentMessage(NamedTuple):
     """A message without a receipt."""
 
@@ -101,8 +106,8 @@ class Outbox:
         return not any(keeper.sent for keeper in self._keepers.values())
 
     def keepers_of(self, topic: str) -> set[str]:
-        """The consumers that send receipts for the messages of a topic."""
-        return {n for n, k in self._keepers.items() if k.prefixes is not None and k.keeps(topic)}
+        """The consumers that send receipts for the messages of a topic, as far as is known."""
+        return {name for name, keeper in self._keepers.items() if keeper.keeps(topic)}
 
     def add(self, packet: Packet, now_s: float) -> None:
         """Keep a message that is being sent, if anybody misses it.
@@ -147,8 +152,8 @@ class Outbox:
             services: Those that have become ready.
             now_s: Seconds of the monotonic clock.
         """
-        for name in sorted(services):
-            if name.split("/")[0] not in KEEPERS or name == self._service:
+        for name in keepers_among(sorted(services)):
+            if name == self._service:
                 continue
             keeper = self._keepers.setdefault(name, RemoteKeeper())
             keeper.away_since = None

@@ -38,6 +38,7 @@ class ServiceRunner:
         hub: Where the hub is.
         delivery: Whether messages may be dropped.
         sockets: The ZeroMQ context to use, and to leave open; None: one of its own.
+        keepers: The run's consumers that send receipts.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class ServiceRunner:
         hub: HubSettings,
         delivery: Delivery,
         sockets: zmq.Context[zmq.Socket[bytes]] | None = None,
+        keepers: Iterable[str] = (),
     ) -> None:
         self.stage = stage
         self.wakeup = WakeupPipe()
         self._is_lossless = delivery == "lossless"
         is_missed = stage.is_missed if self._is_lossless else Marker in stage.outputs
-        outbox = Outbox(name, markers_only=not self._is_lossless) if is_missed else None
+        others = [keeper for keeper in keepers if keeper != name]
+        outbox = Outbox(name, others, markers_only=not self._is_lossless) if is_missed else None
         self.context = StageContext(name, delivery, wake=self.wakeup.wake, outbox=outbox)
         stage.context = self.context
         self.link = SupervisorLink()
@@ -270,10 +273,19 @@ class ServiceRunner:
         )
 
 
-def run_service(stage: Stage, name: str, hub: HubSettings, delivery: Delivery) -> int:
+def run_service(
+    stage: Stage, name: str, hub: HubSettings, delivery: Delivery, keepers: Iterable[str] = ()
+) -> int:
     """Run a stage as the process ``name``; return its exit code.
+
+    Args:
+        stage: What to run.
+        name: Its name on the bus.
+        hub: Where the hub is.
+        delivery: Whether messages may be dropped.
+        keepers: The run's consumers that send receipts.
 
     Raises:
         AffectlineError: It failed for good, and there is no supervisor to report that to.
     """
-    return ServiceRunner(stage, name, hub, delivery).run()
+    return ServiceRunner(stage, name, hub, delivery, keepers=keepers).run()

@@ -65,6 +65,9 @@ class ProcessSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    keepers: tuple[str, ...] = ()
+    """The run's consumers that send receipts: messages are kept for them from the beginning."""
+
     @property
     def process_name(self) -> str:
         """Its name on the bus: the kind, or ``kind/name`` where there can be several."""
@@ -75,8 +78,12 @@ class ProcessSettings(BaseModel):
         """The one stream that it works on, where there is one."""
         return None
 
+    def with_keepers(self, names: tuple[str, ...]) -> Self:
+        """The same, with the run's consumers that send receipts."""
+        return self.model_copy(update={"keepers": names})
+
     def with_consumers(self, names: tuple[str, ...]) -> Self:
-        """The same, with the run's consumers (sources, which wait for them, and the hub)."""
+        """The same, with the consumers that must be there before it publishes (sources only)."""
         return self
 
     @property
@@ -206,4 +213,5 @@ class ServiceSpec:
         if self.role == "hub":
             code: int = made(settings, hub, delivery).run()
             return code
-        return run_service(made(settings), settings.process_name, hub, self.delivery or delivery)
+        name, delivery = settings.process_name, self.delivery or delivery
+        return run_service(made(settings), name, hub, delivery, settings.keepers)

@@ -59,7 +59,7 @@ class Hub:
         self.metrics = HealthMetrics()
         self.pending: deque[Parts] = deque()
         """What the consumers have no room for yet."""
-        self.markers = Outbox("hub", process.keeps_for, markers_only=True)
+        self.markers = Outbox("hub", process.keepers, markers_only=True)
         self._next_health = 0.0
         self._settings, self._delivery = settings, delivery
 

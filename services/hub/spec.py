@@ -1,22 +1,12 @@
 """The declaration of the hub."""
 
-from typing import Self
-
-from affectline.common.runtime.keeping import KEEPERS
 from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 
 
 class HubProcess(ProcessSettings):
-    """Settings of the hub, beside its address."""
-
-    keeps_for: tuple[str, ...] = ()
-    """Consumers for which it keeps markers before it has seen them."""
-
-    def with_consumers(self, names: tuple[str, ...]) -> Self:
-        writers = tuple(name for name in names if name.split("/")[0] in KEEPERS)
-        return self.model_copy(update={"keeps_for": writers})
+    """Settings of the hub: none of its own beside its address."""
 
     @property
     def process_name(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.logs import ServiceLogger
-from affectline.common.runtime.keeping import KEEPERS, Outbox
+from affectline.common.runtime.keeping import Outbox, keepers_among
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.runtime.sockets import OutletSubscriber, taken_ports
 from affectline.common.runtime.spec import Run
@@ -81,7 +81,7 @@ class Supervisor(Handlers):
         """Markers and commands that the hub has not taken yet."""
         self._wakeup = WakeupPipe()
         self._children: dict[str, ManagedProcess] = {}
-        writers = {p.name for p in self._planned if p.name.split("/")[0] in KEEPERS}
+        writers = set(keepers_among(p.name for p in self._planned))
         self._markers = Outbox("supervisor", writers, markers_only=True)
         """Those that a hub which dies may take along."""
         is_lossless = settings.delivery != "live"
