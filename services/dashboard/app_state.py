@@ -84,6 +84,16 @@ class AppState:
         """The hub behind a feed; None where there is none."""
         return {"live": self.live_hub, "replay": self.replay_hub}.get(feed)
 
+    def may_save_pictures(self, feed: str) -> bool:
+        """Whether a snapshot may hold what is on the screen.
+
+        Not while the live pictures are recorded without faces, or without pictures. A replay shows
+        nothing but what was recorded.
+        """
+        running = self.recorder.current
+        kept = {self.settings.recording.privacy, running.privacy if running else "everything"}
+        return feed == "replay" or kept == {"everything"}
+
     def disconnect_clients(self) -> None:
         """Close all live sockets."""
         self.live_hub.broadcaster.close()
