@@ -29,8 +29,8 @@ from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Seek, Step
 from affectline.common.wire.health import AT_END, Health, make_health
-from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.kept import Kept
+from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import (
     Emotion,
     Frame,
