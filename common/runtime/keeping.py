@@ -235,7 +235,7 @@ class Keeper:
         known = self._known.setdefault(topic, OrderedDict())
         if key in known:
             if known[key]:
-                self._tell(topic, key)  # the sender cannot know that it is on disk
+                self._add_news(topic, key)  # the sender cannot know that it is on disk
             is_repeat = is_sent_again or isinstance(message, UNIQUE)
             self.repeated += is_repeat
             return not is_repeat
@@ -253,16 +253,16 @@ class Keeper:
         """These messages are on disk now, or nobody needs them."""
         for message in messages:
             if self._set_kept(message) and message.key is not None:
-                self._tell(message.topic, message.key)
+                self._add_news(message.topic, message.key)
 
     def kept_before(self, topic: str, key: tuple[int, int]) -> None:
         """All messages of a topic up to this key, exclusively, are on disk or will never come."""
         known = self._known.setdefault(topic, OrderedDict())
         for earlier in [k for k, is_kept in known.items() if not is_kept and k < key]:
             known[earlier] = True
-            self._tell(topic, earlier)
+            self._add_news(topic, earlier)
 
-    def _tell(self, topic: str, key: tuple[int, int]) -> None:
+    def _add_news(self, topic: str, key: tuple[int, int]) -> None:
         if topic.startswith(self._confirmed):
             self._news[topic, key] = None
 
