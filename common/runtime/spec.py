@@ -61,7 +61,7 @@ class RunTimeLine(NamedTuple):
 class ProcessSettings(BaseModel):
     """The settings of one process, sent to it as JSON when it is started."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @property
     def process_name(self) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from affectline.common.settings.model import Settings
 
 Privacy = Literal["everything", "blurred", "features"]
 """``everything``: the frames as they are. ``blurred``: the faces in them pixelated beyond
@@ -11,10 +11,8 @@ PRIVACIES: Final[tuple[Privacy, ...]] = ("everything", "blurred", "features")
 """What keeps the most comes first."""
 
 
-class RecordingSettings(BaseModel):
+class RecordingSettings(Settings):
     """Whether a session is recorded, and how much of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     record: bool = False
     """Write ``session.mcap`` into the session folder."""
