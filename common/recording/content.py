@@ -57,11 +57,16 @@ def read_content(reader: SessionReader, *, scan: bool = True) -> RecordingConten
     if content.is_listed:
         content.is_known = True
     elif scan:
-        file_scan = ContentScan()
-        for entry in reader.entries():
-            file_scan.add(entry, reader)
-        return file_scan.finish(reader)
+        return scan_content(reader)
     return content
+
+
+def scan_content(reader: SessionReader) -> RecordingContent:
+    """What a recording holds and lacks, by all of its messages and the recorder's notes."""
+    scan = ContentScan()
+    for entry in reader.entries():
+        scan.add(entry, reader)
+    return scan.finish(reader)
 
 
 class ContentScan:
@@ -104,8 +109,9 @@ def _from_notes(reader: SessionReader, notes: Iterable[FileNote]) -> RecordingCo
     for note in notes:
         if note.name == CONTENT:
             # A file that was gone on with has several, and the last one is about all of it
-            content.sequences = parse_content(note.fields) or []
-            content.is_listed = reader.file.footer is not None
+            listed = parse_content(note.fields)
+            content.sequences = listed or []
+            content.is_listed = listed is not None and reader.file.footer is not None
         elif note.kind == "clock":
             before, after = note.number("before"), note.number("after")
             if before is not None and after is not None:

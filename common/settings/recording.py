@@ -1,6 +1,8 @@
 """What is recorded of a session."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from affectline.common.settings.model import Settings
 
@@ -19,3 +21,13 @@ class RecordingSettings(Settings):
     privacy: Privacy = "everything"
     report: bool = False
     """Write ``report.html`` at the end of the run."""
+
+
+class RetentionSettings(Settings):
+    """How long sessions are kept."""
+
+    days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    """Sessions in the folder of the sessions that were last written longer ago are removed when
+    ``up`` or the page begins; None: none is."""
+    keep_tables: bool = False
+    """Their tables and ``session.json`` stay."""

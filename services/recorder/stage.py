@@ -24,6 +24,7 @@ from affectline.common.recording.writer import SessionWriter, is_empty
 from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
+from affectline.common.vision.anonymize import Anonymizer, DetectorLimits
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import ends_replay
@@ -37,7 +38,6 @@ from affectline.common.wire.messages import (
     StreamDone,
 )
 from affectline.common.wire.watermark import Watermark
-from affectline.services.recorder.anonymize import Anonymizer
 from affectline.services.recorder.file_notes import FileNotes
 from affectline.services.recorder.spec import RecorderProcess
 
@@ -64,6 +64,7 @@ class Recorder(Stage):
     def __init__(self, process: RecorderProcess) -> None:
         self._path = process.folder / FILE
         self._privacy, self._about = process.privacy, process.about
+        self._limits = DetectorLimits.of(process.about)
         self._classifier = process.classifier
         expected, finishers = process.expected, process.finishers
         self._unfinished = {(stream, service) for stream in expected for service in finishers}
@@ -85,7 +86,7 @@ class Recorder(Stage):
         self._started_at = self.context.now()
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         is_blurred = self._privacy == "blurred"
-        self._anonymizer = Anonymizer(self.context.delivery) if is_blurred else None
+        self._anonymizer = Anonymizer(self.context.delivery, self._limits) if is_blurred else None
         fusion = ("fusion",) if self._waits_for_fusion else ()
         sources = (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
@@ -215,8 +216,10 @@ class Recorder(Stage):
                 self._anonymizer.add(packet, log_time, monotonic_ns())
             else:
                 self._add(packet, log_time)
+        self._write_anonymized()  # whenever something comes, so that nothing piles up
 
     def tick(self) -> Iterable[Packet]:
+        self._write_anonymized()
         self._flush_if_due()
         if self._fsync and self._fsync.failure:
             raise self._cannot_write(self._fsync.failure)
@@ -260,6 +263,8 @@ class Recorder(Stage):
 
     @property
     def done(self) -> bool:
+        if self._anonymizer and self._anonymizer.is_ready(monotonic_ns()):
+            return False  # the process beats between its calls, but not while it stops
         if self._is_endless or self._unfinished:
             return self._has_replay_ended
         return self._has_replay_ended or self._merger.have_all_ended
@@ -283,6 +288,8 @@ class Recorder(Stage):
             for packet, log_time in ready:
                 self._add(packet, log_time)
             self.context.counters["blurred_wholly"] = self._anonymizer.without_result
+            if self._anonymizer.is_ready(monotonic_ns()):
+                self.context.wake()  # for the rest
 
     def _add(self, packet: Packet, log_time: int) -> None:
         message = packet.message
