@@ -45,6 +45,9 @@ class CaptureProcess(ProcessSettings):
     follows_clock: bool = False
     """Pace realtime: a film's frame is due when the clock has reached its time, not as long after
     the first one: something else in the run is live."""
+    begins_at: int | None = None
+    """Where a film that is shown again and again goes on, in ns since the Unix epoch, when one
+    that died is replaced."""
     duration: float | None = None
     """Seconds of the session's time line after which a film is left."""
     epoch: int | None = None
@@ -91,12 +94,15 @@ class CaptureProcess(ProcessSettings):
         return begins_at(self.source, 0)
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
-        epoch, first_seq = position or StreamPosition(self.epoch or 0, 0)
+        epoch, first_seq, reached = position or StreamPosition(self.epoch or 0, 0)
         source = self.source.source
         if self.source.is_live or is_pipe(source) or self.source.loop:
             # New frames: a new epoch, even where the clock was set back
             epoch, first_seq = max(now // 1_000_000, epoch + 1), 0
-        return self.model_copy(update={"epoch": epoch, "first_seq": first_seq, "patient": True})
+        changes = {"epoch": epoch, "first_seq": first_seq, "patient": True}
+        if self.source.loop and reached is not None:
+            changes["begins_at"] = reached + 1  # behind what was shown: time never falls
+        return self.model_copy(update=changes)
 
 
 def configure(
@@ -143,7 +149,7 @@ SPEC = ServiceSpec(
     settings=CaptureProcess,
     stage="affectline.services.capture.stage:Capture",
     role="source",
-    inputs=("emotion", "stream", "watermark"),
+    inputs=("emotion", "kept", "stream", "watermark"),
     outputs=("frame", "stream", "watermark"),
     planned=planned,
     configure=configure,

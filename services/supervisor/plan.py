@@ -7,6 +7,7 @@ from pathlib import Path
 from affectline.common.clock import now_ns
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.keeping import keepers_among
 from affectline.common.runtime.spec import CONSUMERS, Run, RunTimeLine
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
@@ -81,11 +82,13 @@ def time_line_of(processes: list[ProcessSpec]) -> RunTimeLine:
 
 
 def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
-    """The same processes; the sources among them get the names of all consumers."""
+    """The same processes, with the names of the consumers that concern them."""
     consumers = tuple(p.name for p in processes if p.spec.role in CONSUMERS)
+    keepers = keepers_among(consumers)
+    named = [ProcessSpec(p.spec, p.settings.with_keepers(keepers)) for p in processes]
     return [
         ProcessSpec(p.spec, p.settings.with_consumers(consumers)) if p.spec.role == "source" else p
-        for p in processes
+        for p in named
     ]
 
 
