@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
+from affectline.common.logs import ServiceLogger
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Marker
@@ -64,10 +65,16 @@ class AppState:
         aggregators = self._make_aggregators(is_replay=False)
         self.live_hub = HubClient(self.settings.hub, aggregators, self._now)
         self._ticking = asyncio.create_task(self._tick())
+        self._pruning = asyncio.create_task(asyncio.to_thread(self._apply_retention))
+
+    def _apply_retention(self) -> None:
+        if done := self.sessions.apply_retention(self.settings.retention):
+            ServiceLogger("dashboard").info("retention: %s", done)
 
     async def close(self) -> None:
         """Close everything that was opened."""
         self._ticking.cancel()
+        await self._pruning
         await self.close_replay()
         await self.live_hub.close()
         self.recorder.close(RECORDER_PATIENCE_S)

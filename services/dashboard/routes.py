@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import describe
 from affectline.services.dashboard.app_state import AppState
-from affectline.services.dashboard.session_store import REPORT
+from affectline.services.sessions.removal import REPORT
 from affectline.services.web.frame_pairs import FrameResult
 
 FRAMES_MAX: Final = 16
