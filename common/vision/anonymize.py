@@ -25,6 +25,7 @@ from affectline.common.vision.pixelation import (
     pixelate,
     pixelate_all,
 )
+from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Box,
     Emotion,
@@ -289,6 +290,16 @@ class Anonymizer:
         """Messages that were added and not yet given: the first that came are the first to go."""
         return len(self._queue)
 
+    def remember(self, message: Message, now: int) -> None:
+        """Take note of what a former process has written: where faces were before.
+
+        Args:
+            message: Any message.
+            now: The time in ns of the monotonic clock.
+        """
+        if isinstance(message, Emotion):
+            self._observe(message, now)
+
     def add(self, packet: Packet, log_time: int, now: int) -> None:
         """Add a message.
 
@@ -351,8 +362,7 @@ class Anonymizer:
             first = self._queue.popleft()
             self._held_bytes -= first.size
             packet = first.packet if first.frame is None else self._anonymize(first.frame, first)
-            if packet:
-                yield packet, first.log_time
+            yield packet, first.log_time
             if monotonic_ns() > stop_at and not flush:
                 return
 
@@ -379,16 +389,14 @@ class Anonymizer:
         is_late = abs(history.latest_at - frame.captured_at) > PATIENCE_NS
         return is_silent or is_late
 
-    def _anonymize(self, frame: Frame, buffered: BufferedMessage) -> Packet | None:
-        """The frame with its faces pixelated; None where there is no image and cannot be one."""
+    def _anonymize(self, frame: Frame, buffered: BufferedMessage) -> Packet:
+        """The frame with its faces pixelated."""
         history = self._histories[frame.stream, frame.epoch]
         history.waiting.popleft()  # its frames are given in the order in which they came
         image = decode_writable(frame, buffered.packet.parts[0])
         boxes = history.find_boxes(frame)
         if image is None:
             image, boxes = blank(frame), set()
-        if image is None:
-            return None
         if boxes:
             pixelate(image, boxes)
         else:

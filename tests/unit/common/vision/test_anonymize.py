@@ -256,6 +256,15 @@ def test_who_joins_in_the_middle_knows_no_past() -> None:
     assert {what for seq, what in given.items() if seq >= first} == {"face"}
 
 
+def test_who_continues_a_recording_knows_its_past() -> None:
+    anonymizer = Anonymizer("lossless")
+    for seq in range(60, 100):
+        anonymizer.remember(result(frame(seq), FACE).message, 0)
+        anonymizer.remember(frame(seq).message, 0)
+    add_all(anonymizer, range(100, 150), FACE)
+    assert pop(anonymizer) == dict.fromkeys(range(100, 150 - AHEAD), "face")
+
+
 def test_while_the_detector_was_away_faces_may_have_come() -> None:
     anonymizer = Anonymizer("live")
     add_all(anonymizer, range(50), FACE)
@@ -393,7 +402,8 @@ def test_images_stay_jpeg_files_and_broken_ones_become_gray() -> None:
         assert picture.shape == NOISE.shape
     huge = message.model_copy(update={"width": 65535, "height": 65535})
     add(anonymizer, Packet(huge, (b"",)))
-    assert list(anonymizer.pop_ready(0, flush=True)) == []
+    ((packet, _),) = anonymizer.pop_ready(0, flush=True)
+    assert packet.message == huge, "it has its place, and holds up no source"
 
 
 def test_this_process_itself_gets_raw_images() -> None:
