@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import FrameMessage, Marker, Packet, Scores
@@ -203,11 +204,15 @@ class Keeper:
 
     Args:
         service: Whose it is.
-        prefixes: Beginnings of the topics whose messages it keeps.
+        prefixes: Beginnings of the topics whose messages it keeps, each once.
+        delivery: In ``live`` delivery it confirms markers alone: nobody has anything else to send
+            again.
     """
 
-    def __init__(self, service: str, prefixes: Iterable[str]) -> None:
+    def __init__(self, service: str, prefixes: Iterable[str], delivery: Delivery) -> None:
         self._service, self._prefixes = service, tuple(prefixes)
+        is_lossless = delivery == "lossless"
+        self._confirmed = self._prefixes if is_lossless else (f"{Marker.topic_prefix}/",)
         self._known: dict[str, OrderedDict[tuple[int, int], bool]] = {}
         """By topic and key: whether it is on disk."""
         self._news: OrderedDict[Address, None] = OrderedDict()
@@ -230,7 +235,7 @@ class Keeper:
         known = self._known.setdefault(topic, OrderedDict())
         if key in known:
             if known[key]:
-                self._news[topic, key] = None  # the sender cannot know that it is on disk
+                self._add_news(topic, key)  # the sender cannot know that it is on disk
             is_repeat = is_sent_again or isinstance(message, UNIQUE)
             self.repeated += is_repeat
             return not is_repeat
@@ -248,14 +253,18 @@ class Keeper:
         """These messages are on disk now, or nobody needs them."""
         for message in messages:
             if self._set_kept(message) and message.key is not None:
-                self._news[message.topic, message.key] = None
+                self._add_news(message.topic, message.key)
 
     def kept_before(self, topic: str, key: tuple[int, int]) -> None:
         """All messages of a topic up to this key, exclusively, are on disk or will never come."""
         known = self._known.setdefault(topic, OrderedDict())
         for earlier in [k for k, is_kept in known.items() if not is_kept and k < key]:
             known[earlier] = True
-            self._news[topic, earlier] = None
+            self._add_news(topic, earlier)
+
+    def _add_news(self, topic: str, key: tuple[int, int]) -> None:
+        if topic.startswith(self._confirmed):
+            self._news[topic, key] = None
 
     def _set_kept(self, message: Message) -> bool:
         key, topic = message.key, message.topic
@@ -291,5 +300,5 @@ class Keeper:
     def _receipt(
         self, keys: dict[str, tuple[tuple[int, int], ...]] | None = None, *, ended: bool = False
     ) -> Packet:
-        receipt = Kept(by=self._service, prefixes=self._prefixes, keys=keys or {}, ended=ended)
+        receipt = Kept(by=self._service, prefixes=self._confirmed, keys=keys or {}, ended=ended)
         return Packet(receipt)

@@ -117,7 +117,7 @@ class ServiceRunner:
             topics.add(f"{Kept.topic_prefix}/")
         bus = Receiver(self._sockets, self._hub.bus, counters, prefixes=sorted(topics))
         if self.context.keeper is not None:
-            bus.keep(self.context.service, self.context.keeper)
+            bus.attach_keeper(self.context.service, self.context.keeper)
         bus.announce(self.context.service)
         self.receivers.append(bus)
         self._poller.register(self.wakeup.receiver, zmq.POLLIN)

@@ -113,7 +113,7 @@ class Receiver:
         self._counters = counters
         self._keeper: Keeper | None = None
 
-    def keep(self, service: str, keeper: Keeper) -> None:
+    def attach_keeper(self, service: str, keeper: Keeper) -> None:
         """Receive what is sent to this consumer alone as well, and pass on nothing twice."""
         self._keeper = keeper
         self.socket.setsockopt(zmq.SUBSCRIBE, address_to(service))

@@ -63,7 +63,7 @@ class RunTimeLine(NamedTuple):
 class ProcessSettings(BaseModel):
     """The settings of one process, sent to it as JSON when it is started."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     keepers: tuple[str, ...] = ()
     """The run's consumers that send receipts: messages are kept for them from the beginning."""

@@ -16,7 +16,7 @@ from affectline.common.runtime.spec import (
 )
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.common.settings.source_kind import is_live, is_pipe, with_own_stdin
+from affectline.common.settings.source_kind import is_pipe, with_own_stdin
 from affectline.common.settings.sources import (
     CaptureSettings,
     Pace,
@@ -89,14 +89,14 @@ class CaptureProcess(ProcessSettings):
             )
         if start == "file":
             # Looked up when it is asked for: it loads the library that reads films
-            made_at = import_module(CREATION_TIME).read_creation_time(self.source.source)
+            made_at = import_module(CREATION_TIME).read_creation_time(self.source.address)
             return begins_at(self.source, made_at)
         return begins_at(self.source, 0)
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
         epoch, first_seq, reached = position or StreamPosition(self.epoch or 0, 0)
         source = self.source.source
-        if is_live(source) or is_pipe(source) or self.source.loop:
+        if self.source.is_live or is_pipe(source) or self.source.loop:
             # New frames: a new epoch, even where the clock was set back
             epoch, first_seq = max(now // 1_000_000, epoch + 1), 0
         changes = {"epoch": epoch, "first_seq": first_seq, "patient": True}
@@ -108,17 +108,20 @@ class CaptureProcess(ProcessSettings):
 def configure(
     pipeline: PipelineSettings,
     delivery: Delivery,
-    source: Annotated[str, Argument("As for up --source.")] = "sample",
+    source: Annotated[
+        str, Argument("As for up --source, or the name of a source in the settings.")
+    ] = "sample",
     pace: Annotated[Pace | None, Flag("As for up.")] = None,
     loop: Annotated[bool, Flag("Start a file again at its end.")] = False,
 ) -> CaptureProcess:
     """Settings for ``affectline capture``."""
-    (named,) = name_sources([source])
+    listed = {one.name: one for one in pipeline.sources}
+    named = listed.get(source) or name_sources([source])[0]
     default: Pace = "realtime" if delivery == "live" else "fast"
     others = ("fusion",) if pipeline.biometrics else ()
     recorder = ("recorder",) if pipeline.recording.record else ()
     return CaptureProcess(
-        source=named.model_copy(update={"loop": loop}),
+        source=named.model_copy(update={"loop": loop or named.loop}),
         settings=pipeline.capture,
         pace=pace or pipeline.pace or default,
         consumers=("classifier", "sink", *others, *recorder),

@@ -10,10 +10,10 @@ lacks less than a second, but for the markers, of which it has all.
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Final
+from typing import ClassVar, Final
 
 import cv2
 
@@ -25,12 +25,13 @@ from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
 from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.keeping import Keeper
-from affectline.common.runtime.stage import Stage, on
+from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.vision.anonymize import Anonymizer, DetectorLimits
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import ends_replay
+from affectline.common.wire.kept import Kept
 from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import (
     Frame,
@@ -66,6 +67,7 @@ PERMITTED_IMAGES: Final[dict[Privacy, Callable[[type[Message]], bool]]] = {
 class Recorder(Stage):
     """Writes a session file."""
 
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Kept: "bus"}
     tick_ms = 100
 
     def __init__(self, process: RecorderProcess) -> None:
@@ -102,9 +104,9 @@ class Recorder(Stage):
         self._log_time = self._started_at
         self._notes = FileNotes(self.context, is_replay=self._ends_with_replay)
         self._repeats = RepeatFilter()
-        is_lossless = self.context.delivery == "lossless"
-        kept = self.subscriptions if is_lossless else (f"{Marker.topic_prefix}/",)
-        self.context.keeper = self._keeper = Keeper(self.context.service, kept)
+        context = self.context
+        self._keeper = Keeper(context.service, self.subscriptions, context.delivery)
+        context.keeper = self._keeper
         self._unflushed: list[Message] = []
         """Written, and not handed to the operating system yet."""
         self._early: list[Packet] = []

@@ -12,6 +12,7 @@ from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import REPLAY, Control
 from affectline.common.wire.health import Health, ends_replay
+from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import (
     Emotion,
     Frame,
@@ -39,7 +40,7 @@ class Sink(Stage):
     """Writes the timeline of a session."""
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {
-        StreamDone: "bus", Resend: "bus", Marker: "bus", Control: "bus",
+        StreamDone: "bus", Resend: "bus", Marker: "bus", Control: "bus", Kept: "bus",
     }  # fmt: skip
     tick_ms = 20
 
@@ -86,10 +87,8 @@ class Sink(Stage):
             )
             if summary.end is not None:  # before this process was started: it says no more
                 self._merger.end(f"capture/{name}", monotonic())
-        is_lossless = self.context.delivery == "lossless"
-        self.context.keeper = self._keeper = Keeper(
-            self.context.service, KEPT_TOPICS if is_lossless else (f"{Marker.topic_prefix}/",)
-        )
+        self._keeper = Keeper(self.context.service, KEPT_TOPICS, self.context.delivery)
+        self.context.keeper = self._keeper
         self._unconfirmed: list[Message] = []
         """Written, and not in a checkpoint yet."""
         self._keeper.prime(self._writer.uncounted)

@@ -11,7 +11,7 @@ from affectline.common.runtime.keeping import keepers_among
 from affectline.common.runtime.spec import CONSUMERS, Run, RunTimeLine
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.common.settings.sources import Pace, is_live, name_sources, numbered
+from affectline.common.settings.sources import Pace, name_sources, numbered
 from affectline.services.registry import SPECS
 from affectline.services.supervisor.marker_schedule import PLAN
 from affectline.services.supervisor.process import ProcessSpec
@@ -99,7 +99,7 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
         AffectlineError: The session folder exists and is not empty.
     """
     sources = settings.sources or name_sources(["sample"])
-    live = any(is_live(source.source) for source in sources)
+    live = any(source.is_live for source in sources)
     delivery: Delivery = settings.delivery or ("live" if live else "lossless")
     watched = settings.sink.display in ("window", "browser")
     pace: Pace = settings.pace or ("realtime" if watched or delivery == "live" else "fast")
@@ -132,7 +132,7 @@ def choose_display(settings: PipelineSettings, *, attended: bool) -> PipelineSet
     """
     if settings.sink.display is not None:
         return settings
-    live = any(is_live(source.source) for source in settings.sources)
+    live = any(source.is_live for source in settings.sources)
     wanted = live and attended and not has_screen() and find_spec("nicegui") is not None
     sink = settings.sink.model_copy(update={"display": "browser" if wanted else "none"})
     return settings.model_copy(update={"sink": sink})

@@ -24,7 +24,7 @@ def colours(part: NDArray[np.uint8]) -> int:
     return len(np.unique(part.astype(np.uint32) @ (1, 256, 65536)))
 
 
-def test_what_is_left_of_a_face_is_less_than_four_blocks_across() -> None:
+def test_what_is_left_of_a_face_is_less_than_three_blocks_across() -> None:
     picture = noise()
     pixelate(picture, [(50, 40, 40, 40)])
     assert colours(picture[28:92, 38:102]) <= 64, "with hair, chin and ears"
