@@ -112,7 +112,9 @@ def check(films: Mapping[str, Path], out: Path) -> dict[str, float]:
         whole[one.stream] += is_wholly_pixelated(one.image)
     for path in out.rglob("*.mp4"):
         check_film(path, sources[path.stem], faces)
-    for image in read_page(out / "report.html"):
+    thumbnails = list(read_page(out / "report.html"))
+    assert thumbnails
+    for image in thumbnails:
         assert not find_faces(image)
     files = {path for path in out.rglob("*") if path.is_file()}
     assert {path.suffix for path in files} <= KEPT
