@@ -52,7 +52,7 @@ PATIENCE_NS: Final = 4 * SECOND
 """Live delivery: when a stream has come farther than this, a frame waits no longer."""
 SILENCE_NS: Final = 3 * SECOND
 """Live delivery: when nothing has come of a stream for so long, its frames wait no longer."""
-MOST_HELD_BYTES: Final = 2**29
+MOST_HELD_BYTES: Final = 2**30
 """Of the images that wait; beyond that the first is pixelated as a whole."""
 WORK_NS: Final = SECOND // 20
 """One call works for so long and for one frame at least, so that the process still beats."""
