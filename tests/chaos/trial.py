@@ -30,10 +30,12 @@ from tests.pipelines import Pipeline, run
 
 FAULT_AT: Final = 30
 """The frame at whose answer something goes wrong."""
-SHORT: Final = 100
-"""Frames of a film in which processes die."""
-LONG: Final = 175
-"""Of one that has to go on while a process that hangs is detected, live."""
+AFTERWARDS: Final = 70
+"""Frames of the film that follow at least."""
+WHILE_HUNG: Final = 75
+"""More of them where the film does not wait for a process that hangs."""
+UNTIL_SHOWN: Final = 50
+"""More of them where the page has to be there first: films do not wait for pages."""
 DISK: Final = "12m"
 PATIENCE_S: Final = 45.0
 """A run that has not ended by then has not got over the fault."""
@@ -95,7 +97,7 @@ class Trial:
         try:
             with contextlib.ExitStack() as stack:
                 self._run(stack)
-                judge(self._observed, self._folder / "disk" / "out", self.result)
+                judge(self._observed, self._folder / "out", self.result)
         except CannotBeTried as reason:
             self.result.verdict, self.result.broken = "left out", [str(reason)]
         except Exception as error:
@@ -105,13 +107,14 @@ class Trial:
         return self.result
 
     def _run(self, stack: contextlib.ExitStack) -> None:
-        disk = self._folder / "disk"
-        disk.mkdir()
+        out = self._folder / "out"
         if self._cell.fault == "full disk":
-            stack.enter_context(mounted(disk))
+            stack.enter_context(mounted(out))
         is_quiet = stack.enter_context(_until_released(self._quiet))
-        pipeline = stack.enter_context(self._start(disk / "out", stack))
+        pipeline = stack.enter_context(self._start(out, stack))
         self._follow(pipeline, self._is_time, "the first frames did not come")
+        if pipeline.process.poll() is not None:
+            raise AssertionError(f"it ended before anything went wrong: {pipeline.log()[-400:]}")
         self._break(pipeline)
         self._follow(pipeline, self._has_recovered, "")
         is_quiet()
@@ -124,8 +127,8 @@ class Trial:
 
     def _start(self, out: Path, stack: contextlib.ExitStack) -> Pipeline:
         mode, cell = self._cell.mode, self._cell
-        is_long = cell.fault == "SIGSTOP" and not mode.is_lossless
-        frames = LONG if is_long else SHORT
+        frames = FAULT_AT + AFTERWARDS + UNTIL_SHOWN * mode.has_page
+        frames += WHILE_HUNG * (cell.fault == "SIGSTOP" and not mode.is_lossless)
         source = self._folder / "film.mp4"
         environment: dict[str, str] = {}
         if cell.fault == "clock":
@@ -170,7 +173,7 @@ class Trial:
                 for pid in self._hit.values():
                     os.kill(pid, number)
             case "full disk":
-                fill(self._folder / "disk")
+                fill(self._folder / "out")
             case "clock":
                 self._clock.set_by(cell.clock_s)
             case "camera":
@@ -234,7 +237,10 @@ class Trial:
                 self._observed.hung_until[kind] = time.monotonic()
 
     def _is_time(self) -> bool:
-        return len(self._seen) >= FAULT_AT
+        """Whether frames flow and every process has reported its health."""
+        are_up = set(self._cell.mode.processes) <= self._observed.counters.keys()
+        is_shown = not self._cell.mode.has_page or bool(self._viewer.shown_at)
+        return len(self._seen) >= FAULT_AT and are_up and is_shown
 
     def _has_recovered(self) -> bool:
         is_back = self._hit.keys() <= self._observed.back_at.keys()
@@ -244,7 +250,7 @@ class Trial:
 
     def _is_near_end(self) -> bool:
         if self._observed.frames is None:
-            return len(self._seen) >= SHORT
+            return len(self._observed.answered_at) >= AFTERWARDS
         newest = max(self._seen)
         return newest.seq >= self._observed.frames - 12 or bool(self._observed.ended_at)
 
@@ -314,6 +320,7 @@ def mounted(folder: Path) -> Iterator[None]:
     """A small disk."""
     if os.geteuid() != 0 or not shutil.which("mount"):
         raise CannotBeTried("a small disk can be mounted by root alone")
+    folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         raise CannotBeTried("no disk can be mounted here")
