@@ -87,7 +87,7 @@ class ClockWatch:
         self._clock, self._elapsed = clock, elapsed
         self._looked_at, self._ahead = self._compare()
 
-    def look(self) -> ClockStep | None:
+    def detect_step(self) -> ClockStep | None:
         """Compare the clocks, if that is due; where one was set, by how much."""
         if self._elapsed() - self._looked_at < self.PERIOD_NS:
             return None

@@ -12,6 +12,7 @@ from mcap.opcode import Opcode
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.layout import KIND, unpack_parts
+from affectline.common.recording.notes import FileNote, parse_note
 from affectline.common.recording.records import (
     CHUNK_HEADER,
     DATA_END_BYTES,
@@ -154,6 +155,13 @@ class SessionReader:
 
         Afterwards `damage` holds what could not be read.
         """
+        return (entry for entry in self.entries() if isinstance(entry, RecordedMessage))
+
+    def entries(self) -> Iterator[RecordedMessage | FileNote]:
+        """Yield all messages that can be read and the recorder's notes, in the order of the file.
+
+        While it goes on, and afterwards, `damage` holds what could not be read.
+        """
         file, found = self.file, DamageReport(finished=self.file.footer is not None)
         self.damage = found
         file.problems, file.lost_bytes = list(file.summary_problems), 0
@@ -161,12 +169,28 @@ class SessionReader:
         for record in file.records():
             if record.opcode == Opcode.CHUNK:
                 content, dropped = self._read_chunk(record)
-                yield from self._read_messages(content)
+                found.lost_bytes = file.lost_bytes
+                yield from self.read_messages(content)
             elif record.opcode == Opcode.MESSAGE_INDEX:
                 found.lost_messages += (record.length - 6) // 16 * dropped
+            elif record.opcode == Opcode.METADATA and (note := self._read_note(record.start)):
+                found.lost_bytes = file.lost_bytes
+                yield note
         if not found.finished:
             file.problems.append("the end is missing: the recording was not stopped in order")
         found.problems, found.lost_bytes = file.problems, file.lost_bytes
+
+    def notes(self) -> list[FileNote]:
+        """The recorder's notes, in their order; reads no messages."""
+        if self.file.footer is not None and self.file.metadata_index:
+            starts = [index.offset for index in self.file.metadata_index]
+        else:
+            starts = [r.start for r in self.file.records() if r.opcode == Opcode.METADATA]
+        return [note for start in starts if (note := self._read_note(start))]
+
+    def _read_note(self, start: int) -> FileNote | None:
+        record = self.file.read_metadata(start)
+        return parse_note(record.name, record.metadata) if record else None
 
     def topics(self) -> dict[str, int]:
         """Number of messages by topic; from the summary section if there is one."""
@@ -204,7 +228,12 @@ class SessionReader:
         self.file.add_loss(record.start, record.end, "damaged chunk: ")
         return b"", True
 
-    def _read_messages(self, content: bytes) -> Iterator[RecordedMessage]:
+    def read_messages(self, content: bytes) -> Iterator[RecordedMessage]:
+        """Yield the messages of a chunk.
+
+        Args:
+            content: Its records, as `McapFile.read_chunk` returns them.
+        """
         at = 0
         while at + 9 <= len(content):
             opcode, length = struct.unpack_from("<BQ", content, at)

@@ -18,7 +18,16 @@ import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
-from mcap.records import Channel, Footer, Header, MessageIndex, Metadata, Schema, Statistics
+from mcap.records import (
+    Channel,
+    Footer,
+    Header,
+    MessageIndex,
+    Metadata,
+    MetadataIndex,
+    Schema,
+    Statistics,
+)
 
 MAGIC: Final = b"\x89MCAP0\r\n"
 FOOTER_BYTES: Final = 9 + 20 + len(MAGIC)
@@ -42,6 +51,7 @@ UNREADABLE: Final = (McapError, struct.error, ValueError, OverflowError, MemoryE
 PARSERS: Final[dict[int, Any]] = {
     Opcode.HEADER: Header, Opcode.SCHEMA: Schema, Opcode.CHANNEL: Channel,
     Opcode.MESSAGE_INDEX: MessageIndex, Opcode.METADATA: Metadata, Opcode.STATISTICS: Statistics,
+    Opcode.METADATA_INDEX: MetadataIndex,
 }  # fmt: skip
 
 
@@ -75,6 +85,8 @@ class McapFile:
         self.schemas: dict[int, Schema] = {}
         self.channels: dict[int, Channel] = {}
         self.metadata: dict[str, dict[str, str]] = {}
+        self.metadata_index: list[MetadataIndex] = []
+        """Where metadata records are, by the summary section."""
         self.statistics: Statistics | None = None
         self.problems: list[str] = []
         """Descriptions of the faults found so far."""
@@ -111,6 +123,17 @@ class McapFile:
     def read_body(self, record: FileRecord) -> bytes:
         """Read the content of a record."""
         return self.read_at(record.start + 9, record.length)
+
+    def read_metadata(self, at: int) -> Metadata | None:
+        """The metadata record that starts here; None where there is none, or it is damaged."""
+        opcode, length = struct.unpack("<BQ", self.read_at(at, 9).ljust(9, b"\0"))
+        if opcode != Opcode.METADATA or length > MAX_RECORD_BYTES:
+            return None
+        body = self.read_at(at + 9, length)
+        with suppress(*UNREADABLE):
+            record: Metadata = Metadata.read(ReadDataStream(BytesIO(body)))
+            return record
+        return None
 
     def records(self) -> Iterator[FileRecord]:
         """Yield the valid records of the data section; faults are recorded and skipped.
@@ -193,6 +216,8 @@ class McapFile:
                     self.channels[number] = parsed
                 case Metadata(name=name, metadata=content):
                     self.metadata.setdefault(name, content)
+                case MetadataIndex():
+                    self.metadata_index.append(parsed)
                 case Header():
                     self.header = self.header or parsed
                 case Statistics():

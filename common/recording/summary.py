@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -24,8 +25,11 @@ from mcap.records import (
     SummaryOffset,
 )
 
-from affectline.common.recording.reader import SessionReader
+from affectline.common.recording.notes import FileNote, parse_note
+from affectline.common.recording.reader import RecordedMessage, SessionReader
 from affectline.common.recording.records import CHUNK_HEADER, MAGIC, FileRecord
+
+OnEntry = Callable[[RecordedMessage | FileNote], None]
 
 
 @dataclass
@@ -42,8 +46,12 @@ class FileSummary:
     """Offset of the end of the last valid record of the data section."""
 
     @classmethod
-    def rebuild(cls, path: Path) -> Self:
+    def rebuild(cls, path: Path, on_entry: OnEntry | None = None) -> Self:
         """Rebuild the summary of a recording, finished or not.
+
+        Args:
+            path: The recording.
+            on_entry: Called with every message and every note in it, in their order.
 
         Raises:
             AffectlineError: It is no recording.
@@ -52,16 +60,22 @@ class FileSummary:
         with SessionReader(path) as reader:
             for record in reader.file.records():
                 if record.opcode == Opcode.CHUNK:
-                    is_usable = reader.file.read_chunk(record)[1]
+                    content, is_usable = reader.file.read_chunk(record)
                     if not is_usable:
                         continue
                     summary._add_chunk_at(reader, record)
+                    if on_entry:
+                        for message in reader.read_messages(content):
+                            on_entry(message)
                 elif record.opcode == Opcode.MESSAGE_INDEX and is_usable:
                     summary._add_message_index(reader, record)
                 elif record.opcode == Opcode.METADATA:
                     stream = ReadDataStream(BytesIO(reader.file.read_body(record)))
-                    length = record.end - record.start
-                    summary.add_metadata(Metadata.read(stream), record.start, length)
+                    length, metadata = record.end - record.start, Metadata.read(stream)
+                    summary.add_metadata(metadata, record.start, length)
+                    note = parse_note(metadata.name, metadata.metadata)
+                    if note and on_entry:
+                        on_entry(note)
                 summary.end = record.end
             summary.schemas, summary.channels = reader.file.schemas, reader.file.channels
         return summary

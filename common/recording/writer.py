@@ -14,7 +14,7 @@ import json
 import os
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final
@@ -35,9 +35,10 @@ from mcap.records import (
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.layout import KIND, LAYOUT, pack_parts
+from affectline.common.recording.notes import to_record
 from affectline.common.recording.reader import METADATA_NAME, PROFILE
 from affectline.common.recording.records import MAGIC
-from affectline.common.recording.summary import FileSummary, encode_end, pop_bytes
+from affectline.common.recording.summary import FileSummary, OnEntry, encode_end, pop_bytes
 from affectline.common.wire.base import Message as WireMessage
 from affectline.common.wire.kinds import message_kinds
 
@@ -53,6 +54,7 @@ class SessionWriter:
     Args:
         path: Is created, or continued if it holds a recording.
         about: Facts about the session for the metadata record, as JSON values.
+        on_entry: Called with everything that a file to be continued holds.
 
     Raises:
         OSError: It cannot be written.
@@ -64,8 +66,10 @@ class SessionWriter:
     _end_time: int
     _pending: int
 
-    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+    def __init__(self, path: Path, about: dict[str, Any], on_entry: OnEntry | None = None) -> None:
         self.path = path
+        self.is_continued = False
+        """There was a recording already."""
         self.messages = 0
         self._summary = FileSummary()
         self._channels: dict[tuple[str, str], Channel] = {}
@@ -77,8 +81,9 @@ class SessionWriter:
         try:
             lock(self._file)
             if not is_empty(path):
-                self._summary = FileSummary.rebuild(path)
+                self._summary = FileSummary.rebuild(path, on_entry)
                 self._end, self._crc = self._summary.end, None
+                self.is_continued = True
         except (AffectlineError, OSError):
             self._file.close()
             raise
@@ -168,6 +173,22 @@ class SessionWriter:
         self._append(channels + body + indexes)
         self._summary.add_chunk(index, counts)
         self.messages += flushed
+
+    def add_note(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Flush, and write a note behind everything that was added before.
+
+        Args:
+            name: `affectline.common.recording.notes.NOTE` or ``CONTENT``.
+            fields: JSON values.
+
+        Raises:
+            OSError: It cannot be written; the file is as it was before.
+        """
+        self.flush()
+        metadata = to_record(name, fields)
+        data, start = encode_record(metadata), self._end
+        self._append(data)
+        self._summary.add_metadata(metadata, start, len(data))
 
     def finish(self) -> None:
         """Flush, write the end of the file with its summary section, and close it.

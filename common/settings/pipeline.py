@@ -60,6 +60,9 @@ class SinkSettings(Settings):
 
     out: Path | None = None
     """Session folder; ``sessions/<time>-<stream>`` by default."""
+    group_access: bool = False
+    """Let the folder's group read what a session writes: folders 0750 and files 0640, instead of
+    0700 and 0600."""
     display: Display | None = None
     """None: the dashboard where a camera is watched and there is no screen, else none."""
 

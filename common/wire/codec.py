@@ -49,6 +49,15 @@ def decode(parts: Sequence[bytes | memoryview]) -> Packet:
     return Packet(message, tuple(rest))
 
 
+def read_header(header: bytes | memoryview) -> dict[str, Any]:
+    """The fields of a header as they are, unchecked; none where it is no msgpack map."""
+    try:
+        fields: Any = msgpack.unpackb(header)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 def _parse(header: bytes | memoryview) -> Message:
     try:
         fields: Any = msgpack.unpackb(header)

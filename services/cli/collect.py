@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from affectline.common import file_access
 from affectline.common.runtime.spec import Run
 from affectline.common.settings.hub import HubSettings
 from affectline.common.settings.pipeline import PipelineSettings
@@ -41,6 +42,7 @@ def collect(
     from affectline.common.settings.sources import name_sources
     from affectline.services.supervisor.supervisor import Supervisor
 
+    file_access.restrict(group=False)
     settings = read_settings(config_file)
     named = name_sources([source])[0].model_copy(update={"loop": True})
     capture = settings.capture

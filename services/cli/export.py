@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from affectline.common import file_access
 from affectline.common.errors import AffectlineError
 from affectline.services.cli.options import SessionFile
 from affectline.services.cli.setting_options import SettingsCommand, explain, given_settings
@@ -81,8 +82,9 @@ def export(
     folder = out or session_folder(file) / "export"
     is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        written = exporter.export(recording, folder)
+        with file_access.as_the_session(folder):
+            file_access.make_folder(folder)
+            written = exporter.export(recording, folder)
         if not written and is_new:
             folder.rmdir()
     except OSError as error:

@@ -53,6 +53,9 @@ PrivacyMode = Annotated[
         help="What is recorded: everything, blurred faces, or no pictures; implies --record."
     ),
 ]
+GroupAccess = Annotated[
+    bool, typer.Option("--group-access", help="Let your group read the session, not you alone.")
+]
 SessionFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A session folder, or a file in it.")
 ]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
 
+from affectline.common import file_access
 from affectline.common.runtime.spec import Argument, Flag, ServiceSpec
 from affectline.services.cli.options import ConfigFile, DeliveryMode, HubAddress, read_settings
 from affectline.services.registry import SPECS
@@ -37,6 +38,7 @@ def make_command(spec: ServiceSpec) -> Callable[..., None]:
 
     def command(**given: Any) -> None:
         settings = read_settings(given.pop("config_file"), given.pop("hub"))
+        file_access.restrict(group=settings.sink.group_access)
         mode = given.pop("delivery") or settings.delivery or "live"
         code = spec.run(configure(settings, mode, **given), settings.hub, mode)
         raise typer.Exit(code)

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from affectline.common import file_access
 from affectline.services.cli.options import (
     ConfigFile,
     DeliveryMode,
+    GroupAccess,
     HubAddress,
     PrivacyMode,
     read_settings,
@@ -19,6 +21,7 @@ def record(
     out: Annotated[
         Path | None, typer.Option(help="Session folder.  [default: sessions/<time>-recording]")
     ] = None,
+    group_access: GroupAccess = False,
     privacy: PrivacyMode = None,
     config_file: ConfigFile = None,
     hub: HubAddress = None,
@@ -31,6 +34,7 @@ def record(
     from affectline.services.recorder.spec import SPEC, RecorderProcess, recorder_name
 
     settings = read_settings(config_file, hub)
+    file_access.restrict(group=group_access or settings.sink.group_access)
     folder = out or settings.sink.out or _default_folder()
     mode = delivery or settings.delivery or "live"
     recorder = RecorderProcess(

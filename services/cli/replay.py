@@ -10,6 +10,7 @@ from affectline.services.cli.options import (
     AsJson,
     BackendName,
     ConfigFile,
+    GroupAccess,
     LabelSetName,
     Model,
     PrivacyMode,
@@ -37,6 +38,7 @@ def replay(
     out: Annotated[
         Path | None, typer.Option(help="Write a session folder, as up does.  [default: none]")
     ] = None,
+    group_access: GroupAccess = False,
     record: Annotated[
         bool, typer.Option("--record", help="Record the replay as well, into --out.")
     ] = False,
@@ -64,7 +66,9 @@ def replay(
     settings = with_overrides(
         settings,
         hub=with_overrides(settings.hub, port=port),
-        sink=with_overrides(settings.sink, out=out, display=display),
+        sink=with_overrides(
+            settings.sink, out=out, display=display, group_access=group_access or None
+        ),
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
         classifier=with_overrides(
             settings.classifier, model=model, label_set=label_set, backend=backend

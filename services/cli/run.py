@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from affectline.common import file_access
 from affectline.common.errors import AffectlineError
 from affectline.common.logs import terminal
 from affectline.common.runtime.keyboard import Keyboard
@@ -55,6 +56,7 @@ def run_pipeline(
         AffectlineError: It failed.
     """
     started = time.monotonic()
+    file_access.restrict(group=settings.sink.group_access)
     folder = settings.sink.out or Path()
     console = terminal()
     with ExitStack() as stack:

@@ -13,6 +13,7 @@ from affectline.services.cli.options import (
     BackendName,
     ConfigFile,
     DeliveryMode,
+    GroupAccess,
     LabelSetName,
     Model,
     PrivacyMode,
@@ -78,6 +79,7 @@ def up(
         Path | None,
         typer.Option(help="Session folder.  [default: sessions/<time>-<stream>]"),
     ] = None,
+    group_access: GroupAccess = False,
     classifiers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Number of classifier processes.")
     ] = None,
@@ -118,7 +120,9 @@ def up(
         pace=pace if rate is None else "realtime",
         duration=duration,
         hub=with_overrides(settings.hub, port=port),
-        sink=with_overrides(settings.sink, display=display, out=out),
+        sink=with_overrides(
+            settings.sink, display=display, out=out, group_access=group_access or None
+        ),
         recording=with_recording_overrides(
             settings.recording, record=record, privacy=privacy, report=report
         ),

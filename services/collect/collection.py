@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from affectline.common import atomic_file
+from affectline.common import atomic_file, file_access
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.services.collect import layout
@@ -112,7 +112,7 @@ class Collection:
                     raise AffectlineError(f"there is {other.name} already", "choose another name")
             consent = extend_consent(earlier, person, self.form, now_ns())
             try:
-                folder.mkdir(exist_ok=True, mode=0o700)
+                file_access.make_folder(folder, file_access.OWNER)
                 atomic_file.write_bytes(folder / RECORD_FILE, serialise_consent(consent))
             except OSError as error:
                 raise layout.disk_error("the consent could not be written", error) from error

@@ -1,6 +1,5 @@
 """Exporting samples for training: a folder with a manifest, or one file like FER2013's."""
 
-import csv
 import io
 import json
 import time
@@ -12,10 +11,11 @@ from typing import Any, Final, Literal, NamedTuple
 
 import cv2
 
-from affectline.common import atomic_file
+from affectline.common import atomic_file, file_access
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS, USAGES
+from affectline.common.spreadsheet import row_writer
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.services.collect import layout
 from affectline.services.collect.collection import Collection
@@ -67,7 +67,7 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
     )
     part = atomic_file.partial_path(folder)
     try:
-        part.mkdir(parents=True)
+        file_access.make_folder(part, file_access.OWNER)
         # First, so that deleting a person finds the exports with their pictures
         atomic_file.create(part / "about.json", _about(file_format, samples, division))
         if file_format == "folder":
@@ -126,8 +126,8 @@ def _split_by_sample(samples: Sequence[Sample], training_person: str | None) -> 
 
 def fer2013(collection: Collection, samples: Iterable[Sample], usages: Iterable[str]) -> bytes:
     """Samples in the format of FER2013: ``emotion,pixels,Usage``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = row_writer(text)
     writer.writerow(("emotion", "pixels", "Usage"))
     for sample, usage in zip(samples, usages, strict=True):
         path = collection.picture(sample.file_48)
@@ -142,12 +142,12 @@ def fer2013(collection: Collection, samples: Iterable[Sample], usages: Iterable[
 def _write_folder(
     collection: Collection, part: Path, samples: Sequence[Sample], usages: Sequence[str]
 ) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = row_writer(text)
     writer.writerow(("file", "label", "person", "Usage"))
     for sample, usage in zip(samples, usages, strict=True):
         name = f"{sample.person}/{sample.id}.png"
-        (part / sample.person).mkdir(exist_ok=True)
+        file_access.make_folder(part / sample.person, file_access.OWNER)
         atomic_file.create(part / name, collection.picture(sample.file).read_bytes())
         writer.writerow((name, sample.label, sample.person, usage))
     atomic_file.create(part / layout.MANIFEST, text.getvalue().encode())

@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from affectline.common import atomic_file
+from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name
 from affectline.services.collect.consent import OWN_TEXT, RECORD_FILE
@@ -100,7 +100,7 @@ def open_folder(folder: Path) -> int:
         AffectlineError: It holds something else, is in use, or cannot be used.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # faces are not for everybody
+        file_access.make_folder(folder, file_access.OWNER)
         present = {entry.name for entry in folder.iterdir()}
         present = {name for name in present if name[0] != "." and name != OWN_TEXT}
         if present and MANIFEST not in present:
@@ -118,7 +118,7 @@ def open_folder(folder: Path) -> int:
             ) from None
         if MANIFEST not in present:
             atomic_file.write_bytes(folder / MANIFEST, write_table(Sample, ()))
-        (folder / PEOPLE).mkdir(exist_ok=True, mode=0o700)
+        file_access.make_folder(folder / PEOPLE, file_access.OWNER)
     except OSError as error:
         raise disk_error(f"--out {folder} cannot be used", error) from error
     return lock

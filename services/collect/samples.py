@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name
 from affectline.common.labels import LABELS
+from affectline.common.spreadsheet import escape_text, row_writer, unescape_text
 from affectline.common.wire.base import Count, Nanoseconds
 from affectline.services.collect.quality_checks import FaceCrop, Rejection
 
@@ -102,10 +103,12 @@ def check_label(label: str) -> str:
 
 def write_table(kind: type[TableRow], rows: Iterable[TableRow]) -> bytes:
     """A table as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(kind.model_fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.model_dump() for row in rows)
+    text = io.StringIO(newline="")
+    writer = row_writer(text)
+    writer.writerow(kind.model_fields)
+    for row in rows:
+        cells = row.model_dump().values()
+        writer.writerow(escape_text(cell) if isinstance(cell, str) else cell for cell in cells)
     return text.getvalue().encode()
 
 
@@ -123,7 +126,10 @@ def read_table(kind: type[T], data: bytes, name: str) -> list[T]:
                 f"{name} is not a table of a collection",
                 f"its columns are {', '.join(kind.model_fields)}; choose another folder",
             )
-        rows += (kind.model_validate(fields) for fields in reader)
+        rows += (
+            kind.model_validate({name: _plain(cell) for name, cell in fields.items()})
+            for fields in reader
+        )
     except (ValidationError, UnicodeDecodeError, csv.Error) as error:
         what = error.errors()[0] if isinstance(error, ValidationError) else {"msg": str(error)}
         where = f" {what['loc'][0]}" if what.get("loc") else ""
@@ -132,6 +138,11 @@ def read_table(kind: type[T], data: bytes, name: str) -> list[T]:
             "correct it, or restore the file",
         ) from error
     return rows
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as it was given; a row of another length has lists and nothing among them."""
+    return unescape_text(cell) if isinstance(cell, str) else cell
 
 
 def make_sample(person: str, label: str, face_crop: FaceCrop) -> Sample:

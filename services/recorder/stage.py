@@ -15,6 +15,7 @@ from typing import Final
 
 import cv2
 
+from affectline.common import file_access
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.model import artifact
@@ -23,6 +24,7 @@ from affectline.common.recording.writer import SessionWriter, is_empty
 from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.settings.recording import Privacy
+from affectline.common.vision.anonymize import Anonymizer, DetectorLimits
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import ends_replay
@@ -36,7 +38,7 @@ from affectline.common.wire.messages import (
     StreamDone,
 )
 from affectline.common.wire.watermark import Watermark
-from affectline.services.recorder.anonymize import Anonymizer
+from affectline.services.recorder.file_notes import FileNotes
 from affectline.services.recorder.spec import RecorderProcess
 
 SLACK_NS: Final = 500_000_000
@@ -62,6 +64,7 @@ class Recorder(Stage):
     def __init__(self, process: RecorderProcess) -> None:
         self._path = process.folder / FILE
         self._privacy, self._about = process.privacy, process.about
+        self._limits = DetectorLimits.of(process.about)
         self._classifier = process.classifier
         expected, finishers = process.expected, process.finishers
         self._unfinished = {(stream, service) for stream in expected for service in finishers}
@@ -83,19 +86,20 @@ class Recorder(Stage):
         self._started_at = self.context.now()
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         is_blurred = self._privacy == "blurred"
-        self._anonymizer = Anonymizer(self.context.delivery) if is_blurred else None
+        self._anonymizer = Anonymizer(self.context.delivery, self._limits) if is_blurred else None
         fusion = ("fusion",) if self._waits_for_fusion else ()
         sources = (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
         """When frames happened, for messages that name a frame without its time."""
         self._log_time = self._started_at
+        self._notes = FileNotes(self.context, is_replay=self._ends_with_replay)
         self._repeats = RepeatFilter()
         self._early: list[Packet] = []
         """What came before the file could be begun."""
         self._is_finished = False
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file_access.make_folder(self._path.parent)
             is_continued = self._check_existing_file()
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -115,10 +119,12 @@ class Recorder(Stage):
             "privacy": self._privacy,
             "model": self._model_id(),
             "session_start": session_start,
+            **self._notes.about(),
             **self._about,
         }
         try:
-            self._writer = SessionWriter(self._path, about)
+            self._writer = SessionWriter(self._path, about, self._notes.read)
+            self._notes.open(self._writer)
             self._fsync = FsyncThread(self._writer.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -210,11 +216,17 @@ class Recorder(Stage):
                 self._anonymizer.add(packet, log_time, monotonic_ns())
             else:
                 self._add(packet, log_time)
+        self._write_anonymized()  # whenever something comes, so that nothing piles up
 
     def tick(self) -> Iterable[Packet]:
+        self._write_anonymized()
         self._flush_if_due()
         if self._fsync and self._fsync.failure:
             raise self._cannot_write(self._fsync.failure)
+        try:
+            self._notes.tick()
+        except OSError as error:
+            raise self._cannot_write(error) from error
         return ()
 
     def stop(self) -> Iterable[Packet]:
@@ -239,14 +251,20 @@ class Recorder(Stage):
             self._write_in_order(self._early)
         self._is_finished = True
         writer, self._writer = self._writer, None
+        if writer is None:
+            return
         try:
-            if writer:
+            try:
+                self._notes.finish()
+            finally:
                 writer.finish()
         except OSError as error:
             raise self._cannot_write(error) from error
 
     @property
     def done(self) -> bool:
+        if self._anonymizer and self._anonymizer.is_ready(monotonic_ns()):
+            return False  # the process beats between its calls, but not while it stops
         if self._is_endless or self._unfinished:
             return self._has_replay_ended
         return self._has_replay_ended or self._merger.have_all_ended
@@ -270,6 +288,8 @@ class Recorder(Stage):
             for packet, log_time in ready:
                 self._add(packet, log_time)
             self.context.counters["blurred_wholly"] = self._anonymizer.without_result
+            if self._anonymizer.is_ready(monotonic_ns()):
+                self.context.wake()  # for the rest
 
     def _add(self, packet: Packet, log_time: int) -> None:
         message = packet.message
@@ -279,6 +299,7 @@ class Recorder(Stage):
             kind = type(message).__name__
             publish_time = log_time if message.time is None else message.time
             self._writer.add(kind, codec.encode(packet), log_time, publish_time)
+            self._notes.observe(message, log_time)
         except OSError as error:
             raise self._cannot_write(error) from error
 

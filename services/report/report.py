@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from affectline.common import atomic_file
+from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
 from affectline.services.report.page import render_page
 from affectline.services.report.section import ReportData, make_sections
@@ -43,8 +43,9 @@ def write_report(
     data = ReportData(opened, session, tuple(problems))
     html = render_page(data, sections)
     try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        atomic_file.write_text(page, html)
+        with file_access.as_the_session(page.parent):
+            file_access.make_folder(page.parent)
+            atomic_file.write_text(page, html)
     except OSError as error:
         raise AffectlineError(
             f"cannot write --out {page} ({error.strerror})", "make room, or name another"

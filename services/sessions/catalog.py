@@ -10,9 +10,17 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from affectline.common.errors import AffectlineError, InvalidMessage
-from affectline.common.recording.reader import FILE, SessionReader, locate
+from affectline.common.recording.content import ContentScan, read_content
+from affectline.common.recording.reader import FILE, RecordedMessage, SessionReader, locate
 from affectline.common.recording.time_line import TimeLine, read_time_line
 from affectline.common.wire import codec
+from affectline.services.sessions.completeness import (
+    describe_content,
+    describe_recording,
+    format_moment,
+    number_sentences,
+    sequence_lines,
+)
 from affectline.services.sessions.recording import is_in_tables
 from affectline.services.sessions.run_summary import read_session
 from affectline.services.sessions.table_summary import describe_tables, print_tables
@@ -40,7 +48,8 @@ def find(folder: Path) -> Iterator[dict[str, Any]]:
 def _describe_folder(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
         "session": str(folder), "begun": "", "seconds": None, "streams": [], "frames": None,
-        "recording": None, "bytes": None, "problem": "",
+        "recording": None, "bytes": None, "problem": "", "missing": None, "unexplained": None,
+        "lacks": [], "notes": [],
         "tables": (folder / "emotions.csv").is_file(),
     }  # fmt: skip
     try:
@@ -61,9 +70,16 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
                 found["problem"] = "" if reader.file.footer else "not finished"
                 found["seconds"] = times.seconds
                 found["begun"] = found["begun"] or _format_time(times.zero)
+                found |= _describe_lacks(reader)
         except AffectlineError as error:
             found["problem"] = error.problem
     return found
+
+
+def _describe_lacks(reader: SessionReader) -> dict[str, Any]:
+    """What a recording lacks, as far as its recorder has noted it: a list reads no messages."""
+    described = describe_recording(reader, scan=False)
+    return {name: described[name] for name in ("missing", "unexplained", "lacks", "notes")}
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -93,7 +109,13 @@ def describe(path: Path) -> dict[str, Any]:
             "affectline": about.get("affectline"),
             "delivery": about.get("delivery"),
             "settings": about.get("settings"),
+            **_describe_content(reader, times.zero),
         }
+
+
+def _describe_content(reader: SessionReader, zero: int) -> dict[str, Any]:
+    content = read_content(reader)
+    return {**describe_content(content, zero), "held": dict(sequence_lines(content, zero))}
 
 
 def _describe_times(times: TimeLine) -> dict[str, Any]:
@@ -110,24 +132,35 @@ def _describe_times(times: TimeLine) -> dict[str, Any]:
 
 
 def verify(path: Path) -> dict[str, Any]:
-    """Read every message of a recording and compare all checksums.
+    """Read every message of a recording, compare all checksums, and find what is missing.
+
+    What is missing without an explanation makes it unsound; in a recording by a version that took
+    no notes, which could explain nothing, it is only told.
 
     Raises:
         AffectlineError: Nothing of it can be read.
     """
-    invalid = 0
+    invalid, scan = 0, ContentScan()
     with SessionReader(path) as reader:
-        for recorded in reader.messages():
+        for entry in reader.entries():
+            scan.add(entry, reader)
             try:
-                codec.decode(recorded.parts)
+                if isinstance(entry, RecordedMessage):
+                    codec.decode(entry.parts)
             except InvalidMessage:
                 invalid += 1
-        found = reader.damage
+        found, content = reader.damage, scan.finish(reader)
+        zero = read_time_line(reader).zero
         problems = list(found.problems)
         if found.sound and not reader.has_valid_crc():
             problems.append("the checksum of the whole is wrong: something was changed")
         if invalid:
             problems.append(f"{invalid} messages are not as they should be")
+        unexplained = list(number_sentences(content, zero, explained=False))
+        if content.is_noted:
+            problems += unexplained
+            if found.finished and not content.is_listed:
+                problems.append("the recorder's list of what the file holds cannot be read")
         return {
             "file": str(reader.path),
             "sound": not problems,
@@ -137,6 +170,9 @@ def verify(path: Path) -> dict[str, Any]:
             "lost_messages": found.lost_messages,
             "lost_bytes": found.lost_bytes,
             "problems": problems,
+            "warnings": [] if content.is_noted else unexplained,
+            "explained": list(number_sentences(content, zero, explained=True)),
+            **describe_content(content, zero),
         }
 
 
@@ -156,7 +192,8 @@ def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
             Path(row["session"]).name, row["begun"].replace("T", " ")[:16],
             "" if row["seconds"] is None else _format_length(row["seconds"]),
             ", ".join(row["streams"]), row["recording"] or "",
-            "" if row["bytes"] is None else _format_size(row["bytes"]), row["problem"],
+            "" if row["bytes"] is None else _format_size(row["bytes"]),
+            "; ".join(filter(None, (row["problem"], *row["lacks"], *row["notes"]))),
         )  # fmt: skip
     console = Console(markup=False, emoji=False)  # names are shown as they are
     console.print(table if found else f"no sessions in {folder}")
@@ -176,7 +213,14 @@ def print_info(described: dict[str, Any]) -> None:
     table.add_row("length", _format_length(described["seconds"]))
     table.add_row("size", _format_size(described["bytes"]))
     if not described["finished"]:
-        table.add_row("end", "missing: still being recorded, or not stopped in order")
+        last = format_moment(described["last_s"])
+        table.add_row(
+            "end", f"missing, after {last}: still being recorded, or not stopped in order"
+        )
+    for of, text in described["held"].items():
+        table.add_row(of, text)
+    for note in described["notes"]:
+        table.add_row("clock", note)
     console.print(table)
     topics = Table("topic", "messages", "each second")
     for topic, count in described["topics"].items():
@@ -196,6 +240,8 @@ def print_check(result: dict[str, Any]) -> None:
         )
     for problem in result["problems"]:
         console.print(f"  {problem}")
+    for text in (*result["warnings"], *result["explained"], *result["notes"]):
+        console.print(f"  {text}")
 
 
 def _longest_name(found: list[dict[str, Any]]) -> int:

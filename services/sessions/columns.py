@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from affectline.common.labels import LABELS
+from affectline.common.spreadsheet import escape_text, unescape_text
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker
 
@@ -343,7 +344,7 @@ def format_cells(table: SessionTable) -> Callable[[Sequence[Any]], list[Any]]:
 
     def format_row(row: Sequence[Any]) -> list[Any]:
         return [
-            format_cell(value, kind) if kind in ("seconds", "boolean") else value
+            value if kind in ("integer", "number") else format_cell(value, kind)
             for value, kind in zip(row, kinds, strict=True)
         ]
 
@@ -354,9 +355,14 @@ def format_cell(value: Any, kind: Kind) -> Any:
     """One cell as CSV files have it; what is empty stays None."""
     if value is None:
         return None
-    if kind == "boolean":
-        return "true" if value else "false"
-    return f"{value:.6f}" if kind == "seconds" else value
+    match kind:
+        case "boolean":
+            return "true" if value else "false"
+        case "seconds":
+            return f"{value:.6f}"
+        case "text":
+            return escape_text(value)
+    return value
 
 
 def parse_cell(text: str, kind: Kind) -> Any:
@@ -376,4 +382,4 @@ def parse_cell(text: str, kind: Kind) -> Any:
             if text not in ("true", "false"):
                 raise ValueError(f"{text!r} is neither true nor false")
             return text == "true"
-    return text
+    return unescape_text(text)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from affectline.common import atomic_file
+from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker
@@ -74,7 +74,7 @@ class CsvWriter:
         self._about = about
         self._tables: dict[str, TableFile] = {}
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            file_access.make_folder(folder)
             self.begun = time.strftime(TIME_FORMAT)
             self._checkpoint = self._recover()
             for table in SESSION_TABLES:

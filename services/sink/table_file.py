@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
+from affectline.common.spreadsheet import row_writer
 from affectline.services.sessions.columns import Row, SessionTable, format_cells
 
 KEYS: Final = {
@@ -38,8 +39,8 @@ class TableFile:
         key = KEYS.get(table.name, table.header)
         self._key = tuple(table.header.index(name) for name in key)
         self._file: io.FileIO | None = None
-        self._rows = io.StringIO()
-        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._rows = io.StringIO(newline="")
+        self._writer = row_writer(self._rows)
         self._written: set[tuple[str, ...]] = set()
         """Messages whose rows an earlier process wrote after its last checkpoint."""
         if self.path.exists():
@@ -134,7 +135,7 @@ class TableFile:
             atomic_file.atomic_write(self.path) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
-            csv.writer(file, lineterminator="\n").writerows([header, *ordered])
+            row_writer(file).writerows([header, *ordered])
         self._file.close()
         self._file = io.FileIO(self.path, "a+")
         self._file.seek(0, os.SEEK_END)

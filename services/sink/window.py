@@ -10,6 +10,7 @@ from typing import Final
 
 import cv2
 
+from affectline.common import file_access
 from affectline.common.identifiers import to_name
 from affectline.common.labels import LABELS
 from affectline.common.runtime.keyboard import ACTIONS, STEERING
@@ -108,7 +109,7 @@ class WindowDisplay(OverlayRenderer):
         if image is None:
             return
         folder = self._folder / "snapshots"
-        folder.mkdir(exist_ok=True)
+        file_access.make_folder(folder)
         stem = f"{emotion.stream}-{emotion.seq:06d}"
         lines = [f"snapshot {folder / stem}.png"]
         cv2.imwrite(str(folder / f"{stem}.png"), image)

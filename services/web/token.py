@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from affectline.common import file_access
 from affectline.common.errors import AffectlineError
 
 TOKEN_BYTES: Final = 32
@@ -32,7 +33,7 @@ def load_or_create(path: Path) -> Token:
         known = _read(path)
         if known:
             return Token(known, is_new=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        file_access.make_folder(path.parent)
         path.unlink(missing_ok=True)
         text = secrets.token_urlsafe(TOKEN_BYTES)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

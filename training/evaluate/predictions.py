@@ -1,6 +1,5 @@
 """What the served file of an artifact predicts for faces whose emotions are known."""
 
-import csv
 import io
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +10,7 @@ from rich.progress import Progress
 
 from affectline.common.labels import LABELS
 from affectline.common.model.litert import LiteRtModel
+from affectline.common.spreadsheet import escape_text, row_writer
 from affectline.common.vision.preprocessing import to_square
 from affectline.training.data.faces import LabelledFaces
 
@@ -63,8 +63,8 @@ def predict_faces(
 
 def to_csv(predictions: Predictions) -> str:
     """Every prediction as CSV: source, label, given, confidence and the seven probabilities."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    table = row_writer(text)
     table.writerow(("source", "label", "given", "confidence", *LABELS))
     rows = zip(
         predictions.faces.sources,
@@ -76,5 +76,5 @@ def to_csv(predictions: Predictions) -> str:
     )
     for source, emotion, predicted, confidence, shares in rows:
         numbers = (f"{value:.6f}" for value in (confidence, *shares))
-        table.writerow((source, LABELS[emotion], LABELS[predicted], *numbers))
+        table.writerow((escape_text(source), LABELS[emotion], LABELS[predicted], *numbers))
     return text.getvalue()

@@ -1,9 +1,9 @@
 """A session as CSV files, for spreadsheets and R."""
 
-import csv
 from pathlib import Path
 from typing import Literal
 
+from affectline.common.spreadsheet import row_writer
 from affectline.services.export.exporter import ExportSettings
 from affectline.services.export.tables import TableExporter
 from affectline.services.sessions.columns import Row, SessionTable, format_cells
@@ -26,6 +26,6 @@ class CsvExporter(TableExporter):
 
     def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         with path.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, delimiter=self.settings.delimiter, lineterminator="\n")
+            writer = row_writer(stream, self.settings.delimiter)
             writer.writerow(table.header)
             writer.writerows(map(format_cells(table), rows))

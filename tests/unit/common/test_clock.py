@@ -39,18 +39,18 @@ def test_a_step_is_told_once_with_both_times(by_s: float) -> None:
     clocks = Clocks()
     watch = clocks.watch()
     clocks.elapsed_ns += SECOND
-    assert watch.look() is None
+    assert watch.detect_step() is None
     clocks.elapsed_ns += SECOND // 2
     clocks.ahead_ns += round(by_s * SECOND)
-    assert watch.look() is None, "it is looked at once a second"
+    assert watch.detect_step() is None, "it is looked at once a second"
     clocks.elapsed_ns += SECOND // 2
-    step = watch.look()
+    step = watch.detect_step()
     assert step is not None
     assert step.by_ns == by_s * SECOND
     assert step.before == START + 9 * SECOND
     assert step.after == clocks.now()
     clocks.elapsed_ns += SECOND
-    assert watch.look() is None
+    assert watch.detect_step() is None
 
 
 def test_a_clock_that_is_steered_is_not_set() -> None:
@@ -59,7 +59,7 @@ def test_a_clock_that_is_steered_is_not_set() -> None:
     for _ in range(3600):
         clocks.elapsed_ns += SECOND
         clocks.ahead_ns += 500_000
-        assert watch.look() is None
+        assert watch.detect_step() is None
 
 
 def test_a_process_that_is_interrupted_while_it_looks_sees_no_step() -> None:
@@ -67,13 +67,13 @@ def test_a_process_that_is_interrupted_while_it_looks_sees_no_step() -> None:
     watch = clocks.watch()
     clocks.elapsed_ns += 5 * SECOND
     clocks.interruptions_ns = [2 * SECOND, 3 * SECOND]
-    assert watch.look() is None
+    assert watch.detect_step() is None
 
 
 def test_real_clocks_run_alike() -> None:
     watch = ClockWatch()
     watch.PERIOD_NS = 0  # type: ignore[misc]
-    assert [watch.look() for _ in range(100)] == [None] * 100
+    assert [watch.detect_step() for _ in range(100)] == [None] * 100
 
 
 def test_a_process_goes_by_a_clock_that_is_set_while_it_runs(

@@ -1,0 +1,116 @@
+"""What a recording holds and lacks, by its recorder's notes or by all of its messages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from affectline.common.clock import ClockStep
+from affectline.common.recording.holes import (
+    COUNTED,
+    Sequence,
+    SequenceTracker,
+    compare,
+    parse_content,
+)
+from affectline.common.recording.notes import CONTENT, NOTE, FileNote
+from affectline.common.recording.reader import RecordedMessage, SessionReader
+from affectline.common.wire import codec
+
+TRACKED: Final = (*COUNTED, "StreamStart", "StreamEnd")
+
+
+@dataclass
+class RecordingContent:
+    """What a recording holds and lacks."""
+
+    sequences: list[Sequence] = field(default_factory=list)
+    clock_steps: list[ClockStep] = field(default_factory=list)
+    """When the clock was set while it was recorded."""
+    interruptions: int = 0
+    """How often another recorder has gone on with the file."""
+    is_noted: bool = True
+    """Its recorder takes notes; else it is older, and nobody can tell why something is missing."""
+    is_listed: bool = False
+    """The recorder has finished the file with a list of what it holds and lacks."""
+    is_known: bool = False
+    """`sequences` are: from that list, or from a reading of the file."""
+
+    @property
+    def missing(self) -> int:
+        """Messages that are missing."""
+        return sum(sequence.missing for sequence in self.sequences)
+
+    @property
+    def unexplained(self) -> int:
+        """Missing messages of which nobody knows why."""
+        return sum(sequence.unexplained for sequence in self.sequences)
+
+
+def read_content(reader: SessionReader, *, scan: bool = True) -> RecordingContent:
+    """What a recording holds and lacks, as its recorder has noted it.
+
+    Args:
+        reader: The recording.
+        scan: Read all messages where there is no such list, as in files that were not finished.
+    """
+    content = _from_notes(reader, reader.notes())
+    if content.is_listed:
+        content.is_known = True
+    elif scan:
+        file_scan = ContentScan()
+        for entry in reader.entries():
+            file_scan.add(entry, reader)
+        return file_scan.finish(reader)
+    return content
+
+
+class ContentScan:
+    """Takes note of everything in a recording while somebody reads it."""
+
+    def __init__(self) -> None:
+        self.tracker = SequenceTracker()
+        self.notes: list[FileNote] = []
+        self._lost_bytes = 0
+
+    def add(self, entry: RecordedMessage | FileNote, reader: SessionReader | None = None) -> None:
+        """Take note of a message or a note, in the order of the file.
+
+        Args:
+            entry: What `SessionReader.entries` has yielded.
+            reader: Whose; it tells where it has found damage.
+        """
+        if reader and reader.damage.lost_bytes > self._lost_bytes:
+            self._lost_bytes = reader.damage.lost_bytes
+            self.tracker.pass_damage()
+        if isinstance(entry, RecordedMessage):
+            header = codec.read_header(entry.parts[1]) if entry.kind in TRACKED else {}
+            self.tracker.observe(entry.kind, header, entry.log_time)
+            return
+        self.notes.append(entry)
+        if entry.kind == "interrupted":
+            self.tracker.interrupt(entry.number("away_from") or 0)
+
+    def finish(self, reader: SessionReader) -> RecordingContent:
+        """What the recording holds and lacks; everything in it has been added."""
+        content = _from_notes(reader, self.notes)
+        is_live = reader.about.get("delivery") == "live"
+        content.sequences = compare(content.sequences, self.tracker, is_live=is_live)
+        content.is_known = True
+        return content
+
+
+def _from_notes(reader: SessionReader, notes: Iterable[FileNote]) -> RecordingContent:
+    content = RecordingContent(is_noted="notes" in reader.about)
+    for note in notes:
+        if note.name == CONTENT:
+            # A file that was gone on with has several, and the last one is about all of it
+            listed = parse_content(note.fields)
+            content.sequences = listed or []
+            content.is_listed = listed is not None and reader.file.footer is not None
+        elif note.kind == "clock":
+            before, after = note.number("before"), note.number("after")
+            if before is not None and after is not None:
+                content.clock_steps.append(ClockStep(before, after))
+        elif note.name == NOTE and note.kind == "interrupted":
+            content.interruptions += 1
+    return content

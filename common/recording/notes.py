@@ -1,0 +1,60 @@
+"""What a recorder says about its own file: notes in it, as metadata records.
+
+An MCAP metadata record stands between chunks, so any tool can read it and none stumbles over it.
+Those of ours hold JSON under the key ``json``, as the one about the session does:
+
+* `NOTE`: something happened while the file was written; there may be several.
+* `CONTENT`: at the end of the file, what is in it and what it lacks (`common.recording.holes`).
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+from mcap.records import Metadata
+
+NOTE: Final = "affectline.note"
+"""Name of a metadata record that tells of an event: ``kind``, and more by kind."""
+CONTENT: Final = "affectline.content"
+"""Name of the metadata record about what a file holds and lacks."""
+NOTES_VERSION: Final = 1
+"""Of both, as ``notes`` in the record about the session; recordings from before have none."""
+
+NoteKind = Literal["interrupted", "clock"]
+"""``interrupted``: a recorder goes on with the file of one before it: ``since`` (log time of the
+last message before), ``away_from`` and ``away_until`` (by the clock), all in ns since the Unix
+epoch. ``clock``: the clock was set: ``before`` (what it would have shown) and ``after``."""
+
+
+class FileNote(NamedTuple):
+    """A note in a file."""
+
+    name: str
+    """`NOTE` or `CONTENT`."""
+    fields: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What it tells; empty where it is no `NOTE`."""
+        return str(self.fields.get("kind", "")) if self.name == NOTE else ""
+
+    def number(self, name: str) -> int | None:
+        """A field that is a whole number; None where it is missing, or something else."""
+        value = self.fields.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def to_record(name: str, fields: Mapping[str, Any]) -> Metadata:
+    """The metadata record of a note."""
+    return Metadata(name, {"json": json.dumps(fields, separators=(",", ":"))})
+
+
+def parse_note(name: str, content: Mapping[str, str]) -> FileNote | None:
+    """The note of a metadata record; None where it is something else, or damaged."""
+    if name not in (NOTE, CONTENT):
+        return None
+    try:
+        fields = json.loads(content.get("json", ""))
+    except (ValueError, RecursionError):
+        return None
+    return FileNote(name, fields) if isinstance(fields, dict) else None

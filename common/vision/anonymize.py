@@ -1,0 +1,362 @@
+"""Frames without recognisable faces: each waits until its faces are known, and is pixelated there.
+
+The detector may find a face only some frames after it has come into sight, and lose it before it
+has gone. So a frame waits for a number of later results, and is pixelated where a face was in the
+second before it, is in its own result or will be in those after it. Where that is not known it is
+pixelated as a whole: no result of its own, results that did not come in time, a past that this
+process has not seen, no face at all, or more faces than the detector reports.
+"""
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from affectline.common.clock import monotonic_ns
+from affectline.common.vision.pixelation import (
+    blank,
+    decode_writable,
+    encode_image,
+    pixelate,
+    pixelate_all,
+)
+from affectline.common.wire.messages import (
+    Box,
+    Emotion,
+    Frame,
+    Packet,
+    StreamEnd,
+    StreamMessage,
+)
+
+SECOND: Final = 1_000_000_000
+LOOK_BACK: Final = 8
+"""Results before a frame whose faces are pixelated in it at least, however long ago they were."""
+LOOK_BACK_NS: Final = SECOND
+LOOK_AHEAD_SCANS: Final = 3
+"""A frame waits for the results of so many passes of the detector's scan: beside a face that it
+knows it finds another one within two, and has confirmed it before the third."""
+LOOK_AHEAD_NS: Final = SECOND * 2 // 5
+"""A frame waits at least for the results of so much event time: at high frame rates the results of
+a few frames are but a moment."""
+PATIENCE_NS: Final = 4 * SECOND
+"""Live delivery: when a stream has come farther than this, a frame waits no longer."""
+SILENCE_NS: Final = 3 * SECOND
+"""Live delivery: when nothing has come of a stream for so long, its frames wait no longer."""
+MOST_HELD_BYTES: Final = 2**29
+"""Of the images that wait; beyond that the first is pixelated as a whole."""
+WORK_NS: Final = SECOND // 20
+"""One call works for so long and for one frame at least, so that the process still beats."""
+
+Key = tuple[str, int]
+"""Stream and epoch."""
+
+
+@dataclass
+class BufferedMessage:
+    """A message on its way."""
+
+    packet: Packet
+    log_time: int
+    """Its place in the file, in ns since the Unix epoch."""
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame that is still to be pixelated, where it is one."""
+        message = self.packet.message
+        return message if isinstance(message, Frame) else None
+
+    @property
+    def size(self) -> int:
+        """Bytes of its binary parts."""
+        return sum(len(part) for part in self.packet.parts)
+
+
+class DetectorLimits(NamedTuple):
+    """What is to be known of a detector to trust its results."""
+
+    look_ahead: int = LOOK_AHEAD_SCANS * 8
+    """Results within which a face that has come into sight is found."""
+    max_faces: int = 8
+    """A result with so many faces may have left out others."""
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any]) -> "DetectorLimits":
+        """Those of the session that ``about`` describes (`PipelineSettings.describe`)."""
+        detector = about.get("settings", {}).get("detector", {})
+        default = cls()
+        scans = detector.get("scan_interval", default.look_ahead // LOOK_AHEAD_SCANS)
+        return cls(
+            look_ahead=LOOK_AHEAD_SCANS * max(scans, detector.get("search_interval", 1)),
+            max_faces=detector.get("max_faces", default.max_faces),
+        )
+
+
+class Result(NamedTuple):
+    """Where the faces of a frame are that was analysed."""
+
+    seq: int
+    at: int
+    """When it happened, in ns of event time."""
+    boxes: tuple[Box, ...]
+
+
+@dataclass
+class FaceHistory:
+    """The results of one stream and epoch, as far as its frames still need them."""
+
+    limits: DetectorLimits
+    waiting: deque[Frame] = field(default_factory=deque)
+    """Frames that wait, in the order in which they came."""
+    heard_at: int = 0
+    """When something came last, in ns of the monotonic clock."""
+    latest_at: int = 0
+    """When the last frame that came happened, in ns of event time."""
+    _results: list[Result] = field(default_factory=list)
+    """In order."""
+    _unanalysed: set[int] = field(default_factory=set)
+    """Frames whose result says that they were not analysed."""
+    _has_beginning: bool = False
+    """The first of the results is the first of all."""
+    _newest: int = -1
+    """The last frame that has a result."""
+    _last_seq: int | None = None
+    """The stream's last frame, once it has ended."""
+    _most: int = 0
+    """So many results may be kept until those that nobody needs are looked for."""
+
+    def add_frame(self, frame: Frame) -> None:
+        """A frame waits from now on."""
+        self.waiting.append(frame)
+        self.latest_at = frame.captured_at
+        if self._last_seq is not None and frame.seq > self._last_seq:
+            self._last_seq = None  # it goes on
+
+    def add_result(self, emotion: Emotion) -> None:
+        """Take a result; in whatever order they come, and however often."""
+        self._newest = max(self._newest, emotion.seq)
+        self._has_beginning |= emotion.seq == 0
+        if emotion.missing and not emotion.faces:
+            self._unanalysed.add(emotion.seq)
+        elif self._find(emotion.seq) is None:
+            boxes = tuple(face.box for face in emotion.faces)
+            insort(self._results, Result(emotion.seq, emotion.captured_at, boxes))
+        if len(self._results) + len(self._unanalysed) > self._most:
+            self._forget()
+
+    def end(self, end: StreamEnd) -> None:
+        """The stream has ended."""
+        self._last_seq = end.last_seq
+
+    def is_complete(self, frame: Frame) -> bool:
+        """Whether all results have come that can tell where the frame's faces are."""
+        is_answered = frame.seq in self._unanalysed or self._find(frame.seq) is not None
+        if frame.file is not None and is_answered:
+            return True
+        if self._last_seq is not None and self._newest >= self._last_seq:
+            return True
+        later = len(self._results) - bisect_left(self._results, (frame.seq + 1,))
+        if later < self.limits.look_ahead:
+            return False
+        # Where event time goes back, that many results have to do
+        return not 0 <= self._results[-1].at - frame.captured_at < LOOK_AHEAD_NS
+
+    def find_boxes(self, frame: Frame) -> set[Box]:
+        """Boxes of all faces that the frame may show; none where that is not known."""
+        index = self._find(frame.seq)
+        if index is None or not self.is_complete(frame):
+            return set()
+        around = [self._results[index]]
+        if frame.file is None:
+            begin = self._find_past(index, frame.captured_at)
+            if not (begin or self._has_beginning) or self._has_gap(begin, index):
+                return set()
+            end = self._find_future(index, frame.captured_at)
+            around = self._results[begin:end]
+        if any(len(result.boxes) >= self.limits.max_faces for result in around):
+            return set()
+        return {box for result in around for box in result.boxes}
+
+    def _find(self, seq: int) -> int | None:
+        """Index of a frame's own result."""
+        index = bisect_left(self._results, (seq,))
+        is_found = index < len(self._results) and self._results[index].seq == seq
+        return index if is_found else None
+
+    def _find_past(self, index: int, at: int) -> int:
+        """Index of the first result of the look-back before another one; 0: it may lack some."""
+        begin = index
+        while begin > 0 and (
+            index - begin < LOOK_BACK or abs(at - self._results[begin - 1].at) <= LOOK_BACK_NS
+        ):
+            begin -= 1
+        return begin
+
+    def _find_future(self, index: int, at: int) -> int:
+        """Index behind the last result of the look-ahead."""
+        end = index + 1
+        while end < len(self._results) and (
+            end - index <= self.limits.look_ahead
+            or 0 <= self._results[end].at - at <= LOOK_AHEAD_NS
+        ):
+            end += 1
+        return end
+
+    def _has_gap(self, begin: int, end: int) -> bool:
+        """Whether nobody looked for faces for so long that some may have come and gone."""
+        results = self._results[max(0, begin - 1) : end + 1]
+        return any(b.seq - a.seq > self.limits.look_ahead for a, b in pairwise(results))
+
+    def _forget(self) -> None:
+        """Drop what is needed neither by frames that wait nor by the next one."""
+        first = min((frame.seq for frame in self.waiting), default=self._newest)
+        index = min(bisect_left(self._results, (first,)), len(self._results) - 1)
+        if index >= 0:
+            needed = self._find_past(index, self._results[index].at) - 1
+            if needed > 0:
+                del self._results[:needed]
+                self._has_beginning = False
+        self._unanalysed = {seq for seq in self._unanalysed if seq >= first}
+        self._most = 2 * (len(self._results) + len(self._unanalysed)) + 64
+
+
+class Anonymizer:
+    """Pixelates faces; all messages stay in their order while frames wait for their results.
+
+    In lossless delivery a frame waits however long: only the end of its stream releases it early.
+
+    Args:
+        delivery: ``live`` or ``lossless``.
+        limits: What the detector may leave out; by default as the default settings say.
+        as_raw: Give frames as raw images, for use by this process itself.
+    """
+
+    def __init__(
+        self, delivery: str, limits: DetectorLimits | None = None, *, as_raw: bool = False
+    ) -> None:
+        self._is_live = delivery == "live"
+        self._limits, self._as_raw = limits or DetectorLimits(), as_raw
+        self._queue: deque[BufferedMessage] = deque()
+        self._held_bytes = 0
+        self._histories: dict[Key, FaceHistory] = {}
+        self._epochs: dict[str, int] = {}
+        """By stream: the newest epoch that has results."""
+        self.without_result = 0
+        """Frames that were pixelated as a whole."""
+
+    @property
+    def held(self) -> int:
+        """Messages that were added and not yet given: the first that came are the first to go."""
+        return len(self._queue)
+
+    def add(self, packet: Packet, log_time: int, now: int) -> None:
+        """Add a message.
+
+        Args:
+            packet: The message.
+            log_time: Its place in the file in ns since the Unix epoch.
+            now: The time in ns of the monotonic clock.
+        """
+        buffered = BufferedMessage(packet, log_time)
+        self._queue.append(buffered)
+        self._held_bytes += buffered.size
+        if isinstance(packet.message, StreamMessage):
+            self._observe(packet.message, now)
+
+    @singledispatchmethod
+    def _observe(self, message: StreamMessage, now: int) -> None:
+        """Other kinds wait only for those before them."""
+
+    @_observe.register
+    def _(self, frame: Frame, now: int) -> None:
+        self._history(frame, now).add_frame(frame)
+
+    @_observe.register
+    def _(self, emotion: Emotion, now: int) -> None:
+        if not self._is_over(emotion):
+            self._epochs[emotion.stream] = emotion.epoch
+            self._history(emotion, now).add_result(emotion)
+
+    @_observe.register
+    def _(self, end: StreamEnd, now: int) -> None:
+        self._history(end, now).end(end)
+
+    def _history(self, message: StreamMessage, now: int) -> FaceHistory:
+        key = (message.stream, message.epoch)
+        if key not in self._histories:
+            for other in [k for k in self._histories if k[0] == message.stream]:
+                if not self._histories[other].waiting:
+                    del self._histories[other]
+            self._histories[key] = FaceHistory(self._limits)
+        self._histories[key].heard_at = now
+        return self._histories[key]
+
+    def _is_over(self, message: StreamMessage) -> bool:
+        """Whether its stream has begun a newer epoch: no result follows."""
+        return message.epoch < self._epochs.get(message.stream, 0)
+
+    def pop_ready(self, now: int, *, flush: bool = False) -> Iterator[tuple[Packet, int]]:
+        """Remove and yield messages that may be written, each with its log time.
+
+        Stops after `WORK_NS`; `is_ready` tells whether there is more.
+
+        Args:
+            now: The time in ns of the monotonic clock.
+            flush: Yield everything, whether its results have arrived or not.
+        """
+        stop_at = monotonic_ns() + WORK_NS
+        while flush or self.is_ready(now):
+            if not self._queue:
+                return
+            first = self._queue.popleft()
+            self._held_bytes -= first.size
+            packet = first.packet if first.frame is None else self._anonymize(first.frame, first)
+            if packet:
+                yield packet, first.log_time
+            if monotonic_ns() > stop_at and not flush:
+                return
+
+    def is_ready(self, now: int) -> bool:
+        """Whether the first message need not wait.
+
+        Args:
+            now: The time in ns of the monotonic clock.
+        """
+        if not self._queue:
+            return False
+        frame = self._queue[0].frame
+        if frame is None or self._held_bytes > MOST_HELD_BYTES:
+            return True
+        history = self._histories[frame.stream, frame.epoch]
+        if history.is_complete(frame) or self._is_over(frame):
+            return True
+        return self._is_live and self._is_overdue(history, frame, now)
+
+    @staticmethod
+    def _is_overdue(history: FaceHistory, frame: Frame, now: int) -> bool:
+        """Whether the results of a live stream do not come in time."""
+        is_silent = now - history.heard_at > SILENCE_NS
+        is_late = abs(history.latest_at - frame.captured_at) > PATIENCE_NS
+        return is_silent or is_late
+
+    def _anonymize(self, frame: Frame, buffered: BufferedMessage) -> Packet | None:
+        """The frame with its faces pixelated; None where there is no image and cannot be one."""
+        history = self._histories[frame.stream, frame.epoch]
+        history.waiting.popleft()  # its frames are given in the order in which they came
+        image = decode_writable(frame, buffered.packet.parts[0])
+        boxes = history.find_boxes(frame)
+        if image is None:
+            image, boxes = blank(frame), set()
+        if image is None:
+            return None
+        if boxes:
+            pixelate(image, boxes)
+        else:
+            self.without_result += 1
+            pixelate_all(image)
+        if self._as_raw:
+            frame = frame.model_copy(update={"encoding": "raw"})
+        return Packet(frame, (encode_image(frame, image),))

@@ -1,0 +1,114 @@
+"""Pixelates parts of images, or all of one, so that no face can be recognised."""
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.vision.decode import decode
+from affectline.common.wire.messages import Box, Frame
+
+Image = NDArray[np.uint8]
+
+MARGIN: Final = 0.3
+"""Pixelated around a face on each side, in sides of its box: hair, chin, and a turned head."""
+BLOCKS: Final = 6
+"""Blocks across what is pixelated around one face: less than four across the face itself, where
+eyes, nose and mouth are no longer apart."""
+WHOLE_BLOCKS: Final = 4
+"""Blocks across the shorter side of an image that is pixelated as a whole: so many across a face
+that fills it."""
+JPEG_QUALITY: Final = 90
+MOST_PIXELS: Final = 2**27
+"""Of an image that is made without having been decoded: a larger one is a wrong header."""
+
+
+def pixelate(image: Image, boxes: Iterable[Box]) -> None:
+    """Replace the faces in an image by the mean colours of a few blocks.
+
+    One grid of square blocks lies over the image, as coarse as its largest face needs. So what
+    it costs hardly depends on how many boxes there are, and boxes may overlap.
+
+    Args:
+        image: ``(H, W, 3) uint8``, changed in place.
+        boxes: Of the faces, in pixels; they may reach beyond the image.
+    """
+    boxes = [box for box in set(boxes) if max(box[2:]) > 0]
+    if not boxes:
+        return
+    side = max(max(w, h) for _, _, w, h in boxes)
+    mosaic = _Mosaic(image, side * (1 + 2 * MARGIN) / BLOCKS)
+    for x, y, w, h in boxes:
+        extra = max(w, h) * MARGIN
+        mosaic.cover(x - extra, y - extra, x + w + extra, y + h + extra)
+    mosaic.apply()
+
+
+def pixelate_all(image: Image) -> None:
+    """Pixelate all of an image, as coarsely as for a face that fills it.
+
+    Args:
+        image: ``(H, W, 3) uint8``, changed in place.
+    """
+    height, width = image.shape[:2]
+    mosaic = _Mosaic(image, min(width, height) / WHOLE_BLOCKS)
+    mosaic.cover(0, 0, width, height)
+    mosaic.apply()
+
+
+class _Mosaic:
+    """A grid of blocks over an image, some of which replace what is below them.
+
+    Args:
+        image: ``(H, W, 3) uint8``.
+        block: Least side of a block in pixels.
+    """
+
+    def __init__(self, image: Image, block: float) -> None:
+        self._image = image
+        height, width = image.shape[:2]
+        across, down = (max(1, math.floor(size / max(1.0, block))) for size in (width, height))
+        self._scale = (across / width, down / height)
+        self._covered = np.zeros((down, across), np.uint8)
+
+    def cover(self, left: float, top: float, right: float, bottom: float) -> None:
+        """Replace every block that this part of the image, in pixels, touches."""
+        across, down = self._scale
+        rows = slice(max(0, math.floor(top * down)), max(0, math.ceil(bottom * down)))
+        columns = slice(max(0, math.floor(left * across)), max(0, math.ceil(right * across)))
+        self._covered[rows, columns] = 1
+
+    def apply(self) -> None:
+        """Change the image."""
+        down, across = self._covered.shape
+        height, width = self._image.shape[:2]
+        small = cv2.resize(self._image, (across, down), interpolation=cv2.INTER_AREA)
+        blocks = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+        mask = cv2.resize(self._covered, (width, height), interpolation=cv2.INTER_NEAREST)
+        cv2.copyTo(blocks, mask, self._image)
+
+
+def decode_writable(frame: Frame, data: bytes | memoryview) -> Image | None:
+    """Decode a frame to a writable ``(H, W, 3) uint8`` BGR image; None if it is damaged."""
+    image = decode(frame, data)
+    if image is None or image.shape[:2] != (frame.height, frame.width):
+        return None
+    return image.copy() if frame.encoding == "raw" else image
+
+
+def blank(frame: Frame) -> Image | None:
+    """A gray image in place of one that cannot be decoded; None if none can be so large."""
+    if frame.width * frame.height > MOST_PIXELS:
+        return None
+    return np.full((frame.height, frame.width, 3), 128, np.uint8)
+
+
+def encode_image(frame: Frame, image: Image) -> bytes:
+    """Encode an image as the frame is encoded."""
+    if frame.encoding == "raw":
+        return image.tobytes()
+    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    return cv2.imencode(".jpg", image, quality)[1].tobytes()

@@ -1,0 +1,200 @@
+"""What a recording lacks, in words and as JSON values."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from affectline.common.clock import ClockStep
+from affectline.common.recording.content import RecordingContent, read_content
+from affectline.common.recording.holes import Hole, Reason, Sequence
+from affectline.common.recording.reader import SessionReader
+from affectline.common.recording.time_line import read_time_line
+
+NOUNS: Final = {"Frame": "frames", "Emotion": "results", "Samples": "messages"}
+REASONS: Final[dict[Reason, str]] = {
+    "interrupted": "the recorder was away",
+    "live": "live delivery waits for nobody, and somebody was too slow",
+    "unanswered": "live delivery waits for nobody, and nobody had analysed the frame",
+    "stopped": "the run was stopped before",
+    "restarted": "the source was started again",
+    "replayed": "the replay that was recorded did not have them, or not all of it was played",
+    "damaged": "the file is damaged there",
+    "gone": "the recorder wrote them, and they are not in the file any more",
+    "": "nobody knows why",
+}
+OLD: Final = "nobody knows why, for the recorder was of a version that took no notes"
+TIMED: Final = ("interrupted", "damaged", "gone", "")
+"""Reasons that are told with the times between which something is missing."""
+MOST_NAMED: Final = 5
+"""Numbers, or ranges of them, that are listed in words."""
+
+
+def describe_content(content: RecordingContent, zero: int) -> dict[str, Any]:
+    """What a recording holds and lacks, as JSON values.
+
+    Args:
+        content: What is known of it.
+        zero: Second 0 of the session in ns since the Unix epoch.
+    """
+    return {
+        "missing": content.missing if content.is_known else None,
+        "unexplained": content.unexplained if content.is_known else None,
+        "interruptions": content.interruptions,
+        "clock_steps": [_describe_step(step) for step in content.clock_steps],
+        "sequences": [_describe_sequence(one, zero) for one in content.sequences],
+        "lacks": list(missing_sentences(content, zero)),
+        "notes": list(clock_sentences(content)),
+    }
+
+
+def describe_recording(reader: SessionReader, *, scan: bool = True) -> dict[str, Any]:
+    """The same of an open recording.
+
+    Args:
+        reader: The recording.
+        scan: Read all of it where its recorder has not finished it.
+    """
+    zero = read_time_line(reader).zero
+    return describe_content(read_content(reader, scan=scan), zero)
+
+
+def _describe_sequence(one: Sequence, zero: int) -> dict[str, Any]:
+    return {
+        "message": one.kind, "of": one.name, "epoch": one.epoch, "first_seq": one.first,
+        "last_seq": one.last, "expected": one.expected, "missing": one.missing,
+        "unexplained": one.unexplained, "holes": [_describe_hole(hole, zero) for hole in one.holes],
+    }  # fmt: skip
+
+
+def _describe_hole(hole: Hole, zero: int) -> dict[str, Any]:
+    return {
+        "first_seq": hole.first, "last_seq": hole.last, "missing": hole.missing,
+        "reason": hole.reason or None, "explained": hole.is_explained,
+        "after_s": _to_seconds(hole.begins_at, zero), "before_s": _to_seconds(hole.ends_at, zero),
+    }  # fmt: skip
+
+
+def _describe_step(step: ClockStep) -> dict[str, Any]:
+    return {"before": step.before, "after": step.after, "by_s": step.by_ns / 1e9}
+
+
+def _to_seconds(at: int | None, zero: int) -> float | None:
+    return None if at is None else (at - zero) / 1e9
+
+
+def missing_sentences(content: RecordingContent, zero: int) -> Iterator[str]:
+    """Yield a sentence, without a full stop, on each stream and signal that lacks something.
+
+    Example:
+        ``12 of 472 frames of drive are missing: the recorder was away from 0:14.2 to 0:14.9``
+    """
+    for of, sequences in _by_name(content.sequences).items():
+        missing = sum(one.missing for one in sequences)
+        if missing:
+            expected = sum(one.expected for one in sequences)
+            holes = [hole for one in sequences for hole in one.holes]
+            verb = "is" if missing == 1 else "are"
+            why = _describe_reasons(holes, missing, zero, is_noted=content.is_noted)
+            yield f"{missing} of {expected} {of} {verb} missing: {why}"
+
+
+def sequence_lines(content: RecordingContent, zero: int) -> Iterator[tuple[str, str]]:
+    """Yield what is counted of each stream and signal, and how much of it there is, in words."""
+    for of, sequences in _by_name(content.sequences).items():
+        missing = sum(one.missing for one in sequences)
+        expected = sum(one.expected for one in sequences)
+        text = f"{expected - missing} of {expected}" if missing else f"all {expected}"
+        if missing:
+            holes = [hole for one in sequences for hole in one.holes]
+            why = _describe_reasons(holes, missing, zero, is_noted=content.is_noted)
+            text = f"{text}; {missing} missing: {why}"
+        yield of, text
+
+
+def number_sentences(content: RecordingContent, zero: int, *, explained: bool) -> Iterator[str]:
+    """Yield a sentence on the numbers that each stream and signal lacks.
+
+    Args:
+        content: What is known of the recording.
+        zero: Second 0 of the session in ns since the Unix epoch.
+        explained: Those of which something tells why; else those of which nothing does.
+    """
+    for of, sequences in _by_name(content.sequences).items():
+        all_holes = [hole for one in sequences for hole in one.holes]
+        holes = [hole for hole in all_holes if hole.is_explained == explained]
+        missing = sum(hole.missing for hole in holes)
+        if missing:
+            why = _describe_reasons(holes, missing, zero, is_noted=content.is_noted)
+            verb = "is" if missing == 1 else "are"
+            yield f"{missing} {of} {verb} missing (seq {_list_numbers(holes)}): {why}"
+
+
+def clock_sentences(content: RecordingContent) -> Iterator[str]:
+    """Yield a sentence, without a full stop, on each time that the clock was set.
+
+    Example:
+        ``the clock was set forward by 1:00:00.0 at 2026-11-28 14:02:03, and showed 15:02:03 then``
+    """
+    for step in content.clock_steps:
+        way = "forward" if step.by_ns > 0 else "back"
+        date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(step.before / 1e9))
+        shown = time.strftime("%H:%M:%S", time.localtime(step.after / 1e9))
+        by = format_moment(abs(step.by_ns) / 1e9)
+        yield f"the clock was set {way} by {by} at {date}, and showed {shown} then"
+
+
+def _by_name(sequences: Iterable[Sequence]) -> dict[str, list[Sequence]]:
+    """The sequences by what they are of, in words; a stream that was started again is one."""
+    found: dict[str, list[Sequence]] = {}
+    for one in sorted(sequences, key=lambda one: list(NOUNS).index(one.kind)):
+        of = f"{NOUNS[one.kind]} of {one.name.replace('/', ' ')}"
+        found.setdefault(of, []).append(one)
+    return found
+
+
+def _describe_reasons(holes: list[Hole], missing: int, zero: int, *, is_noted: bool) -> str:
+    by_reason: dict[Reason, list[Hole]] = {}
+    for hole in holes:
+        by_reason.setdefault(hole.reason, []).append(hole)
+    parts = []
+    for reason, those in by_reason.items():
+        text = REASONS.get(reason, reason) if reason or is_noted else OLD
+        if reason in TIMED and (span := _describe_spans(those, zero)):
+            text = f"{text} {span}" if reason == "interrupted" else f"{text}, {span}"
+        count = sum(hole.missing for hole in those)
+        parts.append(text if count == missing else f"{count} because {text}")
+    return "; ".join(parts).replace("because nobody knows why", "and nobody knows why")
+
+
+def _describe_spans(holes: list[Hole], zero: int) -> str:
+    """From when to when something is missing; empty where nobody knows."""
+    spans = []
+    for hole in holes[:MOST_NAMED]:
+        begin, end = _to_seconds(hole.begins_at, zero), _to_seconds(hole.ends_at, zero)
+        if begin is not None and end is not None:
+            spans.append(f"from {format_moment(begin)} to {format_moment(end)}")
+        elif begin is not None:
+            spans.append(f"from {format_moment(begin)} on")
+        elif end is not None:
+            spans.append(f"before {format_moment(end)}")
+    if len(holes) > MOST_NAMED:
+        spans.append(f"{len(holes) - MOST_NAMED} times more")
+    return ", ".join(dict.fromkeys(spans))
+
+
+def _list_numbers(holes: list[Hole]) -> str:
+    named = [
+        str(hole.first) if hole.first == hole.last else f"{hole.first} to {hole.last}"
+        for hole in holes[:MOST_NAMED]
+    ]
+    rest = len(holes) - MOST_NAMED
+    return ", ".join([*named, *([f"and {rest} more ranges"] if rest > 0 else [])])
+
+
+def format_moment(seconds: float) -> str:
+    """Seconds as minutes and tenths of a second, such as ``0:14.2``, or ``1:00:00.0``."""
+    sign, tenths = "-" if seconds < -0.05 else "", round(abs(seconds) * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    start = f"{hours}:{minutes:02d}" if hours else str(minutes)
+    return f"{sign}{start}:{rest // 10:02d}.{rest % 10}"
