@@ -21,7 +21,6 @@ class Cell:
         fault: What goes wrong.
         processes: The kinds of process that are hit, at the same time.
         clock_s: By how much the clock is set.
-        is_all: All processes are hit.
     """
 
     mode: Mode
@@ -60,19 +59,19 @@ def single_faults() -> Iterator[Cell]:
     for mode in MODES.values():
         for fault in ("SIGKILL", "SIGSTOP"):
             for process in mode.processes:
-                yield Cell(mode, fault, (process,))  # type: ignore[arg-type]
+                yield Cell(mode, fault, (process,))
 
 
 def total_faults() -> Iterator[Cell]:
-    """All processes of each mode at once; of a replay all but the player, whose end is the run's."""
+    """All processes of each mode at once; a replay ends with its player, which is spared."""
     for mode in MODES.values():
         for fault in ("SIGKILL", "SIGSTOP"):
             hit = tuple(kind for kind in mode.processes if kind != "replay")
-            yield Cell(mode, fault, hit)  # type: ignore[arg-type]
+            yield Cell(mode, fault, hit)
 
 
 def pairs() -> Iterator[Cell]:
-    """All pairs of the processes of a recorded lossless run, and the page with each of the others."""
+    """All pairs of the processes of a recorded lossless run."""
     for pair in combinations(MODES["record"].processes, 2):
         yield Cell(MODES["record"], "SIGKILL", pair)
 

@@ -123,8 +123,8 @@ class Check(NamedTuple):
 
     is_sound: bool
     problems: str
-    missing: int | None
-    """Frames that it says are missing; None where it does not count them."""
+    missing: dict[str, set[FrameId]]
+    """By kind of message, ``Frame`` or ``Emotion``: those that it says are missing."""
 
 
 def check(folder: Path) -> Check:
@@ -133,5 +133,17 @@ def check(folder: Path) -> Check:
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        return Check(False, done.stderr.strip(), None)
-    return Check(done.returncode == 0, "; ".join(answer.get("problems", [])), None)
+        return Check(False, done.stderr.strip(), {})
+    missing: dict[str, set[FrameId]] = {}
+    for sequence in answer["sequences"]:
+        for hole in sequence["holes"]:
+            seqs = range(hole["first_seq"], hole["last_seq"] + 1)
+            of_kind = missing.setdefault(sequence["message"], set())
+            of_kind.update(FrameId(sequence["epoch"], seq) for seq in seqs)
+    return Check(done.returncode == 0, "; ".join(answer["problems"]), missing)
+
+
+def count_samples(folder: Path) -> int:
+    """Different samples in ``samples.csv``."""
+    with (folder / "samples.csv").open(newline="") as file:
+        return len({(row["signal"], row["at"]) for row in csv.DictReader(file)})

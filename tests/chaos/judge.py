@@ -12,6 +12,7 @@ from tests.chaos.evidence import (
     FrameId,
     Timeline,
     check,
+    count_samples,
     read_recording,
     read_timeline,
 )
@@ -63,7 +64,9 @@ def _longest_pause(begin: float, times: list[float]) -> float | None:
 def _judge_end(seen: Observation, result: CellResult) -> list[str]:
     """How the run has ended."""
     if seen.cell.ends_run:
-        lines = [line for line in seen.log.splitlines() if "cannot write" in line or " died" in line]
+        lines = [
+            line for line in seen.log.splitlines() if "cannot write" in line or " died" in line
+        ]
         result.said = lines[-1] if lines else ""
         if seen.code != 1 or not result.said:
             return [f"the run ended with {seen.code} and said {result.said!r}"]
@@ -93,6 +96,10 @@ def _judge_frames(seen: Observation, out: Path, result: CellResult) -> list[str]
     if not seen.cell.ends_run:
         result.unaccounted = len(sent - timeline.all)
         broken += _judge_counts(seen, timeline, result)
+    if seen.samples is not None and not seen.cell.ends_run:
+        result.samples = count_samples(out)
+        if result.samples != seen.samples:
+            broken.append(f"{result.samples} of {seen.samples} samples have a row")
     if seen.cell.mode.records:
         broken += _judge_recording(seen, out, sent, result)
     return broken
@@ -154,16 +161,17 @@ def _judge_recording(
         broken.append("recorded pictures are not in order")
     if seen.cell.ends_run:
         return broken
-    holes = len(sent - recorded.frames) + len(sent - recorded.answers)
-    if mode.is_lossless and holes:
-        broken.append(
-            f"{len(sent - recorded.frames)} frames and {len(sent - recorded.answers)} answers are "
-            "not recorded"
-        )
-    result.unsaid = holes if holes and answer.is_sound else 0
+    lacking = {"Frame": sent - recorded.frames, "Emotion": sent - recorded.answers}
+    if mode.is_lossless and any(lacking.values()):
+        frames, answers = (len(lacking[kind]) for kind in ("Frame", "Emotion"))
+        broken.append(f"{frames} frames and {answers} answers are not recorded")
+    said = {kind: answer.missing.get(kind, set()) for kind in lacking}
+    result.unsaid = sum(len(lacking[kind] - said[kind]) for kind in lacking)
     if result.unsaid:
-        broken.append(f"{holes} frames and answers are missing, and check does not say so")
-    if mode.is_lossless and not answer.is_sound:
+        broken.append(f"{result.unsaid} missing frames and answers are not named by check")
+    if wrong := sum(len(said[kind] - lacking[kind]) for kind in lacking):
+        broken.append(f"check misses {wrong} frames and answers that are there")
+    if not answer.is_sound:
         broken.append(f"check: {answer.problems}")
     return broken
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 import yaml
 
 from tests.browsers import free_web_port
-from tests.studies import write_table
 
 STREAM: Final = "film"
+TABLE: Final = "sensors.csv"
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,12 @@ class Mode:
     has_page: bool = False
     has_table: bool = False
 
-    def settings(self, folder: Path, film: Path, seconds: float) -> dict[str, Any]:
+    def settings(self, folder: Path, film: Path) -> dict[str, Any]:
         """Settings of such a run.
 
         Args:
-            folder: For what else it needs.
+            folder: Where its table is, and what else it needs.
             film: What is analysed.
-            seconds: Length of the film.
         """
         made: dict[str, Any] = {
             "sources": [{"name": STREAM, "source": str(film)}],
@@ -53,10 +52,9 @@ class Mode:
         if self.name == "blurred":
             made["recording"]["privacy"] = "blurred"
         if self.has_table:
-            write_table(folder / "sensors.csv", seconds)
             made["biometrics"] = [
                 {
-                    "driver": "csv", "subject": "anna", "file": str(folder / "sensors.csv"),
+                    "driver": "csv", "subject": "anna", "file": str(folder / TABLE),
                     "time_column": "time_s",
                     "columns": {
                         "heart_rate_bpm": {"signal": "heart_rate", "unit": "/min"},

@@ -53,7 +53,9 @@ class CellResult(BaseModel):
     answers: int | None = None
     """Answers in the recording."""
     unsaid: int | None = None
-    """Frames that the recording lacks and that ``affectline check`` does not mention."""
+    """Frames and answers that the recording lacks and ``affectline check`` does not name."""
+    samples: int | None = None
+    """Samples of the table that have a row."""
     resent: int = 0
     """Frames that the source sent again."""
     said: str = ""

@@ -22,11 +22,12 @@ from tests.chaos.cells import Cell
 from tests.chaos.evidence import FrameId
 from tests.chaos.footprint import measure
 from tests.chaos.judge import judge
-from tests.chaos.modes import STREAM, write_settings
+from tests.chaos.modes import STREAM, TABLE, write_settings
 from tests.chaos.results import CellResult
 from tests.chaos.viewer import PageViewer
 from tests.clock_setting import SettableClock
 from tests.pipelines import Pipeline, run
+from tests.studies import write_table
 
 FAULT_AT: Final = 30
 """The frame at whose answer something goes wrong."""
@@ -54,6 +55,8 @@ class Observation:
     cell: Cell
     frames: int | None = None
     """Of the film; None where a camera gives as many as it gives."""
+    samples: int | None = None
+    """Of the table of sensors, where there is one."""
     fault_at: float = 0.0
     """By the monotonic clock, as all times here."""
     answered_at: list[float] = field(default_factory=list)
@@ -134,7 +137,9 @@ class Trial:
         if cell.fault == "clock":
             self._clock = SettableClock(self._folder)
             environment = dict([self._clock.variable])
-        settings = mode.settings(self._folder, source, frames / film.RATE)
+        settings = mode.settings(self._folder, source)
+        if mode.has_table:
+            self._observed.samples = write_table(self._folder / TABLE, frames / film.RATE)
         if cell.fault == "camera":
             self._camera = Camera(film.picture, film.RATE)
             self._camera.on()
