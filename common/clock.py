@@ -50,6 +50,14 @@ def elapsed_ns() -> int:
     return time.monotonic_ns()
 
 
+STEP_NS: Final = 50_000_000
+"""A clock that leaves another one by more than this at once was set."""
+COMPARE_NS: Final = 1_000_000_000
+"""How often two clocks are compared."""
+AT_ONCE_NS: Final = 5_000_000
+"""Two clocks are read within this time, else this process was interrupted in between."""
+
+
 class ClockStep(NamedTuple):
     """A clock that was set."""
 
@@ -75,12 +83,6 @@ class ClockWatch:
         elapsed: Nanoseconds by a clock that is never set.
     """
 
-    STEP_NS: Final = 50_000_000
-    PERIOD_NS: Final = 1_000_000_000
-    """How often the two are compared."""
-    HURRIED_NS: Final = 5_000_000
-    """The two are read within this time, else this process was interrupted in between."""
-
     def __init__(
         self, clock: Callable[[], int] = now_ns, elapsed: Callable[[], int] = elapsed_ns
     ) -> None:
@@ -89,11 +91,11 @@ class ClockWatch:
 
     def detect_step(self) -> ClockStep | None:
         """Compare the clocks, if that is due; where one was set, by how much."""
-        if self._elapsed() - self._looked_at < self.PERIOD_NS:
+        if self._elapsed() - self._looked_at < COMPARE_NS:
             return None
         elapsed, ahead = self._compare()
         step, self._looked_at, self._ahead = ahead - self._ahead, elapsed, ahead
-        if abs(step) <= self.STEP_NS:
+        if abs(step) <= STEP_NS:
             return None
         return ClockStep(elapsed + ahead - step, elapsed + ahead)
 
@@ -101,6 +103,6 @@ class ClockWatch:
         """The elapsed time, and the clock less that."""
         for _ in range(3):
             before, shown, after = self._elapsed(), self._clock(), self._elapsed()
-            if after - before <= self.HURRIED_NS:
+            if after - before <= AT_ONCE_NS:
                 break
         return after, shown - (before + after) // 2

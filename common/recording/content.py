@@ -57,11 +57,16 @@ def read_content(reader: SessionReader, *, scan: bool = True) -> RecordingConten
     if content.is_listed:
         content.is_known = True
     elif scan:
-        file_scan = ContentScan()
-        for entry in reader.entries():
-            file_scan.add(entry, reader)
-        return file_scan.finish(reader)
+        return scan_content(reader)
     return content
+
+
+def scan_content(reader: SessionReader) -> RecordingContent:
+    """What a recording holds and lacks, by all of its messages and the recorder's notes."""
+    scan = ContentScan()
+    for entry in reader.entries():
+        scan.add(entry, reader)
+    return scan.finish(reader)
 
 
 class ContentScan:

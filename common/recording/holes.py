@@ -15,11 +15,13 @@ from affectline.common.recording.notes import NOTES_VERSION
 from affectline.common.recording.seq_ranges import Edge, Gap, SeqRanges, subtract
 
 Reason = Literal[
-    "interrupted", "live", "unanswered", "stopped", "restarted", "replayed", "damaged", "gone", ""
-]
+    "interrupted", "live", "unanswered", "stopped", "restarted", "replayed", "ended",
+    "damaged", "gone", "",
+]  # fmt: skip
 """``interrupted``: the recorder was away. ``live``: live delivery waits for nobody. ``unanswered``:
 the same, of a result whose frame is there. ``stopped``: the run was stopped before it came.
 ``restarted``: so was its source. ``replayed``: what was recorded is a replay, which has not all.
+``ended``: the recorder ended before it came, as the tables beside the recording show.
 
 These explain nothing. ``damaged``: the file is, at this place. ``gone``: the recorder wrote it, and
 it is not in the file any more. Empty: nobody knows."""
@@ -28,6 +30,8 @@ COUNTED: Final = ("Frame", "Emotion", "Samples")
 """Kinds of message that are numbered without gaps where they come from."""
 MOST_LISTED: Final = 20_000
 """Holes of one sequence that a file lists; the last one of more stands for the rest."""
+SILENCE_NS: Final = 5_000_000_000
+"""What has told nothing for so long had perhaps ended."""
 MS: Final = 1_000_000
 
 
@@ -72,6 +76,9 @@ class Sequence:
     last: int
     """Number of the last one; below `first` where there is none."""
     holes: list[Hole] = field(default_factory=list)
+    open_since: int | None = None
+    """Time of its last message, in ns since the Unix epoch, where the recorder was away from then
+    on, so that nobody knows whether more should be there; None: that is known."""
 
     @property
     def key(self) -> SequenceName:
@@ -102,7 +109,7 @@ class Sequence:
             ]  # fmt: skip
         return {
             "kind": self.kind, "name": self.name, "epoch": self.epoch, "first": self.first,
-            "last": self.last, "holes": holes,
+            "last": self.last, "holes": holes, "open_since": self.open_since,
         }  # fmt: skip
 
     @classmethod
@@ -119,7 +126,10 @@ class Sequence:
             raise ValueError("numbers that are none")
         if fields["kind"] not in COUNTED:
             raise ValueError("of a kind that is not counted")
-        return cls(str(fields["kind"]), str(fields["name"]), epoch, first, last, holes)
+        since = fields["open_since"]
+        if not (since is None or type(since) is int):
+            raise ValueError("a time that is none")
+        return cls(fields["kind"], str(fields["name"]), epoch, first, last, holes, since)
 
 
 def to_content(sequences: Iterable[Sequence]) -> dict[str, Any]:
@@ -143,6 +153,8 @@ class _Break(NamedTuple):
     reason: Literal["interrupted", "damaged"]
     away_from: int
     """By the clock, in ns since the Unix epoch; 0 if unknown."""
+    latest: int
+    """Log time of the newest message before, likewise."""
 
 
 @dataclass
@@ -219,11 +231,11 @@ class SequenceTracker:
         Args:
             away_from: When the one before it ceased, by the clock, in ns since the Unix epoch.
         """
-        self._breaks.append(_Break("interrupted", away_from))
+        self._breaks.append(_Break("interrupted", away_from, self.latest or 0))
 
     def pass_damage(self) -> None:
         """Here a part of the file cannot be read."""
-        self._breaks.append(_Break("damaged", 0))
+        self._breaks.append(_Break("damaged", 0, self.latest or 0))
 
     def sequences(self, *, is_live: bool, is_replay: bool = False) -> list[Sequence]:
         """What is there, and what is not, in the order of names.
@@ -237,7 +249,7 @@ class SequenceTracker:
         for key in sorted({*self._seen, *self._promised()}):
             seen = self._seen.get(key, SeqRanges())
             first, last = self._bounds(key, seen)
-            sequence = Sequence(*key, first, last)
+            sequence = Sequence(*key, first, last, open_since=self._open_since(key, seen))
             for gap in seen.gaps(first, last):
                 reason = self._explain(key, self._with_stream(key, gap), is_live=is_live)
                 begins_at = gap.before.at if gap.before else None
@@ -291,6 +303,16 @@ class SequenceTracker:
             min((first for first in firsts if first is not None), default=0),
             max((last for last in lasts if last is not None), default=-1),
         )
+
+    def _open_since(self, key: SequenceName, seen: SeqRanges) -> int | None:
+        """Where the recorder was away from its last message on: the time of that."""
+        stream = self._streams.get((key.name, key.epoch), _Stream())
+        if not seen.ranges or stream.ends is not None or self._is_followed(key):
+            return None
+        at, part = seen.ranges[-1].ends
+        interruptions = (one for one in self._breaks[part:] if one.reason == "interrupted")
+        # One that had fallen silent before has perhaps just ended
+        return at if any(one.latest - at < SILENCE_NS for one in interruptions) else None
 
     def _is_followed(self, key: SequenceName) -> bool:
         """Whether a stream has a newer epoch."""
@@ -357,7 +379,9 @@ def compare(
         holes = sorted(_stated_holes(known, tracker), key=_number)
         now = found.get(known.key)
         if now is None:
-            found[known.key] = Sequence(*known.key, known.first, known.last, holes)
+            found[known.key] = Sequence(
+                *known.key, known.first, known.last, holes, known.open_since
+            )
             continue
         # The recorder may have gone on, or another one, after it had finished the file once
         for hole in now.holes:

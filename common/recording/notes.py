@@ -20,10 +20,13 @@ CONTENT: Final = "affectline.content"
 NOTES_VERSION: Final = 1
 """Of both, as ``notes`` in the record about the session; recordings from before have none."""
 
-NoteKind = Literal["interrupted", "clock"]
-"""``interrupted``: a recorder goes on with the file of one before it: ``since`` (log time of the
-last message before), ``away_from`` and ``away_until`` (by the clock), all in ns since the Unix
-epoch. ``clock``: the clock was set: ``before`` (what it would have shown) and ``after``."""
+NoteKind = Literal["begun", "interrupted", "clock"]
+"""``begun``: a recorder began the file. ``interrupted``: another one goes on with it: ``since``
+(log time of the last message before) and ``away_from`` (by the clock), in ns since the Unix epoch.
+
+Both have ``at`` (now, by the clock), ``ahead`` (that, less the time since the machine was started)
+and ``boot`` (which start that was), by which a clock that is set between the two is seen.
+``clock``: the clock was set: ``before`` (what it would have shown) and ``after`` (what it did)."""
 
 
 class FileNote(NamedTuple):
@@ -35,7 +38,7 @@ class FileNote(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What it tells; empty where it is no `NOTE`."""
+        """What it tells, a `NoteKind`; empty where it is no `NOTE`."""
         return str(self.fields.get("kind", "")) if self.name == NOTE else ""
 
     def number(self, name: str) -> int | None:

@@ -25,7 +25,7 @@ from affectline.common.settings.detector import DetectorSettings, default_detect
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.settings.model import Settings
-from affectline.common.settings.recording import RecordingSettings
+from affectline.common.settings.recording import RecordingSettings, RetentionSettings
 from affectline.common.settings.sources import CaptureSettings, Pace, SourceSettings, redact
 
 Display = Literal["none", "window", "mp4", "browser"]
@@ -103,6 +103,7 @@ class PipelineSettings(Settings):
     sink: SinkSettings = SinkSettings()
     dashboard: DashboardSettings = DashboardSettings()
     recording: RecordingSettings = RecordingSettings()
+    retention: RetentionSettings = RetentionSettings()
     services: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """Further services to run, by kind, with their settings."""
 

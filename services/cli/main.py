@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    up, collect, mark, subscribe, schema, doctor, record, replay, sessions, info, check, report,
+    up, collect, mark, subscribe, schema, doctor, record, replay, info, check, report,
     lsl_outlet,
 ):  # fmt: skip
     app.command()(with_log_options(command))
@@ -40,7 +40,7 @@ app.command(cls=ExportCommand)(with_log_options(export))
 app.command(cls=BiometricsCommand)(with_log_options(biometrics))
 for name, process in process_commands():
     app.command(name)(with_log_options(process))
-for name, group in (("validate", validate), ("control", control)):
+for name, group in (("sessions", sessions), ("validate", validate), ("control", control)):
     for registered in group.registered_commands:
         if registered.callback:
             registered.callback = with_log_options(registered.callback)

@@ -1,23 +1,48 @@
-"""``affectline sessions``, ``info`` and ``check``: list, describe and verify recorded sessions."""
+"""``affectline sessions``, ``info`` and ``check``: list, describe, verify and remove sessions."""
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from affectline.common.errors import AffectlineError
 from affectline.services.cli.options import AsJson, SessionFile
 
+if TYPE_CHECKING:
+    from affectline.services.sessions.removal import Reason, Removal, SessionRemover
 
-def sessions(
-    folder: Annotated[Path, typer.Argument(help="Folder that holds session folders.")] = Path(
-        "sessions"
-    ),
-    as_json: AsJson = False,
-) -> None:
-    """List the recorded sessions.
+SessionsFolder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="Folder that holds session folders.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only list what would go, with sizes; remove nothing.")
+]
+DEFAULT_FOLDER = Path("sessions")
 
-    Example: affectline sessions
+
+class SessionsGroup(TyperGroup):
+    """Lists sessions where no other command is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] != ["--help"] and not set(args[:1]) & self.commands.keys():
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+sessions = typer.Typer(
+    cls=SessionsGroup,
+    help="List the sessions of a folder (affectline sessions FOLDER), or remove some.",
+)
+
+
+@sessions.command("list")
+def list_sessions(folder: SessionsFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """List the sessions of a folder: the same as without list.
+
+    Example: affectline sessions list sessions --json
     """
     from affectline.services.sessions import catalog
 
@@ -26,6 +51,138 @@ def sessions(
         typer.echo(json.dumps(found, indent=2))
     else:
         catalog.print_list(folder, found)
+
+
+@sessions.command()
+def prune(
+    older_than: Annotated[
+        str,
+        typer.Option(
+            metavar="AGE", help="Sessions that were last written longer ago: 12h, 30d or 4w."
+        ),
+    ],
+    folder: SessionsFolder = DEFAULT_FOLDER,
+    keep_tables: Annotated[
+        bool,
+        typer.Option(
+            "--keep-tables",
+            help="Keep their CSV tables and session.json; recordings, films, pictures, reports "
+            "and exports go.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old sessions.
+
+    Sessions that are being written stay. deletions.jsonl tells what was removed, without the data.
+
+    Example: affectline sessions prune --older-than 30d --keep-tables --dry-run
+    """
+    from affectline.services.sessions.removal import SessionRemover, parse_age
+
+    remover = SessionRemover(folder)
+    found = remover.find_older(parse_age(older_than), keep_tables=keep_tables)
+    _remove(remover, found, "age", dry_run=dry_run, as_json=as_json)
+
+
+@sessions.command()
+def delete(
+    session: Annotated[
+        list[str] | None, typer.Argument(metavar="SESSION", help="Sessions to remove.")
+    ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Remove every session that holds this person: of whom there are samples or "
+            "states, or whom the settings name.",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option(help="Folder that holds session folders.")
+    ] = DEFAULT_FOLDER,
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove sessions as a whole, or all sessions of a person.
+
+    A session that holds several persons goes as a whole: they are in the same pictures.
+
+    Example: affectline sessions delete --subject anna --dry-run
+    """
+    from affectline.services.sessions.removal import SessionRemover
+
+    if bool(session) == (subject is not None):
+        raise AffectlineError(
+            "delete: either sessions or a person",
+            "affectline sessions delete SESSION, or --subject",
+        )
+    remover = SessionRemover(folder)
+    if subject is None:
+        found = [remover.find_named(name) for name in dict.fromkeys(session or ())]
+    else:
+        found = remover.find_of_subject(subject)
+    if found and not (dry_run or yes):
+        _confirm(found, subject)
+    why: Reason = "command" if subject is None else "person"
+    _remove(remover, found, why, dry_run=dry_run, as_json=as_json)
+
+
+def is_attended() -> bool:
+    """Whether somebody can answer a question."""
+    return sys.stdin.isatty()
+
+
+def _confirm(found: "list[Removal]", subject: str | None) -> None:
+    """Have the user confirm.
+
+    Raises:
+        AffectlineError: There is nobody to ask.
+        Abort: The answer was no.
+    """
+    from affectline.services.sessions.removal import print_removals
+
+    if not is_attended():
+        raise AffectlineError(
+            f"sessions to be removed: {len(found)}, and there is nobody to ask",
+            "look with --dry-run, then say --yes",
+        )
+    print_removals(found, subject)
+    typer.confirm("Remove all of this, for good?", abort=True)
+
+
+def _remove(
+    remover: "SessionRemover",
+    found: "list[Removal]",
+    why: "Reason",
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from affectline.services.sessions.removal import print_removals
+
+    problems = []
+    for one in () if dry_run else found:
+        try:
+            remover.remove(one, why)
+        except AffectlineError as error:
+            problems.append(error.problem)
+    if as_json:
+        removed = [one.describe() for one in found]
+        typer.echo(json.dumps({"dry_run": dry_run, "sessions": removed, "problems": problems}))
+    elif dry_run:
+        print_removals(found)
+    else:
+        gone = [one for one in found if not one.session.exists() or not one.is_whole]
+        size = sum(one.bytes for one in gone) / 1e6
+        count = f"{len(found) - len(problems)} of {len(found)}"
+        typer.echo(f"sessions removed: {count}, {size:.1f} MB")
+        for problem in problems:
+            typer.echo(f"  {problem}")
+    is_told_to = why != "age"  # old ones that are in use are old again tomorrow
+    raise typer.Exit(1 if problems and is_told_to else 0)
 
 
 def info(file: SessionFile, as_json: AsJson = False) -> None:

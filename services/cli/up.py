@@ -108,6 +108,7 @@ def up(
     from affectline.common.recording.reader import FILE
     from affectline.common.settings.sources import name_sources, take_as_films
     from affectline.services.cli.run import run_pipeline
+    from affectline.services.sessions.removal import apply_retention
     from affectline.services.supervisor import plan
 
     settings = read_settings(config_file)
@@ -135,6 +136,8 @@ def up(
         ),
     )
     settings = plan.complete(plan.choose_display(settings, attended=not as_json))
+    if done := apply_retention(settings.retention, settings.dashboard.sessions):
+        typer.echo(f"affectline: retention: {done}", err=True)
     code = run_pipeline(settings, as_json=as_json)
     folder = settings.sink.out
     if settings.recording.report and folder and (folder / FILE).exists():

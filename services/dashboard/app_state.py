@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
+from affectline.common.logs import ServiceLogger
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Marker
@@ -64,10 +65,16 @@ class AppState:
         aggregators = self._make_aggregators(is_replay=False)
         self.live_hub = HubClient(self.settings.hub, aggregators, self._now)
         self._ticking = asyncio.create_task(self._tick())
+        self._pruning = asyncio.create_task(asyncio.to_thread(self._apply_retention))
+
+    def _apply_retention(self) -> None:
+        if done := self.sessions.apply_retention(self.settings.retention):
+            ServiceLogger("dashboard").info("retention: %s", done)
 
     async def close(self) -> None:
         """Close everything that was opened."""
         self._ticking.cancel()
+        await self._pruning
         await self.close_replay()
         await self.live_hub.close()
         self.recorder.close(RECORDER_PATIENCE_S)
@@ -76,6 +83,16 @@ class AppState:
     def hub_client(self, feed: str) -> HubClient | None:
         """The hub behind a feed; None where there is none."""
         return {"live": self.live_hub, "replay": self.replay_hub}.get(feed)
+
+    def may_save_pictures(self, feed: str) -> bool:
+        """Whether a snapshot may hold what is on the screen.
+
+        Not while the live pictures are recorded without faces, or without pictures. A replay shows
+        nothing but what was recorded.
+        """
+        running = self.recorder.current
+        kept = {self.settings.recording.privacy, running.privacy if running else "everything"}
+        return feed == "replay" or kept == {"everything"}
 
     def disconnect_clients(self) -> None:
         """Close all live sockets."""

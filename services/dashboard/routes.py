@@ -11,10 +11,12 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import describe
 from affectline.services.dashboard.app_state import AppState
-from affectline.services.dashboard.session_store import REPORT
+from affectline.services.sessions.removal import REPORT
 from affectline.services.web.frame_pairs import FrameResult
 
 FRAMES_MAX: Final = 16
+NOTE: Final = "affectline-note"
+"""Response header: what the page says about a snapshot."""
 REPORT_POLICY: Final = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline' "
     "'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -40,12 +42,14 @@ def add_routes(app: FastAPI, state: AppState) -> None:
         ]
         if not results:
             return PlainTextResponse("This picture is not on the page any more.", 404)
+        has_pictures = state.may_save_pictures(feed)
         return Response(
-            pack_snapshot(results),
+            pack_snapshot(results, with_pictures=has_pictures),
             media_type="application/zip",
             headers={
                 "content-disposition": "attachment",  # the page gives it its name
                 "cache-control": "no-store",
+                NOTE: "" if has_pictures else "its numbers alone, as the recording's privacy asks",
             },
         )
 
@@ -69,13 +73,13 @@ def parse_identity(text: str) -> tuple[str, int, int] | None:
     return parts[0], int(parts[1]), int(parts[2])
 
 
-def pack_snapshot(results: list[FrameResult]) -> bytes:
-    """A ZIP file with each picture as it was analysed, and its results as JSON."""
+def pack_snapshot(results: list[FrameResult], *, with_pictures: bool = True) -> bytes:
+    """A ZIP file with each picture as it was analysed, if wanted, and its results as JSON."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:  # JPEG files do not shrink
         for result in results:
             stem = f"{result.stream}-{result.emotion.seq:06d}"
-            jpeg = result.jpeg()
+            jpeg = result.jpeg() if with_pictures else b""
             if jpeg:
                 archive.writestr(f"{stem}.jpg", jpeg)
             archive.writestr(f"{stem}.json", json.dumps(describe(result.emotion), indent=2))

@@ -1,7 +1,5 @@
 """The sessions folder: all access of the dashboard goes through here."""
 
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,12 +9,11 @@ from pydantic import TypeAdapter, ValidationError
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name
 from affectline.common.recording.reader import SessionReader
+from affectline.common.settings.recording import RetentionSettings
 from affectline.services.sessions import catalog
+from affectline.services.sessions.removal import REPORT, SessionRemover, apply_retention
 from affectline.services.supervisor.process import BackgroundCommand
 
-REPORT: Final = "report.html"
-IN_USE_S: Final = 5.0
-"""A session that was modified within this time is still being written."""
 STOP_PATIENCE_S: Final = 5.0
 NAMES: Final = TypeAdapter[str](Name)
 ReportState = Literal["ready", "generating", ""]
@@ -88,22 +85,17 @@ class SessionStore:
         Raises:
             AffectlineError: It is in use, or not there.
         """
-        path = self.find(name)
-        reason = self._in_use().get(name)
-        files = (p for p in path.rglob("*") if p.name != REPORT)
-        newest = max((p.lstat().st_mtime for p in files), default=0.0)
-        if reason is None and time.time() - newest < IN_USE_S:
-            reason = "is still being written"
-        if reason is None and self.report_state(name) == "generating":
-            reason = "has a report that is being generated"
-        if reason:
-            raise AffectlineError(f"session {name} {reason}", "wait until that has ended")
-        try:
-            shutil.rmtree(path)
-        except OSError as error:
-            raise AffectlineError(
-                f"session {name} cannot be deleted ({error.strerror})", "check the permissions"
-            ) from error
+        self.find(name)
+        remover = SessionRemover(self.folder, self._reasons_to_stay)
+        remover.remove(remover.find_named(name), "page")
+
+    def apply_retention(self, retention: RetentionSettings) -> str:
+        """Remove sessions that are older than the settings want; returns what was done."""
+        return apply_retention(retention, self.folder, self._reasons_to_stay)
+
+    def _reasons_to_stay(self) -> dict[str, str]:
+        generating = [name for name in self._reports if self.report_state(name) == "generating"]
+        return dict.fromkeys(generating, "has a report that is being generated") | self._in_use()
 
     def report_state(self, name: str) -> ReportState:
         """Whether there is a report on a session; empty: neither there nor being generated."""

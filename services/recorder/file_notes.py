@@ -1,8 +1,11 @@
 """What the recorder notes in its file: interruptions, clocks that were set, and what is missing."""
 
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
-from affectline.common.clock import ClockWatch
+from affectline.common.clock import STEP_NS, ClockStep, ClockWatch, elapsed_ns, now_ns
 from affectline.common.recording.content import ContentScan
 from affectline.common.recording.holes import to_content
 from affectline.common.recording.notes import CONTENT, NOTE, NOTES_VERSION, FileNote
@@ -13,6 +16,9 @@ from affectline.common.wire.base import Message
 
 BY_THE_CLOCK: Final = ("Frame", "Emotion", "Health")
 """Kinds of message whose ``publish_time`` is the clock of a process of ours."""
+
+STEERED: Final = 2000
+"""NTP makes a clock fast or slow by one part in so many at most."""
 
 
 class FileNotes:
@@ -27,25 +33,10 @@ class FileNotes:
         self._context, self._is_replay = context, is_replay
         self._scan = ContentScan()
         self._last_publish_time = 0
+        self._clock_before: FileNote | None = None
+        """What the recorder before this one has noted of its clock."""
         self._writer: SessionWriter | None = None
-        self._watch = ClockWatch(lambda: context.now())
-
-    def open(self, writer: SessionWriter) -> None:
-        """The file has been opened; a file that is gone on with has been read with `read`.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        self._writer = writer
-        self._watch.detect_step()  # since the set-up the hub's clock may have become known
-        if writer.is_continued:
-            tracker = self._scan.tracker
-            fields = {
-                "kind": "interrupted", "since": tracker.latest or 0,
-                "away_from": self._last_publish_time, "away_until": self._context.now(),
-            }  # fmt: skip
-            writer.add_note(NOTE, fields)
-            tracker.interrupt(self._last_publish_time)
+        self._watch: ClockWatch | None = None
 
     @staticmethod
     def about() -> dict[str, Any]:
@@ -54,21 +45,44 @@ class FileNotes:
 
     def read(self, entry: RecordedMessage | FileNote) -> None:
         """Something that another recorder has written to the file."""
-        if isinstance(entry, RecordedMessage) and entry.kind in BY_THE_CLOCK:
+        if isinstance(entry, FileNote) and entry.number("ahead") is not None:
+            self._clock_before = entry
+        elif isinstance(entry, RecordedMessage) and entry.kind in BY_THE_CLOCK:
             self._last_publish_time = max(self._last_publish_time, entry.publish_time)
         self._scan.add(entry)
+
+    def open(self, writer: SessionWriter) -> None:
+        """The file has been opened; one that is continued has been read with `read`.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._writer = writer
+        clock = describe_clock()
+        if not writer.is_continued:
+            writer.add_note(NOTE, {"kind": "begun", **clock})
+            return
+        tracker = self._scan.tracker
+        away = {"since": tracker.latest or 0, "away_from": self._last_publish_time}
+        writer.add_note(NOTE, {"kind": "interrupted", **away, **clock})
+        tracker.interrupt(self._last_publish_time)
+        self._note_step(find_step(self._clock_before, clock))
 
     def observe(self, message: Message, log_time: int) -> None:
         """A message has been written to the file."""
         self._scan.tracker.observe(type(message).__name__, vars(message), log_time)
 
     def tick(self) -> None:
-        """Look at the clock, if that is due.
+        """Compare the clocks, if that is due.
 
         Raises:
             OSError: A note cannot be written.
         """
-        step = self._watch.detect_step()
+        if self._watch is None:  # not before: the hub's clock becomes known after the set-up
+            self._watch = ClockWatch(self._context.now)
+        self._note_step(self._watch.detect_step())
+
+    def _note_step(self, step: ClockStep | None) -> None:
         if step and self._writer:
             fields = {"kind": "clock", "before": step.before, "after": step.after}
             self._writer.add_note(NOTE, fields)
@@ -86,3 +100,37 @@ class FileNotes:
             sequences = self._scan.tracker.sequences(is_live=is_live, is_replay=self._is_replay)
             self._writer.add_note(CONTENT, to_content(sequences))
             self._writer = None
+
+
+def describe_clock() -> dict[str, Any]:
+    """The fields of a note by which a later recorder sees that the clock was set meanwhile."""
+    now = now_ns()
+    return {"at": now, "ahead": now - elapsed_ns(), "boot": boot_id()}
+
+
+def find_step(before: FileNote | None, now: Mapping[str, Any]) -> ClockStep | None:
+    """By how much this machine's clock was set since an earlier note; None where it was not.
+
+    Args:
+        before: With the fields of `describe_clock`.
+        now: The same fields as they are now.
+    """
+    if before is None or before.fields.get("boot") != now["boot"] or not now["boot"]:
+        return None
+    then, ahead = before.number("at"), before.number("ahead")
+    if then is None or ahead is None:
+        return None
+    step = now["ahead"] - ahead
+    passed = abs(now["at"] - step - then)
+    if abs(step) <= STEP_NS + passed // STEERED:
+        return None
+    return ClockStep(now["at"] - step, now["at"])
+
+
+def boot_id() -> str:
+    """Tells one start of a machine from another, and names none of them; empty if unknown."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    except OSError:
+        return ""
+    return hashlib.sha256(text).hexdigest()[:8]

@@ -9,6 +9,7 @@ from affectline.common.errors import AffectlineError
 from affectline.services.report.page import render_page
 from affectline.services.report.section import ReportData, make_sections
 from affectline.services.report.sections.narrative import describe_session
+from affectline.services.sessions.completeness import describe_completeness
 from affectline.services.sessions.recording import open_recording
 from affectline.services.sessions.timeseries import read_series
 
@@ -40,7 +41,8 @@ def write_report(
     opened = open_recording(recording, lambda _, problem: problems.setdefault(problem))
     start = opened.about.get("session_start")
     session = read_series(opened.read(), start if isinstance(start, int) else None)
-    data = ReportData(opened, session, tuple(problems))
+    remarks = describe_completeness(recording, session.zero, scan=bool(problems))
+    data = ReportData(opened, session, tuple(problems), tuple(remarks))
     html = render_page(data, sections)
     try:
         with file_access.as_the_session(page.parent):

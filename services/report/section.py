@@ -36,11 +36,14 @@ class ReportData:
         recording: The session; every reading takes as long as the recording is large.
         session: Its time series.
         problems: What could not be read of it.
+        remarks: What its recording lacks and why, and when the clock was set: sentences without
+            a full stop.
     """
 
     recording: Recording
     session: SessionSeries
     problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Section(ABC):

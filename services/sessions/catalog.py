@@ -10,18 +10,20 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from affectline.common.errors import AffectlineError, InvalidMessage
-from affectline.common.recording.content import ContentScan, read_content
+from affectline.common.recording.content import ContentScan
 from affectline.common.recording.reader import FILE, RecordedMessage, SessionReader, locate
 from affectline.common.recording.time_line import TimeLine, read_time_line
 from affectline.common.wire import codec
 from affectline.services.sessions.completeness import (
     describe_content,
-    describe_recording,
     format_moment,
     number_sentences,
+    read_session_content,
     sequence_lines,
+    with_summary,
 )
 from affectline.services.sessions.recording import is_in_tables
+from affectline.services.sessions.removal import HIDDEN
 from affectline.services.sessions.run_summary import read_session
 from affectline.services.sessions.table_summary import describe_tables, print_tables
 
@@ -41,6 +43,8 @@ def find(folder: Path) -> Iterator[dict[str, Any]]:
             "name the folder that holds session folders; affectline up makes sessions/",
         )
     for session in sorted(p for p in folder.iterdir() if p.is_dir()):
+        if session.name.startswith(HIDDEN):
+            continue
         if (session / FILE).exists() or (session / "session.json").exists():
             yield _describe_folder(session)
 
@@ -78,7 +82,8 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
 
 def _describe_lacks(reader: SessionReader) -> dict[str, Any]:
     """What a recording lacks, as far as its recorder has noted it: a list reads no messages."""
-    described = describe_recording(reader, scan=False)
+    content = read_session_content(reader, scan=False)
+    described = describe_content(content, read_time_line(reader).zero)
     return {name: described[name] for name in ("missing", "unexplained", "lacks", "notes")}
 
 
@@ -114,7 +119,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _describe_content(reader: SessionReader, zero: int) -> dict[str, Any]:
-    content = read_content(reader)
+    content = read_session_content(reader)
     return {**describe_content(content, zero), "held": dict(sequence_lines(content, zero))}
 
 
@@ -149,7 +154,7 @@ def verify(path: Path) -> dict[str, Any]:
                     codec.decode(entry.parts)
             except InvalidMessage:
                 invalid += 1
-        found, content = reader.damage, scan.finish(reader)
+        found, content = reader.damage, with_summary(scan.finish(reader), reader)
         zero = read_time_line(reader).zero
         problems = list(found.problems)
         if found.sound and not reader.has_valid_crc():

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from affectline.common.clock import ClockStep
-from affectline.common.recording.content import RecordingContent, read_content
+from affectline.common.errors import AffectlineError
+from affectline.common.recording.content import RecordingContent, read_content, scan_content
 from affectline.common.recording.holes import Hole, Reason, Sequence
-from affectline.common.recording.reader import SessionReader
-from affectline.common.recording.time_line import read_time_line
+from affectline.common.recording.reader import FILE, SessionReader
+from affectline.services.sessions.run_summary import read_session
 
 NOUNS: Final = {"Frame": "frames", "Emotion": "results", "Samples": "messages"}
 REASONS: Final[dict[Reason, str]] = {
@@ -17,13 +20,14 @@ REASONS: Final[dict[Reason, str]] = {
     "unanswered": "live delivery waits for nobody, and nobody had analysed the frame",
     "stopped": "the run was stopped before",
     "restarted": "the source was started again",
+    "ended": "the recorder ended before they came",
     "replayed": "the replay that was recorded did not have them, or not all of it was played",
     "damaged": "the file is damaged there",
     "gone": "the recorder wrote them, and they are not in the file any more",
     "": "nobody knows why",
 }
 OLD: Final = "nobody knows why, for the recorder was of a version that took no notes"
-TIMED: Final = ("interrupted", "damaged", "gone", "")
+TIMED: Final = ("interrupted", "ended", "damaged", "gone", "")
 """Reasons that are told with the times between which something is missing."""
 MOST_NAMED: Final = 5
 """Numbers, or ranges of them, that are listed in words."""
@@ -47,15 +51,43 @@ def describe_content(content: RecordingContent, zero: int) -> dict[str, Any]:
     }
 
 
-def describe_recording(reader: SessionReader, *, scan: bool = True) -> dict[str, Any]:
-    """The same of an open recording.
+def read_session_content(reader: SessionReader, *, scan: bool = True) -> RecordingContent:
+    """What a recording holds and lacks, by its recorder and by the tables beside it.
 
     Args:
         reader: The recording.
         scan: Read all of it where its recorder has not finished it.
     """
-    zero = read_time_line(reader).zero
-    return describe_content(read_content(reader, scan=scan), zero)
+    return with_summary(read_content(reader, scan=scan), reader)
+
+
+def with_summary(content: RecordingContent, reader: SessionReader) -> RecordingContent:
+    """The same with what the tables beside the recording know of; it is changed."""
+    is_finished = reader.file.footer is not None
+    after: Reason = "interrupted" if is_finished and content.interruptions else "ended"
+    if after == "ended" and is_finished and reader.about.get("delivery") != "live":
+        after = ""  # the sources wait for the recorder: it must not end before it has everything
+    with suppress(OSError, ValueError, RecursionError):
+        if reader.path.name == FILE:
+            complete_by_summary(content, read_session(reader.path.parent), after)
+    return content
+
+
+def describe_completeness(path: Path, zero: int, *, scan: bool) -> list[str]:
+    """What a session's recording lacks and why, and when the clock was set, in sentences.
+
+    Args:
+        path: The session folder, or a file in it; nothing is said where there is no recording.
+        zero: Second 0 of the session in ns since the Unix epoch.
+        scan: Read all of it, because some of what the recorder wrote may be damaged.
+    """
+    try:
+        with SessionReader(path) as reader:
+            content = scan_content(reader) if scan else read_content(reader)
+            with_summary(content, reader)
+    except AffectlineError:
+        return []
+    return [*missing_sentences(content, zero), *clock_sentences(content)]
 
 
 def _describe_sequence(one: Sequence, zero: int) -> dict[str, Any]:
@@ -96,6 +128,47 @@ def missing_sentences(content: RecordingContent, zero: int) -> Iterator[str]:
             verb = "is" if missing == 1 else "are"
             why = _describe_reasons(holes, missing, zero, is_noted=content.is_noted)
             yield f"{missing} of {expected} {of} {verb} missing: {why}"
+        yield from (
+            f"{of} after {format_moment((one.open_since - zero) / 1e9)} may be missing: "
+            "the recorder was away from then on"
+            for one in sequences
+            if one.open_since is not None
+        )
+
+
+def complete_by_summary(content: RecordingContent, session: Any, after: Reason) -> None:
+    """Add frames and results that came after a recording's last, as the tables beside it show.
+
+    Args:
+        content: What is known of the recording; where that is nothing, nothing is added.
+        session: Content of the ``session.json`` in its folder.
+        after: Why they are missing.
+    """
+    for stream, epoch, next_seq in _read_progress(session) if content.is_known else ():
+        for kind in ("Frame", "Emotion"):
+            of_kind = [one for one in content.sequences if (one.kind, one.name) == (kind, stream)]
+            one = next((one for one in of_kind if one.epoch == epoch), None)
+            if one is None and of_kind and max(known.epoch for known in of_kind) < epoch:
+                one = Sequence(kind, stream, epoch, 0, -1)
+                content.sequences.append(one)
+            if one is None:
+                continue
+            if one.last < next_seq - 1:
+                first, since = one.last + 1, one.open_since
+                one.holes.append(Hole(first, next_seq - 1, next_seq - first, after, since, None))
+                one.last = next_seq - 1
+            one.open_since = None
+
+
+def _read_progress(session: Any) -> Iterator[tuple[str, int, int]]:
+    """Stream, epoch and number after the last frame of each stream in a ``session.json``."""
+    try:
+        for name, summary in session["checkpoint"]["streams"].items():
+            numbers = summary["epoch"], summary["next_seq"]
+            if all(type(number) is int for number in numbers):
+                yield name, *numbers
+    except (KeyError, TypeError, AttributeError):
+        return
 
 
 def sequence_lines(content: RecordingContent, zero: int) -> Iterator[tuple[str, str]]:

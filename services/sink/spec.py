@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from affectline.common.errors import AffectlineError
 from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import Display, PipelineSettings
+from affectline.common.settings.recording import Privacy
 
 
 class SinkProcess(ProcessSettings):
@@ -21,6 +23,8 @@ class SinkProcess(ProcessSettings):
     """Streams whose end is the end of the session; none: it goes on until stopped."""
     display: Display = "none"
     """Where to show the overlay."""
+    privacy: Privacy = "everything"
+    """What the films and snapshots in the folder may show."""
     about: dict[str, Any] = Field(default_factory=dict)
     """What else ``session.json`` shall hold."""
     has_fusion: bool = False
@@ -37,6 +41,21 @@ class SinkProcess(ProcessSettings):
         return "sink"
 
 
+def choose_display(settings: PipelineSettings) -> Display:
+    """Where the sink itself shows the overlay.
+
+    Raises:
+        AffectlineError: It would write a film of people into a session without pictures.
+    """
+    shown: Display = settings.sink.display or "none"
+    if shown == "mp4" and settings.recording.privacy == "features":
+        raise AffectlineError(
+            "--display mp4: a film shows faces, and --privacy features keeps no picture",
+            "use --privacy blurred, or watch with --display window or browser",
+        )
+    return "none" if shown == "browser" else shown  # a process of its own: dashboard
+
+
 def configure(
     pipeline: PipelineSettings,
     delivery: Delivery,
@@ -45,10 +64,11 @@ def configure(
 ) -> SinkProcess:
     """Settings for ``affectline sink``."""
     folder = out or pipeline.sink.out or Path("sessions") / time.strftime("%Y%m%d-%H%M%S")
-    shown: Display = display or pipeline.sink.display or "none"
+    sink = pipeline.sink.model_copy(update={"display": display or pipeline.sink.display})
     return SinkProcess(
         folder=folder,
-        display="none" if shown == "browser" else shown,  # a process of its own: dashboard
+        display=choose_display(pipeline.model_copy(update={"sink": sink})),
+        privacy=pipeline.recording.privacy,
         about=pipeline.model_copy(update={"delivery": delivery}).describe(),
     )
 
@@ -59,12 +79,12 @@ def planned(run: Run) -> Iterator[SinkProcess]:
     if settings.sink.out is None:
         return
     replayed = run.replay == "as recorded"
-    shown: Display = settings.sink.display or "none"
     yield SinkProcess(
         folder=settings.sink.out,
         # In a recording signals may go on behind a stream's end, and streams begin again
         expected=() if replayed else tuple(source.name for source in settings.sources),
-        display="none" if shown == "browser" else shown,
+        display=choose_display(settings),
+        privacy=settings.recording.privacy,
         about=settings.describe(),
         replayed=replayed,
         has_fusion=run.has_fusion,

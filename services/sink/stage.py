@@ -44,7 +44,7 @@ class Sink(Stage):
         self._session_start = process.session_start
         self._recorded_sources = process.recorded_sources
         self._waits_for_fusion = process.has_fusion and bool(process.recorded_sources)
-        self._display_kind = process.display
+        self._display_kind, self._privacy = process.display, process.privacy
         self._buffers: dict[str, ReorderBuffer] = {}
         self._writer: CsvWriter | None = None
         self._next_checkpoint = 0.0
@@ -71,7 +71,9 @@ class Sink(Stage):
         if self._display_kind != "none":
             from affectline.services.sink.display import open_display
 
-            self._display = open_display(self._display_kind, self._folder, self.context)
+            self._display = open_display(
+                self._display_kind, self._folder, self.context, self._privacy, self._about
+            )
         self._writer = CsvWriter(self._folder, self._about, self._session_start)
         for name, summary in self._writer.streams.items():
             self._buffers[name] = ReorderBuffer(
@@ -121,6 +123,8 @@ class Sink(Stage):
         end = packet.message
         buffer = self._buffer(end.stream)
         buffer.close(end)
+        if self._display:
+            self._display.end(end)
         if self._is_complete(end.stream):
             yield self._finish(end.stream, end)
 

@@ -18,12 +18,14 @@ from affectline.common.runtime.session_clock import SessionClock
 from affectline.common.runtime.stage import StageContext
 from affectline.common.vision.decode import decode
 from affectline.common.wire.control import REPLAY, Control
-from affectline.common.wire.messages import Emotion, Frame, Marker, Packet, StreamStart
+from affectline.common.wire.messages import Emotion, Frame, Marker, Packet, StreamEnd, StreamStart
 from affectline.services.overlay.renderer import OverlayRenderer
 
 REPLAY_KEYS: Final = (" ", ".")
 """Keys that pause a replay and step through it."""
 KEYS: Final = "K: snapshot   M: marker   Q: quit"
+SNAPSHOTS: Final = "snapshots"
+"""Folder of the snapshots in a session folder."""
 
 
 def display_problem() -> str | None:
@@ -53,12 +55,18 @@ class WindowDisplay(OverlayRenderer):
     """A window a stream: K saves a snapshot, M sets a marker, Q quits.
 
     While a replay is shown, keys pause it and step through it.
+
+    Args:
+        folder: The session folder.
+        context: Of the process.
+        keeps_pictures: Snapshots may show faces; else they are numbers alone.
     """
 
-    def __init__(self, folder: Path, context: StageContext) -> None:
+    def __init__(self, folder: Path, context: StageContext, *, keeps_pictures: bool = True) -> None:
         super().__init__()
         self.closed = self._is_replay = False
         self._folder, self._context = folder, context
+        self._keeps_pictures = keeps_pictures
         self._clock = SessionClock(context.now)
         self._newest: dict[str, tuple[Packet, Emotion]] = {}
         self._visible: dict[str, tuple[Packet, Emotion]] = {}
@@ -72,6 +80,9 @@ class WindowDisplay(OverlayRenderer):
             self._is_replay = True
             sys.stdout.write(f"{STEERING}\n")
             sys.stdout.flush()
+
+    def end(self, end: StreamEnd) -> None:
+        """Its last picture stays."""
 
     def add_result(self, emotion: Emotion) -> None:
         packet = self.match(emotion)
@@ -103,21 +114,15 @@ class WindowDisplay(OverlayRenderer):
         self.closed = key == "q" or closed
 
     def _snapshot(self, packet: Packet, emotion: Emotion) -> None:
-        """Save the image and each face, and print the probabilities."""
-        frame = packet.message
-        image = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
-        if image is None:
-            return
-        folder = self._folder / "snapshots"
-        file_access.make_folder(folder)
+        """Save the image and each face, where these may be kept, and print the probabilities."""
         stem = f"{emotion.stream}-{emotion.seq:06d}"
-        lines = [f"snapshot {folder / stem}.png"]
-        cv2.imwrite(str(folder / f"{stem}.png"), image)
+        if not self._keeps_pictures:
+            lines = [f"snapshot of {stem}: its numbers alone, as --privacy asks for"]
+        elif self._save(stem, packet, emotion):
+            lines = [f"snapshot {self._folder / SNAPSHOTS / stem}.png"]
+        else:
+            return
         for face in emotion.faces:
-            x, y, w, h = face.box
-            part = image[max(0, y) : y + h, max(0, x) : x + w]
-            if part.size:
-                cv2.imwrite(str(folder / f"{stem}-face{face.track}.png"), part)
             values = face.probabilities or ()
             scores = "  ".join(f"{n} {p:.3f}" for n, p in zip(LABELS, values, strict=False))
             if face.valence is not None and face.arousal is not None:
@@ -126,6 +131,22 @@ class WindowDisplay(OverlayRenderer):
             lines.append(f"  face {face.track}: {said}")
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
+
+    def _save(self, stem: str, packet: Packet, emotion: Emotion) -> bool:
+        """Save the image and each face; False where it cannot be decoded."""
+        frame = packet.message
+        image = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
+        if image is None:
+            return False
+        folder = self._folder / SNAPSHOTS
+        file_access.make_folder(folder)
+        cv2.imwrite(str(folder / f"{stem}.png"), image)
+        for face in emotion.faces:
+            x, y, w, h = face.box
+            part = image[max(0, y) : y + h, max(0, x) : x + w]
+            if part.size:
+                cv2.imwrite(str(folder / f"{stem}-face{face.track}.png"), part)
+        return True
 
     def _marker(self) -> Packet:
         """A marker at the frame that is visible, or at a camera's present."""

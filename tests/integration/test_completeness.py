@@ -61,7 +61,7 @@ def test_a_whole_recording_says_so(whole: Path) -> None:
     with (whole / "session.mcap").open("rb") as file:
         reader = make_reader(file, validate_crcs=True)
         names = [record.name for record in reader.iter_metadata()]
-        assert names == ["session", "affectline.content"], "any tool can read it"
+        assert names == ["session", "affectline.note", "affectline.content"], "any tool can read it"
 
 
 def test_a_recorder_that_was_killed_tells_what_it_missed(tmp_path: Path) -> None:

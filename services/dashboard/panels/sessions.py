@@ -67,6 +67,8 @@ class SessionsPanel(Panel):
         with ui.element("div").classes("af-session").props(f'role="listitem" data-session={name}'):
             ui.label(name).classes("af-name")
             ui.label(describe(row)).classes("af-about")
+            for remark in (*row["lacks"], *row["notes"]):
+                ui.label(f"{remark[0].upper()}{remark[1:]}.").classes("af-remark")
             with ui.element("div").classes("af-tools"):
                 if row["recording"] is not None:
                     self._button("Replay", name, partial(self._open_replay, name))

@@ -201,7 +201,8 @@ export default {
         const stamp = now.toISOString().replace(/[-:]/g, "").slice(0, 15);
         const file = `snapshot-${stamp}.zip`;
         save(await response.blob(), file);
-        snapshot.state = `downloaded as ${file}`;
+        const note = response.headers.get("affectline-note");
+        snapshot.state = `downloaded as ${file}` + (note ? `: ${note}` : "");
       } catch (error) {
         snapshot.state = `not downloaded: ${error.message}`;
       }

@@ -68,6 +68,7 @@ class NarrativeSection(Section):
                 f"The recording is not whole: {problem}. This page is about the rest."
                 for problem in data.problems
             ),
+            *(f"{remark[0].upper()}{remark[1:]}." for remark in data.remarks),
         ]
         lines = [
             f"<p{' class=lead' if i == 0 else ''}>{escape(text)}</p>"

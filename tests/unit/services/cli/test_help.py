@@ -10,7 +10,7 @@ import typer.main
 from affectline.services.cli.main import app
 
 ROOT: Any = typer.main.get_command(app)
-GROUPS = ("control", "validate")
+GROUPS = ("control", "sessions", "validate")
 COMMANDS = {name: command for name, command in ROOT.commands.items() if name not in GROUPS} | {
     f"{group} {name}": command
     for group in GROUPS

@@ -3,17 +3,26 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
+from zipfile import ZipFile
 
 import pytest
 
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.hub import HubSettings
 from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.recording import Privacy, RecordingSettings
+from affectline.common.wire.messages import Emotion, Frame
 from affectline.services.dashboard import app_state as module
 from affectline.services.dashboard.app_state import UNWATCHED_S, AppState
 from affectline.services.dashboard.replay_control import ReplayProgress
+from affectline.services.dashboard.routes import pack_snapshot
+from affectline.services.supervisor.process import ManagedProcess
+from affectline.services.supervisor.recorder_control import ActiveRecording
+from affectline.services.web.frame_pairs import FrameResult
+from tests.recordings import frame
 
 NOWHERE = HubSettings(port=1)
 
@@ -139,3 +148,29 @@ def test_a_replay_that_all_pages_have_left_ends(state: AppState, clock: Clock) -
         assert state.replay_hub is None
 
     visit(state, scene())
+
+
+@pytest.mark.parametrize("privacy", ["everything", "blurred", "features"])
+def test_snapshots_show_no_more_than_what_is_recorded(
+    state: AppState, privacy: Privacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert state.may_save_pictures("live")
+    running = ActiveRecording("s", privacy, 0.0, ManagedProcess.__new__(ManagedProcess))
+    monkeypatch.setattr(state.recorder, "current", running)
+    assert state.may_save_pictures("live") == (privacy == "everything")
+    monkeypatch.setattr(state.recorder, "current", None)
+    recording = RecordingSettings(privacy=privacy)
+    state.settings = state.settings.model_copy(update={"recording": recording})
+    assert state.may_save_pictures("live") == (privacy == "everything")
+    assert state.may_save_pictures("replay"), "it shows what was recorded"
+
+
+@pytest.mark.parametrize("with_pictures", [True, False])
+def test_what_is_in_a_snapshot(with_pictures: bool) -> None:
+    (packet, result) = frame(3)
+    assert isinstance(packet.message, Frame)
+    assert isinstance(result.message, Emotion)
+    found = FrameResult(result.message, packet.message, bytes(packet.parts[0]), 1.0)
+    with ZipFile(BytesIO(pack_snapshot([found], with_pictures=with_pictures))) as archive:
+        names = set(archive.namelist())
+    assert names == {"drive-000003.json"} | ({"drive-000003.jpg"} if with_pictures else set())

@@ -9,7 +9,8 @@ import pytest
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
-from affectline.services.dashboard.session_store import IN_USE_S, SessionStore
+from affectline.services.dashboard.session_store import SessionStore
+from affectline.services.sessions.removal import IN_USE_S
 from tests.samples import PACKETS
 
 BAD = [
@@ -83,4 +84,4 @@ def test_only_what_nobody_uses_is_deleted(tmp_path: Path) -> None:
     store.delete("old")
     with pytest.raises(AffectlineError, match="there is no session old"):
         store.delete("old")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["busy", "new"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["busy", "deletions.jsonl", "new"]

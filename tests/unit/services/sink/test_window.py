@@ -91,3 +91,28 @@ def test_what_is_live_cannot_be_paused(keyboard: list[str], tmp_path: Path) -> N
     window = WindowDisplay(tmp_path, StageContext("sink"))
     window.begin(START)
     assert not press(window, keyboard, " .")
+
+
+@pytest.mark.parametrize("keeps_pictures", [True, False])
+def test_a_snapshot_keeps_no_more_than_the_recording(
+    keyboard: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    keeps_pictures: bool,
+) -> None:
+    monkeypatch.setattr(cv2, "imshow", lambda *_: None)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1)
+    window = WindowDisplay(tmp_path, StageContext("sink"), keeps_pictures=keeps_pictures)
+    window.begin(START)
+    for packet in frame(3):
+        if isinstance(packet.message, Emotion):
+            window.add_result(packet.message)
+        else:
+            window.add_frame(packet)
+    press(window, keyboard, "xk")
+    saved = sorted(path.name for path in tmp_path.rglob("*.png"))
+    assert saved == (["drive-000003-face1.png", "drive-000003.png"] if keeps_pictures else [])
+    said = capsys.readouterr().out
+    assert "happy 0.400" in said, "the numbers are said in any case"
+    assert ("its numbers alone" in said) != keeps_pictures

@@ -1,0 +1,94 @@
+"""Annotated films survive a sink that is killed, and browsers play them."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from tests.browsers import chromium, open_page
+from tests.pipelines import Pipeline
+
+pytestmark = pytest.mark.timeout(200)
+
+PAGE = "<video muted autoplay></video>"
+PLAYED = """
+(file) => new Promise((resolve) => {
+  const video = document.querySelector("video");
+  const tell = () => resolve({
+    width: video.videoWidth, height: video.videoHeight, at: video.currentTime,
+    duration: video.duration, error: video.error ? video.error.message : "",
+  });
+  video.onerror = tell;
+  video.ontimeupdate = () => { if (video.currentTime > 0.3) tell(); };
+  video.src = file;
+})
+"""
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """A test's server says nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A folder over HTTP."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def count_pictures(path: Path) -> int:
+    with av.open(str(path)) as film:
+        return sum(1 for _ in film.decode(video=0))
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session whose sink was killed, and the films as they were at that moment."""
+    out = tmp_path_factory.mktemp("films") / "out"
+    shown = ["--source", "sample", "--pace", "realtime", "--display", "mp4"]
+    with Pipeline(out, *shown, prefixes=("emotion/",)) as pipeline:
+        pipeline.wait_for_frame(60)
+        pipeline.kill("sink")
+        (out / "killed.bin").write_bytes((out / "sample.mp4").read_bytes())
+        pipeline.wait_for_frame(119)
+        summary = pipeline.finish()
+    assert summary["restarts"] == {"sink": 1}
+    return out
+
+
+def test_a_killed_sink_leaves_a_film_and_its_successor_writes_another(films: Path) -> None:
+    first, second = (films / name for name in ("sample.mp4", "sample-2.mp4"))
+    assert first.read_bytes() == (films / "killed.bin").read_bytes(), "nobody has touched it"
+    before, after = count_pictures(first), count_pictures(second)
+    assert before >= 40, "all but what was on its way"
+    assert after >= 30
+    assert 120 - 20 <= before + after <= 120 + 16
+
+
+def test_a_browser_plays_them(films: Path) -> None:
+    (films / "page.html").write_text(PAGE)
+    with (
+        served(films) as url,
+        chromium() as browser,
+        open_page(browser, f"{url}/page.html") as page,
+    ):
+        for name in ("sample.mp4", "sample-2.mp4"):
+            played = page.evaluate(PLAYED, name)
+            assert played["error"] == ""
+            assert (played["width"], played["height"]) == (640, 524), name
+            assert played["at"] > 0.3
+            assert played["duration"] > 1, name
