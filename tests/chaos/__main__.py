@@ -25,6 +25,11 @@ DOCS: Final = ROOT / "docs"
 RESULTS: Final = DOCS / "reliability.json"
 PAGE: Final = DOCS / "reliability.md"
 SOAK_MINUTES: Final = 10.0
+MINUTES: Final = 30.0
+"""All in all. Cells whose turn has not come by then, less the long run, are left out."""
+CELL_MINUTES: Final = 0.5
+"""What a cell that has begun may still take."""
+NO_TIME: Final = "no time was left"
 COLUMNS: Final = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn())
 
 
@@ -59,9 +64,11 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     started = time.monotonic()
     cells = select(options.only)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        results = list(_try_all(cells, Path(folder), options.lanes, console))
+        has_soak = options.soak and (not options.only or "soak" in options.only)
+        until = started + 60 * (MINUTES - CELL_MINUTES - (options.soak if has_soak else 0.0))
+        results = list(_try_all(cells, Path(folder), options.lanes, until, console))
         long_run = None
-        if options.soak and (not options.only or "soak" in options.only):
+        if has_soak:
             long_run = _soak(Path(folder), options.soak * 60, console)
     machine = describe_machine()
     found = Matrix(
@@ -88,14 +95,17 @@ def _write_page(found: Matrix) -> None:
     PAGE.write_text(page.format_page(found), encoding="utf-8")
 
 
-def _try_all(cells: list[Cell], folder: Path, lanes: int, console: Console) -> Iterator[CellResult]:
-    """The results of all cells, in their order."""
+def _try_all(
+    cells: list[Cell], folder: Path, lanes: int, until: float, console: Console
+) -> Iterator[CellResult]:
+    """The results of all cells, in their order; those that begin too late are left out."""
     quiet, results = threading.Lock(), dict[int, CellResult]()
 
     def run(number: int) -> CellResult:
         own = folder / f"cell-{number}"
         own.mkdir()
-        return Trial(cells[number], own, quiet).run()
+        trial = Trial(cells[number], own, quiet)
+        return trial.leave_out(NO_TIME) if time.monotonic() > until else trial.run()
 
     with _progress(console) as progress, ThreadPoolExecutor(lanes) as pool:
         task = progress.add_task("", total=len(cells))

@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 NEXT_FRAME_S: Final = 3.0
 """Frames flow again within this time, counted from the moment at which a process is dead."""
-CAMERA_BACK_S: Final = 3.0
 DESCRIPTORS: Final = 4
 """More than before the fault: a connection may be just being made."""
 
 
-def judge(seen: Observation, out: Path, result: CellResult) -> None:
+def judge(seen: Observation, out: Path, result: CellResult, next_frame_s: float) -> None:
     """Fill in what a cell showed, and what of its promises was broken.
 
     Args:
         seen: What was seen from outside.
         out: The session folder.
         result: Is completed.
+        next_frame_s: Frames have to flow again within this time.
     """
     _measure_times(seen, result)
-    promises = list(_judge_end(seen, result))
-    promises += _judge_times(seen, result)
+    promises = _judge_end(seen, result)
     promises += _judge_frames(seen, out, result)
+    promises += _judge_times(seen, result, next_frame_s)
     promises += _judge_footprint(seen, result)
     result.broken += promises
     result.verdict = "broken" if result.broken else "kept"
@@ -78,13 +78,13 @@ def _judge_end(seen: Observation, result: CellResult) -> list[str]:
     return []
 
 
-def _judge_times(seen: Observation, result: CellResult) -> list[str]:
+def _judge_times(seen: Observation, result: CellResult, next_frame_s: float) -> list[str]:
     if seen.cell.ends_run:
         return []
-    if result.pause_s is None:
-        return ["no frame was analysed any more"]
+    if result.pause_s is None:  # a replay may be over before an outsider has connected again
+        return [] if result.rows == result.sent else ["no frame was analysed any more"]
     pause_s = result.pause_s - (result.hung_s or 0.0)
-    return [f"{pause_s:.1f} s without a frame"] if pause_s > NEXT_FRAME_S else []
+    return [f"{pause_s:.1f} s without a frame"] if pause_s > next_frame_s else []
 
 
 def _judge_frames(seen: Observation, out: Path, result: CellResult) -> list[str]:

@@ -21,7 +21,7 @@ from tests.chaos import film
 from tests.chaos.cells import Cell
 from tests.chaos.evidence import FrameId
 from tests.chaos.footprint import measure
-from tests.chaos.judge import judge
+from tests.chaos.judge import NEXT_FRAME_S, judge
 from tests.chaos.modes import STREAM, TABLE, write_settings
 from tests.chaos.results import CellResult
 from tests.chaos.viewer import PageViewer
@@ -81,10 +81,18 @@ class Trial:
         folder: An empty folder of its own.
         quiet: Held from the start until frames flow again, so that no other pipeline starts or
             recovers at the same time and makes this one slower than it is.
+        next_frame_s: Frames have to flow again within this time.
     """
 
-    def __init__(self, cell: Cell, folder: Path, quiet: threading.Lock) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        folder: Path,
+        quiet: threading.Lock,
+        next_frame_s: float = NEXT_FRAME_S,
+    ) -> None:
         self._cell, self._folder, self._quiet = cell, folder, quiet
+        self._next_frame_s = next_frame_s
         self._seen: set[FrameId] = set()
         self._hit: dict[str, int] = {}
         self._spared: list[int] = []
@@ -100,13 +108,18 @@ class Trial:
         try:
             with contextlib.ExitStack() as stack:
                 self._run(stack)
-                judge(self._observed, self._folder / "out", self.result)
+                judge(self._observed, self._folder / "out", self.result, self._next_frame_s)
         except CannotBeTried as reason:
-            self.result.verdict, self.result.broken = "left out", [str(reason)]
+            self.leave_out(str(reason))
         except Exception as error:
             self.result.verdict = "broken"
             self.result.broken.append(f"{type(error).__name__}: {error}"[:500])
         self.result.seconds = round(time.monotonic() - started, 1)
+        return self.result
+
+    def leave_out(self, reason: str) -> CellResult:
+        """Do not run the cell."""
+        self.result.verdict, self.result.broken = "left out", [reason]
         return self.result
 
     def _run(self, stack: contextlib.ExitStack) -> None:
