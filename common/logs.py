@@ -14,9 +14,12 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from affectline.common.address import conceal
 from affectline.common.errors import AffectlineError
 
 if TYPE_CHECKING:
@@ -73,6 +76,14 @@ def configure(
     logger.setLevel(level.upper())
     logger.propagate = False
     logger.handlers = [_handler("json" if is_supervised else form)]
+    sys.excepthook = _print_uncaught
+
+
+def _print_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print what nobody has caught, without the secrets of sources in its text."""
+    sys.stderr.write(conceal("".join(traceback.format_exception(kind, error, trace))))
 
 
 @functools.cache
@@ -117,7 +128,7 @@ class TextFormatter(logging.Formatter):
         text = f"{head}{' '.join(where)}{': ' if where else ''}{record.getMessage()}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
-        return text
+        return conceal(text)
 
 
 class JsonFormatter(logging.Formatter):
@@ -131,9 +142,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
         }
         plain |= {n: value for n in FIELDS if (value := getattr(record, n, None)) is not None}
-        plain["message"] = record.getMessage()
+        plain["message"] = conceal(record.getMessage())
         if record.exc_info:
-            plain["exception"] = self.formatException(record.exc_info)
+            plain["exception"] = conceal(self.formatException(record.exc_info))
         return json.dumps(plain)
 
 
@@ -166,10 +177,12 @@ def relay(line: str, service: str) -> str:
     """
     record = _parse_record(line)
     if record is None:
+        line = conceal(line)
         # Libraries print whatever they like, and tracebacks come this way: not ours to hide
         logging.getLogger(ROOT).warning("%s", line, extra={"service": service})
         return line
     level, name, message, fields = record
+    message = conceal(message)
     logging.getLogger(name).log(level, "%s", message, extra={"service": service, **fields})
     return message
 

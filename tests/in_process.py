@@ -23,6 +23,7 @@ from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Packet
 from affectline.services.hub.service import Hub
+from affectline.services.hub.spec import HubProcess
 
 M = TypeVar("M", bound=Message)
 _numbers = itertools.count()
@@ -44,7 +45,7 @@ class InProcessPipeline:
         self.delivery: Delivery = delivery
         self.hub = InProcessHub(name=f"in-process-{next(_numbers)}")
         self.sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._hub = Hub(self.hub, delivery, self.sockets)
+        self._hub = Hub(HubProcess(), self.hub, delivery, self.sockets)
         self._runners: list[ServiceRunner] = []
         self._threads: list[threading.Thread] = []
         self.exit_codes: dict[str, int] = {}

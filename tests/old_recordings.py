@@ -5,7 +5,7 @@ the clock. Messages are in the order of their arrival, which is their ``log_time
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -40,21 +40,29 @@ class OldMessage(NamedTuple):
     parts: list[bytes]
 
 
-def write_old_recording(folder: Path, about: dict[str, Any] | None = None) -> Path:
-    """Write ``session.mcap`` into a folder; returns the folder."""
+def write_old_recording(
+    folder: Path, about: dict[str, Any] | None = None, lacking: Container[int] = ()
+) -> Path:
+    """Write ``session.mcap`` into a folder; returns the folder.
+
+    Args:
+        folder: Is made.
+        about: More facts about the session.
+        lacking: Numbers of frames that are not in it.
+    """
     folder.mkdir(exist_ok=True)
     writer = SessionWriter(folder / "session.mcap", {"privacy": "everything", **(about or {})})
-    for message in sorted(old_messages(), key=lambda message: message.log_time):
+    for message in sorted(old_messages(lacking), key=lambda message: message.log_time):
         writer.add(message.kind, message.parts, message.log_time, message.publish_time)
     writer.finish()
     return folder
 
 
-def old_messages() -> Iterator[OldMessage]:
+def old_messages(lacking: Container[int] = ()) -> Iterator[OldMessage]:
     """The messages, kind after kind."""
     yield _version_1("StreamStart", 0, 1, started_at=START, source="old.mp4", frames=FRAMES)
     for seq in range(FRAMES):
-        yield from _frame(seq)
+        yield from () if seq in lacking else _frame(seq)
     end = FRAMES * ANALYSED_MS
     yield _version_1("StreamEnd", end, 1, ended_at=START + end * MS, last_seq=FRAMES - 1)
     for index in range(end // 100):  # a tenth of a second each, which comes when it is over

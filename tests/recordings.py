@@ -1,12 +1,19 @@
 """Recordings of one person driving, as packets."""
 
+from collections.abc import Container
+from pathlib import Path
+
 import cv2
 import numpy as np
 
 from affectline.common.circumplex import map_to_circumplex
 from affectline.common.labels import LABELS
+from affectline.common.recording.writer import SessionWriter
+from affectline.common.runtime.stage import StageContext
+from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples, SignalContribution, State
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet, Quality
+from affectline.services.recorder.file_notes import FileNotes
 
 START = 1_795_445_587_000_000_000
 SECOND = 1_000_000_000
@@ -55,3 +62,28 @@ def recording(nervous: float = 80.0, quality: float = 0.9) -> list[Packet]:
         session="s", at=START + 30 * SECOND, label="<hard> braking", extra={"km/h": 63.5}
     )
     return [*packets, Packet(marker)]
+
+
+def write_recording(folder: Path, lacking: Container[int] = (), frames: int = 60) -> Path:
+    """Write a session folder with what a recorder would have written; returns it.
+
+    Args:
+        folder: Is made.
+        lacking: Numbers of the frames that never came, in live delivery; nor did their results.
+        frames: How many there were.
+    """
+    folder.mkdir(parents=True)
+    about = {"privacy": "everything", "delivery": "live", **FileNotes.about()}
+    notes = FileNotes(StageContext("recorder", "live"), is_replay=False)
+    writer = SessionWriter(folder / "session.mcap", about)
+    notes.open(writer)
+    for index in range(frames):
+        at = START + index * SECOND
+        for packet in () if index in lacking else frame(index):
+            writer.add(type(packet.message).__name__, codec.encode(packet), at, at)
+            notes.observe(packet.message, at)
+        if index % 16 == 0:
+            writer.flush()
+    notes.finish()
+    writer.finish()
+    return folder

@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,6 +180,17 @@ class SessionReader:
         if not found.finished:
             file.problems.append("the end is missing: the recording was not stopped in order")
         found.problems, found.lost_bytes = file.problems, file.lost_bytes
+
+    def last_messages(self, chunks: int) -> Iterator[RecordedMessage]:
+        """Yield the messages of the last chunks, in the order of the file.
+
+        Args:
+            chunks: How many chunks at most.
+        """
+        last: deque[FileRecord] = deque(maxlen=chunks)
+        last.extend(r for r in self.file.records() if r.opcode == Opcode.CHUNK)
+        for record in last:
+            yield from self.read_messages(self._read_chunk(record)[0])
 
     def notes(self) -> list[FileNote]:
         """The recorder's notes, in their order; reads no messages."""

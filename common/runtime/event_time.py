@@ -11,7 +11,7 @@ that come a little late find their place, and those that come later still are co
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from affectline.common.settings.hub import Delivery
@@ -217,6 +217,16 @@ class RepeatFilter:
         self._newest: dict[tuple[str, str], tuple[int, int, int]] = {}
         """By subject and signal: epoch, seq and time of the newest message."""
         self._markers: set[tuple[int, str, str]] = set()
+
+    def prime(self, newest_samples: Mapping[str, tuple[int, int, int]]) -> None:
+        """Take note of what a former process has handled.
+
+        Args:
+            newest_samples: By ``subject/signal``: epoch, seq and time of the newest message.
+        """
+        for name, newest in newest_samples.items():
+            subject, _, signal = name.partition("/")
+            self._newest[subject, signal] = newest
 
     def is_repeated(self, message: Message) -> bool:
         """Whether samples, or a marker, have come before; other messages never have."""

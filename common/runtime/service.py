@@ -9,6 +9,7 @@ import zmq
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.clock_sync import ClockSync
+from affectline.common.runtime.keeping import Outbox
 from affectline.common.runtime.sockets import Publisher, Receiver, WorkQueueClient
 from affectline.common.runtime.stage import Stage, StageContext
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
@@ -16,12 +17,16 @@ from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health, make_health
-from affectline.common.wire.messages import FrameMessage, Packet, StreamMessage
+from affectline.common.wire.kept import Kept
+from affectline.common.wire.messages import FrameMessage, Marker, Packet, StreamMessage
 
 HEALTH_S: Final = 1.0
 CLOCK_SYNC_S: Final = 1.0
 """How long a process on another host waits for the hub's time before it starts without."""
 LINGER_MS: Final = 500
+UNKEPT_S: Final = 15.0
+"""How long a process that is done waits for consumers to have everything on their disks: longer
+than one of them takes to be found hanging and to be started again."""
 
 
 class ServiceRunner:
@@ -33,6 +38,7 @@ class ServiceRunner:
         hub: Where the hub is.
         delivery: Whether messages may be dropped.
         sockets: The ZeroMQ context to use, and to leave open; None: one of its own.
+        keepers: The run's consumers that send receipts.
     """
 
     def __init__(
@@ -42,10 +48,15 @@ class ServiceRunner:
         hub: HubSettings,
         delivery: Delivery,
         sockets: zmq.Context[zmq.Socket[bytes]] | None = None,
+        keepers: Iterable[str] = (),
     ) -> None:
         self.stage = stage
         self.wakeup = WakeupPipe()
-        self.context = StageContext(name, delivery, wake=self.wakeup.wake)
+        self._is_lossless = delivery == "lossless"
+        is_missed = stage.is_missed if self._is_lossless else Marker in stage.outputs
+        others = [keeper for keeper in keepers if keeper != name]
+        outbox = Outbox(name, others, markers_only=not self._is_lossless) if is_missed else None
+        self.context = StageContext(name, delivery, wake=self.wakeup.wake, outbox=outbox)
         stage.context = self.context
         self.link = SupervisorLink()
         self._hub = hub
@@ -53,7 +64,7 @@ class ServiceRunner:
         self._sockets: zmq.Context[zmq.Socket[bytes]] = sockets or zmq.Context()
         self._poller = zmq.Poller()
         self._next_health = self._next_tick = 0.0
-        self._is_lossless = delivery == "lossless"
+        self._done_since: float | None = None
 
     def run(self) -> int:
         """Work until the stage is done or is asked to stop; return the exit code."""
@@ -68,6 +79,7 @@ class ServiceRunner:
                 self._loop()
                 self.context.log.info("stopping")
                 self._send_all(self.stage.stop())
+                self._send_receipts(ended=True)
             except AffectlineError as error:
                 return self._report_fatal(error)
             finally:
@@ -100,8 +112,12 @@ class ServiceRunner:
             work = Receiver(self._sockets, self._hub.work_out, counters, prefixes=None)
             self.receivers.append(work)
         # Every process listens on the bus, if only to announce itself.
-        topics = self.stage.subscriptions
-        bus = Receiver(self._sockets, self._hub.bus, counters, prefixes=topics)
+        topics = set(self.stage.subscriptions)
+        if self.context.outbox is not None:
+            topics.add(f"{Kept.topic_prefix}/")
+        bus = Receiver(self._sockets, self._hub.bus, counters, prefixes=sorted(topics))
+        if self.context.keeper is not None:
+            bus.attach_keeper(self.context.service, self.context.keeper)
         bus.announce(self.context.service)
         self.receivers.append(bus)
         self._poller.register(self.wakeup.receiver, zmq.POLLIN)
@@ -121,7 +137,7 @@ class ServiceRunner:
                 socket.close(linger=LINGER_MS)
 
     def _loop(self) -> None:
-        while not (self.wakeup.stopping or self.stage.done):
+        while not (self.wakeup.stopping or self._is_done()):
             pause_s = min(self._next_tick, self.link.next_beat) - monotonic()
             ready = dict(self._poller.poll(max(0, int(pause_s * 1000) + 1)))
             if self.wakeup.receiver.fileno() in ready:
@@ -133,12 +149,42 @@ class ServiceRunner:
                     self._handle_waiting(receiver)
             self.clock_sync.probe()
             self._send_all(self.stage.tick())
+            self._send_receipts()
+            self._send_overdue()
             self._next_tick = monotonic() + self.stage.tick_ms / 1000
             self._beat()
 
+    def _is_done(self) -> bool:
+        """Whether the work is done, and what was published is on the consumers' disks."""
+        if not self.stage.done:
+            self._done_since = None
+            return False
+        if self.context.outbox is None or self.context.outbox.is_empty:
+            return True
+        self._done_since = self._done_since or monotonic()
+        return monotonic() - self._done_since > UNKEPT_S
+
     def _update_consumers(self) -> None:
         if services := self.publisher.update_consumers():
+            if self.context.outbox:
+                self._send_again(self.context.outbox.on_ready(services, monotonic()))
             self._send_all(self.stage.on_consumers_ready(services))
+
+    def _send_overdue(self) -> None:
+        if self.context.outbox:
+            self._send_again(self.context.outbox.overdue(self.publisher.ready, monotonic()))
+            self.context.counters["given_up"] = self.context.outbox.given_up
+
+    def _send_again(self, missed: Iterable[tuple[str, Packet]]) -> None:
+        """Send messages to the consumers that may have missed them, and to nobody else."""
+        for service, packet in list(missed):
+            self.context.counters["sent_again"] += 1
+            self._send(packet, to=service)
+
+    def _send_receipts(self, *, ended: bool = False) -> None:
+        if self.context.keeper:
+            for receipt in self.context.keeper.receipts(monotonic(), ended=ended):
+                self._send(receipt)
 
     def _handle_waiting(self, receiver: Receiver) -> None:
         packets: Iterable[Packet] = receiver.receive()
@@ -147,6 +193,8 @@ class ServiceRunner:
         if not self._is_lossless:
             packets = self._pass_over_superseded(packets)
         for packet in packets:
+            if self.context.outbox and isinstance(packet.message, Kept):
+                self.context.outbox.on_kept(packet.message)
             self._send_all(self.stage.handle(packet))
             if self.stage.measures_latency and isinstance(packet.message, FrameMessage):
                 self.context.record_latency(packet.message.received_at)
@@ -184,11 +232,18 @@ class ServiceRunner:
                 self.context.counters["unsent"] += 1
                 self._send_all(self.stage.on_send_failed(packet))
 
-    def _send(self, packet: Packet) -> bool:
+    def _send(self, packet: Packet, to: str | None = None) -> bool:
+        """Send a message to everybody, or (again) to one consumer."""
         route = self.stage.outputs.get(type(packet.message), "bus")
-        sender = self.work_queue if route == "work_queue" else self.publisher
         while True:
-            sent = sender.send(packet, wait=self._is_lossless)
+            if route == "work_queue" and to is None:
+                sent = self.work_queue.send(packet, wait=self._is_lossless)
+            else:
+                sent = self.publisher.send(packet, wait=self._is_lossless, to=to)
+            # A marker that cannot be sent now goes to its consumers when they are back
+            is_kept = sent or isinstance(packet.message, Marker)
+            if is_kept and to is None and self.context.outbox:
+                self.context.outbox.add(packet, monotonic())
             if sent or not self._is_lossless or self.wakeup.stopping:
                 return sent
             if self._beat():  # the supervisor is gone: nobody waits for this any more
@@ -218,10 +273,19 @@ class ServiceRunner:
         )
 
 
-def run_service(stage: Stage, name: str, hub: HubSettings, delivery: Delivery) -> int:
+def run_service(
+    stage: Stage, name: str, hub: HubSettings, delivery: Delivery, keepers: Iterable[str] = ()
+) -> int:
     """Run a stage as the process ``name``; return its exit code.
+
+    Args:
+        stage: What to run.
+        name: Its name on the bus.
+        hub: Where the hub is.
+        delivery: Whether messages may be dropped.
+        keepers: The run's consumers that send receipts.
 
     Raises:
         AffectlineError: It failed for good, and there is no supervisor to report that to.
     """
-    return ServiceRunner(stage, name, hub, delivery).run()
+    return ServiceRunner(stage, name, hub, delivery, keepers=keepers).run()

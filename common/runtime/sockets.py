@@ -13,9 +13,10 @@ from typing import Final
 import zmq
 
 from affectline.common.errors import AffectlineError, InvalidMessage
+from affectline.common.runtime.keeping import Keeper
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
-from affectline.common.wire.messages import READY, Packet
+from affectline.common.wire.messages import READY, SENT_TO, Packet
 
 BUS_HWM: Final = 1000
 """Messages that a bus queue holds; in lossless delivery far fewer frames are in flight."""
@@ -27,6 +28,8 @@ SEND_WAIT_MS: Final = 100
 RECONNECT_MS: Final = 50
 RECONNECT_MAX_MS: Final = 500
 LINGER_MS: Final = 500
+ECHO_S: Final = 1.0
+"""How long a message may take to come back from a hub that is alive."""
 
 
 def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
@@ -108,6 +111,12 @@ class Receiver:
             self.socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
         connect(self.socket, address)
         self._counters = counters
+        self._keeper: Keeper | None = None
+
+    def attach_keeper(self, service: str, keeper: Keeper) -> None:
+        """Receive what is sent to this consumer alone as well, and pass on nothing twice."""
+        self._keeper = keeper
+        self.socket.setsockopt(zmq.SUBSCRIBE, address_to(service))
 
     def announce(self, service: str) -> None:
         """Announce to the sources that this consumer is ready: after all its subscriptions."""
@@ -120,13 +129,19 @@ class Receiver:
                 parts = self.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
+            is_sent_again = parts[0].startswith(SENT_TO.encode())
             try:
-                packet = codec.decode(parts)
+                packet = codec.decode(parts[1:] if is_sent_again else parts)
             except InvalidMessage:
                 self._counters["invalid"] += 1
-            else:
+                continue
+            if self._keeper is None or self._keeper.admit(
+                packet.message, is_sent_again=is_sent_again
+            ):
                 self._counters["in"] += 1
                 yield packet
+            else:
+                self._counters["repeated"] += 1
 
 
 class Publisher:
@@ -160,19 +175,33 @@ class Publisher:
                 before.discard(service)  # gone and back within one call counts as new
                 (self.ready.add if joined else self.ready.discard)(service)
 
-    def send(self, packet: Packet, *, wait: bool) -> bool:
-        """Publish; False if the hub is away or its queue is full (after a short wait)."""
+    def send(self, packet: Packet, *, wait: bool, to: str | None = None) -> bool:
+        """Publish; False if the hub is away or its queue is full (after a short wait).
+
+        Args:
+            packet: What to publish.
+            wait: Wait a little where it cannot be sent at once.
+            to: The one consumer that it is for; None: everybody.
+        """
         if not self.connected:
             if wait:
                 self.socket.poll(SEND_WAIT_MS)
             return False
-        return send(self.socket, packet, wait=wait)
+        return send(self.socket, packet, wait=wait, to=to)
 
 
-def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool) -> bool:
+def address_to(service: str) -> bytes:
+    """The first part of messages that are for one consumer alone, and what it subscribes to."""
+    return f"{SENT_TO}{service}:".encode()
+
+
+def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool, to: str | None = None) -> bool:
     """Send, waiting at most for the socket's time-out; False if the queue was full."""
+    parts = codec.encode(packet)
+    if to is not None:
+        parts = [address_to(to), *parts]
     try:
-        socket.send_multipart(codec.encode(packet), 0 if wait else zmq.DONTWAIT)
+        socket.send_multipart(parts, 0 if wait else zmq.DONTWAIT)
     except zmq.Again:
         return False
     return True
@@ -207,6 +236,7 @@ class OutletSubscriber:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._hub = hub
         self._publisher: Publisher | None = None
+        self._came: set[str] = set()
         self.counters: Counter[str] = Counter()
         self._receiver = Receiver(
             self._context, address or hub.outlet, self.counters, prefixes=prefixes
@@ -226,7 +256,7 @@ class OutletSubscriber:
         """Yield the messages that have arrived."""
         return self._receiver.receive(limit=1000)
 
-    def publish(self, packet: Packet, *, wait: bool = False) -> bool:
+    def publish(self, packet: Packet, *, wait: bool = False, to: str | None = None) -> bool:
         """Publish from outside the pipeline; False if it could not be sent (yet).
 
         The connection is made by the first call, which therefore returns False.
@@ -234,8 +264,41 @@ class OutletSubscriber:
         Args:
             packet: What to publish.
             wait: Wait a little for the hub where it is away.
+            to: The one consumer that it is for; None: everybody.
         """
-        return self._connected_publisher().send(packet, wait=wait)
+        return self._connected_publisher().send(packet, wait=wait, to=to)
+
+    def publish_heard(self, packet: Packet, timeout_s: float) -> bool:
+        """Publish until the hub has passed it on; False where it has not in time.
+
+        What is sent to a hub that is dying, or hangs, is lost with it. It is published again then,
+        so some may hear it twice.
+
+        Args:
+            packet: Its topic must be among those subscribed to.
+            timeout_s: How long to try.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            if not self.publish(packet, wait=True):
+                continue
+            heard_by = time.monotonic() + min(left_s, ECHO_S)
+            while (left_s := heard_by - time.monotonic()) > 0:
+                self.wait(timeout_s=left_s)
+                if any(heard.message == packet.message for heard in self.receive()):
+                    return True
+        return False
+
+    @property
+    def ready(self) -> set[str]:
+        """Services that have announced themselves; connects as `publish` does."""
+        return self._connected_publisher().ready
+
+    def pop_came(self) -> set[str]:
+        """Services that have come, or come back, since the last call."""
+        self._connected_publisher()
+        came, self._came = self._came, set()
+        return came
 
     @property
     def is_connected(self) -> bool:
@@ -249,7 +312,7 @@ class OutletSubscriber:
     def _connected_publisher(self) -> Publisher:
         if self._publisher is None:
             self._publisher = Publisher(self._context, self._hub.ingress)
-        self._publisher.update_consumers()
+        self._came |= self._publisher.update_consumers()
         return self._publisher
 
     def close(self) -> None:

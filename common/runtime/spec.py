@@ -41,10 +41,12 @@ CONSUMERS: Final[tuple[Role, ...]] = ("transform", "worker", "sink")
 
 
 class StreamPosition(NamedTuple):
-    """How far a stream has come: the first frame that has no answer yet."""
+    """How far a stream has come: the first frame that somebody still needs."""
 
     epoch: int
     seq: int
+    reached: int | None = None
+    """Event time of the newest frame that was answered, in ns since the Unix epoch."""
 
 
 class RunTimeLine(NamedTuple):
@@ -61,7 +63,10 @@ class RunTimeLine(NamedTuple):
 class ProcessSettings(BaseModel):
     """The settings of one process, sent to it as JSON when it is started."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    keepers: tuple[str, ...] = ()
+    """The run's consumers that send receipts: messages are kept for them from the beginning."""
 
     @property
     def process_name(self) -> str:
@@ -72,6 +77,10 @@ class ProcessSettings(BaseModel):
     def stream(self) -> str | None:
         """The one stream that it works on, where there is one."""
         return None
+
+    def with_keepers(self, names: tuple[str, ...]) -> Self:
+        """The same, with the run's consumers that send receipts."""
+        return self.model_copy(update={"keepers": names})
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
         """The same, with the consumers that must be there before it publishes (sources only)."""
@@ -202,6 +211,7 @@ class ServiceSpec:
         module, _, name = self.stage.partition(":")
         made = getattr(import_module(module), name)
         if self.role == "hub":
-            code: int = made(hub, delivery).run()
+            code: int = made(settings, hub, delivery).run()
             return code
-        return run_service(made(settings), settings.process_name, hub, self.delivery or delivery)
+        name, delivery = settings.process_name, self.delivery or delivery
+        return run_service(made(settings), name, hub, delivery, settings.keepers)

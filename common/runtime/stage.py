@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from affectline.common.clock import now_ns
 from affectline.common.logs import ServiceLogger
+from affectline.common.runtime.keeping import Keeper, Outbox
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Packet, StreamMessage
@@ -114,6 +115,11 @@ class StageContext:
     state: Literal["ready", "degraded"] = "ready"
     detail: str = ""
     """Published with every health message: what is wrong, or what is waited for."""
+    keeper: Keeper | None = None
+    """Set in `Stage.setup` by consumers that answer for what is on their disk; it is read and its
+    receipts are published by the runtime."""
+    outbox: Outbox | None = None
+    """What was published and is not on the consumers' disks yet; None where nothing is kept."""
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
 
     def __post_init__(self) -> None:
@@ -159,6 +165,11 @@ class Stage(Handlers):
         """Prefixes of the bus topics that it wants, derived from its inputs."""
         wanted = (self.topic(one.kind) for one in self.inputs if one.route == "bus")
         return tuple(sorted({topic for topic in wanted if topic is not None}))
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it publishes anything that consumers keep."""
+        return any(kind.key is not Message.key for kind in self.outputs)
 
     @property
     def uses_work_queue(self) -> bool:

@@ -1,7 +1,7 @@
 """Settings: frozen, checked, with a default for everything."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -14,7 +14,6 @@ from pydantic import (
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
-from affectline.common.settings.address import redact_text
 from affectline.common.settings.biometrics import (
     DEFAULT_TIME_ZONE,
     BiometricsSettings,
@@ -24,9 +23,10 @@ from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.detector import DetectorSettings, default_detector
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.settings.hub import Delivery, HubSettings
-from affectline.common.settings.model import Settings
+from affectline.common.settings.model import SOURCES, Settings, explain
 from affectline.common.settings.recording import RecordingSettings, RetentionSettings
-from affectline.common.settings.sources import CaptureSettings, Pace, SourceSettings, redact
+from affectline.common.settings.sources import CaptureSettings, Pace, SourceSettings
+from affectline.common.settings.variables import expand
 
 Display = Literal["none", "window", "mp4", "browser"]
 Backend = Literal["litert", "tensorflow"]
@@ -108,10 +108,14 @@ class PipelineSettings(Settings):
     """Further services to run, by kind, with their settings."""
 
     def describe(self) -> dict[str, Any]:
-        """The settings for ``session.json`` and recordings; addresses without passwords."""
-        shown = tuple(s.model_copy(update={"source": redact(s.source)}) for s in self.sources)
-        plain = self.model_copy(update={"sources": shown}).model_dump(mode="json")
+        """The settings for ``session.json`` and recordings; addresses without secrets."""
+        plain = self.without_secrets().model_dump(mode="json")
         return {"delivery": self.delivery, "settings": plain}
+
+    def without_secrets(self) -> Self:
+        """The same for whoever opens no source."""
+        shown = tuple(source.without_secrets() for source in self.sources)
+        return self.model_copy(update={"sources": shown})
 
     @field_validator("sources")
     @classmethod
@@ -140,6 +144,9 @@ def load(path: Path) -> PipelineSettings:
     """
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and SOURCES in content:
+            section = f"--config {path}: {SOURCES}"
+            content[SOURCES] = expand(content[SOURCES], section)
         return PipelineSettings.model_validate({} if content is None else content)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
@@ -151,9 +158,7 @@ def load(path: Path) -> PipelineSettings:
             f"--config {path} is not YAML{line}", "see configs/default.yaml for an example"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "the file"
         raise AffectlineError(
-            f"--config {path}: {name}: {first['msg']} (got {redact_text(repr(first['input']))})",
+            f"--config {path}: {explain(error)}",
             "see configs/default.yaml for every setting and its default",
         ) from error

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from affectline.common.settings.model import Settings
 
 Privacy = Literal["everything", "blurred", "features"]
 """``everything``: the frames as they are. ``blurred``: the faces in them pixelated beyond
@@ -11,10 +13,8 @@ PRIVACIES: Final[tuple[Privacy, ...]] = ("everything", "blurred", "features")
 """What keeps the most comes first."""
 
 
-class RecordingSettings(BaseModel):
+class RecordingSettings(Settings):
     """Whether a session is recorded, and how much of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     record: bool = False
     """Write ``session.mcap`` into the session folder."""
@@ -23,10 +23,8 @@ class RecordingSettings(BaseModel):
     """Write ``report.html`` at the end of the run."""
 
 
-class RetentionSettings(BaseModel):
+class RetentionSettings(Settings):
     """How long sessions are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     """Sessions in the folder of the sessions that were last written longer ago are removed when

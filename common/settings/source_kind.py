@@ -12,8 +12,9 @@ import stat
 import sys
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
+from affectline.common.address import is_address, parse
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import SourceKind
 
@@ -38,7 +39,6 @@ _SIGNATURE: Final = re.compile(
 )
 """How files of one picture begin. GIFs are films, still ones too."""
 _CAMERA: Final = re.compile(r"/dev/video\d+")
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def kind_of(source: str) -> SourceKind:
@@ -48,7 +48,7 @@ def kind_of(source: str) -> SourceKind:
         return _kind_of_path(path)
     if source.isdecimal():
         return "camera"
-    return _kind_of_address(source) if _SCHEME.match(source) else "film"
+    return _kind_of_address(source) if is_address(source) else "film"
 
 
 def is_live(source: str) -> bool:
@@ -65,7 +65,7 @@ def source_path(source: str) -> Path | None:
         return Path("/", os.fsdecode(unquote_to_bytes(path.encode("utf-8", "surrogateescape"))))
     if os.path.lexists(source):
         return Path(source)
-    return None if source.isdecimal() or _SCHEME.match(source) else Path(source)
+    return None if source.isdecimal() or is_address(source) else Path(source)
 
 
 def is_pipe(source: str) -> bool:
@@ -121,7 +121,8 @@ def _kind_of_path(path: Path) -> SourceKind:
 def _kind_of_address(address: str) -> SourceKind:
     if address.partition("://")[0].lower() not in ("http", "https"):
         return "stream"
-    if Path(re.split("[?#]", address)[0]).suffix.lower() in FILM_SUFFIXES:
+    parts = parse(address)
+    if parts and Path(parts.path).suffix.lower() in FILM_SUFFIXES:
         return "film"
     return _query_server(address)
 
@@ -132,12 +133,12 @@ def _query_server(address: str) -> Literal["film", "stream"]:
     import base64
     import http.client
 
-    scheme, _, rest = address.partition("://")
-    authority, slash, path = rest.partition("/")
-    user, at, host = authority.rpartition("@")
-    basic = f"Basic {base64.b64encode(unquote_to_bytes(user)).decode()}" if at else ""
     try:
-        return "film" if _has_end(f"{scheme}://{host}{slash}{path}", basic) else "stream"
+        parts = parse(address) or urlsplit(address)
+        login, at, host = parts.netloc.rpartition("@")
+        basic = f"Basic {base64.b64encode(unquote_to_bytes(login)).decode()}" if at else ""
+        place = parts._replace(netloc=host).geturl()
+        return "film" if _has_end(place, basic) else "stream"
     except (OSError, ValueError, http.client.HTTPException):
         return "stream"  # opening it will tell what is wrong, or wait for it
 
@@ -164,5 +165,5 @@ def _has_end(address: str, authorization: str, levels: int = 2) -> bool:
         return False
     # Not to another host, which is none of the password's business
     first = urljoin(place, playlists[0])
-    same_host = first.split("/")[:3] == place.split("/")[:3]
+    same_host = urlsplit(first)[:2] == urlsplit(place)[:2]
     return _has_end(first, authorization if same_host else "", levels - 1)

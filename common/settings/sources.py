@@ -4,15 +4,23 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
+from affectline.common.address import (
+    HIDDEN,
+    host_of,
+    is_address,
+    redact,
+    remember,
+    with_login,
+)
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name, to_name
-from affectline.common.settings.address import HIDDEN, redact
 from affectline.common.settings.model import Settings
 from affectline.common.settings.source_kind import STDIN, is_live, kind_of, source_path
+from affectline.common.settings.variables import expand
 from affectline.common.wire.messages import SourceKind
 
 __all__ = [
@@ -33,10 +41,18 @@ Pace = Literal["realtime", "fast"]
 
 
 class SourceSettings(Settings):
-    """One stream: a name, and a camera, film, folder of pictures, address or ``sample``."""
+    """One stream: a name, and a camera, film, folder of pictures, address or ``sample``.
+
+    In settings files each text may hold ``${NAME}``: the value of an environment variable.
+    """
 
     name: Name
     source: Annotated[str, Field(min_length=1, max_length=4096)]
+    user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """Addresses: who logs in, where the address does not say it."""
+    password_file: Path | None = None
+    """Addresses: a file that holds the password, and nothing else. It is read whenever the source
+    is opened."""
     loop: bool = False
     """Start a file again when it has ended: for demonstrations."""
     start: Literal["file"] | AwareDatetime | None = None
@@ -48,11 +64,52 @@ class SourceSettings(Settings):
     """Folders of pictures: take them for the frames of a film with so many a second, instead of
     pictures that have nothing to do with one another."""
 
+    def model_post_init(self, _: Any) -> None:
+        """Whatever this process says from now on, it says without the secrets of its sources."""
+        remember(self.source)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from self.without_secrets().__dict__.items()
+
+    @model_validator(mode="after")
+    def _logs_in_at_an_address(self) -> Self:
+        if (self.user or self.password_file) and not is_address(self.source):
+            raise ValueError("user and password_file are for addresses of cameras and films")
+        if self.user and not self.password_file:
+            raise ValueError("a user needs a password_file")
+        if self.password_file:
+            _with_login(self, "***")
+        return self
+
+    @property
+    def address(self) -> str:
+        """What is opened: the source, with the password where a file holds it.
+
+        Raises:
+            AffectlineError: That file cannot be used.
+        """
+        if self.password_file is None:
+            return self.source
+        address = _with_login(self, _read_password(self.password_file))
+        remember(address)
+        return address
+
     @property
     def kind(self) -> SourceKind:
         """What it is; see `kind_of`."""
-        kind = kind_of(self.source)
+        kind = kind_of(self.address)
         return "film" if kind == "pictures" and self.as_film else kind
+
+    @property
+    def is_live(self) -> bool:
+        """True for what never ends by itself: a camera or a network stream."""
+        return self.kind in ("camera", "stream")
+
+    def without_secrets(self) -> Self:
+        """The same as it may be shown and stored."""
+        user = HIDDEN if self.user else None
+        shown = {"source": redact(self.source), "user": user, "password_file": None}
+        return self.model_copy(update=shown)
 
 
 class CaptureSettings(Settings):
@@ -68,6 +125,27 @@ class CaptureSettings(Settings):
     rate: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Frames per second: requested from a camera; of a film with a higher rate, frames are left
     out."""
+
+
+def _with_login(source: SourceSettings, password: str) -> str:
+    try:
+        return with_login(source.source, source.user, password)
+    except ValueError as error:
+        raise ValueError(f"password_file: the address {error}") from error
+
+
+def _read_password(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise AffectlineError(
+            f"password_file {path}: {reason}", "name a file that holds the password alone"
+        ) from error
+    if not text or "\n" in text:
+        what = "holds more than one line" if text else "is empty"
+        raise AffectlineError(f"password_file {path}: {what}", "write the password into it, alone")
+    return text
 
 
 def begins_at(source: SourceSettings, session_start: int) -> int:
@@ -99,15 +177,18 @@ def take_as_films(sources: tuple[SourceSettings, ...], rate: float) -> tuple[Sou
 def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
     """Give each ``--source`` a stream name: ``name=source``, or one made from the source."""
     named: list[SourceSettings] = []
-    for text in sources:
+    for given in sources:
+        is_there = os.path.lexists(given)
+        text = given if is_there else expand(given, f"--source {redact(given)}")
         name, equals, source = text.partition("=")
-        if not equals or "/" in name or ":" in name or os.path.exists(text):  # noqa: PTH110 - never raises
+        if not equals or "/" in name or ":" in name or is_there:
             name, source = _name_of(text), text
         taken = {s.name for s in named}
         unique = next(n for n in numbered(name) if n not in taken)
         try:
             named.append(SourceSettings(name=unique, source=_as_text(source)))
         except ValidationError as error:
+            remember(text)
             raise AffectlineError(
                 f"--source {redact(text)}: not a source with a name",
                 "as in driver=0: letters, digits, '.', '_' and '-' for the name, then the source",
@@ -120,13 +201,9 @@ def _name_of(source: str) -> str:
         return "stdin"
     path = source_path(source)
     if path is not None:
-        return to_name(path.resolve().stem)[:56] or "stream"
-    if source.isdecimal():
-        return f"camera{source}"
-    # Without parameters: their values are nobody's business
-    place = redact(source).split("://", 1)[1].split("?")[0]
-    parts = [part for part in place.split("/") if "=" not in part and part != HIDDEN]
-    return to_name("-".join(parts))[:56] or "stream"
+        is_mistyped = HIDDEN in redact(source)
+        return (not is_mistyped and to_name(path.resolve().stem)[:56]) or "stream"
+    return f"camera{source}" if source.isdecimal() else to_name(host_of(source))[:56] or "stream"
 
 
 def _as_text(source: str) -> str:

@@ -89,6 +89,15 @@ class Message(BaseModel):
         return None
 
     @property
+    def key(self) -> tuple[int, int] | None:
+        """What tells it from all others on its topic; None for what nobody would miss.
+
+        Whoever keeps messages keeps one of a key, and a publisher keeps those with a key until it
+        knows that the consumers at the end of the line have them (`Kept`).
+        """
+        return None
+
+    @property
     def part_sizes(self) -> tuple[int | None, ...]:
         """Length in bytes of every binary part; None where only the part itself knows."""
         return ()

@@ -83,6 +83,10 @@ class Samples(Message):
     def event_time(self) -> int:
         return self.at
 
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.epoch, self.seq
+
 
 def sample_times(samples: Samples) -> list[int]:
     """When each of a message's samples was taken, in nanoseconds since the Unix epoch."""
@@ -151,3 +155,7 @@ class State(Message):
     @property
     def event_time(self) -> int:
         return self.at
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return 0, self.at

@@ -8,6 +8,8 @@ Boxes are in pixels of the frame that the message is about, ``(x, y, w, h)`` wit
 top left.
 """
 
+import json
+import zlib
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
@@ -85,6 +87,10 @@ class FrameMessage(StreamMessage):
     @property
     def event_time(self) -> int:
         return self.captured_at
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.epoch, self.seq
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -222,6 +228,10 @@ class Scores(StreamMessage):
     @property
     def time(self) -> int:
         return self.classified_at
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.epoch, self.seq
 
 
 class FaceEmotion(SeenFace):
@@ -377,6 +387,10 @@ class StreamStart(StreamMessage):
     def event_time(self) -> int:
         return self.started_at
 
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.epoch, 4 * self.first_seq
+
 
 class StreamEnd(StreamMessage):
     """The end of a stream: no frame follows ``last_seq``.
@@ -420,6 +434,10 @@ class StreamEnd(StreamMessage):
     def event_time(self) -> int:
         return self.ended_at
 
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.epoch, 4 * (self.last_seq + 1) + 1
+
 
 class StreamDone(StreamMessage):
     """A consumer has handled all results of a stream, up to ``last_seq``.
@@ -441,6 +459,10 @@ class StreamDone(StreamMessage):
     @property
     def time(self) -> int:
         return self.done_at
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.epoch, 4 * (self.last_seq + 1) + (2 if self.by == "sink" else 3)
 
 
 class Marker(Message):
@@ -474,6 +496,11 @@ class Marker(Message):
     def event_time(self) -> int:
         return self.at
 
+    @property
+    def key(self) -> tuple[int, int]:
+        told = json.dumps([self.label, self.source, self.extra], sort_keys=True)
+        return self.at, zlib.crc32(told.encode(errors="replace"))
+
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
@@ -485,6 +512,9 @@ class Packet(NamedTuple, Generic[M_co]):
     parts: tuple[bytes | memoryview, ...] = ()
 
 
+SENT_TO: Final = "~to/"
+"""First part of a message that is for one consumer alone: ``~to/<service>:``, before its topic. It
+does not leave the pipeline."""
 READY: Final = "~ready/"
 """Not a message: a consumer subscribes to ``~ready/<service>`` after its other subscriptions, and
 sources see that subscription arrive. Sorted after all topics, so it is also last on a reconnect."""

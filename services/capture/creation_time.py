@@ -4,8 +4,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from affectline.common.address import redact
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.address import redact
 from affectline.common.settings.source_kind import is_pipe, source_path
 from affectline.services.capture.sample_clip import SAMPLE, find_sample
 

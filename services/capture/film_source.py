@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from affectline.common.address import redact
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.address import redact
 from affectline.services.capture.container_check import Completeness, check_completeness
 from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
 from affectline.services.capture.presentation_clock import (

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from affectline.common.address import display_text
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.address import display_text
 from affectline.common.settings.source_kind import PICTURE_SUFFIXES, is_picture
 from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
 from affectline.services.capture.picture_decoder import PictureDecoder

@@ -304,6 +304,8 @@ class SourceReader(threading.Thread):
                     # Nothing is before this frame: others need not wait for what will not come
                     self._alignment.reach(event_time)
                 has_room = in_flight < SIZE and not self.missing_consumers()
+                if self._context.outbox is not None:
+                    has_room &= not self._context.outbox.is_full
                 if has_room and self._is_in_step(event_time):
                     return True
                 if has_room:

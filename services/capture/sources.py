@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from affectline.common.address import display_text, escaped, redact
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.address import display_text
 from affectline.common.settings.source_kind import is_pipe, source_path
 from affectline.common.settings.sources import CaptureSettings, SourceSettings
 from affectline.services.capture.container_check import missing_bytes
@@ -29,7 +29,7 @@ def open_source(source: SourceSettings, settings: CaptureSettings) -> Source:
     if path is None:
         from affectline.services.capture.film_source import FilmSource
 
-        return FilmSource(text, text, live=kind == "stream")
+        return FilmSource(text, escaped(source.address), live=kind == "stream")
     if not is_pipe(text):  # which can be opened once only
         _check_readable(path)
     if path.is_dir() or kind == "pictures":
@@ -45,7 +45,7 @@ def _check_readable(path: Path) -> None:
     except OSError as error:
         what = error.strerror or str(error)
         raise AffectlineError(
-            f"--source {display_text(str(path))}: {what[0].lower()}{what[1:]}",
+            f"--source {redact(str(path))}: {what[0].lower()}{what[1:]}",
             "give a camera index, a film, a picture or a folder of them, an RTSP or HTTP address, "
             f"or {SAMPLE!r}",
         ) from error

@@ -16,7 +16,7 @@ from affectline.common.runtime.spec import (
 )
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.common.settings.source_kind import is_live, is_pipe, with_own_stdin
+from affectline.common.settings.source_kind import is_pipe, with_own_stdin
 from affectline.common.settings.sources import (
     CaptureSettings,
     Pace,
@@ -45,6 +45,9 @@ class CaptureProcess(ProcessSettings):
     follows_clock: bool = False
     """Pace realtime: a film's frame is due when the clock has reached its time, not as long after
     the first one: something else in the run is live."""
+    begins_at: int | None = None
+    """Where a film that is shown again and again goes on, in ns since the Unix epoch, when one
+    that died is replaced."""
     duration: float | None = None
     """Seconds of the session's time line after which a film is left."""
     epoch: int | None = None
@@ -86,33 +89,39 @@ class CaptureProcess(ProcessSettings):
             )
         if start == "file":
             # Looked up when it is asked for: it loads the library that reads films
-            made_at = import_module(CREATION_TIME).read_creation_time(self.source.source)
+            made_at = import_module(CREATION_TIME).read_creation_time(self.source.address)
             return begins_at(self.source, made_at)
         return begins_at(self.source, 0)
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
-        epoch, first_seq = position or StreamPosition(self.epoch or 0, 0)
+        epoch, first_seq, reached = position or StreamPosition(self.epoch or 0, 0)
         source = self.source.source
-        if is_live(source) or is_pipe(source) or self.source.loop:
+        if self.source.is_live or is_pipe(source) or self.source.loop:
             # New frames: a new epoch, even where the clock was set back
             epoch, first_seq = max(now // 1_000_000, epoch + 1), 0
-        return self.model_copy(update={"epoch": epoch, "first_seq": first_seq, "patient": True})
+        changes = {"epoch": epoch, "first_seq": first_seq, "patient": True}
+        if self.source.loop and reached is not None:
+            changes["begins_at"] = reached + 1  # behind what was shown: time never falls
+        return self.model_copy(update=changes)
 
 
 def configure(
     pipeline: PipelineSettings,
     delivery: Delivery,
-    source: Annotated[str, Argument("As for up --source.")] = "sample",
+    source: Annotated[
+        str, Argument("As for up --source, or the name of a source in the settings.")
+    ] = "sample",
     pace: Annotated[Pace | None, Flag("As for up.")] = None,
     loop: Annotated[bool, Flag("Start a file again at its end.")] = False,
 ) -> CaptureProcess:
     """Settings for ``affectline capture``."""
-    (named,) = name_sources([source])
+    listed = {one.name: one for one in pipeline.sources}
+    named = listed.get(source) or name_sources([source])[0]
     default: Pace = "realtime" if delivery == "live" else "fast"
     others = ("fusion",) if pipeline.biometrics else ()
     recorder = ("recorder",) if pipeline.recording.record else ()
     return CaptureProcess(
-        source=named.model_copy(update={"loop": loop}),
+        source=named.model_copy(update={"loop": loop or named.loop}),
         settings=pipeline.capture,
         pace=pace or pipeline.pace or default,
         consumers=("classifier", "sink", *others, *recorder),
@@ -140,7 +149,7 @@ SPEC = ServiceSpec(
     settings=CaptureProcess,
     stage="affectline.services.capture.stage:Capture",
     role="source",
-    inputs=("emotion", "stream", "watermark"),
+    inputs=("emotion", "kept", "stream", "watermark"),
     outputs=("frame", "stream", "watermark"),
     planned=planned,
     configure=configure,

@@ -14,6 +14,7 @@ from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.sources import begins_at, redact
 from affectline.common.wire.base import Message
+from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import (
     Emotion,
     Frame,
@@ -65,7 +66,7 @@ class Capture(Stage):
     def topic(self, kind: type[Message]) -> str | None:
         if kind is Watermark:
             return kind.topic_prefix + "/" if self._is_aligned else None
-        return super().topic(kind) if kind is not Emotion or self._is_lossless else None
+        return super().topic(kind) if kind not in (Emotion, Kept) or self._is_lossless else None
 
     @property
     def _is_aligned(self) -> bool:
@@ -96,6 +97,7 @@ class Capture(Stage):
             self._session_start = self.context.now()
         dated = self._calendar_start
         begin = begins_at(self._source, self._session_start) if dated is None else dated
+        begin = begin if self._process.begins_at is None else self._process.begins_at
         self._begins_at = self._last_captured_at = begin
         self._alignment.reach(self._begins_at)
         duration = self._process.duration
@@ -126,7 +128,20 @@ class Capture(Stage):
         if emotion.epoch != self._epoch:
             return ()
         self._alignment.reach(emotion.captured_at + 1)  # answers come in order
-        return self._resend(self._window.on_answer(emotion.seq, monotonic_ns()))
+        outbox = self.context.outbox
+        keepers = outbox.keepers_of(emotion.topic) if outbox else ()
+        return self._resend(self._window.on_answer(emotion.seq, monotonic_ns(), keepers))
+
+    @on(Kept)
+    def on_kept(self, packet: Packet[Kept]) -> Iterable[Packet]:
+        """A consumer has answers on its disk: their frames are needed no more."""
+        receipt = packet.message
+        keys = receipt.keys.get(f"{Emotion.topic_prefix}/{self._source.name}", ())
+        with self._window.changed:
+            seqs = [seq for epoch, seq in keys if epoch == self._epoch]
+            self._window.on_kept(receipt.by, seqs)
+            self._window.changed.notify_all()
+        return ()
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 import typer
 from pydantic import ValidationError
 
+from affectline.common.address import conceal
 from affectline.common.errors import AffectlineError, explain_import
-from affectline.common.settings.address import redact_text
+from affectline.common.settings.model import explain
 
 UsageError: Any = typer.BadParameter.__base__
 """Click's class, reached through typer, which may contain a copy of click of its own."""
@@ -22,20 +23,14 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
         code = command()
     except AffectlineError as error:
         for line in error.details:
-            sys.stderr.write(f"  {line}\n")
+            sys.stderr.write(f"  {conceal(line)}\n")
         _exit_with_error(str(error), 1)
     except ImportError as error:
         _exit_with_error(explain_import(error), 1)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        _exit_with_error(
-            f"{where}: {first['msg']} (got {redact_text(repr(first['input']))}). "
-            "Try affectline --help",
-            2,
-        )
+        _exit_with_error(f"{explain(error)}. Try affectline --help", 2)
     except UsageError as error:
-        _exit_with_error(f"{redact_text(_explain(error))} Try affectline --help", 2)
+        _exit_with_error(f"{_explain(error)} Try affectline --help", 2)
     except (typer.Abort, KeyboardInterrupt):
         _exit_with_error("stopped by Ctrl-C", 130)
     except BrokenPipeError:  # as in: affectline subscribe | head
@@ -55,5 +50,5 @@ def _explain(error: Any) -> str:
 
 
 def _exit_with_error(text: str, code: int) -> NoReturn:
-    sys.stderr.write(f"affectline: {' '.join(text.split())}\n")
+    sys.stderr.write(f"affectline: {conceal(' '.join(text.split()))}\n")
     sys.exit(code)

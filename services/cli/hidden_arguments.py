@@ -9,10 +9,11 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from affectline.common.settings.address import redact
+from affectline.common.address import HIDDEN, looks_secret, redact, remember
 
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*", re.DOTALL)
 _FIRST, _LAST = 45, 46
@@ -26,6 +27,7 @@ def hide_arguments(arguments: list[str]) -> None:
         arguments: As they were given.
     """
     hidden = {text: shown for text in arguments if (shown := _without_secrets(text)) != text}
+    _remember(hidden)
     if not hidden or sys.platform != "linux":
         return
     try:
@@ -44,4 +46,13 @@ def hide_arguments(arguments: list[str]) -> None:
 
 
 def _without_secrets(argument: str) -> str:
-    return _ADDRESS.sub(lambda match: redact(match.group()), argument)
+    if _ADDRESS.search(argument):
+        return _ADDRESS.sub(lambda match: redact(match.group()), argument)
+    return HIDDEN if looks_secret(argument) else argument
+
+
+def _remember(arguments: Iterable[str]) -> None:
+    """Errors about an argument do not show it either."""
+    for argument in arguments:
+        match = _ADDRESS.search(argument)
+        remember(match.group() if match else argument)

@@ -21,6 +21,8 @@ from affectline.services.cli.options import ConfigFile, HubAddress, read_setting
 LISTEN_S: Final = 0.5
 """How long a result is listened for that tells whether a film is analysed, and where it is."""
 HUB_PATIENCE_S: Final = 3.0
+HEARD_S: Final = 10.0
+"""How long a hub may take to pass on a marker: one that hangs is replaced meanwhile."""
 POLL_S: Final = 0.02
 
 
@@ -74,22 +76,37 @@ def publish_now(hub: HubSettings, marker: Marker) -> str:
     Raises:
         AffectlineError: There is no hub.
     """
-    outlet = OutletSubscriber(hub, ("emotion/", "stream/"))
+    outlet = OutletSubscriber(hub, ("emotion/", "stream/", marker.topic))
     try:
         at = marker.at + offset_to_hub(hub)
         clock = SessionClock(lambda: at)
         listen(outlet, clock)
         marker = marker.model_copy(update={"at": clock.now()})
-        deadline = time.monotonic() + HUB_PATIENCE_S
-        while not outlet.publish(Packet(marker), wait=True):
-            if time.monotonic() > deadline:
-                raise AffectlineError(
-                    f"no hub on {hub.ingress}",
-                    "start affectline up first, or name the hub with --hub",
-                )
+        if not connect(outlet):
+            raise AffectlineError(
+                f"no hub on {hub.ingress}",
+                "start affectline up first, or name the hub with --hub",
+            )
+        if not outlet.publish_heard(Packet(marker), HEARD_S):
+            raise AffectlineError(
+                f"the hub on {hub.ingress} has not passed on the marker within {HEARD_S:.0f} s",
+                "it may hang; look at affectline's log, and mark again",
+            )
         return clock.describe(marker.at)
     finally:
         outlet.close()
+
+
+def connect(outlet: OutletSubscriber) -> bool:
+    """Wait for the hub; False where it is not there in time."""
+    deadline = time.monotonic() + HUB_PATIENCE_S
+    while not outlet.is_connected:
+        if time.monotonic() > deadline:
+            return False
+        outlet.wait(timeout_s=POLL_S)
+        for _ in outlet.receive():
+            pass  # or waiting would end at once
+    return True
 
 
 def listen(outlet: OutletSubscriber, clock: SessionClock) -> None:

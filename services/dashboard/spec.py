@@ -33,13 +33,13 @@ def configure(
         "port": port or page.port or DEFAULT_DASHBOARD_PORT,
     }
     settings = {"dashboard": page.model_copy(update=chosen), "delivery": delivery}
-    return DashboardProcess(settings=pipeline.model_copy(update=settings))
+    return DashboardProcess(settings=pipeline.without_secrets().model_copy(update=settings))
 
 
 def planned(run: Run) -> Iterator[DashboardProcess]:
     """One where the browser is the display."""
     if run.settings.sink.display == "browser":
-        yield DashboardProcess(settings=run.settings)
+        yield DashboardProcess(settings=run.settings.without_secrets())
 
 
 SPEC = ServiceSpec(

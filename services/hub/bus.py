@@ -12,7 +12,7 @@ import zmq
 
 from affectline.common.runtime.sockets import SEND_WAIT_MS, bind, new_socket
 from affectline.common.settings.hub import Delivery, HubSettings
-from affectline.common.wire.messages import READY
+from affectline.common.wire.messages import READY, SENT_TO
 
 Parts = list[bytes]
 
@@ -46,6 +46,8 @@ class Bus:
         self.outlet = new_socket(context, zmq.XPUB)
         self.outlet.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
         self.has_crop_subscribers = threading.Event()
+        self.ready: set[str] = set()
+        """Consumers that have announced themselves."""
         self._subscriptions: set[tuple[str, bytes]] = set()
         """Whose they are, and the topic prefixes."""
         self.tap = new_socket(context, zmq.PULL)
@@ -70,7 +72,8 @@ class Bus:
         except zmq.Again:
             return None
         self.counters["in"] += 1
-        self.outlet.send_multipart(parts, zmq.DONTWAIT)
+        if not parts[0].startswith(SENT_TO.encode()):
+            self.outlet.send_multipart(parts, zmq.DONTWAIT)
         return parts
 
     def deliver(self, parts: Parts) -> bool:
@@ -82,15 +85,22 @@ class Bus:
         self.counters["out"] += 1
         return True
 
-    def forward_subscriptions(self) -> None:
-        """Pass on to the sources which consumers are ready."""
+    def forward_subscriptions(self) -> set[str]:
+        """Pass on to the sources which consumers are ready; return those that have just come."""
+        came: set[str] = set()
         while True:
             try:
                 event = self.consumers.recv(zmq.DONTWAIT)
             except zmq.Again:
-                return
+                return came
             if event[:1] in (SUBSCRIBED, UNSUBSCRIBED) and event[1:].startswith(READY.encode()):
                 self.ingress.send(event)
+                service = event[1 + len(READY) :].decode(errors="replace")
+                if event[:1] == SUBSCRIBED:
+                    self.ready.add(service)
+                    came.add(service)
+                else:
+                    self.ready.discard(service)
             self._update_subscriptions("consumer", event)
 
     def update_outsiders(self) -> None:

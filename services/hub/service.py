@@ -2,29 +2,43 @@
 
 The bus, the work queue and the metrics server have a thread each, so that one that is blocked never
 blocks another. The metrics are those of the health messages on the bus.
+
+Markers come from people and tools that publish one and are gone, so nobody else could publish them
+again: the hub keeps the recent ones until the sink and the recorders have them on their disks.
 """
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
 
 import zmq
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.runtime.clock_sync import answer_probes
+from affectline.common.runtime.keeping import Outbox
 from affectline.common.runtime.service import HEALTH_S
+from affectline.common.runtime.sockets import address_to
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.health import Health, make_health
-from affectline.common.wire.messages import Packet
+from affectline.common.wire.kept import Kept
+from affectline.common.wire.messages import Marker, Packet
 from affectline.services.hub.bus import Bus, Parts
 from affectline.services.hub.prometheus import HealthMetrics
+from affectline.services.hub.spec import HubProcess
 from affectline.services.hub.work_queue import WorkQueue
+
+OWN_TOPICS: Final = tuple(f"{kind.topic_prefix}/".encode() for kind in (Health, Marker, Kept))
 
 
 class Hub:
     """The process: a loop around the bus, with the work queue in a thread beside it.
 
     Args:
+        process: Whom it keeps markers for.
         settings: Where it binds.
         delivery: Whether consumers exert back-pressure.
         sockets: A ZeroMQ context that others use as well: then it serves no metrics, and the work
@@ -33,6 +47,7 @@ class Hub:
 
     def __init__(
         self,
+        process: HubProcess,
         settings: HubSettings,
         delivery: Delivery,
         sockets: zmq.Context[zmq.Socket[bytes]] | None = None,
@@ -42,7 +57,9 @@ class Hub:
         self.link = SupervisorLink()
         self.wakeup = WakeupPipe()
         self.metrics = HealthMetrics()
-        self.pending: Parts | None = None
+        self.pending: deque[Parts] = deque()
+        """What the consumers have no room for yet."""
+        self.markers = Outbox("hub", process.keepers, markers_only=True)
         self._next_health = 0.0
         self._settings, self._delivery = settings, delivery
 
@@ -84,8 +101,9 @@ class Hub:
                 0 if self.pending else max(0, int((self.link.next_beat - monotonic()) * 1000) + 1)
             )
             ready = dict(poller.poll(pause))
-            if bus.consumers in ready:
-                bus.forward_subscriptions()
+            if bus.consumers in ready and (came := bus.forward_subscriptions()):
+                self._hand_over(self.markers.on_ready(came, monotonic()))
+            self._hand_over(self.markers.overdue(bus.ready, monotonic()))
             if bus.outlet in ready:
                 bus.update_outsiders()
             if bus.clock in ready:
@@ -98,24 +116,39 @@ class Hub:
 
     def _forward_some(self, source: zmq.Socket[bytes]) -> None:
         for _ in range(64):
-            parts = self.pending or self.bus.forward_message(source)
-            if parts is None:
-                return
-            if not self.bus.deliver(parts):
-                self.pending = parts  # lossless: a consumer is full, so all wait
-                return
-            self.pending = None
-            if parts[0].startswith(b"health/"):
-                self._update_metrics(parts)
+            if not self.pending:
+                parts = self.bus.forward_message(source)
+                if parts is None:
+                    return
+                self._read(parts)
+                self.pending.append(parts)
+            if not self.bus.deliver(self.pending[0]) and self.bus.lossless:
+                return  # a consumer is full, so all wait
+            self.pending.popleft()
 
-    def _update_metrics(self, parts: Parts) -> None:
+    def _read(self, parts: Parts) -> None:
+        """Take note of what concerns the hub itself."""
+        if not parts[0].startswith(OWN_TOPICS):
+            return
         try:
             packet = codec.decode(parts)
         except InvalidMessage:
             self.bus.counters["invalid"] += 1
-        else:
-            if isinstance(packet.message, Health):
-                self.metrics.update(packet.message)
+            return
+        match packet.message:
+            case Health() as health:
+                self.metrics.update(health)
+            case Marker():
+                self.markers.add(packet, monotonic())
+            case Kept() as receipt:
+                self.markers.on_kept(receipt)
+
+    def _hand_over(self, missed: Iterable[tuple[str, Packet]]) -> None:
+        """Send markers to consumers that may have missed them."""
+        for service, packet in list(missed):
+            self.bus.counters["sent_again"] += 1
+            parts = [address_to(service), *(bytes(part) for part in codec.encode(packet))]
+            self.pending.append(parts)
 
     def _beat(self) -> None:
         if not self.link.keep_alive():

@@ -6,7 +6,7 @@ from affectline.common.settings.pipeline import PipelineSettings
 
 
 class HubProcess(ProcessSettings):
-    """Settings of the hub: none beside its address."""
+    """Settings of the hub: none of its own beside its address."""
 
     @property
     def process_name(self) -> str:

@@ -74,5 +74,6 @@ SPEC = ServiceSpec(
     stage="affectline.services.recorder.stage:Recorder",
     role="sink",
     inputs=(*prefixes(recorded_kinds()), "watermark"),
+    outputs=("kept",),
     planned=planned,
 )

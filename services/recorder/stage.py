@@ -1,33 +1,37 @@
 """The recorder process: writes the messages of the bus to a session file, byte for byte.
 
 It is one of the consumers that the configuration names: in lossless delivery the sources wait for
-it, so nothing is missing. Messages are handed to the operating system four times a second, so a
-recorder that is killed loses less than a second; its successor continues the same file.
+it, and everybody keeps what is not in its file yet (`common.runtime.keeping`), so nothing is
+missing, whoever is killed. Messages are handed to the operating system four times a second. A
+recorder that is killed is succeeded by one that continues the same file; in live delivery it then
+lacks less than a second, but for the markers, of which it has all.
 """
 
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Final
+from typing import ClassVar, Final
 
 import cv2
 
 from affectline.common import file_access
 from affectline.common.clock import monotonic, monotonic_ns
-from affectline.common.errors import AffectlineError
+from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.model import artifact
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
 from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
-from affectline.common.runtime.stage import Stage, on
+from affectline.common.runtime.keeping import Keeper
+from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.recording import Privacy
 from affectline.common.vision.anonymize import Anonymizer, DetectorLimits
 from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import ends_replay
+from affectline.common.wire.kept import Kept
 from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import (
     Frame,
@@ -46,6 +50,10 @@ SLACK_NS: Final = 500_000_000
 the work queue, and may arrive after the result that they led to."""
 FRAME_TIMES_KEPT: Final = 1024
 FLUSH_S: Final = 0.25
+HOLD_S: Final = 1.0
+RECENT_CHUNKS: Final = 64
+"""Chunks at the end of a file that is continued whose messages are remembered: 16 s of a live
+session, and more than is ever on its way of a fast one."""
 SYNC_S: Final = 1.0
 """How often the file is synchronised to disk, against power failures."""
 PERMITTED_IMAGES: Final[dict[Privacy, Callable[[type[Message]], bool]]] = {
@@ -59,6 +67,7 @@ PERMITTED_IMAGES: Final[dict[Privacy, Callable[[type[Message]], bool]]] = {
 class Recorder(Stage):
     """Writes a session file."""
 
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Kept: "bus"}
     tick_ms = 100
 
     def __init__(self, process: RecorderProcess) -> None:
@@ -95,12 +104,18 @@ class Recorder(Stage):
         self._log_time = self._started_at
         self._notes = FileNotes(self.context, is_replay=self._ends_with_replay)
         self._repeats = RepeatFilter()
+        context = self.context
+        self._keeper = Keeper(context.service, self.subscriptions, context.delivery)
+        context.keeper = self._keeper
+        self._unflushed: list[Message] = []
+        """Written, and not handed to the operating system yet."""
         self._early: list[Packet] = []
         """What came before the file could be begun."""
         self._is_finished = False
         try:
             file_access.make_folder(self._path.parent)
             is_continued = self._check_existing_file()
+            self._hold_until = monotonic() + (HOLD_S if is_continued else 0.0)
         except OSError as error:
             raise self._cannot_write(error) from error
         if is_continued or self._session_start is not None:
@@ -151,6 +166,10 @@ class Recorder(Stage):
             return False
         with SessionReader(self._path) as reader:
             before = reader.about.get("privacy", self._privacy)
+            recent = list(recent_messages(reader))
+            self._keeper.prime(recent)
+            for message in recent:
+                self._repeats.is_repeated(message)
         if before != self._privacy:
             raise AffectlineError(
                 f"--privacy {self._privacy}: {self._path} was started with {before}",
@@ -169,10 +188,11 @@ class Recorder(Stage):
             self._write_in_order((packet,))
         # Without a plan it may be a replay that begins again
         elif self._recorded_sources and self._repeats.is_repeated(message):
+            self._keeper.kept((message,))
             return ()
         else:
             self._merger.push(packet, monotonic(), self._event_time(packet.message))
-            self._write_in_order(self._merger.pop_ready(monotonic()))
+            self._write_in_order(self._pop_ready())
         if isinstance(packet.message, StreamDone):
             self._unfinished.discard((packet.message.stream, packet.message.by))
         elif self._ends_with_replay and ends_replay(packet.message, self._started_at):
@@ -184,9 +204,17 @@ class Recorder(Stage):
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
         """A recorded source, or fusion, has come further."""
         self._merger.observe(packet.message, monotonic())
-        self._write_in_order(self._merger.pop_ready(monotonic()))
+        self._write_in_order(self._pop_ready())
         self._flush_if_due()
         return ()
+
+    def _pop_ready(self) -> Iterable[Packet]:
+        """The messages whose turn it is.
+
+        One that continues a file waits a moment: what its predecessor took along comes again.
+        """
+        now = monotonic()
+        return self._merger.pop_ready(now) if now >= self._hold_until else ()
 
     def _event_time(self, message: Message) -> int | None:
         """When it happened, on the session's time line; None for what has no place there."""
@@ -258,6 +286,7 @@ class Recorder(Stage):
                 self._notes.finish()
             finally:
                 writer.finish()
+                self._confirm()
         except OSError as error:
             raise self._cannot_write(error) from error
 
@@ -273,14 +302,20 @@ class Recorder(Stage):
         if monotonic() < self._next_flush or self._writer is None:
             return
         self._next_flush = monotonic() + FLUSH_S
-        self._write_in_order(self._merger.pop_ready(monotonic()))
+        self._write_in_order(self._pop_ready())
         self._write_anonymized()
         try:
             self._writer.flush()
         except OSError as error:
             raise self._cannot_write(error) from error
+        self._confirm()
         self.context.counters["recorded"] = self._writer.messages
         self.context.counters["late"] = self._merger.late
+
+    def _confirm(self) -> None:
+        """Tell the publishers that what was written is on disk."""
+        self._keeper.kept(self._unflushed)
+        self._unflushed.clear()
 
     def _write_anonymized(self, *, flush: bool = False) -> None:
         if self._anonymizer:
@@ -299,6 +334,7 @@ class Recorder(Stage):
             kind = type(message).__name__
             publish_time = log_time if message.time is None else message.time
             self._writer.add(kind, codec.encode(packet), log_time, publish_time)
+            self._unflushed.append(message)
             self._notes.observe(message, log_time)
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -308,6 +344,13 @@ class Recorder(Stage):
             f"recording {self._path}: cannot write ({error.strerror or error})",
             "free some space or record to another disk; what was recorded so far can be read",
         )
+
+
+def recent_messages(reader: SessionReader) -> Iterator[Message]:
+    """The last messages of a recording, as far as they can be read."""
+    for recorded in reader.last_messages(RECENT_CHUNKS):
+        with suppress(InvalidMessage):
+            yield codec.decode(recorded.parts).message
 
 
 class FsyncThread(threading.Thread):

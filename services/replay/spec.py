@@ -54,6 +54,6 @@ SPEC = ServiceSpec(
     stage="affectline.services.replay.stage:Player",
     role="source",
     restart="never",
-    inputs=("control", "emotion", "health", "stream"),
+    inputs=("control", "emotion", "health", "kept", "stream"),
     outputs=prefixes((*recorded_kinds(), Watermark)),
 )

@@ -29,6 +29,7 @@ from affectline.common.wire import codec
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Seek, Step
 from affectline.common.wire.health import AT_END, Health, make_health
+from affectline.common.wire.kept import Kept
 from affectline.common.wire.kinds import recorded_kinds
 from affectline.common.wire.messages import (
     Emotion,
@@ -92,6 +93,7 @@ class Player(Stage):
         """The newest one published."""
         self._watermark_published = 0.0
         self._is_over = self._is_finished = False
+        self._end_published = 0.0
 
     def setup(self) -> None:
         self._reader = SessionReader(self._settings.file)
@@ -106,7 +108,7 @@ class Player(Stage):
     def topic(self, kind: type[Message]) -> str | None:
         if kind in (Health, Control):
             return f"{kind.topic_prefix}/{self.context.service}"
-        if kind is Emotion and not self._settings.reanalyse:
+        if kind in (Emotion, Kept) and not self._settings.reanalyse:
             return None
         return super().topic(kind)
 
@@ -177,8 +179,17 @@ class Player(Stage):
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
         """A frame of ours is answered."""
-        stream = self._streams.get(packet.message.stream)
-        return stream.on_answer(packet.message) if stream else ()
+        answer, outbox = packet.message, self.context.outbox
+        stream = self._streams.get(answer.stream)
+        keepers = outbox.keepers_of(answer.topic) if outbox else set()
+        return stream.on_answer(answer, keepers) if stream else ()
+
+    @on(Kept)
+    def on_kept(self, packet: Packet[Kept]) -> Iterable[Packet]:
+        """A consumer has answers on its disk."""
+        for name, stream in self._streams.items():
+            stream.on_kept(packet.message, f"{Emotion.topic_prefix}/{name}")
+        return ()
 
     @on(StreamDone)
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:
@@ -365,9 +376,10 @@ class Player(Stage):
             return
         yield from self._end_streams()
         yield from self._tell_progress(ended=True)
-        if all(stream.done for stream in self._streams.values()) and not self._is_over:
+        is_due = not self._is_over or monotonic() - self._end_published >= END_REPEAT_S
+        if all(stream.done for stream in self._streams.values()) and is_due:
             # It comes back when the hub has passed on everything that was before it
-            self._is_over = True
+            self._is_over, self._end_published = True, monotonic()
             self.context.detail = AT_END
             yield self._end_message()
 
@@ -484,11 +496,21 @@ class ReplayStream:
             self._window.add(message.seq, packet, monotonic_ns())
         yield packet
 
-    def on_answer(self, answer: Emotion) -> Iterable[Packet]:
-        """A frame is answered; return the earlier ones that were lost."""
+    def on_answer(self, answer: Emotion, keepers: Iterable[str] = ()) -> Iterable[Packet]:
+        """A frame is answered; return the earlier ones that were lost.
+
+        Args:
+            answer: Its result.
+            keepers: Consumers that have to have it on their disks.
+        """
         if answer.epoch != self._epoch or not self._reanalyse:
             return ()
-        return self._window.on_answer(answer.seq, monotonic_ns())
+        return self._window.on_answer(answer.seq, monotonic_ns(), keepers)
+
+    def on_kept(self, receipt: Kept, topic: str) -> None:
+        """A consumer has answers of this topic on its disk."""
+        keys = receipt.keys.get(topic, ())
+        self._window.on_kept(receipt.by, [seq for epoch, seq in keys if epoch == self._epoch])
 
     def on_done(self, done: StreamDone) -> None:
         """The sink has everything up to a frame."""

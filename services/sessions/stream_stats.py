@@ -83,6 +83,11 @@ class StreamSummary(BaseModel):
             bucket = math.floor(math.log(ms, LATENCY_STEP))
             self.latency_buckets[bucket] = self.latency_buckets.get(bucket, 0) + 1
 
+    def reach(self, epoch: int, seq: int) -> None:
+        """Everything up to this frame has been counted."""
+        if (epoch, seq + 1) > (self.epoch, self.next_seq):
+            self.epoch, self.next_seq = epoch, seq + 1
+
     def finish(self, end: StreamEnd) -> None:
         """Record how the stream ended."""
         self.end, self.detail = end.reason, end.detail

@@ -7,9 +7,10 @@ identities and results are those of the messages, rounded as the tables round th
 import csv
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -50,13 +51,14 @@ class TableReader:
 
     Args:
         folder: The session folder.
+        skip: By table: bytes at the beginning of its file whose rows are passed over.
 
     Raises:
         AffectlineError: It has no ``emotions.csv`` of this version.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, skip: Mapping[str, int] = MappingProxyType({})) -> None:
+        self.folder, self._skip = folder, skip
         try:
             self.session = read_session(folder)
         except (OSError, ValueError):
@@ -107,6 +109,12 @@ class TableReader:
         for end in self._ends():
             yield Packet(end)
 
+    def lost_frames(self) -> Iterator[tuple[str, int, int]]:
+        """Yield stream, epoch and seq of the frames for which no result ever came."""
+        for row in self._rows(EMOTIONS):
+            if row["reason"] == LOST:
+                yield row["stream"], row["epoch"], row["seq"]
+
     def _path(self, table: SessionTable) -> Path:
         return self.folder / f"{table.name}.csv"
 
@@ -119,6 +127,8 @@ class TableReader:
             if tuple(next(reader, ())) != table.header:
                 self.unreadable += sum(1 for _ in reader)
                 return
+            if self._skip.get(table.name):
+                file.seek(self._skip[table.name])
             for texts in reader:
                 try:
                     yield {

@@ -7,7 +7,7 @@ restarted sink continues.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
+from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker
 from affectline.services.sessions.columns import (
@@ -28,6 +29,7 @@ from affectline.services.sessions.columns import (
     state_row,
 )
 from affectline.services.sessions.stream_stats import StreamSummary
+from affectline.services.sessions.table_reader import TableReader
 from affectline.services.sink.table_file import TableFile
 
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
@@ -41,6 +43,8 @@ class SinkCheckpoint(BaseModel):
     bytes: dict[str, int] = Field(default_factory=dict)
     """By table: the size of its file."""
     streams: dict[str, StreamSummary] = Field(default_factory=dict)
+    newest_samples: dict[str, tuple[int, int, int]] = Field(default_factory=dict)
+    """By ``subject/signal``: epoch, seq and time of its newest message."""
     first_event: int | None = None
     """Event time of the first frame, sample or state, ns since the Unix epoch."""
     last_event: int | None = None
@@ -78,10 +82,11 @@ class CsvWriter:
             self.begun = time.strftime(TIME_FORMAT)
             self._checkpoint = self._recover()
             for table in SESSION_TABLES:
-                size = self._checkpoint.bytes.get(table.name, 0)
-                self._tables[table.name] = TableFile(folder, table, size)
+                self._tables[table.name] = TableFile(folder, table)
             for name in ("emotions", "markers"):
                 self._tables[name].create()
+            self.uncounted = list(self._count_rows())
+            """What an earlier process wrote after its last checkpoint; it is counted now."""
         except OSError as error:
             self.close()
             raise self._cannot_write(error) from error
@@ -113,6 +118,33 @@ class CsvWriter:
             self.session_start = start  # the rows that are there count from it
         return checkpoint
 
+    @property
+    def newest_samples(self) -> dict[str, tuple[int, int, int]]:
+        """By ``subject/signal``: epoch, seq and time of the newest message that was written."""
+        return self._checkpoint.newest_samples
+
+    def _count_rows(self) -> Iterator[Message]:
+        """Count the rows that the last checkpoint does not know of; yield their messages."""
+        reader = TableReader(self.folder, self._checkpoint.bytes)
+        for packet in reader.messages():
+            message = packet.message
+            match message:
+                case Emotion():
+                    summary = self.streams.setdefault(message.stream, StreamSummary())
+                    summary.add(message)
+                    summary.reach(message.epoch, message.seq)
+                    self._extend(message.captured_at)
+                case Samples():
+                    self._count_samples(message)
+                case State():
+                    self._extend(message.at)
+            if isinstance(message, Emotion | Samples | State | Marker):
+                yield message
+        for stream, epoch, seq in reader.lost_frames():
+            summary = self.streams.setdefault(stream, StreamSummary())
+            summary.lost += 1
+            summary.reach(epoch, seq)
+
     def begin(self, session_start: int) -> None:
         """Set zero of the time line, unless it is known."""
         if self.session_start is None:
@@ -132,10 +164,15 @@ class CsvWriter:
     def add_samples(self, samples: Samples) -> None:
         """Add a row for each sample of a message."""
         start = self._start_by(samples.at)
-        self._extend(samples.at)
-        self._extend(sample_times(samples)[-1])
+        self._count_samples(samples)
         for row in sample_rows(samples, start):
             self._tables["samples"].add(row)
+
+    def _count_samples(self, samples: Samples) -> None:
+        self._extend(samples.at)
+        self._extend(sample_times(samples)[-1])
+        newest = samples.epoch, samples.seq, samples.at
+        self._checkpoint.newest_samples[f"{samples.subject}/{samples.signal}"] = newest
 
     def add_state(self, state: State) -> None:
         """Add a row for a person's state."""

@@ -38,6 +38,8 @@ class ReorderBuffer:
     def __init__(self, delivery: str, epoch: int = -1, next_seq: int = 0) -> None:
         self.epoch, self.next_seq = epoch, next_seq
         self.lost = 0
+        """Since this process began."""
+        self._unlisted = 0
         self.repeated = 0
         self.end: StreamEnd | None = None
         self.patience_ns = PATIENCE_NS[delivery]
@@ -94,8 +96,15 @@ class ReorderBuffer:
         """Give up the frames before this one."""
         first, self.next_seq = self.next_seq, max(self.next_seq, upto)
         self.lost += self.next_seq - first
-        for seq in range(first, min(self.next_seq, first + MOST_LOST)):
+        listed = min(self.next_seq, first + MOST_LOST)
+        self._unlisted += self.next_seq - max(first, listed)
+        for seq in range(first, listed):
             yield LostFrame(self.epoch, seq)
+
+    def pop_unlisted(self) -> int:
+        """Number of lost frames that were not yielded, because there are too many of them."""
+        unlisted, self._unlisted = self._unlisted, 0
+        return unlisted
 
     def _end_of_gap(self) -> int:
         if self._waiting:

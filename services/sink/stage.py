@@ -6,11 +6,13 @@ from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
+from affectline.common.runtime.keeping import Keeper
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import REPLAY, Control
 from affectline.common.wire.health import Health, ends_replay
+from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import (
     Emotion,
     Frame,
@@ -28,13 +30,17 @@ from affectline.services.sink.reorder_buffer import PATIENCE_NS, LostFrame, Reor
 from affectline.services.sink.spec import SinkProcess
 
 CHECKPOINT_S: Final = 0.5
+KEPT_TOPICS: Final = tuple(
+    f"{kind.topic_prefix}/" for kind in (Emotion, Samples, State, Marker, StreamStart)
+)
+"""Whose messages are confirmed once a checkpoint knows of them."""
 
 
 class Sink(Stage):
     """Writes the timeline of a session."""
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {
-        StreamDone: "bus", Resend: "bus", Marker: "bus", Control: "bus",
+        StreamDone: "bus", Resend: "bus", Marker: "bus", Control: "bus", Kept: "bus",
     }  # fmt: skip
     tick_ms = 20
 
@@ -81,6 +87,12 @@ class Sink(Stage):
             )
             if summary.end is not None:  # before this process was started: it says no more
                 self._merger.end(f"capture/{name}", monotonic())
+        self._keeper = Keeper(self.context.service, KEPT_TOPICS, self.context.delivery)
+        self.context.keeper = self._keeper
+        self._unconfirmed: list[Message] = []
+        """Written, and not in a checkpoint yet."""
+        self._keeper.prime(self._writer.uncounted)
+        self._repeats.prime(self._writer.newest_samples)
         self._writer.checkpoint()
 
     @on(Frame)
@@ -108,6 +120,7 @@ class Sink(Stage):
     def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
         """A stream begins."""
         start = packet.message
+        self._unconfirmed.append(start)
         self._summary(start.stream).begin(start)
         if self._writer:
             self._writer.begin(start.session_start)
@@ -121,6 +134,7 @@ class Sink(Stage):
     def on_stream_end(self, packet: Packet[StreamEnd]) -> Iterator[Packet]:
         """No frame follows; the stream is done when all results before are there."""
         end = packet.message
+        self._unconfirmed.append(end)
         buffer = self._buffer(end.stream)
         buffer.close(end)
         if self._display:
@@ -133,6 +147,7 @@ class Sink(Stage):
         """Write a marker at once: its place among the others is put right at the end."""
         if self._writer and not self._is_repeated(packet.message):
             self._writer.add_marker(packet.message)
+        self._unconfirmed.append(packet.message)
         return ()
 
     @on(Samples, State)
@@ -141,6 +156,8 @@ class Sink(Stage):
         if not self._is_repeated(packet.message):
             self._merger.push(packet, monotonic())
             self._write_ready()
+        else:
+            self._unconfirmed.append(packet.message)
         return ()
 
     def _is_repeated(self, message: Message) -> bool:
@@ -170,7 +187,12 @@ class Sink(Stage):
             if buffer.end and self._summary(stream).end is None and self._is_complete(stream):
                 yield self._finish(stream, buffer.end)
         if self._display:
-            yield from self._display.refresh()
+            for packet in self._display.refresh():
+                if isinstance(packet.message, Marker) and self._keeper.admit(
+                    packet.message, is_sent_again=False
+                ):  # written at once, whether there is a hub or not
+                    yield from self.on_marker(Packet(packet.message))
+                yield packet
             self._quit = self._display.closed
         if self._writer:
             self._writer.flush()
@@ -183,6 +205,7 @@ class Sink(Stage):
             self._write_lost_frames(stream)
         if self._writer:
             self._writer.finish()
+            self._checkpoint()
         return ()
 
     def cleanup(self) -> None:
@@ -225,6 +248,7 @@ class Sink(Stage):
 
     def _write(self, packets: Iterable[Packet]) -> None:
         for packet in packets:
+            self._unconfirmed.append(packet.message)
             match packet.message:
                 case Emotion() as emotion:
                     self._write_emotion(emotion)
@@ -238,7 +262,7 @@ class Sink(Stage):
         self._write_lost_frames(emotion.stream, emotion)
         summary = self._summary(emotion.stream)
         summary.add(emotion)
-        summary.epoch, summary.next_seq = emotion.epoch, emotion.seq + 1
+        summary.reach(emotion.epoch, emotion.seq)
         if self._writer:
             self._writer.add(emotion)
 
@@ -255,10 +279,11 @@ class Sink(Stage):
         summary, waiting = self._summary(stream), self._lost_frames.setdefault(stream, deque())
         while waiting and (before is None or waiting[0] < (before.epoch, before.seq)):
             lost = waiting.popleft()
-            summary.epoch, summary.next_seq = lost.epoch, lost.seq + 1
+            summary.lost += 1
+            summary.reach(lost.epoch, lost.seq)
             if self._writer:
                 self._writer.add_lost(stream, lost.epoch, lost.seq)
-        summary.lost = self._buffers[stream].lost
+        summary.lost += self._buffers[stream].pop_unlisted()
 
     def _is_complete(self, stream: str) -> bool:
         """Whether the stream has ended and all of its results are written."""
@@ -277,6 +302,14 @@ class Sink(Stage):
         )
 
     def _checkpoint(self) -> None:
+        """Have everything on disk, and where a successor continues; then confirm it."""
         self._next_checkpoint = monotonic() + CHECKPOINT_S
-        if self._writer:
-            self._writer.checkpoint()
+        if self._writer is None:
+            return
+        self._writer.checkpoint()
+        self._keeper.kept(self._unconfirmed)
+        self._unconfirmed.clear()
+        for stream, summary in self._writer.streams.items():
+            # Results that were repeated, or came after they had been given up
+            topic = f"{Emotion.topic_prefix}/{stream}"
+            self._keeper.kept_before(topic, (summary.epoch, summary.next_seq))

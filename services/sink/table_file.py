@@ -3,21 +3,12 @@
 import csv
 import io
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.spreadsheet import row_writer
 from affectline.services.sessions.columns import Row, SessionTable, format_cells
-
-KEYS: Final = {
-    "emotions": ("stream", "epoch", "seq"),
-    "samples": ("subject", "signal", "epoch", "seq"),
-    "states": ("subject", "at"),
-}
-"""Columns that say which message a row comes from; of other tables the whole row does."""
 
 
 class TableFile:
@@ -26,25 +17,20 @@ class TableFile:
     Args:
         folder: The session folder.
         table: Its columns; the file is ``<name>.csv``.
-        size: Bytes of it that the last checkpoint knew of.
 
     Raises:
         AffectlineError: There is a file of this name with other columns.
         OSError: It cannot be read or written.
     """
 
-    def __init__(self, folder: Path, table: SessionTable, size: int = 0) -> None:
+    def __init__(self, folder: Path, table: SessionTable) -> None:
         self.path = folder / f"{table.name}.csv"
         self._table, self._format = table, format_cells(table)
-        key = KEYS.get(table.name, table.header)
-        self._key = tuple(table.header.index(name) for name in key)
         self._file: io.FileIO | None = None
         self._rows = io.StringIO(newline="")
         self._writer = row_writer(self._rows)
-        self._written: set[tuple[str, ...]] = set()
-        """Messages whose rows an earlier process wrote after its last checkpoint."""
         if self.path.exists():
-            self._file = self._continue(size)
+            self._file = self._continue()
 
     @property
     def size(self) -> int:
@@ -63,7 +49,7 @@ class TableFile:
         assert self._file  # noqa: S101 - for the type checker: made above
         return self._file.fileno()
 
-    def _continue(self, size: int) -> io.FileIO:
+    def _continue(self) -> io.FileIO:
         file = io.FileIO(self.path, "a+")
         try:
             file.seek(0)
@@ -74,7 +60,6 @@ class TableFile:
             file.seek(0, os.SEEK_END)
             if not whole:
                 _write_all(file, self._header)
-            self._written = self._read_keys(whole[size:]) if size else set()
         except BaseException:
             file.close()
             raise
@@ -91,20 +76,9 @@ class TableFile:
                 "name a new folder",
             )
 
-    def _read_keys(self, data: bytes) -> set[tuple[str, ...]]:
-        text = io.StringIO(data.decode(errors="replace"), newline="")
-        width = len(self._table.columns)
-        return {tuple(row[i] for i in self._key) for row in csv.reader(text) if len(row) == width}
-
     def add(self, row: Row) -> None:
         """Add a row; it is on disk after `flush`."""
-        cells = self._format(row)
-        if self._written and self._key_of(cells) in self._written:
-            return
-        self._writer.writerow(cells)
-
-    def _key_of(self, cells: Sequence[Any]) -> tuple[str, ...]:
-        return tuple("" if cells[i] is None else str(cells[i]) for i in self._key)
+        self._writer.writerow(self._format(row))
 
     def flush(self) -> None:
         """Hand all rows to the operating system.

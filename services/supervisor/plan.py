@@ -7,10 +7,11 @@ from pathlib import Path
 from affectline.common.clock import now_ns
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.keeping import keepers_among
 from affectline.common.runtime.spec import CONSUMERS, Run, RunTimeLine
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.common.settings.sources import Pace, is_live, name_sources, numbered
+from affectline.common.settings.sources import Pace, name_sources, numbered
 from affectline.services.registry import SPECS
 from affectline.services.supervisor.marker_schedule import PLAN
 from affectline.services.supervisor.process import ProcessSpec
@@ -81,11 +82,13 @@ def time_line_of(processes: list[ProcessSpec]) -> RunTimeLine:
 
 
 def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
-    """The same processes; the sources among them get the names of all consumers."""
+    """The same processes, with the names of the consumers that concern them."""
     consumers = tuple(p.name for p in processes if p.spec.role in CONSUMERS)
+    keepers = keepers_among(consumers)
+    named = [ProcessSpec(p.spec, p.settings.with_keepers(keepers)) for p in processes]
     return [
         ProcessSpec(p.spec, p.settings.with_consumers(consumers)) if p.spec.role == "source" else p
-        for p in processes
+        for p in named
     ]
 
 
@@ -96,7 +99,7 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
         AffectlineError: The session folder exists and is not empty.
     """
     sources = settings.sources or name_sources(["sample"])
-    live = any(is_live(source.source) for source in sources)
+    live = any(source.is_live for source in sources)
     delivery: Delivery = settings.delivery or ("live" if live else "lossless")
     watched = settings.sink.display in ("window", "browser")
     pace: Pace = settings.pace or ("realtime" if watched or delivery == "live" else "fast")
@@ -129,7 +132,7 @@ def choose_display(settings: PipelineSettings, *, attended: bool) -> PipelineSet
     """
     if settings.sink.display is not None:
         return settings
-    live = any(is_live(source.source) for source in settings.sources)
+    live = any(source.is_live for source in settings.sources)
     wanted = live and attended and not has_screen() and find_spec("nicegui") is not None
     sink = settings.sink.model_copy(update={"display": "browser" if wanted else "none"})
     return settings.model_copy(update={"sink": sink})

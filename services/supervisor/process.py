@@ -16,6 +16,7 @@ from affectline.common.clock import monotonic
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, FATAL, LINK_FD, READY
 from affectline.common.settings.hub import Delivery, HubSettings
+from affectline.common.settings.variables import environment
 
 CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
 SILENCE_S: Final = 3.0
@@ -86,7 +87,7 @@ class ManagedProcess:
         self._popen = subprocess.Popen(
             # -P: a folder called affectline where the user happens to be is not ours
             [sys.executable, "-P", "-m", CHILD_MAIN, self.process.name],
-            env=os.environ | {LINK_FD: str(theirs.fileno())},
+            env=environment() | {LINK_FD: str(theirs.fileno())},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.PIPE,
             stdout=self._stdout,
@@ -215,7 +216,7 @@ class BackgroundCommand:
     def __init__(self, *arguments: str) -> None:
         # -P: a folder called affectline where the user happens to be is not ours
         command = [sys.executable, "-P", "-m", "affectline", *arguments]
-        self._popen = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._popen = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
 
     @property
     def is_running(self) -> bool:

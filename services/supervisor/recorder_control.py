@@ -7,6 +7,7 @@ from typing import Final
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.supervision import EXIT_GIVEN_UP
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import Privacy
@@ -99,6 +100,10 @@ class RecorderControl:
         if code is None:
             if current.process.hangs and not current.is_stopping:
                 current.process.kill()
+            return
+        has_died = code not in (0, EXIT_GIVEN_UP) and not current.is_stopping
+        if has_died and current.process.record_restart():
+            current.process.start()  # it continues its file
             return
         if code != 0 or not current.is_stopping:
             reason = current.process.exit_reason or f"the recorder ended with exit code {code}"

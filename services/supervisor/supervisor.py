@@ -8,9 +8,10 @@ from typing import Any, Final
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.logs import ServiceLogger
+from affectline.common.runtime.keeping import Outbox, keepers_among
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.runtime.sockets import OutletSubscriber, taken_ports
-from affectline.common.runtime.spec import Run, StreamPosition
+from affectline.common.runtime.spec import Run
 from affectline.common.runtime.stage import Handlers, on
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP
 from affectline.common.runtime.wakeup import WakeupPipe
@@ -24,8 +25,10 @@ from affectline.common.wire.control import (
     Step,
     StopRecording,
 )
+from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import (
     Emotion,
+    Marker,
     Packet,
     StreamEnd,
     StreamMessage,
@@ -34,6 +37,7 @@ from affectline.common.wire.messages import (
 from affectline.common.wire.watermark import Watermark
 from affectline.services.supervisor.marker_schedule import MarkerSchedule
 from affectline.services.supervisor.plan import plan, time_line_of
+from affectline.services.supervisor.positions import StreamPositions
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 from affectline.services.supervisor.recorder_control import RecorderControl
 
@@ -77,7 +81,11 @@ class Supervisor(Handlers):
         """Markers and commands that the hub has not taken yet."""
         self._wakeup = WakeupPipe()
         self._children: dict[str, ManagedProcess] = {}
-        self._positions: dict[str, StreamPosition] = {}
+        writers = set(keepers_among(p.name for p in self._planned))
+        self._markers = Outbox("supervisor", writers, markers_only=True)
+        """Those that a hub which dies may take along."""
+        is_lossless = settings.delivery != "live"
+        self._positions = StreamPositions(writers if is_lossless else set())
         self._first_answer_at: float | None = None
         self._schedule = MarkerSchedule(settings.markers, time_line_of(self._planned))
         self._stop_by: float | None = None
@@ -105,7 +113,8 @@ class Supervisor(Handlers):
                 "stop the program that uses it (another affectline?) or choose others with --port",
             )
         self._outlet = OutletSubscriber(
-            self._settings.hub, ("emotion/", "stream/", "watermark/", f"control/{PIPELINE}")
+            self._settings.hub,
+            ("emotion/", "kept/", "marker/", "stream/", "watermark/", f"control/{PIPELINE}"),
         )
         with self._wakeup:
             try:
@@ -165,7 +174,7 @@ class Supervisor(Handlers):
         """Remember how far a stream has come."""
         emotion = packet.message
         self._first_answer_at = self._first_answer_at or monotonic()
-        self._positions[emotion.stream] = StreamPosition(emotion.epoch, emotion.seq + 1)
+        self._positions.on_answer(emotion)
         self._schedule.observe(emotion)
         self._observe(packet)
         return ()
@@ -174,6 +183,19 @@ class Supervisor(Handlers):
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
         """A recorded source has come further: planned markers may be due."""
         self._schedule.observe(packet.message)
+        return ()
+
+    @on(Kept)
+    def on_kept(self, packet: Packet[Kept]) -> Iterable[Packet]:
+        """A consumer has messages on its disk."""
+        self._positions.on_kept(packet.message)
+        self._markers.on_kept(packet.message)
+        return ()
+
+    @on(Marker)
+    def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
+        """Keep a marker until the consumers have it."""
+        self._markers.add(packet, monotonic())
         return ()
 
     @on(StreamStart, StreamEnd)
@@ -229,7 +251,13 @@ class Supervisor(Handlers):
                 is_blocked = not sent
             if not sent:
                 waiting.append(packet)
+            elif isinstance(message, Marker):
+                self._markers.add(packet, monotonic())
         self._outgoing = waiting
+        missed = self._markers.on_ready(self._outlet.pop_came(), monotonic())
+        overdue = self._markers.overdue(self._outlet.ready, monotonic())
+        for service, packet in (*missed, *overdue):
+            self._outlet.publish(packet, to=service)
 
     def _on_exit(self, child: ManagedProcess, code: int) -> None:
         name, spec = child.process.name, child.process.spec
@@ -266,7 +294,7 @@ class Supervisor(Handlers):
         process = child.process
         self.restarts[process.name] = child.restarts
         LOG.warning("%s died (%s) and is started again", process.name, _exit_text(code))
-        position = self._positions.get(process.settings.stream or "")
+        position = self._positions.needed(process.settings.stream or "")
         settings = process.settings.resumed(position, now_ns())
         child.process = ProcessSpec(process.spec, settings)
         child.start()

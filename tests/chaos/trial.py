@@ -16,7 +16,7 @@ from typing import Any, Final
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion, StreamEnd
-from tests.cameras import Camera
+from tests.cameras import HttpCamera
 from tests.chaos import film
 from tests.chaos.cells import Cell
 from tests.chaos.evidence import FrameId
@@ -69,7 +69,6 @@ class Observation:
     code: int | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     log: str = ""
-    camera_sent: int | None = None
     shown_at: list[float] = field(default_factory=list)
 
 
@@ -154,9 +153,7 @@ class Trial:
         if mode.has_table:
             self._observed.samples = write_table(self._folder / TABLE, frames / film.RATE)
         if cell.fault == "camera":
-            self._camera = Camera(film.picture, film.RATE)
-            self._camera.on()
-            stack.callback(self._camera.off)
+            self._camera = stack.enter_context(HttpCamera(draw=film.picture, rate=film.RATE))
             settings["sources"][0]["source"] = self._camera.address
         else:
             self._observed.frames = frames
@@ -195,9 +192,9 @@ class Trial:
             case "clock":
                 self._clock.set_by(cell.clock_s)
             case "camera":
-                self._camera.off()
+                self._camera.switch_off()
                 self._follow_for(pipeline, CAMERA_AWAY_S)
-                self._camera.on()
+                self._camera.switch_on()
         self._observed.fault_at = time.monotonic()
         self._fault_ns = time.time_ns()
 
@@ -279,8 +276,6 @@ class Trial:
         observed.log = pipeline.log()
         with contextlib.suppress(ValueError):
             observed.summary = json.loads(out)
-        if self._cell.fault == "camera":
-            observed.camera_sent = self._camera.sent
         if self._cell.mode.has_page:
             observed.shown_at = self._viewer.shown_at
 

@@ -1,6 +1,7 @@
 """The dashboard in a real browser, with messages that the tests publish."""
 
 import re
+import shutil
 import signal
 import subprocess
 import zipfile
@@ -15,6 +16,7 @@ from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Marker
 from tests.browsers import chromium, open_page, screenshot
 from tests.dashboards import LiveDashboard, brightness, distribution, health
+from tests.recordings import write_recording
 
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -278,3 +280,17 @@ def test_nothing_is_wider_than_a_phone(browser: Any, board: LiveDashboard) -> No
         assert width <= 390
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert paper == "rgb(20, 23, 26)"
+
+
+def test_what_a_recording_lacks_is_said_beside_it(browser: Any, board: LiveDashboard) -> None:
+    write_recording(board.sessions / "drive", lacking=range(340, 352), frames=472)
+    with open_page(browser, board.url) as page:
+        row = page.locator("[data-session=drive]")
+        row.get_by_text("12 of 472 frames of drive are missing: live delivery waits").wait_for()
+        tools = row.get_by_role("button", name="Replay: drive").bounding_box()
+        remark = row.locator(".af-remark").first.bounding_box()
+        assert remark["y"] >= tools["y"] + tools["height"], "a line of its own below the buttons"
+    with open_page(browser, board.url, viewport={"width": 390, "height": 800}) as phone:
+        phone.locator("[data-session=drive] .af-remark").first.wait_for()
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    shutil.rmtree(board.sessions)

@@ -201,6 +201,8 @@ def test_record_stop_replay_report_delete(browser: Any, lab: Lab) -> None:
         dialog.get_by_role("button", name="Delete it").click()
         row.wait_for(state="detached")
         assert not (lab.sessions / "drive").exists()
+        (line,) = (lab.sessions / "deletions.jsonl").read_text().splitlines()
+        assert json.loads(line)["why"] == "page"
 
 
 def replay(page: Any) -> None:

@@ -219,10 +219,8 @@ def test_a_recorder_that_dies_in_a_run_is_replaced_and_goes_on(tmp_path: Path) -
     assert (summary["frames"], summary["lost"]) == (120, 0)
     assert summary["restarts"] == {"recorder": 1}
     frames = [codec.decode(m.parts).message for m in read(out) if m.kind == "Frame"]
-    found = {frame.seq for frame in frames if isinstance(frame, Frame)}
-    missing = set(range(120)) - found
-    assert missing == set(range(min(missing, default=0), max(missing, default=-1) + 1))
-    assert len(missing) < 30, "less than a second, and what the dead one had not taken"
+    seqs = [frame.seq for frame in frames if isinstance(frame, Frame)]
+    assert sorted(seqs) == list(range(120)), "each once: others keep what is not on its disk"
 
 
 @pytest.mark.parametrize("privacy", ["features", "blurred"])

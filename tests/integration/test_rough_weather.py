@@ -16,7 +16,7 @@ from affectline.common.wire import codec
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion
 from affectline.services.cli.run import EXIT_INTERRUPTED
-from tests.cameras import Camera
+from tests.cameras import HttpCamera
 from tests.pipelines import Pipeline
 from tests.samples import PACKETS
 
@@ -119,28 +119,26 @@ def test_a_reader_that_never_reads_costs_no_memory(tmp_path: Path) -> None:
 
 
 def test_a_network_camera_that_goes_away_is_opened_again(tmp_path: Path) -> None:
-    camera = Camera()
-    camera.on()
-    try:
-        with Pipeline(tmp_path / "out", "--source", f"door={camera.address}") as pipeline:
-            pipeline.wait_for_frame(5)
-            camera.off()
-            lost = pipeline.wait_for(
-                lambda m: isinstance(m, Health) and m.service == "capture/door"
-                and m.state == "degraded"
-            )  # fmt: skip
-            assert "trying again in" in getattr(lost, "detail", "")
-            camera.on()
-            now = time.time_ns()
-            pipeline.wait_for(lambda m: isinstance(m, Emotion) and m.captured_at > now)
-            well = pipeline.wait_for(
-                lambda m: isinstance(m, Health) and m.service == "capture/door"
-                and m.state == "ready"
-            )  # fmt: skip
-            assert getattr(well, "counters", {})["reopened"] == 1
-            assert pipeline.interrupt() == EXIT_INTERRUPTED
-    finally:
-        camera.off()
+    with (
+        HttpCamera() as camera,
+        Pipeline(tmp_path / "out", "--source", f"door={camera.address}") as pipeline,
+    ):
+        pipeline.wait_for_frame(5)
+        camera.switch_off()
+        lost = pipeline.wait_for(
+            lambda m: isinstance(m, Health) and m.service == "capture/door"
+            and m.state == "degraded"
+        )  # fmt: skip
+        assert "trying again in" in getattr(lost, "detail", "")
+        camera.switch_on()
+        now = time.time_ns()
+        pipeline.wait_for(lambda m: isinstance(m, Emotion) and m.captured_at > now)
+        well = pipeline.wait_for(
+            lambda m: isinstance(m, Health) and m.service == "capture/door"
+            and m.state == "ready"
+        )  # fmt: skip
+        assert getattr(well, "counters", {})["reopened"] == 1
+        assert pipeline.interrupt() == EXIT_INTERRUPTED
 
 
 def test_prometheus_scrapes_every_service(tmp_path: Path) -> None:

@@ -224,16 +224,16 @@ class Films:
         self.server.server_close()
 
 
-@pytest.mark.parametrize("place", ["film.mp4", "watch?user=me&token=secret"])
+@pytest.mark.parametrize("place", ["film.mp4", "watch?user=me&token=s3cr3t"])
 def test_a_film_at_an_address_is_a_film(tmp_path: Path, place: str) -> None:
     film(tmp_path / "film.mp4", 120)
     with Films(tmp_path) as films:
-        address = f"http://me:secret@127.0.0.1:{films.port}/{place}"
+        address = f"http://me:s3cr3t@127.0.0.1:{films.port}/{place}"
         code, stream, said = analyse(tmp_path, address)
     assert (code, stream["end"], stream["frames"], stream["skipped"]) == (0, "end", 120, {})
-    assert "secret" not in said
+    assert "s3cr3t" not in said
     for path in (tmp_path / "out").iterdir():
-        assert b"secret" not in path.read_bytes(), path
+        assert b"s3cr3t" not in path.read_bytes(), path
 
 
 def test_a_file_address_with_percent_signs(tmp_path: Path) -> None:
@@ -316,10 +316,16 @@ def shown_by_ps() -> Iterator[dict[int, str]]:
 def test_a_camera_that_does_not_answer_leaves_no_password(
     tmp_path: Path, address: str, shown_by_ps: dict[int, str]
 ) -> None:
-    done = up("--source", address, "--display", "none", "--log-level", "debug", cwd=tmp_path)
+    options = ["--display", "none", "--record", "--json", "--log-level", "debug"]
+    done = up("--source", address, *options, cwd=tmp_path)
     assert done.returncode == 1
     assert "nothing answers there" in done.stderr
     assert len(shown_by_ps) >= 5
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.name for path in left] == ["session.mcap"]
     traces = [done.stderr, done.stdout, *shown_by_ps.values(), *map(str, tmp_path.rglob("*"))]
-    for part in ("s3cr", "t9"):
+    traces += [path.read_bytes().decode("latin-1") for path in left]
+    with SessionReader(left[0]) as reader:
+        traces.append(str(reader.about))
+    for part in ("s3cr", "t9", "admin", "pwd=", "password="):
         assert not any(part in trace for trace in traces)

@@ -69,5 +69,7 @@ def test_there_are_command_lines() -> None:
 
 def test_the_settings_in_the_page_about_running_are_accepted() -> None:
     text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    PipelineSettings.model_validate(yaml.safe_load(block))
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        PipelineSettings.model_validate(yaml.safe_load(block))

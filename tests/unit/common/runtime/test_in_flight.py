@@ -37,17 +37,29 @@ def test_silence_brings_everything_again() -> None:
     assert InFlightWindow().overdue(now=STUCK_NS) == []
 
 
-def test_a_consumer_that_comes_back_gets_all() -> None:
+def test_a_detector_that_comes_back_gets_all_and_so_does_the_source() -> None:
     window, packets = filled(3)
     window.on_answer(1, now=1)
-    for who in ("sink", "detector/s", "recorder", "recorder/evening", "capture/s"):
+    for who in ("detector/s", "capture/s"):
         came = {who, "fusion"}
         again = window.missed_by(came, "s", "capture/s", now=2)
         assert again == [packets[0], packets[2]], who
 
 
+def test_a_new_detector_gets_what_is_answered_and_on_no_disk() -> None:
+    window, packets = filled(3)
+    for seq in (0, 1):
+        window.on_answer(seq, now=1, keepers=("sink", "recorder"))
+    window.on_kept("sink", (0, 1))
+    window.on_kept("recorder", (0,))
+    assert window.missed_by({"capture/s"}, "s", "capture/s", now=2) == packets[2:]
+    assert window.missed_by({"detector/s"}, "s", "capture/s", now=2) == packets[1:]
+    assert len(window) == 1, "room for more: only the unanswered ones are in flight"
+
+
 @pytest.mark.parametrize(
-    "late", ["classifier/2", "detector/other", "capture/other", "fusion", "dashboard"]
+    "late",
+    ["sink", "recorder", "classifier/2", "detector/other", "capture/other", "fusion", "dashboard"],
 )
 def test_who_takes_no_frames_of_the_stream_has_nothing_said_again(late: str) -> None:
     window, packets = filled(2)

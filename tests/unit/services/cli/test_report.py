@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from mcap.opcode import Opcode
 
+from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.services.cli.report import report
-from tests.recordings import recording
+from tests.recordings import recording, write_recording
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -30,3 +32,20 @@ def test_a_report_says_whether_the_recording_is_whole(
     assert "data:image/jpeg" in page
     assert ("The recording is not whole: the end is missing" in page) is not whole
     assert complained.count("\n") == (0 if whole else 1)
+
+
+def test_a_report_says_what_the_recording_lacks(tmp_path: Path) -> None:
+    session = write_recording(tmp_path / "drive", lacking=range(20, 32))
+    report(session)
+    page = (session / "report.html").read_text()
+    assert "<p>12 of 60 frames of drive are missing: live delivery waits for nobody" in page
+    assert "12 of 60 results of drive are missing" in page
+    raw = bytearray((session / "session.mcap").read_bytes())
+    with SessionReader(session) as reader:
+        chunk = next(r for r in reader.file.records() if r.opcode == Opcode.CHUNK)
+    raw[chunk.start + 60 : chunk.end] = bytes(chunk.end - chunk.start - 60)
+    (session / "session.mcap").write_bytes(raw)
+    report(session)
+    page = (session / "report.html").read_text()
+    assert "The recording is not whole" in page
+    assert "the recorder wrote them, and they are not in the file any more" in page

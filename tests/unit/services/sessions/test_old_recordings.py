@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from affectline.services.sessions.catalog import describe, find, print_info
+from affectline.services.sessions.catalog import describe, find, print_check, print_info, verify
 from affectline.services.sessions.recording import open_recording
 from affectline.services.sessions.timeseries import read_series
 from tests.old_recordings import ANALYSED_MS, FRAMES, MS, START, write_old_recording
@@ -24,6 +24,21 @@ def test_info_says_which_clock_it_goes_by(
     assert "clock of arrival" in capsys.readouterr().out
     (row,) = find(tmp_path)
     assert row["seconds"] == described["seconds"]
+
+
+def test_what_it_lacks_is_told_and_is_no_fault_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = verify(write_old_recording(tmp_path / "whole"))
+    assert (whole["sound"], whole["missing"], whole["warnings"]) == (True, 0, [])
+    lacking = verify(write_old_recording(tmp_path / "lacking", lacking=range(10, 13)))
+    assert (lacking["sound"], lacking["missing"], lacking["unexplained"]) == (True, 6, 6)
+    print_check(lacking)
+    said = capsys.readouterr().out
+    assert "3 frames of old are missing (seq 10 to 12): nobody knows why, for the recorder" in said
+    assert describe(tmp_path / "lacking")["missing"] == 6
+    rows = {Path(row["session"]).name: row for row in find(tmp_path)}
+    assert rows["lacking"]["missing"] is None, "a list reads no messages"
 
 
 def test_its_messages_are_those_of_today(tmp_path: Path) -> None:

@@ -65,14 +65,28 @@ def test_a_second_process_goes_on_without_repeating_rows(tmp_path: Path) -> None
     first.flush()  # and dies here: frame 1 is in the rows, not in the checkpoint
     first.close()
     second = CsvWriter(tmp_path, {})
-    assert second.streams["drive"].next_seq == 1
-    write(second, 1)
+    summary = second.streams["drive"]
+    assert (summary.frames, summary.next_seq) == (2, 2), "what is on disk is counted"
+    assert [message.key for message in second.uncounted] == [(EPOCH, 1)]
     write(second, 2)
     second.checkpoint()
     second.close()
     assert [row["seq"] for row in rows(tmp_path)] == ["0", "0", "1", "1", "2", "2"]
     session = json.loads((tmp_path / "session.json").read_text())
     assert session["streams"]["drive"]["frames"] == 3
+
+
+def test_frames_lost_before_a_restart_stay_lost(tmp_path: Path) -> None:
+    first = CsvWriter(tmp_path, {})
+    write(first, 0)
+    first.streams["drive"].lost += 2
+    first.checkpoint()
+    first.add_lost("drive", EPOCH, 3)
+    first.flush()
+    first.close()
+    second = CsvWriter(tmp_path, {})
+    second.close()
+    assert (second.streams["drive"].lost, second.streams["drive"].next_seq) == (3, 4)
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
@@ -152,8 +166,10 @@ def test_no_table_has_rows_twice_or_torn_ones_after_a_restart(torn: str, tmp_pat
             with (tmp_path / f"{name}.csv").open("a") as file:
                 file.write(torn)
     second = CsvWriter(tmp_path, {}, session_start=1)
-    for seq in (1, 2):
-        write_all(second, seq)
+    kinds = sorted(type(message).__name__ for message in second.uncounted)
+    assert kinds == ["Emotion", "Marker", "Samples", "State"], "known, so that they are dropped"
+    assert second.newest_samples["driver/rr_interval"][1] == 1
+    write_all(second, 2)
     second.finish()
     second.close()
     assert [row["seq"] for row in read(tmp_path, "emotions")] == ["0", "0", "1", "1", "2", "2"]

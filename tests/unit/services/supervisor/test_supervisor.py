@@ -37,8 +37,8 @@ CONFIGS = Path(__file__).parents[4] / "configs"
         (["a/drive 1.mp4"], ["drive-1"]),
         (["driver=0", "road=clips/road.mp4"], ["driver", "road"]),
         (["a.mp4", "b/a.mp4", "a.avi"], ["a", "a-2", "a-3"]),
-        (["rtsp://user:word@10.0.0.7/cam?x=1"], ["10.0.0.7-cam"]),
-        (["http://h/v?name=x"], ["h-v"]),
+        (["rtsp://user:word@10.0.0.7/cam?x=1"], ["10.0.0.7"]),
+        (["http://h/v?name=x"], ["h"]),
         (["/tmp/été.mp4"], ["t"]),
         (["..."], None),
     ],
@@ -227,7 +227,11 @@ class Outlet:
     def is_ready(self, service: str) -> bool:
         return service in self.ready
 
-    def publish(self, packet: Packet) -> bool:
+    def pop_came(self) -> set[str]:
+        return set()
+
+    def publish(self, packet: Packet, *, to: str | None = None) -> bool:
+        assert to is None, "nobody has to be told again"
         self.published.append(packet.message)
         return True
 

@@ -1,0 +1,192 @@
+"""Addresses of cameras and films: taken apart, and shown without what may be secret.
+
+Cameras take passwords in several places: before the host (``rtsp://admin:secret@HOST``), in a query
+(``?user=admin&pwd=secret``), as a part of the path (``/user=admin&password=secret&channel=1``), and
+there are paths that are secrets themselves. So nothing but scheme, host and port is ever shown.
+
+`urllib.parse` takes addresses apart. By its standard (RFC 3986) an ``@``, ``/``, ``?`` or ``#`` in
+a password must be escaped (``%40``, ``%2F``, ``%3F``, ``%23``), and people do not do it. ``p@ss``
+is read as it is meant. So is ``pa/ss``, as what would be the port then is no number; `escaped`
+makes an address of it that FFmpeg understands. Where two readings remain, the standard's one is
+opened, and not even the host is shown.
+"""
+
+import ipaddress
+import os
+import re
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+
+HIDDEN: Final = "***"
+_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
+_STDIN: Final = re.compile(r"-|/dev/stdin|/proc/\d+/fd/0")
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[\w.-]*)(?::\d{1,5})?")
+_HALF_AN_ADDRESS: Final = re.compile(r":.*@|[?&][^?&=/]+=", re.DOTALL)
+"""A user with a password, or parameters, where no scheme tells that it is an address."""
+_SAFE_IN_LOGIN: Final = "!$&'()*+,;=:~%"
+"""What may stand before the ``@`` as it is; ``%`` because somebody may have escaped the rest."""
+SHORT_PATH: Final = 12
+"""Characters: a path that is shorter is too common to be looked for in a text."""
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is an address, of a file or of another host."""
+    return _ADDRESS.match(source) is not None
+
+
+def parse(address: str) -> SplitResult | None:
+    """Take an address apart as it is meant; None where that cannot be told.
+
+    A user and password that hold ``/``, ``?`` or ``#`` are escaped in the result.
+    """
+    standard = _split(address)
+    match = _ADDRESS.match(address)
+    if match is None:
+        return None
+    login, at, _ = match[2].rpartition("@")
+    if not at or not re.search("[/?#]", login):
+        return standard or _split(_escape_login(address))
+    if standard is None:  # what is before the slash is no host with a port, so it is a password
+        return None if re.search("[=@]", login) else _split(_escape_login(address))
+    is_in_query = "@" not in standard.netloc + standard.path and parse_qsl(standard.query)
+    return standard if is_in_query or _is_number(standard.hostname) else None
+
+
+def escaped(address: str) -> str:
+    """An address as libraries understand it: a password with a slash in it is escaped."""
+    parts = parse(address)
+    return address if parts is None or _split(address) else parts.geturl()
+
+
+def with_login(address: str, user: str | None, password: str) -> str:
+    """An address with a user and a password, whatever they hold.
+
+    Args:
+        address: May have the user already.
+        user: None: the one that the address has.
+        password: As it is, not escaped.
+
+    Raises:
+        ValueError: There are two users, two passwords, none of the former, or it is no address.
+    """
+    parts = parse(address)
+    if parts is None or not parts.hostname:
+        raise ValueError("is no address with a host")
+    if parts.password:
+        raise ValueError("has a password of its own")
+    if user and parts.username:
+        raise ValueError("has a user of its own")
+    name = user or unquote(parts.username or "")
+    if not name:
+        raise ValueError("has no user for the password")
+    host = parts.netloc.rpartition("@")[2]
+    login = f"{quote(name, safe='')}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{login}@{host}").geturl()
+
+
+def host_of(address: str) -> str:
+    """The host of an address; empty where it cannot be told, or may be a part of a password."""
+    parts = parse(address)
+    return parts.hostname or "" if parts and _HOST.fullmatch(_place(parts)) else ""
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text that is no address seems to be a mistyped one, with a password."""
+    return _HALF_AN_ADDRESS.search(text) is not None
+
+
+def redact(source: str) -> str:
+    """A source as it may be shown and stored: of an address, the scheme, the host and the port."""
+    if _STDIN.fullmatch(source):
+        return "standard input"
+    match = _ADDRESS.match(source)
+    if match is None:
+        return display_text(_without_halves(source))
+    scheme = match[1]
+    if scheme.lower() == "file":
+        return display_text(source)
+    parts = parse(source)
+    if parts is None or not _HOST.fullmatch(_place(parts)):
+        return f"{scheme}://{HIDDEN}"
+    has_more = parts.path.strip("/") or parts.query or parts.fragment
+    return display_text(f"{scheme}://{_place(parts)}{f'/{HIDDEN}' if has_more else parts.path}")
+
+
+def redact_text(text: str) -> str:
+    """A text without the secrets of the addresses in it; those that have none stay as they are."""
+    return _IN_TEXT.sub(lambda m: redact(m[0]) if re.search("[@?=]", m[0]) else m[0], text)
+
+
+def display_text(name: str) -> str:
+    r"""A file's name as valid text: bytes of it that are no UTF-8 are written ``\xeb``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+_remembered: dict[str, str] = {}
+"""What this process must not say, and what it says instead."""
+
+
+def remember(source: str) -> None:
+    """Keep a source's secrets out of every text that `conceal` gets from now on."""
+    shown = redact(source)
+    if shown == source or shown == "standard input":
+        return
+    rest = source.partition("://")[2]
+    found = {source: shown, escaped(source): shown, rest: shown.partition("://")[2]}
+    parts = parse(source) or _split(source)
+    if parts and parts.password:
+        login = parts.netloc.rpartition("@")[0]
+        found |= {f"{login}@": "", rest.rpartition("@")[0] + "@": ""}
+    place = parts.path + (f"?{parts.query}" if parts.query else "") if parts else ""
+    if "=" in place or len(place) > SHORT_PATH:
+        found |= {place: f"/{HIDDEN}", parts.query if parts else "": HIDDEN}
+    _remembered.update({text: instead for text, instead in found.items() if text})
+
+
+def conceal(text: str) -> str:
+    """A text without the secrets of remembered sources and of all addresses in it."""
+    for secret in sorted(_remembered, key=len, reverse=True):
+        if secret in text:
+            text = text.replace(secret, _remembered[secret])
+    return redact_text(text)
+
+
+def _split(address: str) -> SplitResult | None:
+    """By the standard; None where what should be host and port is not."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # checked when it is asked for
+    except ValueError:
+        return None
+    return parts
+
+
+def _escape_login(address: str) -> str:
+    scheme, mark, rest = address.partition("://")
+    login, at, place = rest.rpartition("@")
+    login = re.sub("%(?![0-9A-Fa-f]{2})", "%25", login)
+    return f"{scheme}{mark}{quote(login, safe=_SAFE_IN_LOGIN)}{at}{place}"
+
+
+def _place(parts: SplitResult) -> str:
+    """Host and port, as they were written."""
+    return parts.netloc.rpartition("@")[2]
+
+
+def _is_number(host: str | None) -> bool:
+    """Whether a host is given by its number: nobody's name and password look like that."""
+    try:
+        ipaddress.ip_address((host or "").partition("%")[0])
+    except ValueError:
+        return host == "localhost"
+    return True
+
+
+def _without_halves(source: str) -> str:
+    """What is no address, unless it seems to be a mistyped one."""
+    if os.path.lexists(source):
+        return source
+    if "://" in source:
+        return _IN_TEXT.sub(lambda m: redact(m[0]), source)
+    return HIDDEN if looks_secret(source) else source

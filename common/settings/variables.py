@@ -1,0 +1,67 @@
+"""``${NAME}`` in the sources of a settings file: taken from the environment, and kept out of it.
+
+Who starts other processes passes `environment` on to them, which lacks what was used: they get the
+settings through a pipe, and nobody finds a password among their variables.
+"""
+
+import os
+import re
+from typing import Any, Final
+from urllib.parse import quote
+
+from affectline.common.errors import AffectlineError
+
+_VARIABLE: Final = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_used: set[str] = set()
+
+
+def expand(content: Any, where: str) -> Any:
+    """The same settings with the values of variables in all texts.
+
+    In the user, the password and the query of an address they are escaped, so that they may hold
+    any character. ``$${NAME}`` is the text ``${NAME}``.
+
+    Args:
+        content: A text, or lists and mappings that hold texts.
+        where: What they belong to, for messages.
+
+    Raises:
+        AffectlineError: A variable is not set, or empty.
+    """
+    if isinstance(content, str):
+        return _expand_text(content, where)
+    if isinstance(content, list | tuple):
+        return [expand(one, where) for one in content]
+    if isinstance(content, dict):
+        return {name: expand(one, where) for name, one in content.items()}
+    return content
+
+
+def environment() -> dict[str, str]:
+    """The environment for other processes: without the variables that `expand` has used."""
+    return {name: value for name, value in os.environ.items() if name not in _used}
+
+
+def _expand_text(text: str, where: str) -> str:
+    def value_of(match: re.Match[str]) -> str:
+        if match[1]:
+            return match[0][1:]
+        name = match[2]
+        value = os.environ.get(name)
+        if not value:
+            raise AffectlineError(
+                f"{where}: the environment variable {name} is not set",
+                f"set it, or name a file with password_file; $${{{name}}} is the text itself",
+            )
+        _used.add(name)
+        before, behind = text[: match.start()], text[match.end() :]
+        is_login = "://" in before and "@" in behind and not re.search("[/?#]", _rest(before))
+        is_query = "://" in before and "?" in before
+        return quote(value, safe="") if is_login or is_query else value
+
+    return _VARIABLE.sub(value_of, text)
+
+
+def _rest(before: str) -> str:
+    """What stands between the scheme and a variable; variables before it hide nothing."""
+    return _VARIABLE.sub("", before.partition("://")[2])

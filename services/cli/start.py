@@ -1,0 +1,13 @@
+"""Where the command line begins: what must not be seen is hidden before anything else is loaded."""
+
+import sys
+
+from affectline.services.cli.hidden_arguments import hide_arguments
+
+
+def main() -> None:
+    """Run the command line."""
+    hide_arguments(sys.argv[1:])
+    from affectline.services.cli import main as command_line  # takes half a second to load
+
+    command_line.main()

@@ -1,0 +1,76 @@
+"""How far streams have come: where a capture process that died is continued."""
+
+from typing import Final
+
+from affectline.common.runtime.spec import StreamPosition
+from affectline.common.wire.kept import Kept
+from affectline.common.wire.messages import Emotion, Frame
+
+FRAME: Final = f"{Frame.topic_prefix}/"
+EMOTION: Final = f"{Emotion.topic_prefix}/"
+
+
+class ContiguousRun:
+    """Numbers that come in any order, up to the first that is missing.
+
+    Args:
+        first: The first one.
+    """
+
+    def __init__(self, first: int) -> None:
+        self.next = first
+        """The first that has not come."""
+        self._later: set[int] = set()
+
+    def add(self, number: int) -> None:
+        """Take note of a number."""
+        self._later.add(number)
+        while self.next in self._later:
+            self._later.discard(self.next)
+            self.next += 1
+
+
+class StreamPositions:
+    """The first frame of each stream that somebody still needs.
+
+    A frame is needed until it is answered, and until the consumers that keep frames or answers have
+    them on their disks: queues die with their processes.
+
+    Args:
+        keepers: Consumers of the run that send receipts.
+    """
+
+    def __init__(self, keepers: set[str]) -> None:
+        self._keepers = keepers
+        self._prefixes: dict[str, tuple[str, ...]] = {}
+        self._answered: dict[str, StreamPosition] = {}
+        self._kept: dict[tuple[str, str, int], ContiguousRun] = {}
+        """By consumer, topic and epoch."""
+
+    def on_answer(self, emotion: Emotion) -> None:
+        """A frame is answered."""
+        self._answered[emotion.stream] = StreamPosition(
+            emotion.epoch, emotion.seq + 1, emotion.captured_at
+        )
+
+    def on_kept(self, receipt: Kept) -> None:
+        """A consumer has messages on its disk."""
+        if receipt.by not in self._keepers:
+            return
+        self._prefixes[receipt.by] = receipt.prefixes
+        for topic, keys in receipt.keys.items():
+            for epoch, seq in keys if topic.startswith((FRAME, EMOTION)) else ():
+                self._kept.setdefault((receipt.by, topic, epoch), ContiguousRun(0)).add(seq)
+
+    def needed(self, stream: str) -> StreamPosition | None:
+        """Where a stream must be continued; None where nothing of it was answered."""
+        answered = self._answered.get(stream)
+        if answered is None:
+            return None
+        seq = answered.seq
+        for keeper in self._keepers:
+            for topic in (FRAME + stream, EMOTION + stream):
+                if topic.startswith(self._prefixes.get(keeper, (EMOTION,))):
+                    run = self._kept.get((keeper, topic, answered.epoch))
+                    seq = min(seq, run.next if run else 0)
+        return answered._replace(seq=seq)
