@@ -125,6 +125,8 @@ class Check(NamedTuple):
     problems: str
     missing: dict[str, set[FrameId]]
     """By kind of message, ``Frame`` or ``Emotion``: those that it says are missing."""
+    clock_steps_s: list[float]
+    """By how much the clock was set, in seconds, as far as it says."""
 
 
 def check(folder: Path) -> Check:
@@ -133,14 +135,15 @@ def check(folder: Path) -> Check:
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        return Check(False, done.stderr.strip(), {})
+        return Check(False, done.stderr.strip(), {}, [])
     missing: dict[str, set[FrameId]] = {}
     for sequence in answer["sequences"]:
         for hole in sequence["holes"]:
             seqs = range(hole["first_seq"], hole["last_seq"] + 1)
             of_kind = missing.setdefault(sequence["message"], set())
             of_kind.update(FrameId(sequence["epoch"], seq) for seq in seqs)
-    return Check(done.returncode == 0, "; ".join(answer["problems"]), missing)
+    steps = [step["by_s"] for step in answer["clock_steps"]]
+    return Check(done.returncode == 0, "; ".join(answer["problems"]), missing, steps)
 
 
 def count_samples(folder: Path) -> int:

@@ -173,6 +173,8 @@ def _judge_recording(
         broken.append(f"check misses {wrong} frames and answers that are there")
     if not answer.is_sound:
         broken.append(f"check: {answer.problems}")
+    if seen.cell.clock_s and [round(by_s) for by_s in answer.clock_steps_s] != [seen.cell.clock_s]:
+        broken.append(f"check says that the clock was set by {answer.clock_steps_s} s")
     return broken
 
 
