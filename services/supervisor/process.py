@@ -26,8 +26,6 @@ LINES_KEPT: Final = 20
 """Of what a process logged, shown when it dies."""
 START_S: Final = 60.0
 """How long a process may take to get ready; importing TensorFlow takes ten seconds and more."""
-PAGE_NICENESS: Final = 5
-"""Pages are heavy to start and nobody waits for them: frames come first where cores are few."""
 RESTARTS: Final = 5
 RESTARTS_WITHIN_S: Final = 30.0
 """A process that dies more often than this is not worth another try."""
@@ -95,9 +93,6 @@ class ManagedProcess:
             start_new_session=True,  # Ctrl-C is for the supervisor, which stops them in order
         )
         theirs.close()
-        if self.process.spec.role == "page":
-            with contextlib.suppress(OSError):  # it died already, or the system forbids it
-                os.setpriority(os.PRIO_PROCESS, self._popen.pid, PAGE_NICENESS)
         with contextlib.suppress(BrokenPipeError):  # died already: its link will tell
             assert self._popen.stdin  # noqa: S101 - for the type checker
             self._popen.stdin.write(json.dumps(task).encode())

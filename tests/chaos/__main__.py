@@ -119,9 +119,11 @@ def _try_all(
 
 
 def _format_line(result: CellResult) -> str:
-    colour = {"kept": "green", "broken": "red", "left out": "yellow"}[result.verdict]
+    colour = {"kept": "green", "broken": "red", "undecided": "yellow", "left out": "yellow"}[
+        result.verdict
+    ]
     pause = "" if result.pause_s is None else f"{result.pause_s:.1f} s"
-    line = f"[{colour}]{result.verdict:<8}[/] {result.name:<40} {pause:>6}"
+    line = f"[{colour}]{result.verdict:<9}[/] {result.name:<40} {pause:>6}"
     return line + "".join(f"\n           {text}" for text in result.broken)
 
 

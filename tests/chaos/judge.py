@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from affectline.common.recording.reader import FILE
 from affectline.services.cli.run import EXIT_INTERRUPTED
+from tests.benchmarks.targets import DISTURBED_CORES
 from tests.chaos.evidence import (
     FrameId,
     Timeline,
@@ -39,10 +40,14 @@ def judge(seen: Observation, out: Path, result: CellResult, next_frame_s: float)
     _measure_times(seen, result)
     promises = _judge_end(seen, result)
     promises += _judge_frames(seen, out, result)
-    promises += _judge_times(seen, result, next_frame_s)
     promises += _judge_footprint(seen, result)
-    result.broken += promises
-    result.verdict = "broken" if result.broken else "kept"
+    late = _judge_times(seen, result, next_frame_s)
+    result.broken += promises + late
+    if promises or (late and result.other_cores <= DISTURBED_CORES):
+        result.verdict = "broken"
+    elif late:
+        result.verdict = "undecided"
+        result.broken.append(f"{result.other_cores:.1f} cores were busy with other work")
 
 
 def _measure_times(seen: Observation, result: CellResult) -> None:

@@ -32,13 +32,17 @@ def _head(found: Matrix) -> str:
     cells = found.cells
     broken = [one for one in cells if one.verdict == "broken"]
     left_out = sum(one.verdict == "left out" for one in cells)
+    undecided = sum(one.verdict == "undecided" for one in cells)
     text = (
         "# Reliability\n\n"
         "Written by `make chaos`, which starts real pipelines and has something go wrong in each: "
         f"{len(cells)} cells and a long run, {found.seconds / 60:.0f} minutes in all, "
         f"{found.date}, at `{found.commit}`, on {found.machine} that others use as well. "
-        f"{len(cells) - len(broken) - left_out} kept what is promised, {len(broken)} did not"
+        f"{sum(one.verdict == 'kept' for one in cells)} kept what is promised, "
+        f"{len(broken)} did not"
     )
+    if undecided:
+        text += f", {undecided} were too slow while other work took more than a quarter of a core"
     text += f", {left_out} could not be tried here." if left_out else "."
     return text + " What each saw is in [`reliability.json`](reliability.json)."
 
@@ -102,10 +106,14 @@ def _targets(found: Matrix) -> str:
     broken = [one for one in found.cells if one.verdict == "broken"]
     broken += [found.soak.cell] if found.soak and found.soak.cell.verdict == "broken" else []
     if broken:
-        text += "\n\nNot kept:\n\n" + "\n".join(
-            f"* `{one.name}`: {'; '.join(one.broken)}" for one in broken
-        )
+        text += "\n\nNot kept:\n\n" + _list(broken)
+    if late := [one for one in found.cells if one.verdict == "undecided"]:
+        text += "\n\nUndecided; `make chaos` on an idle machine decides:\n\n" + _list(late)
     return text
+
+
+def _list(cells: list[CellResult]) -> str:
+    return "\n".join(f"* `{one.name}`: {'; '.join(one.broken)}" for one in cells)
 
 
 def _longest(cells: list[CellResult]) -> str:
@@ -137,6 +145,7 @@ def _cells(cells: list[CellResult]) -> str:
         "of which hung:": lambda c: _seconds(c.hung_s),
         "back:": lambda c: _seconds(c.back_s),
         "page:": lambda c: _seconds(c.page_pause_s),
+        "other work:": lambda c: f"{c.other_cores:.1f}",
         "frames:": lambda c: _count(c.sent),
         "rows:": lambda c: _count(c.rows),
         "counted as lost:": lambda c: _count(c.lost),
@@ -157,7 +166,7 @@ def _cells(cells: list[CellResult]) -> str:
 def _verdict(cell: CellResult) -> str:
     if cell.verdict == "left out":
         return f"left out: {cell.broken[0]}"
-    return "**not kept**" if cell.verdict == "broken" else "kept"
+    return "**not kept**" if cell.verdict == "broken" else cell.verdict
 
 
 def _seconds(value: float | None) -> str:
@@ -256,6 +265,8 @@ def _method() -> str:
         "killed: no heartbeat for three seconds.\n"
         "* *back*: until the last process that was hit has reported its health again; "
         "health is reported once a second.\n"
+        "* *other work*: cores that were busy with something else from the signal until frames "
+        "flowed again.\n"
         "* *page*: the longest time without a new picture on the page.\n"
         "* *rows*, *counted as lost*, *skipped*: of `emotions.csv`; the summary of the run has to "
         "say the same. *unaccounted*: frames that are neither.\n"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-Verdict = Literal["kept", "broken", "left out"]
+Verdict = Literal["kept", "broken", "undecided", "left out"]
 
 
 class Footprint(BaseModel):
@@ -26,8 +26,10 @@ class CellResult(BaseModel):
     """The processes that it was done to, or what else."""
     verdict: Verdict = "kept"
     broken: list[str] = []
-    """What was promised and not kept, or why the cell was left out."""
+    """What was promised and not kept, or why the cell was left out or is undecided."""
     seconds: float = 0.0
+    other_cores: float = 0.0
+    """Cores that were busy with other work until frames flowed again."""
 
     pause_s: float | None = None
     """The longest time without the answer to a new frame, from the fault on."""

@@ -20,7 +20,7 @@ from tests.cameras import HttpCamera
 from tests.chaos import film
 from tests.chaos.cells import Cell
 from tests.chaos.evidence import FrameId
-from tests.chaos.footprint import measure
+from tests.chaos.footprint import OtherWork, measure
 from tests.chaos.judge import NEXT_FRAME_S, judge
 from tests.chaos.modes import STREAM, TABLE, write_settings
 from tests.chaos.results import CellResult
@@ -130,8 +130,10 @@ class Trial:
         self._follow(pipeline, self._is_time, "the first frames did not come")
         if pipeline.process.poll() is not None:
             raise AssertionError(f"it ended before anything went wrong: {pipeline.log()[-400:]}")
+        others = OtherWork()
         self._break(pipeline)
         self._follow(pipeline, self._has_recovered, "")
+        self.result.other_cores = others.cores()
         is_quiet()
         self._follow(pipeline, self._is_near_end, "")
         self.result.after = measure(self._spared)
