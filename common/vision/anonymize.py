@@ -45,6 +45,9 @@ knows it finds another one within two, and has confirmed it before the third."""
 LOOK_AHEAD_NS: Final = SECOND * 2 // 5
 """A frame waits at least for the results of so much event time: at high frame rates the results of
 a few frames are but a moment."""
+PICTURE_SCALE: Final = 3
+"""In a picture by itself so many times the box of a face is pixelated: one look may take a part of
+a face for all of it, and no other one puts that right."""
 PATIENCE_NS: Final = 4 * SECOND
 """Live delivery: when a stream has come farther than this, a frame waits no longer."""
 SILENCE_NS: Final = 3 * SECOND
@@ -173,14 +176,15 @@ class FaceHistory:
         index = self._find(frame.seq)
         if index is None or not self.is_complete(frame):
             return set()
-        begin, end = index, index + 1
-        if frame.file is None:
-            begin = self._find_past(index, frame.captured_at)
-            end = self._find_future(index, frame.captured_at)
-            if not (begin or self._has_beginning) or self._has_gap(begin, index):
-                return set()
+        if frame.file is not None:
+            own = self._results[index]
+            return set() if self._is_full(own) else {_enlarge(box) for box in own.boxes.values()}
+        begin = self._find_past(index, frame.captured_at)
+        end = self._find_future(index, frame.captured_at)
         around = self._results[begin:end]
-        if any(len(result.boxes) >= self.limits.max_faces for result in around):
+        if not (begin or self._has_beginning) or self._has_gap(begin, index):
+            return set()
+        if any(self._is_full(result) for result in around):
             return set()
         hidden = self._find_hidden(begin, index, end)
         if hidden is None:
@@ -209,6 +213,10 @@ class FaceHistory:
         if before.keys() - own.keys() != after.keys() - own.keys():
             return None
         return {_join(before[track], after[track]) for track in before.keys() - own.keys()}
+
+    def _is_full(self, result: Result) -> bool:
+        """Whether there may be more faces than the detector reports."""
+        return len(result.boxes) >= self.limits.max_faces
 
     def _find(self, seq: int) -> int | None:
         """Index of a frame's own result."""
@@ -259,6 +267,13 @@ def _join(first: Box, second: Box) -> Box:
     right = max(first[0] + first[2], second[0] + second[2])
     bottom = max(first[1] + first[3], second[1] + second[3])
     return x, y, right - x, bottom - y
+
+
+def _enlarge(box: Box) -> Box:
+    """A box around the same middle, for a picture by itself."""
+    x, y, w, h = box
+    more = PICTURE_SCALE - 1
+    return x - w * more // 2, y - h * more // 2, w * PICTURE_SCALE, h * PICTURE_SCALE
 
 
 class Anonymizer:
