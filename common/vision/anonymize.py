@@ -1,10 +1,12 @@
 """Frames without recognisable faces: each waits until its faces are known, and is pixelated there.
 
 The detector may find a face only some frames after it has come into sight, and lose it before it
-has gone. So a frame waits for a number of later results, and is pixelated where a face was in the
-second before it, is in its own result or will be in those after it. Where that is not known it is
-pixelated as a whole: no result of its own, results that did not come in time, a past that this
-process has not seen, no face at all, or more faces than the detector reports.
+has gone. So a frame waits for a number of later results, and is pixelated where faces are in its
+own result, were in the second before it, and will be in the results after it.
+
+Where it is not known where all faces are, all of the frame is pixelated: it has no result, or shows
+no face; a face comes into sight, or has just gone out of it; results did not come in time; this
+process has not seen what was before; there may be more faces than the detector reports.
 """
 
 from bisect import bisect_left, insort
@@ -23,6 +25,7 @@ from affectline.common.vision.pixelation import (
     pixelate,
     pixelate_all,
 )
+from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Box,
     Emotion,
@@ -42,6 +45,9 @@ knows it finds another one within two, and has confirmed it before the third."""
 LOOK_AHEAD_NS: Final = SECOND * 2 // 5
 """A frame waits at least for the results of so much event time: at high frame rates the results of
 a few frames are but a moment."""
+PICTURE_SCALE: Final = 3
+"""In a picture by itself so many times the box of a face is pixelated: one look may take a part of
+a face for all of it, and no other one puts that right."""
 PATIENCE_NS: Final = 4 * SECOND
 """Live delivery: when a stream has come farther than this, a frame waits no longer."""
 SILENCE_NS: Final = 3 * SECOND
@@ -101,7 +107,8 @@ class Result(NamedTuple):
     seq: int
     at: int
     """When it happened, in ns of event time."""
-    boxes: tuple[Box, ...]
+    boxes: dict[int, Box]
+    """By track."""
 
 
 @dataclass
@@ -142,7 +149,7 @@ class FaceHistory:
         if emotion.missing and not emotion.faces:
             self._unanalysed.add(emotion.seq)
         elif self._find(emotion.seq) is None:
-            boxes = tuple(face.box for face in emotion.faces)
+            boxes = {face.track: face.box for face in emotion.faces}
             insort(self._results, Result(emotion.seq, emotion.captured_at, boxes))
         if len(self._results) + len(self._unanalysed) > self._most:
             self._forget()
@@ -165,20 +172,51 @@ class FaceHistory:
         return not 0 <= self._results[-1].at - frame.captured_at < LOOK_AHEAD_NS
 
     def find_boxes(self, frame: Frame) -> set[Box]:
-        """Boxes of all faces that the frame may show; none where that is not known."""
+        """Boxes of all faces that the frame may show; none where these are not known."""
         index = self._find(frame.seq)
         if index is None or not self.is_complete(frame):
             return set()
-        around = [self._results[index]]
-        if frame.file is None:
-            begin = self._find_past(index, frame.captured_at)
-            if not (begin or self._has_beginning) or self._has_gap(begin, index):
-                return set()
-            end = self._find_future(index, frame.captured_at)
-            around = self._results[begin:end]
-        if any(len(result.boxes) >= self.limits.max_faces for result in around):
+        if frame.file is not None:
+            own = self._results[index]
+            return set() if self._is_full(own) else {_enlarge(box) for box in own.boxes.values()}
+        begin = self._find_past(index, frame.captured_at)
+        end = self._find_future(index, frame.captured_at)
+        around = self._results[begin:end]
+        if not (begin or self._has_beginning) or self._has_gap(begin, index):
             return set()
-        return {box for result in around for box in result.boxes}
+        if any(self._is_full(result) for result in around):
+            return set()
+        hidden = self._find_hidden(begin, index, end)
+        if hidden is None:
+            return set()
+        return hidden.union(*(result.boxes.values() for result in around))
+
+    def _find_hidden(self, begin: int, index: int, end: int) -> set[Box] | None:
+        """Where the faces are that the detector has missed in one frame, but not around it.
+
+        Args:
+            begin: Index of the first result of the look-back.
+            index: Of the frame's own.
+            end: Behind the last one of the look-ahead.
+
+        Returns:
+            Boxes from their last places to their next ones; None where a face has no next place,
+            or had none before.
+        """
+        own = self._results[index].boxes
+        before: dict[int, Box] = {}
+        after: dict[int, Box] = {}
+        for result in self._results[begin:index]:
+            before |= result.boxes
+        for result in reversed(self._results[index + 1 : end]):
+            after |= result.boxes
+        if before.keys() - own.keys() != after.keys() - own.keys():
+            return None
+        return {_join(before[track], after[track]) for track in before.keys() - own.keys()}
+
+    def _is_full(self, result: Result) -> bool:
+        """Whether there may be more faces than the detector reports."""
+        return len(result.boxes) >= self.limits.max_faces
 
     def _find(self, seq: int) -> int | None:
         """Index of a frame's own result."""
@@ -223,6 +261,21 @@ class FaceHistory:
         self._most = 2 * (len(self._results) + len(self._unanalysed)) + 64
 
 
+def _join(first: Box, second: Box) -> Box:
+    """The box that holds two others."""
+    x, y = min(first[0], second[0]), min(first[1], second[1])
+    right = max(first[0] + first[2], second[0] + second[2])
+    bottom = max(first[1] + first[3], second[1] + second[3])
+    return x, y, right - x, bottom - y
+
+
+def _enlarge(box: Box) -> Box:
+    """A box around the same middle, for a picture by itself."""
+    x, y, w, h = box
+    more = PICTURE_SCALE - 1
+    return x - w * more // 2, y - h * more // 2, w * PICTURE_SCALE, h * PICTURE_SCALE
+
+
 class Anonymizer:
     """Pixelates faces; all messages stay in their order while frames wait for their results.
 
@@ -251,6 +304,16 @@ class Anonymizer:
     def held(self) -> int:
         """Messages that were added and not yet given: the first that came are the first to go."""
         return len(self._queue)
+
+    def remember(self, message: Message, now: int) -> None:
+        """Take note of what a former process has written: where faces were before.
+
+        Args:
+            message: Any message.
+            now: The time in ns of the monotonic clock.
+        """
+        if isinstance(message, Emotion):
+            self._observe(message, now)
 
     def add(self, packet: Packet, log_time: int, now: int) -> None:
         """Add a message.
@@ -314,8 +377,7 @@ class Anonymizer:
             first = self._queue.popleft()
             self._held_bytes -= first.size
             packet = first.packet if first.frame is None else self._anonymize(first.frame, first)
-            if packet:
-                yield packet, first.log_time
+            yield packet, first.log_time
             if monotonic_ns() > stop_at and not flush:
                 return
 
@@ -342,16 +404,14 @@ class Anonymizer:
         is_late = abs(history.latest_at - frame.captured_at) > PATIENCE_NS
         return is_silent or is_late
 
-    def _anonymize(self, frame: Frame, buffered: BufferedMessage) -> Packet | None:
-        """The frame with its faces pixelated; None where there is no image and cannot be one."""
+    def _anonymize(self, frame: Frame, buffered: BufferedMessage) -> Packet:
+        """The frame with its faces pixelated."""
         history = self._histories[frame.stream, frame.epoch]
         history.waiting.popleft()  # its frames are given in the order in which they came
         image = decode_writable(frame, buffered.packet.parts[0])
         boxes = history.find_boxes(frame)
         if image is None:
             image, boxes = blank(frame), set()
-        if image is None:
-            return None
         if boxes:
             pixelate(image, boxes)
         else:

@@ -16,7 +16,7 @@ from affectline.services.sessions.run_summary import read_session
 NOUNS: Final = {"Frame": "frames", "Emotion": "results", "Samples": "messages"}
 REASONS: Final[dict[Reason, str]] = {
     "interrupted": "the recorder was away",
-    "live": "live delivery waits for nobody, and somebody was too slow",
+    "live": "live delivery waits for nobody, and somebody was too slow or away",
     "unanswered": "live delivery waits for nobody, and nobody had analysed the frame",
     "stopped": "the run was stopped before",
     "restarted": "the source was started again",

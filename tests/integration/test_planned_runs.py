@@ -1,11 +1,14 @@
 """Runs that set their own markers and end by themselves."""
 
 import csv
+import os
+import time
 from pathlib import Path
 
 import yaml
 
-from tests.pipelines import free_port, run
+from tests.pipelines import free_port, run, up
+from tests.recordings import write_recording
 
 
 def test_a_run_keeps_to_its_plan_and_reports(tmp_path: Path) -> None:
@@ -52,3 +55,19 @@ def test_a_file_that_is_no_recording_is_one_line(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
         assert "x.mcap" in done.stderr
+
+
+def test_sessions_that_are_older_than_is_wanted_are_removed_at_the_start(tmp_path: Path) -> None:
+    sessions = tmp_path / "sessions"
+    then = time.time() - 40 * 86_400
+    for name in ("old", "young"):
+        write_recording(sessions / name)
+    os.utime(sessions / "old" / "session.mcap", (then, then))
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("retention: {days: 30}\nduration: 1\n")
+    done = up("--config", str(settings), "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "retention: sessions older than 30 days that were removed: 1 (" in done.stderr
+    found = sorted(path.name for path in sessions.iterdir() if path.is_dir())
+    assert len(found) == 2, "and the new one is there"
+    assert found[1] == "young"

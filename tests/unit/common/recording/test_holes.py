@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from affectline.common.recording.holes import (
     MOST_LISTED,
@@ -163,6 +165,34 @@ def test_answers_to_a_source_that_was_started_again() -> None:
 def test_a_replay_may_begin_anywhere() -> None:
     story = Story().start(replay=True).both(range(50, 60)).end(59)
     assert story.missing() == [(0, 49, "replayed")]
+
+
+@given(
+    st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)),
+    st.sampled_from(["as told", "listed"]),
+)  # fmt: skip
+def test_every_missing_number_is_named_once(
+    no_frame: set[int], no_result: set[int], interruptions: set[int], how: str
+) -> None:
+    story = Story().start()
+    for seq in range(31):
+        if seq in interruptions:
+            story.interrupted()
+        story.frames({seq} - no_frame).results({seq} - no_result)
+    story.end(30)
+    found = story.tracker.sequences(is_live=True)
+    if how == "listed":
+        listed = parse_content(to_content(found))
+        assert listed is not None
+        found = compare(listed, story.tracker, is_live=True)
+    for sequence in found:
+        lost = no_frame if sequence.kind == "Frame" else no_result
+        named = [n for hole in sequence.holes for n in range(hole.first, hole.last + 1)]
+        assert named == sorted(lost)
+        assert sequence.missing == len(lost)
+        assert sequence.unexplained == 0
+    kinds = {"Frame"} if len(no_frame) < 31 else set()
+    assert {one.kind for one in found} == kinds | ({"Emotion"} if len(no_result) < 31 else set())
 
 
 def test_a_damaged_place_explains_nothing() -> None:

@@ -1,7 +1,9 @@
 """One replay that several pages control at once."""
 
 import asyncio
+import os
 import threading
+import time
 from collections.abc import Coroutine
 from io import BytesIO
 from pathlib import Path
@@ -12,8 +14,8 @@ import pytest
 
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.hub import HubSettings
-from affectline.common.settings.pipeline import PipelineSettings
-from affectline.common.settings.recording import Privacy, RecordingSettings
+from affectline.common.settings.pipeline import PipelineSettings, SinkSettings
+from affectline.common.settings.recording import Privacy, RecordingSettings, RetentionSettings
 from affectline.common.wire.messages import Emotion, Frame
 from affectline.services.dashboard import app_state as module
 from affectline.services.dashboard.app_state import UNWATCHED_S, AppState
@@ -22,7 +24,7 @@ from affectline.services.dashboard.routes import pack_snapshot
 from affectline.services.supervisor.process import ManagedProcess
 from affectline.services.supervisor.recorder_control import ActiveRecording
 from affectline.services.web.frame_pairs import FrameResult
-from tests.recordings import frame
+from tests.recordings import frame, write_recording
 
 NOWHERE = HubSettings(port=1)
 
@@ -174,3 +176,24 @@ def test_what_is_in_a_snapshot(with_pictures: bool) -> None:
     with ZipFile(BytesIO(pack_snapshot([found], with_pictures=with_pictures))) as archive:
         names = set(archive.namelist())
     assert names == {"drive-000003.json"} | ({"drive-000003.jpg"} if with_pictures else set())
+
+
+def test_old_sessions_are_removed_when_the_page_begins(tmp_path: Path) -> None:
+    old, young, used = (write_recording(tmp_path / name) for name in ("old", "young", "used"))
+    for folder, age_days in ((old, 40), (young, 1), (used, 40)):
+        then = time.time() - age_days * 86_400
+        os.utime(folder / "session.mcap", (then, then))
+    settings = PipelineSettings(
+        hub=NOWHERE,
+        dashboard=DashboardSettings(sessions=tmp_path),
+        sink=SinkSettings(out=used),
+        retention=RetentionSettings(days=30),
+    )
+    state = AppState(settings, "live", lambda _: None)
+
+    async def go() -> None:
+        await state.open()
+        await state.close()
+
+    asyncio.run(go())
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["used", "young"]
