@@ -11,6 +11,7 @@ from affectline.services.cli.run import EXIT_INTERRUPTED
 from tests.benchmarks.targets import DISTURBED_CORES
 from tests.chaos.evidence import (
     FrameId,
+    RecordedFrames,
     Timeline,
     check,
     count_samples,
@@ -150,24 +151,36 @@ def _judge_recording(
 ) -> list[str]:
     if not (out / FILE).exists():
         return ["there is no recording"]
-    mode, broken = seen.cell.mode, list[str]()
-    has_film = seen.frames is not None
-    recorded = read_recording(out, shows_numbers=mode.shows_numbers)
+    recorded = read_recording(out, shows_numbers=seen.cell.mode.shows_numbers)
     result.recorded, result.answers = len(recorded.frames), len(recorded.answers)
-    answer = check(out)
+    broken = _judge_pictures(seen, recorded)
+    return (
+        broken if seen.cell.ends_run else broken + _judge_check(seen, out, sent, recorded, result)
+    )
+
+
+def _judge_pictures(seen: Observation, recorded: RecordedFrames) -> list[str]:
+    """Each once, in order, and the one that it claims to be."""
+    broken = []
     if recorded.repeated_frames or recorded.repeated_answers:
         broken.append(
             f"{recorded.repeated_frames} frames and {recorded.repeated_answers} answers are "
             "recorded twice"
         )
-    if mode.shows_numbers and has_film and recorded.mistaken:
+    if seen.frames is not None and recorded.mistaken:
         broken.append(f"{len(recorded.mistaken)} recorded frames show another frame")
-    if mode.shows_numbers and recorded.numbers != sorted(recorded.numbers):
+    if recorded.numbers != sorted(recorded.numbers):
         broken.append("recorded pictures are not in order")
-    if seen.cell.ends_run:
-        return broken
+    return broken
+
+
+def _judge_check(
+    seen: Observation, out: Path, sent: set[FrameId], recorded: RecordedFrames, result: CellResult
+) -> list[str]:
+    """What is missing, and what ``affectline check`` says of it."""
+    broken, answer = list[str](), check(out)
     lacking = {"Frame": sent - recorded.frames, "Emotion": sent - recorded.answers}
-    if mode.is_lossless and any(lacking.values()):
+    if seen.cell.mode.is_lossless and any(lacking.values()):
         frames, answers = (len(lacking[kind]) for kind in ("Frame", "Emotion"))
         broken.append(f"{frames} frames and {answers} answers are not recorded")
     said = {kind: answer.missing.get(kind, set()) for kind in lacking}
