@@ -145,7 +145,7 @@ def _cells(cells: list[CellResult]) -> str:
         "of which hung:": lambda c: _seconds(c.hung_s),
         "back:": lambda c: _seconds(c.back_s),
         "page:": lambda c: _seconds(c.page_pause_s),
-        "other work:": lambda c: f"{c.other_cores:.1f}",
+        "other work:": lambda c: "" if c.pause_s is None else f"{c.other_cores:.1f}",
         "frames:": lambda c: _count(c.sent),
         "rows:": lambda c: _count(c.rows),
         "counted as lost:": lambda c: _count(c.lost),
