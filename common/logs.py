@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import MutableMapping
@@ -77,10 +78,11 @@ def configure(
     logger.propagate = False
     logger.handlers = [_handler("json" if is_supervised else form)]
     sys.excepthook = _print_uncaught
+    threading.excepthook = lambda it: _print_uncaught(it.exc_type, it.exc_value, it.exc_traceback)
 
 
 def _print_uncaught(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
     """Print what nobody has caught, without the secrets of sources in its text."""
     sys.stderr.write(conceal("".join(traceback.format_exception(kind, error, trace))))

@@ -3,6 +3,7 @@
 import logging
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,8 +44,10 @@ def logging_is_restored() -> Iterator[None]:
     """A command that a test runs in this process must not set up logging for the next test."""
     logger, variable = logging.getLogger(logs.ROOT), os.environ.get(logs.VARIABLE)
     before = logger.level, logger.handlers, logger.propagate
+    hooks = sys.excepthook, threading.excepthook
     yield
     logger.level, logger.handlers, logger.propagate = before
+    sys.excepthook, threading.excepthook = hooks
     os.environ.pop(logs.VARIABLE, None)
     if variable is not None:
         os.environ[logs.VARIABLE] = variable

@@ -28,6 +28,7 @@ __all__ = [
     "Pace",
     "SourceSettings",
     "begins_at",
+    "choose_source",
     "is_live",
     "kind_of",
     "name_sources",
@@ -107,8 +108,7 @@ class SourceSettings(Settings):
 
     def without_secrets(self) -> Self:
         """The same as it may be shown and stored."""
-        user = HIDDEN if self.user else None
-        shown = {"source": redact(self.source), "user": user, "password_file": None}
+        shown = {"source": redact(self.source), "user": None, "password_file": None}
         return self.model_copy(update=shown)
 
 
@@ -172,6 +172,12 @@ def take_as_films(sources: tuple[SourceSettings, ...], rate: float) -> tuple[Sou
     return tuple(
         s.model_copy(update={"as_film": rate}) if s.name in folders else s for s in sources
     )
+
+
+def choose_source(text: str, listed: tuple[SourceSettings, ...]) -> SourceSettings:
+    """The source of a command that reads one: a name that the settings list, or a source."""
+    by_name = {source.name: source for source in listed}
+    return by_name.get(text) or name_sources([text])[0]
 
 
 def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:

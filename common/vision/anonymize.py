@@ -25,6 +25,7 @@ from affectline.common.vision.pixelation import (
     pixelate,
     pixelate_all,
 )
+from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Box,
     Emotion,
@@ -44,6 +45,9 @@ knows it finds another one within two, and has confirmed it before the third."""
 LOOK_AHEAD_NS: Final = SECOND * 2 // 5
 """A frame waits at least for the results of so much event time: at high frame rates the results of
 a few frames are but a moment."""
+PICTURE_SCALE: Final = 3
+"""In a picture by itself so many times the box of a face is pixelated: one look may take a part of
+a face for all of it, and no other one puts that right."""
 PATIENCE_NS: Final = 4 * SECOND
 """Live delivery: when a stream has come farther than this, a frame waits no longer."""
 SILENCE_NS: Final = 3 * SECOND
@@ -172,14 +176,15 @@ class FaceHistory:
         index = self._find(frame.seq)
         if index is None or not self.is_complete(frame):
             return set()
-        begin, end = index, index + 1
-        if frame.file is None:
-            begin = self._find_past(index, frame.captured_at)
-            end = self._find_future(index, frame.captured_at)
-            if not (begin or self._has_beginning) or self._has_gap(begin, index):
-                return set()
+        if frame.file is not None:
+            own = self._results[index]
+            return set() if self._is_full(own) else {_enlarge(box) for box in own.boxes.values()}
+        begin = self._find_past(index, frame.captured_at)
+        end = self._find_future(index, frame.captured_at)
         around = self._results[begin:end]
-        if any(len(result.boxes) >= self.limits.max_faces for result in around):
+        if not (begin or self._has_beginning) or self._has_gap(begin, index):
+            return set()
+        if any(self._is_full(result) for result in around):
             return set()
         hidden = self._find_hidden(begin, index, end)
         if hidden is None:
@@ -208,6 +213,10 @@ class FaceHistory:
         if before.keys() - own.keys() != after.keys() - own.keys():
             return None
         return {_join(before[track], after[track]) for track in before.keys() - own.keys()}
+
+    def _is_full(self, result: Result) -> bool:
+        """Whether there may be more faces than the detector reports."""
+        return len(result.boxes) >= self.limits.max_faces
 
     def _find(self, seq: int) -> int | None:
         """Index of a frame's own result."""
@@ -260,6 +269,13 @@ def _join(first: Box, second: Box) -> Box:
     return x, y, right - x, bottom - y
 
 
+def _enlarge(box: Box) -> Box:
+    """A box around the same middle, for a picture by itself."""
+    x, y, w, h = box
+    more = PICTURE_SCALE - 1
+    return x - w * more // 2, y - h * more // 2, w * PICTURE_SCALE, h * PICTURE_SCALE
+
+
 class Anonymizer:
     """Pixelates faces; all messages stay in their order while frames wait for their results.
 
@@ -288,6 +304,16 @@ class Anonymizer:
     def held(self) -> int:
         """Messages that were added and not yet given: the first that came are the first to go."""
         return len(self._queue)
+
+    def remember(self, message: Message, now: int) -> None:
+        """Take note of what a former process has written: where faces were before.
+
+        Args:
+            message: Any message.
+            now: The time in ns of the monotonic clock.
+        """
+        if isinstance(message, Emotion):
+            self._observe(message, now)
 
     def add(self, packet: Packet, log_time: int, now: int) -> None:
         """Add a message.
@@ -351,8 +377,7 @@ class Anonymizer:
             first = self._queue.popleft()
             self._held_bytes -= first.size
             packet = first.packet if first.frame is None else self._anonymize(first.frame, first)
-            if packet:
-                yield packet, first.log_time
+            yield packet, first.log_time
             if monotonic_ns() > stop_at and not flush:
                 return
 
@@ -379,16 +404,14 @@ class Anonymizer:
         is_late = abs(history.latest_at - frame.captured_at) > PATIENCE_NS
         return is_silent or is_late
 
-    def _anonymize(self, frame: Frame, buffered: BufferedMessage) -> Packet | None:
-        """The frame with its faces pixelated; None where there is no image and cannot be one."""
+    def _anonymize(self, frame: Frame, buffered: BufferedMessage) -> Packet:
+        """The frame with its faces pixelated."""
         history = self._histories[frame.stream, frame.epoch]
         history.waiting.popleft()  # its frames are given in the order in which they came
         image = decode_writable(frame, buffered.packet.parts[0])
         boxes = history.find_boxes(frame)
         if image is None:
             image, boxes = blank(frame), set()
-        if image is None:
-            return None
         if boxes:
             pixelate(image, boxes)
         else:

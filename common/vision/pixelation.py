@@ -100,11 +100,11 @@ def decode_writable(frame: Frame, data: bytes | memoryview) -> Image | None:
     return image.copy() if frame.encoding == "raw" else image
 
 
-def blank(frame: Frame) -> Image | None:
-    """A gray image in place of one that cannot be decoded; None if none can be so large."""
-    if frame.width * frame.height > MOST_PIXELS:
-        return None
-    return np.full((frame.height, frame.width, 3), 128, np.uint8)
+def blank(frame: Frame) -> Image:
+    """A gray image in place of one that cannot be decoded; a single pixel for a senseless size."""
+    is_possible = frame.width * frame.height <= MOST_PIXELS
+    size = (frame.height, frame.width) if is_possible else (1, 1)
+    return np.full((*size, 3), 128, np.uint8)
 
 
 def encode_image(frame: Frame, image: Image) -> bytes:

@@ -22,7 +22,7 @@ from affectline.common.settings.sources import (
     Pace,
     SourceSettings,
     begins_at,
-    name_sources,
+    choose_source,
 )
 
 CREATION_TIME: Final = "affectline.services.capture.creation_time"
@@ -115,8 +115,7 @@ def configure(
     loop: Annotated[bool, Flag("Start a file again at its end.")] = False,
 ) -> CaptureProcess:
     """Settings for ``affectline capture``."""
-    listed = {one.name: one for one in pipeline.sources}
-    named = listed.get(source) or name_sources([source])[0]
+    named = choose_source(source, pipeline.sources)
     default: Pace = "realtime" if delivery == "live" else "fast"
     others = ("fusion",) if pipeline.biometrics else ()
     recorder = ("recorder",) if pipeline.recording.record else ()

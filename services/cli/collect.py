@@ -19,7 +19,11 @@ more pixels and bytes than those that are only classified."""
 
 def collect(
     source: Annotated[
-        str, typer.Option(help="Camera index, or a video file (which is looped).")
+        str,
+        typer.Option(
+            help="Camera index, a film (which is looped), an address, or the name of a source in "
+            "the settings."
+        ),
     ] = "0",
     out: Annotated[
         Path, typer.Option(help="Folder for the faces; an existing collection is continued.")
@@ -39,12 +43,12 @@ def collect(
 
     Example: affectline collect --source 0 --out faces
     """
-    from affectline.common.settings.sources import name_sources
+    from affectline.common.settings.sources import choose_source
     from affectline.services.supervisor.supervisor import Supervisor
 
     file_access.restrict(group=False)
     settings = read_settings(config_file)
-    named = name_sources([source])[0].model_copy(update={"loop": True})
+    named = choose_source(source, settings.sources).model_copy(update={"loop": True})
     capture = settings.capture
     for name, value in CAPTURE_DEFAULTS.items():
         if name not in capture.model_fields_set:

@@ -170,6 +170,8 @@ class Recorder(Stage):
             self._keeper.prime(recent)
             for message in recent:
                 self._repeats.is_repeated(message)
+                if self._anonymizer:
+                    self._anonymizer.remember(message, monotonic_ns())
         if before != self._privacy:
             raise AffectlineError(
                 f"--privacy {self._privacy}: {self._path} was started with {before}",

@@ -9,7 +9,7 @@ import pytest
 
 from affectline.common.wire.messages import Box
 from affectline.services.capture.sample_clip import find_sample
-from tests.pipelines import run, up
+from tests.pipelines import Pipeline, run, up
 from tests.privacy import (
     LIKENESS,
     Image,
@@ -168,3 +168,21 @@ def test_the_clips(clips: Path, tmp_path: Path) -> None:
     visible = check(found, tmp_path / "out")
     assert visible["carphone"] > 0.9, "what is not near the face stays"
     assert visible["no_face"] == 0, "where no face is known, one may have been missed"
+
+
+def test_a_recorder_that_is_killed_loses_nothing_and_shows_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    blurred = ["--source", "sample", "--privacy", "blurred", "--pace", "realtime"]
+    with Pipeline(out, *blurred, prefixes=("emotion/",)) as pipeline:
+        pipeline.wait_for_frame(60)
+        pipeline.kill("recorder")
+        summary = pipeline.finish()
+    assert (summary["frames"], summary["restarts"]) == (120, {"recorder": 1})
+    source = list(read_film(find_sample()))
+    shown, results = read_recording(out)
+    assert [one.seq for one in shown] == list(range(120)), "each once, in order"
+    for one in shown:
+        faces = [face.box for face in results["sample", one.seq].faces]
+        assert_hidden(source[one.seq], one, faces, find_faces(one.image, closely=False))
+    whole = [one.seq for one in shown if is_wholly_pixelated(one.image)]
+    assert not whole, "its successor has read where the face was"

@@ -322,10 +322,10 @@ def test_a_camera_that_does_not_answer_leaves_no_password(
     assert "nothing answers there" in done.stderr
     assert len(shown_by_ps) >= 5
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert [path.name for path in left] == ["session.mcap"]
     traces = [done.stderr, done.stdout, *shown_by_ps.values(), *map(str, tmp_path.rglob("*"))]
     traces += [path.read_bytes().decode("latin-1") for path in left]
-    with SessionReader(left[0]) as reader:
-        traces.append(str(reader.about))
+    for path in left:
+        with SessionReader(path) as reader:
+            traces.append(str(reader.about))
     for part in ("s3cr", "t9", "admin", "pwd=", "password="):
         assert not any(part in trace for trace in traces)

@@ -1,6 +1,8 @@
 """Secrets of cameras: none is shown, wherever an address has it."""
 
 import logging
+import sys
+import threading
 from urllib.parse import unquote
 
 import pytest
@@ -19,7 +21,7 @@ from affectline.common.address import (
     remember,
     with_login,
 )
-from affectline.common.logs import JsonFormatter, TextFormatter, relay
+from affectline.common.logs import JsonFormatter, TextFormatter, configure, relay
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.sources import name_sources
 
@@ -161,3 +163,22 @@ def test_logs_and_what_libraries_print_are_without_secrets(
         assert "HOST" in text
         for secret in ("admin", "ss@", "p'a", "pass&", "pwd", "password"):
             assert secret not in text
+
+
+def test_what_nobody_has_caught_is_printed_without_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("warning")
+    address = "rtsp://admin:pa/ss@HOST/x"
+    remember(address)
+    try:
+        raise RuntimeError(f"[Errno 5] cannot read {address}")  # noqa: TRY301
+    except RuntimeError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    thread = threading.Thread(target=open, args=(f"/none/{address}",))
+    thread.start()
+    thread.join()
+    said = capsys.readouterr().err
+    assert said.count("Traceback") == 2
+    assert said.count("rtsp://HOST/***") == 2
+    assert "ss@" not in said

@@ -57,6 +57,7 @@ def test_a_password_comes_from_a_file_whenever_it_is_needed(tmp_path: Path) -> N
     assert '"rtsp://HOST/***"' in described
     assert '"me"' not in described
     assert 'word"' not in described
+    assert PipelineSettings.model_validate_json(loaded.without_secrets().model_dump_json())
     assert configure(loaded, "live", "b").source == loaded.sources[1]
 
 
