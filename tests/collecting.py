@@ -50,6 +50,7 @@ class Collecting:
             yield
             collecting.send_signal(signal.SIGINT)
             assert collecting.wait(timeout=20) == 0
+        assert not [path for path in self.faces.rglob("*") if path.stat().st_mode & 0o077]
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + 60

@@ -51,8 +51,11 @@ def read_content(reader: SessionReader, *, scan: bool = True) -> RecordingConten
 
     Args:
         reader: The recording.
-        scan: Read all messages where there is no such list, as in files that were not finished.
+        scan: Read all messages where there is no such list. Else nothing is known of files that
+            were not finished.
     """
+    if reader.file.footer is None:  # its notes are anywhere
+        return scan_content(reader) if scan else RecordingContent()
     content = _from_notes(reader, reader.notes())
     if content.is_listed:
         content.is_known = True

@@ -90,6 +90,7 @@ def test_k_takes_a_snapshot_m_sets_a_marker_q_quits(
     assert summary["frames"] < 472, "Q ended it before the film did"
     assert "K: snapshot   M: marker   Q: quit" in log
     assert re.search(r"face 1: \w+: angry 0\..*neutral 0\.\d+  valence [+-]0\.\d+  arousal ", log)
+    assert [oct(path.stat().st_mode & 0o777) for path in (face.parent, face)] == ["0o700", "0o600"]
     picture = cv2.imread(str(face.with_name(face.name.replace("-face1", ""))))
     assert picture is not None
     assert picture.shape == (360, 640, 3)
