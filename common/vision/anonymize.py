@@ -20,10 +20,10 @@ from typing import Any, Final, NamedTuple
 from affectline.common.clock import monotonic_ns
 from affectline.common.vision.pixelation import (
     blank,
+    decode_pixelated,
     decode_writable,
     encode_image,
     pixelate,
-    pixelate_all,
 )
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
@@ -413,15 +413,12 @@ class Anonymizer:
         """The frame with its faces pixelated."""
         history = self._histories[frame.stream, frame.epoch]
         history.waiting.popleft()  # its frames are given in the order in which they came
-        image = decode_writable(frame, buffered.packet.parts[0])
-        boxes = history.find_boxes(frame)
+        boxes, data = history.find_boxes(frame), buffered.packet.parts[0]
+        image = decode_writable(frame, data) if boxes else decode_pixelated(frame, data)
         if image is None:
             image, boxes = blank(frame), set()
-        if boxes:
-            pixelate(image, boxes)
-        else:
-            self.without_result += 1
-            pixelate_all(image)
+        self.without_result += not boxes
+        pixelate(image, boxes)
         if self._as_raw:
             frame = frame.model_copy(update={"encoding": "raw"})
         return Packet(frame, (encode_image(frame, image),))

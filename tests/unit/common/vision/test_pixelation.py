@@ -8,6 +8,7 @@ from affectline.common.vision.pixelation import (
     MOST_PIXELS,
     WHOLE_BLOCKS,
     blank,
+    decode_pixelated,
     decode_writable,
     encode_image,
     pixelate,
@@ -82,10 +83,29 @@ def test_pictures_stay_in_their_encoding(encoding: str) -> None:
         assert data == noise().tobytes(), "the message itself is not changed"
 
 
+@pytest.mark.parametrize("size", [(640, 360), (161, 121), (24, 16), (3, 2)])
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_a_whole_picture_is_decoded_as_coarsely_as_it_is_shown(
+    encoding: str, size: tuple[int, int]
+) -> None:
+    gradient = np.linspace(0, 255, size[0], dtype=np.uint8)
+    picture = np.ascontiguousarray(np.tile(gradient[None, :, None], (size[1], 1, 3)))
+    about = frame(encoding, *size)
+    coarse = decode_pixelated(about, encode_image(about, picture))
+    assert coarse is not None
+    assert coarse.shape == picture.shape
+    pixelate_all(picture)
+    assert colours(coarse) <= WHOLE_BLOCKS * WHOLE_BLOCKS * 2
+    assert size[0] < 100 or np.abs(coarse.astype(int) - picture).mean() < 8
+
+
 def test_what_cannot_be_decoded_is_gray() -> None:
     assert decode_writable(frame("jpeg"), b"\xff\xd8nothing") is None
     assert decode_writable(frame("jpeg", 80), encode_image(frame("jpeg"), noise())) is None
     assert decode_writable(frame("jpeg"), b"") is None
+    assert decode_pixelated(frame("jpeg"), b"\xff\xd8nothing") is None
+    assert decode_pixelated(frame("jpeg", 80), encode_image(frame("jpeg"), noise())) is None
+    assert decode_pixelated(frame("jpeg"), b"") is None
     picture = blank(frame("jpeg"))
     assert colours(picture) == 1
     assert blank(frame("jpeg", 65535, 65535)).size == 3
