@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-unit coverage check format bench docs clean
+.PHONY: help demo test test-unit coverage check format bench chaos docs clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ format: .venv/dev ## Format the code and fix what ruff can
 
 bench: .venv/dev ## Run the benchmarks and write docs/benchmarks.md (needs ../shared/data)
 	$(BIN)/python -m tests.benchmarks
+
+chaos: .venv/dev ## Have everything go wrong for half an hour, and write docs/reliability.md
+	$(BIN)/python -m tests.chaos
 
 docs: .venv/dev ## Generate schemas, tables and diagrams in docs/
 	$(BIN)/python -m affectline.services.cli.reference docs

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -79,15 +79,28 @@ class Pipeline:
         arguments: More arguments for ``up``.
         prefixes: Beginnings of the topics to hear. An outsider that is slow loses messages, so on
             a busy machine whoever has to hear every answer asks for no pictures.
+        command: What runs the pipeline, in words of the command line: ``up``, or ``replay FILE``.
+        environment: Variables that its processes have besides ours.
     """
 
-    def __init__(self, out: Path, *arguments: str, prefixes: Iterable[str] = ("",)) -> None:
+    def __init__(
+        self,
+        out: Path,
+        *arguments: str,
+        prefixes: Iterable[str] = ("",),
+        command: Iterable[str] = ("up",),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.out = out
         self.hub = HubSettings(port=free_port())
-        command = [*AFFECTLINE, "up", "--json", "--out", str(out), "--port", str(self.hub.port)]
+        options = ["--json", "--out", str(out), "--port", str(self.hub.port)]
         self._log = (out.parent / f"{out.name}.log").open("w+")
         self.process = subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
+            [*AFFECTLINE, *command, *options, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=os.environ | (environment or {}),
         )
         self.listener = OutletSubscriber(self.hub, prefixes)
         self.heard: list[Message] = []

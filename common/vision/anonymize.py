@@ -52,7 +52,7 @@ PATIENCE_NS: Final = 4 * SECOND
 """Live delivery: when a stream has come farther than this, a frame waits no longer."""
 SILENCE_NS: Final = 3 * SECOND
 """Live delivery: when nothing has come of a stream for so long, its frames wait no longer."""
-MOST_HELD_BYTES: Final = 2**29
+MOST_HELD_BYTES: Final = 2**30
 """Of the images that wait; beyond that the first is pixelated as a whole."""
 WORK_NS: Final = SECOND // 20
 """One call works for so long and for one frame at least, so that the process still beats."""
@@ -182,7 +182,7 @@ class FaceHistory:
         begin = self._find_past(index, frame.captured_at)
         end = self._find_future(index, frame.captured_at)
         around = self._results[begin:end]
-        if not (begin or self._has_beginning) or self._has_gap(begin, index):
+        if not (begin or self._has_beginning) or self._has_gap(around, begin):
             return set()
         if any(self._is_full(result) for result in around):
             return set()
@@ -243,10 +243,15 @@ class FaceHistory:
             end += 1
         return end
 
-    def _has_gap(self, begin: int, end: int) -> bool:
-        """Whether nobody looked for faces for so long that some may have come and gone."""
-        results = self._results[max(0, begin - 1) : end + 1]
-        return any(b.seq - a.seq > self.limits.look_ahead for a, b in pairwise(results))
+    def _has_gap(self, around: list[Result], begin: int) -> bool:
+        """Whether nobody looked for faces for so long that some may have come and gone.
+
+        Args:
+            around: The results of the look-back and of the look-ahead.
+            begin: Index of the first of them.
+        """
+        looked = [*self._results[max(0, begin - 1) : begin], *around]
+        return any(b.seq - a.seq > self.limits.look_ahead for a, b in pairwise(looked))
 
     def _forget(self) -> None:
         """Drop what is needed neither by frames that wait nor by the next one."""

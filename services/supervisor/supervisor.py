@@ -45,9 +45,10 @@ CHECK_S: Final = 0.25
 FLUSH_S: Final = 1.5
 """After Ctrl-C: how long the last frames may take to be written."""
 FINISH_S: Final = 10.0
-"""How long a recorder may take for what it has already received, when everything else is over."""
+"""How long what writes a session may take for what it has already received, when everything else is
+over."""
 STOP_S: Final = 1.0
-"""How long a process may take to stop before it is killed."""
+"""How long another process may take to stop before it is killed."""
 
 LOG: Final = ServiceLogger("supervisor")
 
@@ -321,7 +322,22 @@ class Supervisor(Handlers):
             self._stop_all()
         if self._kill_by is not None and now >= self._kill_by:
             for child in self._children.values():
-                child.kill()
+                if not child.is_killed:
+                    self._kill_unless_writing(child, now - self._kill_by)
+
+    def _kill_unless_writing(self, child: ManagedProcess, late_s: float) -> None:
+        """Kill what has not stopped in time; what still writes a session gets more of it."""
+        if child.process.spec.role == "sink":
+            if late_s < FINISH_S and not child.hangs:
+                return
+            self._fail(
+                AffectlineError(
+                    f"{child.process.name} did not finish within "
+                    f"{STOP_S + late_s:.0f} s and was killed",
+                    "the end of its files may be missing: affectline check tells of a recording",
+                )
+            )
+        child.kill()
 
     def _stop_all(self) -> None:
         if self._kill_by is None:

@@ -68,6 +68,15 @@ def test_a_process_that_hangs_is_replaced(tmp_path: Path) -> None:
     assert (summary["frames"], summary["lost"]) == (120, 0)
 
 
+def test_a_writer_that_hangs_at_the_end_does_not_end_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "endless.yaml").write_text(ENDLESS)
+    with Pipeline(tmp_path / "out", "--config", str(tmp_path / "endless.yaml")) as pipeline:
+        pipeline.wait_for_frame(10)
+        pipeline.kill("sink", signal.SIGSTOP)
+        assert pipeline.interrupt() == 1
+        assert "sink did not finish within" in pipeline.log()
+
+
 def test_children_do_not_outlive_the_launcher(tmp_path: Path) -> None:
     (tmp_path / "endless.yaml").write_text(ENDLESS)
     with Pipeline(tmp_path / "out", "--config", str(tmp_path / "endless.yaml")) as pipeline:

@@ -1,15 +1,11 @@
 """Rubbish on every socket, readers that never read, cameras that go away."""
 
-import http.server
 import random
 import socket
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import msgpack
 import psutil
 import zmq
@@ -20,7 +16,7 @@ from affectline.common.wire import codec
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion
 from affectline.services.cli.run import EXIT_INTERRUPTED
-from tests.films import picture
+from tests.cameras import HttpCamera
 from tests.pipelines import Pipeline
 from tests.samples import PACKETS
 
@@ -122,80 +118,27 @@ def test_a_reader_that_never_reads_costs_no_memory(tmp_path: Path) -> None:
     assert grown < 30e6, f"the hub grew by {grown / 1e6:.0f} MB in eight seconds"
 
 
-class Camera:
-    """A network camera: an MJPEG stream over HTTP, which can be switched off and on."""
-
-    def __init__(self) -> None:
-        self.running = threading.Event()
-        self._server: http.server.ThreadingHTTPServer | None = None
-        self.port = 0
-
-    def on(self) -> None:
-        camera = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-                self.end_headers()
-                try:
-                    for part in camera.parts():
-                        self.wfile.write(part)
-                except OSError:
-                    return
-
-            def log_message(self, *_: object) -> None: ...
-
-        http.server.ThreadingHTTPServer.allow_reuse_address = True
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
-        self.running.set()
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def parts(self) -> Iterator[bytes]:
-        number = 0
-        tick = threading.Event()
-        while self.running.is_set():
-            jpeg = cv2.imencode(".jpg", picture(number, (160, 120)))[1].tobytes()
-            yield (
-                b"--frame\r\nContent-Type: image/jpeg\r\n"
-                b"Content-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg)
-            )
-            number += 1
-            tick.wait(0.04)
-
-    def off(self) -> None:
-        self.running.clear()
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-
-
 def test_a_network_camera_that_goes_away_is_opened_again(tmp_path: Path) -> None:
-    camera = Camera()
-    camera.on()
-    try:
-        address = f"http://127.0.0.1:{camera.port}/"
-        with Pipeline(tmp_path / "out", "--source", f"door={address}") as pipeline:
-            pipeline.wait_for_frame(5)
-            camera.off()
-            lost = pipeline.wait_for(
-                lambda m: isinstance(m, Health) and m.service == "capture/door"
-                and m.state == "degraded"
-            )  # fmt: skip
-            assert "trying again in" in getattr(lost, "detail", "")
-            camera.on()
-            now = time.time_ns()
-            pipeline.wait_for(lambda m: isinstance(m, Emotion) and m.captured_at > now)
-            well = pipeline.wait_for(
-                lambda m: isinstance(m, Health) and m.service == "capture/door"
-                and m.state == "ready"
-            )  # fmt: skip
-            assert getattr(well, "counters", {})["reopened"] == 1
-            assert pipeline.interrupt() == EXIT_INTERRUPTED
-    finally:
-        camera.off()
+    with (
+        HttpCamera() as camera,
+        Pipeline(tmp_path / "out", "--source", f"door={camera.address}") as pipeline,
+    ):
+        pipeline.wait_for_frame(5)
+        camera.switch_off()
+        lost = pipeline.wait_for(
+            lambda m: isinstance(m, Health) and m.service == "capture/door"
+            and m.state == "degraded"
+        )  # fmt: skip
+        assert "trying again in" in getattr(lost, "detail", "")
+        camera.switch_on()
+        now = time.time_ns()
+        pipeline.wait_for(lambda m: isinstance(m, Emotion) and m.captured_at > now)
+        well = pipeline.wait_for(
+            lambda m: isinstance(m, Health) and m.service == "capture/door"
+            and m.state == "ready"
+        )  # fmt: skip
+        assert getattr(well, "counters", {})["reopened"] == 1
+        assert pipeline.interrupt() == EXIT_INTERRUPTED
 
 
 def test_prometheus_scrapes_every_service(tmp_path: Path) -> None:

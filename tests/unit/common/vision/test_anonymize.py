@@ -272,7 +272,7 @@ def test_while_the_detector_was_away_faces_may_have_come() -> None:
     add_all(anonymizer, range(80, 180), FACE)
     given = pop(anonymizer)
     whole = [seq for seq, what in given.items() if what == "whole"]
-    assert whole == list(range(50, 80 + 26)), "and for a second after"
+    assert whole == list(range(50 - AHEAD, 80 + 26)), "also before, and for a second after"
     assert max(given) == 180 - AHEAD - 1
 
 

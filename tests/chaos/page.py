@@ -1,0 +1,282 @@
+"""Writes ``docs/reliability.md``."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from tests.chaos.judge import NEXT_FRAME_S
+from tests.chaos.modes import MODES
+from tests.chaos.results import CellResult, Matrix, SoakResult
+from tests.chaos.trial import AFTERWARDS, CAMERA_AWAY_S, FAULT_AT
+
+SIGNALS: Final = ("SIGKILL", "SIGSTOP")
+
+
+def format_page(found: Matrix) -> str:
+    """Return the page as Markdown."""
+    parts = [_head(found), _targets(found), *_modes(found), _disks(found), _clocks(found)]
+    parts += [_cameras(found), *([_soak(found.soak)] if found.soak else []), _method()]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
+    """Return a Markdown table; names of numeric columns in ``head`` end in ``:``."""
+    names = [name.strip() for name in head.split("|")]
+    ruler = ["---:" if name.endswith(":") else "---" for name in names]
+    lines = ["| " + " | ".join(name.removesuffix(":") for name in names) + " |"]
+    lines.append("| " + " | ".join(ruler) + " |")
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _head(found: Matrix) -> str:
+    cells = found.cells
+    broken = [one for one in cells if one.verdict == "broken"]
+    left_out = sum(one.verdict == "left out" for one in cells)
+    undecided = sum(one.verdict == "undecided" for one in cells)
+    text = (
+        "# Reliability\n\n"
+        "Written by `make chaos`, which starts real pipelines and has something go wrong in each: "
+        f"{len(cells)} cells and a long run, {found.seconds / 60:.0f} minutes in all, "
+        f"{found.date}, at `{found.commit}`, on {found.machine} that others use as well. "
+        f"{sum(one.verdict == 'kept' for one in cells)} kept what is promised, "
+        f"{len(broken)} did not"
+    )
+    if undecided:
+        text += f", {undecided} were too slow while other work took more than a quarter of a core"
+    text += f", {left_out} could not be tried here." if left_out else "."
+    return text + " What each saw is in [`reliability.json`](reliability.json)."
+
+
+def _targets(found: Matrix) -> str:
+    signalled = [one for one in found.cells if one.fault in SIGNALS and one.pause_s is not None]
+    going_on = [one for one in signalled if one.mode != "replay" or "replay" not in one.target]
+    killed = [one for one in going_on if one.fault == "SIGKILL"]
+    hung = [one for one in going_on if one.fault == "SIGSTOP"]
+    everybody = [one for one in killed if one.target.startswith("all")]
+    lossless = [c for c in found.cells if MODES[c.mode].is_lossless and c.unaccounted is not None]
+    live = [c for c in found.cells if not MODES[c.mode].is_lossless and c.unaccounted is not None]
+    lost = sum((c.lost or 0) + (c.skipped or 0) + (c.unaccounted or 0) for c in lossless)
+    recorded = [c for c in lossless if c.recorded is not None]
+    missing = sum(2 * (c.sent or 0) - (c.recorded or 0) - (c.answers or 0) for c in recorded)
+    rows = [
+        (
+            "the next frame after a kill",
+            f"{NEXT_FRAME_S:.0f} s",
+            f"{_longest(killed)}; all processes at once: {_longest(everybody)}",
+        ),
+        (
+            "the next frame after a process hangs",
+            f"{NEXT_FRAME_S:.0f} s after it was found out",
+            f"{_longest(hung)} in all, of which {_longest_hung(hung)} to find out",
+        ),
+        (
+            "lossless: frames without a row",
+            "0",
+            f"{lost} of {sum(c.sent or 0 for c in lossless)} in {len(lossless)} runs",
+        ),
+        (
+            "lossless: frames and answers that are not recorded",
+            "0",
+            f"{missing} of {2 * sum(c.sent or 0 for c in recorded)} in {len(recorded)} runs",
+        ),
+        (
+            "live: frames that are neither in a row nor counted as lost",
+            "0",
+            f"{sum(c.unaccounted or 0 for c in live)} of {sum(c.sent or 0 for c in live)} "
+            f"({sum(c.lost or 0 for c in live)} lost and counted)",
+        ),
+        (
+            "missing in a recording and not named by `affectline check`",
+            "0",
+            str(sum(c.unsaid or 0 for c in found.cells)),
+        ),
+    ]
+    if found.soak:
+        steepest = max(found.soak.processes, key=lambda one: one.mb_per_hour)
+        more = sum(o.last.descriptors - o.first.descriptors for o in found.soak.processes)
+        rows.append(
+            (
+                f"growth in {found.soak.seconds / 60:.0f} minutes with everything on",
+                "none",
+                f"{_sum_mb(found.soak):+.0f} MB, {more:+d} descriptors; steepest: "
+                f"{steepest.process}, {steepest.mb_per_hour:+.0f} MB an hour",
+            )
+        )
+    text = "## Targets\n\n" + _table("what | wanted | seen", rows)
+    broken = [one for one in found.cells if one.verdict == "broken"]
+    broken += [found.soak.cell] if found.soak and found.soak.cell.verdict == "broken" else []
+    if broken:
+        text += "\n\nNot kept:\n\n" + _list(broken)
+    if late := [one for one in found.cells if one.verdict == "undecided"]:
+        text += "\n\nUndecided; `make chaos` on an idle machine decides:\n\n" + _list(late)
+    return text
+
+
+def _list(cells: list[CellResult]) -> str:
+    return "\n".join(f"* `{one.name}`: {'; '.join(one.broken)}" for one in cells)
+
+
+def _longest(cells: list[CellResult]) -> str:
+    pauses = [one.pause_s for one in cells if one.pause_s is not None]
+    return f"at most {max(pauses):.1f} s" if pauses else "not tried"
+
+
+def _longest_hung(cells: list[CellResult]) -> str:
+    hung = [one.hung_s for one in cells if one.hung_s is not None]
+    return f"{max(hung):.1f} s" if hung else "not tried"
+
+
+def _sum_mb(found: SoakResult) -> float:
+    return sum(one.last.memory_mb - one.first.memory_mb for one in found.processes)
+
+
+def _modes(found: Matrix) -> Iterable[str]:
+    for mode in MODES.values():
+        cells = [c for c in found.cells if c.mode == mode.name and c.fault in SIGNALS]
+        if cells:
+            yield f"## {mode.name.capitalize()}: {mode.summary}\n\n" + _cells(cells)
+
+
+def _cells(cells: list[CellResult]) -> str:
+    """A table of cells; columns that none of them has are left out."""
+    head = ["what was hit", "signal"]
+    optional: dict[str, Callable[[CellResult], str]] = {
+        "next frame:": lambda c: _seconds(c.pause_s),
+        "of which hung:": lambda c: _seconds(c.hung_s),
+        "back:": lambda c: _seconds(c.back_s),
+        "page:": lambda c: _seconds(c.page_pause_s),
+        "other work:": lambda c: "" if c.pause_s is None else f"{c.other_cores:.1f}",
+        "frames:": lambda c: _count(c.sent),
+        "rows:": lambda c: _count(c.rows),
+        "counted as lost:": lambda c: _count(c.lost),
+        "skipped:": lambda c: _count(c.skipped),
+        "unaccounted:": lambda c: _count(c.unaccounted),
+        "recorded:": lambda c: _count(c.recorded),
+        "answers recorded:": lambda c: _count(c.answers),
+        "unsaid:": lambda c: _count(c.unsaid),
+        "samples:": lambda c: _count(c.samples),
+        "MB:": lambda c: _from_to(c.before.memory_mb, c.after.memory_mb),
+        "descriptors:": lambda c: _from_to(c.before.descriptors, c.after.descriptors),
+    }
+    shown = {name: show for name, show in optional.items() if any(show(c) for c in cells)}
+    rows = [(c.target, c.fault, *(show(c) for show in shown.values()), _verdict(c)) for c in cells]
+    return _table(" | ".join([*head, *shown, ""]), rows)
+
+
+def _verdict(cell: CellResult) -> str:
+    if cell.verdict == "left out":
+        return f"left out: {cell.broken[0]}"
+    return "**not kept**" if cell.verdict == "broken" else cell.verdict
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} s"
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _from_to(before: float, after: float) -> str:
+    return f"{before:.0f} to {after:.0f}" if before and after else ""
+
+
+def _disks(found: Matrix) -> str:
+    cells = [one for one in found.cells if one.fault == "full disk"]
+    if not cells:
+        return ""
+    rows = [
+        (c.mode, _count(c.rows), _count(c.recorded), _shorten(c.said), _verdict(c)) for c in cells
+    ]
+    return (
+        "## A full disk\n\nThe run ends with exit code 1 and says what it could not write; what "
+        "was written before can be read.\n\n"
+        + _table("mode | rows: | recorded: | what it said | ", rows)
+    )
+
+
+def _shorten(said: str) -> str:
+    """Without the names of folders, which are another time's."""
+    words = [word.rsplit("/", 1)[-1] if "/" in word else word for word in said.split()]
+    return " ".join(words).replace("|", "\\|")
+
+
+def _clocks(found: Matrix) -> str:
+    cells = [one for one in found.cells if one.fault == "clock"]
+    return (
+        "## Clocks set by an hour\n\nAll processes have theirs set at once, forwards or back.\n\n"
+        + _cells(cells)
+        if cells
+        else ""
+    ).replace("what was hit | signal", "by | fault")
+
+
+def _cameras(found: Matrix) -> str:
+    cells = [one for one in found.cells if one.fault == "camera"]
+    rows = [
+        (
+            c.mode, _seconds(c.pause_s), _count(c.sent), _count(c.rows), _count(c.lost),
+            _count(c.skipped), _count(c.recorded), _verdict(c),
+        )
+        for c in cells
+    ]  # fmt: skip
+    return (
+        f"## A camera that goes and returns\n\nA network camera is switched off for "
+        f"{CAMERA_AWAY_S:.0f} s. The next frame is counted from its return; the source tries again "
+        "after 0.5 s, 1 s, 2 s and so on.\n\n"
+        + _table(
+            "mode | next frame: | frames: | rows: | counted as lost: | skipped: | recorded: | ",
+            rows,
+        )
+        if cells
+        else ""
+    )
+
+
+def _soak(found: SoakResult) -> str:
+    cell = found.cell
+    rows = [
+        (
+            one.process, f"{one.first.memory_mb:.1f}", f"{one.last.memory_mb:.1f}",
+            f"{one.mb_per_hour:+.1f}", one.first.descriptors, one.last.descriptors,
+        )
+        for one in found.processes
+    ]  # fmt: skip
+    return (
+        f"## {found.seconds / 60:.0f} minutes with everything on\n\n"
+        "A film in a loop at 25 frames/s, live, with a simulated sensor; recorded with privacy "
+        "`blurred`, drawn into a film, shown on a page, and heard by a subscriber to everything. "
+        f"{cell.sent} frames: {cell.rows} rows, {cell.lost} lost, {cell.skipped} skipped, "
+        f"{cell.recorded} recorded: {_verdict(cell)}. Memory is PSS, counted after a third of the "
+        "time, when buffers and caches are full.\n\n"
+        + _table("process | MB: | at the end: | MB an hour: | descriptors: | at the end: ", rows)
+    )
+
+
+def _method() -> str:
+    return (
+        "## How it is measured\n\n"
+        f"A film of known length, whose every frame shows its own number, is analysed at 25 "
+        f"frames/s. When {FAULT_AT} frames have been answered and every process has reported its "
+        f"health, the signal is sent; at least {AFTERWARDS} frames follow.\n\n"
+        "* *next frame*: the longest time without the answer to a new frame, as a subscriber "
+        "outside the pipeline sees it, from the signal to the end of the film.\n"
+        "* *of which hung*: until the process that was stopped has been found to hang and was "
+        "killed: no heartbeat for three seconds.\n"
+        "* *back*: until the last process that was hit has reported its health again; "
+        "health is reported once a second.\n"
+        "* *other work*: cores that were busy with something else from the signal until frames "
+        "flowed again.\n"
+        "* *page*: the longest time without a new picture on the page.\n"
+        "* *rows*, *counted as lost*, *skipped*: of `emotions.csv`; the summary of the run has to "
+        "say the same. *unaccounted*: frames that are neither.\n"
+        "* *recorded*, *answers recorded*: different frames and answers in `session.mcap`, whose "
+        "pictures have to show the frame that they claim to be (not where they are pixelated). "
+        "*unsaid*: those missing that `affectline check` does not name.\n"
+        "* *MB*, *descriptors*: of the processes that were not hit, before and after; memory is "
+        "PSS. A process that has just started still grows: the long run shows what lasts.\n\n"
+        "Pairs are all pairs of the processes of a recorded lossless run. Of a replay the player "
+        "itself is not started again: the run ends and says so. Two pipelines run at a time, but "
+        "while one starts or recovers the other only goes on. `python -m tests.chaos --only "
+        "'record/SIGKILL/*'` runs some cells, `--list` names them."
+    )
