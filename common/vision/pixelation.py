@@ -17,7 +17,7 @@ MARGIN: Final = 0.3
 """Pixelated around a face on each side, in sides of its box: hair, chin, and a turned head."""
 BLOCKS: Final = 4
 """Blocks across what is pixelated around one face: less than three across the face itself, where
-eyes, nose and mouth are no longer apart. Of nearly four, one picture in three hundred still looked
+eyes, nose and mouth are no longer apart. Of nearly four, two of 664 pictures still looked
 like a face to a detector."""
 WHOLE_BLOCKS: Final = 3
 """Blocks across the shorter side of an image that is pixelated as a whole: so many across a face

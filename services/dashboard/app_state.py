@@ -90,9 +90,11 @@ class AppState:
         Not while the live pictures are recorded without faces, or without pictures. A replay shows
         nothing but what was recorded.
         """
-        running = self.recorder.current
-        kept = {self.settings.recording.privacy, running.privacy if running else "everything"}
-        return feed == "replay" or kept == {"everything"}
+        running, recording = self.recorder.current, self.settings.recording
+        kept = {running.privacy} if running else set()
+        if recording.record:
+            kept.add(recording.privacy)
+        return feed == "replay" or kept <= {"everything"}
 
     def disconnect_clients(self) -> None:
         """Close all live sockets."""

@@ -161,9 +161,10 @@ def test_snapshots_show_no_more_than_what_is_recorded(
     monkeypatch.setattr(state.recorder, "current", running)
     assert state.may_save_pictures("live") == (privacy == "everything")
     monkeypatch.setattr(state.recorder, "current", None)
-    recording = RecordingSettings(privacy=privacy)
-    state.settings = state.settings.model_copy(update={"recording": recording})
-    assert state.may_save_pictures("live") == (privacy == "everything")
+    for record in (False, True):
+        recording = RecordingSettings(privacy=privacy, record=record)
+        state.settings = state.settings.model_copy(update={"recording": recording})
+        assert state.may_save_pictures("live") == (privacy == "everything" or not record)
     assert state.may_save_pictures("replay"), "it shows what was recorded"
 
 
