@@ -37,6 +37,8 @@ class FileNotes:
         """What the recorder before this one has noted of its clock."""
         self._writer: SessionWriter | None = None
         self._watch: ClockWatch | None = None
+        self._is_corrected = False
+        """The hub's clock is known to be another one than this machine's."""
 
     @staticmethod
     def about() -> dict[str, Any]:
@@ -78,7 +80,10 @@ class FileNotes:
         Raises:
             OSError: A note cannot be written.
         """
-        if self._watch is None:  # not before: the hub's clock becomes known after the set-up
+        is_corrected = abs(self._context.now() - now_ns()) > STEP_NS
+        becomes_known = is_corrected and not self._is_corrected
+        self._is_corrected |= is_corrected
+        if self._watch is None or becomes_known:  # which is no step of any clock
             self._watch = ClockWatch(self._context.now)
         self._note_step(self._watch.detect_step())
 

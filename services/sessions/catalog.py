@@ -222,6 +222,8 @@ def print_info(described: dict[str, Any]) -> None:
         table.add_row(
             "end", f"missing, after {last}: still being recorded, or not stopped in order"
         )
+    if described["interruptions"]:
+        table.add_row("recorder", f"was replaced or started again {described['interruptions']}x")
     for of, text in described["held"].items():
         table.add_row(of, text)
     for note in described["notes"]:
