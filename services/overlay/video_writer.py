@@ -115,8 +115,9 @@ class VideoFile:
     """
 
     def __init__(self, folder: Path, stream: str, first: Image, rate: float) -> None:
-        names = [f"{stream}.mp4", *(f"{stream}-{i}.mp4" for i in range(2, 1000))]
-        # A sink that was restarted writes another file; the first part stays as it is
+        # A sink that was restarted writes another file, and the first part stays as it is. No
+        # stream has a plus in its name.
+        names = [f"{stream}.mp4", *(f"{stream}+{i}.mp4" for i in range(2, 1000))]
         self._path = next(p for n in names if not (p := folder / n).exists())
         self._interval_ns = round(1e9 / rate)
         # Each colour is stored for two by two pixels

@@ -71,7 +71,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_killed_sink_leaves_a_film_and_its_successor_writes_another(films: Path) -> None:
-    first, second = (films / name for name in ("sample.mp4", "sample-2.mp4"))
+    first, second = (films / name for name in ("sample.mp4", "sample+2.mp4"))
     assert first.read_bytes() == (films / "killed.bin").read_bytes(), "nobody has touched it"
     before, after = count_pictures(first), count_pictures(second)
     assert before >= 40, "all but what was on its way"
@@ -86,7 +86,7 @@ def test_a_browser_plays_them(films: Path) -> None:
         chromium() as browser,
         open_page(browser, f"{url}/page.html") as page,
     ):
-        for name in ("sample.mp4", "sample-2.mp4"):
+        for name in ("sample.mp4", "sample+2.mp4"):
             played = page.evaluate(PLAYED, name)
             assert played["error"] == ""
             assert (played["width"], played["height"]) == (640, 524), name
