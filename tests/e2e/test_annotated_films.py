@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import psutil
 import pytest
 
 from tests.browsers import chromium, open_page
@@ -62,7 +63,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shown = ["--source", "sample", "--pace", "realtime", "--display", "mp4"]
     with Pipeline(out, *shown, prefixes=("emotion/",)) as pipeline:
         pipeline.wait_for_frame(60)
+        sink = psutil.Process(pipeline.pids()["sink"])
         pipeline.kill("sink")
+        sink.wait(20)
         (out / "killed.bin").write_bytes((out / "sample.mp4").read_bytes())
         pipeline.wait_for_frame(119)
         summary = pipeline.finish()
