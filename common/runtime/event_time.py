@@ -38,6 +38,8 @@ MOST_HELD: Final = 20_000
 """Messages that wait at most; beyond that the earliest is taken, whichever source is late."""
 MOST_AT_ONCE: Final = 200
 """Messages that one call gives at most: some hundredths of a second of work."""
+MOST_PASSED_OVER: Final = 4096
+"""Messages of one signal that may still come behind later ones: more than are ever on their way."""
 END: Final = 2**63
 
 _ORDER: Final = {
@@ -216,6 +218,8 @@ class RepeatFilter:
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], tuple[int, int, int]] = {}
         """By subject and signal: epoch, seq and time of the newest message."""
+        self._passed_over: dict[tuple[str, str, int], set[int]] = {}
+        """By subject, signal and epoch: numbers before the newest that have not come yet."""
         self._markers: set[tuple[int, str, str]] = set()
 
     def prime(self, newest_samples: Mapping[str, tuple[int, int, int]]) -> None:
@@ -241,8 +245,14 @@ class RepeatFilter:
         key = samples.subject, samples.signal
         epoch, seq, at = self._newest.get(key, (-1, -1, -1))
         # A tool that does not count its messages still has times that rise
+        passed_over = self._passed_over.setdefault((*key, samples.epoch), set())
         if samples.epoch == epoch and samples.seq <= seq and samples.at <= at:
-            return True
+            # A hub that died took it along, and it comes again behind its successors
+            is_late = samples.seq in passed_over
+            passed_over.discard(samples.seq)
+            return not is_late
+        first = seq + 1 if samples.epoch == epoch else 0
+        passed_over.update(range(max(first, samples.seq - MOST_PASSED_OVER), samples.seq))
         self._newest[key] = samples.epoch, samples.seq, samples.at
         return False
 

@@ -233,6 +233,13 @@ def test_a_table_s_successor_repeats_what_was_published() -> None:
     assert [repeated.is_repeated(m) for m in (*table, sample(0.75))] == [True] * 3 + [False]
 
 
+def test_what_a_hub_took_along_may_come_behind_its_successors() -> None:
+    repeated = RepeatFilter()
+    table = [sample(number / 4).model_copy(update={"seq": number}) for number in range(5)]
+    order = [0, 1, 4, 2, 3, 2, 3, 4]
+    assert [repeated.is_repeated(table[n]) for n in order] == [False] * 5 + [True] * 3
+
+
 def test_a_sensor_that_begins_anew_and_a_tool_that_does_not_count_repeat_nothing() -> None:
     repeated = RepeatFilter()
     assert not repeated.is_repeated(sample(5))
