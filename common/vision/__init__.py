@@ -1,1 +1,1 @@
-"""Image processing: decoding, face crops, preprocessing, smoothing over time, colours."""
+"""Image processing: decoding, face crops, preprocessing, smoothing over time, colours, blurring."""

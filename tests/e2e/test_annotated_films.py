@@ -56,18 +56,25 @@ def count_pictures(path: Path) -> int:
         return sum(1 for _ in film.decode(video=0))
 
 
+def has_pictures(path: Path, count: int) -> bool:
+    """Whether a film that is being written has so many pictures by now."""
+    try:
+        return count_pictures(path) >= count
+    except (OSError, av.FFmpegError):  # it has not been begun
+        return False
+
+
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A session whose sink was killed, and the films as they were at that moment."""
     out = tmp_path_factory.mktemp("films") / "out"
-    shown = ["--source", "sample", "--pace", "realtime", "--display", "mp4"]
+    shown = ["--source", "sample", "--rate", "0.5", "--display", "mp4"]
     with Pipeline(out, *shown, prefixes=("emotion/",)) as pipeline:
-        pipeline.wait_for_frame(60)
+        pipeline.wait_for(lambda _: has_pictures(out / "sample.mp4", 40))
         sink = psutil.Process(pipeline.pids()["sink"])
         pipeline.kill("sink")
         sink.wait(20)
         (out / "killed.bin").write_bytes((out / "sample.mp4").read_bytes())
-        pipeline.wait_for_frame(119)
         summary = pipeline.finish()
     assert summary["restarts"] == {"sink": 1}
     return out
@@ -77,9 +84,9 @@ def test_a_killed_sink_leaves_a_film_and_its_successor_writes_another(films: Pat
     first, second = (films / name for name in ("sample.mp4", "sample+2.mp4"))
     assert first.read_bytes() == (films / "killed.bin").read_bytes(), "nobody has touched it"
     before, after = count_pictures(first), count_pictures(second)
-    assert before >= 40, "all but what was on its way"
-    assert after >= 30
-    assert 120 - 20 <= before + after <= 120 + 16
+    assert before >= 40, "what could be seen while it was being written"
+    assert after >= 10
+    assert 80 <= before + after <= 120 + 16, "all but what was on its way"
 
 
 def test_a_browser_plays_them(films: Path) -> None:
@@ -94,4 +101,4 @@ def test_a_browser_plays_them(films: Path) -> None:
             assert played["error"] == ""
             assert (played["width"], played["height"]) == (640, 524), name
             assert played["at"] > 0.3
-            assert played["duration"] > 1, name
+            assert played["duration"] > 0.3, name
