@@ -203,12 +203,14 @@ def _shorten(said: str) -> str:
 
 def _clocks(found: Matrix) -> str:
     cells = [one for one in found.cells if one.fault == "clock"]
+    if not cells:
+        return ""
+    by_mode = [one.model_copy(update={"fault": one.mode}) for one in cells]
     return (
-        "## Clocks set by an hour\n\nAll processes have theirs set at once, forwards or back.\n\n"
-        + _cells(cells)
-        if cells
-        else ""
-    ).replace("what was hit | signal", "by | fault")
+        "## Clocks set by an hour\n\nAll processes have theirs set at once, forwards or back. A "
+        "recording has to tell by how much.\n\n"
+        + _cells(by_mode).replace("what was hit | signal", "by | mode", 1)
+    )
 
 
 def _cameras(found: Matrix) -> str:
