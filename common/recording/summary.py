@@ -32,13 +32,52 @@ from affectline.common.recording.records import CHUNK_HEADER, MAGIC, FileRecord
 OnEntry = Callable[[RecordedMessage | FileNote], None]
 
 
+class ChunkIndexes:
+    """The index records of all chunks, as bytes: an hour has some 14,000 of them.
+
+    The last one may still be changed, until the next is added.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first_time, self.last_time = 0, 0
+        """Log times of the first and the last message, in ns since the Unix epoch."""
+        self._encoded = bytearray()
+        self._last: ChunkIndex | None = None
+
+    @property
+    def last(self) -> ChunkIndex:
+        """The one that was added last."""
+        assert self._last  # noqa: S101 - for the type checker: nobody asks before there is one
+        return self._last
+
+    def add(self, chunk: ChunkIndex) -> None:
+        """Add that of the next chunk."""
+        self._encode_last()
+        begin, end = chunk.message_start_time, chunk.message_end_time
+        self.first_time = min(self.first_time, begin) if self.count else begin
+        self.last_time = max(self.last_time, end)
+        self.count += 1
+        self._last = chunk
+
+    def encode(self) -> bytes:
+        """All of them."""
+        self._encode_last()
+        return bytes(self._encoded)
+
+    def _encode_last(self) -> None:
+        if self._last:
+            self._encoded += encode_records(self._last)
+            self._last = None
+
+
 @dataclass
 class FileSummary:
     """The content of a summary section."""
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
-    chunks: list[ChunkIndex] = field(default_factory=list)
+    chunks: ChunkIndexes = field(default_factory=ChunkIndexes)
     counts: Counter[int] = field(default_factory=Counter)
     """Messages in each channel."""
     metadata: list[MetadataIndex] = field(default_factory=list)
@@ -83,7 +122,7 @@ class FileSummary:
     def _add_chunk_at(self, reader: SessionReader, record: FileRecord) -> None:
         header = reader.file.read_at(record.start + 9, CHUNK_HEADER.size)
         first, last, size, _, _, _, compressed = CHUNK_HEADER.unpack(header)
-        self.chunks.append(
+        self.chunks.add(
             ChunkIndex(
                 record.end - record.start,
                 record.start,
@@ -99,14 +138,14 @@ class FileSummary:
 
     def _add_message_index(self, reader: SessionReader, record: FileRecord) -> None:
         stream = ReadDataStream(BytesIO(reader.file.read_body(record)))
-        found, chunk = MessageIndex.read(stream), self.chunks[-1]
+        found, chunk = MessageIndex.read(stream), self.chunks.last
         chunk.message_index_offsets[found.channel_id] = record.start
         chunk.message_index_length += record.end - record.start
         self.counts[found.channel_id] += len(found.records)
 
     def add_chunk(self, chunk: ChunkIndex, counts: dict[int, int]) -> None:
         """Add a chunk, and the number of its messages in each channel."""
-        self.chunks.append(chunk)
+        self.chunks.add(chunk)
         self.counts.update(counts)
 
     def add_metadata(self, record: Metadata, start: int, length: int) -> None:
@@ -119,10 +158,10 @@ class FileSummary:
             attachment_count=0,
             channel_count=len(self.channels),
             channel_message_counts=dict(self.counts),
-            chunk_count=len(self.chunks),
+            chunk_count=self.chunks.count,
             message_count=sum(self.counts.values()),
-            message_end_time=max((c.message_end_time for c in self.chunks), default=0),
-            message_start_time=min((c.message_start_time for c in self.chunks), default=0),
+            message_end_time=self.chunks.last_time,
+            message_start_time=self.chunks.first_time,
             metadata_count=len(self.metadata),
             schema_count=len(self.schemas),
         )
@@ -139,12 +178,10 @@ def encode_end(summary: FileSummary, data_end: int, crc: int) -> bytes:
     """
     data = RecordBuilder()
     DataEnd(crc).write(data)
-    start = data_end + data.count if summary.chunks else 0
-    section, offsets = RecordBuilder(), RecordBuilder()
-    if start:
-        _write_summary(summary, start, section, offsets)
-    offset = start + section.count if start else 0
-    body = pop_bytes(section) + pop_bytes(offsets)
+    start = data_end + data.count if summary.chunks.count else 0
+    section, offsets = _encode_summary(summary, start) if start else (b"", b"")
+    offset = start + len(section) if start else 0
+    body = section + offsets
     # The checksum covers the footer up to itself (MCAP, "Footer")
     checked = struct.pack("<BQQQ", Opcode.FOOTER, 20, start, offset)
     footer = RecordBuilder()
@@ -152,22 +189,29 @@ def encode_end(summary: FileSummary, data_end: int, crc: int) -> bytes:
     return pop_bytes(data) + body + pop_bytes(footer) + MAGIC
 
 
-def _write_summary(
-    summary: FileSummary, start: int, section: RecordBuilder, offsets: RecordBuilder
-) -> None:
-    kinds: tuple[tuple[Opcode, list[McapRecord]], ...] = (
-        (Opcode.SCHEMA, [*summary.schemas.values()]),
-        (Opcode.CHANNEL, [*summary.channels.values()]),
-        (Opcode.STATISTICS, [summary.statistics()]),
-        (Opcode.CHUNK_INDEX, [*summary.chunks]),
-        (Opcode.METADATA_INDEX, [*summary.metadata]),
+def _encode_summary(summary: FileSummary, start: int) -> tuple[bytes, bytes]:
+    """Encode the summary section, which begins at ``start``, and the summary offset section."""
+    kinds: tuple[tuple[Opcode, bytes], ...] = (
+        (Opcode.SCHEMA, encode_records(*summary.schemas.values())),
+        (Opcode.CHANNEL, encode_records(*summary.channels.values())),
+        (Opcode.STATISTICS, encode_records(summary.statistics())),
+        (Opcode.CHUNK_INDEX, summary.chunks.encode()),
+        (Opcode.METADATA_INDEX, encode_records(*summary.metadata)),
     )
+    section, offsets = b"", b""
     for opcode, records in kinds:
-        begin = section.count
-        for record in records:
-            record.write(section)
         if records:
-            SummaryOffset(opcode, start + begin, section.count - begin).write(offsets)
+            offsets += encode_records(SummaryOffset(opcode, start + len(section), len(records)))
+        section += records
+    return section, offsets
+
+
+def encode_records(*records: McapRecord) -> bytes:
+    """Encode records, one behind the other."""
+    builder = RecordBuilder()
+    for record in records:
+        record.write(builder)
+    return pop_bytes(builder)
 
 
 def pop_bytes(builder: RecordBuilder) -> bytes:

@@ -26,7 +26,6 @@ from mcap.records import (
     Chunk,
     ChunkIndex,
     Header,
-    McapRecord,
     Message,
     MessageIndex,
     Metadata,
@@ -100,9 +99,9 @@ class SessionWriter:
 
     def _write_header(self, about: dict[str, Any]) -> None:
         library = f"affectline {about.get('affectline', '')}".strip()
-        header = MAGIC + encode_record(Header(PROFILE, library))
+        header = MAGIC + encode_records(Header(PROFILE, library))
         metadata = Metadata(METADATA_NAME, {"json": json.dumps(about)})
-        data = encode_record(metadata)
+        data = encode_records(metadata)
         self._summary.add_metadata(metadata, len(header), len(data))
         self._append(header + data)
 
@@ -157,12 +156,12 @@ class SessionWriter:
         chunk = Chunk(
             "zstd", data, self._end_time, self._start_time, zlib.crc32(content), len(content)
         )
-        channels, body = pop_bytes(self._new_records), encode_record(chunk)
+        channels, body = pop_bytes(self._new_records), encode_records(chunk)
         start = self._end + len(channels)
         indexes, offsets = b"", {}
         for channel_id, entries in self._entries.items():
             offsets[channel_id] = start + len(body) + len(indexes)
-            indexes += encode_record(MessageIndex(channel_id, entries))
+            indexes += encode_records(MessageIndex(channel_id, entries))
         index = ChunkIndex(
             len(body), start, "zstd", len(data), self._end_time, len(indexes), offsets,
             self._start_time, len(content),
@@ -186,7 +185,7 @@ class SessionWriter:
         """
         self.flush()
         metadata = to_record(name, fields)
-        data, start = encode_record(metadata), self._end
+        data, start = encode_records(metadata), self._end
         self._append(data)
         self._summary.add_metadata(metadata, start, len(data))
 
@@ -280,10 +279,3 @@ def is_empty(path: Path) -> bool:
 def is_header_only(kind: str) -> bool:
     """Whether messages of a kind never have binary parts."""
     return message_kinds()[kind].part_sizes is WireMessage.part_sizes
-
-
-def encode_record(record: McapRecord) -> bytes:
-    """Encode a record."""
-    builder = RecordBuilder()
-    record.write(builder)
-    return pop_bytes(builder)
