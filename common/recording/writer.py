@@ -37,7 +37,13 @@ from affectline.common.recording.layout import KIND, LAYOUT, pack_parts
 from affectline.common.recording.notes import to_record
 from affectline.common.recording.reader import METADATA_NAME, PROFILE
 from affectline.common.recording.records import MAGIC
-from affectline.common.recording.summary import FileSummary, OnEntry, encode_end, pop_bytes
+from affectline.common.recording.summary import (
+    FileSummary,
+    OnEntry,
+    encode_end,
+    encode_records,
+    pop_bytes,
+)
 from affectline.common.wire.base import Message as WireMessage
 from affectline.common.wire.kinds import message_kinds
 
