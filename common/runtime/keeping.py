@@ -34,6 +34,8 @@ OVERDUE_S: Final = 5.0
 
 Consumers hold messages for a moment, to put them in order; they have seldom as much as a second.
 """
+RETURN_S: Final = 5.0
+"""A process that died is back within this time, where somebody starts it again."""
 ABSENT_S: Final = 30.0
 """A consumer that has been away for so long does not come back: nothing is kept for it any more."""
 MARKERS_KEPT: Final = 1000
@@ -105,6 +107,13 @@ class Outbox:
     def is_empty(self) -> bool:
         """Whether all consumers have everything."""
         return not any(keeper.sent for keeper in self._keepers.values())
+
+    def may_be_emptied(self, now_s: float) -> bool:
+        """Whether a consumer that lacks something is there, or may be back in a moment."""
+        return any(
+            keeper.sent and (keeper.away_since is None or now_s - keeper.away_since < RETURN_S)
+            for keeper in self._keepers.values()
+        )
 
     def keepers_of(self, topic: str) -> set[str]:
         """The consumers that send receipts for the messages of a topic, as far as is known."""

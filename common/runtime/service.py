@@ -159,7 +159,7 @@ class ServiceRunner:
         if not self.stage.done:
             self._done_since = None
             return False
-        if self.context.outbox is None or self.context.outbox.is_empty:
+        if self.context.outbox is None or not self.context.outbox.may_be_emptied(monotonic()):
             return True
         self._done_since = self._done_since or monotonic()
         return monotonic() - self._done_since > UNKEPT_S

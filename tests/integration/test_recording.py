@@ -23,7 +23,7 @@ from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
 from tests.pipelines import Pipeline, free_port, listening, process, run
 
 pytestmark = pytest.mark.timeout(300)
-KILLS = 10
+KILLS = 5
 STAGE_TIMES: dict[str, Any] = {"detected_at": None, "classified_at": None, "published_at": 0}
 OWN = ("health/sink", "health/recorder", "health/replay")
 """What a replay's own processes say."""

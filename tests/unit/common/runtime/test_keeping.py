@@ -14,6 +14,7 @@ from affectline.common.runtime.keeping import (
     OVERDUE_S,
     RECEIPT_S,
     REPEAT_S,
+    RETURN_S,
     Keeper,
     Outbox,
 )
@@ -95,6 +96,19 @@ def test_nothing_is_kept_for_those_who_have_ended_or_do_not_come_back() -> None:
     )
     outbox.on_kept(Kept(by="sink", prefixes=(), ended=True))
     assert outbox.is_empty
+
+
+def test_nobody_waits_at_the_end_for_who_has_been_away_for_long() -> None:
+    outbox = Outbox("capture/drive", ("sink", "recorder"))
+    outbox.on_kept(Kept(by="sink", prefixes=("emotion/",)))
+    assert not outbox.may_be_emptied(0.0), "everybody has everything"
+    outbox.add(frame(0), 0.0)
+    assert outbox.may_be_emptied(0.0)
+    list(outbox.overdue({"sink"}, 1.0))
+    assert outbox.may_be_emptied(1.0 + RETURN_S / 2), "it may be back in a moment"
+    assert not outbox.may_be_emptied(1.0 + RETURN_S)
+    list(outbox.on_ready({"recorder"}, 10.0))
+    assert outbox.may_be_emptied(10.0)
 
 
 def test_what_is_not_confirmed_for_long_is_sent_again_to_who_is_there() -> None:
