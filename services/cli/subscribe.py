@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
@@ -54,18 +55,22 @@ def print_messages(prefix: str, address: str, form: Format, count: int | None) -
     subscriber = OutletSubscriber(HubSettings(), (prefix,), address)
     left = -1 if count is None else count
     try:
-        if not subscriber.wait(timeout_s=HINT_AFTER_S):
-            hint = f"no message on {address} under '{prefix}' yet: is affectline up running?"
-            sys.stderr.write(f"affectline: {hint}\n")
-        while left:
-            subscriber.wait()
-            for packet in subscriber.receive():
-                print_message(packet, form)
-                left -= 1
-                if not left:
-                    return
+        # An exception that a signal raises anywhere gets lost where it is raised in a destructor
+        with WakeupPipe() as wakeup:
+            if not subscriber.wait([wakeup.receiver], timeout_s=HINT_AFTER_S):
+                hint = f"no message on {address} under '{prefix}' yet: is affectline up running?"
+                sys.stderr.write(f"affectline: {hint}\n")
+            while left and not wakeup.stopping:
+                subscriber.wait([wakeup.receiver])
+                for packet in subscriber.receive():
+                    print_message(packet, form)
+                    left -= 1
+                    if not left or wakeup.stopping:
+                        break
     finally:
         subscriber.close()
+    if left:
+        raise KeyboardInterrupt
 
 
 def print_message(packet: Packet, form: Format) -> None:

@@ -49,7 +49,7 @@ class FakeSubscriber:
         self._batches = [[PACKETS["Emotion"], PACKETS["Marker"]], [PACKETS["State"]] * 5]
         subscribers.append(self)
 
-    def wait(self, timeout_s: float | None = None) -> bool:
+    def wait(self, others: object = (), timeout_s: float | None = None) -> bool:
         return timeout_s is None
 
     def receive(self) -> list[Packet]:
