@@ -27,7 +27,7 @@ class RecordingContent:
     clock_steps: list[ClockStep] = field(default_factory=list)
     """When the clock was set while it was recorded."""
     interruptions: int = 0
-    """How often another recorder has gone on with the file."""
+    """How often another recorder has continued the file."""
     is_noted: bool = True
     """Its recorder takes notes; else it is older, and nobody can tell why something is missing."""
     is_listed: bool = False
@@ -111,7 +111,7 @@ def _from_notes(reader: SessionReader, notes: Iterable[FileNote]) -> RecordingCo
     content = RecordingContent(is_noted="notes" in reader.about)
     for note in notes:
         if note.name == CONTENT:
-            # A file that was gone on with has several, and the last one is about all of it
+            # A file that was continued has several, and the last one is about all of it
             listed = parse_content(note.fields)
             content.sequences = listed or []
             content.is_listed = listed is not None and reader.file.footer is not None

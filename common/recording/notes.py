@@ -21,7 +21,7 @@ NOTES_VERSION: Final = 1
 """Of both, as ``notes`` in the record about the session; recordings from before have none."""
 
 NoteKind = Literal["begun", "interrupted", "clock"]
-"""``begun``: a recorder began the file. ``interrupted``: another one goes on with it: ``since``
+"""``begun``: a recorder began the file. ``interrupted``: another one continues it: ``since``
 (log time of the last message before) and ``away_from`` (by the clock), in ns since the Unix epoch.
 
 Both have ``at`` (now, by the clock), ``ahead`` (that, less the time since the machine was started)

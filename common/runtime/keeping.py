@@ -248,9 +248,7 @@ class Keeper:
             is_repeat = is_sent_again or isinstance(message, UNIQUE)
             self.repeated += is_repeat
             return not is_repeat
-        known[key] = False
-        if len(known) > KNOWN_KEYS:
-            known.popitem(last=False)
+        self._remember(topic, key, is_kept=False)
         return True
 
     def prime(self, messages: Iterable[Message]) -> None:
@@ -279,11 +277,14 @@ class Keeper:
         key, topic = message.key, message.topic
         if key is None or not topic.startswith(self._prefixes):
             return False
+        self._remember(topic, key, is_kept=True)
+        return True
+
+    def _remember(self, topic: str, key: tuple[int, int], *, is_kept: bool) -> None:
         known = self._known.setdefault(topic, OrderedDict())
-        known[key] = True
+        known[key] = is_kept
         if len(known) > KNOWN_KEYS:
             known.popitem(last=False)
-        return True
 
     def receipts(self, now_s: float, *, ended: bool = False) -> Iterator[Packet]:
         """What is to be published now.

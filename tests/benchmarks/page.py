@@ -13,6 +13,7 @@ from tests.benchmarks.targets import (
     compare_with_targets,
     vgg16_macs,
 )
+from tests.markdown import format_table
 
 KINDS = ("capture", "hub", "detector", "classifier", "sink", "launcher")
 
@@ -42,16 +43,6 @@ def draw_chart(results: Results) -> str:
         (f"{FER_TIMES} times fer", FER_TIMES * results.fer.rate.median),
     ]
     return chart.draw_throughput(bars, marks)
-
-
-def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table; names of numeric columns in ``head`` end in ``:``."""
-    names = [name.strip() for name in head.split("|")]
-    ruler = ["---:" if name.endswith(":") else "---" for name in names]
-    lines = ["| " + " | ".join(name.removesuffix(":") for name in names) + " |"]
-    lines.append("| " + " | ".join(ruler) + " |")
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
 
 
 def _spread(spread: Spread, digits: int = 1) -> str:
@@ -88,7 +79,7 @@ def _targets(results: Results) -> str:
         for t in targets
     ]
     missed = [t for t in targets if t.verdict != "met"]
-    text = "## Targets\n\n" + _table("target | wanted | measured | | by", rows)
+    text = "## Targets\n\n" + format_table("target | wanted | measured | | by", rows)
     if missed:
         text += (
             "\n\nUndecided are targets whose result other work on the machine may have caused: "
@@ -118,7 +109,7 @@ def _throughput(results: Results) -> str:
         "| frames/s: | times (a): | times (b): | cores busy: | other work, cores: "
         "| whole command, frames/s:"
     )
-    text = "## Throughput\n\n![Frames a second](benchmarks.svg)\n\n" + _table(head, rows)
+    text = "## Throughput\n\n![Frames a second](benchmarks.svg)\n\n" + format_table(head, rows)
     return (
         f"{text}\n\n"
         "(a) is a single loop: read, full-size Haar (scale factor 1.1, 5 neighbours), crop, 48x48, "
@@ -162,7 +153,7 @@ def _cpu_time(results: Results) -> str:
 
     return (
         "### CPU milliseconds a frame\n\nSteady state of the throughput runs, by process:\n\n"
-        + _table(head, rows)
+        + format_table(head, rows)
         + f"\n\n{base('(a)', results.paper)} {base('(b)', results.fer)}"
     )
 
@@ -208,7 +199,7 @@ def _live(results: Results) -> str:
         "`--delivery live --pace realtime`; several streams are the same clip under several names. "
         "Milliseconds from `captured_at` to `published_at` of all classified frames, the first "
         "ones included, and medians of the three stages. Skipped are all frames of the clip "
-        "that were not classified, for whatever reason.\n\n" + _table(head, rows)
+        "that were not classified, for whatever reason.\n\n" + format_table(head, rows)
     )
 
 
@@ -223,7 +214,7 @@ def _memory(results: Results) -> str:
     return (
         "## Memory\n\nMB, one stream of the clip, at the moment of the highest sum of RSS. RSS "
         "counts shared memory once for each process; PSS divides it among them.\n\n"
-        + _table("process | RSS: | PSS: | USS:", rows)
+        + format_table("process | RSS: | PSS: | USS:", rows)
         + f"\n\nPeak of (a): {results.paper.peak_mb.median:.0f} MB, "
         f"of (b): {results.fer.peak_mb.median:.0f} MB."
     )
@@ -269,7 +260,7 @@ def _dashboard(results: Results) -> Iterable[str]:
         "`captured_at` to `published_at`. Sockets exchange the same messages as "
         "pages, as if those were on another machine. Pages are in a Chromium on this "
         "one, which renders without a graphics card and competes for the same cores, "
-        "though at the lowest priority. The last column includes it.\n\n" + _table(head, rows)
+        "though at the lowest priority. The last column includes it.\n\n" + format_table(head, rows)
     )
 
 
@@ -284,7 +275,7 @@ def _micro(results: Results) -> str:
     rows = [(one.name, f"{one.value:.1f} {one.unit}", one.note) for one in results.micro]
     return (
         "## Micro-benchmarks\n\nEach alone in one process; medians, but means for the detector.\n\n"
-        + _table("| takes: | ", rows)
+        + format_table("| takes: | ", rows)
     )
 
 

@@ -7,6 +7,7 @@ from tests.chaos.judge import NEXT_FRAME_S
 from tests.chaos.modes import MODES
 from tests.chaos.results import CellResult, Matrix, SoakResult
 from tests.chaos.trial import AFTERWARDS, CAMERA_AWAY_S, FAULT_AT
+from tests.markdown import format_table
 
 SIGNALS: Final = ("SIGKILL", "SIGSTOP")
 
@@ -16,16 +17,6 @@ def format_page(found: Matrix) -> str:
     parts = [_head(found), _targets(found), *_modes(found), _disks(found), _clocks(found)]
     parts += [_cameras(found), *([_soak(found.soak)] if found.soak else []), _method()]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table; names of numeric columns in ``head`` end in ``:``."""
-    names = [name.strip() for name in head.split("|")]
-    ruler = ["---:" if name.endswith(":") else "---" for name in names]
-    lines = ["| " + " | ".join(name.removesuffix(":") for name in names) + " |"]
-    lines.append("| " + " | ".join(ruler) + " |")
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
 
 
 def _head(found: Matrix) -> str:
@@ -102,7 +93,7 @@ def _targets(found: Matrix) -> str:
                 f"{steepest.process}, {steepest.mb_per_hour:+.0f} MB an hour",
             )
         )
-    text = "## Targets\n\n" + _table("what | wanted | seen", rows)
+    text = "## Targets\n\n" + format_table("what | wanted | seen", rows)
     broken = [one for one in found.cells if one.verdict == "broken"]
     broken += [found.soak.cell] if found.soak and found.soak.cell.verdict == "broken" else []
     if broken:
@@ -160,7 +151,7 @@ def _cells(cells: list[CellResult]) -> str:
     }
     shown = {name: show for name, show in optional.items() if any(show(c) for c in cells)}
     rows = [(c.target, c.fault, *(show(c) for show in shown.values()), _verdict(c)) for c in cells]
-    return _table(" | ".join([*head, *shown, ""]), rows)
+    return format_table(" | ".join([*head, *shown, ""]), rows)
 
 
 def _verdict(cell: CellResult) -> str:
@@ -191,7 +182,7 @@ def _disks(found: Matrix) -> str:
     return (
         "## A full disk\n\nThe run ends with exit code 1 and says what it could not write; what "
         "was written before can be read.\n\n"
-        + _table("mode | rows: | recorded: | what it said | ", rows)
+        + format_table("mode | rows: | recorded: | what it said | ", rows)
     )
 
 
@@ -226,7 +217,7 @@ def _cameras(found: Matrix) -> str:
         f"## A camera that goes and returns\n\nA network camera is switched off for "
         f"{CAMERA_AWAY_S:.0f} s. The next frame is counted from its return; the source tries again "
         "after 0.5 s, 1 s, 2 s and so on.\n\n"
-        + _table(
+        + format_table(
             "mode | next frame: | frames: | rows: | counted as lost: | skipped: | recorded: | ",
             rows,
         )
@@ -251,7 +242,9 @@ def _soak(found: SoakResult) -> str:
         f"{cell.sent} frames: {cell.rows} rows, {cell.lost} lost, {cell.skipped} skipped, "
         f"{cell.recorded} recorded: {_verdict(cell)}. Memory is PSS, counted after a third of the "
         "time, when buffers and caches are full.\n\n"
-        + _table("process | MB: | at the end: | MB an hour: | descriptors: | at the end: ", rows)
+        + format_table(
+            "process | MB: | at the end: | MB an hour: | descriptors: | at the end: ", rows
+        )
     )
 
 
