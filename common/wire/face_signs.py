@@ -23,8 +23,8 @@ blurred, dark or too small."""
 DOUBTS: Final[tuple[Doubt, ...]] = get_args(Doubt)
 
 EyesUnknown = Literal["learning", "looking_down", "turned_away", "covered", "too_small", "dark"]
-"""Why the opening of the eyes is unknown: this person's usual is not known yet; the head or the gaze
-is lowered, which lowers the lids of open eyes; the face is turned away, covered, too small or too
+"""Why the opening of the eyes is unknown: this person's usual is not known yet; the head or the
+gaze is lowered, which lowers the lids of open eyes; the face is turned away, covered, too small or
 too dark for its lids to be seen."""
 
 Gaze = Literal["ahead", "left", "right", "up", "down"]
