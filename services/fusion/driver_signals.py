@@ -87,8 +87,7 @@ class DriverSignals:
     def _follow(self, now_s: float) -> CameraView | None:
         if not self._views:
             return None
-        followed = self._views.get(self._followed)
-        if followed is None or now_s - followed.seen_s > PATIENCE_S:
-            # The first of those that saw the face last, so that equal ones do not alternate
-            self._followed = max(self._views, key=lambda name: self._views[name].seen_s)
+        seeing = [n for n, view in self._views.items() if now_s - view.seen_s <= PATIENCE_S]
+        if self._followed not in self._views or (seeing and self._followed not in seeing):
+            self._followed = next(iter(seeing or self._views))
         return self._views[self._followed]

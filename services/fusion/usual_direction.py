@@ -36,15 +36,14 @@ class UsualDirection:
 
     def add(self, yaw: float, pitch: float) -> None:
         """Add the direction in a frame, in degrees."""
-        if not self.frozen:
-            self._now.append((yaw, pitch))
+        self._now.append((yaw, pitch))
 
     def close_second(self) -> None:
         """Take over the second that ends."""
-        if not self._now:
+        seen, self._now = self._now, []
+        if self.frozen or not seen:
             return
-        self._seconds.append((median(y for y, _ in self._now), median(p for _, p in self._now)))
-        self._now.clear()
+        self._seconds.append((median(yaw for yaw, _ in seen), median(pitch for _, pitch in seen)))
         if len(self._seconds) >= LEARN_S:
             self._find()
 
