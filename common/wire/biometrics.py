@@ -3,7 +3,7 @@
 Times are nanoseconds since the Unix epoch.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -106,17 +106,114 @@ class SignalContribution(BaseModel):
     baseline: float | None = None
     """The same at rest."""
     contribution: float = 0.0
-    """Points of nervousness that it adds to those of a calm person; negative: subtracts."""
+    """Points that it adds; negative: subtracts. In ``State.signals``: to the nervousness of the
+    same person at rest. In `Drowsiness` and `OffRoad`: to the level, and to the share in per cent;
+    there the contributions add up to it."""
     quality: Probability = 0.0
     reason: Annotated[str, Field(max_length=200)] = ""
     """Why the quality is not 1."""
 
 
+class Drowsiness(BaseModel):
+    """How drowsy a person's lids look; **this was not validated on drowsy people**.
+
+    The level is a translation of published thresholds to one scale, not a probability, and no
+    measure of fitness to drive. docs/state.md has the method and its sources.
+    """
+
+    model_config = Message.model_config
+
+    level: Annotated[float, Field(ge=0, le=100)] | None = None
+    """0: lids as of someone awake. From 30 on PERCLOS is that of questionable wakefulness (0.075),
+    from 60 on of drowsiness (0.15; Wierwille et al. 1994); 100: 0.25 or more. Long blinks add to
+    it. None where PERCLOS is unknown; ``reason`` says why."""
+    quality: Probability = 0.0
+    """How far the measurement of the lids can be trusted, not how sure drowsiness is."""
+    contributions: dict[str, SignalContribution] = Field(default_factory=dict)
+    """``perclos``: share of the last 60 s with shut eyes (unit ``1``). ``blink_duration``: mean of
+    the blinks of the last 60 s in ms, against this person's usual one. They add up to the level."""
+    long_blinks: Annotated[int, Field(ge=0)] = 0
+    """Blinks of half a second or more that ended in the last 60 s (Schleicher et al. 2008)."""
+    reason: Annotated[str, Field(max_length=200)] = ""
+    """Why the quality is not 1."""
+
+
+Look = Literal["learning", "ahead", "away", "unknown"]
+"""Where a person looks: not known yet, because the usual direction is not; within the limits about
+the usual direction; beyond them; not known, for no face or no direction of it is seen."""
+
+
+class OffRoad(BaseModel):
+    """How much a person looks away from where they usually look, by where the head points.
+
+    **It was not validated on drivers.** The usual direction is taken for that of the road; looks
+    into mirrors and over the shoulder are away from it too, and eyes that move without the head are
+    not seen. docs/state.md has the method, its limits and their sources.
+    """
+
+    model_config = Message.model_config
+
+    now: Look = "learning"
+    now_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds for which that has been so."""
+    share: Probability | None = None
+    """Share of the last 60 s spent looking away, of the time in which the direction was known; None
+    while that is less than 10 s."""
+    longest_s: Annotated[float, Field(ge=0)] | None = None
+    """Longest glance away that ended within the last 60 s or goes on, in seconds and in full; 0:
+    there was none. None where the share is."""
+    long_glances: Annotated[int, Field(ge=0)] = 0
+    """How many of them took more than 2 s, the limit of NHTSA's guideline for tasks (2013)."""
+    unknown: Probability = 0.0
+    """Share of the last 60 s in which the direction was unknown: it counts neither as away nor as
+    ahead."""
+    known_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Of the last 60 s, those in which it was known."""
+    usual_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds that the usual direction rests on."""
+    quality: Probability = 0.0
+    """How far the share can be trusted; unknown time and a young usual direction lower it."""
+    contributions: dict[str, SignalContribution] = Field(default_factory=dict)
+    """``yaw`` and ``pitch``, in degrees (unit ``deg``): the present angle (positive to the person's
+    own left, and upwards), as baseline the usual one, and as contribution the per cent of known
+    time that were away by it: they add up to 100 times the share."""
+    reason: Annotated[str, Field(max_length=200)] = ""
+    """Why the quality is not 1."""
+
+
+EXAMPLE_DROWSINESS: Final = Drowsiness(
+    level=38.0, quality=0.9, long_blinks=1, reason="the eyes were not seen for 6 s of 60",
+    contributions={
+        "perclos": SignalContribution(value=0.08, unit="1", contribution=32.0, quality=0.9),
+        "blink_duration": SignalContribution(
+            value=260.0, unit="ms", baseline=220.0, contribution=6.0, quality=0.9
+        ),
+    },
+)  # fmt: skip
+EXAMPLE_OFF_ROAD: Final = OffRoad(
+    now="away", now_s=1.2, share=0.25, longest_s=2.4, long_glances=1, unknown=0.1, known_s=54.0,
+    usual_s=180.0, quality=0.9, reason="the direction was unknown for 6 s of 60",
+    contributions={
+        "yaw": SignalContribution(
+            value=-31.0, unit="deg", baseline=4.0, contribution=20.0, quality=1.0
+        ),
+        "pitch": SignalContribution(
+            value=-2.5, unit="deg", baseline=-3.0, contribution=5.0, quality=1.0
+        ),
+    },
+)  # fmt: skip
+
+
 class State(Message):
-    """Arousal, valence and nervousness of a person, by all signals: at most ten times a second."""
+    """Arousal, valence, nervousness, drowsiness and looks away of a person, by all signals.
+
+    At most ten times a second. Drowsiness and looks away were not validated on drivers.
+    """
 
     topic_prefix: ClassVar[str] = "state"
     topic_levels: ClassVar[tuple[str, ...]] = ("subject",)
+    version: Literal[2] = 2  # type: ignore[assignment]
+    """In version 1 there was no ``drowsiness`` and no ``off_road``."""
     message: Literal["State"] = "State"
     subject: Name
     at: Nanoseconds
@@ -134,6 +231,10 @@ class State(Message):
     """Seconds of rest that the baseline is based on."""
     signals: dict[str, SignalContribution] = Field(default_factory=dict)
     """``heart``, ``skin``, ``face``: the contribution and quality of each."""
+    drowsiness: Drowsiness | None = None
+    """By lids and blinks; None where the eyes were not measured. Not validated."""
+    off_road: OffRoad | None = None
+    """By where the head points; None where that was not measured. Not validated."""
     synthetic: bool = False
     """Some of the signals were simulated."""
 
@@ -146,7 +247,12 @@ class State(Message):
             subject="driver", at=EXAMPLE_AT, arousal=0.4, valence=-0.2, nervousness=63.5,
             quality=0.8, baseline="calibrated", baseline_s=60.0,
             signals={"heart": heart, "face": SignalContribution(reason="no face in sight")},
+            drowsiness=EXAMPLE_DROWSINESS, off_road=EXAMPLE_OFF_ROAD,
         )  # fmt: skip
+
+    @classmethod
+    def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "version": 2} if fields.get("version") == 1 else fields
 
     @property
     def time(self) -> int:

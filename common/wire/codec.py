@@ -13,7 +13,7 @@ from affectline.common.wire.messages import Packet
 
 MAX_HEADER_BYTES: Final = 1 << 20
 """No header of ours comes near this; a longer one is not even parsed."""
-MAX_PARTS: Final = 512
+MAX_PARTS: Final = 768
 
 
 def encode(packet: Packet) -> list[bytes | memoryview]:

@@ -10,6 +10,7 @@ top left.
 
 import json
 import zlib
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
@@ -27,6 +28,7 @@ from affectline.common.wire.base import (
     Pixels,
     Probability,
 )
+from affectline.common.wire.face_signs import Blink, Degrees, FaceSigns
 
 Distribution = Annotated[
     tuple[Probability, ...], Field(min_length=len(LABELS), max_length=len(LABELS), strict=False)
@@ -76,9 +78,9 @@ class FrameMessage(StreamMessage):
 
     @classmethod
     def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        if fields.get("version") != 1:
-            return fields
-        return {**fields, "version": 2, "received_at": fields.get("captured_at")}
+        if fields.get("version") == 1:
+            fields = {**fields, "version": 2, "received_at": fields.get("captured_at")}
+        return fields
 
     @property
     def time(self) -> int:
@@ -143,22 +145,29 @@ class Quality(BaseModel):
     """Mean gray value; below 0.2 the face is dark, above 0.8 washed out."""
 
 
+LANDMARKS_BYTES: Final = 468 * 3 * 4
+
 EXAMPLE_BOX: Final = (145, 30, 135, 135)
 EXAMPLE_QUALITY: Final = Quality(size=135, blur=553.5, brightness=0.3423)
+EXAMPLE_SIGNS: Final[dict[str, Any]] = {
+    "yaw": -12.5, "pitch": 3.0, "roll": -6.0, "eye_opening_left": 0.94, "eye_opening_right": 0.9,
+    "blink": Blink(at=EXAMPLE_AT - 400_000_000, duration_ms=166.7), "perclos": 0.021,
+    "perclos_known_s": 58.5, "mouth_opening": 0.31, "gaze_x": 0.1, "gaze_y": -0.05, "gaze": "ahead",
+    "mesh_score": 0.99, "doubts": ("speaking",),
+}  # fmt: skip
 EXAMPLE_DISTRIBUTION: Final = (0.02, 0.0, 0.01, 0.9, 0.02, 0.03, 0.02)
 EXAMPLE_MODEL: Final = "vgg16-48@1f3a9c02"
 
 
-class SeenFace(BaseModel):
-    """Where a face is, which track it belongs to, and how good its crop is."""
-
-    model_config = Message.model_config
+class SeenFace(FaceSigns):
+    """Where a face is, which track it belongs to, how good its crop is, and what it says."""
 
     track: Count
     """Identity of the face over time, from 1, within a stream and epoch."""
     box: Box
-    angle: Annotated[float, Field(ge=-180, le=180)] = 0.0
-    """Roll of the head in degrees, positive counter-clockwise on the screen; crops are upright."""
+    angle: Degrees = 0.0
+    """By which the crop was turned upright, in degrees, positive counter-clockwise on the screen:
+    as the eyes lie, or, without landmarks, as the detector measured it."""
     quality: Quality
 
 
@@ -167,22 +176,46 @@ class Face(SeenFace):
 
     crop_side: Annotated[int, Field(ge=1, le=4096)]
     """Side of the crop at native size in pixels."""
+    landmarks: bool = False
+    """Whether a third part holds the landmarks of this face."""
+
+    @property
+    def part_sizes(self) -> tuple[int, ...]:
+        """Length in bytes of each of its parts."""
+        landmarks = (LANDMARKS_BYTES,) if self.landmarks else ()
+        return self.crop_side**2, 48 * 48, *landmarks
 
 
-class Faces(FrameMessage):
-    """The faces of a frame: track, box, roll angle and quality of each, and its crops.
+class FacesMessage(FrameMessage):
+    """A message about the faces of a frame."""
+
+    version: Literal[3] = 3  # type: ignore[assignment]
+    """In version 2 faces said nothing besides their place, quality and emotion."""
+
+    @classmethod
+    def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = super().upgrade(fields)
+        return {**fields, "version": 3} if fields.get("version") == 2 else fields
+
+
+class Faces(FacesMessage):
+    """The faces of a frame: where each is, what it says, how good it is, and its crops.
 
     Two binary parts a face: the upright crop, and the same at 48x48 pixels. Both are rows of 8-bit
-    gray values. The crop has the size that the face has in the frame, but at most 160 pixels.
+    gray values. The crop has the size that the face has in the frame, but at most 160 pixels. Where
+    the detector was asked for landmarks a third follows: x, y and z of 468 points of MediaPipe's
+    face mesh, in pixels of the frame (z: depth, less is nearer), as little-endian 32-bit floats.
     """
 
     topic_prefix: ClassVar[str] = "faces"
     parts_description: ClassVar[str] = (
-        "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 pixels; "
-        "8-bit gray rows."
+        "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 pixels, "
+        "8-bit gray rows; a third where its landmarks is true: 468 x (x, y, z) 32-bit floats."
     )
     shows_people: ClassVar[bool] = True
-    example_parts: ClassVar[tuple[bytes, ...]] = (b"\x10\x20\x30\x40", bytes(48 * 48))
+    example_parts: ClassVar[tuple[bytes, ...]] = (
+        b"\x10\x20\x30\x40", bytes(48 * 48), bytes(LANDMARKS_BYTES),
+    )  # fmt: skip
 
     message: Literal["Faces"] = "Faces"
     detected_at: Nanoseconds
@@ -190,7 +223,10 @@ class Faces(FrameMessage):
 
     @classmethod
     def example(cls) -> Self:
-        face = Face(track=1, box=EXAMPLE_BOX, angle=-6.5, quality=EXAMPLE_QUALITY, crop_side=2)
+        face = Face(
+            track=1, box=EXAMPLE_BOX, angle=-6.5, quality=EXAMPLE_QUALITY, crop_side=2,
+            landmarks=True, **EXAMPLE_SIGNS,
+        )  # fmt: skip
         return cls(**Frame.example().identity, detected_at=EXAMPLE_AT + 3_000_000, faces=(face,))
 
     @property
@@ -199,7 +235,7 @@ class Faces(FrameMessage):
 
     @property
     def part_sizes(self) -> tuple[int | None, ...]:
-        return tuple(size for face in self.faces for size in (face.crop_side**2, 48 * 48))
+        return tuple(size for face in self.faces for size in face.part_sizes)
 
 
 class Scores(StreamMessage):
@@ -255,7 +291,7 @@ class FaceEmotion(SeenFace):
     missing: Missing | None = None
 
 
-class Emotion(FrameMessage):
+class Emotion(FacesMessage):
     """The result for a frame: published once for every frame, in order of ``seq``."""
 
     topic_prefix: ClassVar[str] = "emotion"
@@ -274,11 +310,12 @@ class Emotion(FrameMessage):
         happy = FaceEmotion(
             track=1, box=EXAMPLE_BOX, angle=-6.5, quality=EXAMPLE_QUALITY,
             probabilities=EXAMPLE_DISTRIBUTION, frame_probabilities=EXAMPLE_DISTRIBUTION,
-            label="happy", confidence=0.9, valence=0.7118, arousal=0.4915,
+            label="happy", confidence=0.9, valence=0.7118, arousal=0.4915, **EXAMPLE_SIGNS,
         )  # fmt: skip
         stale = FaceEmotion(
-            track=2, box=(400, 30, 90, 90), quality=EXAMPLE_QUALITY, missing="stale"
-        )
+            track=2, box=(400, 30, 90, 90), quality=EXAMPLE_QUALITY, missing="stale",
+            eyes_unknown="looking_down",
+        )  # fmt: skip
         return cls(
             **Frame.example().identity, detected_at=EXAMPLE_AT + 3_000_000,
             classified_at=EXAMPLE_AT + 6_000_000, published_at=EXAMPLE_AT + 7_000_000,
@@ -288,7 +325,7 @@ class Emotion(FrameMessage):
     @classmethod
     def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
         if fields.get("version") != 1:
-            return fields
+            return super().upgrade(fields)
         # It called a single frame's distribution ``probabilities``, and took the label from it
         try:
             faces = [_upgrade_face(face) for face in fields.get("faces", ())]
@@ -518,6 +555,14 @@ does not leave the pipeline."""
 READY: Final = "~ready/"
 """Not a message: a consumer subscribes to ``~ready/<service>`` after its other subscriptions, and
 sources see that subscription arrive. Sorted after all topics, so it is also last on a reconnect."""
+
+
+def crops_of(packet: Packet[Faces]) -> Iterator[tuple[bytes | memoryview, bytes | memoryview]]:
+    """The two crops of each face: at native size, and at 48x48 pixels."""
+    parts = iter(packet.parts)
+    for face in packet.message.faces:
+        native, small, *_ = [next(parts) for _ in face.part_sizes]
+        yield native, small
 
 
 def describe(message: Message) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from affectline.common.model.artifact import to_probabilities
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.vision.preprocessing import FER_SIZE, to_square
 from affectline.common.wire.base import Message
-from affectline.common.wire.messages import Faces, Missing, Packet, Scores
+from affectline.common.wire.messages import Faces, Missing, Packet, Scores, crops_of
 from affectline.services.classifier.backends import open_model
 from affectline.services.classifier.spec import ClassifierProcess
 
@@ -75,16 +75,15 @@ class Classifier(Stage):
             )
         )
 
-    def _classify(self, packet: Packet) -> tuple[tuple[float, ...], ...]:
-        batch = np.stack([self._face(packet, i) for i in range(len(packet.parts) // 2)])
+    def _classify(self, packet: Packet[Faces]) -> tuple[tuple[float, ...], ...]:
+        batch = np.stack([self._image(native, small) for native, small in crops_of(packet)])
         runs = [batch[i : i + LARGEST_BATCH] for i in range(0, len(batch), LARGEST_BATCH)]
         outputs = np.concatenate([self._model.predict(run) for run in runs])
         probabilities = to_probabilities(outputs, self._manifest, self._settings.label_set)
         return tuple(tuple(row) for row in probabilities.round(6).tolist())
 
-    def _face(self, packet: Packet, index: int) -> NDArray[np.uint8]:
+    def _image(self, native: bytes | memoryview, small: bytes | memoryview) -> NDArray[np.uint8]:
         """A face at the size that the model wants, from the part that suits it better."""
-        native, small = packet.parts[2 * index : 2 * index + 2]
         size = self._manifest.input_height
         if size == FER_SIZE:
             return np.frombuffer(small, np.uint8).reshape(FER_SIZE, FER_SIZE)

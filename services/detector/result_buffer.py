@@ -19,6 +19,7 @@ from affectline.common.wire.messages import (
     Packet,
     Resend,
     Scores,
+    SeenFace,
 )
 
 CACHE_SIZE: Final = 256
@@ -154,7 +155,7 @@ class ResultBuffer:
         single: tuple[float, ...] | None,
         missing: Missing | None,
     ) -> FaceEmotion:
-        seen = {"track": face.track, "box": face.box, "angle": face.angle, "quality": face.quality}
+        seen = {name: getattr(face, name) for name in SeenFace.model_fields}
         if single is None:
             return FaceEmotion(**seen, missing=missing)
         if frame.file is None:

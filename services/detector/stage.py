@@ -147,7 +147,7 @@ class Detector(Stage):
             self._results.skip(frame, "invalid")
             return
         faces = self._detect_faces(frame, image)
-        self.context.counters["faces"] += len(faces.parts) // 2
+        self.context.counters["faces"] += len(faces.message.faces)
         self._results.add(faces, monotonic_ns())
         if faces.parts:
             yield faces

@@ -19,7 +19,9 @@ HUB = HubSettings()
 DOCUMENTS = asyncapi.documents(HUB.outlet, HUB.ingress)
 GOLDEN = ROOT / "tests" / "golden" / "wire.json"
 VERSION_1 = json.loads(GOLDEN.with_name("wire-version-1.json").read_text())
-"""Golden bytes of the kinds that had a version before this one."""
+"""Golden bytes of the kinds that had a version 2."""
+VERSION_2 = json.loads(GOLDEN.with_name("wire-version-2.json").read_text())
+"""Those of the kinds that have a version 3."""
 
 
 def golden() -> dict[str, list[str]]:
@@ -42,14 +44,36 @@ def test_golden_bytes_read_back_as_the_message(name: str) -> None:
     assert packet == PACKETS[name]
 
 
-@pytest.mark.parametrize("name", sorted(VERSION_1))
+@pytest.mark.parametrize("name", sorted(set(VERSION_1) - {"State"}))
 def test_messages_of_version_1_are_still_read(name: str) -> None:
     message = codec.decode([bytes.fromhex(part) for part in VERSION_1[name]]).message
     old = msgpack.unpackb(bytes.fromhex(VERSION_1[name][1]))
-    assert (message.message, message.version) == (name, 2)  # type: ignore[attr-defined]
+    now = type(message).model_fields["version"].default
+    assert (message.message, message.version) == (name, now)  # type: ignore[attr-defined]
     # The only time that it had is both: the moment of the event, and that of its reception
     time = old.get("captured_at") or old.get("started_at") or old.get("ended_at")
     assert (message.event_time, getattr(message, "received_at", None)) == (time, time)
+
+
+def test_states_of_version_1_are_still_read_and_say_nothing_of_driving() -> None:
+    state = codec.decode([bytes.fromhex(part) for part in VERSION_1["State"]]).message
+    old = msgpack.unpackb(bytes.fromhex(VERSION_1["State"][1]))
+    said = state.model_dump(mode="json")
+    assert said == said | old | {"version": 2}  # all of it is there unchanged
+    assert (state.drowsiness, state.off_road) == (None, None)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", sorted(VERSION_2))
+def test_messages_of_version_2_are_still_read(name: str) -> None:
+    parts = [bytes.fromhex(part) for part in VERSION_2[name]]
+    message = codec.decode(parts).message
+    old = msgpack.unpackb(parts[1])
+    assert old["version"] == 2
+    for before, face in zip(old["faces"], message.faces, strict=True):  # type: ignore[attr-defined]
+        said = face.model_dump(mode="json")
+        assert said == said | before  # all of it is there unchanged, and nothing is made up
+        assert all(face.model_dump()[sign] is None for sign in ("yaw", "perclos", "mesh_score"))
+        assert not face.doubts
 
 
 def test_an_old_result_shows_the_smoothed_distribution() -> None:
@@ -118,6 +142,9 @@ def test_people_get_probabilities_by_label() -> None:
         ("Samples", {"values": [float("inf"), 1.0]}),
         ("State", {"nervousness": 100.1}),
         ("State", {"signals": {"heart": {"quality": 2.0}}}),
+        ("State", {"drowsiness": {"level": 101.0}}),
+        ("State", {"off_road": {"now": "asleep"}}),
+        ("State", {"off_road": {"share": 1.5}}),
         ("Marker", {"label": ""}),
     ],
 )
@@ -133,6 +160,6 @@ def test_topic_and_parts_must_fit_the_header() -> None:
     for wrong in ([], [topic], [topic, header], [topic, header, part, part], [b"x", header, part]):
         with pytest.raises(InvalidMessage):
             codec.decode(wrong)
-    topic, header, _, small = codec.encode(PACKETS["Faces"])
+    topic, header, _, small, landmarks = codec.encode(PACKETS["Faces"])
     with pytest.raises(InvalidMessage, match="a part of 5 bytes"):
-        codec.decode([topic, header, b"12345", small])
+        codec.decode([topic, header, b"12345", small, landmarks])
