@@ -1,7 +1,7 @@
 """Tracks faces from frame to frame, with few full scans."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,8 +14,11 @@ from affectline.services.detector.detection import (
     Detection,
     FaceDetector,
     IncrementalFaceDetector,
+    ScanScope,
     SearchEffort,
+    without_repeats,
 )
+from affectline.services.detector.face_mesh import SURE, FaceMesh, Landmarks, frame_by_landmarks
 
 _FAIR: Final = 9.0
 """Mean evidence with which three detections in a row confirm a face."""
@@ -33,6 +36,13 @@ _PROBATION: Final = 5
 """Frames within which a new track must be confirmed."""
 
 
+_LIKE: Final = 1.67
+"""Factor by which the size of a face may change until it is another one."""
+
+_ASTRAY: Final = 0.45
+"""Sides of a face by which its landmarks may lie beside where it was detected."""
+
+
 class TrackedFace(NamedTuple):
     """A face that is visible in this very frame."""
 
@@ -43,6 +53,10 @@ class TrackedFace(NamedTuple):
     unless the image is smaller than the face."""
     angle: float
     """Roll of the head in degrees, positive counter-clockwise on the screen."""
+    face: Detection
+    """The same, not rounded, and not moved where it leaves the image."""
+    landmarks: Landmarks | None = None
+    """None where nobody asked for them."""
 
 
 class FaceTracker:
@@ -55,16 +69,28 @@ class FaceTracker:
     Args:
         detector: What finds the faces.
         settings: How to track them.
+        mesh: Finds landmarks, which confirm and frame the faces; None: they are framed by the
+            detector, and confirmed by its evidence alone.
+        every_frame: Whether all faces have landmarks in every frame, or only new ones, so that they
+            are confirmed.
     """
 
-    def __init__(self, detector: FaceDetector, settings: DetectorSettings) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        settings: DetectorSettings,
+        mesh: FaceMesh | None = None,
+        *,
+        every_frame: bool = True,
+    ) -> None:
         self._detector = detector
+        self._mesh, self._every_frame = mesh, every_frame
         self._settings = settings
         self._tracks: list[FaceTrack] = []
         self._last_number = 0
         self._frames = 0
         self._last_scan = 0
-        self._passes = 0
+        self._turns = 0
         self._shape = (0, 0)
 
     def track(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
@@ -85,11 +111,11 @@ class FaceTracker:
             self._detect(gray)
         self._tracks = [t for t in self._tracks if t.misses <= self._max_misses(t)]
         self._frames += 1
-        return sorted(
-            TrackedFace(track.number, _to_box(track.face, self._shape), round(track.face.angle, 1))
-            for track in self._tracks
-            if track.is_visible and track.number
-        )
+        seen = [track for track in self._tracks if track.is_visible and track.number]
+        return [
+            _describe(track.number or 0, track.face, track.landmarks, self._shape)
+            for track in sorted(seen, key=lambda track: track.number or 0)
+        ]
 
     def search(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
         """Find the faces of a picture that has nothing to do with any other.
@@ -103,31 +129,18 @@ class FaceTracker:
         Returns:
             Its faces, the largest first, numbered from 1.
         """
-        found: list[Detection] = []
-        for candidate in self._candidates(gray, found):
-            confirmed = FaceTrack(candidate, hits=3, evidence=3 * candidate.evidence).is_confirmed()
-            if confirmed and not any(candidate.overlaps(other) for other in found):
-                found.append(candidate)
-        found.sort(key=lambda face: (-face.side, face.x, face.y))
+        found = []
+        for face in without_repeats(self._detector.detect(gray)):
+            track = FaceTrack.begin(face, self._find_landmarks(gray, face))
+            track.hits, track.evidence = 3, 3 * track.evidence
+            if track.is_confirmed():
+                found.append(track)
+        found.sort(key=lambda track: (-track.face.side, track.face.x, track.face.y))
         shape = (gray.shape[0], gray.shape[1])
         return [
-            TrackedFace(number, _to_box(face, shape), round(face.angle, 1))
-            for number, face in enumerate(found[: self._settings.max_faces], start=1)
+            _describe(number, track.face, track.landmarks, shape)
+            for number, track in enumerate(found[: self._settings.max_faces], start=1)
         ]
-
-    def _candidates(
-        self, gray: NDArray[np.uint8], known: Sequence[Detection]
-    ) -> Iterator[Detection]:
-        """All that a full search finds; what is ``known`` meanwhile is not searched again."""
-        if not isinstance(self._detector, IncrementalFaceDetector):
-            yield from sorted(self._detector.detect(gray), key=lambda one: -one.side)
-            return
-        for scan_pass in self._detector.scan_passes(upright_only=False):
-            candidates = self._detector.detect_pass(gray, scan_pass, known)
-            for candidate in sorted(candidates, key=lambda one: -one.side):
-                detection = self._detector.redetect(gray, candidate, "confirm")
-                if detection:
-                    yield detection
 
     def _max_misses(self, track: "FaceTrack") -> int:
         return self._settings.max_misses if track.number else 0
@@ -152,9 +165,9 @@ class FaceTracker:
             for detection in detections
             if detection.overlaps(face)
         ]
-        self._assign(claims, predicted)
+        self._assign(gray, claims, predicted)
         for detection in detections:
-            self._add(detection)
+            self._add(gray, detection)
 
     def _redetect(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
         """Search for every known face near its last place."""
@@ -169,10 +182,13 @@ class FaceTracker:
             for j, detection in enumerate(found)
             if detection and (i == j or detection.overlaps(face))
         ]
-        self._assign(claims, predicted)
+        self._assign(gray, claims, predicted)
 
     def _assign(
-        self, claims: Sequence[tuple[int, Detection]], predicted: Sequence[Detection]
+        self,
+        gray: NDArray[np.uint8],
+        claims: Sequence[tuple[int, Detection]],
+        predicted: Sequence[Detection],
     ) -> None:
         """Give each detection to one track only, of those that claim it.
 
@@ -194,13 +210,19 @@ class FaceTracker:
             if i not in assigned and not any(detection.overlaps(o) for o in assigned.values()):
                 assigned[i] = detection
         for i, track in enumerate(self._tracks):
-            self._update(track, assigned.get(i))
+            self._update(gray, track, assigned.get(i))
 
-    def _update(self, track: "FaceTrack", detection: Detection | None) -> None:
+    def _update(
+        self, gray: NDArray[np.uint8], track: "FaceTrack", detection: Detection | None
+    ) -> None:
         if detection is None:
             track.miss()
             return
-        track.update(detection)
+        landmarks = self._find_landmarks(gray, detection, track.number)
+        if self._is_doubtful(track, detection, landmarks):
+            track.miss()
+            return
+        track.update(detection, landmarks)
         self._confirm(track)
         if not track.number and track.hits >= _PROBATION:
             track.miss()
@@ -214,10 +236,29 @@ class FaceTracker:
     ) -> Detection | None:
         is_due = (self._frames + (track.number or 0)) % _MEASURE_INTERVAL == 0
         effort: SearchEffort = "measure" if is_due or track.is_changing else "fast"
+        if track.is_sure and not is_due:
+            effort = "place"
         found = detector.redetect(gray, predicted, effort if track.number else "confirm")
         if found is None and track.number:
             return detector.redetect(gray, predicted, "recover")
         return found
+
+    def _is_doubtful(
+        self, track: "FaceTrack", detection: Detection, landmarks: Landmarks | None
+    ) -> bool:
+        """Whether a network alone claims to see a face, without landmarks of one for too long."""
+        if landmarks is None or landmarks.score >= SURE or detection.view == "frontal":
+            track.unsure = 0
+            return False
+        track.unsure += 1
+        return not track.is_visible or track.unsure > self._settings.max_misses
+
+    def _find_landmarks(
+        self, gray: NDArray[np.uint8], detection: Detection, number: int | None = None
+    ) -> Landmarks | None:
+        if self._mesh is None or (number and not self._every_frame):
+            return None
+        return self._mesh.find(gray, detection)
 
     def _confirm(self, track: "FaceTrack") -> None:
         """Number a track as soon as it is certain to be a face."""
@@ -232,29 +273,23 @@ class FaceTracker:
         if self._frames and self._frames - self._last_scan < interval:
             return
         self._last_scan = self._frames
-        # Heads are seldom rolled as they come in
-        passes = detector.scan_passes(upright_only=all_visible or not self._frames)
-        if self._frames:
-            passes = [passes[self._passes % len(passes)]]
-        self._passes += len(passes)
-        for scan_pass in passes:
-            known = [track.face for track in self._tracks if track.is_visible]
-            candidates = detector.detect_pass(gray, scan_pass, known)
-            for candidate in sorted(candidates, key=lambda one: -one.side):
-                detection = detector.redetect(gray, candidate, "confirm")
-                if detection:
-                    self._add(detection)
+        scope: ScanScope = "steady" if all_visible else "searching" if self._frames else "first"
+        known = [track.face for track in self._tracks if track.is_visible]
+        for detection in detector.scan(gray, known, scope, self._turns):
+            self._add(gray, detection)
+        self._turns += 1
 
-    def _add(self, detection: Detection) -> None:
+    def _add(self, gray: NDArray[np.uint8], detection: Detection) -> None:
         """Continue the track that misses a new detection, or begin one."""
         if any(t.is_visible and detection.overlaps(t.face) for t in self._tracks):
             return
-        missing = [t for t in self._tracks if not t.is_visible and _is_within_reach(detection, t)]
+        track = FaceTrack.begin(detection, self._find_landmarks(gray, detection))
+        if not track.may_be_face:
+            return
+        missing = [t for t in self._tracks if not t.is_visible and _is_within_reach(track.face, t)]
         if missing:
-            track = min(missing, key=lambda one: detection.distance_to(one.face))
-            track.face, track.velocity, track.misses = detection, (0.0, 0.0), 0
+            min(missing, key=lambda one: track.face.distance_to(one.face)).continue_with(track)
         elif len(self._tracks) < self._settings.max_faces:
-            track = FaceTrack(detection, evidence=detection.evidence)
             self._confirm(track)
             self._tracks.append(track)
 
@@ -277,9 +312,30 @@ class FaceTrack:
     is_changing: bool = True
     """Whether the last measurement of size and roll differed much from the one before."""
 
+    unsure: int = 0
+    """Frames in a row in which a network saw it, but no landmarks of a face."""
+    landmarks: Landmarks | None = None
+    """Of the last image in which it was visible; None where nobody looked for them."""
+
+    @classmethod
+    def begin(cls, detection: Detection, landmarks: Landmarks | None) -> "FaceTrack":
+        """A track of a face that was detected for the first time."""
+        framed = _frame(detection, landmarks)
+        return cls(framed or detection, evidence=detection.evidence, landmarks=landmarks)
+
     @property
     def is_visible(self) -> bool:
         return self.misses == 0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether its last landmarks are those of a face."""
+        return self.landmarks is not None and self.landmarks.score >= SURE
+
+    @property
+    def may_be_face(self) -> bool:
+        """Whether it is worth a track: what a network alone has found needs its landmarks."""
+        return self.is_sure or self.face.view == "frontal"
 
     def predict(self) -> Detection:
         """Where the face should be in the next frame."""
@@ -292,38 +348,78 @@ class FaceTrack:
         self.face = self.predict()
         self.velocity = (0.8 * self.velocity[0], 0.8 * self.velocity[1])
 
-    def update(self, detection: Detection) -> None:
-        """Move to a detection: damped for jitter, at once for a movement."""
+    def continue_with(self, found: "FaceTrack") -> None:
+        """Go on where the face was found again."""
+        self.face, self.landmarks = found.face, found.landmarks
+        self.velocity, self.misses = (0.0, 0.0), 0
+
+    def update(self, detection: Detection, landmarks: Landmarks | None = None) -> None:
+        """Move to a detection, framed by its landmarks where they are sure.
+
+        A detection's jitter is damped, a movement followed at once; landmarks do not jitter.
+        """
+        framed = _frame(detection, landmarks)
         before, expected = self.face, self.predict()
-        gain = _gain(math.hypot(detection.x - expected.x, detection.y - expected.y) / before.side)
-        x = expected.x + gain * (detection.x - expected.x)
-        y = expected.y + gain * (detection.y - expected.y)
-        growth, turn = detection.side / before.side - 1, detection.angle - before.angle
-        self.is_changing = abs(growth) > 0.035 or abs(turn) > 4
-        side = before.side * (1 + _gain(abs(growth)) * growth)
-        angle = before.angle + _gain(abs(turn) / 40) * max(-12.0, min(12.0, turn))
-        self.face = Detection(x, y, side, max(-_MAX_ROLL, min(_MAX_ROLL, angle)), 0.0)
-        step = (x - before.x, y - before.y)
+        if framed:
+            face, self.is_changing = framed, False
+        else:
+            face = _damp(before, expected, detection)
+            growth, turn = detection.side / before.side - 1, detection.angle - before.angle
+            self.is_changing = abs(growth) > 0.035 or abs(turn) > 4
+        step = (face.x - before.x, face.y - before.y)
         self.velocity = (
             (self.velocity[0] + step[0]) / 2,
             (self.velocity[1] + step[1]) / 2,
         )
+        self.face, self.landmarks = face._replace(evidence=0.0), landmarks
         self.misses = 0
         self.hits += 1
         self.evidence += detection.evidence
 
     def is_confirmed(self) -> bool:
         """Whether this is a face and no false detection."""
+        if self.is_sure:
+            return True
         extra = _ROLLED if abs(self.face.angle) > 22 else 0.0
         mean = self.evidence / self.hits
         return mean >= STRONG_EVIDENCE + extra or (self.hits >= 3 and mean >= _FAIR + extra)
+
+
+def _frame(detection: Detection, landmarks: Landmarks | None) -> Detection | None:
+    """The face as its landmarks frame it; None where there are none that are sure, or another's."""
+    if landmarks is None or landmarks.score < SURE:
+        return None
+    framed = frame_by_landmarks(landmarks.points)
+    if framed.distance_to(detection) > _ASTRAY * detection.side:
+        return None
+    if not 1 / _LIKE < framed.side / detection.side < _LIKE or abs(framed.angle) > _MAX_ROLL:
+        return None
+    return framed._replace(view=detection.view)
+
+
+def _damp(before: Detection, expected: Detection, detection: Detection) -> Detection:
+    """A face between where it is expected and where it was detected."""
+    gain = _gain(math.hypot(detection.x - expected.x, detection.y - expected.y) / before.side)
+    x = expected.x + gain * (detection.x - expected.x)
+    y = expected.y + gain * (detection.y - expected.y)
+    growth, turn = detection.side / before.side - 1, detection.angle - before.angle
+    side = before.side * (1 + _gain(abs(growth)) * growth)
+    angle = before.angle + _gain(abs(turn) / 40) * max(-12.0, min(12.0, turn))
+    angle = max(-_MAX_ROLL, min(_MAX_ROLL, angle))
+    return Detection(x, y, side, angle, 0.0, detection.view)
 
 
 def _is_within_reach(detection: Detection, track: FaceTrack) -> bool:
     """Whether a missing face can have come this far: a face's width and 0.2 more a frame."""
     ratio = detection.side / track.face.side
     far = detection.distance_to(track.face) / track.face.side
-    return 0.6 < ratio < 1.67 and far < 1 + 0.2 * track.misses
+    return 1 / _LIKE < ratio < _LIKE and far < 1 + 0.2 * track.misses
+
+
+def _describe(
+    number: int, face: Detection, landmarks: Landmarks | None, shape: Sequence[int]
+) -> TrackedFace:
+    return TrackedFace(number, _to_box(face, shape), round(face.angle, 1), face, landmarks)
 
 
 def _to_box(face: Detection, shape: Sequence[int]) -> tuple[int, int, int, int]:

@@ -1,0 +1,64 @@
+"""Faces by the Haar cascade, and by a small network where that is blind."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.services.detector.detection import (
+    Detection,
+    IncrementalFaceDetector,
+    ScanScope,
+    SearchEffort,
+)
+from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
+from affectline.services.detector.detectors.net import NetDetector
+
+MIN_FACE: Final = 0.06
+"""Smallest face that the network reports, as a fraction of the image's height."""
+
+
+class HaarNetSettings(HaarSettings):
+    """The cascade first; a network follows the face that it loses, and scans where it finds none."""
+
+    backend: Literal["haar+net"] = "haar+net"  # type: ignore[assignment]
+
+
+class HaarNetDetector(IncrementalFaceDetector):
+    """The Haar cascade, and MediaPipe's face detectors where it is blind."""
+
+    settings_model = HaarNetSettings
+    needs_landmarks: ClassVar[bool] = True
+    """What it finds is no face until its landmarks say so."""
+
+    def __init__(self, settings: HaarNetSettings) -> None:
+        self._haar = HaarDetector(settings)
+        self._net = NetDetector(settings, MIN_FACE)
+
+    def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
+        """Find all faces, the cascade's first."""
+        found = self._haar.detect(gray)
+        others = [one for one in self._net.detect(gray) if not any(map(one.overlaps, found))]
+        return [*found, *others]
+
+    def scan(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
+    ) -> list[Detection]:
+        if scope == "first":
+            found = self._haar.scan(gray, known, scope, turn)
+            return found or self._net.scan(gray, known, scope, turn)
+        # Upright faces alone: the network finds rolled ones as well
+        if turn % 2:
+            return self._haar.scan(gray, known, "steady", turn // 2)
+        return self._net.scan(gray, known, scope, turn // 2)
+
+    def redetect(
+        self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort
+    ) -> Detection | None:
+        # Where the cascade did not see the face last time it is asked again now and then only
+        if effort != "recover" and (last.view == "frontal" or effort in ("measure", "confirm")):
+            found = self._haar.redetect(gray, last, effort)
+            if found:
+                return found
+        return self._net.redetect(gray, last, effort)
