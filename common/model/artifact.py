@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from affectline.common.vision.preprocessing import Preprocessing
 MANIFEST: Final = "manifest.json"
 DEFAULT_MODEL: Final = Path(__file__).parents[1] / "models" / "vgg16-48"
 
+ManifestT = TypeVar("ManifestT", bound=BaseModel)
 Format = Literal["litert-int8", "litert-float32", "keras", "saved_model"]
 LabelSet = Literal["fer2013", "ferplus"]
 """Whose labels a model predicts: FER2013's, or those that most of FER+'s ten voters chose. The two
@@ -33,6 +34,61 @@ class ModelFile(BaseModel):
     path: str
     """Relative to the artifact's folder."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+def verify(folder: Path, entry: ModelFile, way_out: str) -> Path:
+    """Path of a file that a manifest describes, after its SHA-256 was found right.
+
+    Args:
+        folder: The folder of the manifest.
+        entry: What the manifest says of the file.
+        way_out: What to do about a file that is missing or another one, for the error.
+
+    Raises:
+        AffectlineError: The file is missing, unreadable or not the one that is described.
+    """
+    path = folder / entry.path
+    if not path.exists():
+        raise AffectlineError(f"model file {path} is missing", way_out)
+    try:
+        found = checksum(path)
+    except OSError as error:
+        raise AffectlineError(
+            f"model file {path} cannot be read ({error.strerror})", "change its permissions"
+        ) from error
+    if found != entry.sha256:
+        raise AffectlineError(
+            f"model file {path} has SHA-256 {found[:12]}…, its manifest says {entry.sha256[:12]}…",
+            f"the file is damaged or was exchanged; {way_out}",
+        )
+    return path
+
+
+def read_manifest(
+    folder: Path, kind: type[ManifestT], if_missing: str, if_invalid: str
+) -> ManifestT:
+    """Read the manifest of a folder.
+
+    Args:
+        folder: Where it lies.
+        kind: Which manifest it is.
+        if_missing: What to do where there is none, for the error.
+        if_invalid: What to do where it does not parse.
+
+    Raises:
+        AffectlineError: There is none, or it does not parse.
+    """
+    path = folder / MANIFEST
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise AffectlineError(
+            f"no model at {folder} ({error.strerror or error})", if_missing
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise AffectlineError(f"{path}: {where}: {first['msg']}", if_invalid) from error
 
 
 class Manifest(BaseModel):
@@ -104,22 +160,7 @@ class Artifact:
                 f"model {self.folder} has no {kind} file (it has {have})",
                 "export it with affectline-train export",
             )
-        path = self.folder / entry.path
-        if not path.exists():
-            raise AffectlineError(f"model file {path} is missing", "restore it or export it again")
-        try:
-            found = checksum(path)
-        except OSError as error:
-            raise AffectlineError(
-                f"model file {path} cannot be read ({error.strerror})", "change its permissions"
-            ) from error
-        if found != entry.sha256:
-            raise AffectlineError(
-                f"model file {path} has SHA-256 {found[:12]}…, its manifest says "
-                f"{entry.sha256[:12]}…",
-                "the file is damaged or was exchanged; restore it or export it again",
-            )
-        return path
+        return verify(self.folder, entry, "restore it or export it again")
 
 
 def load(folder: Path = DEFAULT_MODEL) -> Artifact:
@@ -128,23 +169,15 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
     Raises:
         AffectlineError: No manifest there, it does not parse, or its labels are not ours.
     """
-    path = folder / MANIFEST
-    try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise AffectlineError(
-            f"no model at {folder} ({error.strerror or error})",
-            f"name a folder that holds {MANIFEST}, such as one made by affectline-train export",
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise AffectlineError(
-            f"{path}: {where}: {first['msg']}", "export the model again with this version"
-        ) from error
+    manifest = read_manifest(
+        folder,
+        Manifest,
+        f"name a folder that holds {MANIFEST}, such as one made by affectline-train export",
+        "export the model again with this version",
+    )
     if manifest.labels != LABELS:
         raise AffectlineError(
-            f"{path}: labels {', '.join(manifest.labels)} are not {', '.join(LABELS)}",
+            f"{folder / MANIFEST}: labels {', '.join(manifest.labels)} are not {', '.join(LABELS)}",
             "use a model trained on the seven FER2013 emotions",
         )
     return Artifact(folder, manifest)

@@ -1,4 +1,4 @@
-"""The one runner of LiteRT files: the classifier serves with it, evaluation measures with it."""
+"""The one runner of emotion models: the classifier serves with it, evaluation measures with it."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -6,9 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.errors import AffectlineError, first_line
 from affectline.common.model.artifact import Artifact
-from affectline.common.stderr import silence_stderr
+from affectline.common.model.interpreter import open_interpreter
 from affectline.common.vision.preprocessing import Preprocessing, prepare_faces
 
 THREADS: Final = 2
@@ -27,17 +26,9 @@ class LiteRtModel:
     """
 
     def __init__(self, path: Path, preprocessing: Preprocessing) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            with silence_stderr():
-                self._interpreter = Interpreter(model_path=str(path), num_threads=THREADS)
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise AffectlineError(
-                f"{path} is no LiteRT model that can be read ({first_line(error)})",
-                "export it again with affectline-train export",
-            ) from error
+        self._interpreter = open_interpreter(
+            path, THREADS, "export it again with affectline-train export"
+        )
         self._batch_size = 0
         self._input_table = self._build_input_table(preprocessing)
 

@@ -7,7 +7,7 @@ import tarfile
 import venv
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -54,6 +54,41 @@ def test_the_sdist_holds_what_a_wheel_and_the_tests_need(packed: Path) -> None:
         assert name in inside
     assert any(name.startswith("configs/") for name in inside)
     assert any(name.startswith("docs/") for name in inside)
+
+
+NETWORK_FILES = {
+    f"common/models/{network}/{name}"
+    for network in ("face-detection-full-range", "face-detection-short-range", "face-mesh", "iris")
+    for name in ("model.tflite", "manifest.json", "LICENSE", "NOTICE", "MODEL_CARD.md")
+} | {"common/models/face-mesh/canonical_face.json"}
+
+
+def test_networks_of_others_are_packed_with_their_licences(packed: Path) -> None:
+    (wheel,) = packed.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert {f"affectline/{name}" for name in NETWORK_FILES} <= set(names)
+        about = next(name for name in names if name.endswith(".dist-info/METADATA"))
+        metadata = archive.read(about).decode()
+    assert "License-Expression: MIT AND Apache-2.0" in metadata
+    for name in NETWORK_FILES:
+        if name.endswith(("/LICENSE", "/NOTICE")):
+            assert f"License-File: src/affectline/{name}" in metadata
+    (sdist,) = packed.glob("*.tar.gz")
+    with tarfile.open(sdist) as packed_source:
+        inside = {name.partition("/")[2] for name in packed_source.getnames()}
+    assert {f"src/affectline/{name}" for name in NETWORK_FILES} <= inside
+
+
+def test_the_container_image_is_built_from_all_of_them() -> None:
+    """The Dockerfile copies common/ whole, and nothing of the models is kept from Docker."""
+    assert "COPY common common" in (ROOT / "Dockerfile").read_text().splitlines()
+    patterns = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "!common" in patterns
+    kept_out = [pattern for pattern in patterns[patterns.index("!common") :] if pattern[0] != "!"]
+    for name in NETWORK_FILES:
+        path = PurePosixPath(name)
+        assert not any(path.match(pattern.removeprefix("**/")) for pattern in kept_out)
 
 
 def environment(folder: Path, *more: str) -> Path:
@@ -154,6 +189,18 @@ def test_the_model_comes_with_it(python: Path, tmp_path: Path) -> None:
     model, size = evaluate(python, code, tmp_path).split()
     assert model.startswith("vgg16-48@")
     assert int(size) > 10_000_000
+
+
+def test_the_networks_come_with_it(python: Path, tmp_path: Path) -> None:
+    code = (
+        "from typing import get_args; "
+        "from affectline.common.model.network_manifest import NetworkName; "
+        "from affectline.common.model.network import load_network; "
+        "from affectline.common.model.canonical_face import load_canonical_face; "
+        "print([load_network(n).input_size[0] for n in get_args(NetworkName)], "
+        "len(load_canonical_face().vertices))"
+    )
+    assert evaluate(python, code, tmp_path) == "[192, 128, 192, 64] 468"
 
 
 def test_a_pipeline_runs_from_it(python: Path, tmp_path: Path) -> None:

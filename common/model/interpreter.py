@@ -1,0 +1,34 @@
+"""How LiteRT files are opened, whoever runs them."""
+
+from pathlib import Path
+from typing import Any
+
+from affectline.common.errors import AffectlineError, first_line
+from affectline.common.stderr import silence_stderr
+
+
+def open_interpreter(path: Path, threads: int, way_out: str) -> Any:
+    """Open a LiteRT file and allocate its tensors.
+
+    Args:
+        path: The file.
+        threads: How many threads LiteRT may use for one run.
+        way_out: What to do about a file that cannot be read, for the error.
+
+    Returns:
+        An ``ai_edge_litert`` interpreter.
+
+    Raises:
+        AffectlineError: The file is no LiteRT model.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with silence_stderr():
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise AffectlineError(
+            f"{path} is no LiteRT model that can be read ({first_line(error)})", way_out
+        ) from error
+    return interpreter

@@ -1,0 +1,115 @@
+"""The runner of the networks that find faces, landmarks and irises: one image at a time."""
+
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.model.interpreter import open_interpreter
+from affectline.common.model.network_manifest import (
+    NETWORKS,
+    WAY_OUT,
+    NetworkManifest,
+    NetworkName,
+    load_manifest,
+    verify_file,
+)
+
+THREADS: Final = 1
+"""The networks run a few times a frame for a millisecond or two each: other threads are better used
+by other processes."""
+
+
+class FaceNetwork:
+    """A LiteRT file with float32 tensors and a batch of one.
+
+    Args:
+        path: The file.
+        manifest: What it wants and what it gives.
+        threads: How many threads LiteRT may use for one run.
+
+    Raises:
+        AffectlineError: The file is no LiteRT model, or not one that the manifest describes.
+    """
+
+    def __init__(self, path: Path, manifest: NetworkManifest, threads: int = THREADS) -> None:
+        self.manifest = manifest
+        self._interpreter = open_interpreter(path, threads, WAY_OUT)
+        (wanted,) = self._interpreter.get_input_details()
+        if tuple(wanted["shape"]) != (1, *self.input_size, 3):
+            raise _unlike(path, f"its input is {wanted['shape'].tolist()}")
+        # A function that makes the view: a view that is kept forbids LiteRT to run.
+        self._input_view = self._interpreter.tensor(wanted["index"])
+        self._outputs = self._find_outputs(path)
+        low, high = manifest.input_range
+        self._values = np.linspace(low, high, 256, dtype=np.float32)
+
+    def _find_outputs(self, path: Path) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Tensor index and shape of each output, in the manifest's order."""
+        there = {entry["name"]: entry for entry in self._interpreter.get_output_details()}
+        found = []
+        for output in self.manifest.outputs:
+            entry = there.get(output.tensor)
+            if entry is None:
+                raise _unlike(path, f"it has no output {output.tensor}")
+            if np.prod(entry["shape"]) != np.prod(output.shape):
+                raise _unlike(path, f"its output {output.tensor} is {entry['shape'].tolist()}")
+            found.append((int(entry["index"]), output.shape))
+        return tuple(found)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the images that it wants, in pixels."""
+        return self.manifest.input_height, self.manifest.input_width
+
+    def run(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """Run the network on one image of the size that it wants.
+
+        Args:
+            image: ``(H, W) uint8`` gray, which becomes three equal channels, or ``(H, W, 3) uint8``
+                in RGB order.
+
+        Returns:
+            The outputs in the manifest's order and shapes, float32; the caller's to keep.
+
+        Raises:
+            ValueError: The image has another size.
+        """
+        if image.shape not in (self.input_size, (*self.input_size, 3)):
+            raise ValueError(
+                f"an image of {image.shape} for a network that wants {self.input_size}"
+            )
+        self._write_input(image)
+        self._interpreter.invoke()
+        read = self._interpreter.get_tensor
+        return tuple(read(index).reshape(shape) for index, shape in self._outputs)
+
+    def _write_input(self, image: NDArray[np.uint8]) -> None:
+        """Scale the pixels by a look-up, right into the input: 0.02 ms for 192x192 pixels.
+
+        Arithmetic in NumPy takes seven times as long.
+        """
+        view = self._input_view()[0]
+        if image.ndim == 3:
+            cv2.LUT(image, self._values, dst=view)
+        else:
+            cv2.cvtColor(cv2.LUT(image, self._values), cv2.COLOR_GRAY2RGB, dst=view)
+
+
+def _unlike(path: Path, what: str) -> AffectlineError:
+    return AffectlineError(
+        f"{path} is not the network that its manifest describes: {what}", WAY_OUT
+    )
+
+
+def load_network(name: NetworkName, folder: Path = NETWORKS, threads: int = THREADS) -> FaceNetwork:
+    """Open one of the networks that come with Affectline, after its SHA-256 was found right.
+
+    Raises:
+        AffectlineError: Its files are missing, damaged or no LiteRT model.
+    """
+    manifest = load_manifest(name, folder)
+    return FaceNetwork(verify_file(name, manifest.file, folder), manifest, threads)

@@ -1,0 +1,227 @@
+"""The networks of other authors: their files are the originals, and they run as manifests say."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from affectline.common.errors import AffectlineError
+from affectline.common.model.artifact import MANIFEST, checksum
+from affectline.common.model.canonical_face import load_canonical_face
+from affectline.common.model.network import load_network
+from affectline.common.model.network_manifest import NETWORKS, NetworkName, load_manifest
+
+NAMES: tuple[NetworkName, ...] = get_args(NetworkName)
+ORIGINALS = {
+    "face-detection-full-range": "99bf9494",
+    "face-detection-short-range": "3bc182eb",
+    "face-mesh": "2efcb4f4",
+    "iris": "d1744d2a",
+}
+APACHE = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+"""SHA-256 of https://www.apache.org/licenses/LICENSE-2.0.txt"""
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    shutil.copytree(NETWORKS / "face-mesh", tmp_path / "face-mesh")
+    return tmp_path
+
+
+def noise(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_files_are_the_originals(name: NetworkName) -> None:
+    manifest = load_manifest(name)
+    assert manifest.name == name
+    assert manifest.file.sha256.startswith(ORIGINALS[name])
+    assert manifest.file.sha256 == manifest.source.file_sha256
+    for file in (manifest.file, *manifest.extracted.values()):
+        assert checksum(NETWORKS / name / file.path) == file.sha256
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_of_a_folder_is_accounted_for(name: NetworkName) -> None:
+    manifest = load_manifest(name)
+    described = {file.path for file in (manifest.file, *manifest.extracted.values())}
+    papers = {MANIFEST, "LICENSE", "NOTICE", "MODEL_CARD.md"}
+    assert {path.name for path in (NETWORKS / name).iterdir()} == described | papers
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_licence_and_origin_come_with_a_network(name: NetworkName) -> None:
+    manifest, folder = load_manifest(name), NETWORKS / name
+    assert hashlib.sha256((folder / "LICENSE").read_bytes()).hexdigest() == APACHE
+    notice = (folder / "NOTICE").read_text()
+    assert "Copyright The MediaPipe Authors" in notice
+    assert "Apache License, Version 2.0" in notice
+    assert f"{manifest.source.package} {manifest.source.version}" in notice
+    assert "unchanged" in notice
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_says_what_it_must(name: NetworkName) -> None:
+    card, manifest = (NETWORKS / name / "MODEL_CARD.md").read_text(), load_manifest(name)
+    for heading in ("What its authors measured", "Who it is worse for", "What it must not be"):
+        assert f"\n## {heading}" in card
+    assert "**Not found:**" in card
+    assert f"{manifest.input_height}x{manifest.input_width} pixels in" in card
+    assert manifest.source.version in card
+    figures = {
+        figure
+        for entry in manifest.measured
+        for figure in re.findall(r"\d+\.\d+(?= %)", entry.result)
+    }
+    assert all(figure in card for figure in figures)
+    assert all(entry.source for entry in manifest.measured)
+
+
+def test_nothing_else_lies_among_the_models() -> None:
+    folders = {path.name for path in NETWORKS.iterdir() if path.is_dir()}
+    assert folders == {*NAMES, "vgg16-48"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_are_as_declared(name: NetworkName) -> None:
+    network = load_network(name)
+    outputs = network.run(noise(*network.input_size))
+    assert [output.shape for output in outputs] == [o.shape for o in network.manifest.outputs]
+    assert all(output.dtype == np.float32 for output in outputs)
+    assert all(np.isfinite(output).all() for output in outputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gray_is_three_equal_channels(name: NetworkName) -> None:
+    network = load_network(name)
+    gray = noise(*network.input_size)
+    for one, three in zip(network.run(gray), network.run(np.dstack([gray] * 3)), strict=True):
+        assert np.array_equal(one, three)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pixels_are_scaled_to_the_range_of_the_input(name: NetworkName) -> None:
+    network = load_network(name)
+    low, high = network.manifest.input_range
+    assert (low, high) == ((-1, 1) if "detection" in name else (0, 1))
+    image = noise(*network.input_size, 3)
+    network._write_input(image)
+    written = network._input_view()[0]
+    assert np.allclose(written, image / 255 * (high - low) + low, atol=1e-6)
+
+
+def test_part_of_a_larger_image_is_read_right() -> None:
+    network = load_network("iris")
+    part = noise(100, 100)[10:74, 20:84]
+    for one, other in zip(network.run(part), network.run(part.copy()), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_results_are_the_caller_s_to_keep() -> None:
+    network = load_network("iris")
+    first = network.run(noise(64, 64))
+    before = [output.copy() for output in first]
+    network.run(np.zeros((64, 64), np.uint8))
+    assert all(np.array_equal(a, b) for a, b in zip(first, before, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(192, 192), (64, 64, 1), (64, 64, 4), (1, 64, 64, 3)])
+def test_an_image_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"wants \(64, 64\)"):
+        load_network("iris").run(noise(*shape))
+
+
+def test_a_gray_wall_is_no_face() -> None:
+    _, presence = load_network("face-mesh").run(np.full((192, 192), 128, np.uint8))
+    assert presence[0] < 0
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def exchange_tensor(path: Path) -> None:
+    manifest = json.loads(path.read_text())
+    manifest["outputs"][0]["tensor"] = "other"
+    path.write_text(json.dumps(manifest))
+
+
+def change_shape(path: Path) -> None:
+    manifest = json.loads(path.read_text())
+    manifest["outputs"][0]["shape"] = [478, 3]
+    path.write_text(json.dumps(manifest))
+
+
+def change_input(path: Path) -> None:
+    manifest = json.loads(path.read_text())
+    manifest["input_height"] = 128
+    path.write_text(json.dumps(manifest))
+
+
+def replace_model(path: Path) -> None:
+    path.write_bytes(b"no model" * 100)
+    manifest = json.loads((path.parent / MANIFEST).read_text())
+    manifest["file"]["sha256"] = checksum(path)
+    (path.parent / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "reason"),
+    [
+        ("model.tflite", damage, r"model file .* has SHA-256 .* the file is damaged or was exch"),
+        ("model.tflite", Path.unlink, r"model\.tflite is missing: install Affectline again"),
+        ("model.tflite", replace_model, r"is no LiteRT model that can be read"),
+        (MANIFEST, Path.unlink, r"no model at .*face-mesh \(No such file"),
+        (MANIFEST, lambda path: path.write_text("{}"), r"manifest\.json: name: Field required"),
+        (MANIFEST, exchange_tensor, r"its manifest describes: it has no output other"),
+        (MANIFEST, change_shape, r"its output conv2d_20 is \[1, 1, 1, 1404\]"),
+        (MANIFEST, change_input, r"its input is \[1, 192, 192, 3\]"),
+    ],
+)
+def test_another_file_is_refused(
+    copied: Path, file: str, change: Callable[[Path], object], reason: str
+) -> None:
+    change(copied / "face-mesh" / file)
+    with pytest.raises(AffectlineError) as caught:
+        load_network("face-mesh", copied)
+    assert re.search(reason, str(caught.value)), str(caught.value)
+
+
+def test_the_canonical_face_is_a_face_in_centimetres() -> None:
+    face = load_canonical_face()
+    assert face.vertices.shape == (468, 3)
+    x, y, z = face.vertices.T
+    nose, right_eye, left_eye, forehead, chin = 4, 33, 263, 10, 152
+    assert np.argmax(z) == nose, "towards the viewer"
+    assert x[right_eye] < 0 < x[left_eye], "the person's right is at the picture's left"
+    assert y[forehead] == y.max()
+    assert y[chin] < y[nose] < y[right_eye] < y[forehead]
+    assert 8 < x[left_eye] - x[right_eye] < 10, "outer corners of the eyes"
+    assert 15 < np.ptp(x) < 16
+    assert 17 < np.ptp(y) < 18
+    assert np.allclose(np.sort(x), np.sort(-x), atol=1e-5), "symmetric"
+
+
+def test_the_basis_is_symmetric() -> None:
+    face = load_canonical_face()
+    assert face.basis.shape == face.weights.shape == (33,)
+    assert len(set(face.basis)) == 33
+    points = face.vertices[face.basis]
+    assert abs((face.weights * points[:, 0]).sum()) < 1e-6
+    assert np.all(face.weights > 0)
+
+
+def test_a_damaged_canonical_face_is_refused(copied: Path) -> None:
+    path = copied / "face-mesh" / "canonical_face.json"
+    path.write_text(path.read_text().replace("7.58658", "7.58659"))
+    with pytest.raises(AffectlineError, match=r"canonical_face\.json has SHA-256"):
+        load_canonical_face(copied)
