@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.model.network import Network, load_network
+from affectline.common.model.network import FaceNetwork, load_network
 from affectline.common.vision.crops import crop_square
 from affectline.services.detector.detection import STRONG_EVIDENCE, Detection
 
@@ -65,7 +65,7 @@ class FaceMesh:
         AffectlineError: Its file is missing or damaged.
     """
 
-    def __init__(self, network: Network | None = None) -> None:
+    def __init__(self, network: FaceNetwork | None = None) -> None:
         self._network = network or load_network("face-mesh")
 
     def find(self, gray: NDArray[np.uint8], face: Detection) -> Landmarks:

@@ -38,7 +38,7 @@ _EYES_TO_MOUTH: Final = 0.389
 _EYES_ABOVE: Final = 0.115
 
 
-class FaceNetwork:
+class FaceFinder:
     """Finds all faces of a square image.
 
     Args:
@@ -76,7 +76,7 @@ class FaceNetwork:
 
 
 def find_in_frame(
-    network: FaceNetwork, gray: NDArray[np.uint8], area: tuple[int, int, int, int]
+    network: FaceFinder, gray: NDArray[np.uint8], area: tuple[int, int, int, int]
 ) -> list[Detection]:
     """Find the faces in a part of an image.
 
@@ -103,7 +103,7 @@ def find_in_frame(
 
 
 def find_near(
-    network: FaceNetwork, gray: NDArray[np.uint8], last: Detection, span: float
+    network: FaceFinder, gray: NDArray[np.uint8], last: Detection, span: float
 ) -> list[Detection]:
     """Find the faces near a place, in a patch that is turned as the face was.
 

@@ -15,7 +15,7 @@ from affectline.services.detector.detection import (
     SearchEffort,
     without_repeats,
 )
-from affectline.services.detector.face_networks import FaceNetwork, find_in_frame, find_near
+from affectline.services.detector.face_networks import FaceFinder, find_in_frame, find_near
 
 _FOLLOW: Final = 2.2
 """Side of the patch in which a face is searched for near its last place, in its sides."""
@@ -44,7 +44,7 @@ class NetDetector(IncrementalFaceDetector):
     """What it finds is no face until its landmarks say so."""
 
     def __init__(self, settings: DetectorSettings, min_face: float | None = None) -> None:
-        self._full, self._short = FaceNetwork("full"), FaceNetwork("short")
+        self._full, self._short = FaceFinder("full"), FaceFinder("short")
         chosen = settings.min_face if isinstance(settings, NetSettings) else 0.06
         self._min_face = chosen if min_face is None else min_face
 
