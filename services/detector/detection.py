@@ -97,9 +97,7 @@ class IncrementalFaceDetector(FaceDetector, Protocol):
         """Find one face near its last place."""
 
 
-def without_repeats(
-    found: Sequence[Detection], known: Sequence[Detection] = ()
-) -> list[Detection]:
+def without_repeats(found: Sequence[Detection], known: Sequence[Detection] = ()) -> list[Detection]:
     """Each face once, the largest detection of it, and none that is known already."""
     kept: list[Detection] = []
     for one in sorted(found, key=lambda face: -face.side):

@@ -84,7 +84,9 @@ class FaceMesh:
         placed = points.reshape(POINTS, 3) * step
         across, down = placed[:, 0] - side / 2, placed[:, 1] - side / 2
         placed[:, 0], placed[:, 1] = x + across * cos + down * sin, y - across * sin + down * cos
-        return Landmarks(placed, float(1 / (1 + math.exp(-min(80.0, max(-80.0, float(score.item())))))))
+        return Landmarks(
+            placed, float(1 / (1 + math.exp(-min(80.0, max(-80.0, float(score.item()))))))
+        )
 
 
 def frame_by_landmarks(points: NDArray[np.float32]) -> Detection:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import (
-    STRONG_EVIDENCE,
     Detection,
     FaceDetector,
     IncrementalFaceDetector,
@@ -18,29 +16,17 @@ from affectline.services.detector.detection import (
     SearchEffort,
     without_repeats,
 )
-from affectline.services.detector.face_mesh import SURE, FaceMesh, Landmarks, frame_by_landmarks
-
-_FAIR: Final = 9.0
-"""Mean evidence with which three detections in a row confirm a face."""
-
-_ROLLED: Final = 4.0
-"""Additional evidence for a face that was found rolled: more directions, more errors."""
-
-_MAX_ROLL: Final = 40.0
-"""Degrees. Heads roll no farther, and a search would end up on its side."""
+from affectline.services.detector.face_mesh import SURE, FaceMesh, Landmarks
+from affectline.services.detector.face_track import FaceTrack
 
 _MEASURE_INTERVAL: Final = 12
 """Frames between measurements of a steady face's size and roll, which cost two near searches."""
 
+_WEAK: Final = 6.0
+"""Evidence of the cascade below which a head may have rolled (usual: 8 to 14)."""
+
 _PROBATION: Final = 5
 """Frames within which a new track must be confirmed."""
-
-
-_LIKE: Final = 1.67
-"""Factor by which the size of a face may change until it is another one."""
-
-_ASTRAY: Final = 0.45
-"""Sides of a face by which its landmarks may lie beside where it was detected."""
 
 
 class TrackedFace(NamedTuple):
@@ -142,7 +128,7 @@ class FaceTracker:
             for number, track in enumerate(found[: self._settings.max_faces], start=1)
         ]
 
-    def _max_misses(self, track: "FaceTrack") -> int:
+    def _max_misses(self, track: FaceTrack) -> int:
         return self._settings.max_misses if track.number else 0
 
     def _rescale(self, shape: tuple[int, int]) -> None:
@@ -213,12 +199,12 @@ class FaceTracker:
             self._update(gray, track, assigned.get(i))
 
     def _update(
-        self, gray: NDArray[np.uint8], track: "FaceTrack", detection: Detection | None
+        self, gray: NDArray[np.uint8], track: FaceTrack, detection: Detection | None
     ) -> None:
         if detection is None:
             track.miss()
             return
-        landmarks = self._find_landmarks(gray, detection, track.number)
+        landmarks = self._find_landmarks(gray, detection, track)
         if self._is_doubtful(track, detection, landmarks):
             track.miss()
             return
@@ -231,36 +217,53 @@ class FaceTracker:
         self,
         detector: IncrementalFaceDetector,
         gray: NDArray[np.uint8],
-        track: "FaceTrack",
+        track: FaceTrack,
         predicted: Detection,
     ) -> Detection | None:
-        is_due = (self._frames + (track.number or 0)) % _MEASURE_INTERVAL == 0
-        effort: SearchEffort = "measure" if is_due or track.is_changing else "fast"
-        if track.is_sure and not is_due:
-            effort = "place"
-        found = detector.redetect(gray, predicted, effort if track.number else "confirm")
+        found = detector.redetect(gray, predicted, self._effort(track))
         if found is None and track.number:
             return detector.redetect(gray, predicted, "recover")
         return found
 
+    def _effort(self, track: FaceTrack) -> SearchEffort:
+        """How closely to look for a known face: what landmarks tell need not be measured."""
+        if not track.number:
+            return "confirm"
+        is_asked_again = track.face.view == "any" and self._is_due(track)
+        if track.is_framed and not is_asked_again:
+            return "place"
+        return "measure" if track.is_changing or self._is_due(track) else "fast"
+
     def _is_doubtful(
-        self, track: "FaceTrack", detection: Detection, landmarks: Landmarks | None
+        self, track: FaceTrack, detection: Detection, landmarks: Landmarks | None
     ) -> bool:
         """Whether a network alone claims to see a face, without landmarks of one for too long."""
-        if landmarks is None or landmarks.score >= SURE or detection.view == "frontal":
+        if landmarks is None:
+            return False
+        if landmarks.score >= SURE or detection.view == "frontal":
             track.unsure = 0
             return False
         track.unsure += 1
-        return not track.is_visible or track.unsure > self._settings.max_misses
+        patience = self._settings.max_misses if self._every_frame else 1
+        return not track.is_visible or track.unsure > patience
 
     def _find_landmarks(
-        self, gray: NDArray[np.uint8], detection: Detection, number: int | None = None
+        self, gray: NDArray[np.uint8], detection: Detection, track: FaceTrack | None = None
     ) -> Landmarks | None:
-        if self._mesh is None or (number and not self._every_frame):
+        if self._mesh is None:
             return None
+        if track and track.number and not self._every_frame:
+            is_weak = detection.view == "frontal" and detection.evidence < _WEAK
+            if not (track.is_changing or is_weak or self._is_due(track)):
+                return None
         return self._mesh.find(gray, detection)
 
-    def _confirm(self, track: "FaceTrack") -> None:
+    def _is_due(self, track: FaceTrack) -> bool:
+        """Whether it is this face's turn to be measured."""
+        interval = 2 * _MEASURE_INTERVAL if track.is_framed else _MEASURE_INTERVAL
+        return (self._frames + (track.number or 0)) % interval == 0
+
+    def _confirm(self, track: FaceTrack) -> None:
         """Number a track as soon as it is certain to be a face."""
         if track.number is None and track.is_confirmed():
             self._last_number += 1
@@ -286,134 +289,12 @@ class FaceTracker:
         track = FaceTrack.begin(detection, self._find_landmarks(gray, detection))
         if not track.may_be_face:
             return
-        missing = [t for t in self._tracks if not t.is_visible and _is_within_reach(track.face, t)]
+        missing = [t for t in self._tracks if not t.is_visible and t.is_within_reach(track.face)]
         if missing:
             min(missing, key=lambda one: track.face.distance_to(one.face)).continue_with(track)
         elif len(self._tracks) < self._settings.max_faces:
             self._confirm(track)
             self._tracks.append(track)
-
-
-@dataclass
-class FaceTrack:
-    """A face over time."""
-
-    face: Detection
-    """Where it is, smoothed."""
-    number: int | None = None
-    """None until it is confirmed."""
-    hits: int = 1
-    misses: int = 0
-    """Frames since it was last visible."""
-    evidence: float = 0.0
-    """Sum over all its detections."""
-    velocity: tuple[float, float] = (0.0, 0.0)
-    """Pixels per frame."""
-    is_changing: bool = True
-    """Whether the last measurement of size and roll differed much from the one before."""
-
-    unsure: int = 0
-    """Frames in a row in which a network saw it, but no landmarks of a face."""
-    landmarks: Landmarks | None = None
-    """Of the last image in which it was visible; None where nobody looked for them."""
-
-    @classmethod
-    def begin(cls, detection: Detection, landmarks: Landmarks | None) -> "FaceTrack":
-        """A track of a face that was detected for the first time."""
-        framed = _frame(detection, landmarks)
-        return cls(framed or detection, evidence=detection.evidence, landmarks=landmarks)
-
-    @property
-    def is_visible(self) -> bool:
-        return self.misses == 0
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether its last landmarks are those of a face."""
-        return self.landmarks is not None and self.landmarks.score >= SURE
-
-    @property
-    def may_be_face(self) -> bool:
-        """Whether it is worth a track: what a network alone has found needs its landmarks."""
-        return self.is_sure or self.face.view == "frontal"
-
-    def predict(self) -> Detection:
-        """Where the face should be in the next frame."""
-        x, y = self.face.x + self.velocity[0], self.face.y + self.velocity[1]
-        return self.face._replace(x=x, y=y)
-
-    def miss(self) -> None:
-        """Count a frame without the face, and extrapolate its motion."""
-        self.misses += 1
-        self.face = self.predict()
-        self.velocity = (0.8 * self.velocity[0], 0.8 * self.velocity[1])
-
-    def continue_with(self, found: "FaceTrack") -> None:
-        """Go on where the face was found again."""
-        self.face, self.landmarks = found.face, found.landmarks
-        self.velocity, self.misses = (0.0, 0.0), 0
-
-    def update(self, detection: Detection, landmarks: Landmarks | None = None) -> None:
-        """Move to a detection, framed by its landmarks where they are sure.
-
-        A detection's jitter is damped, a movement followed at once; landmarks do not jitter.
-        """
-        framed = _frame(detection, landmarks)
-        before, expected = self.face, self.predict()
-        if framed:
-            face, self.is_changing = framed, False
-        else:
-            face = _damp(before, expected, detection)
-            growth, turn = detection.side / before.side - 1, detection.angle - before.angle
-            self.is_changing = abs(growth) > 0.035 or abs(turn) > 4
-        step = (face.x - before.x, face.y - before.y)
-        self.velocity = (
-            (self.velocity[0] + step[0]) / 2,
-            (self.velocity[1] + step[1]) / 2,
-        )
-        self.face, self.landmarks = face._replace(evidence=0.0), landmarks
-        self.misses = 0
-        self.hits += 1
-        self.evidence += detection.evidence
-
-    def is_confirmed(self) -> bool:
-        """Whether this is a face and no false detection."""
-        if self.is_sure:
-            return True
-        extra = _ROLLED if abs(self.face.angle) > 22 else 0.0
-        mean = self.evidence / self.hits
-        return mean >= STRONG_EVIDENCE + extra or (self.hits >= 3 and mean >= _FAIR + extra)
-
-
-def _frame(detection: Detection, landmarks: Landmarks | None) -> Detection | None:
-    """The face as its landmarks frame it; None where there are none that are sure, or another's."""
-    if landmarks is None or landmarks.score < SURE:
-        return None
-    framed = frame_by_landmarks(landmarks.points)
-    if framed.distance_to(detection) > _ASTRAY * detection.side:
-        return None
-    if not 1 / _LIKE < framed.side / detection.side < _LIKE or abs(framed.angle) > _MAX_ROLL:
-        return None
-    return framed._replace(view=detection.view)
-
-
-def _damp(before: Detection, expected: Detection, detection: Detection) -> Detection:
-    """A face between where it is expected and where it was detected."""
-    gain = _gain(math.hypot(detection.x - expected.x, detection.y - expected.y) / before.side)
-    x = expected.x + gain * (detection.x - expected.x)
-    y = expected.y + gain * (detection.y - expected.y)
-    growth, turn = detection.side / before.side - 1, detection.angle - before.angle
-    side = before.side * (1 + _gain(abs(growth)) * growth)
-    angle = before.angle + _gain(abs(turn) / 40) * max(-12.0, min(12.0, turn))
-    angle = max(-_MAX_ROLL, min(_MAX_ROLL, angle))
-    return Detection(x, y, side, angle, 0.0, detection.view)
-
-
-def _is_within_reach(detection: Detection, track: FaceTrack) -> bool:
-    """Whether a missing face can have come this far: a face's width and 0.2 more a frame."""
-    ratio = detection.side / track.face.side
-    far = detection.distance_to(track.face) / track.face.side
-    return 1 / _LIKE < ratio < _LIKE and far < 1 + 0.2 * track.misses
 
 
 def _describe(
@@ -430,8 +311,3 @@ def _to_box(face: Detection, shape: Sequence[int]) -> tuple[int, int, int, int]:
     left = min(max(0, round(face.x - across / 2)), width - across)
     top = min(max(0, round(face.y - down / 2)), height - down)
     return left, top, across, down
-
-
-def _gain(change: float) -> float:
-    """Part of a change to apply at once: 0.4 for a jitter, all from a tenth of a face on."""
-    return min(1.0, max(0.4, change / 0.1))

@@ -19,6 +19,22 @@ MIN_FACE: Final = 0.06
 """Smallest face that the network reports, as a fraction of the image's height."""
 
 
+_Part = Literal["whole", "tile", "large", "small", "nothing"]
+"""Of a scan: the whole image by the network, or a part of it, where small faces are larger; large or
+small upright faces by the cascade."""
+
+_STEADY: Final[tuple[_Part, ...]] = (
+    "whole", "large", "whole", "tile", "whole", "large", "whole", "nothing",
+)  # fmt: skip
+"""Beside faces that are all in sight: a new one is found within two parts (the recorder relies on
+it, see `common.vision.anonymize`), for the price of the cascade's own scan."""
+
+_SEARCHING: Final[tuple[_Part, ...]] = (
+    "whole", "large", "tile", "small", "whole", "large", "tile", "nothing",
+)  # fmt: skip
+"""While a face is missing or none is known, every frame has one."""
+
+
 class HaarNetSettings(HaarSettings):
     """The cascade first; a network follows the face that it loses, and scans where it finds none."""
 
@@ -48,10 +64,12 @@ class HaarNetDetector(IncrementalFaceDetector):
         if scope == "first":
             found = self._haar.scan(gray, known, scope, turn)
             return found or self._net.scan(gray, known, scope, turn)
-        # Upright faces alone: the network finds rolled ones as well
-        if turn % 2:
-            return self._haar.scan(gray, known, "steady", turn // 2)
-        return self._net.scan(gray, known, scope, turn // 2)
+        part = (_STEADY if scope == "steady" else _SEARCHING)[turn % len(_STEADY)]
+        if part in ("large", "small"):
+            return self._haar.scan(gray, known, "steady", 0 if part == "large" else 1)
+        if part == "tile":
+            return self._net.scan(gray, known, scope, 1 + 2 * (turn // len(_STEADY)))
+        return self._net.scan(gray, known, scope, 0) if part == "whole" else []
 
     def redetect(
         self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort

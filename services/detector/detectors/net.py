@@ -89,9 +89,7 @@ def tiles(width: int, height: int, side: float) -> list[Area]:
         side: Of the squares, in heights or widths of the image, whichever is less.
     """
     size = max(1, round(side * min(width, height)))
-    return [
-        (x, y, size, size) for y in _starts(height, size) for x in _starts(width, size)
-    ]
+    return [(x, y, size, size) for y in _starts(height, size) for x in _starts(width, size)]
 
 
 def _starts(length: int, size: int) -> list[int]:
