@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 import typer
 from rich.console import Console
@@ -15,6 +15,12 @@ from rich.table import Table
 
 from affectline.common.errors import AffectlineError, explain_import
 from affectline.common.model import artifact
+from affectline.common.model.network_manifest import (
+    NETWORKS,
+    NetworkName,
+    load_manifest,
+    verify_file,
+)
 from affectline.common.runtime.sockets import taken_ports
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.detector import DetectorSettings
@@ -71,6 +77,7 @@ def run_checks(hub: HubSettings, model: Path) -> Iterator[CheckResult]:
     yield _check_opencv()
     yield _check_pyav()
     yield _check_model(model)
+    yield _check_networks()
     yield _check_ports(hub)
     yield _check_sample()
     yield _check_display()
@@ -160,6 +167,18 @@ def _check_model(folder: Path) -> CheckResult:
     except AffectlineError as error:
         return CheckResult("model", "failure", error.problem, error.remedy)
     return CheckResult("model", "ok", f"{loaded.model_id}, checksum matches")
+
+
+def _check_networks(folder: Path = NETWORKS) -> CheckResult:
+    names: tuple[NetworkName, ...] = get_args(NetworkName)
+    try:
+        for name in names:
+            manifest = load_manifest(name, folder)
+            for entry in (manifest.file, *manifest.extracted.values()):
+                verify_file(name, entry, folder)
+    except AffectlineError as error:
+        return CheckResult("networks", "failure", error.problem, error.remedy)
+    return CheckResult("networks", "ok", f"{', '.join(names)}: checksums match")
 
 
 def _check_ports(hub: HubSettings) -> CheckResult:

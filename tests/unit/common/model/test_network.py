@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import MANIFEST, checksum
@@ -24,6 +26,7 @@ ORIGINALS = {
     "face-mesh": "2efcb4f4",
     "iris": "d1744d2a",
 }
+Gray = NDArray[np.uint8]
 APACHE = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """SHA-256 of https://www.apache.org/licenses/LICENSE-2.0.txt"""
 
@@ -34,7 +37,7 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def noise(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def noise(*shape: int) -> Gray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -136,6 +139,41 @@ def test_results_are_the_caller_s_to_keep() -> None:
 def test_an_image_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"wants \(64, 64\)"):
         load_network("iris").run(noise(*shape))
+
+
+def crop(image: Gray, center: tuple[float, float], side: float, size: int) -> Gray:
+    """An upright square of an image, scaled to a network's input."""
+    scale = size / side
+    left, top = center[0] - side / 2, center[1] - side / 2
+    turn = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
+    return np.asarray(cv2.warpAffine(image, turn, (size, size)), dtype=np.uint8)
+
+
+def test_they_see_the_face_of_a_film(clips: Path) -> None:
+    """What comes out has the order and the units that manifests give."""
+    film = cv2.VideoCapture(str(clips / "expressive_woman.mp4"))
+    frame = [film.read()[1] for _ in range(20)][-1]
+    gray = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    _, scores = load_network("face-detection-full-range").run(crop(gray, (320, 180), 640, 192))
+    row, column = divmod(int(scores.argmax()), 48)  # anchors every 4 pixels, row by row
+    assert scores.max() > 0
+    x, y = (column + 0.5) * 4 / 192 * 640, (row + 0.5) * 4 / 192 * 640 - 140
+    assert abs(x - 430) < 80
+    assert abs(y - 210) < 80
+    points, presence = load_network("face-mesh").run(crop(gray, (449, 220), 338, 192))
+    assert presence[0] > 3
+    nose, right_eye, left_eye, chin = points[[4, 33, 263, 152]]
+    assert right_eye[0] < nose[0] < left_eye[0], "the person's right is at the picture's left"
+    assert right_eye[1] < nose[1] < chin[1]
+    assert nose[2] < min(right_eye[2], left_eye[2]), "smaller is nearer"
+    corners = points[[33, 133], :2] / 192 * 338 + (449 - 169, 220 - 169)
+    width = float(np.linalg.norm(corners[1] - corners[0]))
+    center = corners.mean(axis=0)
+    eye, iris = load_network("iris").run(crop(gray, (center[0], center[1]), 2.3 * width, 64))
+    assert np.abs(eye[[0, 8], 0] - (32 - 32 / 2.3, 32 + 32 / 2.3)).max() < 4, "corners of the eye"
+    middle, right, top, left, bottom = iris[:, :2]
+    assert eye[0, 0] < left[0] < middle[0] < right[0] < eye[8, 0]
+    assert top[1] < middle[1] < bottom[1]
 
 
 def test_a_gray_wall_is_no_face() -> None:

@@ -30,6 +30,13 @@ def test_a_missing_model_is_a_failure_with_a_fix(tmp_path: Path) -> None:
     assert result.fix
 
 
+def test_a_missing_network_is_a_failure_with_a_fix(tmp_path: Path) -> None:
+    assert doctor._check_networks().state == "ok"
+    result = doctor._check_networks(tmp_path)
+    assert (result.check, result.state) == ("networks", "failure")
+    assert result.fix == "install Affectline again"
+
+
 def test_taken_ports_are_a_failure_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "taken_ports", lambda _: ["5555 (publishers)"])
     result = doctor._check_ports(HubSettings())
@@ -41,8 +48,8 @@ def test_taken_ports_are_a_failure_with_a_fix(monkeypatch: pytest.MonkeyPatch) -
 def test_whatever_is_wrong_has_a_fix(tmp_path: Path) -> None:
     results = list(run_checks(HubSettings(port=45000), tmp_path))
     names = [
-        "python", "packages", "plug-ins", "opencv", "pyav", "model", "ports", "sample clip",
-        "display", "camera",
+        "python", "packages", "plug-ins", "opencv", "pyav", "model", "networks", "ports",
+        "sample clip", "display", "camera",
     ]  # fmt: skip
     assert list(dict.fromkeys(result.check for result in results)) == names
     assert all(result.fix for result in results if result.state == "failure")
