@@ -20,7 +20,7 @@ _LIKE: Final = 1.67
 """Factor by which the size of a face may change until it is another one."""
 
 _PLAIN: Final = 0.9
-"""Score of landmarks with which one look is enough: 96 % of FER2013's training faces have as much."""
+"""Score of landmarks with which one look is enough: 95 % of FER2013's training faces have more."""
 
 _CLEAR: Final = 4.8
 """Evidence of a network with which one look is enough: a score of 0.6."""
@@ -48,6 +48,8 @@ class FaceTrack:
     """Whether the last measurement of size and roll differed much from the one before."""
     is_framed: bool = False
     """Whether its size and roll are those of its landmarks, when these were last looked for."""
+    framed_at: int = 1
+    """The number of ``hits`` when landmarks were last looked for."""
     offset: tuple[float, float] = (0.0, 0.0)
     """From where it is detected to where its landmarks frame it, in sides of the face."""
     sure_hits: int = 0
@@ -131,6 +133,8 @@ class FaceTrack:
         self.face, self.landmarks = face._replace(evidence=0.0), landmarks
         self.misses = 0
         self.hits += 1
+        if landmarks is not None:
+            self.framed_at = self.hits
         self.sure_hits += self.is_sure
         self.evidence += detection.evidence
 
@@ -151,7 +155,7 @@ class FaceTrack:
         return Detection(x, y, side, angle, 0.0, detection.view)
 
     def is_within_reach(self, detection: Detection) -> bool:
-        """Whether it can have come this far while it was missing: its width and 0.2 more a frame."""
+        """Whether it can have come so far while it was missing: its width, and 0.2 more a frame."""
         ratio = detection.side / self.face.side
         far = detection.distance_to(self.face) / self.face.side
         return 1 / _LIKE < ratio < _LIKE and far < 1 + 0.2 * self.misses

@@ -22,6 +22,12 @@ from affectline.services.detector.face_track import FaceTrack
 _MEASURE_INTERVAL: Final = 12
 """Frames between measurements of a steady face's size and roll, which cost two near searches."""
 
+_LOOK_INTERVAL: Final = 24
+"""Frames between looks at the landmarks of a steady face where they are not wanted in every one."""
+
+_SOON: Final = 6
+"""The same where it grows, rolls, or is hardly seen by the cascade."""
+
 _WEAK: Final = 6.0
 """Evidence of the cascade below which a head may have rolled (usual: 8 to 14)."""
 
@@ -136,8 +142,8 @@ class FaceTracker:
         if self._tracks and self._shape != shape:
             down, across = shape[0] / self._shape[0], shape[1] / self._shape[1]
             for track in self._tracks:
-                x, y, side, *rest = track.face
-                track.face = Detection(x * across, y * down, side * math.sqrt(across * down), *rest)
+                x, y, side = track.face.x * across, track.face.y * down, track.face.side
+                track.face = track.face._replace(x=x, y=y, side=side * math.sqrt(across * down))
                 track.velocity = (0.0, 0.0)
         self._shape = shape
 
@@ -254,14 +260,14 @@ class FaceTracker:
             return None
         if track and track.number and not self._every_frame:
             is_weak = detection.view == "frontal" and detection.evidence < _WEAK
-            if not (track.is_changing or is_weak or self._is_due(track)):
+            since = track.hits - track.framed_at
+            if not (since >= _LOOK_INTERVAL or (since >= _SOON and (is_weak or track.is_changing))):
                 return None
         return self._mesh.find(gray, detection)
 
     def _is_due(self, track: FaceTrack) -> bool:
         """Whether it is this face's turn to be measured."""
-        interval = 2 * _MEASURE_INTERVAL if track.is_framed else _MEASURE_INTERVAL
-        return (self._frames + (track.number or 0)) % interval == 0
+        return (self._frames + (track.number or 0)) % _MEASURE_INTERVAL == 0
 
     def _confirm(self, track: FaceTrack) -> None:
         """Number a track as soon as it is certain to be a face."""

@@ -20,8 +20,8 @@ MIN_FACE: Final = 0.06
 
 
 _Part = Literal["whole", "tile", "large", "small", "nothing"]
-"""Of a scan: the whole image by the network, or a part of it, where small faces are larger; large or
-small upright faces by the cascade."""
+"""Of a scan: the whole image by the network, or a part of it, where small faces are larger; large
+or small upright faces by the cascade."""
 
 _STEADY: Final[tuple[_Part, ...]] = (
     "whole", "large", "whole", "tile", "whole", "large", "whole", "nothing",
@@ -36,7 +36,7 @@ _SEARCHING: Final[tuple[_Part, ...]] = (
 
 
 class HaarNetSettings(HaarSettings):
-    """The cascade first; a network follows the face that it loses, and scans where it finds none."""
+    """The cascade first; a network follows a face that it loses, and scans where it finds none."""
 
     backend: Literal["haar+net"] = "haar+net"  # type: ignore[assignment]
 
@@ -66,7 +66,7 @@ class HaarNetDetector(IncrementalFaceDetector):
             return found or self._net.scan(gray, known, scope, turn)
         part = (_STEADY if scope == "steady" else _SEARCHING)[turn % len(_STEADY)]
         if part in ("large", "small"):
-            return self._haar.scan(gray, known, "steady", 0 if part == "large" else 1)
+            return self._haar.scan(gray, known, "steady", 1 if part == "large" else 0)
         if part == "tile":
             return self._net.scan(gray, known, scope, 1 + 2 * (turn // len(_STEADY)))
         return self._net.scan(gray, known, scope, 0) if part == "whole" else []
