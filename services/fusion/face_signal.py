@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from affectline.common.circumplex import Affect, map_to_circumplex
+from affectline.common.wire.face_signs import Doubt
 from affectline.services.fusion.baseline import Baseline, BaselinePrior
+from affectline.services.fusion.face_doubts import FaceDoubts
 from affectline.services.fusion.signal_quality import freshness
 
 FACE_PRIOR: Final = BaselinePrior(spread=0.25, seconds=300.0)
@@ -24,12 +26,16 @@ class FaceSignal:
     def clear_samples(self) -> None:
         """Forget the last face; keep the baseline."""
         self._affect: Affect | None = None
+        self._doubts = FaceDoubts()
         self._at_s = 0.0
         """Time of the last face."""
 
-    def add_expression(self, distribution: Sequence[float], at_s: float) -> None:
-        """Add a distribution over the seven emotions, in FER2013's order."""
+    def add_expression(
+        self, distribution: Sequence[float], at_s: float, doubts: Sequence[Doubt] = ()
+    ) -> None:
+        """Add a distribution over the seven emotions, in FER2013's order, and what to doubt."""
         self._affect, self._at_s = map_to_circumplex(distribution), at_s
+        self._doubts.add(doubts, at_s)
 
     def close_second(self, now_s: float) -> None:
         """Update the baseline with the second that ends, if a face was seen in it."""
@@ -41,8 +47,19 @@ class FaceSignal:
         return self._affect if self.reliability(now_s) else None
 
     def reliability(self, now_s: float) -> float:
-        """Return how far the last face counts, 0 to 1."""
-        return freshness(now_s - self._at_s, FRESH_S, STALE_S) if self._affect else 0.0
+        """Return how far the last face counts, 0 to 1: by its age and the doubts about it."""
+        if self._affect is None:
+            return 0.0
+        return self._doubts.factor * freshness(now_s - self._at_s, FRESH_S, STALE_S)
+
+    def quality(self, now_s: float) -> tuple[float, str]:
+        """Return how far the deviation can be trusted, 0 to 1, and why not fully."""
+        reliability, maturity = self.reliability(now_s), self.baseline.maturity
+        if not reliability:
+            return 0.0, "no face in sight"
+        young = "the baseline is young" if maturity < 1 else ""
+        aged = "the last face is old" if now_s - self._at_s > FRESH_S else ""
+        return reliability * maturity, aged or self._doubts.reason or young
 
     def deviation(self, now_s: float) -> float | None:
         """Return the tension's deviation from its mean, in standard deviations."""

@@ -16,15 +16,25 @@ from affectline.common.settings.fusion import DEFAULT_SUBJECT
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import Calibrate, Control
-from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
+from affectline.common.wire.messages import (
+    Emotion,
+    FaceEmotion,
+    Marker,
+    Packet,
+    StreamDone,
+    StreamStart,
+)
 from affectline.common.wire.watermark import Watermark
 from affectline.services.fusion.baseline import CALIBRATION_S
 from affectline.services.fusion.spec import FusionProcess
-from affectline.services.fusion.subject import SILENCE_S, SubjectState
+from affectline.services.fusion.subject import SILENCE_S, Sighting, SubjectState
 
 CALIBRATE: Final = "calibrate"
 """Label of a marker that starts a calibration: the person is at rest now."""
 MAX_CALIBRATION_S: Final = 3600.0
+LARGER: Final = 2.0
+"""A face takes the place of the one whose direction and eyes are followed when its box is so many
+times as large: a passenger who leans forward is not the driver."""
 UNIT_DEPENDENT: Final = ("heart_rate", "rr_interval", "skin_conductance")
 """Signals whose values depend on the unit; of waves only the shape counts."""
 
@@ -56,6 +66,8 @@ class Fusion(Stage):
         """Subjects that sensors have named."""
         self._last_frames: dict[str, tuple[int, int]] = {}
         """By stream: epoch and sequence number of the last frame."""
+        self._followed_tracks: dict[str, int] = {}
+        """By stream: the face whose direction and eyes are followed."""
         self._starts: dict[str, StreamStart] = {}
         """By stream: the newest start."""
         self._calibrations: dict[object, Marker] = {}
@@ -232,9 +244,27 @@ class Fusion(Stage):
         person = self._find_or_create(subject, emotion.captured_at)
         self._last_message_s[subject] = self._clock()
         # The person in front of the camera has the largest face
-        face = max(seen, key=lambda face: face.box[2] * face.box[3], default=None)
-        distribution = face.probabilities if face else None
-        return person.add_expression(distribution, emotion.captured_at)
+        face = max(seen, key=_area, default=None)
+        return person.add_expression(
+            face.probabilities if face else None,
+            emotion.captured_at,
+            face.doubts if face else (),
+            self._sighting(emotion),
+        )
+
+    def _sighting(self, emotion: Emotion) -> Sighting | None:
+        """The face whose direction and eyes are followed: the same one as long as it is there."""
+        if emotion.missing is not None:
+            return None  # nobody has looked at the frame
+        largest = max(emotion.faces, key=_area, default=None)
+        if largest is None:
+            return Sighting(emotion.stream, None)
+        followed = self._followed_tracks.get(emotion.stream)
+        face = next((face for face in emotion.faces if face.track == followed), largest)
+        if _area(largest) >= LARGER * _area(face):
+            face = largest
+        self._followed_tracks[emotion.stream] = face.track
+        return Sighting(emotion.stream, face)
 
     def _calibrate(self, marker: Marker) -> None:
         requested = marker.extra.get("subject")
@@ -247,6 +277,10 @@ class Fusion(Stage):
         for subject, person in self._subjects.items():
             if requested in (None, subject):
                 person.calibrate(marker.at, _calibration_seconds(marker))
+
+
+def _area(face: FaceEmotion) -> int:
+    return face.box[2] * face.box[3]
 
 
 def convert_unit(samples: Samples) -> Samples | None:

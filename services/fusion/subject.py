@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples, SignalContribution, State
+from affectline.common.wire.face_signs import Doubt, FaceSigns
 from affectline.services.fusion.baseline import Baseline
+from affectline.services.fusion.driver_signals import DriverSignals
 from affectline.services.fusion.event_clock import EventClock
 from affectline.services.fusion.face_signal import FaceSignal
 from affectline.services.fusion.heart_signal import HEART_SIGNALS, HeartSignal
@@ -29,6 +32,15 @@ MAX_FACE_QUALITY: Final = 0.2
 
 Evaluations = Mapping[str, SignalDeviation | MissingSignal]
 """By physiological signal."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What a frame shows of a person besides the emotion."""
+
+    stream: str
+    face: FaceSigns | None
+    """None: no face is seen."""
 
 
 class SubjectState:
@@ -55,6 +67,7 @@ class SubjectState:
         self._settings = settings
         self._model = model or load_default_model()
         self._heart, self._skin, self._face = HeartSignal(), SkinSignal(), FaceSignal()
+        self._driving = DriverSignals()
         self._origin_ns = origin_ns
         self._clock, self._limiter = EventClock(), RateLimiter(settings.rate)
         self._calibration_end_s = 0.0
@@ -74,17 +87,27 @@ class SubjectState:
         self._synthetic |= samples.synthetic
         return self._advance(signal, times_s[-1])
 
-    def add_expression(self, distribution: Sequence[float] | None, at_ns: int) -> State | None:
+    def add_expression(
+        self,
+        distribution: Sequence[float] | None,
+        at_ns: int,
+        doubts: Sequence[Doubt] = (),
+        sighting: Sighting | None = None,
+    ) -> State | None:
         """Add the smoothed facial expression in a frame; return a state if one is due.
 
         Args:
             distribution: Over the seven emotions; None for a frame without a face.
             at_ns: When the frame was captured.
+            doubts: Why not to trust the expression.
+            sighting: What else the frame shows; None where it was not looked at.
         """
         at_s = self._to_seconds(at_ns)
         self._rewind_if_set_back("face", at_s)
         if distribution is not None:
-            self._face.add_expression(distribution, at_s)
+            self._face.add_expression(distribution, at_s, doubts)
+        if sighting is not None:
+            self._driving.add_face(sighting.stream, sighting.face, at_s)
         return self._advance("face", at_s)
 
     def extrapolate(self, silent_s: float) -> State | None:
@@ -102,12 +125,13 @@ class SubjectState:
         """Start a timed calibration: discard the baselines, and freeze new ones at its end."""
         for baseline in self._baselines():
             baseline.reset()
+        self._driving.calibrate()
         self._calibration_end_s = self._to_seconds(at_ns) + seconds
         self._mode = "calibrating"
 
     def rewind(self) -> None:
         """Prepare for messages that are earlier than the last ones; keep the baselines."""
-        for part in (self._heart, self._skin, self._face):
+        for part in (self._heart, self._skin, self._face, self._driving):
             part.clear_samples()
         self._clock.clear()
         self._limiter.reset()
@@ -137,6 +161,8 @@ class SubjectState:
         dropped = self._clock.advance(signal, at_s)
         if dropped is not None:
             self._signal(dropped).clear_samples()
+            if dropped == "face":
+                self._driving.clear_samples()
             self._limiter.reset()
         for second in self._clock.elapsed_seconds():
             self._close_second(second)
@@ -154,9 +180,11 @@ class SubjectState:
             self._mode = "calibrated"
             for baseline in self._baselines():
                 baseline.freeze()
+            self._driving.freeze()
         self._heart.close_second(now_s)
         self._skin.close_second()
         self._face.close_second(now_s)
+        self._driving.close_second(now_s)
 
     def _evaluate(self, now_s: float) -> Evaluations:
         return {"heart": self._heart.evaluate(now_s), "skin": self._skin.evaluate(now_s)}
@@ -181,6 +209,7 @@ class SubjectState:
         physiological = any(name in evidence for name in PHYSIOLOGICAL)
         known = physiological or ("face" in evidence and self._settings.face_weight > 0)
         affect = self._face.affect(now_s)
+        drowsiness, off_road = self._driving.evaluate(now_s)
         seconds = [baseline.seconds for baseline in self._baselines() if baseline.seconds]
         return State(
             subject=self.subject,
@@ -192,6 +221,8 @@ class SubjectState:
             baseline=self._mode if seconds or self._mode == "calibrating" else "none",
             baseline_s=min(seconds, default=0.0),
             signals=signals | self._informative(now_s, signals),
+            drowsiness=drowsiness,
+            off_road=off_road,
             synthetic=self._synthetic,
         )
 
@@ -216,16 +247,17 @@ class SubjectState:
         return sum(value * w for value, w in parts) / weight if weight else None
 
     def _face_contribution(self, now_s: float, points: float) -> SignalContribution:
-        affect, baseline = self._face.affect(now_s), self._face.baseline
+        affect = self._face.affect(now_s)
+        quality, reason = self._face.quality(now_s)
         if affect is None:
-            return SignalContribution(reason="no face in sight")
+            return SignalContribution(reason=reason)
         return SignalContribution(
             value=affect.tension,
             unit="1",
-            baseline=baseline.mean,
+            baseline=self._face.baseline.mean,
             contribution=points,
-            quality=self._face.reliability(now_s) * baseline.maturity,
-            reason="" if baseline.maturity == 1 else "the baseline is young",
+            quality=quality,
+            reason=reason,
         )
 
     def _informative(
