@@ -1,6 +1,6 @@
 """Draws the overlay: boxes, tracks, labels, probability bars, and the pipeline's status."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -86,7 +86,7 @@ def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
         _draw_bars(image, face.probabilities, (left, top))
 
 
-def _hatch_around(image: Image, corners: NDArray[np.float32], colour: tuple[int, int, int]) -> None:
+def _hatch_around(image: Image, corners: NDArray[Any], colour: tuple[int, int, int]) -> None:
     """Stripe a band outside of a box, dark and light, so that it shows without colours too.
 
     The pixels within the box stay as they are.
@@ -95,10 +95,11 @@ def _hatch_around(image: Image, corners: NDArray[np.float32], colour: tuple[int,
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
     # The box's own line is two pixels wide
     room = 1 + 2 * (HATCH_WIDTH + 2) / max(1.0, float(sides.min()))
+    inner, outer = corners.astype(np.int32), (centre + (corners - centre) * room).astype(np.int32)
     band = np.zeros(image.shape[:2], np.uint8)
-    cv2.fillConvexPoly(band, np.int32(centre + (corners - centre) * room), 1)  # type: ignore[arg-type]
-    cv2.fillConvexPoly(band, np.int32(centre + (corners - centre)), 0)  # type: ignore[arg-type]
-    cv2.polylines(band, [np.int32(corners)], True, 0, 3)  # type: ignore[list-item]
+    cv2.fillConvexPoly(band, outer, (1,))
+    cv2.fillConvexPoly(band, inner, (0,))
+    cv2.polylines(band, [inner], True, (0,), 3)
     rows, columns = np.nonzero(band)
     is_light = (rows + columns) % HATCH_STEP < HATCH_STEP // 2
     image[rows, columns] = np.where(is_light[:, None], colour, DARK)
