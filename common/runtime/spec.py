@@ -134,8 +134,11 @@ class Run:
 
     @property
     def has_fusion(self) -> bool:
-        """Whether states are estimated anew: where somebody is measured, or was."""
-        return self.replay == "reanalysed" or (self.replay is None and self.has_sensors)
+        """Whether states are estimated anew: where somebody is measured, or was.
+
+        Sensors measure, and so do cameras where head or eyes are looked at.
+        """
+        return self.replay == "reanalysed" or (self.replay is None)
 
     @property
     def has_sensors(self) -> bool:

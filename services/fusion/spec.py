@@ -36,6 +36,9 @@ def planned(run: Run) -> Iterator[FusionProcess]:
     if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
         # Known before the first sample: the face is that person's from the first frame
         chosen = chosen.model_copy(update={"subject": subjects.pop()})
+    if not (run.has_sensors or run.replay or "face_weight" in chosen.model_fields_set):
+        # Nobody asked for nervousness; by the face alone it was never validated
+        chosen = chosen.model_copy(update={"face_weight": 0.0})
     yield FusionProcess(settings=chosen)
 
 
