@@ -43,6 +43,7 @@ chaos: .venv/dev ## Have everything go wrong for half an hour, and write docs/re
 docs: .venv/dev ## Generate schemas, tables and diagrams in docs/
 	$(BIN)/python -m affectline.services.cli.reference docs
 	$(BIN)/python -m tests.architecture docs
+	$(BIN)/python -m tests.head_pose docs
 	$(BIN)/python -m tests.golden # adds new kinds of message, changes none
 
 clean: ## Remove the environment and caches

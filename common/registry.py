@@ -69,10 +69,13 @@ class Registry:
         return [*self.own_names(), *sorted(self._plugins())]
 
     def own_names(self) -> list[str]:
-        """Our own members: the modules of the package, but for those that begin with ``_``."""
+        """Our own members: the modules of the package, but for those that begin with ``_``.
+
+        ``_plus_`` in a module's name is + in the member's.
+        """
         package = importlib.import_module(self.package)
         names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-        return [name for name in names if not name.startswith("_")]
+        return [name.replace("_plus_", "+") for name in names if not name.startswith("_")]
 
     def load(self, name: str) -> type[Any]:
         """The class of a member.
@@ -81,7 +84,7 @@ class Registry:
             AffectlineError: There is no such member, or the plug-in that adds it is broken.
         """
         if name in self.own_names():
-            module = importlib.import_module(f"{self.package}.{name}")
+            module = importlib.import_module(f"{self.package}.{name.replace('+', '_plus_')}")
             for found in _classes(module):
                 if self._name_of(found) == name:
                     return found

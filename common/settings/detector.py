@@ -21,7 +21,7 @@ class DetectorSettings(FamilySettings):
         "backend",
         "affectline.services.detector.detectors",
         "affectline.detectors",
-        default="haar",
+        default="haar+net",
     )
 
     backend: str
@@ -35,6 +35,16 @@ class DetectorSettings(FamilySettings):
     """Faces tracked at a time; the largest come first."""
     max_misses: Annotated[int, Field(ge=0)] = 15
     """Frames for which a face may be out of sight and keep its track."""
+    mesh: bool = True
+    """Find the landmarks of every face in every frame: crops are framed by them, and they tell the
+    head's pose, eyes and mouth. Without, only new faces are confirmed by them."""
+    pose: bool = True
+    """Say where the head points, by the landmarks."""
+    eyes: bool = True
+    """Say how far the eyes are open, blinks, PERCLOS and gaze, by the landmarks and two more looks
+    at the eyes."""
+    landmarks: bool = False
+    """Publish the 468 landmarks of each face as a third part of `Faces`."""
     margin: Annotated[float, Field(ge=-0.3, le=1)] = 0.01
     """What a crop adds to the box on each side, in sides of the box. The cascade's box is 0.979 of
     a FER2013 image's side (median, docs/detection.md), so this frames crops like FER2013's."""

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import LabelSet, parse_label_set
 from affectline.common.settings import pipeline as config
+from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
@@ -44,6 +46,16 @@ BackendName = Annotated[
     config.Backend | None,
     typer.Option(
         help="litert: the deployed model. tensorflow: the reference model it was converted from."
+    ),
+]
+
+DetectorName = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        metavar="NAME",
+        help="haar: the cascade alone. haar+net: a small network where it is blind. net: the "
+        "network alone, for best recall.  [default: haar+net]",
     ),
 ]
 
@@ -86,6 +98,28 @@ def with_recording_overrides(
         report=report or None,
     )
     return overridden
+
+
+def with_detector(settings: DetectorSettings, name: str | None) -> DetectorSettings:
+    """Apply ``--detector``: another detector has what was set of the settings that it has, too.
+
+    Raises:
+        AffectlineError: There is no such detector, or it needs a setting that is not there.
+    """
+    if name is None or name == settings.backend:
+        return settings
+    known = DetectorSettings.registry.settings_model(name).model_fields
+    kept = {
+        key: value for key, value in settings.model_dump(exclude_unset=True).items() if key in known
+    }
+    try:
+        return DetectorSettings.model_validate({**kept, "backend": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise AffectlineError(
+            f"--detector {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            "set it in a settings file: detector: {backend: " + name + ", ...}, and --config FILE",
+        ) from error
 
 
 def parse_hub(text: str, default: HubSettings) -> HubSettings:

@@ -10,12 +10,14 @@ from affectline.services.cli.options import (
     AsJson,
     BackendName,
     ConfigFile,
+    DetectorName,
     GroupAccess,
     LabelSetName,
     Model,
     PrivacyMode,
     SessionFile,
     read_settings,
+    with_detector,
     with_overrides,
     with_recording_overrides,
 )
@@ -44,6 +46,7 @@ def replay(
     ] = False,
     privacy: PrivacyMode = None,
     display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
+    detector: DetectorName = None,
     model: Model = None,
     label_set: LabelSetName = None,
     backend: BackendName = None,
@@ -70,6 +73,7 @@ def replay(
             settings.sink, out=out, display=display, group_access=group_access or None
         ),
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
+        detector=with_detector(settings.detector, detector),
         classifier=with_overrides(
             settings.classifier, model=model, label_set=label_set, backend=backend
         ),

@@ -13,11 +13,13 @@ from affectline.services.cli.options import (
     BackendName,
     ConfigFile,
     DeliveryMode,
+    DetectorName,
     GroupAccess,
     LabelSetName,
     Model,
     PrivacyMode,
     read_settings,
+    with_detector,
     with_overrides,
     with_recording_overrides,
 )
@@ -93,6 +95,7 @@ def up(
     duration: Annotated[
         float | None, typer.Option(min=1, help="Stop after this many seconds.")
     ] = None,
+    detector: DetectorName = None,
     model: Model = None,
     label_set: LabelSetName = None,
     backend: BackendName = None,
@@ -127,6 +130,7 @@ def up(
         recording=with_recording_overrides(
             settings.recording, record=record, privacy=privacy, report=report
         ),
+        detector=with_detector(settings.detector, detector),
         classifier=with_overrides(
             settings.classifier,
             instances=classifiers,

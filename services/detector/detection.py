@@ -15,6 +15,9 @@ STRONG_EVIDENCE: Final = 16.0
 """Evidence that confirms a face at once: 2 of 258 false detections in images without a face had as
 much, and 74 % of the upright detections in clips of faces."""
 
+View = Literal["frontal", "any"]
+"""How a face was seen: by the cascade, which knows frontal ones, or only by a network."""
+
 
 class Detection(NamedTuple):
     """A face in an image: a square, perhaps rolled."""
@@ -30,7 +33,8 @@ class Detection(NamedTuple):
     evidence: float = STRONG_EVIDENCE
     """How sure it is, on the scale of the Haar cascade: the number of overlapping windows that
     agree, added up over all directions searched. `STRONG_EVIDENCE` confirms a face at once; three
-    detections of 9 on average confirm it, too."""
+    detections of 9 on average confirm it, too; with less, only its landmarks do."""
+    view: View = "frontal"
 
     def distance_to(self, other: "Detection") -> float:
         """Between the centres, in pixels."""
@@ -56,44 +60,47 @@ class FaceDetector(Protocol):
         """
 
 
-class ScanPass(NamedTuple):
-    """A part of a full scan, small enough that no frame needs to wait for it."""
+ScanScope = Literal["first", "searching", "steady"]
+"""What a part of a scan is for: the ``first`` image of a stream has all that matters; then a part
+at a time, ``searching`` while a face is missing or none is known, ``steady`` beside known ones."""
 
-    sizes: Literal["large", "small"]
-    """Sizes of the faces to search for: two passes of about equal cost."""
-    angle: float
-    """Roll of the faces to search for, in degrees."""
-
-
-SearchEffort = Literal["fast", "measure", "confirm", "recover"]
-"""How closely to search for a face near its last place: ``fast`` gives its place, ``measure`` its
-size and roll as well, ``confirm`` searches all directions, so that the evidence shows whether it
-is a face at all, and ``recover`` searches harder and farther for a face that was missed."""
+SearchEffort = Literal["place", "fast", "measure", "confirm", "recover"]
+"""How closely to search for a face near its last place: ``place`` gives its place alone, as its
+size and roll are known from its landmarks, ``fast`` its roll as well where that may have changed,
+``measure`` its size and its roll, ``confirm`` searches all directions, so that the evidence shows
+whether it is a face at all, and ``recover`` searches harder and farther for a face that was
+missed."""
 
 
 @runtime_checkable
 class IncrementalFaceDetector(FaceDetector, Protocol):
     """A detector that spreads a full scan over several frames, and tracks known faces cheaply."""
 
-    def scan_passes(self, *, upright_only: bool) -> Sequence[ScanPass]:
-        """The passes that make up a full scan, in turn.
-
-        Args:
-            upright_only: Leave out the passes for rolled heads.
-        """
-
-    def detect_pass(
-        self, gray: NDArray[np.uint8], scan_pass: ScanPass, known: Sequence[Detection]
+    def scan(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
     ) -> list[Detection]:
-        """Find faces other than the known ones.
+        """Do one part of a full scan, small enough that no frame needs to wait for it.
 
         Args:
-            gray: ``(H, W) uint8``.
-            scan_pass: Which faces to search for.
+            gray: ``(H, W) uint8``, not to be changed.
             known: Faces that need no search.
+            scope: What for.
+            turn: Counts the parts, so that each has its turn.
+
+        Returns:
+            Faces other than the known ones, each searched closely enough to have its evidence.
         """
 
     def redetect(
         self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort
     ) -> Detection | None:
         """Find one face near its last place."""
+
+
+def without_repeats(found: Sequence[Detection], known: Sequence[Detection] = ()) -> list[Detection]:
+    """Each face once, the largest detection of it, and none that is known already."""
+    kept: list[Detection] = []
+    for one in sorted(found, key=lambda face: -face.side):
+        if not any(one.overlaps(other) for other in (*known, *kept)):
+            kept.append(one)
+    return kept

@@ -1,6 +1,6 @@
 """The detector process of one stream: finds faces, has them classified, publishes the results."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar, Final
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from affectline.common.clock import monotonic_ns
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.detector import DetectorSettings
-from affectline.common.vision.crops import crop_face, measure_quality
-from affectline.common.vision.preprocessing import to_square
+from affectline.common.vision.crops import crop_square, measure_quality
+from affectline.common.vision.preprocessing import FER_SIZE, to_square
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
     Emotion,
@@ -25,6 +25,7 @@ from affectline.common.wire.messages import (
     Scores,
 )
 from affectline.services.detector.detection import FaceDetector
+from affectline.services.detector.face_mesh import FaceMesh
 from affectline.services.detector.result_buffer import ResultBuffer
 from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
@@ -54,18 +55,22 @@ class Detector(Stage):
         self._lossless = self.context.delivery == "lossless"
         cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
         self._detector = make_detector(self._settings)
+        needs_mesh = self._settings.mesh or getattr(self._detector, "needs_landmarks", False)
+        self._mesh = FaceMesh() if needs_mesh else None
         self._begin(epoch=-1, first_seq=0)
 
     @cached_property
     def _picture_tracker(self) -> FaceTracker:
         """What searches pictures: nothing waits for them, so smaller faces are found, too."""
         settings = for_pictures(self._settings)
-        return FaceTracker(make_detector(settings), settings)
+        return FaceTracker(make_detector(settings), settings, self._mesh)
 
     def _begin(self, epoch: int, first_seq: int) -> None:
         """Start anew: another epoch's frames have nothing to do with what was before."""
         self._epoch = epoch
-        self._tracker = FaceTracker(self._detector, self._settings)
+        self._tracker = FaceTracker(
+            self._detector, self._settings, self._mesh, every_frame=self._settings.mesh
+        )
         # A detector that joins in the middle must not give a track number a second time: the one
         # before it can have given at most so many
         self._first_track = first_seq * self._settings.max_faces
@@ -146,31 +151,50 @@ class Detector(Stage):
             self.context.log.warning("the image of the frame cannot be decoded", extra=where)
             self._results.skip(frame, "invalid")
             return
-        faces = self._detect_faces(frame, image)
+        faces = self._detect_faces(packet, image)
         self.context.counters["faces"] += len(faces.message.faces)
         self._results.add(faces, monotonic_ns())
         if faces.parts:
             yield faces
 
-    def _detect_faces(self, frame: Frame, image: NDArray[np.uint8]) -> Packet[Faces]:
-        scale = frame.width / image.shape[1]
+    def _detect_faces(self, packet: Packet[Frame], image: NDArray[np.uint8]) -> Packet[Faces]:
+        frame = packet.message
         faces: list[Face] = []
         parts: list[bytes] = []
         if frame.file is None:
             tracked, first = self._tracker.track(image), self._first_track
         else:  # a picture by itself
             tracked, first = self._picture_tracker.search(image), 0
+        scale = frame.width / image.shape[1]
+        sharp, more = self._sharpest(packet, image, tracked)
         for found in tracked:
-            face = crop_face(image, found, self._settings.margin, LARGEST_CROP)
+            face = crop_tracked(sharp, found, self._settings.margin, more)
             small = to_square(face)
             faces.append(self._describe(found, first + found.track, small, face.shape[0], scale))
             parts += [face.tobytes(), small.tobytes()]
+            if self._settings.landmarks and found.landmarks:
+                parts.append((found.landmarks.points * np.float32(scale)).astype("<f4").tobytes())
         message = Faces(
             **frame.identity,
             detected_at=self.context.now(),
             faces=tuple(faces),
         )
         return Packet(message, tuple(parts))
+
+    def _sharpest(
+        self, packet: Packet[Frame], image: NDArray[np.uint8], tracked: Sequence[TrackedFace]
+    ) -> tuple[NDArray[np.uint8], float]:
+        """The image to crop from, and its pixels per pixel of the searched one.
+
+        Where a face has too few pixels in an image that was decoded at a fraction of its size, the
+        frame is decoded once more as a whole.
+        """
+        frame = packet.message
+        is_small = any(found.face.side < FER_SIZE for found in tracked)
+        if not is_small or image.shape[1] == frame.width:
+            return image, 1.0
+        whole = decode_gray(packet.parts[0], frame, largest=2 * frame.width)
+        return (image, 1.0) if whole is None else (whole, frame.width / image.shape[1])
 
     def _describe(
         self,
@@ -192,7 +216,29 @@ class Detector(Stage):
                 brightness=measured.brightness,
             ),
             crop_side=crop_side,
+            landmarks=bool(self._settings.landmarks and found.landmarks),
+            mesh_score=found.landmarks.score if found.landmarks else None,
         )
+
+
+def crop_tracked(
+    image: NDArray[np.uint8], found: TrackedFace, margin: float, scale: float = 1.0
+) -> NDArray[np.uint8]:
+    """Cut out a face, upright.
+
+    Args:
+        image: ``(H, W) uint8``.
+        found: Where the face is, in an image of this or of another size.
+        margin: Added on each side, in sides of the face.
+        scale: Pixels of this image for each of that one.
+
+    Returns:
+        ``(S, S) uint8`` at the size that the face has in the image, but at most `LARGEST_CROP`.
+    """
+    face = found.face
+    side = scale * face.side * (1 + 2 * margin)
+    size = min(LARGEST_CROP, max(1, round(side)))
+    return crop_square(image, (scale * face.x, scale * face.y), side, face.angle, size)
 
 
 def for_pictures(settings: DetectorSettings) -> DetectorSettings:
@@ -215,12 +261,16 @@ def make_detector(settings: DetectorSettings) -> FaceDetector:
     return detector
 
 
-def decode_gray(data: bytes | memoryview, frame: Frame) -> NDArray[np.uint8] | None:
+def decode_gray(
+    data: bytes | memoryview, frame: Frame, largest: int = 2 * FULL_DECODE_WIDTH
+) -> NDArray[np.uint8] | None:
     """Decode a frame to grayscale, straight at the size that finding faces needs.
 
     Args:
         data: The frame's part.
         frame: Its header.
+        largest: Wider frames are decoded at a quarter of their size, those of more than half of
+            it at a half.
 
     Returns:
         ``(H, W) uint8``, whole or at half or a quarter of the frame's size; None where the bytes
@@ -230,9 +280,9 @@ def decode_gray(data: bytes | memoryview, frame: Frame) -> NDArray[np.uint8] | N
         bgr = np.frombuffer(data, np.uint8).reshape(frame.height, frame.width, 3)
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
     how, divisor = cv2.IMREAD_GRAYSCALE, 1
-    if frame.width > 2 * FULL_DECODE_WIDTH:
+    if frame.width > largest:
         how, divisor = cv2.IMREAD_REDUCED_GRAYSCALE_4, 4
-    elif frame.width > FULL_DECODE_WIDTH:
+    elif 2 * frame.width > largest:
         how, divisor = cv2.IMREAD_REDUCED_GRAYSCALE_2, 2
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), how)

@@ -1,8 +1,7 @@
 """Tracks faces from frame to frame, with few full scans."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,24 +9,27 @@ from numpy.typing import NDArray
 
 from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import (
-    STRONG_EVIDENCE,
     Detection,
     FaceDetector,
     IncrementalFaceDetector,
+    ScanScope,
     SearchEffort,
+    without_repeats,
 )
-
-_FAIR: Final = 9.0
-"""Mean evidence with which three detections in a row confirm a face."""
-
-_ROLLED: Final = 4.0
-"""Additional evidence for a face that was found rolled: more directions, more errors."""
-
-_MAX_ROLL: Final = 40.0
-"""Degrees. Heads roll no farther, and a search would end up on its side."""
+from affectline.services.detector.face_mesh import SURE, FaceMesh, Landmarks
+from affectline.services.detector.face_track import FaceTrack
 
 _MEASURE_INTERVAL: Final = 12
 """Frames between measurements of a steady face's size and roll, which cost two near searches."""
+
+_LOOK_INTERVAL: Final = 24
+"""Frames between looks at the landmarks of a steady face where they are not wanted in every one."""
+
+_SOON: Final = 6
+"""The same where it grows, rolls, or is hardly seen by the cascade."""
+
+_WEAK: Final = 6.0
+"""Evidence of the cascade below which a head may have rolled (usual: 8 to 14)."""
 
 _PROBATION: Final = 5
 """Frames within which a new track must be confirmed."""
@@ -43,6 +45,10 @@ class TrackedFace(NamedTuple):
     unless the image is smaller than the face."""
     angle: float
     """Roll of the head in degrees, positive counter-clockwise on the screen."""
+    face: Detection
+    """The same, not rounded, and not moved where it leaves the image."""
+    landmarks: Landmarks | None = None
+    """None where nobody asked for them."""
 
 
 class FaceTracker:
@@ -55,16 +61,28 @@ class FaceTracker:
     Args:
         detector: What finds the faces.
         settings: How to track them.
+        mesh: Finds landmarks, which confirm and frame the faces; None: they are framed by the
+            detector, and confirmed by its evidence alone.
+        every_frame: Whether all faces have landmarks in every frame, or only new ones, so that they
+            are confirmed.
     """
 
-    def __init__(self, detector: FaceDetector, settings: DetectorSettings) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        settings: DetectorSettings,
+        mesh: FaceMesh | None = None,
+        *,
+        every_frame: bool = True,
+    ) -> None:
         self._detector = detector
+        self._mesh, self._every_frame = mesh, every_frame
         self._settings = settings
         self._tracks: list[FaceTrack] = []
         self._last_number = 0
         self._frames = 0
         self._last_scan = 0
-        self._passes = 0
+        self._turns = 0
         self._shape = (0, 0)
 
     def track(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
@@ -85,11 +103,11 @@ class FaceTracker:
             self._detect(gray)
         self._tracks = [t for t in self._tracks if t.misses <= self._max_misses(t)]
         self._frames += 1
-        return sorted(
-            TrackedFace(track.number, _to_box(track.face, self._shape), round(track.face.angle, 1))
-            for track in self._tracks
-            if track.is_visible and track.number
-        )
+        seen = [track for track in self._tracks if track.is_visible and track.number]
+        return [
+            _describe(track.number or 0, track.face, track.landmarks, self._shape)
+            for track in sorted(seen, key=lambda track: track.number or 0)
+        ]
 
     def search(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
         """Find the faces of a picture that has nothing to do with any other.
@@ -103,33 +121,20 @@ class FaceTracker:
         Returns:
             Its faces, the largest first, numbered from 1.
         """
-        found: list[Detection] = []
-        for candidate in self._candidates(gray, found):
-            confirmed = FaceTrack(candidate, hits=3, evidence=3 * candidate.evidence).is_confirmed()
-            if confirmed and not any(candidate.overlaps(other) for other in found):
-                found.append(candidate)
-        found.sort(key=lambda face: (-face.side, face.x, face.y))
+        found = []
+        for face in without_repeats(self._detector.detect(gray)):
+            track = FaceTrack.begin(face, self._find_landmarks(gray, face))
+            track.hits, track.evidence = 3, 3 * track.evidence
+            if track.is_confirmed():
+                found.append(track)
+        found.sort(key=lambda track: (-track.face.side, track.face.x, track.face.y))
         shape = (gray.shape[0], gray.shape[1])
         return [
-            TrackedFace(number, _to_box(face, shape), round(face.angle, 1))
-            for number, face in enumerate(found[: self._settings.max_faces], start=1)
+            _describe(number, track.face, track.landmarks, shape)
+            for number, track in enumerate(found[: self._settings.max_faces], start=1)
         ]
 
-    def _candidates(
-        self, gray: NDArray[np.uint8], known: Sequence[Detection]
-    ) -> Iterator[Detection]:
-        """All that a full search finds; what is ``known`` meanwhile is not searched again."""
-        if not isinstance(self._detector, IncrementalFaceDetector):
-            yield from sorted(self._detector.detect(gray), key=lambda one: -one.side)
-            return
-        for scan_pass in self._detector.scan_passes(upright_only=False):
-            candidates = self._detector.detect_pass(gray, scan_pass, known)
-            for candidate in sorted(candidates, key=lambda one: -one.side):
-                detection = self._detector.redetect(gray, candidate, "confirm")
-                if detection:
-                    yield detection
-
-    def _max_misses(self, track: "FaceTrack") -> int:
+    def _max_misses(self, track: FaceTrack) -> int:
         return self._settings.max_misses if track.number else 0
 
     def _rescale(self, shape: tuple[int, int]) -> None:
@@ -137,8 +142,8 @@ class FaceTracker:
         if self._tracks and self._shape != shape:
             down, across = shape[0] / self._shape[0], shape[1] / self._shape[1]
             for track in self._tracks:
-                x, y, side, *rest = track.face
-                track.face = Detection(x * across, y * down, side * math.sqrt(across * down), *rest)
+                x, y, side = track.face.x * across, track.face.y * down, track.face.side
+                track.face = track.face._replace(x=x, y=y, side=side * math.sqrt(across * down))
                 track.velocity = (0.0, 0.0)
         self._shape = shape
 
@@ -152,9 +157,9 @@ class FaceTracker:
             for detection in detections
             if detection.overlaps(face)
         ]
-        self._assign(claims, predicted)
+        self._assign(gray, claims, predicted)
         for detection in detections:
-            self._add(detection)
+            self._add(gray, detection)
 
     def _redetect(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
         """Search for every known face near its last place."""
@@ -169,10 +174,13 @@ class FaceTracker:
             for j, detection in enumerate(found)
             if detection and (i == j or detection.overlaps(face))
         ]
-        self._assign(claims, predicted)
+        self._assign(gray, claims, predicted)
 
     def _assign(
-        self, claims: Sequence[tuple[int, Detection]], predicted: Sequence[Detection]
+        self,
+        gray: NDArray[np.uint8],
+        claims: Sequence[tuple[int, Detection]],
+        predicted: Sequence[Detection],
     ) -> None:
         """Give each detection to one track only, of those that claim it.
 
@@ -194,13 +202,19 @@ class FaceTracker:
             if i not in assigned and not any(detection.overlaps(o) for o in assigned.values()):
                 assigned[i] = detection
         for i, track in enumerate(self._tracks):
-            self._update(track, assigned.get(i))
+            self._update(gray, track, assigned.get(i))
 
-    def _update(self, track: "FaceTrack", detection: Detection | None) -> None:
+    def _update(
+        self, gray: NDArray[np.uint8], track: FaceTrack, detection: Detection | None
+    ) -> None:
         if detection is None:
             track.miss()
             return
-        track.update(detection)
+        landmarks = self._find_landmarks(gray, detection, track)
+        if self._is_doubtful(track, detection, landmarks):
+            track.miss()
+            return
+        track.update(detection, landmarks)
         self._confirm(track)
         if not track.number and track.hits >= _PROBATION:
             track.miss()
@@ -209,17 +223,53 @@ class FaceTracker:
         self,
         detector: IncrementalFaceDetector,
         gray: NDArray[np.uint8],
-        track: "FaceTrack",
+        track: FaceTrack,
         predicted: Detection,
     ) -> Detection | None:
-        is_due = (self._frames + (track.number or 0)) % _MEASURE_INTERVAL == 0
-        effort: SearchEffort = "measure" if is_due or track.is_changing else "fast"
-        found = detector.redetect(gray, predicted, effort if track.number else "confirm")
+        found = detector.redetect(gray, predicted, self._effort(track))
         if found is None and track.number:
             return detector.redetect(gray, predicted, "recover")
         return found
 
-    def _confirm(self, track: "FaceTrack") -> None:
+    def _effort(self, track: FaceTrack) -> SearchEffort:
+        """How closely to look for a known face: what landmarks tell need not be measured."""
+        if not track.number:
+            return "confirm"
+        is_asked_again = track.face.view == "any" and self._is_due(track)
+        if track.is_framed and not is_asked_again:
+            return "place"
+        return "measure" if track.is_changing or self._is_due(track) else "fast"
+
+    def _is_doubtful(
+        self, track: FaceTrack, detection: Detection, landmarks: Landmarks | None
+    ) -> bool:
+        """Whether a network alone claims to see a face, without landmarks of one for too long."""
+        if landmarks is None:
+            return False
+        if landmarks.score >= SURE or detection.view == "frontal":
+            track.unsure = 0
+            return False
+        track.unsure += 1
+        patience = self._settings.max_misses if self._every_frame else 1
+        return not track.is_visible or track.unsure > patience
+
+    def _find_landmarks(
+        self, gray: NDArray[np.uint8], detection: Detection, track: FaceTrack | None = None
+    ) -> Landmarks | None:
+        if self._mesh is None:
+            return None
+        if track and track.number and not self._every_frame:
+            is_weak = detection.view == "frontal" and detection.evidence < _WEAK
+            since = track.hits - track.framed_at
+            if not (since >= _LOOK_INTERVAL or (since >= _SOON and (is_weak or track.is_changing))):
+                return None
+        return self._mesh.find(gray, detection)
+
+    def _is_due(self, track: FaceTrack) -> bool:
+        """Whether it is this face's turn to be measured."""
+        return (self._frames + (track.number or 0)) % _MEASURE_INTERVAL == 0
+
+    def _confirm(self, track: FaceTrack) -> None:
         """Number a track as soon as it is certain to be a face."""
         if track.number is None and track.is_confirmed():
             self._last_number += 1
@@ -232,98 +282,31 @@ class FaceTracker:
         if self._frames and self._frames - self._last_scan < interval:
             return
         self._last_scan = self._frames
-        # Heads are seldom rolled as they come in
-        passes = detector.scan_passes(upright_only=all_visible or not self._frames)
-        if self._frames:
-            passes = [passes[self._passes % len(passes)]]
-        self._passes += len(passes)
-        for scan_pass in passes:
-            known = [track.face for track in self._tracks if track.is_visible]
-            candidates = detector.detect_pass(gray, scan_pass, known)
-            for candidate in sorted(candidates, key=lambda one: -one.side):
-                detection = detector.redetect(gray, candidate, "confirm")
-                if detection:
-                    self._add(detection)
+        scope: ScanScope = "steady" if all_visible else "searching" if self._frames else "first"
+        known = [track.face for track in self._tracks if track.is_visible]
+        for detection in detector.scan(gray, known, scope, self._turns):
+            self._add(gray, detection)
+        self._turns += 1
 
-    def _add(self, detection: Detection) -> None:
+    def _add(self, gray: NDArray[np.uint8], detection: Detection) -> None:
         """Continue the track that misses a new detection, or begin one."""
         if any(t.is_visible and detection.overlaps(t.face) for t in self._tracks):
             return
-        missing = [t for t in self._tracks if not t.is_visible and _is_within_reach(detection, t)]
+        track = FaceTrack.begin(detection, self._find_landmarks(gray, detection))
+        if not track.may_be_face:
+            return
+        missing = [t for t in self._tracks if not t.is_visible and t.is_within_reach(track.face)]
         if missing:
-            track = min(missing, key=lambda one: detection.distance_to(one.face))
-            track.face, track.velocity, track.misses = detection, (0.0, 0.0), 0
+            min(missing, key=lambda one: track.face.distance_to(one.face)).continue_with(track)
         elif len(self._tracks) < self._settings.max_faces:
-            track = FaceTrack(detection, evidence=detection.evidence)
             self._confirm(track)
             self._tracks.append(track)
 
 
-@dataclass
-class FaceTrack:
-    """A face over time."""
-
-    face: Detection
-    """Where it is, smoothed."""
-    number: int | None = None
-    """None until it is confirmed."""
-    hits: int = 1
-    misses: int = 0
-    """Frames since it was last visible."""
-    evidence: float = 0.0
-    """Sum over all its detections."""
-    velocity: tuple[float, float] = (0.0, 0.0)
-    """Pixels per frame."""
-    is_changing: bool = True
-    """Whether the last measurement of size and roll differed much from the one before."""
-
-    @property
-    def is_visible(self) -> bool:
-        return self.misses == 0
-
-    def predict(self) -> Detection:
-        """Where the face should be in the next frame."""
-        x, y = self.face.x + self.velocity[0], self.face.y + self.velocity[1]
-        return self.face._replace(x=x, y=y)
-
-    def miss(self) -> None:
-        """Count a frame without the face, and extrapolate its motion."""
-        self.misses += 1
-        self.face = self.predict()
-        self.velocity = (0.8 * self.velocity[0], 0.8 * self.velocity[1])
-
-    def update(self, detection: Detection) -> None:
-        """Move to a detection: damped for jitter, at once for a movement."""
-        before, expected = self.face, self.predict()
-        gain = _gain(math.hypot(detection.x - expected.x, detection.y - expected.y) / before.side)
-        x = expected.x + gain * (detection.x - expected.x)
-        y = expected.y + gain * (detection.y - expected.y)
-        growth, turn = detection.side / before.side - 1, detection.angle - before.angle
-        self.is_changing = abs(growth) > 0.035 or abs(turn) > 4
-        side = before.side * (1 + _gain(abs(growth)) * growth)
-        angle = before.angle + _gain(abs(turn) / 40) * max(-12.0, min(12.0, turn))
-        self.face = Detection(x, y, side, max(-_MAX_ROLL, min(_MAX_ROLL, angle)), 0.0)
-        step = (x - before.x, y - before.y)
-        self.velocity = (
-            (self.velocity[0] + step[0]) / 2,
-            (self.velocity[1] + step[1]) / 2,
-        )
-        self.misses = 0
-        self.hits += 1
-        self.evidence += detection.evidence
-
-    def is_confirmed(self) -> bool:
-        """Whether this is a face and no false detection."""
-        extra = _ROLLED if abs(self.face.angle) > 22 else 0.0
-        mean = self.evidence / self.hits
-        return mean >= STRONG_EVIDENCE + extra or (self.hits >= 3 and mean >= _FAIR + extra)
-
-
-def _is_within_reach(detection: Detection, track: FaceTrack) -> bool:
-    """Whether a missing face can have come this far: a face's width and 0.2 more a frame."""
-    ratio = detection.side / track.face.side
-    far = detection.distance_to(track.face) / track.face.side
-    return 0.6 < ratio < 1.67 and far < 1 + 0.2 * track.misses
+def _describe(
+    number: int, face: Detection, landmarks: Landmarks | None, shape: Sequence[int]
+) -> TrackedFace:
+    return TrackedFace(number, _to_box(face, shape), round(face.angle, 1), face, landmarks)
 
 
 def _to_box(face: Detection, shape: Sequence[int]) -> tuple[int, int, int, int]:
@@ -334,8 +317,3 @@ def _to_box(face: Detection, shape: Sequence[int]) -> tuple[int, int, int, int]:
     left = min(max(0, round(face.x - across / 2)), width - across)
     top = min(max(0, round(face.y - down / 2)), height - down)
     return left, top, across, down
-
-
-def _gain(change: float) -> float:
-    """Part of a change to apply at once: 0.4 for a jitter, all from a tenth of a face on."""
-    return min(1.0, max(0.4, change / 0.1))

@@ -18,8 +18,6 @@ from affectline.services.sessions.columns import (
     SAMPLES,
     STATES,
     TABLES,
-    Row,
-    SessionTable,
     emotion_rows,
     lost_row,
     marker_row,
@@ -30,6 +28,7 @@ from affectline.services.sessions.columns import (
 )
 from affectline.services.sessions.marker_responses import MarkerResponse, marker_responses
 from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.table_column import Row, SessionTable
 from affectline.services.sessions.timeseries import SeriesBuilder
 
 Rows = dict[str, list[Row]]

@@ -7,51 +7,29 @@ so that every copy of a table has the same cells.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from affectline.common.labels import LABELS
 from affectline.common.spreadsheet import escape_text, unescape_text
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker
+from affectline.services.sessions.driver_columns import DRIVER_COLUMNS, driver_cells
+from affectline.services.sessions.sign_columns import SIGN_COLUMNS, sign_cells
+from affectline.services.sessions.table_column import (
+    DEGREES,
+    NS,
+    Kind,
+    Row,
+    SessionTable,
+    TableColumn,
+)
 
-Kind = Literal["integer", "number", "seconds", "text", "boolean"]
-"""Type of a column's cells; seconds are numbers with six decimals. Any cell may be empty."""
-Row = tuple[Any, ...]
-"""A cell for each column of a table, None where it is empty."""
 Status = Literal["face", "no_face", "skipped"]
 LOST: Final = "lost"
 """Reason of a frame for which no result ever came."""
 STATE_SIGNALS: Final = ("heart", "skin", "face")
 """The signals that a `State` is made of."""
 
-
-class TableColumn(NamedTuple):
-    """A column of a table."""
-
-    name: str
-    kind: Kind
-    unit: str
-    """Empty for none."""
-    description: str
-    digits: int | None = None
-    """Decimals that its numbers are rounded to; None: they are as the message has them."""
-
-
-class SessionTable(NamedTuple):
-    """One of a session's tables."""
-
-    name: str
-    summary: str
-    """What a row is."""
-    columns: tuple[TableColumn, ...]
-
-    @property
-    def header(self) -> tuple[str, ...]:
-        """The names of its columns."""
-        return tuple(column.name for column in self.columns)
-
-
-NS: Final = "ns since 1970"
 TIME: Final = TableColumn(
     "time_s", "seconds", "s", "when it happened, from the session's start (`session.json`)", 6
 )
@@ -97,8 +75,8 @@ EMOTIONS: Final = SessionTable(
         TableColumn("w", "integer", "px", "width of the box"),
         TableColumn("h", "integer", "px", "height of the box"),
         TableColumn(
-            "angle", "number", "degrees",
-            "roll of the head, positive counter-clockwise on the screen", 2,
+            "angle", "number", DEGREES,
+            "by which the face was turned upright, positive counter-clockwise on the screen", 2,
         ),
         TableColumn("size", "integer", "px", "longer side of the box"),
         TableColumn(
@@ -116,6 +94,7 @@ EMOTIONS: Final = SessionTable(
         ),
         TableColumn("arousal", "number", "-1 to 1", "asleep to agitated, likewise", 6),
         *_distribution_columns(),
+        *SIGN_COLUMNS,
         TableColumn("model", "text", "", "id of the model that classified"),
         TableColumn("frame_width", "integer", "px", "width of the frame"),
         TableColumn("frame_height", "integer", "px", "height of the frame"),
@@ -182,6 +161,7 @@ STATES: Final = SessionTable(
         TableColumn("baseline_s", "number", "s", "seconds of rest that the baseline is based on"),
         SYNTHETIC,
         *_signal_columns(),
+        *DRIVER_COLUMNS,
         AT,
     ),
 )  # fmt: skip
@@ -243,18 +223,19 @@ def emotion_rows(emotion: Emotion, session_start: int) -> Iterator[Row]:
         emotion.detected_at, emotion.classified_at, emotion.published_at,
     )  # fmt: skip
     for face in emotion.faces:
-        yield _ROUND_EMOTION((*before, face.missing, *_face_cells(face), *behind))
+        yield _ROUND_EMOTION((*before, face.missing, *_face_cells(face, session_start), *behind))
     if not emotion.faces:
         nobody = (None,) * _FACE_CELLS
         yield _ROUND_EMOTION((*before, emotion.missing, *nobody, *behind))
 
 
-def _face_cells(face: FaceEmotion) -> Row:
+def _face_cells(face: FaceEmotion, session_start: int) -> Row:
     quality = face.quality
     return (
         face.track, *face.box, face.angle, quality.size, quality.blur, quality.brightness,
         face.label, face.confidence, face.valence, face.arousal,
         *(face.probabilities or _EMPTY), *(face.frame_probabilities or _EMPTY),
+        *sign_cells(face, session_start),
     )  # fmt: skip
 
 
@@ -289,7 +270,7 @@ def state_row(state: State, session_start: int) -> Row:
     return _ROUND_STATE((
         to_seconds(state.at, session_start), state.subject, state.arousal, state.valence,
         state.nervousness, state.quality, state.baseline, state.baseline_s, state.synthetic,
-        *signals, state.at,
+        *signals, *driver_cells(state), state.at,
     ))  # fmt: skip
 
 

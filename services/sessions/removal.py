@@ -259,7 +259,7 @@ def is_session(path: Path) -> bool:
         if isinstance(session, dict) and {"streams", "checkpoint"} <= session.keys():
             return True
     with suppress(OSError, ValueError), (path / "emotions.csv").open(newline="") as file:
-        return next(csv.reader(file), []) == list(EMOTIONS.header)
+        return EMOTIONS.columns_of(next(csv.reader(file), [])) is not None
     return False
 
 

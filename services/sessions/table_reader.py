@@ -35,14 +35,14 @@ from affectline.services.sessions.columns import (
     SAMPLES,
     STATE_SIGNALS,
     STATES,
-    SessionTable,
     parse_cell,
 )
+from affectline.services.sessions.driver_columns import read_driver
 from affectline.services.sessions.run_summary import read_session
+from affectline.services.sessions.sign_columns import read_signs
 from affectline.services.sessions.stream_stats import StreamSummary
+from affectline.services.sessions.table_column import Cells, SessionTable
 
-Cells = dict[str, Any]
-"""A row by column name."""
 MEDIA_TIME_NS: Final = 1_000_000_000
 
 
@@ -68,7 +68,7 @@ class TableReader:
         self._streams = _read_streams(self.session)
         with self._path(EMOTIONS).open(newline="", encoding="utf-8") as file:
             header = next(csv.reader(file), [])
-        if tuple(header) != EMOTIONS.header:
+        if EMOTIONS.columns_of(header) is None:
             raise AffectlineError(
                 f"{self._path(EMOTIONS)}: its columns are those of another version",
                 "open it with the version that wrote it, or analyse the source again",
@@ -124,16 +124,18 @@ class TableReader:
             return
         with self._path(table).open(newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.reader(file)
-            if tuple(next(reader, ())) != table.header:
+            columns = table.columns_of(next(reader, ()))
+            if columns is None:
                 self.unreadable += sum(1 for _ in reader)
                 return
             if self._skip.get(table.name):
                 file.seek(self._skip[table.name])
+            lacking = dict.fromkeys(table.header)
             for texts in reader:
                 try:
-                    yield {
+                    yield lacking | {
                         column.name: parse_cell(text, column.kind)
-                        for column, text in zip(table.columns, texts, strict=True)
+                        for column, text in zip(columns, texts, strict=True)
                     }
                 except ValueError:  # a row that was cut off, or edited
                     self.unreadable += 1
@@ -217,7 +219,7 @@ def _face(row: Cells) -> FaceEmotion:
         quality=Quality(size=row["size"], blur=row["blur"], brightness=row["brightness"]),
         probabilities=_distribution(row, ""), frame_probabilities=_distribution(row, "_frame"),
         label=row["label"], confidence=row["confidence"], valence=row["valence"],
-        arousal=row["arousal"], missing=row["reason"],
+        arousal=row["arousal"], missing=row["reason"], **read_signs(row),
     )  # fmt: skip
 
 
@@ -252,6 +254,7 @@ def _state(rows: list[Cells]) -> State:
         subject=row["subject"], at=row["at"], arousal=row["arousal"], valence=row["valence"],
         nervousness=row["nervousness"], quality=row["quality"], baseline=row["baseline"],
         baseline_s=row["baseline_s"], synthetic=row["synthetic"], signals=signals,
+        **read_driver(row),
     )  # fmt: skip
 
 

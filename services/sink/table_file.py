@@ -8,7 +8,8 @@ from pathlib import Path
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
 from affectline.common.spreadsheet import row_writer
-from affectline.services.sessions.columns import Row, SessionTable, format_cells
+from affectline.services.sessions.columns import format_cells
+from affectline.services.sessions.table_column import Row, SessionTable
 
 
 class TableFile:

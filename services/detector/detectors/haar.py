@@ -13,8 +13,9 @@ from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import (
     Detection,
     IncrementalFaceDetector,
-    ScanPass,
+    ScanScope,
     SearchEffort,
+    without_repeats,
 )
 
 _WINDOW: Final = 24
@@ -54,6 +55,15 @@ _HARD: Final = _SearchParams(face=48, span=1.8, spread=1.35, turns=(-24, -12, 12
 """Finds about twice the windows on a face, for three times the price."""
 
 
+class ScanPass(NamedTuple):
+    """A part of a full scan, small enough that no frame needs to wait for it."""
+
+    sizes: Literal["large", "small"]
+    """Sizes of the faces to search for: two passes of about equal cost."""
+    angle: float
+    """Roll of the faces to search for, in degrees."""
+
+
 _SCAN: Final = (
     ScanPass("large", 0.0),
     ScanPass("small", 0.0),
@@ -65,8 +75,8 @@ _SCAN: Final = (
 """The passes of a full scan. The cascade tolerates a roll of about 15 degrees, a search near a
 known face 12 more."""
 
-_UPRIGHT_PASSES: Final = 2
-"""So many of the first passes find upright faces of all sizes."""
+_UPRIGHT: Final = _SCAN[:2]
+"""These find upright faces of all sizes."""
 
 
 class HaarSettings(DetectorSettings):
@@ -104,21 +114,35 @@ class HaarDetector(IncrementalFaceDetector):
 
     def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
         """Find all faces by a full scan; the tracker spreads it over several frames instead."""
-        faces: list[Detection] = []
-        for scan_pass in dict.fromkeys(self.scan_passes(upright_only=False)):
-            found = self.detect_pass(gray, scan_pass, faces)
-            for candidate in sorted(found, key=lambda one: -one.side):
-                face = self.redetect(gray, candidate, "confirm")
-                if face and not any(face.overlaps(other) for other in faces):
-                    faces.append(face)
-        return faces
+        return self._scan_passes(gray, (), tuple(dict.fromkeys(_SCAN)))
 
-    def scan_passes(self, *, upright_only: bool) -> Sequence[ScanPass]:
-        return _SCAN[:_UPRIGHT_PASSES] if upright_only else _SCAN
+    def scan(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
+    ) -> list[Detection]:
+        if scope == "first":  # heads are seldom rolled as they come in
+            return self._scan_passes(gray, known, _UPRIGHT)
+        passes = _UPRIGHT if scope == "steady" else _SCAN
+        # The first image had the first two passes at once
+        return self._scan_passes(gray, known, (passes[(turn + 1) % len(passes)],))
+
+    def _scan_passes(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection], passes: Sequence[ScanPass]
+    ) -> list[Detection]:
+        faces: list[Detection] = []
+        for scan_pass in passes:
+            candidates = self.detect_pass(gray, scan_pass, [*known, *faces])
+            confirmed = [
+                self.redetect(gray, one, "confirm")
+                for one in sorted(candidates, key=lambda one: -one.side)
+            ]
+            found = [one for one in confirmed if one]
+            faces += without_repeats(found, [*known, *faces])
+        return faces
 
     def detect_pass(
         self, gray: NDArray[np.uint8], scan_pass: ScanPass, known: Sequence[Detection]
     ) -> list[Detection]:
+        """Find candidates for faces other than the known ones, in one pass."""
         import cv2
 
         height, width = gray.shape
@@ -154,6 +178,8 @@ class HaarDetector(IncrementalFaceDetector):
             return None
         if effort != "recover":
             found = found._replace(side=last.side)
+        if effort == "place":
+            return found._replace(angle=last.angle)
         if effort == "fast" and found.evidence >= _SURE and found.angle == last.angle:
             return found
         return self._measure(gray, found, size=effort != "fast")
@@ -252,5 +278,6 @@ def _merge(detections: Sequence[Detection]) -> Detection | None:
     if not detections:
         return None
     weights = np.array([one.evidence for one in detections])
-    x, y, side, angle = (weights @ np.array(detections)[:, :4] / weights.sum()).tolist()
+    places = np.array([one[:4] for one in detections])
+    x, y, side, angle = (weights @ places / weights.sum()).tolist()
     return Detection(x, y, side, angle, float(weights.sum()))

@@ -6,7 +6,8 @@ from typing import Literal
 from affectline.common.spreadsheet import row_writer
 from affectline.services.export.exporter import ExportSettings
 from affectline.services.export.tables import TableExporter
-from affectline.services.sessions.columns import Row, SessionTable, format_cells
+from affectline.services.sessions.columns import format_cells
+from affectline.services.sessions.table_column import Row, SessionTable
 
 
 class CsvExportSettings(ExportSettings):

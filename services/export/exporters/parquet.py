@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from affectline.services.export.exporter import ExportSettings, Requirement
 from affectline.services.export.tables import TableExporter
-from affectline.services.sessions.columns import Kind, Row, SessionTable
+from affectline.services.sessions.table_column import Kind, Row, SessionTable
 
 ARROW_TYPES: Final[dict[Kind, str]] = {
     "integer": "int64", "number": "float64", "seconds": "float64", "text": "string",

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.pipeline import PipelineSettings, load
 from affectline.services.detector.detectors.haar import HaarSettings
+from affectline.services.detector.detectors.haar_plus_net import HaarNetSettings
 from affectline.services.detector.detectors.yunet import YuNetSettings
 
 EARLIER = """
@@ -50,9 +51,9 @@ def test_earlier_files_for_yunet_are_read(tmp_path: Path) -> None:
     assert read(tmp_path, now) == YuNetSettings(model=Path("face.onnx"))
 
 
-def test_the_cascade_is_the_default() -> None:
-    assert PipelineSettings().detector == HaarSettings()
-    assert DetectorSettings.model_validate({"max_faces": 1}) == HaarSettings(max_faces=1)
+def test_the_cascade_with_a_network_is_the_default() -> None:
+    assert PipelineSettings().detector == HaarNetSettings()
+    assert DetectorSettings.model_validate({"max_faces": 1}) == HaarNetSettings(max_faces=1)
 
 
 def test_settings_survive_a_file_of_settings() -> None:

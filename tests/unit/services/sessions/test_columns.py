@@ -3,6 +3,7 @@
 import pytest
 
 from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.face_signs import FaceSigns
 from affectline.services.sessions.columns import (
     EMOTIONS,
     MARKERS,
@@ -16,6 +17,8 @@ from affectline.services.sessions.columns import (
     sample_rows,
     state_row,
 )
+from affectline.services.sessions.driver_columns import DRIVER_COLUMNS, driver_cells
+from affectline.services.sessions.sign_columns import SIGN_COLUMNS, read_signs, sign_cells
 from tests.samples import AT, EMOTION, PACKETS
 
 START = AT - 2_500_000_000
@@ -37,6 +40,43 @@ def test_a_face_has_its_time_and_both_distributions() -> None:
     assert (happy["status"], happy["reason"]) == ("face", None)
     assert happy["confidence"] == happy["happy"] == happy["happy_frame"] == 0.9
     assert (stale["status"], stale["reason"], stale["happy"]) == ("face", "stale", None)
+
+
+def test_a_face_has_its_signs() -> None:
+    happy, stale = (dict(zip(EMOTIONS.header, row, strict=True)) for row in rows())
+    assert (happy["yaw"], happy["pitch"], happy["roll"]) == (-12.5, 3.0, -6.0)
+    assert (happy["blink_at_s"], happy["blink_duration_ms"]) == (2.1, 166.7)
+    assert happy["blink_at"] == AT - 400_000_000
+    assert (happy["perclos"], happy["gaze"], happy["doubts"]) == (0.021, "ahead", "speaking")
+    assert (stale["eyes_unknown"], stale["yaw"], stale["doubts"]) == ("looking_down", None, None)
+    names = {name for name in FaceSigns.model_fields if name != "blink"}
+    assert names <= {*EMOTIONS.header}
+
+
+def test_doubts_share_a_cell() -> None:
+    signs = FaceSigns(doubts=("dark", "too_small"))
+    cells = dict(zip((c.name for c in SIGN_COLUMNS), sign_cells(signs, START), strict=True))
+    assert cells["doubts"] == "dark; too_small"
+    assert FaceSigns(**read_signs(cells)) == signs
+    assert read_signs(dict.fromkeys(cells)) == {}
+
+
+def test_every_column_of_signs_says_its_unit_or_its_values() -> None:
+    for column in (*SIGN_COLUMNS, *DRIVER_COLUMNS):
+        assert column.unit or column.kind in ("text", "integer"), column.name
+        if column.name.startswith(("gaze", "perclos", "mouth")) and "known" not in column.name:
+            assert "not validated" in column.description, column.name
+
+
+def test_a_state_has_drowsiness_and_looks_away() -> None:
+    state = State.example()
+    cells = dict(zip(STATES.header, state_row(state, START), strict=True))
+    assert (cells["drowsiness_level"], cells["drowsiness_perclos_value"]) == (38.0, 0.08)
+    assert cells["drowsiness_reason"] == "the eyes were not seen for 6 s of 60"
+    assert (cells["off_road_now"], cells["off_road_share"]) == ("away", 0.25)
+    assert (cells["off_road_yaw_value"], cells["off_road_yaw_baseline"]) == (-31.0, 4.0)
+    bare = state.model_copy(update={"drowsiness": None, "off_road": None})
+    assert driver_cells(bare) == (None,) * len(DRIVER_COLUMNS)
 
 
 def rows() -> list[tuple[object, ...]]:

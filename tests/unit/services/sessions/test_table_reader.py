@@ -1,5 +1,6 @@
 """Messages that are made again of a session's tables."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.face_signs import FaceSigns
 from affectline.common.wire.messages import Emotion, Marker, StreamEnd, StreamStart
 from affectline.services.export.exporter import make_exporter
 from affectline.services.sessions.catalog import describe, find, print_info
+from affectline.services.sessions.columns import EMOTIONS, STATES
 from affectline.services.sessions.recording import open_recording
+from affectline.services.sessions.removal import is_session
 from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sessions.table_reader import TableReader
 from affectline.services.sink.csv_writer import CsvWriter
@@ -132,6 +136,31 @@ def test_torn_and_edited_rows_are_counted_and_the_rest_is_read(tmp_path: Path) -
     assert found.count("Emotion") == sum(isinstance(one, Emotion) for one in said)
     assert found.count("State") == 0
     assert problems == ["3 rows of its tables cannot be read"]
+
+
+def test_tables_without_the_columns_of_today_are_read(tmp_path: Path) -> None:
+    """As sessions were written before faces said anything besides their emotion."""
+    said = write_session(tmp_path)
+    for table in (EMOTIONS, STATES):
+        path = tmp_path / f"{table.name}.csv"
+        earlier = [column.name for column in table.columns if column.since == 1]
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, earlier, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    reader = TableReader(tmp_path)
+    found = [packet.message for packet in reader.messages()]
+    assert reader.unreadable == 0
+    emotions = [one for one in found if isinstance(one, Emotion)]
+    assert len(emotions) == sum(isinstance(one, Emotion) for one in said)
+    for face in (face for emotion in emotions for face in emotion.faces):
+        assert {getattr(face, name) for name in FaceSigns.model_fields} == {None, ()}
+    assert emotions[0].faces[0].label == "happy"
+    (state,) = (one for one in found if isinstance(one, State))
+    assert (state.nervousness, state.drowsiness, state.off_road) == (63.5, None, None)
+    assert is_session(tmp_path)
 
 
 def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_yunet_needs_a_model_file(tmp_path: Path) -> None:
 
 def test_yunet_faces_are_framed_like_those_of_the_cascade() -> None:
     upright = np.array([0, 0, 0, 0, 80, 80, 120, 80, 100, 100, 85, 120, 115, 120, 0.9], float)
-    x, y, side, angle, evidence = to_detection(upright)
+    x, y, side, angle, evidence, _ = to_detection(upright)
     assert (x, angle) == (100, 0)
     assert side == pytest.approx(103, abs=1)
     assert y == pytest.approx(80 + 0.113 * side, abs=0.5)
@@ -36,7 +36,7 @@ def test_yunet_faces_are_framed_like_those_of_the_cascade() -> None:
 
 def test_places_are_scaled_to_the_image() -> None:
     row = np.array([0, 0, 0, 0, 80, 80, 120, 80, 100, 100, 85, 120, 115, 120, 0.9], float)
-    x, y, side, angle, evidence = to_detection(row, scale=2.5)
+    x, y, side, angle, evidence, _ = to_detection(row, scale=2.5)
     small = to_detection(row)
     assert (x, y, side) == pytest.approx((2.5 * small.x, 2.5 * small.y, 2.5 * small.side))
     assert (angle, evidence) == (small.angle, small.evidence)

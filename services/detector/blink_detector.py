@@ -1,0 +1,140 @@
+"""Blinks and longer closures of the eyes, in event time."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+from affectline.common.wire.face_signs import Blink
+
+SLOWEST_S: Final = 0.11
+"""Longest time from one frame to the next at which blinks are told: at 9 frames a second one of
+median length, 0.15 s (Caffier et al. 2003), may lie between two frames."""
+LONGEST_BLINK_S: Final = 0.5
+"""A closure that lasts longer is no blink (Caffier et al. 2003) but counts as long, and must be
+deeper: slow movements of the lids follow the gaze."""
+
+_LEVEL_S: Final = 0.7
+"""Lids fall from the level of so many seconds before: people who laugh narrow their eyes."""
+_LEAST_LEVEL: Final = 0.45
+"""Openings below it are no open eyes that could shut."""
+_FALL: Final = 0.8
+"""A fall begins below this share of the level ..."""
+_RISE: Final = 0.6
+"""... and ends when the lids are up again by this share of its depth."""
+_LEAST_DEPTH: Final = 0.3
+"""Least depth of a blink in shares of the level. Films of 24 frames a second seldom catch the lids
+at their lowest: of 9 blinks labelled by eye the shallowest was 0.36 deep (docs/signs.md)."""
+_SHUT: Final = 0.35
+"""A long closure has openings below it."""
+_LEAST_BLINK_S: Final = 0.03
+"""What is shorter is an error of one frame."""
+_LONGEST_S: Final = 60.0
+
+
+@dataclass
+class _Fall:
+    """Lids that are on their way down, or down."""
+
+    level: float
+    """Opening before it."""
+    samples: list[tuple[int, float]]
+    """Time and opening, from the last frame before it."""
+    is_known: bool = True
+    """Whether the eyes were seen to be shut all the while, not lowered by a lowered head."""
+
+    @property
+    def lowest(self) -> float:
+        return min(opening for _, opening in self.samples[1:])
+
+    @property
+    def seconds(self) -> float:
+        return (self.samples[-1][0] - self.samples[0][0]) / 1e9
+
+
+@dataclass
+class BlinkDetector:
+    """Finds blinks in the opening of the eyes, frame by frame.
+
+    A blink is a fall below 0.8 of the opening of the last 0.7 s, by at least 0.3 of it,
+    that is made up for within half a second. It lasts from when the lids were half-way down, of its
+    own depth, until they were half-way up again, between frames by a straight line.
+    """
+
+    _open: deque[tuple[int, float]] = field(default_factory=deque)
+    """Of the last seconds without a fall: time and opening."""
+    _fall: _Fall | None = None
+    _steps: deque[float] = field(default_factory=lambda: deque(maxlen=9))
+    """Seconds between the last frames."""
+    _last: int | None = None
+
+    def add(self, at: int, opening: float | None, *, is_known: bool = True) -> Blink | None:
+        """Add a frame.
+
+        Args:
+            at: Nanoseconds on the session's time line.
+            opening: Of the eyes, 1 as usual, not limited to 0 to 1; None: not seen.
+            is_known: Whether low lids mean shut eyes, rather than a lowered gaze.
+
+        Returns:
+            The blink that is known by this frame to have ended.
+        """
+        if self._last is not None:
+            self._steps.append((at - self._last) / 1e9)
+        self._last = at
+        if opening is None or not self.is_fast_enough:
+            self._open.clear()
+            self._fall = None
+            return None
+        if self._fall is None:
+            self._watch(at, opening)
+            return None
+        return self._follow(self._fall, at, opening, is_known=is_known)
+
+    @property
+    def is_fast_enough(self) -> bool:
+        """Whether frames come often enough to tell blinks."""
+        return not self._steps or 0 < median(self._steps) <= SLOWEST_S
+
+    def _watch(self, at: int, opening: float) -> None:
+        """Wait for a fall."""
+        while self._open and at - self._open[0][0] > _LEVEL_S * 1e9:
+            self._open.popleft()
+        level = median(value for _, value in self._open) if len(self._open) >= 2 else 0.0
+        if level >= _LEAST_LEVEL and opening < _FALL * level:
+            self._fall = _Fall(level, [self._open[-1], (at, opening)])
+        else:
+            self._open.append((at, opening))
+
+    def _follow(self, fall: _Fall, at: int, opening: float, *, is_known: bool) -> Blink | None:
+        """Follow a fall to its end."""
+        fall.samples.append((at, opening))
+        lowest = fall.lowest
+        is_long = fall.seconds > LONGEST_BLINK_S
+        if is_long:
+            fall.is_known &= is_known
+        if opening < lowest + _RISE * (fall.level - lowest):
+            if (is_long and lowest > _SHUT) or fall.seconds > _LONGEST_S:
+                # The lids follow the gaze, or narrow in a smile: a new level
+                self._fall, self._open = None, deque(fall.samples[1:])
+            return None
+        self._fall = None
+        self._open.append((at, opening))
+        depth = (fall.level - lowest) / fall.level
+        if depth < _LEAST_DEPTH:
+            return None
+        blink = _time(fall, (fall.level + lowest) / 2)
+        if blink.duration_ms > LONGEST_BLINK_S * 1e3 and (lowest > _SHUT or not fall.is_known):
+            return None
+        return blink if blink.duration_ms >= _LEAST_BLINK_S * 1e3 else None
+
+
+def _time(fall: _Fall, half: float) -> Blink:
+    """When the lids passed half-way, down and up."""
+    down = up = 0.0
+    for (before, high), (after, low) in zip(fall.samples, fall.samples[1:], strict=False):
+        if high > half >= low and not down:
+            down = before + (after - before) * (high - half) / (high - low)
+        if high < half <= low:
+            up = before + (after - before) * (half - high) / (low - high)
+    return Blink(at=round(down), duration_ms=min(max(up - down, 1.0) / 1e6, _LONGEST_S * 1e3))

@@ -1,0 +1,82 @@
+"""Faces by the Haar cascade, and by a small network where that is blind."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.services.detector.detection import (
+    Detection,
+    IncrementalFaceDetector,
+    ScanScope,
+    SearchEffort,
+)
+from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
+from affectline.services.detector.detectors.net import NetDetector
+
+MIN_FACE: Final = 0.06
+"""Smallest face that the network reports, as a fraction of the image's height."""
+
+
+_Part = Literal["whole", "tile", "large", "small", "nothing"]
+"""Of a scan: the whole image by the network, or a part of it, where small faces are larger; large
+or small upright faces by the cascade."""
+
+_STEADY: Final[tuple[_Part, ...]] = (
+    "whole", "large", "whole", "tile", "whole", "large", "whole", "nothing",
+)  # fmt: skip
+"""Beside faces that are all in sight: a new one is found within two parts (the recorder relies on
+it, see `common.vision.anonymize`), for the price of the cascade's own scan."""
+
+_SEARCHING: Final[tuple[_Part, ...]] = (
+    "whole", "large", "tile", "small", "whole", "large", "tile", "nothing",
+)  # fmt: skip
+"""While a face is missing or none is known, every frame has one."""
+
+
+class HaarNetSettings(HaarSettings):
+    """The cascade first; a network follows a face that it loses, and scans where it finds none."""
+
+    backend: Literal["haar+net"] = "haar+net"  # type: ignore[assignment]
+
+
+class HaarNetDetector(IncrementalFaceDetector):
+    """The Haar cascade, and MediaPipe's face detectors where it is blind."""
+
+    settings_model = HaarNetSettings
+    needs_landmarks: ClassVar[bool] = True
+    """What it finds is no face until its landmarks say so."""
+
+    def __init__(self, settings: HaarNetSettings) -> None:
+        self._haar = HaarDetector(settings)
+        self._net = NetDetector(settings, MIN_FACE)
+
+    def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
+        """Find all faces, the cascade's first."""
+        found = self._haar.detect(gray)
+        others = [one for one in self._net.detect(gray) if not any(map(one.overlaps, found))]
+        return [*found, *others]
+
+    def scan(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
+    ) -> list[Detection]:
+        if scope == "first":
+            found = self._haar.scan(gray, known, scope, turn)
+            return found or self._net.scan(gray, known, scope, turn)
+        part = (_STEADY if scope == "steady" else _SEARCHING)[turn % len(_STEADY)]
+        if part in ("large", "small"):
+            return self._haar.scan(gray, known, "steady", 1 if part == "large" else 0)
+        if part == "tile":
+            return self._net.scan(gray, known, scope, 1 + 2 * (turn // len(_STEADY)))
+        return self._net.scan(gray, known, scope, 0) if part == "whole" else []
+
+    def redetect(
+        self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort
+    ) -> Detection | None:
+        # Where the cascade did not see the face last time it is asked again now and then only
+        if effort != "recover" and (last.view == "frontal" or effort in ("measure", "confirm")):
+            found = self._haar.redetect(gray, last, effort)
+            if found:
+                return found
+        return self._net.redetect(gray, last, effort)

@@ -1,0 +1,100 @@
+"""Faces by two small networks: frontal ones, turned ones, lowered ones."""
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from affectline.common.settings.detector import DetectorSettings
+from affectline.services.detector.detection import (
+    Detection,
+    IncrementalFaceDetector,
+    ScanScope,
+    SearchEffort,
+    without_repeats,
+)
+from affectline.services.detector.face_networks import FaceFinder, find_in_frame, find_near
+
+_FOLLOW: Final = 2.2
+"""Side of the patch in which a face is searched for near its last place, in its sides."""
+_REGAIN: Final = 4.0
+"""The same when it was missed there."""
+_REACH: Final = 0.6
+"""Sides of a face within which another find is the same face."""
+
+Area = tuple[int, int, int, int]
+
+
+class NetSettings(DetectorSettings):
+    """Two small networks of MediaPipe's, which are included: best recall."""
+
+    backend: Literal["net"] = "net"
+    min_face: Annotated[float, Field(gt=0, le=1)] = 0.06
+    """Smallest face to report, as a fraction of the image's height. In pictures that are no film,
+    it finds faces of half that size."""
+
+
+class NetDetector(IncrementalFaceDetector):
+    """MediaPipe's face detectors: BlazeFace at full and at short range (Bazarevsky et al. 2019)."""
+
+    settings_model = NetSettings
+    needs_landmarks: ClassVar[bool] = True
+    """What it finds is no face until its landmarks say so."""
+
+    def __init__(self, settings: DetectorSettings, min_face: float | None = None) -> None:
+        self._full, self._short = FaceFinder("full"), FaceFinder("short")
+        chosen = settings.min_face if isinstance(settings, NetSettings) else 0.06
+        self._min_face = chosen if min_face is None else min_face
+
+    def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
+        """Find all faces: in the whole image, and in its parts, where small ones are larger."""
+        height, width = gray.shape
+        parts = [(0, 0, width, height), *tiles(width, height, 1.0), *tiles(width, height, 0.5)]
+        return without_repeats([face for part in parts for face in self.search(gray, part)])
+
+    def scan(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
+    ) -> list[Detection]:
+        height, width = gray.shape
+        whole = (0, 0, width, height)
+        part = whole
+        if scope != "first" and turn % 2:
+            parts = tiles(width, height, 1.0)
+            part = parts[turn // 2 % len(parts)]
+        return without_repeats(self.search(gray, part), known)
+
+    def search(self, gray: NDArray[np.uint8], part: Area) -> list[Detection]:
+        """Find the faces in a part of the image that are large enough."""
+        least = self._min_face * gray.shape[0]
+        return [face for face in find_in_frame(self._full, gray, part) if face.side >= least]
+
+    def redetect(
+        self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort
+    ) -> Detection | None:
+        network, span = (self._full, _REGAIN) if effort == "recover" else (self._short, _FOLLOW)
+        found = find_near(network, gray, last, span)
+        near = [one for one in found if one.distance_to(last) < _REACH * last.side]
+        alike = [one for one in near if 0.6 < one.side / last.side < 1.67]
+        return min(alike, key=lambda one: one.distance_to(last), default=None)
+
+
+def tiles(width: int, height: int, side: float) -> list[Area]:
+    """Squares that cover an image and overlap by a third or more.
+
+    Args:
+        width: Of the image in pixels.
+        height: Likewise.
+        side: Of the squares, in heights or widths of the image, whichever is less.
+    """
+    size = max(1, round(side * min(width, height)))
+    return [(x, y, size, size) for y in _starts(height, size) for x in _starts(width, size)]
+
+
+def _starts(length: int, size: int) -> list[int]:
+    """Where squares begin along one side."""
+    if length <= size:
+        return [0]
+    count = 1 + -(-(length - size) * 3 // (2 * size))
+    return [round(i * (length - size) / (count - 1)) for i in range(count)]

@@ -1,0 +1,42 @@
+"""Why not to trust the emotion of a face: measured limits of the classifier, in one place.
+
+Each limit is where the included model's accuracy on FER2013's public test set is about ten points
+below that on the same pictures undegraded, 60 % instead of 70 % (docs/signs.md).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from affectline.common.wire.face_signs import Doubt
+from affectline.common.wire.messages import Quality
+from affectline.services.detector.head_pose import HeadPose
+
+TURNED_YAW: Final = 40.0
+"""Degrees to either side. 2 % of FER2013's training faces are turned farther."""
+LOWERED_PITCH: Final = -30.0
+"""Degrees. Fewer than 2 % of FER2013's training faces are lowered farther."""
+LIFTED_PITCH: Final = 25.0
+"""Degrees. Fewer than 1 % are lifted farther."""
+COVERED_SCORE: Final = 0.5
+"""Score of the face mesh below which something covers most of the face."""
+BLURRED: Final = 75.0
+"""Variance of the Laplacian at 48x48 pixels."""
+DARK: Final = 0.15
+"""Mean brightness, 0 (black) to 1 (white)."""
+TOO_SMALL: Final = 22
+"""Side of the face in pixels of the frame."""
+
+
+def doubt_crop(quality: Quality) -> Iterator[Doubt]:
+    """What speaks against a crop as a picture."""
+    if quality.blur < BLURRED:
+        yield "blurred"
+    if quality.brightness < DARK:
+        yield "dark"
+    if quality.size < TOO_SMALL:
+        yield "too_small"
+
+
+def is_turned_away(pose: HeadPose) -> bool:
+    """Whether a head is turned beyond the angles to which the model was tried."""
+    return abs(pose.yaw) > TURNED_YAW or not LOWERED_PITCH <= pose.pitch <= LIFTED_PITCH

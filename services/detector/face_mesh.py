@@ -1,0 +1,110 @@
+"""468 landmarks of a face, how sure they are of being a face's, and how they frame it."""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.model.network import FaceNetwork, load_network
+from affectline.common.vision.crops import crop_square
+from affectline.services.detector.detection import STRONG_EVIDENCE, Detection
+
+POINTS: Final = 468
+SURE: Final = 0.5
+"""Score from which landmarks are those of a face (MediaPipe's own threshold)."""
+
+_ROI_SIDE: Final = 1.40
+"""Side of the square that the network looks at, in sides of the face's square. 1.5 times the
+bounding box of the landmarks, as in MediaPipe, where that is 0.916 (median of FER2013's training
+faces) of FER2013's image and that 1.02 of the square."""
+_ROI_BELOW: Final = 0.042
+"""How far its centre is below the square's, in sides of the square (from the same faces)."""
+
+BASIS: Final = (
+    4, 6, 10, 33, 54, 67, 117, 119, 121, 127, 129, 132, 133, 136, 143, 147, 198, 205, 263, 284, 297,
+    346, 348, 350, 356, 358, 361, 362, 365, 372, 376, 420, 425,
+)  # fmt: skip
+"""Points that expressions hardly move: MediaPipe's basis of the canonical face for Procrustes
+analysis."""
+_LEFT_CORNERS: Final = (33, 133)
+"""Of the eye on the picture's left."""
+_RIGHT_CORNERS: Final = (362, 263)
+_MOUTH_CORNERS: Final = (61, 291)
+_NOSE_TIP: Final = 4
+
+# Fitted on 3,420 of FER2013's training faces (every eighth row, where the score was above 0.9): how
+# the basis points lie in its pictures. docs/detection.md has the table.
+_SIZE: Final = 0.352 / 0.979
+"""Root mean square distance of the basis points from their centre, in space, in sides of a square.
+The square is 0.979 of FER2013's image, as the Haar cascade's."""
+_BASIS_ABOVE: Final = 0.040 / 0.979
+"""How far above the square's centre theirs is, in sides of the square."""
+_TURN: Final = 0.37
+"""When the head turns aside, FER2013's images follow the basis points' centre less this part of the
+distance of the tip of the nose from the middle between eyes and mouth."""
+
+
+class Landmarks(NamedTuple):
+    """Landmarks of a face, numbered as in MediaPipe's face mesh."""
+
+    points: NDArray[np.float32]
+    """``(468, 3)``: x and y in pixels of the image, z (depth, less is nearer) on the same scale,
+    from the head's middle."""
+    score: float
+    """How sure it is that there is a face, 0 to 1."""
+
+
+class FaceMesh:
+    """MediaPipe's face mesh (Kartynnik et al. 2019) on grayscale images.
+
+    Args:
+        network: It; None: the one that is included.
+
+    Raises:
+        AffectlineError: Its file is missing or damaged.
+    """
+
+    def __init__(self, network: FaceNetwork | None = None) -> None:
+        self._network = network or load_network("face-mesh")
+
+    def find(self, gray: NDArray[np.uint8], face: Detection) -> Landmarks:
+        """Find the landmarks of a face whose place is about known.
+
+        Args:
+            gray: ``(H, W) uint8``.
+            face: Where it is, to about a fifth of its side and 20 degrees.
+        """
+        size = self._network.input_size[0]
+        side = _ROI_SIDE * face.side
+        cos, sin = math.cos(math.radians(face.angle)), math.sin(math.radians(face.angle))
+        x, y = face.x + _ROI_BELOW * face.side * sin, face.y + _ROI_BELOW * face.side * cos
+        points, score = self._network.run(crop_square(gray, (x, y), side, face.angle, size))
+        step = np.float32(side / size)
+        placed = points.reshape(POINTS, 3) * step
+        across, down = placed[:, 0] - side / 2, placed[:, 1] - side / 2
+        placed[:, 0], placed[:, 1] = x + across * cos + down * sin, y - across * sin + down * cos
+        return Landmarks(
+            placed, float(1 / (1 + math.exp(-min(80.0, max(-80.0, float(score.item()))))))
+        )
+
+
+def frame_by_landmarks(points: NDArray[np.float32]) -> Detection:
+    """The square of a face that lies on it as FER2013's images lie on theirs, upright.
+
+    Args:
+        points: ``(468, 3)``, as in `Landmarks`.
+    """
+    basis = points[BASIS, :]
+    centre = basis.mean(axis=0)
+    side = math.sqrt(float(((basis - centre) ** 2).sum(axis=1).mean())) / _SIZE
+    left, right = points[_LEFT_CORNERS, :2].mean(axis=0), points[_RIGHT_CORNERS, :2].mean(axis=0)
+    mouth = points[_MOUTH_CORNERS, :2].mean(axis=0)
+    angle = math.atan2(-(right[1] - left[1]), right[0] - left[0])
+    cos, sin = math.cos(angle), math.sin(angle)
+    aside = points[_NOSE_TIP, :2] - (left + right) / 4 - mouth / 2
+    turn = _TURN * float(aside[0] * cos - aside[1] * sin)
+    below = _BASIS_ABOVE * side
+    x = float(centre[0]) - turn * cos + below * sin
+    y = float(centre[1]) + turn * sin + below * cos
+    return Detection(x, y, max(side, 1.0), math.degrees(angle), STRONG_EVIDENCE, "any")

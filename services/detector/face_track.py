@@ -1,0 +1,186 @@
+"""One face over time: where it is, whether it is one, and how its landmarks frame it."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from affectline.services.detector.detection import STRONG_EVIDENCE, Detection
+from affectline.services.detector.face_mesh import SURE, Landmarks, frame_by_landmarks
+
+_FAIR: Final = 9.0
+"""Mean evidence with which three detections in a row confirm a face."""
+
+_ROLLED: Final = 4.0
+"""Additional evidence for a face that was found rolled: more directions, more errors."""
+
+_MAX_ROLL: Final = 40.0
+"""Degrees. Heads roll no farther, and a search would end up on its side."""
+
+_LIKE: Final = 1.67
+"""Factor by which the size of a face may change until it is another one."""
+
+_PLAIN: Final = 0.9
+"""Score of landmarks with which one look is enough: 95 % of FER2013's training faces have more."""
+
+_CLEAR: Final = 4.8
+"""Evidence of a network with which one look is enough: a score of 0.6."""
+
+_ASTRAY: Final = 0.45
+"""Sides of a face by which its landmarks may lie beside where it was detected."""
+
+
+@dataclass
+class FaceTrack:
+    """A face over time."""
+
+    face: Detection
+    """Where it is, smoothed."""
+    number: int | None = None
+    """None until it is confirmed."""
+    hits: int = 1
+    misses: int = 0
+    """Frames since it was last visible."""
+    evidence: float = 0.0
+    """Sum over all its detections."""
+    velocity: tuple[float, float] = (0.0, 0.0)
+    """Pixels per frame."""
+    is_changing: bool = True
+    """Whether the last measurement of size and roll differed much from the one before."""
+    is_framed: bool = False
+    """Whether its size and roll are those of its landmarks, when these were last looked for."""
+    framed_at: int = 1
+    """The number of ``hits`` when landmarks were last looked for."""
+    offset: tuple[float, float] = (0.0, 0.0)
+    """From where it is detected to where its landmarks frame it, in sides of the face."""
+    sure_hits: int = 0
+    """Images in which its landmarks were those of a face."""
+    unsure: int = 0
+    """Frames in a row in which a network saw it, but no landmarks of a face."""
+    landmarks: Landmarks | None = None
+    """Of the last image in which it was visible; None where nobody looked for them."""
+
+    @classmethod
+    def begin(cls, detection: Detection, landmarks: Landmarks | None) -> "FaceTrack":
+        """A track of a face that was detected for the first time."""
+        track = cls(detection, evidence=detection.evidence, landmarks=landmarks)
+        framed = _frame(detection, landmarks)
+        if framed:
+            track.face, track.is_framed, track.is_changing = framed, True, False
+        track.sure_hits = int(track.is_sure)
+        return track
+
+    @property
+    def is_visible(self) -> bool:
+        return self.misses == 0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether its last landmarks are those of a face."""
+        return self.landmarks is not None and self.landmarks.score >= SURE
+
+    @property
+    def may_be_face(self) -> bool:
+        """Whether it is worth a track: what a network alone has found needs its landmarks."""
+        return self.is_sure or self.face.view == "frontal"
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether one look is enough: neither its landmarks nor the network are in doubt."""
+        is_clear = self.face.view == "frontal" or self.evidence >= _CLEAR * self.hits
+        return self.landmarks is not None and self.landmarks.score >= _PLAIN and is_clear
+
+    def predict(self) -> Detection:
+        """Where the face should be in the next frame."""
+        x, y = self.face.x + self.velocity[0], self.face.y + self.velocity[1]
+        return self.face._replace(x=x, y=y)
+
+    def miss(self) -> None:
+        """Count a frame without the face, and extrapolate its motion."""
+        self.misses += 1
+        self.face = self.predict()
+        self.velocity = (0.8 * self.velocity[0], 0.8 * self.velocity[1])
+
+    def continue_with(self, found: "FaceTrack") -> None:
+        """Go on where the face was found again."""
+        self.face, self.landmarks, self.is_framed = found.face, found.landmarks, found.is_framed
+        self.velocity, self.offset, self.misses = (0.0, 0.0), (0.0, 0.0), 0
+
+    def update(self, detection: Detection, landmarks: Landmarks | None = None) -> None:
+        """Move to a detection, framed by its landmarks where they are sure.
+
+        Args:
+            detection: Its jitter is damped, a movement followed at once.
+            landmarks: Of this image; they do not jitter. None where nobody looked for them: the
+                size and the roll remain those of the last ones.
+        """
+        before = self.face
+        framed = _frame(detection, landmarks)
+        if framed:
+            side = framed.side
+            self.offset = ((framed.x - detection.x) / side, (framed.y - detection.y) / side)
+        elif landmarks is not None:
+            self.offset = (0.0, 0.0)
+        self.is_framed = framed is not None or (landmarks is None and self.is_framed)
+        face = framed or self._damp(detection)
+        growth, turn = face.side / before.side - 1, face.angle - before.angle
+        if framed or not self.is_framed:
+            self.is_changing = abs(growth) > 0.035 or abs(turn) > 4
+        step = (face.x - before.x, face.y - before.y)
+        self.velocity = (
+            (self.velocity[0] + step[0]) / 2,
+            (self.velocity[1] + step[1]) / 2,
+        )
+        self.face, self.landmarks = face._replace(evidence=0.0), landmarks
+        self.misses = 0
+        self.hits += 1
+        if landmarks is not None:
+            self.framed_at = self.hits
+        self.sure_hits += self.is_sure
+        self.evidence += detection.evidence
+
+    def _damp(self, detection: Detection) -> Detection:
+        """A face between where it is expected and where it was detected."""
+        before, expected = self.face, self.predict()
+        seen_x = detection.x + self.offset[0] * detection.side
+        seen_y = detection.y + self.offset[1] * detection.side
+        gain = _gain(math.hypot(seen_x - expected.x, seen_y - expected.y) / before.side)
+        x = expected.x + gain * (seen_x - expected.x)
+        y = expected.y + gain * (seen_y - expected.y)
+        side, angle = before.side, before.angle
+        if not self.is_framed:
+            growth, turn = detection.side / before.side - 1, detection.angle - before.angle
+            side *= 1 + _gain(abs(growth)) * growth
+            angle += _gain(abs(turn) / 40) * max(-12.0, min(12.0, turn))
+        angle = max(-_MAX_ROLL, min(_MAX_ROLL, angle))
+        return Detection(x, y, side, angle, 0.0, detection.view)
+
+    def is_within_reach(self, detection: Detection) -> bool:
+        """Whether it can have come so far while it was missing: its width, and 0.2 more a frame."""
+        ratio = detection.side / self.face.side
+        far = detection.distance_to(self.face) / self.face.side
+        return 1 / _LIKE < ratio < _LIKE and far < 1 + 0.2 * self.misses
+
+    def is_confirmed(self) -> bool:
+        """Whether this is a face and no false detection."""
+        if self.is_sure and (self.sure_hits >= 2 or self._is_plain):
+            return True
+        extra = _ROLLED if abs(self.face.angle) > 22 else 0.0
+        mean = self.evidence / self.hits
+        return mean >= STRONG_EVIDENCE + extra or (self.hits >= 3 and mean >= _FAIR + extra)
+
+
+def _frame(detection: Detection, landmarks: Landmarks | None) -> Detection | None:
+    """The face as its landmarks frame it; None where there are none that are sure, or another's."""
+    if landmarks is None or landmarks.score < SURE:
+        return None
+    framed = frame_by_landmarks(landmarks.points)
+    if framed.distance_to(detection) > _ASTRAY * detection.side:
+        return None
+    if not 1 / _LIKE < framed.side / detection.side < _LIKE or abs(framed.angle) > _MAX_ROLL:
+        return None
+    return framed._replace(view=detection.view)
+
+
+def _gain(change: float) -> float:
+    """Part of a change to apply at once: 0.4 for a jitter, all from a tenth of a face on."""
+    return min(1.0, max(0.4, change / 0.1))

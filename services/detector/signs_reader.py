@@ -1,0 +1,193 @@
+"""What faces say besides emotion, from their landmarks: `FaceSigns` of each face of each frame."""
+
+from collections.abc import Container, Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.model.canonical_face import load_canonical_face
+from affectline.common.wire.face_signs import DOUBTS, Doubt, EyesUnknown, FaceSigns
+from affectline.common.wire.messages import Quality
+from affectline.services.detector.doubts import (
+    COVERED_SCORE,
+    doubt_crop,
+    is_turned_away,
+)
+from affectline.services.detector.eye_signs import (
+    FARTHEST_YAW,
+    TOO_DARK,
+    TOO_NARROW_PX,
+    EyeSigns,
+    EyeState,
+    name_gaze,
+    to_gaze,
+)
+from affectline.services.detector.eyes import EyeReader, Eyes
+from affectline.services.detector.face_mesh import Landmarks
+from affectline.services.detector.head_pose import HeadPose, HeadPoseEstimator
+from affectline.services.detector.mouth import MouthReader, SpeechDetector
+
+_FORGOTTEN_NS: Final = 60_000_000_000
+"""A track that was not seen for so long begins anew, if it ever comes back."""
+
+
+class _Person:
+    """What is remembered of a track."""
+
+    def __init__(self) -> None:
+        self.eyes = EyeState()
+        self.speech = SpeechDetector()
+        self.seen = 0
+
+
+class SignsReader:
+    """Reads heads, eyes and mouths.
+
+    It remembers each track, in event time: the same frames give the same signs.
+
+    Args:
+        pose: Whether to say where heads point.
+        eyes: Whether to look at the eyes, which takes most of the time.
+
+    Raises:
+        AffectlineError: A file that it needs is missing or damaged.
+    """
+
+    def __init__(self, *, pose: bool = True, eyes: bool = True) -> None:
+        face = load_canonical_face()
+        self._tells_pose = pose
+        self._pose = HeadPoseEstimator(face)
+        self._eyes = EyeReader(face=face) if eyes else None
+        self._mouth = MouthReader(face)
+        self._people: dict[int, _Person] = {}
+
+    def read(
+        self,
+        gray: NDArray[np.uint8],
+        landmarks: Landmarks | None,
+        quality: Quality,
+        *,
+        track: int = 0,
+        at: int | None = None,
+    ) -> FaceSigns:
+        """Read a face.
+
+        Args:
+            gray: The frame, ``(H, W) uint8``.
+            landmarks: Of the face, in pixels of the frame; None: not looked for.
+            quality: Measures of its quality.
+            track: Its number.
+            at: When the frame was, in nanoseconds on the session's time line; None: a picture by
+                itself, of which nothing is known before and nothing is remembered.
+        """
+        doubts = set(doubt_crop(quality))
+        if landmarks is None:
+            return FaceSigns(doubts=_in_order(doubts))
+        if landmarks.score < COVERED_SCORE:
+            return self._describe_covered(landmarks, track, at, doubts)
+        pose = self._pose.estimate(landmarks.points)
+        person = self._remember(track, at)
+        opening = self._mouth.read(landmarks.points, pose)
+        if at is not None and person.speech.add(at, opening):
+            doubts.add("speaking")
+        if pose is None or is_turned_away(pose):
+            doubts.add("turned_away")
+        eyes = EyeSigns()
+        if self._eyes is not None:
+            read = self._eyes.read(gray, landmarks.points, pose)
+            eyes = _interpret(person, read, pose, quality, at)
+        doubts.update(_doubt_eyes(eyes))
+        return FaceSigns(
+            **_pose_fields(pose if self._tells_pose else None),
+            **_eye_fields(eyes),
+            mouth_opening=opening,
+            mesh_score=landmarks.score,
+            doubts=_in_order(doubts),
+        )
+
+    def forget(self, known: Container[int]) -> None:
+        """Forget the tracks that have ended.
+
+        Args:
+            known: Those that have not.
+        """
+        for track in [track for track in self._people if track not in known]:
+            del self._people[track]
+
+    def _remember(self, track: int, at: int | None) -> _Person:
+        """What is known of a track."""
+        if at is None:
+            return _Person()
+        person = self._people.get(track)
+        if person is None or not 0 <= at - person.seen <= _FORGOTTEN_NS:
+            person = self._people[track] = _Person()
+        person.seen = at
+        return person
+
+    def _describe_covered(
+        self, landmarks: Landmarks, track: int, at: int | None, doubts: set[Doubt]
+    ) -> FaceSigns:
+        """A face of which too little is seen for anything else to be said."""
+        eyes = EyeSigns()
+        if self._eyes is not None:
+            person = self._remember(track, at)
+            eyes = EyeSigns(unknown="covered") if at is None else person.eyes.skip(at, "covered")
+        return FaceSigns(
+            **_eye_fields(eyes),
+            mesh_score=landmarks.score,
+            doubts=_in_order({*doubts, "covered"}),
+        )
+
+
+def _interpret(
+    person: _Person, eyes: Eyes, pose: HeadPose | None, quality: Quality, at: int | None
+) -> EyeSigns:
+    """What the eyes of a person say in a frame; of a picture by itself, only where they look."""
+    unseen = _why_unseen(eyes, pose, quality)
+    if at is not None:
+        return person.eyes.add(at, eyes, pose) if unseen is None else person.eyes.skip(at, unseen)
+    return EyeSigns(unknown=unseen or "learning", gaze=None if unseen else to_gaze(eyes))
+
+
+def _why_unseen(eyes: Eyes, pose: HeadPose | None, quality: Quality) -> EyesUnknown | None:
+    """Why eyes cannot be told to be open or shut, from the picture alone."""
+    is_visible = eyes.left.is_visible or eyes.right.is_visible
+    if pose is None or not is_visible or abs(pose.yaw) > FARTHEST_YAW:
+        return "turned_away"
+    if quality.brightness < TOO_DARK:
+        return "dark"
+    if max(eyes.left.width, eyes.right.width) < TOO_NARROW_PX:
+        return "too_small"
+    return None
+
+
+def _doubt_eyes(eyes: EyeSigns) -> Iterator[Doubt]:
+    if eyes.is_shut:
+        yield "eyes_shut"
+    if eyes.unknown == "covered":
+        yield "covered"
+
+
+def _pose_fields(pose: HeadPose | None) -> dict[str, float]:
+    return {} if pose is None else pose._asdict()
+
+
+def _eye_fields(eyes: EyeSigns) -> dict[str, object]:
+    perclos = eyes.perclos
+    across, up = eyes.gaze or (None, None)
+    return {
+        "eye_opening_left": eyes.left,
+        "eye_opening_right": eyes.right,
+        "eyes_unknown": eyes.unknown,
+        "blink": eyes.blink,
+        "perclos": perclos.share if perclos else None,
+        "perclos_known_s": perclos.known_s if perclos else None,
+        "gaze_x": across,
+        "gaze_y": up,
+        "gaze": name_gaze(across, up) if across is not None and up is not None else None,
+    }
+
+
+def _in_order(doubts: set[Doubt]) -> tuple[Doubt, ...]:
+    return tuple(doubt for doubt in DOUBTS if doubt in doubts)

@@ -1,0 +1,121 @@
+"""Columns of a person's drowsiness and looks away, which were not validated on drivers."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from affectline.common.wire.biometrics import Drowsiness, OffRoad, SignalContribution, State
+from affectline.services.sessions.table_column import DEGREES, Cells, Row, TableColumn
+
+_SINCE: Final = 2
+NOT_VALIDATED: Final = "; not validated on drivers"
+CONTRIBUTIONS: Final = {
+    "drowsiness": {"perclos": "1", "blink_duration": "ms"},
+    "off_road": {"yaw": "deg", "pitch": "deg"},
+}
+"""By signal: what contributes to it, and its unit on the wire."""
+_UNITS: Final = {"1": "0 to 1", "ms": "ms", "deg": DEGREES}
+_POINTS: Final = {"drowsiness": "points of the level", "off_road": "% of the known time"}
+_MEANINGS: Final = {
+    "perclos": "PERCLOS, the share of the last 60 s with shut eyes",
+    "blink_duration": "mean duration of the blinks of the last 60 s",
+    "yaw": "turn of the head, positive to the person's own left",
+    "pitch": "lift of the head, positive upwards",
+}
+
+
+def _own(signal: str, *columns: tuple[Any, ...]) -> Iterator[TableColumn]:
+    for name, kind, unit, description, digits in columns:
+        yield TableColumn(f"{signal}_{name}", kind, unit, description, digits, _SINCE)
+    for name, unit in CONTRIBUTIONS[signal].items():
+        prefix, shown = f"{signal}_{name}", _UNITS[unit]
+        for suffix, kind, its_unit, description, digits in (
+            ("value", "number", shown, _MEANINGS[name], 4),
+            ("baseline", "number", shown, "the same as this person's usual is", 4),
+            ("contribution", "number", _POINTS[signal], f"what it adds to {signal}", 4),
+            ("quality", "number", "0 to 1", "how far it can be trusted", 6),
+            ("reason", "text", "", "why its quality is not 1", None),
+        ):
+            yield TableColumn(f"{prefix}_{suffix}", kind, its_unit, description, digits, _SINCE)  # type: ignore[arg-type]
+
+
+DRIVER_COLUMNS: Final = (
+    *_own(
+        "drowsiness",
+        ("level", "number", "0 to 100",
+         "how drowsy the lids look: from 30 questionable, from 60 drowsy; no probability; empty "
+         "where PERCLOS is unknown" + NOT_VALIDATED, 4),
+        ("quality", "number", "0 to 1", "how far the lids' measurement can be trusted", 6),
+        ("long_blinks", "integer", "",
+         "blinks of half a second or more in the last 60 s" + NOT_VALIDATED, None),
+        ("reason", "text", "", "why its quality is not 1", None),
+    ),
+    *_own(
+        "off_road",
+        ("now", "text", "",
+         "where the person looks, by the head: `learning` (of the usual direction), `ahead`, "
+         "`away`, `unknown`" + NOT_VALIDATED, None),
+        ("now_s", "number", "s", "for how long", 3),
+        ("share", "number", "0 to 1",
+         "share of the last 60 s spent looking away, of the time in which the direction was known; "
+         "empty while that is less than 10 s" + NOT_VALIDATED, 6),
+        ("longest_s", "number", "s", "longest glance away in the last 60 s" + NOT_VALIDATED, 3),
+        ("long_glances", "integer", "", "glances of more than 2 s among them" + NOT_VALIDATED,
+         None),
+        ("unknown", "number", "0 to 1",
+         "share of the last 60 s in which the direction was unknown", 6),
+        ("known_s", "number", "s", "0 to 60: of the last 60 s, those in which it was known", 3),
+        ("usual_s", "number", "s", "seconds that the usual direction rests on", 3),
+        ("quality", "number", "0 to 1", "how far the share can be trusted", 6),
+        ("reason", "text", "", "why its quality is not 1", None),
+    ),
+)  # fmt: skip
+_OWN_FIELDS: Final = {
+    signal: tuple(name for name in kind.model_fields if name != "contributions")
+    for signal, kind in (("drowsiness", Drowsiness), ("off_road", OffRoad))
+}
+"""Fields of both that are columns as they are."""
+
+
+def driver_cells(state: State) -> Row:
+    """Cells of `DRIVER_COLUMNS`, by name; all None where nobody measured them."""
+    cells = {**_cells_of("drowsiness", state.drowsiness), **_cells_of("off_road", state.off_road)}
+    return tuple(cells.get(column.name) for column in DRIVER_COLUMNS)
+
+
+def _cells_of(signal: str, found: Drowsiness | OffRoad | None) -> Cells:
+    if found is None:
+        return {}
+    cells = {f"{signal}_{name}": getattr(found, name) for name in _OWN_FIELDS[signal]}
+    for name, one in found.contributions.items():
+        for field in ("value", "baseline", "contribution", "quality", "reason"):
+            cells[f"{signal}_{name}_{field}"] = getattr(one, field)
+    return {name: None if value == "" else value for name, value in cells.items()}
+
+
+def read_driver(row: Cells) -> dict[str, Any]:
+    """``drowsiness`` and ``off_road`` of a `State` by its row, where it has them.
+
+    Raises:
+        ValidationError: A value is out of its range.
+    """
+    found: dict[str, Any] = {}
+    for signal, kind in (("drowsiness", Drowsiness), ("off_road", OffRoad)):
+        if row.get(f"{signal}_quality") is None:
+            continue
+        fields = {name: row[f"{signal}_{name}"] for name in _OWN_FIELDS[signal]}
+        fields["reason"] = fields["reason"] or ""
+        found[signal] = kind(**fields, contributions=_read_contributions(row, signal))
+    return found
+
+
+def _read_contributions(row: Cells, signal: str) -> dict[str, SignalContribution]:
+    return {
+        name: SignalContribution(
+            value=row[f"{signal}_{name}_value"], unit=unit,
+            baseline=row[f"{signal}_{name}_baseline"],
+            contribution=row[f"{signal}_{name}_contribution"],
+            quality=row[f"{signal}_{name}_quality"], reason=row[f"{signal}_{name}_reason"] or "",
+        )
+        for name, unit in CONTRIBUTIONS[signal].items()
+        if row[f"{signal}_{name}_quality"] is not None
+    }  # fmt: skip
