@@ -134,11 +134,17 @@ class Run:
 
     @property
     def has_fusion(self) -> bool:
-        """Whether states are estimated anew: where somebody is measured, or was.
+        """Whether states are estimated anew: where somebody is measured, or was."""
+        if self.replay is not None:
+            return self.replay == "reanalysed"
+        return self.has_sensors or self.measures_faces
 
-        Sensors measure, and so do cameras where head or eyes are looked at.
-        """
-        return self.replay == "reanalysed" or (self.replay is None)
+    @property
+    def measures_faces(self) -> bool:
+        """Whether heads or eyes are measured over time, which pictures of a folder do not have."""
+        detector = self.settings.detector
+        looks = detector.mesh and (detector.pose or detector.eyes)
+        return looks and any(source.kind != "pictures" for source in self.settings.sources)
 
     @property
     def has_sensors(self) -> bool:
