@@ -60,9 +60,11 @@ class FaceDetector(Protocol):
         """
 
 
-ScanScope = Literal["first", "searching", "steady"]
-"""What a part of a scan is for: the ``first`` image of a stream has all that matters; then a part
-at a time, ``searching`` while a face is missing or none is known, ``steady`` beside known ones."""
+ScanScope = Literal["first", "lost", "searching", "idle", "steady"]
+"""What a part of a scan is for. The ``first`` image of a stream has all that matters, and so has
+the first one after all faces were ``lost``, as by a cut; then a part at a time: ``searching`` while
+a face is missing or none is known, ``idle`` after nothing was there for a while, ``steady`` beside
+known ones."""
 
 SearchEffort = Literal["place", "fast", "measure", "confirm", "recover"]
 """How closely to search for a face near its last place: ``place`` gives its place alone, as its
@@ -85,7 +87,7 @@ class IncrementalFaceDetector(FaceDetector, Protocol):
             gray: ``(H, W) uint8``, not to be changed.
             known: Faces that need no search.
             scope: What for.
-            turn: Counts the parts, so that each has its turn.
+            turn: Counts the parts of this scope, so that each has its turn.
 
         Returns:
             Faces other than the known ones, each searched closely enough to have its evidence.

@@ -31,6 +31,9 @@ _SOON: Final = 6
 _WEAK: Final = 6.0
 """Evidence of the cascade below which a head may have rolled (usual: 8 to 14)."""
 
+_IDLE_AFTER: Final = 48
+"""Frames without a face after which there is less hurry to find one."""
+
 _PROBATION: Final = 5
 """Frames within which a new track must be confirmed."""
 
@@ -83,6 +86,8 @@ class FaceTracker:
         self._frames = 0
         self._last_scan = 0
         self._turns = 0
+        self._last_scope: ScanScope = "first"
+        self._last_seen = 0
         self._shape = (0, 0)
 
     def track(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
@@ -102,12 +107,19 @@ class FaceTracker:
         else:
             self._detect(gray)
         self._tracks = [t for t in self._tracks if t.misses <= self._max_misses(t)]
+        if self._tracks:
+            self._last_seen = self._frames
         self._frames += 1
         seen = [track for track in self._tracks if track.is_visible and track.number]
         return [
             _describe(track.number or 0, track.face, track.landmarks, self._shape)
             for track in sorted(seen, key=lambda track: track.number or 0)
         ]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The tracks that have not ended, visible or not."""
+        return [track.number for track in self._tracks if track.number]
 
     def search(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
         """Find the faces of a picture that has nothing to do with any other.
@@ -277,16 +289,31 @@ class FaceTracker:
 
     def _scan(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
         """Scan a part of the image if it is time, and all sizes when it is the first image."""
-        all_visible = bool(self._tracks) and all(track.is_visible for track in self._tracks)
-        interval = self._settings.scan_interval if all_visible else self._settings.search_interval
-        if self._frames and self._frames - self._last_scan < interval:
+        scope = self._scope()
+        if scope != self._last_scope:
+            self._last_scope, self._turns = scope, 0
+        known = [track.face for track in self._tracks if track.is_visible]
+        steady = scope == "steady"
+        interval = self._settings.scan_interval if steady else self._settings.search_interval
+        if scope not in ("first", "lost") and self._frames - self._last_scan < interval:
             return
         self._last_scan = self._frames
-        scope: ScanScope = "steady" if all_visible else "searching" if self._frames else "first"
-        known = [track.face for track in self._tracks if track.is_visible]
         for detection in detector.scan(gray, known, scope, self._turns):
             self._add(gray, detection)
         self._turns += 1
+
+    def _scope(self) -> ScanScope:
+        """What a scan of this image is for."""
+        if not self._frames:
+            return "first"
+        visible = [track for track in self._tracks if track.is_visible]
+        if visible and len(visible) == len(self._tracks):
+            return "steady"
+        if not visible and any(track.number and track.misses == 1 for track in self._tracks):
+            return "lost"
+        if not self._tracks and self._frames - self._last_seen > _IDLE_AFTER:
+            return "idle"
+        return "searching"
 
     def _add(self, gray: NDArray[np.uint8], detection: Detection) -> None:
         """Continue the track that misses a new detection, or begin one."""

@@ -122,8 +122,7 @@ class HaarDetector(IncrementalFaceDetector):
         if scope == "first":  # heads are seldom rolled as they come in
             return self._scan_passes(gray, known, _UPRIGHT)
         passes = _UPRIGHT if scope == "steady" else _SCAN
-        # The first image had the first two passes at once
-        return self._scan_passes(gray, known, (passes[(turn + 1) % len(passes)],))
+        return self._scan_passes(gray, known, (passes[turn % len(passes)],))
 
     def _scan_passes(
         self, gray: NDArray[np.uint8], known: Sequence[Detection], passes: Sequence[ScanPass]

@@ -1,6 +1,6 @@
 """Faces by the Haar cascade, and by a small network where that is blind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -23,16 +23,13 @@ _Part = Literal["whole", "tile", "large", "small", "nothing"]
 """Of a scan: the whole image by the network, or a part of it, where small faces are larger; large
 or small upright faces by the cascade."""
 
-_STEADY: Final[tuple[_Part, ...]] = (
-    "whole", "large", "whole", "tile", "whole", "large", "whole", "nothing",
-)  # fmt: skip
-"""Beside faces that are all in sight: a new one is found within two parts (the recorder relies on
-it, see `common.vision.anonymize`), for the price of the cascade's own scan."""
-
-_SEARCHING: Final[tuple[_Part, ...]] = (
-    "whole", "large", "tile", "small", "whole", "large", "tile", "nothing",
-)  # fmt: skip
-"""While a face is missing or none is known, every frame has one."""
+_PARTS: Final[Mapping[str, tuple[_Part, ...]]] = {
+    "steady": ("whole", "large", "whole", "tile", "whole", "large", "whole", "nothing"),
+    "searching": ("large", "whole", "small", "tile", "large", "whole", "tile", "nothing"),
+    "idle": ("whole", "nothing", "large", "nothing", "whole", "nothing", "tile", "nothing"),
+}
+"""What each scope does in turn. Beside known faces a new one is found within two parts, which the
+recorder relies on (`common.vision.anonymize`), for the price of the cascade's own scan."""
 
 
 class HaarNetSettings(HaarSettings):
@@ -61,15 +58,20 @@ class HaarNetDetector(IncrementalFaceDetector):
     def scan(
         self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
     ) -> list[Detection]:
-        if scope == "first":
-            found = self._haar.scan(gray, known, scope, turn)
-            return found or self._net.scan(gray, known, scope, turn)
-        part = (_STEADY if scope == "steady" else _SEARCHING)[turn % len(_STEADY)]
-        if part in ("large", "small"):
-            return self._haar.scan(gray, known, "steady", 1 if part == "large" else 0)
-        if part == "tile":
-            return self._net.scan(gray, known, scope, 1 + 2 * (turn // len(_STEADY)))
-        return self._net.scan(gray, known, scope, 0) if part == "whole" else []
+        if scope in ("first", "lost"):
+            found = self._haar.scan(gray, known, "first", 0) if scope == "first" else []
+            return found or self._net.scan(gray, known, scope, 0)
+        parts = _PARTS[scope]
+        match parts[turn % len(parts)]:
+            case "whole":
+                return self._net.scan_whole(gray, known)
+            case "tile":
+                return self._net.scan_tile(gray, known, turn // (len(parts) // 2))
+            case "large":
+                return self._haar.scan(gray, known, "steady", 0)
+            case "small":
+                return self._haar.scan(gray, known, "steady", 1)
+        return []
 
     def redetect(
         self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort

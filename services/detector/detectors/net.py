@@ -57,13 +57,32 @@ class NetDetector(IncrementalFaceDetector):
     def scan(
         self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
     ) -> list[Detection]:
-        height, width = gray.shape
-        whole = (0, 0, width, height)
-        part = whole
-        if scope != "first" and turn % 2:
-            parts = tiles(width, height, 1.0)
-            part = parts[turn // 2 % len(parts)]
-        return without_repeats(self.search(gray, part), known)
+        if scope == "idle" and turn % 2:
+            return []
+        if scope == "idle":
+            turn //= 2
+        if scope in ("searching", "idle") and turn % 2:
+            return self.scan_tile(gray, known, turn // 2)
+        if scope == "steady" and turn % 4 == 3:
+            return self.scan_tile(gray, known, turn // 4)
+        found = self.scan_whole(gray, known)
+        if scope in ("first", "lost") and not found:
+            parts = tiles(gray.shape[1], gray.shape[0], 1.0)
+            found = [face for part in parts for face in self.search(gray, part)]
+        return without_repeats(found, known)
+
+    def scan_whole(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection] = ()
+    ) -> list[Detection]:
+        """Find faces other than the known ones in the whole image."""
+        return without_repeats(self.search(gray, (0, 0, gray.shape[1], gray.shape[0])), known)
+
+    def scan_tile(
+        self, gray: NDArray[np.uint8], known: Sequence[Detection], turn: int
+    ) -> list[Detection]:
+        """The same in one of the squares that cover it, where small faces are larger."""
+        parts = tiles(gray.shape[1], gray.shape[0], 1.0)
+        return without_repeats(self.search(gray, parts[turn % len(parts)]), known)
 
     def search(self, gray: NDArray[np.uint8], part: Area) -> list[Detection]:
         """Find the faces in a part of the image that are large enough."""
