@@ -12,7 +12,7 @@ from rich.console import Console
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import HubSettings
-from affectline.common.sign_words import describe_doubts
+from affectline.common.vision.sign_words import describe_doubts
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import Control

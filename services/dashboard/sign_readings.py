@@ -4,7 +4,7 @@ from collections import deque
 from functools import singledispatchmethod
 from typing import Any, Final
 
-from affectline.common.sign_words import DOUBT_WORDS, EYES_UNKNOWN_WORDS, GAZE_WORDS
+from affectline.common.vision.sign_words import DOUBT_WORDS, EYES_UNKNOWN_WORDS, GAZE_WORDS
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Drowsiness, OffRoad, State
 from affectline.common.wire.face_signs import FaceSigns

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS
-from affectline.common.sign_words import describe_doubts
 from affectline.common.vision import palette as colours
 from affectline.common.vision.palette import to_bgr
+from affectline.common.vision.sign_words import describe_doubts
 from affectline.common.wire.messages import Emotion, FaceEmotion
 
 Image = NDArray[np.uint8]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from affectline.common.sign_words import DOUBT_WORDS
+from affectline.common.vision.sign_words import DOUBT_WORDS
 from affectline.common.wire.face_signs import FaceSigns
 
 MILLION: Final = 1_000_000

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from affectline.common.clock import monotonic
-from affectline.common.sign_words import DOUBT_WORDS
+from affectline.common.vision.sign_words import DOUBT_WORDS
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Packet
 
 FRAMES_KEPT: Final = 64

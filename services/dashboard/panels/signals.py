@@ -4,8 +4,8 @@ from nicegui.element import Element
 from nicegui.elements import echart
 
 from affectline.common.labels import LABELS
-from affectline.common.sign_words import DOUBT_WORDS
 from affectline.common.vision.palette import AFFECT_COLOURS, COLOURS
+from affectline.common.vision.sign_words import DOUBT_WORDS
 from affectline.common.wire.face_signs import DOUBTS
 from affectline.services.dashboard.curves import Curves
 from affectline.services.dashboard.panel import STATIC, Panel, register

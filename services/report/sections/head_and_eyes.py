@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from affectline.common.sign_words import DOUBT_WORDS, EYES_UNKNOWN_WORDS, GAZE_WORDS
+from affectline.common.vision.sign_words import DOUBT_WORDS, EYES_UNKNOWN_WORDS, GAZE_WORDS
 from affectline.common.wire.biometrics import Drowsiness, OffRoad, State
 from affectline.services.report.section import ReportData, Section, SectionSettings
 from affectline.services.report.time_axis import (

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affectline.common.sign_words import DOUBT_WORDS, EYES_UNKNOWN_WORDS, GAZE_WORDS
 from affectline.common.vision.palette import COLOURS, to_bgr
+from affectline.common.vision.sign_words import DOUBT_WORDS, EYES_UNKNOWN_WORDS, GAZE_WORDS
 from affectline.common.wire.face_signs import DOUBTS, FaceSigns
 from affectline.common.wire.messages import Emotion
 from affectline.services.overlay import drawing
