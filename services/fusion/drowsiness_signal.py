@@ -152,7 +152,7 @@ class DrowsinessSignal:
         mean_ms, usual = self._mean_blink(now_s), self.blink_baseline.mean
         if mean_ms is None or usual is None:
             count = len(self._durations(now_s))
-            reason = f"{count} blinks in a minute: {MIN_BLINKS} are needed"
+            reason = f"blinks in the last minute: {count}; {MIN_BLINKS} are needed"
             return SignalContribution(unit="ms", reason=reason)
         usual_ms, maturity = math.exp(usual), self.blink_baseline.maturity
         points = POINTS_PER_DOUBLE * (mean_ms / usual_ms - 1) * maturity

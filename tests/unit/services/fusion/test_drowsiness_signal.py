@@ -64,7 +64,7 @@ def test_shut_eyes_of_many_seconds_are_no_usual_blink() -> None:
     mean = drive.drowsiness.contributions["blink_duration"].value
     assert mean is None, "one blink in the last minute is too few"
     assert drive.drowsiness.contributions["blink_duration"].reason == (
-        "1 blinks in a minute: 3 are needed"
+        "blinks in the last minute: 1; 3 are needed"
     )
     assert drive.drowsiness.long_blinks == 1
 
