@@ -25,8 +25,9 @@ from affectline.common.wire.messages import (
     Scores,
 )
 from affectline.services.detector.detection import FaceDetector
-from affectline.services.detector.face_mesh import FaceMesh
+from affectline.services.detector.face_mesh import FaceMesh, Landmarks
 from affectline.services.detector.result_buffer import ResultBuffer
+from affectline.services.detector.signs_reader import SignsReader
 from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
@@ -75,6 +76,10 @@ class Detector(Stage):
         # before it can have given at most so many
         self._first_track = first_seq * self._settings.max_faces
         self._results = ResultBuffer(lossless=self._lossless)
+        self._signs = SignsReader(
+            pose=self._settings.mesh and self._settings.pose,
+            eyes=self._settings.mesh and self._settings.eyes,
+        )
 
     @on(Frame, newest_only=True)
     def on_frame(self, packet: Packet[Frame]) -> Iterator[Packet]:
@@ -165,15 +170,13 @@ class Detector(Stage):
             tracked, first = self._tracker.track(image), self._first_track
         else:  # a picture by itself
             tracked, first = self._picture_tracker.search(image), 0
-        scale = frame.width / image.shape[1]
-        sharp, more = self._sharpest(packet, image, tracked)
+        sharp = self._sharpest(packet, image, tracked)
         for found in tracked:
-            face = crop_tracked(sharp, found, self._settings.margin, more)
-            small = to_square(face)
-            faces.append(self._describe(found, first + found.track, small, face.shape[0], scale))
-            parts += [face.tobytes(), small.tobytes()]
-            if self._settings.landmarks and found.landmarks:
-                parts.append((found.landmarks.points * np.float32(scale)).astype("<f4").tobytes())
+            face, of_face = self._describe(frame, found, first + found.track, image, sharp)
+            faces.append(face)
+            parts += of_face
+        if frame.file is None:
+            self._signs.forget({first + number for number in self._tracker.numbers})
         message = Faces(
             **frame.identity,
             detected_at=self.context.now(),
@@ -181,10 +184,57 @@ class Detector(Stage):
         )
         return Packet(message, tuple(parts))
 
+    def _describe(
+        self,
+        frame: Frame,
+        found: TrackedFace,
+        track: int,
+        image: NDArray[np.uint8],
+        sharp: NDArray[np.uint8],
+    ) -> tuple[Face, list[bytes]]:
+        """A face and its parts.
+
+        Args:
+            frame: Where it is.
+            found: It, in pixels of ``image``.
+            track: Its number in the stream.
+            image: What was searched.
+            sharp: What it is cropped from.
+        """
+        scale, more = frame.width / image.shape[1], sharp.shape[1] / image.shape[1]
+        crop = crop_tracked(sharp, found, self._settings.margin, more)
+        small = to_square(crop)
+        x, y, w, h = (round(value * scale) for value in found.box)
+        measured = measure_quality(small)
+        quality = Quality(size=max(w, h), blur=measured.blur, brightness=measured.brightness)
+        landmarks = self._scale_landmarks(found, more)
+        at = frame.captured_at if frame.file is None else None
+        signs = self._signs.read(sharp, landmarks, quality, track=track, at=at)
+        parts = [crop.tobytes(), small.tobytes()]
+        if self._settings.landmarks and landmarks:
+            points = landmarks.points * np.float32(frame.width / sharp.shape[1])
+            parts.append(points.astype("<f4").tobytes())
+        face = Face(
+            track=track,
+            box=(x, y, w, h),
+            angle=found.angle,
+            quality=quality,
+            crop_side=crop.shape[0],
+            landmarks=len(parts) > 2,
+            **dict(signs),
+        )
+        return face, parts
+
+    def _scale_landmarks(self, found: TrackedFace, scale: float) -> Landmarks | None:
+        """A face's landmarks in the image that it is cropped from, where all faces have them."""
+        if found.landmarks is None or not self._settings.mesh or scale == 1:
+            return found.landmarks if self._settings.mesh else None
+        return found.landmarks._replace(points=found.landmarks.points * np.float32(scale))
+
     def _sharpest(
         self, packet: Packet[Frame], image: NDArray[np.uint8], tracked: Sequence[TrackedFace]
-    ) -> tuple[NDArray[np.uint8], float]:
-        """The image to crop from, and its pixels per pixel of the searched one.
+    ) -> NDArray[np.uint8]:
+        """The image to crop from.
 
         Where a face has too few pixels in an image that was decoded at a fraction of its size, the
         frame is decoded once more as a whole.
@@ -192,33 +242,9 @@ class Detector(Stage):
         frame = packet.message
         is_small = any(found.face.side < FER_SIZE for found in tracked)
         if not is_small or image.shape[1] == frame.width:
-            return image, 1.0
+            return image
         whole = decode_gray(packet.parts[0], frame, largest=2 * frame.width)
-        return (image, 1.0) if whole is None else (whole, frame.width / image.shape[1])
-
-    def _describe(
-        self,
-        found: TrackedFace,
-        track: int,
-        small: NDArray[np.uint8],
-        crop_side: int,
-        scale: float,
-    ) -> Face:
-        measured = measure_quality(small)
-        x, y, w, h = (round(value * scale) for value in found.box)
-        return Face(
-            track=track,
-            box=(x, y, w, h),
-            angle=found.angle,
-            quality=Quality(
-                size=max(w, h),
-                blur=measured.blur,
-                brightness=measured.brightness,
-            ),
-            crop_side=crop_side,
-            landmarks=bool(self._settings.landmarks and found.landmarks),
-            mesh_score=found.landmarks.score if found.landmarks else None,
-        )
+        return image if whole is None else whole
 
 
 def crop_tracked(

@@ -116,6 +116,11 @@ class FaceTracker:
             for track in sorted(seen, key=lambda track: track.number or 0)
         ]
 
+    @property
+    def numbers(self) -> list[int]:
+        """The tracks that have not ended, visible or not."""
+        return [track.number for track in self._tracks if track.number]
+
     def search(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
         """Find the faces of a picture that has nothing to do with any other.
 
