@@ -134,8 +134,9 @@ class LiveDashboard:
         faces: int = 1,
         size: tuple[int, int] = (640, 360),
         damaged: bool = False,
+        signs: dict[str, Any] | None = None,
     ) -> None:
-        """A frame and its result."""
+        """A frame and its result, in which each face has such signs."""
         self.seq += 1
         width, height = size
         same: dict[str, Any] = {
@@ -151,7 +152,7 @@ class LiveDashboard:
         seen = tuple(
             FaceEmotion(
                 track=i + 1, box=(100 + 200 * i, 80, 120, 120), quality=GOOD, probabilities=shares,
-                frame_probabilities=shares, label="happy", confidence=max(shares),
+                frame_probabilities=shares, label="happy", confidence=max(shares), **signs or {},
             )
             for i in range(faces)
         )  # fmt: skip

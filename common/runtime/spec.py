@@ -135,7 +135,16 @@ class Run:
     @property
     def has_fusion(self) -> bool:
         """Whether states are estimated anew: where somebody is measured, or was."""
-        return self.replay == "reanalysed" or (self.replay is None and self.has_sensors)
+        if self.replay is not None:
+            return self.replay == "reanalysed"
+        return self.has_sensors or self.measures_faces
+
+    @property
+    def measures_faces(self) -> bool:
+        """Whether heads or eyes are measured over time, which pictures of a folder do not have."""
+        detector = self.settings.detector
+        looks = detector.mesh and (detector.pose or detector.eyes)
+        return looks and any(source.kind != "pictures" for source in self.settings.sources)
 
     @property
     def has_sensors(self) -> bool:

@@ -104,7 +104,7 @@ def calibrate(
     config_file: ConfigFile = None,
     hub: HubAddress = None,
 ) -> None:
-    """Take the next seconds as the state at rest.
+    """Take the next seconds as the state at rest, and their direction of looking as the usual one.
 
     Example: affectline control calibrate --subject anna --seconds 60
     """

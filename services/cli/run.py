@@ -28,6 +28,7 @@ from affectline.common.wire.messages import Emotion, Packet, StreamStart
 from affectline.services.sessions.columns import SESSION_TABLES
 from affectline.services.sessions.expression_figures import MEAN_PROBABILITY, SHARE_OF_FRAMES
 from affectline.services.sessions.run_summary import read_session, summarize_run
+from affectline.services.sessions.sign_figures import sign_lines
 from affectline.services.supervisor.process import ProcessSpec
 from affectline.services.supervisor.supervisor import Supervisor
 
@@ -193,6 +194,11 @@ def print_result(result: dict[str, Any]) -> None:
     rows += [
         (f"mean {axis}, -1 to 1", [_format_affect(s[axis]) for s in streams.values()])
         for axis in ("valence", "arousal")
+    ]
+    signs = {name: sign_lines(stream.get("signs")) for name, stream in streams.items()}
+    rows += [
+        (title, [lines.get(title, "") for lines in signs.values()])
+        for title in dict.fromkeys(title for lines in signs.values() for title in lines)
     ]
     rows.append(("ended", [s["end"] or "" for s in streams.values()]))
     for title, cells in rows:

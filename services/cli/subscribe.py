@@ -12,12 +12,14 @@ from rich.console import Console
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import HubSettings
+from affectline.common.vision.sign_words import describe_doubts
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.control import Control
 from affectline.common.wire.health import ClockOffset, Health
 from affectline.common.wire.messages import (
     Emotion,
+    Face,
     Faces,
     Frame,
     Marker,
@@ -93,7 +95,8 @@ def summarize(message: Message) -> str:
 @summarize.register
 def _(emotion: Emotion) -> str:
     faces = ", ".join(
-        f"#{f.track} {f.label} {f.confidence:.0%}" if f.label else f"#{f.track} {f.missing}"
+        (f"#{f.track} {f.label} {f.confidence:.0%}" if f.label else f"#{f.track} {f.missing}")
+        + (f" ({describe_doubts(f.doubts)})" if f.doubts else "")
         for f in emotion.faces
     )
     latency_ms = (emotion.published_at - emotion.received_at) / 1e6
@@ -102,8 +105,14 @@ def _(emotion: Emotion) -> str:
 
 @summarize.register
 def _(faces: Faces) -> str:
-    boxes = ", ".join(f"#{f.track} {f.box} {f.angle:+.0f}°" for f in faces.faces)
+    boxes = ", ".join(f"#{f.track} {f.box} {f.angle:+.0f}°{_pose(f)}" for f in faces.faces)
     return f"{faces.seq:>7}  {boxes or 'no face'}"
+
+
+def _pose(face: Face) -> str:
+    if face.yaw is None or face.pitch is None:
+        return ""
+    return f" yaw {face.yaw:+.0f}° pitch {face.pitch:+.0f}°"
 
 
 @summarize.register
@@ -156,6 +165,10 @@ def _(state: State) -> str:
     parts += [f"({', '.join(contributions)})"] if contributions else []
     for name, value in (("arousal", state.arousal), ("valence", state.valence)):
         parts += [f"{name} {value:+.2f}"] if value is not None else []
+    if state.drowsiness is not None and state.drowsiness.level is not None:
+        parts.append(f"drowsiness {state.drowsiness.level:.0f}")
+    if state.off_road is not None and state.off_road.share is not None:
+        parts.append(f"away {state.off_road.share:.0%}")
     parts += [f"quality {state.quality:.0%}", *(["synthetic"] if state.synthetic else [])]
     return "  ".join(parts)
 

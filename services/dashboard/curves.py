@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.face_signs import DOUBTS
 from affectline.common.wire.messages import Emotion, Marker, StreamStart
 from affectline.services.sessions.timeseries import largest_face
 from affectline.services.web.frame_pairs import round_distribution
@@ -22,7 +23,8 @@ FROM_BEATS: Final = "/min, from beats"
 SIGNALS: Final = ("heart_rate", "skin_conductance")
 
 Point = list[float | None]
-"""Milliseconds since the Unix epoch, and one value, two (valence and arousal) or seven."""
+"""Milliseconds since the Unix epoch, and one value, two (valence and arousal) or eight (the seven
+emotions, and the doubts as bits)."""
 
 
 class SignalCurve:
@@ -52,8 +54,27 @@ class SignalCurve:
         return {"unit": self.unit, "synthetic": self.synthetic}
 
 
+class EmotionCurve(SignalCurve):
+    """Seven probabilities, and behind them the doubts about the face, as bits in their order.
+
+    A doubt between two points is told with the later one: a blink is shorter than a step.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("share")
+        self._doubts = 0
+
+    def add(self, at_ms: float, values: list[float]) -> bool:
+        self._doubts |= int(values[-1])
+        before = self.points[-1] if self.points else None
+        is_later = super().add(at_ms, [*values[:-1], self._doubts])
+        if self.points and self.points[-1] is not before:
+            self._doubts = 0
+        return is_later
+
+
 CurvePoint = tuple[str, SignalCurve, float, list[float]]
-"""Name of a curve, the curve if it is new, the time in ms, and one value or seven."""
+"""Name of a curve, the curve if it is new, the time in ms, and its values."""
 
 
 class Curves:
@@ -140,8 +161,9 @@ class Curves:
         for face in emotion.faces:
             if face.probabilities is not None:
                 name = f"emotion/{emotion.stream}/{face.track}"
-                values = round_distribution(face.probabilities) or []
-                yield name, SignalCurve("share"), emotion.captured_at / 1e6, values
+                doubts = sum(1 << DOUBTS.index(doubt) for doubt in face.doubts)
+                values = [*(round_distribution(face.probabilities) or []), doubts]
+                yield name, EmotionCurve(), emotion.captured_at / 1e6, values
         largest = largest_face(emotion)
         if largest is not None and largest.valence is not None and largest.arousal is not None:
             affect, at_ms = SignalCurve("-1 to 1"), emotion.captured_at / 1e6

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -22,11 +23,13 @@ _FALL: Final = 0.8
 """A fall begins below this share of the level ..."""
 _RISE: Final = 0.6
 """... and ends when the lids are up again by this share of its depth."""
-_LEAST_DEPTH: Final = 0.3
-"""Least depth of a blink in shares of the level. Films of 24 frames a second seldom catch the lids
-at their lowest: of 9 blinks labelled by eye the shallowest was 0.36 deep (docs/signs.md)."""
+_LEAST_DEPTH: Final = 0.25
+"""Least depth of a blink in shares of the level. Films of 24 frames a second often miss the lids at
+their lowest: the shallowest of the labelled blinks was 0.3 deep (docs/signs.md)."""
+_BEFORE: Final = 4
+"""Frames before a fall in which lids may already have begun to fall."""
 _SHUT: Final = 0.35
-"""A long closure has openings below it."""
+"""In a long closure the opening is below it most of the time."""
 _LEAST_BLINK_S: Final = 0.03
 """What is shorter is an error of one frame."""
 _LONGEST_S: Final = 60.0
@@ -38,25 +41,32 @@ class _Fall:
 
     level: float
     """Opening before it."""
+    before: list[tuple[int, float]]
+    """Time and opening of the frames just before it."""
     samples: list[tuple[int, float]]
-    """Time and opening, from the last frame before it."""
+    """The same from its first frame on."""
     is_known: bool = True
     """Whether the eyes were seen to be shut all the while, not lowered by a lowered head."""
 
     @property
     def lowest(self) -> float:
-        return min(opening for _, opening in self.samples[1:])
+        return min(opening for _, opening in self.samples)
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether the eyes were shut most of the time."""
+        return median(opening for _, opening in self.samples[:-1]) <= _SHUT
 
     @property
     def seconds(self) -> float:
-        return (self.samples[-1][0] - self.samples[0][0]) / 1e9
+        return (self.samples[-1][0] - self.before[-1][0]) / 1e9
 
 
 @dataclass
 class BlinkDetector:
     """Finds blinks in the opening of the eyes, frame by frame.
 
-    A blink is a fall below 0.8 of the opening of the last 0.7 s, by at least 0.3 of it,
+    A blink is a fall below 0.8 of the opening of the last 0.7 s, by at least 0.25 of it,
     that is made up for within half a second. It lasts from when the lids were half-way down, of its
     own depth, until they were half-way up again, between frames by a straight line.
     """
@@ -64,6 +74,8 @@ class BlinkDetector:
     _open: deque[tuple[int, float]] = field(default_factory=deque)
     """Of the last seconds without a fall: time and opening."""
     _fall: _Fall | None = None
+    _risen_at: int = 0
+    """When the last fall ended."""
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=9))
     """Seconds between the last frames."""
     _last: int | None = None
@@ -101,8 +113,11 @@ class BlinkDetector:
         while self._open and at - self._open[0][0] > _LEVEL_S * 1e9:
             self._open.popleft()
         level = median(value for _, value in self._open) if len(self._open) >= 2 else 0.0
-        if level >= _LEAST_LEVEL and opening < _FALL * level:
-            self._fall = _Fall(level, [self._open[-1], (at, opening)])
+        before = [one for one in self._open if one[0] >= self._risen_at][-_BEFORE:]
+        # After a blink lids rise slowly to the end: that is no other one
+        has_risen = any(value >= _FALL * level for _, value in before)
+        if has_risen and level >= _LEAST_LEVEL and opening < _FALL * level:
+            self._fall = _Fall(level, before, [(at, opening)])
         else:
             self._open.append((at, opening))
 
@@ -116,25 +131,30 @@ class BlinkDetector:
         if opening < lowest + _RISE * (fall.level - lowest):
             if (is_long and lowest > _SHUT) or fall.seconds > _LONGEST_S:
                 # The lids follow the gaze, or narrow in a smile: a new level
-                self._fall, self._open = None, deque(fall.samples[1:])
+                self._fall, self._open = None, deque(fall.samples)
             return None
-        self._fall = None
+        self._fall, self._risen_at = None, at
         self._open.append((at, opening))
         depth = (fall.level - lowest) / fall.level
         if depth < _LEAST_DEPTH:
             return None
         blink = _time(fall, (fall.level + lowest) / 2)
-        if blink.duration_ms > LONGEST_BLINK_S * 1e3 and (lowest > _SHUT or not fall.is_known):
+        if blink.duration_ms > LONGEST_BLINK_S * 1e3 and not (fall.is_known and fall.is_shut):
             return None
         return blink if blink.duration_ms >= _LEAST_BLINK_S * 1e3 else None
 
 
 def _time(fall: _Fall, half: float) -> Blink:
-    """When the lids passed half-way, down and up."""
-    down = up = 0.0
-    for (before, high), (after, low) in zip(fall.samples, fall.samples[1:], strict=False):
-        if high > half >= low and not down:
-            down = before + (after - before) * (high - half) / (high - low)
-        if high < half <= low:
-            up = before + (after - before) * (half - high) / (low - high)
+    """When the lids passed half-way down for the last time before the lowest, and up at last."""
+    frames = fall.before + fall.samples
+    lowest = min(frames, key=lambda frame: frame[1])[0]
+    down, up = float(frames[0][0]), float(frames[-1][0])
+    for (earlier, first), (later, second) in pairwise(frames):
+        if not min(first, second) < half <= max(first, second):
+            continue
+        passed = earlier + (later - earlier) * (half - first) / (second - first)
+        if first > second and later <= lowest:
+            down = passed
+        elif first < second and earlier >= lowest:
+            up = passed
     return Blink(at=round(down), duration_ms=min(max(up - down, 1.0) / 1e6, _LONGEST_S * 1e3))

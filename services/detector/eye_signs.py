@@ -20,7 +20,7 @@ LEAST_USUAL_GAP: Final = 0.2
 usual of somebody who is asleep."""
 LEARNING_S: Final = 3.0
 """Seconds of open eyes after which a person's usual gap is known."""
-TOO_NARROW_PX: Final = 6.0
+TOO_NARROW_PX: Final = 8.0
 """Below this width in pixels open and shut eyes are not told apart (docs/signs.md)."""
 TOO_DARK: Final = 0.06
 """The same of the mean brightness of the face, 0 to 1."""
@@ -45,8 +45,10 @@ _NEARLY_SHUT: Final = 0.25
 _HELD_NS: Final = 400_000_000
 """A low iris between half-open lids is a lowered gaze from this time on, longer than a blink takes
 to pass there."""
-_SPLIT: Final = 0.4
-"""Openings of both eyes that differ by more, for as long, are a covered eye: a wink is shorter."""
+_ONE_SHUT: Final = 0.2
+_ONE_OPEN: Final = 0.35
+"""One eye that is as good as shut while the other one is open is a covered eye, if it lasts: a wink
+is shorter."""
 _SPLIT_NS: Final = 500_000_000
 _LONGEST_STEP_NS: Final = 500_000_000
 """What lies between two frames farther apart than this is unknown."""
@@ -125,10 +127,13 @@ class EyeState:
             gaze=to_gaze(eyes) if opening > _NEARLY_SHUT else None,
             perclos=self._perclos.add(at, None if unknown else opening, length),
         )
-        if unknown is not None:
+        if unknown == "looking_down":
             return signs
+        is_shut = opening <= _NEARLY_SHUT  # by most people's usual where this one's is not known
+        if unknown is not None:
+            return signs._replace(is_shut=is_shut)
         left, right = (_limit(openings[side]) for side in ("left", "right"))
-        return signs._replace(left=left, right=right, is_shut=opening <= _NEARLY_SHUT)
+        return signs._replace(left=left, right=right, is_shut=is_shut)
 
     def _step(self, at: int) -> int:
         """Nanoseconds since the frame before, 0 where too much is missing in between."""
@@ -152,8 +157,7 @@ class EyeState:
     ) -> EyesUnknown | None:
         """Why the openings do not say whether the eyes are shut."""
         left, right = openings.values()
-        differ = left is not None and right is not None and abs(left - right) > _SPLIT
-        if self._split.add(at, holds=differ):
+        if self._split.add(at, holds=_are_split(left, right)):
             return "covered"
         opening = _mean(openings.values())
         is_low = _NEARLY_SHUT < opening < _OPEN and gaze[1] <= -AVERTED
@@ -221,6 +225,13 @@ def name_gaze(across: float, up: float) -> Gaze:
 def _mean(openings: Iterable[float | None]) -> float:
     seen = [opening for opening in openings if opening is not None]
     return sum(seen) / len(seen)
+
+
+def _are_split(left: float | None, right: float | None) -> bool:
+    """Whether one eye is shut and the other one open."""
+    if left is None or right is None:
+        return False
+    return min(left, right) < _ONE_SHUT and max(left, right) > _ONE_OPEN
 
 
 def _limit(opening: float | None) -> float | None:

@@ -88,8 +88,8 @@ class SignsReader:
             return self._describe_covered(landmarks, track, at, doubts)
         pose = self._pose.estimate(landmarks.points)
         person = self._remember(track, at)
-        opening = self._mouth.read(landmarks.points, pose)
-        if at is not None and person.speech.add(at, opening):
+        mouth = self._mouth.read(landmarks.points, pose)
+        if at is not None and person.speech.add(at, *mouth):
             doubts.add("speaking")
         if pose is None or is_turned_away(pose):
             doubts.add("turned_away")
@@ -101,7 +101,7 @@ class SignsReader:
         return FaceSigns(
             **_pose_fields(pose if self._tells_pose else None),
             **_eye_fields(eyes),
-            mouth_opening=opening,
+            mouth_opening=mouth.opening,
             mesh_score=landmarks.score,
             doubts=_in_order(doubts),
         )

@@ -28,7 +28,7 @@ def configure(pipeline: PipelineSettings, delivery: Delivery) -> FusionProcess:
 
 
 def planned(run: Run) -> Iterator[FusionProcess]:
-    """One where somebody is measured."""
+    """One where somebody is measured, by sensors or by head and eyes."""
     if not run.has_fusion:
         return
     chosen = run.settings.fusion
@@ -36,12 +36,15 @@ def planned(run: Run) -> Iterator[FusionProcess]:
     if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
         # Known before the first sample: the face is that person's from the first frame
         chosen = chosen.model_copy(update={"subject": subjects.pop()})
+    if not (run.has_sensors or run.replay):
+        # Nobody asked for nervousness; by the face alone it was never validated
+        chosen = chosen.model_copy(update={"face_weight": 0.0})
     yield FusionProcess(settings=chosen)
 
 
 SPEC = ServiceSpec(
     kind="fusion",
-    summary="Fuse heart rate, skin conductance and expression into arousal, valence and stress.",
+    summary="Fuse sensors and faces into arousal, valence, stress, drowsiness and looks away.",
     settings=FusionProcess,
     stage="affectline.services.fusion.stage:Fusion",
     role="transform",

@@ -5,9 +5,18 @@ stream                             type      channels
 =================================  ========  ===================================================
 ``affectline-emotion-<stream>``    Emotion   the seven probabilities, valence, arousal of the
                                              largest face
+``affectline-face-<stream>``       Face      head pose, eyes, mouth, gaze and doubts of the same
+                                             face: `sign_channels.FACE_CHANNELS`
 ``affectline-state-<subject>``     State     arousal, valence, nervousness, quality
+``affectline-driver-<subject>``    Driver    drowsiness and looks away:
+                                             `sign_channels.DRIVER_CHANNELS`
 ``affectline-markers``             Markers   the marker's label, as text
 =================================  ========  ===================================================
+
+The streams of faces and drivers are streams of their own, so that the others keep the channels that
+recorders know; units and remarks, such as what was not validated, are in their descriptions. They
+appear with the first frame or state in which something of it was measured, or at the start where
+they are named in the settings.
 
 All of them are irregular. A frame without a face, and whatever is not known, is NaN. A sample's
 time is that of the frame, the state or the marker, on LSL's clock (`LslClock`).
@@ -26,6 +35,14 @@ from affectline.common.runtime.stage import Stage, on
 from affectline.common.wire.biometrics import State
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet, StreamStart
 from affectline.services.lsl.lsl_clock import LslClock
+from affectline.services.lsl.sign_channels import (
+    DRIVER_CHANNELS,
+    FACE_CHANNELS,
+    SignChannel,
+    driver_row,
+    face_row,
+    has_signs,
+)
 from affectline.services.lsl.spec import LslProcess
 from affectline.services.sessions.columns import marker_text
 
@@ -63,8 +80,10 @@ class LslOutlet(Stage):
         self._outlet(MARKERS, "Markers", ("label",))
         for stream in self._streams:
             self._outlet(f"affectline-emotion-{stream}", "Emotion", EMOTION_CHANNELS)
+            self._outlet(f"affectline-face-{stream}", "Face", FACE_CHANNELS)
         for subject in self._subjects:
             self._outlet(f"affectline-state-{subject}", "State", STATE_CHANNELS)
+            self._outlet(f"affectline-driver-{subject}", "Driver", DRIVER_CHANNELS)
 
     def cleanup(self) -> None:
         self._outlets.clear()  # the last references: their sockets close
@@ -77,7 +96,7 @@ class LslOutlet(Stage):
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """Publish probabilities, valence and arousal of the largest face."""
+        """Publish probabilities, valence, arousal and signs of the largest face."""
         emotion = packet.message
         frame = emotion.epoch, emotion.seq
         if self._last_frame.get(emotion.stream, (-1, -1)) >= frame:
@@ -86,6 +105,10 @@ class LslOutlet(Stage):
         self._clock.observe(emotion)
         outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", EMOTION_CHANNELS)
         self._push_sample(outlet, emotion_row(emotion), emotion.captured_at)
+        face, name = _largest(emotion), f"affectline-face-{emotion.stream}"
+        if name in self._outlets or has_signs(face):
+            outlet = self._outlet(name, "Face", FACE_CHANNELS)
+            self._push_sample(outlet, face_row(face), emotion.captured_at)
         return ()
 
     @on(State)
@@ -94,6 +117,10 @@ class LslOutlet(Stage):
         state = packet.message
         outlet = self._outlet(f"affectline-state-{state.subject}", "State", STATE_CHANNELS)
         self._push_sample(outlet, state_row(state), state.at)
+        name = f"affectline-driver-{state.subject}"
+        if name in self._outlets or state.drowsiness or state.off_road:
+            outlet = self._outlet(name, "Driver", DRIVER_CHANNELS)
+            self._push_sample(outlet, driver_row(state), state.at)
         return ()
 
     @on(Marker)
@@ -108,23 +135,25 @@ class LslOutlet(Stage):
         outlet.push_sample(sample, timestamp=self._clock.time_of(at))
         self.context.counters["offered"] += 1
 
-    def _outlet(self, name: str, kind: str, channels: tuple[str, ...]) -> Any:
+    def _outlet(self, name: str, kind: str, channels: tuple[str | SignChannel, ...]) -> Any:
         """The outlet of a name, created when it is first needed."""
         if name not in self._outlets:
             dtype = "string" if kind == "Markers" else "float32"
             # The same after a restart, so that recorders find the stream again
             source = f"{name}@{socket.gethostname()}"
+            described = [_describe(channel) for channel in channels]
             info = self._lsl.StreamInfo(name, kind, len(channels), IRREGULAR, dtype, source)
-            info.set_channel_names(list(channels))
+            info.set_channel_names([channel.name for channel in described])
             info.set_channel_types(kind.lower())
-            info.set_channel_units("none")
+            info.set_channel_units([channel.unit for channel in described])
+            _add_notes(info, described)
             self._outlets[name] = self._lsl.StreamOutlet(info)
         return self._outlets[name]
 
 
 def emotion_row(emotion: Emotion) -> list[float]:
     """The largest face's values of the `EMOTION_CHANNELS`, or NaN."""
-    face = max(emotion.faces, key=_area, default=None)
+    face = _largest(emotion)
     if face is None or face.probabilities is None:
         return [math.nan] * len(EMOTION_CHANNELS)
     affect = (face.valence, face.arousal)
@@ -135,6 +164,23 @@ def state_row(state: State) -> list[float]:
     """Arousal (-1 to 1), valence (-1 to 1), nervousness (0 to 100), quality (0 to 1), or NaN."""
     values = (state.arousal, state.valence, state.nervousness, state.quality)
     return [math.nan if value is None else value for value in values]
+
+
+def _describe(channel: str | SignChannel) -> SignChannel:
+    return channel if isinstance(channel, SignChannel) else SignChannel(channel, "none")
+
+
+def _add_notes(info: Any, channels: list[SignChannel]) -> None:
+    """Add what must be known of channels to the XML description, as ``note``."""
+    element = info.desc.child("channels").first_child()
+    for channel in channels:
+        if channel.note:
+            element.append_child_value("note", channel.note)
+        element = element.next_sibling()
+
+
+def _largest(emotion: Emotion) -> FaceEmotion | None:
+    return max(emotion.faces, key=_area, default=None)
 
 
 def _area(face: FaceEmotion) -> int:

@@ -1,6 +1,6 @@
 """Draws the overlay: boxes, tracks, labels, probability bars, and the pipeline's status."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from affectline.common.labels import LABELS
 from affectline.common.vision import palette as colours
 from affectline.common.vision.palette import to_bgr
+from affectline.common.vision.sign_words import describe_doubts
 from affectline.common.wire.messages import Emotion, FaceEmotion
 
 Image = NDArray[np.uint8]
@@ -25,6 +26,11 @@ NAME_WIDTH: Final = 62
 BAR_WIDTH: Final = 70
 PANEL: Final = (NAME_WIDTH + BAR_WIDTH + 10, ROW * len(LABELS) + 6)
 """Width and height of the bars of one face in pixels."""
+
+HATCH_WIDTH: Final = 8
+"""Width in pixels of the band about the box of a face that is doubted."""
+HATCH_STEP: Final = 10
+"""From one stripe of the band to the next in pixels, along the picture's rows."""
 
 
 class Status(NamedTuple):
@@ -61,16 +67,42 @@ def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
     colour = COLOURS[face.label] if face.label else PLAIN
     corners = cv2.boxPoints(((x + w / 2, y + h / 2), (w, h), -face.angle))
     cv2.polylines(image, [np.int32(corners)], True, colour, 2, cv2.LINE_AA)  # type: ignore[list-item]
+    above = 6
+    if face.doubts:
+        above += HATCH_WIDTH + 4
+        _hatch_around(image, corners, colour)
+        reason = describe_doubts(face.doubts)
+        below = min(y + h + HATCH_WIDTH + 14, image.shape[0] - 4)
+        _draw_text(image, reason, (x, below), PLAIN, 0.5)
     if face.label and face.confidence is not None:
         title = f"#{face.track} {face.label} {face.confidence:.0%}"
     else:
         title = f"#{face.track} {face.missing or ''}"
-    _draw_text(image, title, (x, max(34, y - 6)), colour, 0.5)
+    _draw_text(image, title, (x, max(34, y - above)), colour, 0.5)
     if face.probabilities is not None:
         right = x + w + 8
         left = right if right + PANEL[0] <= image.shape[1] else max(0, x - PANEL[0] - 8)
         top = min(max(24, y), max(24, image.shape[0] - PANEL[1]))
         _draw_bars(image, face.probabilities, (left, top))
+
+
+def _hatch_around(image: Image, corners: NDArray[Any], colour: tuple[int, int, int]) -> None:
+    """Stripe a band outside of a box, dark and light, so that it shows without colours too.
+
+    The pixels within the box stay as they are.
+    """
+    centre = corners.mean(axis=0)
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+    # The box's own line is two pixels wide
+    room = 1 + 2 * (HATCH_WIDTH + 2) / max(1.0, float(sides.min()))
+    inner, outer = corners.astype(np.int32), (centre + (corners - centre) * room).astype(np.int32)
+    band = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillConvexPoly(band, outer, (1,))
+    cv2.fillConvexPoly(band, inner, (0,))
+    cv2.polylines(band, [inner], True, (0,), 3)
+    rows, columns = np.nonzero(band)
+    is_light = (rows + columns) % HATCH_STEP < HATCH_STEP // 2
+    image[rows, columns] = np.where(is_light[:, None], colour, DARK)
 
 
 def _draw_bars(image: Image, distribution: tuple[float, ...], at: tuple[int, int]) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from affectline.services.report.section import ReportData, Section
 from affectline.services.report.sections.narrative import format_date, format_duration
+from affectline.services.report.time_axis import plotly_script
 from affectline.services.sessions.timeseries import SessionSeries
 
 PAGE: Final = Template("""<!doctype html>
@@ -31,6 +32,8 @@ th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left }
 th:first-child, td:first-child { padding-left: 0 }
 td.none { color: #5a626c }
 table.figures th:nth-child(2), table.figures td:nth-child(2) { text-align: right }
+table.words td { white-space: normal; text-align: left; max-width: 30rem }
+table.words th { text-align: left }
 table.figures th { font-weight: normal }
 .sheet { display: flex; flex-wrap: wrap; gap: 1rem }
 figure { margin: 0; width: 10rem }
@@ -41,6 +44,8 @@ figcaption { font-size: .85rem; line-height: 1.3; overflow-wrap: anywhere }
 $sections
 </html>
 """)
+FIGURE: Final = "Plotly.newPlot("
+"""In the HTML of figures."""
 
 
 def render_page(data: ReportData, sections: Iterable[Section]) -> str:
@@ -49,11 +54,14 @@ def render_page(data: ReportData, sections: Iterable[Section]) -> str:
     Raises:
         AffectlineError: A package that a section needs is not installed.
     """
-    rendered = (section.render(data) for section in sections)
+    rendered = [html for section in sections if (html := section.render(data))]
+    first = next((i for i, html in enumerate(rendered) if FIGURE in html), None)
+    if first is not None:
+        rendered.insert(first, plotly_script())  # the words above it show at once
     return PAGE.substitute(
         name=escape(data.recording.name),
         when=escape(_describe_time(data.session)),
-        sections="\n".join(html for html in rendered if html),
+        sections="\n".join(rendered),
     )
 
 

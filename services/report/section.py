@@ -56,7 +56,7 @@ class Section(ABC):
     settings_model: ClassVar[type[SectionSettings]]
     order: ClassVar[int]
     """Sections with lower numbers come first: narrative 10, expressions 15, pictures and chart 20,
-    thumbnails 30, responses 40, limits 90."""
+    head_and_eyes 25, thumbnails 30, responses 40, limits 90."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

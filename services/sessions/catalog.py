@@ -25,6 +25,7 @@ from affectline.services.sessions.completeness import (
 from affectline.services.sessions.recording import is_in_tables
 from affectline.services.sessions.removal import HIDDEN
 from affectline.services.sessions.run_summary import read_session
+from affectline.services.sessions.sign_figures import sign_lines
 from affectline.services.sessions.table_summary import describe_tables, print_tables
 
 OF_SESSION: Final = "session time line"
@@ -114,8 +115,18 @@ def describe(path: Path) -> dict[str, Any]:
             "affectline": about.get("affectline"),
             "delivery": about.get("delivery"),
             "settings": about.get("settings"),
+            "signs": _read_signs(folder),
             **_describe_content(reader, times.zero),
         }
+
+
+def _read_signs(folder: Path) -> dict[str, Any]:
+    """By stream: `SignFigures.to_dict` as the sink has counted it; empty where no sink ran."""
+    try:
+        streams = read_session(folder)["streams"]
+        return {name: stream.get("signs") for name, stream in streams.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _describe_content(reader: SessionReader, zero: int) -> dict[str, Any]:
@@ -226,6 +237,9 @@ def print_info(described: dict[str, Any]) -> None:
         table.add_row("recorder", f"was replaced or started again {described['interruptions']}x")
     for of, text in described["held"].items():
         table.add_row(of, text)
+    for stream, signs in described["signs"].items():
+        for title, text in sign_lines(signs).items():
+            table.add_row(f"{stream}: {title}", text)
     for note in described["notes"]:
         table.add_row("clock", note)
     console.print(table)

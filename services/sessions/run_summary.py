@@ -37,6 +37,7 @@ def summarize_run(session: dict[str, Any], folder: Path, seconds: float) -> dict
         total.lost += stats.lost
         _add_counts(total.skipped, stats.skipped)
         total.expressions = total.expressions.merge([stats.expressions])
+        total.signs = total.signs.merge([stats.signs])
         _add_counts(total.latency_buckets, stats.latency_buckets)
     return {
         "session": str(folder),
@@ -48,6 +49,7 @@ def summarize_run(session: dict[str, Any], folder: Path, seconds: float) -> dict
         "lost": total.lost,
         "latency_ms": {f"p{q}": total.latency_ms(q / 100) for q in (50, 95, 99)},
         **total.expressions.to_dict(),
+        "signs": total.signs.to_dict(),
         "streams": session["streams"],
         "files": [str(folder / name) for name in session["files"]],
     }

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from affectline.common.wire.messages import Emotion, SourceKind, StreamEnd, StreamStart
 from affectline.services.sessions.expression_figures import ExpressionFigures
+from affectline.services.sessions.sign_figures import SignFigures
 
 RECENT: Final = 32
 """A face belongs to one of so many newest tracks: older ones do not come back."""
@@ -41,6 +42,7 @@ class StreamSummary(BaseModel):
     models: list[str] = []
     """Ids of the models that classified the faces, in the order of their first results."""
     expressions: ExpressionFigures = Field(default_factory=ExpressionFigures)
+    signs: SignFigures = Field(default_factory=SignFigures)
     latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
     """Frames by latency from reception to publication: ``floor(log(ms) / log(1.02))``."""
     end: str | None = None
@@ -65,6 +67,7 @@ class StreamSummary(BaseModel):
     def add(self, emotion: Emotion) -> None:
         """Count one result."""
         self.frames += 1
+        step_ns = emotion.captured_at - (self.last_captured_at or emotion.captured_at)
         self.first_captured_at = self.first_captured_at or emotion.captured_at
         self.last_captured_at = emotion.captured_at
         for reason in {emotion.missing, *(face.missing for face in emotion.faces)} - {None}:
@@ -78,6 +81,7 @@ class StreamSummary(BaseModel):
                 self.tracks += 1
                 self.recent_tracks = [*self.recent_tracks[1 - RECENT :], face.track]
             self.expressions.add(face)
+            self.signs.add(face, step_ns)
         if emotion.missing is None:
             ms = max(1e-3, (emotion.published_at - emotion.received_at) / 1e6)
             bucket = math.floor(math.log(ms, LATENCY_STEP))
@@ -103,10 +107,11 @@ class StreamSummary(BaseModel):
 
     def describe(self) -> dict[str, Any]:
         """The stream's part of ``session.json``, in figures that people read."""
-        hidden = {"latency_buckets", "next_seq", "recent_tracks", "expressions"}
+        hidden = {"latency_buckets", "next_seq", "recent_tracks", "expressions", "signs"}
         return {
             **self.model_dump(exclude=hidden),
             "labels": self.expressions.labels,
             "latency_ms": {f"p{q}": self.latency_ms(q / 100) for q in (50, 95, 99)},
             **self.expressions.to_dict(),
+            "signs": self.signs.to_dict(),
         }

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from affectline.services.sessions.sign_figures import sign_lines
 from affectline.services.sessions.table_reader import TableReader
 
 
@@ -40,7 +41,7 @@ def describe_tables(folder: Path) -> dict[str, Any]:
 
 
 def _describe_stream(stream: Any) -> dict[str, Any]:
-    names = ("source", "kind", "frames", "frames_with_face", "end")
+    names = ("source", "kind", "frames", "frames_with_face", "end", "signs")
     known = stream if isinstance(stream, dict) else {}
     return {name: known.get(name) for name in names}
 
@@ -62,6 +63,12 @@ def print_tables(described: dict[str, Any]) -> None:
         cells = (stream[key] for key in ("source", "frames", "frames_with_face", "end"))
         streams.add_row(name, *("" if cell is None else str(cell) for cell in cells))
     console.print(streams)
+    signs = Table(show_header=False)
+    for name, stream in described["streams"].items():
+        for title, text in sign_lines(stream.get("signs")).items():
+            signs.add_row(f"{name}: {title}", text)
+    if signs.row_count:
+        console.print(signs)
     tables = Table("table", "rows")
     for name, rows in described["tables"].items():
         tables.add_row(f"{name}.csv", str(rows))

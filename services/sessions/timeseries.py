@@ -22,6 +22,7 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.services.sessions.sign_series import SignSeries
 from affectline.services.sessions.stream_stats import StreamSummary
 
 BODY_SIGNALS: Final = ("heart", "skin")
@@ -82,6 +83,8 @@ class SessionSeries:
         markers: In the order of their times.
         emotions: By stream: the seven probabilities of the largest face, as series.
         affects: By stream: valence and arousal of the largest face, as series.
+        signs: By stream: what its largest face says besides its emotion; empty where nothing was
+            measured.
         pictures: Those of folders, in order; they have no place on the time line.
         streams: Counts and figures of each stream, the same ones as in ``session.json``.
         sampled: Subjects of whom there are signals.
@@ -100,6 +103,7 @@ class SessionSeries:
     synthetic: bool = False
     session_start: int | None = None
     affects: dict[str, dict[str, Series]] = field(default_factory=dict)
+    signs: dict[str, SignSeries] = field(default_factory=dict)
     pictures: list[PictureResult] = field(default_factory=list)
     streams: dict[str, StreamSummary] = field(default_factory=dict)
     sampled: set[str] = field(default_factory=set)
@@ -245,6 +249,7 @@ class SeriesBuilder:
         session.observations.append(
             FaceObservation(at, stream, emotion.epoch, emotion.seq, face.box)
         )
+        session.signs.setdefault(stream, SignSeries()).add(face, at)
         for label, probability in zip(LABELS, face.probabilities or (), strict=False):
             self._append((stream, label), "", [at], [probability])
         for figure in AFFECT_FIGURES:
@@ -284,6 +289,11 @@ class SeriesBuilder:
         """Return the time series of all messages; call it once."""
         session = self._session
         session.markers.sort(key=lambda marker: marker.at)
+        session.signs = {
+            name: found
+            for name, found in session.signs.items()
+            if session.streams[name].signs.measured
+        }
         self._extend_span_to_markers()
         for (stream, name), unit in self._units.items():
             times = np.array(self._times[stream, name], np.int64)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from affectline.common.clock import monotonic
+from affectline.common.vision.sign_words import DOUBT_WORDS
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Packet
 
 FRAMES_KEPT: Final = 64
@@ -70,6 +71,7 @@ def _face_to_dict(face: FaceEmotion) -> dict[str, Any]:
         "confidence": face.confidence, "missing": face.missing,
         "probabilities": round_distribution(face.probabilities),
         "valence": _round(face.valence), "arousal": _round(face.arousal),
+        "doubts": [DOUBT_WORDS[doubt] for doubt in face.doubts],
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from affectline.common.clock import now_ns
 from affectline.common.wire.biometrics import Samples, State
-from affectline.common.wire.messages import Marker
+from affectline.common.wire.messages import EXAMPLE_SIGNS, Marker
 from tests.browsers import chromium, open_page, screenshot
 from tests.dashboards import LiveDashboard, brightness, distribution, health
 from tests.recordings import write_recording
@@ -40,6 +40,13 @@ SCREEN = """() => {
   return [Number(canvas.dataset.seq), red, bars];
 }"""
 """What is on the screen at one moment: number, brightness, bars."""
+BAND = """() => {
+  const { data } = document.querySelector('canvas').getContext('2d').getImageData(92, 100, 5, 60);
+  const reds = [...data].filter((_, i) => i % 4 === 0);
+  return [reds.filter((red) => red > 200).length / reds.length,
+    reds.filter((red) => red < 40).length / reds.length];
+}"""
+"""Of the pixels left of the first face's box: the shares of bright and dark ones."""
 SEQ = "() => Number(document.querySelector('canvas')?.dataset.seq ?? -1)"
 
 
@@ -158,6 +165,37 @@ def test_a_snapshot_is_of_the_picture_on_the_screen_and_says_when_it_fails(
         page.route("**/snapshot?*", lambda route: route.abort())
         page.keyboard.press("k")
         page.get_by_text("not downloaded").wait_for()
+
+
+def test_a_doubted_face_is_hatched_and_says_why(browser: Any, board: LiveDashboard) -> None:
+    doubts: tuple[str, ...] = ("speaking", "dark")
+
+    def act() -> None:
+        board.show(signs=EXAMPLE_SIGNS | {"doubts": doubts})
+        board.publish(State.example().model_copy(update={"at": now_ns()}))
+
+    with open_page(browser, board.url) as page:
+        board.start()
+        with board.showing(act):
+            page.locator(".af-face .af-doubt").get_by_text("doubt: speaking, dark").wait_for()
+            page.wait_for_function("document.querySelector('.af-chart').dataset.doubts > 0")
+            listed = page.get_by_role("list", name="Doubtful stretches")
+            listed.get_by_text("expression, cam, face #1: speaking, dark").wait_for()
+            face = page.locator("[data-face='cam/1']")
+            for text in ("12° to their right", "left 94%, right 90% open", "not calibrated"):
+                face.get_by_text(text).wait_for()
+            driver = page.locator("[data-subject=driver]")
+            driver.get_by_text("not validated on drivers").wait_for()
+            driver.get_by_text("away for 1.2 s").wait_for()
+            bright, dark = page.evaluate(BAND)
+            assert dark > 0.2
+            assert bright > 0.2
+            page.wait_for_timeout(2_000)
+            doubts = ()
+            page.wait_for_timeout(2_000)
+            screenshot(page, "dashboard-signs", full_page=True)
+            page.locator(".af-face .af-doubt").wait_for(state="detached")
+            assert page.evaluate(BAND)[1] == 0
 
 
 def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: LiveDashboard) -> None:

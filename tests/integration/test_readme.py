@@ -165,7 +165,7 @@ def test_the_table_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert {"emotions.csv", "markers.csv", "session.json", "report.html", "export"} <= made
     assert "session.mcap" not in made, "all of this without a recording"
     exported = {path.name for path in tmp_path.glob("sessions/study*/export/*")}
-    assert exported == {"emotions.parquet", "a.mp4"}
+    assert exported == {"emotions.parquet", "states.parquet", "a.mp4"}
 
 
 def test_every_task_of_the_table_is_run() -> None:

@@ -5,6 +5,8 @@ from nicegui.elements import echart
 
 from affectline.common.labels import LABELS
 from affectline.common.vision.palette import AFFECT_COLOURS, COLOURS
+from affectline.common.vision.sign_words import DOUBT_WORDS
+from affectline.common.wire.face_signs import DOUBTS
 from affectline.services.dashboard.curves import Curves
 from affectline.services.dashboard.panel import STATIC, Panel, register
 
@@ -19,6 +21,7 @@ class CurvesChart(
     def __init__(self) -> None:
         super().__init__()
         self._props.update(labels=list(LABELS), colours=COLOURS | AFFECT_COLOURS)
+        self._props.update(doubts=[DOUBT_WORDS[doubt] for doubt in DOUBTS])
 
 
 @register

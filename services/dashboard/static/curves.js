@@ -1,9 +1,10 @@
 // The curves of the last minutes, extended as updates come.
 import { echarts } from "nicegui-echart";
-import { AFFECT, chartOption, formatSecond, layOut } from "affectline-dashboard";
+import { AFFECT, chartOption, findDoubts, formatSecond, hatching, layOut } from "affectline-dashboard";
 import { feed } from "affectline-web";
 
 const KEPT_MS = 300_000;
+const DOUBTS_LISTED = 4; // of the doubtful stretches, the newest
 const SPANS = { "30 s": 30_000, "1 min": 60_000, "5 min": 300_000 };
 
 export default {
@@ -14,6 +15,7 @@ export default {
           {{ label }}</span>
         <span v-for="name in affect" :key="name"><i :style="{ background: colours[name] }"></i>
           {{ name }}</span>
+        <span><i class="af-hatch"></i> doubtful: the reasons are below</span>
         <label>Span <select v-model="span">
           <option v-for="name in spans" :key="name">{{ name }}</option></select></label>
       </div>
@@ -22,21 +24,32 @@ export default {
       </ul>
       <p v-if="!height">Curves appear with the first face or signal.</p>
       <div ref="chart" class="af-chart" :style="{ height: height + 'px' }" role="img"
-        :aria-label="description" :data-rows="rows.length" :data-markers="shownMarkers"></div>
+        :aria-label="description" :data-rows="rows.length" :data-markers="shownMarkers"
+        :data-doubts="doubted.length"></div>
+      <ul v-if="doubted.length" class="af-markers" aria-label="Doubtful stretches">
+        <li v-for="one in lastDoubted" :key="one.row + one.from"><i class="af-hatch"></i>
+          <time>{{ clock(one.from) }} to {{ clock(one.to) }}</time>
+          {{ one.row }}: {{ one.words }}</li>
+      </ul>
       <ol v-if="lastMarkers.length" class="af-markers" aria-label="Markers">
         <li v-for="(one, i) in lastMarkers" :key="i"><time>{{ clock(one.at) }}</time> {{ one.label }}</li>
       </ol>
     </div>`,
-  props: { labels: Array, colours: Object },
+  props: { labels: Array, colours: Object, doubts: Array },
   data() {
-    return { span: "1 min", height: 0, rows: [], lastMarkers: [], shownMarkers: 0, lost: [] };
+    return { span: "1 min", height: 0, rows: [], lastMarkers: [], shownMarkers: 0, lost: [],
+      doubted: [] };
   },
   computed: {
     spans: () => Object.keys(SPANS),
     affect: () => AFFECT,
+    lastDoubted() {
+      return this.doubted.slice(-DOUBTS_LISTED).reverse();
+    },
     description() {
       const names = this.rows.map((row) => row.title).join("; ");
-      return `Signals: ${names || "none yet"}`;
+      const { length } = this.doubted;
+      return `Signals: ${names || "none yet"}${length ? `; ${length} doubtful stretches` : ""}`;
     },
   },
   watch: {
@@ -100,6 +113,7 @@ export default {
       this.forgetBefore(end - KEPT_MS);
       const begin = end - SPANS[this.span];
       const layout = layOut(this.curves, begin, this.labels, this.colours);
+      this.doubted = findDoubts(layout.rows, this.doubts);
       this.rows = layout.rows;
       this.height = layout.height;
       if (!layout.rows.length) return;
@@ -114,7 +128,9 @@ export default {
       const style = getComputedStyle(this.$el);
       const [ink, faint] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
       const { zero } = this;
-      this.chart.setOption(chartOption(layout, { begin, end, zero, markers, ink, faint }), { notMerge });
+      const hatch = hatching(ink);
+      const option = chartOption(layout, { begin, end, zero, markers, ink, faint, hatch });
+      this.chart.setOption(option, { notMerge });
     },
     forgetBefore(time) {
       for (const [name, curve] of Object.entries(this.curves)) {

@@ -58,7 +58,7 @@ function title({ name, kind, unit, synthetic }) {
 }
 
 // The option of the whole chart. Where there is a zero, the axis counts minutes and seconds from it.
-export function chartOption({ rows }, { begin, end, zero, markers, ink, faint }) {
+export function chartOption({ rows }, { begin, end, zero, markers, ink, faint, hatch }) {
   const last = rows.length - 1;
   const isSession = zero !== null;
   const from = zero ?? 0;
@@ -104,6 +104,7 @@ export function chartOption({ rows }, { begin, end, zero, markers, ink, faint })
       lineStyle: { width: row.kind === "emotion" ? 0 : 2 },
       ...(row.kind === "emotion" ? { stack: row.name, areaStyle: { opacity: 0.9 } } : {}),
       ...(j === 0 ? { markLine: markerLines(markers, i === 0, ink, from) } : {}),
+      ...(j === 0 && row.doubted ? { markArea: hatchedAreas(row.doubted, hatch, from) } : {}),
     }))),
   };
 }
@@ -127,6 +128,58 @@ function markerLines(markers, named, ink, from) {
       formatter: ({ name }) => name },
     data: markers.map(({ at, label }) => ({ xAxis: at - from, name: label })),
   };
+}
+
+// The stretches of the emotion rows in which a face is doubted, and why, in order of their times.
+export function findDoubts(rows, words) {
+  for (const row of rows) {
+    if (row.kind === "emotion") row.doubted = stretches(row.seen, words);
+  }
+  return rows.flatMap((row) => (row.doubted ?? []).map((one) => ({ ...one, row: row.title })))
+    .sort((a, b) => a.from - b.from);
+}
+
+// Of points with the doubts as bits behind the seven values: those that follow each other.
+function stretches(points, words) {
+  const found = [];
+  let open = null;
+  points.forEach(([at, ...values], i) => {
+    const bits = values[7] ?? 0;
+    const before = points[i - 1]?.[0] ?? at;
+    const from = at - before > GAP_MS ? at : before; // what was in between counts as this point
+    if (open && (!bits || at - before > GAP_MS)) open = null;
+    if (bits && !open) found.push(open = { from, to: at, bits: 0 });
+    if (!bits) return;
+    open.to = at;
+    open.bits |= bits;
+  });
+  return found.map(({ from, to, bits }) => (
+    { from, to, words: words.filter((_, i) => bits & (1 << i)).join(", ") }));
+}
+
+function hatchedAreas(doubted, hatch, from) {
+  return {
+    silent: true, animation: false,
+    itemStyle: { color: { image: hatch, repeat: "repeat" } },
+    data: doubted.map((one) => [{ xAxis: one.from - from }, { xAxis: one.to - from }]),
+  };
+}
+
+// Diagonal lines on a see-through tile, which patterns repeat.
+export function hatching(ink) {
+  const side = 8;
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = side;
+  const context = tile.getContext("2d");
+  context.strokeStyle = ink;
+  context.lineWidth = 2;
+  context.beginPath();
+  for (const shift of [-side, 0, side]) { // its corners belong to the neighbours' lines
+    context.moveTo(shift - 1, side + 1);
+    context.lineTo(shift + side + 1, -1);
+  }
+  context.stroke();
+  return tile;
 }
 
 // Milliseconds of a session as minutes and seconds, such as 1:02.5.

@@ -30,7 +30,8 @@ export default {
             <h3>Face #{{ face.track }}
               <small v-if="face.label">{{ face.label }} {{ percent(face.confidence) }}</small>
               <small v-else>no result: {{ face.missing }}</small></h3>
-            <dl v-if="face.probabilities" class="af-bars">
+            <p v-if="face.doubts?.length" class="af-doubt">doubt: {{ face.doubts.join(", ") }}</p>
+            <dl v-if="face.probabilities" class="af-bars" :class="{ 'af-hatched': face.doubts?.length }">
               <template v-for="(label, i) in labels" :key="label">
                 <dt>{{ label }}</dt>
                 <dd :data-share="face.probabilities[i]">
@@ -161,7 +162,8 @@ export default {
     },
     description(name) {
       const faces = this.streams[name].frame?.faces ?? [];
-      const descriptions = faces.map((f) => `face ${f.track} ${f.label ?? "without a result"}`);
+      const descriptions = faces.map((f) => `face ${f.track} ${f.label ?? "without a result"}`
+        + (f.doubts?.length ? `, doubt: ${f.doubts.join(", ")}` : ""));
       return `${name}: ${descriptions.join(", ") || this.status(name)?.status || "no face"}`;
     },
     signed(value) {

@@ -7,15 +7,22 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.errors import AffectlineError
 from affectline.common.vision.palette import AFFECT_COLOURS, COLOURS
 from affectline.services.report.section import ReportData, Section, SectionSettings
+from affectline.services.report.time_axis import (
+    AXIS_TITLE,
+    GAP_S,
+    HATCH,
+    POINTS,
+    axis_format,
+    downsample,
+    elapsed,
+    hatched,
+    load_plotly,
+    to_html,
+)
 from affectline.services.sessions.timeseries import Series, SessionSeries
 
-POINTS: Final = 4000
-"""Longer curves are reduced to about this number of points, with every peak kept."""
-GAP_S: Final = 3.0
-"""Values further apart are not joined by a line."""
 ROW_PX: Final = 190
 TITLE_PX: Final = 42
 """Of a row's height what is left for the title above it."""
@@ -23,9 +30,6 @@ TOP_PX: Final = 40
 NAMES_PX: Final = 45
 """For the names of markers, in two lines."""
 FOOT_PX: Final = 60
-CLOCK_S: Final = 600.0
-"""From this length on the axis shows hours, minutes and seconds: nobody reads 4237 s."""
-AXIS_TITLE: Final = "time of the session"
 NAMED_MARKERS: Final = 30
 """With more markers than this only lines are drawn: nobody could read the names."""
 
@@ -33,6 +37,10 @@ NAMED_MARKERS: Final = 30
 INTRODUCTION: Final = """<h2>Over time</h2>
 <p>Drag over a stretch to look at it more closely, double-click to see everything again; a click in
 the legend hides a curve.</p>
+"""
+HATCHED: Final = """<p>Hatched: the face was turned away, covered, dark or the like, or its eyes
+were shut or its mouth spoke, so that its expression should not be trusted; the reasons are
+below.</p>
 """
 
 
@@ -52,22 +60,19 @@ class ChartSection(Section):
         session = data.session
         if session.pictures and session.first is None:
             return ""  # pictures have no place in time
-        return INTRODUCTION + draw_chart(session)
+        is_doubted = any(any(found.doubts) for found in session.signs.values())
+        return INTRODUCTION + (HATCHED if is_doubted else "") + draw_chart(session)
 
 
 def draw_chart(session: SessionSeries) -> str:
-    """All curves as HTML, with plotly inside.
+    """All curves as HTML.
 
     Raises:
         AffectlineError: plotly is not installed.
     """
-    try:
-        import plotly.graph_objects as go
-        from plotly.subplots import make_subplots
-    except ImportError as error:
-        raise AffectlineError(
-            "a report needs plotly, which is not installed", "pip install 'affectline[report]'"
-        ) from error
+    go = load_plotly()
+    from plotly.subplots import make_subplots
+
     rows = list(_rows(session))
     if not rows:
         return "<p>Nothing that changes over time was recorded.</p>"
@@ -75,13 +80,18 @@ def draw_chart(session: SessionSeries) -> str:
         rows=len(rows), shared_xaxes=True, vertical_spacing=TITLE_PX / (ROW_PX * len(rows)),
         subplot_titles=[row.title for row in rows],
     )  # fmt: skip
+    first = next((i for i, row in enumerate(rows, start=1) if row.doubted), None)
     for number, row in enumerate(rows, start=1):
         for name, times, values, style in row.curves:
             curve = go.Scatter(x=elapsed(times, session), y=values, name=name, **style)
             figure.add_trace(curve, row=number, col=1)
+        if row.doubted:
+            xs, ys = hatched(row.doubted, session)
+            named_once = {"name": DOUBTED, "legendgroup": DOUBTED, "showlegend": number == first}
+            figure.add_trace(go.Scatter(x=xs, y=ys, **named_once, **HATCH), row=number, col=1)
         figure.update_yaxes(range=row.bounds, hoverformat=".4~g", row=number, col=1)
     named = next((i for i, row in enumerate(rows, start=1) if row.title.startswith(EXPRESSION)), 1)
-    figure.update_xaxes(**_axis_format(session))
+    figure.update_xaxes(**axis_format(session))
     figure.update_xaxes(title_text=AXIS_TITLE, row=len(rows), col=1)
     lines, names = _marker_lines(session)
     top = TOP_PX + (NAMES_PX if names else 0)
@@ -92,10 +102,7 @@ def draw_chart(session: SessionSeries) -> str:
         # All at once: plotly takes minutes to add a few hundred one by one
         shapes=lines, annotations=[*figure.layout.annotations, *names],
     )  # fmt: skip
-    html: str = figure.to_html(
-        full_html=False, include_plotlyjs=True, config={"displaylogo": False}
-    )
-    return html
+    return to_html(figure)
 
 
 def _marker_lines(session: SessionSeries) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -122,14 +129,17 @@ Curve = tuple[str, NDArray[np.int64], NDArray[np.float64], dict[str, Any]]
 ORDER: Final = ("nervousness", "heart_rate", "skin_conductance", "arousal", "valence")
 BOUNDS: Final = {"nervousness": (0, 100), "arousal": (-1, 1), "valence": (-1, 1)}
 EXPRESSION: Final = "Expression in "
+DOUBTED: Final = "doubtful"
+"""What is hatched, in the legend."""
 
 
 class ChartRow(NamedTuple):
-    """One subplot; ``bounds`` of its values, where they have some."""
+    """One subplot; ``bounds`` of its values, where they have some, and what of it is hatched."""
 
     title: str
     curves: list[Curve]
     bounds: tuple[float, float] | None = None
+    doubted: list[tuple[int, int]] = []  # noqa: RUF012 - never changed
 
 
 def _rows(session: SessionSeries) -> Iterator[ChartRow]:
@@ -150,6 +160,7 @@ def _rows(session: SessionSeries) -> Iterator[ChartRow]:
                 for label, column in zip(by_label, columns, strict=True)
             ],
             (0, 1),
+            _doubted(stream, session),
         )  # fmt: skip
         yield _affect_row(stream, session, named=i == 0)
     for series in ordered[len(nervousness) :]:
@@ -157,6 +168,12 @@ def _rows(session: SessionSeries) -> Iterator[ChartRow]:
         unit = f"{bounds[0]} to {bounds[1]}" if bounds else series.unit
         title = series.name.replace("_", " ") + (f", {unit}" if unit else "")
         yield ChartRow(title, _lines([series]), bounds)
+
+
+def _doubted(stream: str, session: SessionSeries) -> list[tuple[int, int]]:
+    """When the stream's largest face was doubted."""
+    found = session.signs.get(stream)
+    return [(start, end) for start, end in found.doubt_stretches()] if found else []
 
 
 def _affect_row(stream: str, session: SessionSeries, *, named: bool) -> ChartRow:
@@ -208,50 +225,3 @@ def downsample_stack(
     around = np.stack([times[gaps - 1] + 1, times[gaps] - 1], axis=1).ravel()
     places = np.repeat(np.searchsorted(starts, gaps), 2)
     return np.insert(times[starts], places, around), np.insert(values, places, 0.0, axis=1)
-
-
-def downsample(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Reduce a series to about ``POINTS`` points; gaps get a NaN.
-
-    Of each stretch the lowest and the highest value are kept, so that no peak is lost.
-    """
-    times, values = series.times, series.values
-    stretch = np.concatenate([[0], np.cumsum(np.diff(times) > GAP_S * 1e9)])
-    if len(times) > POINTS:
-        size = -(-len(times) * 2 // POINTS)
-        parts = (slice(i, i + size) for i in range(0, len(times), size))
-        ends = [(p.start + values[p].argmin(), p.start + values[p].argmax()) for p in parts]
-        kept = np.unique(np.array(ends))
-        times, values, stretch = times[kept], values[kept], stretch[kept]
-    gaps = np.flatnonzero(np.diff(stretch)) + 1
-    return np.insert(times, gaps, times[gaps - 1] + 1), np.insert(values, gaps, np.nan)
-
-
-def uses_clock(session: SessionSeries) -> bool:
-    """Whether the axis shows hours, minutes and seconds rather than seconds."""
-    first, last = session.first or 0, session.last or 0
-    # plotly has no dates before zero, such as of a sensor that was on before the film began
-    return last - session.zero >= CLOCK_S * 1e9 and first >= session.zero
-
-
-def _axis_format(session: SessionSeries) -> dict[str, str]:
-    if uses_clock(session):
-        return {"tickformat": "%H:%M:%S", "hoverformat": "%H:%M:%S.%L"}
-    return {"tickformat": "~f", "hoverformat": ".3f", "ticksuffix": " s"}
-
-
-def elapsed(times: NDArray[np.int64], session: SessionSeries) -> list[str] | list[float]:
-    """Times of the session as plotly draws them.
-
-    Seconds; in a long session dates, which plotly formats as hours, minutes and seconds.
-
-    Args:
-        times: Nanoseconds since the Unix epoch.
-        session: Whose start is zero.
-    """
-    since = times - session.zero
-    if not uses_clock(session):
-        seconds: list[float] = np.round(since / 1e9, 6).tolist()
-        return seconds
-    texts = np.datetime_as_string(since.astype("datetime64[ns]"), unit="ms")
-    return [str(text) for text in texts]

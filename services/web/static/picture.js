@@ -2,6 +2,8 @@
 
 const PLAIN = "#ebebeb";
 const DARK = "#191919";
+const HATCH = 8; // width of the band about a face that is doubted, at 640 pixels
+const STRIPE = 6;
 
 // Remove a frame's JPEG file from the message and decode it, in time for the next repaint; null
 // where a recording has none, or the file is damaged.
@@ -49,17 +51,58 @@ function drawFace(context, face, width, colours) {
     context.lineWidth = thick * unit;
     context.strokeRect(-w / 2, -h / 2, w, h);
   }
+  const doubts = face.doubts ?? [];
+  if (doubts.length) hatchAround(context, w, h, unit, colour);
   context.restore();
+  if (doubts.length) writeDoubts(context, face, doubts, width, unit);
   const size = 18 * unit;
   context.font = `600 ${size}px system-ui, sans-serif`;
   const words = title(face);
   const room = context.measureText(words).width + 10 * unit;
   const left = Math.max(0, Math.min(x, width - room));
-  const bottom = Math.max(size + 6 * unit, y - 2 * unit);
+  const above = doubts.length ? (HATCH + 4) * unit : 2 * unit;
+  const bottom = Math.max(size + 6 * unit, y - above);
   context.fillStyle = colour;
   context.fillRect(left, bottom - size - 6 * unit, room, size + 6 * unit);
   context.fillStyle = face.label === "sad" ? "#fff" : DARK; // blue alone is too dark for black
   context.fillText(words, left + 5 * unit, bottom - 6 * unit);
+}
+
+// Stripe a band outside of a box, dark and light: it shows without colours too, and not on the face.
+function hatchAround(context, w, h, unit, colour) {
+  const inner = 3 * unit;
+  const outer = inner + HATCH * unit;
+  const step = STRIPE * unit;
+  const [right, bottom] = [w / 2 + outer, h / 2 + outer];
+  context.save();
+  context.beginPath();
+  context.rect(-right, -bottom, 2 * right, 2 * bottom);
+  context.rect(-w / 2 - inner, -h / 2 - inner, w + 2 * inner, h + 2 * inner);
+  context.clip("evenodd");
+  context.fillStyle = DARK;
+  context.fillRect(-right, -bottom, 2 * right, 2 * bottom);
+  context.beginPath();
+  for (let from = -right - bottom; from < right + bottom; from += 2 * step) {
+    context.moveTo(from - bottom, bottom);
+    context.lineTo(from + bottom, -bottom);
+  }
+  context.strokeStyle = colour;
+  context.lineWidth = step / Math.SQRT2;
+  context.stroke();
+  context.restore();
+}
+
+function writeDoubts(context, { box: [x, y, , h] }, doubts, width, unit) {
+  const size = 15 * unit;
+  const words = `doubt: ${doubts.join(", ")}`;
+  context.font = `600 ${size}px system-ui, sans-serif`;
+  const room = context.measureText(words).width + 10 * unit;
+  const left = Math.max(0, Math.min(x, width - room));
+  const top = Math.min(y + h + (HATCH + 4) * unit, context.canvas.height - size - 6 * unit);
+  context.fillStyle = DARK;
+  context.fillRect(left, top, room, size + 6 * unit);
+  context.fillStyle = PLAIN;
+  context.fillText(words, left + 5 * unit, top + size + unit);
 }
 
 function title(face) {

@@ -17,7 +17,12 @@ from tests.samples import AT, PACKETS
     [
         ("Marker", "hard braking  km/h=63.5"),
         ("Samples", "812.5 ms  the last of 2  quality 50% no skin contact"),
-        ("State", "nervousness 64  (heart +31)  arousal +0.40  valence -0.20  quality 80%"),
+        (
+            "State",
+            "nervousness 64  (heart +31)  arousal +0.40  valence -0.20  drowsiness 38  away 25%  "
+            "quality 80%",
+        ),
+        ("Emotion", "      7     5.0 ms  #1 happy 90% (doubt: speaking), #2 stale"),
         ("Control", "seek  position_s=12.5  rate=2.0"),
         ("Health", "ready  3.0 ms  clock -1250.5 ± 0.2 ms  in 8 out 8"),
     ],

@@ -1,6 +1,7 @@
 """Curves: thinned out, told once, and told again to who comes late."""
 
 from affectline.common.wire.biometrics import Samples, SignalContribution, State
+from affectline.common.wire.face_signs import DOUBTS
 from affectline.common.wire.messages import Emotion, Marker, StreamStart
 from affectline.services.dashboard.curves import BACK_MS, KEPT_MS, STEP_MS, Curves
 from tests.samples import EMOTION
@@ -32,8 +33,22 @@ def test_points_are_told_once_and_no_closer_than_anybody_can_see() -> None:
     assert update is not None
     points = update["series"]["emotion/drive/1"]["points"]
     assert [point[0] for point in points] == list(range(10_000, 12_000, STEP_MS))
-    assert abs(sum(points[0][1:]) - 1) < 1e-3
+    assert abs(sum(points[0][1:8]) - 1) < 1e-3
     assert curves.update() is None
+
+
+def test_a_doubt_between_two_points_is_told_with_the_next() -> None:
+    curves = Curves()
+    for at_ms in range(0, 1_000, 40):
+        doubts = ("eyes_shut",) if at_ms == 240 else ("dark", "too_small") if at_ms >= 600 else ()
+        face = EMOTION.faces[0].model_copy(update={"doubts": doubts})
+        curves.add(emotion(at_ms).model_copy(update={"faces": (face,)}))
+    update = curves.update()
+    assert update is not None
+    told = {point[0]: point[8] for point in update["series"]["emotion/drive/1"]["points"]}
+    both = 1 << DOUBTS.index("dark") | 1 << DOUBTS.index("too_small")
+    shut = 1 << DOUBTS.index("eyes_shut")
+    assert told == {0: 0, 200: 0, 400: shut, 600: both, 800: both}
 
 
 def test_valence_and_arousal_are_those_of_the_largest_face() -> None:

@@ -74,8 +74,8 @@ def show(state: AppState, panels: Any) -> tuple[Client, PageView]:
 def test_the_page_has_all_of_its_panels_in_order() -> None:
     names = [panel.__name__ for panel in load_panels()]
     assert names == [
-        "ReplayPanel", "SnapshotPanel", "MarkersPanel", "VideoPanel", "RecordingPanel",
-        "SignalsPanel", "SessionsPanel", "HealthPanel",
+        "ReplayPanel", "SnapshotPanel", "MarkersPanel", "VideoPanel", "SignsPanel",
+        "RecordingPanel", "SignalsPanel", "SessionsPanel", "HealthPanel",
     ]  # fmt: skip
 
 

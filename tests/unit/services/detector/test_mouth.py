@@ -16,7 +16,7 @@ def test_turning_the_head_does_not_open_the_mouth(share: float) -> None:
     vertices = with_opening((UPPER_LIP, LOWER_LIP), share)
 
     def read(pose: HeadPose) -> float:
-        return reader.read(project(pose, vertices=vertices, distance_cm=100), pose)
+        return reader.read(project(pose, vertices=vertices, distance_cm=100), pose).opening
 
     straight = read(HeadPose(0, 0, 0))
     assert straight == pytest.approx(0.13 * share, abs=0.02)
@@ -28,7 +28,7 @@ def test_turning_the_head_does_not_open_the_mouth(share: float) -> None:
 def speech(opening: Callable[[float], float], seconds: float, rate: float) -> Iterator[bool]:
     detector = SpeechDetector()
     for number in range(round(seconds * rate)):
-        yield detector.add(round(number / rate * 1e9), opening(number / rate))
+        yield detector.add(round(number / rate * 1e9), opening(number / rate), 60.0)
 
 
 @pytest.mark.parametrize("rate", [12, 25, 60])

@@ -33,7 +33,8 @@ class Note(Section):
 def test_sections_are_in_order() -> None:
     names = [section.settings.section for section in make_sections()]
     assert names == [
-        "narrative", "expressions", "chart", "pictures", "thumbnails", "responses", "limits",
+        "narrative", "expressions", "chart", "pictures", "head_and_eyes", "thumbnails",
+        "responses", "limits",
     ]  # fmt: skip
     assert sorted(names) == SECTIONS.names()
 

@@ -95,7 +95,7 @@ def test_a_plan_has_a_process_for_every_part() -> None:
     )
     assert sorted(task.name for task in plan(Run(settings))) == [
         "capture/a", "capture/b", "classifier/1", "classifier/2", "classifier/3",
-        "detector/a", "detector/b", "hub", "sink",
+        "detector/a", "detector/b", "fusion", "hub", "sink",
     ]  # fmt: skip
 
 
@@ -151,6 +151,23 @@ def test_the_one_person_with_sensors_is_whom_the_faces_belong_to() -> None:
     assert subject() is None
 
 
+def test_states_are_estimated_where_sensors_heads_or_eyes_are_measured(tmp_path: Path) -> None:
+    def face_weights(source: str = "0", **settings: object) -> list[float]:
+        sources = [{"name": "a", "source": source}]
+        run = Run(PipelineSettings.model_validate({"sources": sources, **settings}))
+        made = list(SPECS["fusion"].planned(run))
+        assert run.has_fusion == bool(made)
+        return [p.settings.face_weight for p in made if isinstance(p, FusionProcess)]
+
+    sensors = [{"driver": "synthetic", "subject": "anna"}]
+    assert face_weights() == [0], "by the face alone nervousness was never validated"
+    assert face_weights(detector={"pose": False}) == face_weights(detector={"eyes": False}) == [0]
+    assert face_weights(detector={"mesh": False}) == []
+    assert face_weights(detector={"pose": False, "eyes": False}) == []
+    assert face_weights(str(tmp_path)) == [], "pictures of a folder have no time"
+    assert face_weights(detector={"mesh": False}, biometrics=sensors) == [0.5]
+
+
 @pytest.mark.parametrize(
     ("source", "screen", "attended", "asked", "display"),
     [
@@ -190,7 +207,7 @@ def test_a_page_is_a_process_of_its_own_and_the_sink_shows_nothing() -> None:
     assert sink_process.display == "none"
     assert "dashboard" in processes
     assert isinstance(capture, CaptureProcess)
-    assert capture.consumers == ("sink", "classifier"), "nobody waits for the page"
+    assert set(capture.consumers) == {"sink", "classifier", "fusion"}, "nobody waits for the page"
 
 
 def test_a_childs_link_carries_heartbeats_and_why_it_stopped(

@@ -50,6 +50,7 @@ def test_the_picture_goes_through_byte_for_byte() -> None:
     assert (second["missing"], second["probabilities"]) == ("stale", None)
     assert first["confidence"] == first["probabilities"][LABELS.index("happy")]
     assert (first["valence"], first["arousal"]) == (0.712, 0.491)
+    assert (first["doubts"], second["doubts"]) == (["speaking"], [])
     assert "frame_probabilities" not in first, "bars, label and curves go by one distribution"
     assert length < 1000
 

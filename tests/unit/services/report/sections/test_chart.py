@@ -3,13 +3,8 @@ import pytest
 
 from affectline.common.labels import LABELS
 from affectline.common.wire.messages import Emotion, Marker, Packet
-from affectline.services.report.sections.chart import (
-    POINTS,
-    downsample,
-    downsample_stack,
-    draw_chart,
-    elapsed,
-)
+from affectline.services.report.sections.chart import downsample_stack, draw_chart
+from affectline.services.report.time_axis import POINTS, downsample, elapsed
 from affectline.services.sessions.timeseries import AFFECT_FIGURES, Series, read_series
 from tests.recordings import SECOND, START, frame, recording
 

@@ -1,0 +1,23 @@
+"""The table of what heads and eyes do, and of drowsiness and looks away."""
+
+from nicegui.element import Element
+
+from affectline.services.dashboard.panel import STATIC, Panel, register
+from affectline.services.dashboard.sign_readings import SignReadings
+
+
+class SignsTable(Element, component=STATIC / "signs.js"):
+    """Shows what `SignReadings` publishes."""
+
+
+@register
+class SignsPanel(Panel):
+    """Head, eyes, blinks, PERCLOS, gaze and doubts of every face; drowsiness of every person."""
+
+    title = "Head and eyes"
+    order = 28
+    is_wide = True
+    aggregator = SignReadings
+
+    def build(self) -> None:
+        SignsTable()

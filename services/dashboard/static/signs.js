@@ -1,0 +1,35 @@
+// The tables of what faces say besides their emotion, and of persons' drowsiness and looks away.
+import { feed } from "affectline-web";
+
+export default {
+  template: `
+    <div class="af-signs">
+      <p v-if="!faces.length && !people.length">Head, eyes and gaze appear with the first face whose
+        landmarks are found.</p>
+      <div v-for="face in faces" :key="face.stream + face.track" class="af-scroll"
+          :data-face="face.stream + '/' + face.track"><table>
+        <caption>{{ face.stream }}, face #{{ face.track }}</caption>
+        <tr v-if="face.doubts.length"><th>emotion</th>
+          <td class="af-signs-value"><i class="af-hatch"></i> doubtful: {{ face.doubts.join(", ") }}</td><td></td></tr>
+        <tr v-for="row in face.rows" :key="row.name"><th>{{ row.name }}</th>
+          <td class="af-signs-value">{{ row.value }}</td><td class="af-note">{{ row.note }}</td></tr>
+      </table></div>
+      <div v-for="one in people" :key="one.subject" class="af-scroll" :data-subject="one.subject"><table>
+        <caption>{{ one.subject }}; not validated on drivers</caption>
+        <tr v-for="row in one.rows" :key="row.name"><th>{{ row.name }}</th>
+          <td class="af-signs-value">{{ row.value }}</td><td class="af-note">{{ row.note }}</td></tr>
+      </table></div>
+    </div>`,
+  data() {
+    return { faces: [], people: [] };
+  },
+  mounted() {
+    this.unsubscribes = [
+      feed.on("signs", ({ faces, people }) => Object.assign(this, { faces, people })),
+      feed.on("disconnected", () => Object.assign(this, { faces: [], people: [] })),
+    ];
+  },
+  unmounted() {
+    this.unsubscribes.forEach((unsubscribe) => unsubscribe());
+  },
+};
