@@ -74,6 +74,8 @@ class BlinkDetector:
     _open: deque[tuple[int, float]] = field(default_factory=deque)
     """Of the last seconds without a fall: time and opening."""
     _fall: _Fall | None = None
+    _risen_at: int = 0
+    """When the last fall ended."""
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=9))
     """Seconds between the last frames."""
     _last: int | None = None
@@ -111,8 +113,11 @@ class BlinkDetector:
         while self._open and at - self._open[0][0] > _LEVEL_S * 1e9:
             self._open.popleft()
         level = median(value for _, value in self._open) if len(self._open) >= 2 else 0.0
-        if level >= _LEAST_LEVEL and opening < _FALL * level:
-            self._fall = _Fall(level, list(self._open)[-_BEFORE:], [(at, opening)])
+        before = [one for one in self._open if one[0] >= self._risen_at][-_BEFORE:]
+        # After a blink lids rise slowly to the end: that is no other one
+        has_risen = any(value >= _FALL * level for _, value in before)
+        if has_risen and level >= _LEAST_LEVEL and opening < _FALL * level:
+            self._fall = _Fall(level, before, [(at, opening)])
         else:
             self._open.append((at, opening))
 
@@ -128,7 +133,7 @@ class BlinkDetector:
                 # The lids follow the gaze, or narrow in a smile: a new level
                 self._fall, self._open = None, deque(fall.samples)
             return None
-        self._fall = None
+        self._fall, self._risen_at = None, at
         self._open.append((at, opening))
         depth = (fall.level - lowest) / fall.level
         if depth < _LEAST_DEPTH:
@@ -140,14 +145,16 @@ class BlinkDetector:
 
 
 def _time(fall: _Fall, half: float) -> Blink:
-    """When the lids passed half-way down, and half-way up for the last time."""
+    """When the lids passed half-way down for the last time before the lowest, and up at last."""
     frames = fall.before + fall.samples
+    lowest = min(frames, key=lambda frame: frame[1])[0]
     down, up = float(frames[0][0]), float(frames[-1][0])
-    is_down = False
-    for (earlier, high), (later, low) in pairwise(frames):
-        if high > half >= low and not is_down:
-            down, is_down = earlier + (later - earlier) * (high - half) / (high - low), True
-        if high < half <= low:
-            up = earlier + (later - earlier) * (half - high) / (low - high)
-            is_down &= later > fall.samples[0][0]  # a tremble before the fall
+    for (earlier, first), (later, second) in pairwise(frames):
+        if not min(first, second) < half <= max(first, second):
+            continue
+        passed = earlier + (later - earlier) * (half - first) / (second - first)
+        if first > second and later <= lowest:
+            down = passed
+        elif first < second and earlier >= lowest:
+            up = passed
     return Blink(at=round(down), duration_ms=min(max(up - down, 1.0) / 1e6, _LONGEST_S * 1e3))

@@ -127,10 +127,13 @@ class EyeState:
             gaze=to_gaze(eyes) if opening > _NEARLY_SHUT else None,
             perclos=self._perclos.add(at, None if unknown else opening, length),
         )
-        if unknown is not None:
+        if unknown == "looking_down":
             return signs
+        is_shut = opening <= _NEARLY_SHUT  # by most people's usual where this one's is not known
+        if unknown is not None:
+            return signs._replace(is_shut=is_shut)
         left, right = (_limit(openings[side]) for side in ("left", "right"))
-        return signs._replace(left=left, right=right, is_shut=opening <= _NEARLY_SHUT)
+        return signs._replace(left=left, right=right, is_shut=is_shut)
 
     def _step(self, at: int) -> int:
         """Nanoseconds since the frame before, 0 where too much is missing in between."""

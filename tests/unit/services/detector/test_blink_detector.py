@@ -85,3 +85,12 @@ def test_perclos_is_the_share_of_the_known_time_of_a_minute() -> None:
     assert told[-1].share == pytest.approx(3 / 9, abs=0.01)
     late = meter.add(1000 * SECOND, None, 0)
     assert late == (None, 0.0)
+
+
+def test_lids_that_rise_slowly_after_a_blink_do_not_make_another() -> None:
+    def opening(at: float) -> float:
+        blink = dips(2.0)(at)
+        return blink if at < 2.1 else min(blink, 0.66 + 0.4 * (at - 2.1))
+
+    (blink,) = find(opening, 30)
+    assert blink.duration_ms < 250
