@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from affectline.services.detector.detection import STRONG_EVIDENCE, Detection
 from affectline.services.detector.face_mesh import SURE, Landmarks, frame_by_landmarks
@@ -29,6 +29,36 @@ _ASTRAY: Final = 0.45
 """Sides of a face by which its landmarks may lie beside where it was detected."""
 
 
+class _Framing(NamedTuple):
+    """How landmarks frame a face, relative to a detection of it."""
+
+    across: float = 0.0
+    down: float = 0.0
+    """From centre to centre, in sides of the framed face."""
+    growth: float = 1.0
+    turn: float = 0.0
+    """In degrees."""
+
+    @classmethod
+    def between(cls, detection: Detection, framed: Detection) -> "_Framing":
+        """What makes the framed face of the detection."""
+        across = (framed.x - detection.x) / framed.side
+        down = (framed.y - detection.y) / framed.side
+        return cls(across, down, framed.side / detection.side, framed.angle - detection.angle)
+
+    def apply(self, detection: Detection) -> Detection:
+        """Frame a detection."""
+        side = detection.side * self.growth
+        x, y = detection.x + self.across * side, detection.y + self.down * side
+        return detection._replace(x=x, y=y, side=side, angle=detection.angle + self.turn)
+
+    def undo(self, framed: Detection) -> Detection:
+        """The detection that is framed so."""
+        x, y = framed.x - self.across * framed.side, framed.y - self.down * framed.side
+        side, angle = framed.side / self.growth, framed.angle - self.turn
+        return framed._replace(x=x, y=y, side=side, angle=angle)
+
+
 @dataclass
 class FaceTrack:
     """A face over time."""
@@ -46,12 +76,10 @@ class FaceTrack:
     """Pixels per frame."""
     is_changing: bool = True
     """Whether the last measurement of size and roll differed much from the one before."""
-    is_framed: bool = False
-    """Whether its size and roll are those of its landmarks, when these were last looked for."""
+    framing: _Framing | None = None
+    """By its landmarks, when these were last looked for; None where they were not sure."""
     framed_at: int = 1
     """The number of ``hits`` when landmarks were last looked for."""
-    offset: tuple[float, float] = (0.0, 0.0)
-    """From where it is detected to where its landmarks frame it, in sides of the face."""
     sure_hits: int = 0
     """Images in which its landmarks were those of a face."""
     unsure: int = 0
@@ -65,7 +93,8 @@ class FaceTrack:
         track = cls(detection, evidence=detection.evidence, landmarks=landmarks)
         framed = _frame(detection, landmarks)
         if framed:
-            track.face, track.is_framed, track.is_changing = framed, True, False
+            track.face, track.framing = framed, _Framing.between(detection, framed)
+            track.is_changing = False
         track.sure_hits = int(track.is_sure)
         return track
 
@@ -94,6 +123,11 @@ class FaceTrack:
         x, y = self.face.x + self.velocity[0], self.face.y + self.velocity[1]
         return self.face._replace(x=x, y=y)
 
+    def predict_detection(self) -> Detection:
+        """Where and how the detector should find it there."""
+        expected = self.predict()
+        return self.framing.undo(expected) if self.framing else expected
+
     def miss(self) -> None:
         """Count a frame without the face, and extrapolate its motion."""
         self.misses += 1
@@ -102,29 +136,25 @@ class FaceTrack:
 
     def continue_with(self, found: "FaceTrack") -> None:
         """Go on where the face was found again."""
-        self.face, self.landmarks, self.is_framed = found.face, found.landmarks, found.is_framed
-        self.velocity, self.offset, self.misses = (0.0, 0.0), (0.0, 0.0), 0
+        self.face, self.landmarks, self.framing = found.face, found.landmarks, found.framing
+        self.velocity, self.misses = (0.0, 0.0), 0
 
     def update(self, detection: Detection, landmarks: Landmarks | None = None) -> None:
         """Move to a detection, framed by its landmarks where they are sure.
 
         Args:
             detection: Its jitter is damped, a movement followed at once.
-            landmarks: Of this image; they do not jitter. None where nobody looked for them: the
-                size and the roll remain those of the last ones.
+            landmarks: Of this image; they do not jitter. None where nobody looked for them: it is
+                framed relative to the detection as by the last ones.
         """
         before = self.face
         framed = _frame(detection, landmarks)
-        if framed:
-            side = framed.side
-            self.offset = ((framed.x - detection.x) / side, (framed.y - detection.y) / side)
-        elif landmarks is not None:
-            self.offset = (0.0, 0.0)
-        self.is_framed = framed is not None or (landmarks is None and self.is_framed)
-        face = framed or self._damp(detection)
-        growth, turn = face.side / before.side - 1, face.angle - before.angle
-        if framed or not self.is_framed:
-            self.is_changing = abs(growth) > 0.035 or abs(turn) > 4
+        if landmarks is not None:
+            self.framing = _Framing.between(detection, framed) if framed else None
+        seen = self.framing.apply(detection) if self.framing else detection
+        face = framed or self._damp(seen)
+        growth, turn = seen.side / before.side - 1, seen.angle - before.angle
+        self.is_changing = abs(growth) > 0.035 or abs(turn) > 4
         step = (face.x - before.x, face.y - before.y)
         self.velocity = (
             (self.velocity[0] + step[0]) / 2,
@@ -138,21 +168,17 @@ class FaceTrack:
         self.sure_hits += self.is_sure
         self.evidence += detection.evidence
 
-    def _damp(self, detection: Detection) -> Detection:
-        """A face between where it is expected and where it was detected."""
+    def _damp(self, seen: Detection) -> Detection:
+        """A face between where it is expected and where it is seen."""
         before, expected = self.face, self.predict()
-        seen_x = detection.x + self.offset[0] * detection.side
-        seen_y = detection.y + self.offset[1] * detection.side
-        gain = _gain(math.hypot(seen_x - expected.x, seen_y - expected.y) / before.side)
-        x = expected.x + gain * (seen_x - expected.x)
-        y = expected.y + gain * (seen_y - expected.y)
-        side, angle = before.side, before.angle
-        if not self.is_framed:
-            growth, turn = detection.side / before.side - 1, detection.angle - before.angle
-            side *= 1 + _gain(abs(growth)) * growth
-            angle += _gain(abs(turn) / 40) * max(-12.0, min(12.0, turn))
+        gain = _gain(math.hypot(seen.x - expected.x, seen.y - expected.y) / before.side)
+        x = expected.x + gain * (seen.x - expected.x)
+        y = expected.y + gain * (seen.y - expected.y)
+        growth, turn = seen.side / before.side - 1, seen.angle - before.angle
+        side = before.side * (1 + _gain(abs(growth)) * growth)
+        angle = before.angle + _gain(abs(turn) / 40) * max(-12.0, min(12.0, turn))
         angle = max(-_MAX_ROLL, min(_MAX_ROLL, angle))
-        return Detection(x, y, side, angle, 0.0, detection.view)
+        return Detection(x, y, side, angle, 0.0, seen.view)
 
     def is_within_reach(self, detection: Detection) -> bool:
         """Whether it can have come so far while it was missing: its width, and 0.2 more a frame."""

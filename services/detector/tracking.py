@@ -176,10 +176,7 @@ class FaceTracker:
     def _redetect(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
         """Search for every known face near its last place."""
         predicted = [track.predict() for track in self._tracks]
-        found = [
-            self._redetect_one(detector, gray, track, face)
-            for track, face in zip(self._tracks, predicted, strict=True)
-        ]
+        found = [self._redetect_one(detector, gray, track) for track in self._tracks]
         claims = [
             (i, detection)
             for i, face in enumerate(predicted)
@@ -236,11 +233,11 @@ class FaceTracker:
         detector: IncrementalFaceDetector,
         gray: NDArray[np.uint8],
         track: FaceTrack,
-        predicted: Detection,
     ) -> Detection | None:
-        found = detector.redetect(gray, predicted, self._effort(track))
+        expected = track.predict_detection()
+        found = detector.redetect(gray, expected, self._effort(track))
         if found is None and track.number:
-            return detector.redetect(gray, predicted, "recover")
+            return detector.redetect(gray, expected, "recover")
         return found
 
     def _effort(self, track: FaceTrack) -> SearchEffort:
@@ -248,7 +245,7 @@ class FaceTracker:
         if not track.number:
             return "confirm"
         is_asked_again = track.face.view == "any" and self._is_due(track)
-        if track.is_framed and not is_asked_again:
+        if track.framing and not is_asked_again:
             return "place"
         return "measure" if track.is_changing or self._is_due(track) else "fast"
 
@@ -272,8 +269,10 @@ class FaceTracker:
             return None
         if track and track.number and not self._every_frame:
             is_weak = detection.view == "frontal" and detection.evidence < _WEAK
+            is_other_view = detection.view != track.face.view  # which frames it a little otherwise
             since = track.hits - track.framed_at
-            if not (since >= _LOOK_INTERVAL or (since >= _SOON and (is_weak or track.is_changing))):
+            is_soon = since >= _SOON and (is_weak or track.is_changing)
+            if not (since >= _LOOK_INTERVAL or is_other_view or is_soon):
                 return None
         return self._mesh.find(gray, detection)
 

@@ -52,7 +52,7 @@ def _paragraphs(films: Sequence[FilmRecall]) -> Iterator[str]:
     if made:
         yield (
             "Made films: rendered from stills and cut-out film, panned, turned, darkened or "
-            "blurred. They are easier than life in texture and motion, so read their trend only.\n\n"
+            "blurred. They are easier than life in texture and motion: read their trend only.\n\n"
             + _found(made)
         )
     if empty:
@@ -63,12 +63,11 @@ def _head(films: Sequence[FilmRecall]) -> str:
     commits = sorted({f"`{film.commit}` ({film.date})" for film in films})
     return (
         "Written by `make bench`, or by `python -m tests.benchmarks --recall --clips FOLDER` for "
-        f"films of one's own; measured at {', '.join(commits)}. Every frame is given to all backends "
-        "in turn. Milliseconds are mean CPU time of the detector's stage, from a frame's JPEG to "
-        "its faces, on one core, and only compare within a film. Which frames show a face was read by "
-        "eye; frames where that is open count neither way. A frame counts as found "
-        "where any face is, so films of several people say less. `yunet` is missing: "
-        "its model file is not included."
+        f"films of one's own; measured at {', '.join(commits)}. Every frame is given to all "
+        "backends in turn. Milliseconds are mean CPU time of the detector's stage, from a frame's "
+        "JPEG to its faces, on one core. Which frames show a face was read by eye; where that is "
+        "open they count neither way. A frame counts as found where any of its faces is, so films "
+        "of several people say less. `yunet` is missing: its model file is not included."
     )
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
@@ -8,14 +8,26 @@ from pydantic import ValidationError
 from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import Detection
 from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
+from affectline.services.detector.face_mesh import FaceMesh
+from affectline.services.detector.stage import make_detector
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
 from tests.unit.services.detector.people import Picture, carphone, man, scene
 
+Runner = Callable[..., list[list[TrackedFace]]]
 
-def run(pictures: Iterable[Picture], **settings: int) -> list[list[TrackedFace]]:
-    haar = HaarSettings.model_validate(settings)
-    tracker = FaceTracker(HaarDetector(haar), haar)
-    return [tracker.track(picture) for picture in pictures]
+
+@pytest.fixture(params=["haar", "haar+net", "haar+net, landmarks", "net", "net, landmarks"])
+def run(request: pytest.FixtureRequest) -> Runner:
+    """Tracks the faces of pictures, by each detector."""
+    backend, _, landmarks = request.param.partition(", ")
+
+    def track(pictures: Iterable[Picture], **settings: int) -> list[list[TrackedFace]]:
+        chosen = DetectorSettings.model_validate({"backend": backend, **settings})
+        mesh = None if backend == "haar" else FaceMesh()
+        tracker = FaceTracker(make_detector(chosen), chosen, mesh, every_frame=bool(landmarks))
+        return [tracker.track(picture) for picture in pictures]
+
+    return track
 
 
 class ListedFaces:
@@ -39,28 +51,33 @@ def tracks(found: list[list[TrackedFace]]) -> set[int]:
     return {face.track for faces in found for face in faces}
 
 
+def places(found: list[list[TrackedFace]]) -> list[list[tuple[object, ...]]]:
+    return [[(face.track, face.box, face.angle, face.face) for face in faces] for faces in found]
+
+
 def middle(face: TrackedFace) -> float:
     return face.box[0] + face.box[2] / 2
 
 
-def test_one_man_has_one_track_from_the_start() -> None:
+def test_one_man_has_one_track_from_the_start(run: Runner) -> None:
     found = run(carphone())
     assert tracks(found) == {1}
     assert sum(map(bool, found)) >= 57
 
 
-def test_the_same_pictures_give_the_same_faces() -> None:
-    assert run(carphone()[:30]) == run(carphone()[:30])
+def test_the_same_pictures_give_the_same_faces(run: Runner) -> None:
+    first, second = (places(run(carphone()[:30])) for _ in range(2))
+    assert first == second
 
 
-def test_boxes_are_square_steady_and_within_the_picture() -> None:
+def test_boxes_are_square_steady_and_within_the_picture(run: Runner) -> None:
     boxes = [face.box for faces in run([man(0)] * 20) for face in faces]
     assert len(boxes) >= 19
     assert all(w == h and x >= 0 and y >= 0 and x + w <= 144 for x, y, w, h in boxes)
     assert np.ptp(np.array(boxes[8:]), axis=0).max() <= 2
 
 
-def test_a_moving_face_is_followed_closely() -> None:
+def test_a_moving_face_is_followed_closely(run: Runner) -> None:
     places = [20 + 9 * i for i in range(25)]
     found = run([scene((man(i), x, 20)) for i, x in enumerate(places)])
     assert tracks(found) == {1}
@@ -68,7 +85,7 @@ def test_a_moving_face_is_followed_closely() -> None:
     assert max(map(abs, errors)) < 9
 
 
-def test_a_growing_face_is_followed() -> None:
+def test_a_growing_face_is_followed(run: Runner) -> None:
     pictures = []
     for i in range(40):
         size = round(144 * (1 + i / 40))
@@ -79,7 +96,7 @@ def test_a_growing_face_is_followed() -> None:
     assert found[-1][0].box[2] / found[3][0].box[2] == pytest.approx(119 / 64, rel=0.12)
 
 
-def test_two_faces_side_by_side_keep_their_tracks() -> None:
+def test_two_faces_side_by_side_keep_their_tracks(run: Runner) -> None:
     pictures = [scene((man(i), 20 + 2 * i, 20), (man(i + 25), 240 - i, 20)) for i in range(30)]
     found = run(pictures)
     assert all(len(faces) == 2 for faces in found[4:])
@@ -88,7 +105,7 @@ def test_two_faces_side_by_side_keep_their_tracks() -> None:
     assert len(set(left)) == 1
 
 
-def test_faces_that_swap_places_take_their_tracks_along() -> None:
+def test_faces_that_swap_places_take_their_tracks_along(run: Runner) -> None:
     pictures = [
         scene((man(i), 20 + 4 * i, 0), (man(i + 25), 240 - 4 * i, 160), size=(400, 320))
         for i in range(56)
@@ -99,7 +116,7 @@ def test_faces_that_swap_places_take_their_tracks_along() -> None:
     assert len(set(upper)) == 1
 
 
-def test_who_passes_in_front_takes_no_track() -> None:
+def test_who_passes_in_front_takes_no_track(run: Runner) -> None:
     walk = [(man(i)[20:, 30:120], 10 + 6 * i, 48) for i in range(70)]
     found = run([scene((man(5), 128, 28), place, size=(600, 200)) for place in walk])
     walker = min(found[4], key=middle).track
@@ -110,7 +127,7 @@ def test_who_passes_in_front_takes_no_track() -> None:
 
 
 @pytest.mark.parametrize(("away", "expected"), [(6, {1}), (30, {1, 2})])
-def test_only_short_absences_keep_the_track(away: int, expected: set[int]) -> None:
+def test_only_short_absences_keep_the_track(run: Runner, away: int, expected: set[int]) -> None:
     there, gone = scene((man(0), 100, 20)), scene()
     found = run([there] * 10 + [gone] * away + [there] * 10)
     assert not any(found[10 : 10 + away])
@@ -118,19 +135,19 @@ def test_only_short_absences_keep_the_track(away: int, expected: set[int]) -> No
     assert all(found[12 + away :])
 
 
-def test_a_face_that_comes_in_is_found_within_five_pictures() -> None:
+def test_a_face_that_comes_in_is_found_within_five_pictures(run: Runner) -> None:
     for empty in range(1, 7):
         found = run([scene()] * empty + [scene((man(0), 100, 20))] * 5)
         assert any(found[empty:]), empty
 
 
-def test_a_second_face_is_found_beside_a_steady_one() -> None:
+def test_a_second_face_is_found_beside_a_steady_one(run: Runner) -> None:
     alone, both = scene((man(0), 20, 20)), scene((man(0), 20, 20), (man(9), 220, 20))
     found = run([alone] * 5 + [both] * 18)
     assert len(found[-1]) == 2
 
 
-def test_a_head_that_rolls_keeps_its_track_and_its_roll_is_told() -> None:
+def test_a_head_that_rolls_keeps_its_track_and_its_roll_is_told(run: Runner) -> None:
     rolls = [30 * np.sin(i / 15) for i in range(90)]
     found = run([scene((man(0, roll), 120, 20)) for roll in rolls])
     assert tracks(found) == {1}
@@ -139,14 +156,14 @@ def test_a_head_that_rolls_keeps_its_track_and_its_roll_is_told() -> None:
     assert np.sqrt(np.mean(np.square(told))) < 8
 
 
-def test_no_more_faces_than_asked_for() -> None:
+def test_no_more_faces_than_asked_for(run: Runner) -> None:
     both = scene((man(0), 20, 20), (man(9), 220, 20))
     found = run([both] * 12, max_faces=1)
     assert {len(faces) for faces in found[4:]} == {1}
     assert tracks(found) == {1}
 
 
-def test_a_change_of_size_keeps_the_track() -> None:
+def test_a_change_of_size_keeps_the_track(run: Runner) -> None:
     picture = scene((man(0), 100, 20))
     large = np.asarray(cv2.resize(picture, (800, 400)), np.uint8)
     found = run([picture] * 8 + [large] * 8 + [picture] * 8)
@@ -156,13 +173,13 @@ def test_a_change_of_size_keeps_the_track() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 640), (640, 1), (23, 23), (24, 24), (144, 176)])
-def test_pictures_without_a_face_have_none(shape: tuple[int, int]) -> None:
+def test_pictures_without_a_face_have_none(run: Runner, shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     pictures = [np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), noise] * 4
     assert not any(run(pictures))
 
 
-def test_any_size_may_follow_any_other() -> None:
+def test_any_size_may_follow_any_other(run: Runner) -> None:
     face = scene((man(0), 100, 20))
     pictures = [face, face, np.zeros((1, 1), np.uint8), face, np.zeros((2000, 3), np.uint8), face]
     for faces, picture in zip(run(pictures), pictures, strict=True):
