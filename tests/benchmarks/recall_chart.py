@@ -10,7 +10,7 @@ from tests.benchmarks.results import FilmRecall
 PICTURE: Final = "detection-recall.svg"
 
 _WIDTH: Final = 760
-_LEFT: Final = 84
+_LEFT: Final = 104
 _RIGHT: Final = 20
 _TOP: Final = 34
 _PLOT: Final = 270
@@ -20,10 +20,13 @@ _LINE: Final = 9
 """Height of a line of marks, where all frames are found."""
 _GAP: Final = 11
 """Width of a mark in such a line."""
+_LETTER: Final = 5.6
+"""Width of a letter of a film's name."""
 _INK: Final = "#222"
 _GRID: Final = "#ddd"
 _NAMED_BELOW: Final = 0.95
-"""Share of the first backend below which a film that is not made has its name beside it."""
+"""Share of the first backend below which a film has its name beside it."""
+_TICKS_MS: Final = (0.5, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 
 
 class _Mark(NamedTuple):
@@ -40,13 +43,15 @@ class _Mark(NamedTuple):
 class _Scale(NamedTuple):
     """Where things are."""
 
-    most_ms: int
-    """The right end of the time axis."""
+    least_ms: float
+    most_ms: float
+    """Ends of the time axis, which is logarithmic."""
     top: float
     """Where 100 % is."""
 
     def x(self, ms: float) -> float:
-        return _LEFT + ms * (_WIDTH - _LEFT - _RIGHT) / self.most_ms
+        part = math.log(ms / self.least_ms) / math.log(self.most_ms / self.least_ms)
+        return _LEFT + part * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, share: float) -> float:
         return self.top + (1 - share) * _PLOT
@@ -61,11 +66,12 @@ def draw_recall(films: Sequence[FilmRecall]) -> str:
         if film.shown
         for number, one in enumerate(film.plain)
     ]
-    scale = _Scale(math.ceil(max([mark.ms for mark in marks] + [1.0])), 0.0)
+    times = [mark.ms for mark in marks] or [1.0]
+    scale = _Scale(0.8 * min(times), 1.15 * max(times), 0.0)
     rows, height = _draw_complete(marks, backends, scale)
     scale = scale._replace(top=_TOP + height + 14)
     lines = [
-        *_draw_axes(scale), *_draw_links(marks, scale), *rows, *_draw_others(marks, scale),
+        *_draw_axes(scale), *rows, *_draw_others(marks, scale),
         *_draw_legend(backends),
     ]  # fmt: skip
     bottom = round(scale.top + _PLOT + _FOOT)
@@ -112,28 +118,46 @@ def _draw_axes(scale: _Scale) -> Iterator[str]:
         y = scale.y(percent / 100)
         yield _path(f"M{_LEFT} {y:.1f}H{right}", _GRID)
         yield _text(_LEFT - 8, y + 4, f"{percent} %", "end")
-    step = 1 if scale.most_ms <= 12 else 5
-    for ms in range(0, scale.most_ms + 1, step):
+    for ms in (ms for ms in _TICKS_MS if scale.least_ms <= ms <= scale.most_ms):
         yield _path(f"M{scale.x(ms):.1f} {bottom}v4", _INK)
-        yield _text(scale.x(ms), bottom + 17, str(ms), "middle")
+        yield _text(scale.x(ms), bottom + 17, f"{ms:g}", "middle")
     yield _path(f"M{_LEFT} {bottom}H{right}", _INK)
     yield _text((_LEFT + right) / 2, bottom + 34, "CPU milliseconds a frame", "middle")
 
 
-def _draw_links(marks: Sequence[_Mark], scale: _Scale) -> Iterator[str]:
-    """Lines from the first backend's mark of a film to the next ones'; where it misses frames."""
-    for first in (mark for mark in marks if not mark.backend and mark.share < 1):
-        same = [mark for mark in marks if mark.film == first.film]
-        places = " ".join(f"{scale.x(m.ms):.1f},{scale.y(m.share):.1f}" for m in same)
-        yield f'<polyline points="{places}" fill="none" stroke="#bbb" stroke-dasharray="2 3"/>'
-
-
 def _draw_others(marks: Sequence[_Mark], scale: _Scale) -> Iterator[str]:
+    """The films of which frames are missed, the first backend's with their names."""
     for mark in (mark for mark in marks if mark.share < 1):
-        x, y = scale.x(mark.ms), scale.y(mark.share)
-        yield _shape(mark, x, y)
-        if not mark.backend and not mark.is_made and mark.share < _NAMED_BELOW:
-            yield _text(x + 9, y + 4, mark.film, "start", 10)
+        yield _shape(mark, scale.x(mark.ms), scale.y(mark.share))
+    named = [mark for mark in marks if not mark.backend and mark.share < _NAMED_BELOW]
+    taken = [(scale.x(mark.ms) - 6, scale.x(mark.ms) + 6, scale.y(mark.share)) for mark in named]
+    for mark in named:
+        name = mark.film.removeprefix("made_")
+        left, y = _place(scale.x(mark.ms), scale.y(mark.share) - 1, _LETTER * len(name), taken)
+        taken.append((left, left + _LETTER * len(name), y))
+        yield _text(left, y + 4, name, "start", 10)
+
+
+def _place(
+    x: float, y: float, width: float, taken: Sequence[tuple[float, float, float]]
+) -> tuple[float, float]:
+    """The left end and the middle of a name beside a mark that covers nothing, if there is one.
+
+    Args:
+        x: Of the mark.
+        y: Of the mark.
+        width: Of the name.
+        taken: Left and right ends and middles of what must not be covered.
+    """
+    places = [(side, y + down) for down in (-4, 9, 18, -14) for side in (x + 9, x - 9 - width)]
+    for left, middle in places:
+        is_free = not any(
+            left < end and begin < left + width and abs(middle - other) < _LINE
+            for begin, end, other in taken
+        )
+        if is_free and left + width < _WIDTH:
+            return left, middle
+    return places[0]
 
 
 def _draw_legend(backends: Sequence[str]) -> Iterator[str]:

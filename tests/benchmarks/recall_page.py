@@ -42,8 +42,8 @@ def _paragraphs(films: Sequence[FilmRecall]) -> Iterator[str]:
     yield _summary(real, made, empty)
     yield (
         f"![Share of the frames with a face over milliseconds a frame]({PICTURE})\n\n"
-        "Each mark is a film; large marks are films, small ones made films. Where all frames are "
-        "found, films stand in one row for each backend."
+        "Each mark is a film; films of which a backend finds all frames stand in its row above, "
+        "the others below, named where the first backend misses more than a twentieth."
     )
     if real:
         yield "Films, without landmarks: frames with a face, of those that show one.\n\n" + _found(
@@ -142,5 +142,5 @@ def _columns(what: str) -> str:
 
 
 def _name(film: FilmRecall) -> str:
-    name = f"{film.shows} ({film.source})" if film.shows else film.film
-    return f"{name}, {film.size[0]}x{film.size[1]}"
+    about = f": {film.shows} ({film.source})" if film.shows else ""
+    return f"`{film.film}`{about}, {film.size[0]}x{film.size[1]}"
