@@ -152,7 +152,7 @@ def _rows(session: SessionSeries) -> Iterator[SignRow]:
             yield SignRow(
                 f"PERCLOS in {stream}: share of the last minute with shut eyes, not validated",
                 curves,
-                (0, max(LEAST_PERCLOS, 1.1 * float(np.nanmax(signs.values["perclos"])))),
+                (0, max(LEAST_PERCLOS, 1.1 * float(np.nanmax(signs.values("perclos"))))),
             )
         lanes = _doubt_lanes(signs, session)
         if lanes:
@@ -165,7 +165,7 @@ def _curves(
     times = np.array(signs.times, np.int64)
     curves = []
     for (name, sign), line in zip(names.items(), LINES, strict=False):
-        values = np.array(signs.values[sign])
+        values = signs.values(sign)
         known = np.isfinite(values)
         thinned, kept = downsample(Series(name, "", times[known], values[known]))
         curves.append({
