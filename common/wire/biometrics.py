@@ -130,8 +130,8 @@ class Drowsiness(BaseModel):
     quality: Probability = 0.0
     """How far the measurement of the lids can be trusted, not how sure drowsiness is."""
     contributions: dict[str, SignalContribution] = Field(default_factory=dict)
-    """``perclos``: share of the last 60 s with shut eyes (unit ``1``). ``blink_duration``: mean of
-    the blinks of the last 60 s in ms, against this person's usual one. They add up to the level."""
+    """``perclos``: share of the last 60 s with shut eyes (unit ``1``). ``blink_duration``: median
+    of the last 60 s in ms, against this person's usual one. They add up to the level."""
     long_blinks: Annotated[int, Field(ge=0)] = 0
     """Blinks of half a second or more that ended in the last 60 s (Schleicher et al. 2008)."""
     reason: Annotated[str, Field(max_length=200)] = ""

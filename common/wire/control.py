@@ -57,7 +57,7 @@ class StopRecording(_Command):
 
 
 class Calibrate(_Command):
-    """Take the next seconds as a subject's state at rest."""
+    """Take the next seconds as a subject's state at rest, and where they look as usual."""
 
     command: Literal["calibrate"] = "calibrate"
     subject: Name | None = None

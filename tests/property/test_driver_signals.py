@@ -34,14 +34,14 @@ def play(script: list[Seen]) -> list[tuple[Drowsiness | None, OffRoad | None]]:
     for _ in range(45):  # the usual direction is known
         at_s += 1
         signals.add_face("front", FaceSigns(yaw=0.0, pitch=0.0), at_s)
-        signals.close_second(at_s)
+        signals.close_second()
     for face, seconds, step_s in script:
         until_s = at_s + seconds
         while at_s < until_s:
             second, at_s = int(at_s), at_s + step_s
             signals.add_face("front", face, at_s)
             if int(at_s) > second:
-                signals.close_second(int(at_s))
+                signals.close_second()
             said.append(signals.evaluate(at_s))
     said.append(signals.evaluate(at_s + 7))
     return said

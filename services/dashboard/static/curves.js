@@ -126,9 +126,10 @@ export default {
       this.rowNames = rowNames;
       this.chart.resize();
       const style = getComputedStyle(this.$el);
-      const [ink, faint] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
+      const [ink, faint, paper] = ["--ink", "--line", "--card"]
+        .map((name) => style.getPropertyValue(name).trim());
       const { zero } = this;
-      const hatch = hatching(ink);
+      const hatch = hatching(ink, paper);
       const option = chartOption(layout, { begin, end, zero, markers, ink, faint, hatch });
       this.chart.setOption(option, { notMerge });
     },

@@ -159,20 +159,24 @@ function stretches(points, words) {
 
 function hatchedAreas(doubted, hatch, from) {
   return {
-    silent: true, animation: false,
+    silent: true, animation: false, z: 4, // above the areas, which are at 3
     itemStyle: { color: { image: hatch, repeat: "repeat" } },
     data: doubted.map((one) => [{ xAxis: one.from - from }, { xAxis: one.to - from }]),
   };
 }
 
-// Diagonal lines on a see-through tile, which patterns repeat.
-export function hatching(ink) {
-  const side = 8;
+// Diagonal lines on a veil, which patterns repeat: dark and light, so that they show on any colour.
+export function hatching(ink, paper) {
+  const side = 10;
   const tile = document.createElement("canvas");
   tile.width = tile.height = side;
   const context = tile.getContext("2d");
+  context.fillStyle = paper;
+  context.globalAlpha = 0.45;
+  context.fillRect(0, 0, side, side);
+  context.globalAlpha = 1;
   context.strokeStyle = ink;
-  context.lineWidth = 2;
+  context.lineWidth = 2.5;
   context.beginPath();
   for (const shift of [-side, 0, side]) { // its corners belong to the neighbours' lines
     context.moveTo(shift - 1, side + 1);

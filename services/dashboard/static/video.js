@@ -30,7 +30,7 @@ export default {
             <h3>Face #{{ face.track }}
               <small v-if="face.label">{{ face.label }} {{ percent(face.confidence) }}</small>
               <small v-else>no result: {{ face.missing }}</small></h3>
-            <p v-if="face.doubts?.length" class="af-doubt">doubt: {{ face.doubts.join(", ") }}</p>
+            <p v-if="face.doubts?.length" class="af-doubt"><i class="af-hatch"></i>doubt: {{ face.doubts.join(", ") }}</p>
             <dl v-if="face.probabilities" class="af-bars" :class="{ 'af-hatched': face.doubts?.length }">
               <template v-for="(label, i) in labels" :key="label">
                 <dt>{{ label }}</dt>

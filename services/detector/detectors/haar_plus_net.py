@@ -1,10 +1,11 @@
 """Faces by the Haar cascade, and by a small network where that is blind."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from affectline.services.detector.detection import (
     Detection,
@@ -13,11 +14,7 @@ from affectline.services.detector.detection import (
     SearchEffort,
 )
 from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
-from affectline.services.detector.detectors.net import NetDetector
-
-MIN_FACE: Final = 0.06
-"""Smallest face that the network reports, as a fraction of the image's height."""
-
+from affectline.services.detector.detectors.net import NetDetector, NetSettings
 
 _Part = Literal["whole", "tile", "large", "small", "nothing"]
 """Of a scan: the whole image by the network, or a part of it, where small faces are larger; large
@@ -36,6 +33,9 @@ class HaarNetSettings(HaarSettings):
     """The cascade first; a network follows a face that it loses, and scans where it finds none."""
 
     backend: Literal["haar+net"] = "haar+net"  # type: ignore[assignment]
+    min_face: Annotated[float, Field(gt=0, le=1)] = 0.06
+    """Smallest face to report, as a fraction of the image's height; the cascade searches for none
+    that is smaller than 0.15. In pictures that are no film, half of both."""
 
 
 class HaarNetDetector(IncrementalFaceDetector):
@@ -46,8 +46,8 @@ class HaarNetDetector(IncrementalFaceDetector):
     """What it finds is no face until its landmarks say so."""
 
     def __init__(self, settings: HaarNetSettings) -> None:
-        self._haar = HaarDetector(settings)
-        self._net = NetDetector(settings, MIN_FACE)
+        self._haar = HaarDetector(settings.model_copy(update={"min_face": _least(settings)}))
+        self._net = NetDetector(NetSettings(min_face=settings.min_face))
 
     def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
         """Find all faces, the cascade's first."""
@@ -82,3 +82,8 @@ class HaarNetDetector(IncrementalFaceDetector):
             if found:
                 return found
         return self._net.redetect(gray, last, effort)
+
+
+def _least(settings: HaarNetSettings) -> float:
+    """The smallest face for the cascade: 2.5 times the network's, but none above 0.15 for that."""
+    return max(settings.min_face, min(0.15, 2.5 * settings.min_face))

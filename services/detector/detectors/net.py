@@ -43,10 +43,9 @@ class NetDetector(IncrementalFaceDetector):
     needs_landmarks: ClassVar[bool] = True
     """What it finds is no face until its landmarks say so."""
 
-    def __init__(self, settings: DetectorSettings, min_face: float | None = None) -> None:
+    def __init__(self, settings: NetSettings) -> None:
         self._full, self._short = FaceFinder("full"), FaceFinder("short")
-        chosen = settings.min_face if isinstance(settings, NetSettings) else 0.06
-        self._min_face = chosen if min_face is None else min_face
+        self._min_face = settings.min_face
 
     def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
         """Find all faces: in the whole image, and in its parts, where small ones are larger."""

@@ -52,12 +52,15 @@ function drawFace(context, face, width, colours) {
     context.strokeRect(-w / 2, -h / 2, w, h);
   }
   const doubts = face.doubts ?? [];
-  if (doubts.length) hatchAround(context, w, h, unit, colour);
+  if (doubts.length) hatchAround(context, w, h, unit);
   context.restore();
-  if (doubts.length) writeDoubts(context, face, doubts, width, unit);
+  const reasons = doubts.length ? `doubt: ${doubts.join(", ")}` : "";
   const size = 18 * unit;
+  const below = y + h + (HATCH + 4) * unit;
+  const fits = below + size + 3 * unit < context.canvas.height;
+  if (reasons && fits) writeBelow(context, reasons, x, below, width, unit);
   context.font = `600 ${size}px system-ui, sans-serif`;
-  const words = title(face);
+  const words = fits ? title(face) : `${title(face)} ${reasons}`; // not over the face
   const room = context.measureText(words).width + 10 * unit;
   const left = Math.max(0, Math.min(x, width - room));
   const above = doubts.length ? (HATCH + 4) * unit : 2 * unit;
@@ -69,7 +72,7 @@ function drawFace(context, face, width, colours) {
 }
 
 // Stripe a band outside of a box, dark and light: it shows without colours too, and not on the face.
-function hatchAround(context, w, h, unit, colour) {
+function hatchAround(context, w, h, unit) {
   const inner = 3 * unit;
   const outer = inner + HATCH * unit;
   const step = STRIPE * unit;
@@ -86,19 +89,17 @@ function hatchAround(context, w, h, unit, colour) {
     context.moveTo(from - bottom, bottom);
     context.lineTo(from + bottom, -bottom);
   }
-  context.strokeStyle = colour;
+  context.strokeStyle = PLAIN;
   context.lineWidth = step / Math.SQRT2;
   context.stroke();
   context.restore();
 }
 
-function writeDoubts(context, { box: [x, y, , h] }, doubts, width, unit) {
+function writeBelow(context, words, x, top, width, unit) {
   const size = 15 * unit;
-  const words = `doubt: ${doubts.join(", ")}`;
   context.font = `600 ${size}px system-ui, sans-serif`;
   const room = context.measureText(words).width + 10 * unit;
   const left = Math.max(0, Math.min(x, width - room));
-  const top = Math.min(y + h + (HATCH + 4) * unit, context.canvas.height - size - 6 * unit);
   context.fillStyle = DARK;
   context.fillRect(left, top, room, size + 6 * unit);
   context.fillStyle = PLAIN;

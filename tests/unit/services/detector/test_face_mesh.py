@@ -54,7 +54,7 @@ def test_a_face_is_framed_alike_wherever_and_however_large_it_is(
     points = canonical_points()
     still = frame_by_landmarks(points)
     cos, sin = math.cos(math.radians(roll)), math.sin(math.radians(roll))
-    turned = points * size
+    turned = points * np.float32(size)
     across, down = turned[:, 0].copy(), turned[:, 1].copy()
     turned[:, 0], turned[:, 1] = x + across * cos + down * sin, y - across * sin + down * cos
     framed = frame_by_landmarks(turned)

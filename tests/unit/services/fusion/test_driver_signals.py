@@ -87,7 +87,7 @@ def test_one_of_two_cameras_is_followed_until_it_loses_the_face() -> None:
         signals.add_face("side", face(yaw=-50.0), at_s + 0.01)
         signals.add_face("rear", None, at_s + 0.02)
         if i % RATE == 0:
-            signals.close_second(at_s)
+            signals.close_second()
         if i % 5 == 0 and at_s > 40:
             _, off_road = signals.evaluate(at_s + 0.05)
             assert off_road

@@ -5,6 +5,7 @@ import pytest
 from affectline.common.wire.face_signs import EyesUnknown, FaceSigns
 from affectline.services.fusion.drowsiness_signal import WHY, DrowsinessSignal
 from tests.unit.services.fusion.faces import Drive, Script, blinked, face
+from tests.unit.services.fusion.test_subject import SECOND, START
 
 
 def blinks(every_s: float, duration_ms: float, **signs: float) -> Script:
@@ -40,9 +41,8 @@ def test_usual_blinks_add_nothing_and_longer_ones_do() -> None:
     drive.see(blinks(4, 260), 60, begin_s=240)
     longer = drive.drowsiness.contributions["blink_duration"]
     assert longer.value == pytest.approx(260)
-    assert longer.baseline
-    assert longer.baseline == pytest.approx(204, abs=3)
-    assert longer.contribution == pytest.approx(60 * (260 / longer.baseline - 1))
+    assert longer.baseline == pytest.approx(200)
+    assert longer.contribution == pytest.approx(18)
     assert drive.drowsiness.level == pytest.approx(8 + longer.contribution)
 
 
@@ -59,14 +59,30 @@ def test_blinks_add_no_more_than_thirty_points_and_never_beyond_the_scale() -> N
 
 
 def test_shut_eyes_of_many_seconds_are_no_usual_blink() -> None:
-    drive = Drive().see(blinks(4, 200), 240)
+    drive = Drive().see(blinks(4, 200), 200)
     drive.see(blinks(100, 9000), 1, begin_s=300)
-    mean = drive.drowsiness.contributions["blink_duration"].value
-    assert mean is None, "one blink in the last minute is too few"
+    assert drive.drowsiness.contributions["blink_duration"].value is None, "one is too few"
     assert drive.drowsiness.contributions["blink_duration"].reason == (
-        "1 blinks in a minute: 3 are needed"
+        "blinks in the last minute: 1; 3 are needed"
     )
     assert drive.drowsiness.long_blinks == 1
+    drive.see(blinks(4, 200), 120, begin_s=301)
+    usual = drive.drowsiness.contributions["blink_duration"]
+    assert usual.baseline == pytest.approx(200)
+    assert usual.contribution == pytest.approx(0)
+
+
+def test_what_is_usual_has_to_be_learnt_and_a_calibration_fixes_it() -> None:
+    drive = Drive().see(blinks(4, 400), 20)
+    young = drive.drowsiness.contributions["blink_duration"]
+    assert young.reason == "the usual duration of blinks is young"
+    assert young.quality == pytest.approx(5 / 20)
+    drive.person.calibrate(START + 20 * SECOND, 60)
+    drive.see(blinks(4, 200), 65, begin_s=20).see(blinks(4, 300), 300, begin_s=85)
+    fixed = drive.drowsiness.contributions["blink_duration"]
+    assert (fixed.value, fixed.quality) == (300, 1)
+    assert fixed.baseline == pytest.approx(200)
+    assert fixed.contribution == pytest.approx(30)
 
 
 @pytest.mark.parametrize("why", ["learning", "looking_down", "turned_away", "covered", "dark"])

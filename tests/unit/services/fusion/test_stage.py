@@ -82,6 +82,49 @@ def test_the_face_is_the_sensors_subject_once_there_is_one() -> None:
     assert states[-1].nervousness is not None
 
 
+def beside(at_s: float, *yaws_and_sizes: tuple[float, int]) -> Emotion:
+    """A result with several faces, whose tracks are numbered from 1; ten a second."""
+    faces = tuple(
+        EMOTION.faces[0].model_copy(
+            update={"track": i, "box": (0, 0, size, size), "yaw": yaw, "pitch": 0.0, "doubts": ()}
+        )
+        for i, (yaw, size) in enumerate(yaws_and_sizes, start=1)
+    )
+    return emotion(at_s).model_copy(update={"faces": faces})
+
+
+def yaw_of(state: State) -> float | None:
+    assert state.off_road
+    return state.off_road.contributions["yaw"].value
+
+
+def test_the_same_face_is_followed_until_another_is_twice_as_large() -> None:
+    fusion = stage()
+    driver, larger, much_larger, alone = feed(
+        fusion,
+        beside(0, (5.0, 100), (-60.0, 80)),
+        beside(0.1, (5.0, 100), (-60.0, 130)),
+        beside(0.2, (5.0, 100), (-60.0, 150)),
+        beside(0.3, (7.0, 100)),
+    )
+    assert [yaw_of(s) for s in (driver, larger, much_larger, alone)] == [5.0, 5.0, -60.0, 7.0]
+
+
+def test_a_frame_that_nobody_looked_at_is_no_frame_without_a_face() -> None:
+    def last(**change: object) -> State:
+        fusion = stage()
+        feed(fusion, *(beside(i / 10, (5.0, 100)) for i in range(600)))
+        nothing = [beside(60 + i / 10).model_copy(update={"faces": (), **change}) for i in range(9)]
+        return feed(fusion, *nothing)[-1]
+
+    skipped, empty = last(missing="behind").off_road, last().off_road
+    assert skipped
+    assert (skipped.now, skipped.unknown) == ("ahead", 0)
+    assert empty
+    assert empty.now == "unknown"
+    assert empty.unknown > 0
+
+
 def test_settings_assign_streams_to_subjects() -> None:
     fusion = stage(FusionSettings(streams={"rear": "child"}))
     states = feed(fusion, skin(0, 3.0), emotion(1, "rear"), emotion(2, "front"))

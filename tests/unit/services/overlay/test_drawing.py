@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affectline.common.vision.palette import COLOURS, to_bgr
 from affectline.common.vision.sign_words import DOUBT_WORDS, EYES_UNKNOWN_WORDS, GAZE_WORDS
 from affectline.common.wire.face_signs import DOUBTS, FaceSigns
 from affectline.common.wire.messages import Emotion
 from affectline.services.overlay import drawing
-from affectline.services.overlay.drawing import DARK, Image, Status, draw
+from affectline.services.overlay.drawing import DARK, PLAIN, Image, Status, draw
 from tests.samples import EMOTION
 
 STATUS = Status(25.0, 8.0, 0)
@@ -33,7 +32,7 @@ def test_the_band_about_a_doubted_face_is_striped_dark_and_light() -> None:
     image = drawn(doubts=("speaking",))
     band = image[180, 190:198]  # left of the box, outside of its line
     colours = {tuple(int(value) for value in pixel) for pixel in band}
-    assert colours == {DARK, to_bgr(COLOURS["happy"])}
+    assert colours == {DARK, PLAIN}
     column = image[140:220, 194]
     changes = np.flatnonzero(np.any(np.diff(column.astype(int), axis=0), axis=1))
     assert len(changes) >= 10, "stripes, not a plain line"
@@ -60,6 +59,9 @@ def test_the_reason_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "_draw_text", lambda _image, text, *_: told.append(text))
     drawn(doubts=("turned_away", "too_small"))
     assert "doubt: turned away, too small" in told
+    told.clear()
+    drawn(doubts=("dark",), box=(200, 220, 120, 140))
+    assert "#1 happy 90%  doubt: dark" in told, "there is no room below"
 
 
 def test_everything_has_words() -> None:

@@ -12,8 +12,9 @@ from affectline.common.recording.reader import SessionReader
 from affectline.common.runtime.spec import ServiceSpec
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.recording import Privacy
+from affectline.common.wire import codec
 from affectline.common.wire.health import AT_END, make_health
-from affectline.common.wire.messages import Frame, Marker, Packet, StreamDone
+from affectline.common.wire.messages import Faces, Frame, Marker, Packet, StreamDone
 from affectline.services.cli.record import record
 from affectline.services.recorder.spec import RecorderProcess
 from affectline.services.recorder.stage import Recorder
@@ -61,6 +62,27 @@ def test_it_asks_only_for_what_it_may_keep(privacy: Privacy, tmp_path: Path) -> 
     assert {"emotion/", "bio/", "marker/", "health/", "state/"} <= set(stage.subscriptions)
     assert ("faces/" in stage.subscriptions) == (privacy == "everything")
     assert ("frame/" in stage.subscriptions) == (privacy != "features")
+
+
+@pytest.mark.parametrize("privacy", ["blurred", "features"])
+def test_signs_are_numbers_that_stay_and_landmarks_go_with_the_crops(
+    privacy: Privacy, tmp_path: Path
+) -> None:
+    faces = PACKETS["Faces"]
+    assert isinstance(faces.message, Faces)
+    assert faces.message.faces[0].landmarks
+    stage = recorder(tmp_path, privacy)
+    for kind in ("Emotion", "State"):
+        stage.handle(PACKETS[kind])
+    assert stage.topic(Faces) is None, "it does not even receive them"
+    stage.cleanup()
+    assert kinds(tmp_path) == {"Emotion", "State"}
+    with SessionReader(tmp_path) as reader:
+        (emotion,) = (one for one in reader.messages() if one.kind == "Emotion")
+        said = codec.decode(emotion.parts)
+    assert not said.parts
+    assert said.message == EMOTION
+    assert EMOTION.faces[0].yaw is not None
 
 
 def test_every_kind_of_message_is_kept(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from affectline.services.detector.detection import Detection, ScanScope
+from affectline.services.detector.detection import Detection, ScanScope, SearchEffort
 from affectline.services.detector.detectors.haar_plus_net import HaarNetDetector, HaarNetSettings
 from affectline.services.detector.detectors.net import NetDetector, NetSettings, tiles
 from tests.unit.services.detector.people import Picture, man, scene
@@ -78,8 +79,8 @@ def test_the_network_follows_a_face_that_the_cascade_loses() -> None:
 def test_a_search_finds_nothing_where_nothing_is() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (200, 400), dtype=np.uint8)
     for picture in (scene(), noise):
-        for effort in ("place", "fast", "measure", "recover"):
-            assert NET.redetect(picture, Detection(192, 92, 58), effort) is None  # type: ignore[arg-type]
+        for effort in get_args(SearchEffort):
+            assert NET.redetect(picture, Detection(192, 92, 58), effort) is None
         assert NET.detect(picture) == []
 
 

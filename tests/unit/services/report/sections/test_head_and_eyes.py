@@ -44,7 +44,7 @@ def test_it_says_what_was_not_validated() -> None:
     html = page(signed_session())
     assert "<strong>Not validated:</strong>" in html
     words = " ".join(html[html.index(TITLE) :].split())
-    for missing in ("never on drowsy people", "never on drivers", "Gaze is not calibrated"):
+    for missing in ("never tried on drowsy people", "never on drivers", "Gaze is not calibrated"):
         assert missing in words
 
 

@@ -1,4 +1,7 @@
-"""Channels of what a face says besides its emotion, and of drowsiness and looks away."""
+"""Channels of what a face says besides its emotion, and of drowsiness and looks away.
+
+Lab Streaming Layer and XDF files have the same ones.
+"""
 
 import math
 from typing import Final, NamedTuple
@@ -22,8 +25,8 @@ FACE_CHANNELS: Final = (
     SignChannel("yaw", "degrees", "positive to the person's own left"),
     SignChannel("pitch", "degrees", "positive upwards"),
     SignChannel("roll", "degrees", "positive counter-clockwise on the screen"),
-    SignChannel("eye_opening_left", "0 to 1", "of this person's usual; tried on two films only"),
-    SignChannel("eye_opening_right", "0 to 1", "of this person's usual; tried on two films only"),
+    SignChannel("eye_opening_left", "0 to 1", "of this person's usual; validated on four people"),
+    SignChannel("eye_opening_right", "0 to 1", "of this person's usual; validated on four people"),
     SignChannel("blink_duration", "ms", "in the frame with which a blink has ended, else NaN"),
     SignChannel("perclos", "0 to 1", "over 60 s; not validated on drowsy people"),
     SignChannel("perclos_known", "s", "of the last 60 s, those in which the eyes were known"),

@@ -1,0 +1,133 @@
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from affectline.common.runtime.stage import StageContext
+from affectline.common.settings.detector import DetectorSettings
+from affectline.common.vision.preprocessing import FER_SIZE
+from affectline.common.wire.base import EXAMPLE_AT
+from affectline.common.wire.face_signs import FaceSigns
+from affectline.common.wire.messages import Faces, Frame, Packet, crops_of
+from affectline.services.detector.spec import DetectorProcess
+from affectline.services.detector.stage import Detector
+from tests.unit.services.detector.people import Picture, man, scene
+
+
+def start(**settings: Any) -> Detector:
+    chosen = DetectorSettings.model_validate(settings)
+    stage = Detector(DetectorProcess(name="drive", settings=chosen))
+    stage.context = StageContext("detector/drive", "lossless")
+    stage.setup()
+    return stage
+
+
+def frame(seq: int, picture: Picture, file: str | None = None) -> Packet[Frame]:
+    _, jpeg = cv2.imencode(".png", picture)  # without loss, so that crops can be compared
+    height, width = picture.shape
+    message = Frame(
+        stream="drive", epoch=1, seq=seq, captured_at=EXAMPLE_AT + seq * 40_000_000,
+        received_at=EXAMPLE_AT, width=width, height=height, file=file,
+    )  # fmt: skip
+    return Packet(message, (jpeg.tobytes(),))
+
+
+def detect(stage: Detector, pictures: Iterable[Picture], **more: Any) -> list[Packet[Faces]]:
+    frames = [frame(seq, picture, **more) for seq, picture in enumerate(pictures)]
+    sent = [packet for asked in frames for packet in stage.handle(asked)]
+    return [Packet(p.message, p.parts) for p in sent if isinstance(p.message, Faces)]
+
+
+@pytest.mark.parametrize("backend", ["haar+net", "net", "haar"])
+def test_a_face_says_where_it_points_and_what_its_eyes_do(backend: str) -> None:
+    found = detect(start(backend=backend), [scene((man(i), 120, 20)) for i in range(12)])
+    assert len(found) >= 11
+    for packet in found:
+        (face,) = packet.message.faces
+        assert face.mesh_score is not None
+        assert face.mesh_score > 0.9
+        assert face.yaw is not None
+        assert abs(face.yaw) < 30
+        assert face.eyes_unknown is not None  # after so short a time, and of eyes so small
+        assert [len(part) for part in packet.parts] == list(face.part_sizes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ({"mesh": False}, {"yaw", "mouth_opening", "gaze_x", "mesh_score"}),
+        ({"pose": False}, {"yaw", "pitch", "roll"}),
+        ({"eyes": False}, {"eye_opening_left", "gaze_x", "perclos", "eyes_unknown"}),
+        ({"mesh": False, "landmarks": True}, {"yaw"}),
+    ],
+)
+def test_what_is_switched_off_is_not_said(settings: dict[str, bool], missing: set[str]) -> None:
+    for packet in detect(start(**settings), [scene((man(i), 120, 20)) for i in range(4)]):
+        (face,) = packet.message.faces
+        assert all(getattr(face, name) is None for name in missing)
+        assert not face.landmarks
+        assert len(packet.parts) == 2
+
+
+def test_landmarks_are_a_third_part_in_pixels_of_the_frame() -> None:
+    picture = scene((man(0), 120, 20))
+    wide = np.asarray(cv2.resize(picture, (1600, 800)), np.uint8)  # decoded at half its size
+    places = []
+    for image in (picture, wide):
+        packet = detect(start(landmarks=True), [image])[0]
+        (face,) = packet.message.faces
+        assert face.landmarks
+        points = np.frombuffer(packet.parts[2], "<f4").reshape(468, 3)
+        x, y, w, h = face.box
+        middle = points[:, :2].mean(axis=0)
+        assert abs(middle - (x + w / 2, y + h / 2)).max() < 0.2 * w
+        places.append(middle)
+    assert places[1] == pytest.approx(4 * places[0], abs=10)
+
+
+def test_a_small_face_in_a_wide_frame_is_cropped_from_all_of_its_pixels() -> None:
+    canvas = np.full((1080, 1920), 110, np.uint8)
+    canvas[400:616, 800:1016] = cv2.resize(man(0), (216, 216))
+    packet = detect(start(), [canvas] * 6)[-1]
+    (face,) = packet.message.faces
+    assert face.crop_side == pytest.approx(face.box[2], abs=3)
+    assert face.crop_side < 2 * FER_SIZE
+    native, _ = next(crops_of(packet))
+    crop: NDArray[np.uint8] = np.frombuffer(native, np.uint8).reshape(face.crop_side, -1)
+    near = detect(start(), [canvas[380:636, 780:1036]] * 6)[-1]
+    sharp, _ = next(crops_of(near))
+    side = near.message.faces[0].crop_side
+    assert blur(crop) == pytest.approx(
+        blur(np.frombuffer(sharp, np.uint8).reshape(side, -1)), rel=0.3
+    )
+
+
+def blur(crop: NDArray[np.uint8]) -> float:
+    return float(cv2.Laplacian(crop, cv2.CV_32F).var())
+
+
+def test_pictures_by_themselves_have_signs_but_no_history() -> None:
+    picture = scene((man(0), 20, 30), (man(5), 240, 30))
+    packets = detect(start(), [picture] * 3, file="a.png")
+    assert len(packets) == 3
+    signs = [
+        [
+            dict(FaceSigns(**{name: getattr(face, name) for name in FaceSigns.model_fields}))
+            for face in packet.message.faces
+        ]
+        for packet in packets
+    ]
+    assert signs[0] == signs[1] == signs[2]
+    assert len(signs[0]) == 2
+    assert all(face["yaw"] is not None and face["perclos"] is None for face in signs[0])
+
+
+def test_the_same_frames_give_the_same_signs() -> None:
+    first, second = (
+        detect(start(), [scene((man(i), 120, 20)) for i in range(20)]) for _ in range(2)
+    )
+    assert [p.message.faces for p in first] == [p.message.faces for p in second]
+    assert [p.parts for p in first] == [p.parts for p in second]
