@@ -66,11 +66,8 @@ class HeadAndEyesSection(Section):
 
     def render(self, data: ReportData) -> str:
         session = data.session
-        figures = {
-            name: summary.signs
-            for name, summary in session.streams.items()
-            if summary.signs.measured
-        }
+        # Pictures of folders have no time, and so no blinks; their list tells their doubts
+        figures = {name: session.streams[name].signs for name in session.signs}
         people = _measured_people(session)
         if not figures and not people:
             return ""
@@ -264,11 +261,11 @@ def _figures_table(figures: dict[str, SignFigures]) -> str:
 
 
 def _format_blinks(figures: SignFigures) -> str:
-    if not figures.eyes_known_ns:
+    if not figures.eyes_seen_ns:
         return "the eyes were never seen"
     middle, rate = figures.blink_median_ms, figures.blinks_per_minute
-    seconds = figures.eyes_known_ns / 1e9
-    text = f"{figures.blink_count} in {seconds:.0f} s of known eyes"
+    seconds = figures.eyes_seen_ns / 1e9
+    text = f"{figures.blink_count} in {seconds:.0f} s of seen eyes"
     text += f", {rate:.1f} a minute" if rate is not None else ", too short for a rate"
     return text + (f", median {middle:.0f} ms" if middle is not None else "")
 
