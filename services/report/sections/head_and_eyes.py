@@ -47,8 +47,9 @@ usually is.</p>
 """
 LIMITS: Final = """<p><strong>Not validated:</strong> PERCLOS and drowsiness were never tried on
 drowsy people, looks away never on drivers. Gaze is not calibrated, and the opening of the mouth was
-compared with nothing. Blinks and shut eyes were compared with six films of four people, the angles
-of the head with a model of one. None of it says whether somebody is fit to drive.</p>
+compared with nothing. Blinks and shut eyes were compared with six films of four people, yaw and
+pitch with projections of a model alone, roll also with one man's. None of it says whether somebody
+is fit to drive.</p>
 """
 
 
