@@ -36,7 +36,7 @@ class SeenSigns:
     def add(self, face: FaceSigns, at: int) -> None:
         """Take a frame into account."""
         self.at = at
-        if face.blink is not None:
+        if face.blink is not None and face.eyes_unknown != "learning":  # as PERCLOS counts
             self.blinks.append((face.blink.at, face.blink.duration_ms))
         while self.blinks and self.blinks[0][0] < at - BLINKS_NS:
             self.blinks.popleft()

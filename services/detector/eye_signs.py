@@ -34,9 +34,11 @@ time is still measured by the other half."""
 _HALF_LIFE_S: Final = 120.0
 _OPEN_GAP: Final = 0.15
 """Least gap of eyes that may be open."""
-_LOWERED: Final = 10.0
+_LOWERED: Final = 8.0
 """Degrees by which a head is lowered below the pitch at which this person's eyes are usually open,
-from where lowered lids may be a lowered gaze."""
+from where lowered lids may be a lowered gaze ..."""
+_RAISED: Final = 4.0
+"""... until it is up again to so many below, or the eyes open."""
 _PITCH_S: Final = 2.0
 _OPEN: Final = 0.6
 """Opening from which eyes are open, wherever they look."""
@@ -90,6 +92,7 @@ class EyeState:
         self._blinks = BlinkDetector()
         self._perclos = PerclosMeter()
         self._last: int | None = None
+        self._is_down = False
         self._lowered = _Lasting(_HELD_NS)
         self._split = _Lasting(_SPLIT_NS)
 
@@ -162,7 +165,8 @@ class EyeState:
         opening = _mean(openings.values())
         is_low = _NEARLY_SHUT < opening < _OPEN and gaze[1] <= -AVERTED
         is_held = self._lowered.add(at, holds=is_low)
-        if is_held or (opening < _OPEN and self._is_lowered(pose)):
+        self._is_down = is_held or (opening < _OPEN and self._is_lowered(pose))
+        if self._is_down:
             return "looking_down"
         is_learnt = any(usual.seconds >= LEARNING_S for usual in self._usual.values())
         return None if is_learnt else "learning"
@@ -171,7 +175,7 @@ class EyeState:
         if pose is None:
             return False
         usual = self._pitch.value if self._pitch.seconds >= _PITCH_S else 0.0
-        return pose.pitch < usual - _LOWERED
+        return pose.pitch < usual - (_RAISED if self._is_down else _LOWERED)
 
     def _learn(self, eyes: Eyes, opening: float, pose: HeadPose | None, seconds: float) -> None:
         """Learn from open eyes what is usual."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from affectline.common.model.canonical_face import load_canonical_face
 from affectline.common.wire.face_signs import DOUBTS, Doubt, EyesUnknown, FaceSigns
 from affectline.common.wire.messages import Quality
+from affectline.services.detector.cover_detector import COVERED, STILL_COVERED, CoverDetector
 from affectline.services.detector.doubts import (
     COVERED_SCORE,
     doubt_crop,
@@ -39,6 +40,7 @@ class _Person:
         self.eyes = EyeState()
         self.speech = SpeechDetector()
         self.seen = 0
+        self.is_covered = False
 
 
 class SignsReader:
@@ -60,6 +62,7 @@ class SignsReader:
         self._pose = HeadPoseEstimator(face)
         self._eyes = EyeReader(face=face) if eyes else None
         self._mouth = MouthReader(face)
+        self._cover = CoverDetector()
         self._people: dict[int, _Person] = {}
 
     def read(
@@ -93,6 +96,8 @@ class SignsReader:
             doubts.add("speaking")
         if pose is None or is_turned_away(pose):
             doubts.add("turned_away")
+        elif self._is_covered(gray, landmarks, person):
+            doubts.add("covered")
         eyes = EyeSigns()
         if self._eyes is not None:
             read = self._eyes.read(gray, landmarks.points, pose)
@@ -124,6 +129,12 @@ class SignsReader:
             person = self._people[track] = _Person()
         person.seen = at
         return person
+
+    def _is_covered(self, gray: NDArray[np.uint8], landmarks: Landmarks, person: _Person) -> bool:
+        """Whether a hand or the like covers a part of the face."""
+        least = STILL_COVERED if person.is_covered else COVERED
+        person.is_covered = self._cover.score(gray, landmarks.points) >= least
+        return person.is_covered
 
     def _describe_covered(
         self, landmarks: Landmarks, track: int, at: int | None, doubts: set[Doubt]

@@ -6,10 +6,10 @@ stream                             type      channels
 ``affectline-emotion-<stream>``    Emotion   the seven probabilities, valence, arousal of the
                                              largest face
 ``affectline-face-<stream>``       Face      head pose, eyes, mouth, gaze and doubts of the same
-                                             face: `sign_channels.FACE_CHANNELS`
+                                             face: `services.sessions.sign_channels`
 ``affectline-state-<subject>``     State     arousal, valence, nervousness, quality
 ``affectline-driver-<subject>``    Driver    drowsiness and looks away:
-                                             `sign_channels.DRIVER_CHANNELS`
+                                             `services.sessions.sign_channels`
 ``affectline-markers``             Markers   the marker's label, as text
 =================================  ========  ===================================================
 
@@ -35,7 +35,9 @@ from affectline.common.runtime.stage import Stage, on
 from affectline.common.wire.biometrics import State
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet, StreamStart
 from affectline.services.lsl.lsl_clock import LslClock
-from affectline.services.lsl.sign_channels import (
+from affectline.services.lsl.spec import LslProcess
+from affectline.services.sessions.columns import marker_text
+from affectline.services.sessions.sign_channels import (
     DRIVER_CHANNELS,
     FACE_CHANNELS,
     SignChannel,
@@ -43,8 +45,6 @@ from affectline.services.lsl.sign_channels import (
     face_row,
     has_signs,
 )
-from affectline.services.lsl.spec import LslProcess
-from affectline.services.sessions.columns import marker_text
 
 MARKERS: Final = "affectline-markers"
 EMOTION_CHANNELS: Final = (*LABELS, "valence", "arousal")

@@ -16,9 +16,9 @@ from affectline.common.wire.face_signs import FaceSigns
 
 MILLION: Final = 1_000_000
 LONGEST_STEP_NS: Final = 1_000_000_000
-"""Eyes that were known in two frames farther apart than this were not known in between."""
+"""Eyes that were seen in two frames farther apart than this were not seen in between."""
 NEEDED_S: Final = 20.0
-"""Known seconds of eyes below which there is no rate of blinks, as there is no PERCLOS."""
+"""Seconds of seen eyes below which there is no rate of blinks, as there is no PERCLOS."""
 
 
 class SignFigures(BaseModel):
@@ -38,8 +38,8 @@ class SignFigures(BaseModel):
     """By reason."""
     gazes: dict[str, int] = {}
     """By direction."""
-    eyes_known_ns: int = 0
-    """Time in which the opening of eyes was known."""
+    eyes_seen_ns: int = 0
+    """Time in which blinks would be seen: eyes of known opening, or whose usual is learnt."""
     blinks: dict[int, int] = {}
     """By duration in ms."""
     perclos: int = 0
@@ -66,8 +66,8 @@ class SignFigures(BaseModel):
         if face.blink is not None:
             _count(self.blinks, round(face.blink.duration_ms))
         is_known = face.eye_opening_left is not None or face.eye_opening_right is not None
-        if is_known and 0 < step_ns <= LONGEST_STEP_NS:
-            self.eyes_known_ns += step_ns
+        if (is_known or face.eyes_unknown == "learning") and 0 < step_ns <= LONGEST_STEP_NS:
+            self.eyes_seen_ns += step_ns
         if face.perclos is not None:
             self.perclos += 1
             self.perclos_millionths += round(face.perclos * MILLION)
@@ -82,7 +82,7 @@ class SignFigures(BaseModel):
                 counts = Counter(getattr(merged, name)) + Counter(getattr(other, name))
                 setattr(merged, name, dict(counts))
             for name in (
-                "faces", "measured", "doubted", "eyes_known_ns", "perclos", "perclos_millionths",
+                "faces", "measured", "doubted", "eyes_seen_ns", "perclos", "perclos_millionths",
             ):  # fmt: skip
                 setattr(merged, name, getattr(merged, name) + getattr(other, name))
             highest = (merged.perclos_highest, other.perclos_highest)
@@ -97,8 +97,8 @@ class SignFigures(BaseModel):
 
     @property
     def blinks_per_minute(self) -> float | None:
-        """Of the time in which the eyes were known; None while that is less than 20 s."""
-        seconds = self.eyes_known_ns / 1e9
+        """Of the time in which the eyes were seen; None while that is less than 20 s."""
+        seconds = self.eyes_seen_ns / 1e9
         return 60 * self.blink_count / seconds if seconds >= NEEDED_S else None
 
     @property
@@ -124,7 +124,7 @@ class SignFigures(BaseModel):
             "doubted": self.doubted,
             "doubted_share": round(self.share_of_faces(self.doubted), 4),
             "doubts": self.doubts,
-            "eyes_known_s": round(self.eyes_known_ns / 1e9, 1),
+            "eyes_seen_s": round(self.eyes_seen_ns / 1e9, 1),
             "eyes_unknown": self.eyes_unknown,
             "blinks": self.blink_count,
             "blinks_per_minute": None if rate is None else round(rate, 1),
@@ -154,9 +154,9 @@ def sign_lines(figures: dict[str, Any] | None) -> dict[str, str]:
     ordered = sorted(figures["doubts"].items(), key=lambda one: -one[1])
     reasons = ", ".join(f"{count} {DOUBT_WORDS.get(name, name)}" for name, count in ordered)
     lines = {"doubted faces": f"{figures['doubted_share']:.0%}" + (f" ({reasons})" * bool(reasons))}
-    if figures["eyes_known_s"]:
+    if figures["eyes_seen_s"]:
         rate, middle = figures["blinks_per_minute"], figures["blink_median_ms"]
-        blinks = f"{figures['blinks']} in {figures['eyes_known_s']:.0f} s"
+        blinks = f"{figures['blinks']} in {figures['eyes_seen_s']:.0f} s"
         if rate is not None:
             blinks = f"{rate:.1f} a minute"
         lines["blinks"] = blinks + (f", median {middle:.0f} ms" if middle is not None else "")

@@ -1,16 +1,18 @@
 """What one stream's largest face says besides its emotion, over time."""
 
-import math
+from array import array
 from typing import Final, NamedTuple
 
-from affectline.common.wire.face_signs import Blink, Doubt, FaceSigns
+import numpy as np
+from numpy.typing import NDArray
 
-CURVES: Final = (
-    "yaw", "pitch", "roll", "eye_opening_left", "eye_opening_right", "perclos",
-)  # fmt: skip
-"""Signs that reports draw over time."""
+from affectline.common.wire.face_signs import Blink, Doubt, FaceSigns
+from affectline.services.sessions.sign_channels import FACE_CHANNELS, face_row
+
 LONGEST_STEP_NS: Final = 1_000_000_000
 """A doubt does not last over a longer gap between two frames than this."""
+
+_NAMES: Final = tuple(channel.name for channel in FACE_CHANNELS)
 
 
 class DoubtStretch(NamedTuple):
@@ -27,8 +29,8 @@ class SignSeries:
     def __init__(self) -> None:
         self.times: list[int] = []
         """Nanoseconds since the Unix epoch."""
-        self.values: dict[str, list[float]] = {name: [] for name in CURVES}
-        """By sign: a value for each frame, NaN where it is unknown."""
+        self._rows = array("d")
+        """A value for each of `FACE_CHANNELS`, frame after frame."""
         self.doubts: list[tuple[Doubt, ...]] = []
         """For each frame."""
         self.blinks: list[Blink] = []
@@ -37,15 +39,22 @@ class SignSeries:
         """Add what a frame shows."""
         self.times.append(at)
         self.doubts.append(face.doubts)
-        for name, values in self.values.items():
-            value = getattr(face, name)
-            values.append(math.nan if value is None else value)
+        self._rows.extend(face_row(face))
         if face.blink is not None:
             self.blinks.append(face.blink)
 
-    def is_known(self, *names: str) -> bool:
-        """Whether any of some signs was ever known."""
-        return any(not math.isnan(value) for name in names for value in self.values[name])
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """Values of `FACE_CHANNELS`, NaN where they are unknown, ``(N, C)``."""
+        return np.array(self._rows).reshape(len(self.times), len(FACE_CHANNELS))
+
+    def values(self, channel: str) -> NDArray[np.float64]:
+        """Of one channel, ``(N,)``."""
+        return self.rows[:, _NAMES.index(channel)]
+
+    def is_known(self, *channels: str) -> bool:
+        """Whether any of some channels was ever known."""
+        return any(bool(np.isfinite(self.values(name)).any()) for name in channels)
 
     def doubt_stretches(self, reason: Doubt | None = None) -> list[DoubtStretch]:
         """When there was a doubt, or one of a reason; each frame lasts until the next one."""

@@ -99,6 +99,19 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
+class OtherWork:
+    """What else the machine does from now on, beside this process."""
+
+    def __init__(self) -> None:
+        self._busy, self._own, self._started = cpu_busy_s(), time.process_time(), time.monotonic()
+
+    def cores(self) -> float:
+        """Cores that were busy with it."""
+        own = time.process_time() - self._own
+        others = cpu_busy_s() - self._busy - own
+        return max(0.0, others / (time.monotonic() - self._started))
+
+
 class IdleGate:
     """Waits for other work on the machine to pause.
 
@@ -136,7 +149,7 @@ def describe_machine() -> Machine:
         kernel=f"{platform.system()} {platform.release()}",
         python=".".join(map(str, sys.version_info[:3])),
         packages={name: version(name) for name in packages},
-        commit=_commit(),
+        commit=find_commit(),
         date=time.strftime("%Y-%m-%d %H:%M"),
         load_before=os.getloadavg()[0],
     )
@@ -147,7 +160,8 @@ def _cpuinfo() -> str:
     return path.read_text() if path.exists() else ""
 
 
-def _commit() -> str:
+def find_commit() -> str:
+    """Return the commit that is measured, and whether the packages are changed since."""
     git = ["git", "-C", str(ROOT)]
     where = [*git, "rev-parse", "--short", "HEAD"]
     changes = [*git, "status", "--porcelain", "common", "services"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tests.benchmarks import chart
+from tests.benchmarks.detector_page import format_detector
 from tests.benchmarks.results import Baseline, DashboardLoad, Results, Spread, Throughput
 from tests.benchmarks.targets import (
     DISTURBED_CORES,
@@ -23,7 +24,8 @@ def format_page(results: Results) -> str:
     parts = [
         _head(results), _targets(results), _throughput(results), _cpu_time(results),
         _model(results), _live(results), _memory(results), _first_emotion(results),
-        *_dashboard(results), _micro(results), _machine(results),
+        *_dashboard(results), *format_detector(results.detector), _micro(results),
+        _machine(results),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 

@@ -161,6 +161,94 @@ class Micro(BaseModel):
     note: str = ""
 
 
+class OptionTimes(BaseModel):
+    """The detector's stage with one choice of options on one clip; CPU milliseconds a frame."""
+
+    backend: str
+    signs: str
+    """What it tells of each face; empty where that is nothing."""
+    mean: float
+    p50: float
+    p99: float
+    found: int
+    """Frames with a face."""
+    faces: int
+    """Faces in all frames together."""
+
+
+class ClipTimes(BaseModel):
+    """The detector's stage on one clip, with all choices of options frame by frame in turn."""
+
+    clip: str
+    size: tuple[int, int]
+    frames: int
+    rounds: int
+    options: list[OptionTimes]
+    ratio: Spread
+    """Time of ``haar+net`` in that of ``haar``, both without landmarks; of each round."""
+    other_cores: float
+    commit: str
+    date: str
+
+    def find(self, backend: str, signs: str = "") -> OptionTimes:
+        """The times of one choice of options."""
+        return next(one for one in self.options if (one.backend, one.signs) == (backend, signs))
+
+    def added_ms(self, more: str, less: str = "") -> float | None:
+        """What telling more of a face costs in milliseconds; None where there is no face.
+
+        Args:
+            more: What ``haar+net`` tells.
+            less: What it tells without.
+        """
+        dear, cheap = self.find("haar+net", more), self.find("haar+net", less)
+        return (dear.mean - cheap.mean) * self.frames / dear.faces if dear.faces else None
+
+
+class BackendRecall(BaseModel):
+    """What a backend finds in a film."""
+
+    backend: str
+    found: int
+    """Frames with a face, of those that show one."""
+    false_faces: int
+    """Faces in frames that show none."""
+    tracks: int
+    """Numbers given in all frames."""
+    ms: float
+    """Mean CPU milliseconds a frame of the detector's stage."""
+
+
+class FilmRecall(BaseModel):
+    """What all backends find in a film, frame by frame in turn."""
+
+    film: str
+    shows: str
+    source: str
+    is_made: bool
+    size: tuple[int, int]
+    frames: int
+    shown: int
+    """Frames that show a face."""
+    empty: int
+    """Frames that show none; those in neither count neither way."""
+    plain: list[BackendRecall]
+    """Without landmarks, poses and eyes."""
+    default: list[BackendRecall]
+    """With the default settings."""
+    commit: str
+    date: str
+
+    def find(self, backend: str, *, is_default: bool = False) -> BackendRecall:
+        """What a backend finds, without landmarks or with the default settings."""
+        runs = self.default if is_default else self.plain
+        return next(one for one in runs if one.backend == backend)
+
+    def share(self, backend: str, *, is_default: bool = False) -> float:
+        """Part of the frames that show a face in which it finds one; there are some."""
+        return self.find(backend, is_default=is_default).found / self.shown
+
+
 class Results(BaseModel):
     """All results."""
 
@@ -178,6 +266,10 @@ class Results(BaseModel):
     duration_s: float
     dashboard_load: list[DashboardLoad] = []
     """Without a dashboard, then with 0 and more pages; empty where there is no browser."""
+    detector: list[ClipTimes] = []
+    """Empty where the shared clips are not at hand."""
+    recall: list[FilmRecall] = []
+    """Likewise. Films that are not at hand keep their last results."""
 
     @property
     def best(self) -> Throughput:

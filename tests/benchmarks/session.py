@@ -3,20 +3,23 @@
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import psutil
 
-from tests.benchmarks import dashboard_load, micro_benchmarks
+from tests.benchmarks import dashboard_load, detector_times, micro_benchmarks, recall
 from tests.benchmarks.clips import WEIGHTS, Clip, choose_clip, write_live_clip
 from tests.benchmarks.environment import IdleGate, describe_machine, run_baseline
+from tests.benchmarks.films import Film, find_clips
 from tests.benchmarks.pipeline import MB, Observer, Recording, is_classified, stages
 from tests.benchmarks.results import (
     Baseline,
+    ClipTimes,
     DashboardLoad,
+    FilmRecall,
     FirstEmotion,
     Live,
     Memory,
@@ -37,6 +40,7 @@ CLASSIFIER_COUNTS: Final = (1, 2)
 """Numbers of classifier processes that are compared."""
 MAX_IDLE_WAIT_S: Final = 60.0
 """How long to wait in all for the machine to be idle."""
+Part = TypeVar("Part")
 Step = Callable[[str], None]
 """Called with the name of each measurement as it begins."""
 STEPS: Final = (
@@ -46,6 +50,7 @@ STEPS: Final = (
     + 3
     + dashboard_load.STEPS
 )
+"""Beside one for each clip of the detector's times, and one for each film of its recall."""
 
 
 class Round(NamedTuple):
@@ -183,6 +188,14 @@ class Session:
         clip = write_live_clip(self.clip, self._folder / "viewing.mp4")
         return dashboard_load.measure(clip.path, self._folder, self._report_step, self._idle_gate)
 
+    def detector_times(self) -> list[ClipTimes]:
+        """CPU time of the detector's stage on the shared clips, where they are at hand."""
+        return detector_times.measure_clips([film.path for film in find_clips()], self._step)
+
+    def recall(self, films: Sequence[Film]) -> list[FilmRecall]:
+        """What the detector finds in films."""
+        return recall.measure_films(films, self._step)
+
     def first_emotion(self) -> FirstEmotion:
         """Time from the command to its first emotion, several times."""
         received, reported = [], []
@@ -196,14 +209,20 @@ class Session:
         return FirstEmotion(received=Spread.of(received), reported=Spread.of(reported))
 
 
-def measure_dashboard_load(step: Step) -> list[DashboardLoad]:
-    """Measure the load by the dashboard's pages alone."""
+def measure_part(step: Step, measure_it: Callable[[Session], Part]) -> Part:
+    """Measure one part alone."""
     with tempfile.TemporaryDirectory(prefix="affectline-bench-") as folder:
-        return Session(Path(folder), step).dashboard_load()
+        return measure_it(Session(Path(folder), step))
 
 
-def measure(step: Step, clock: Callable[[], float]) -> Results:
-    """Measure everything."""
+def measure(step: Step, clock: Callable[[], float], films: Sequence[Film]) -> Results:
+    """Measure everything.
+
+    Args:
+        step: Called with the name of each measurement as it begins.
+        clock: The time in seconds.
+        films: Where faces are looked for.
+    """
     started, machine, before = clock(), describe_machine(), psutil.cpu_times()
     with tempfile.TemporaryDirectory(prefix="affectline-bench-") as folder:
         session = Session(Path(folder), step)
@@ -212,6 +231,7 @@ def measure(step: Step, clock: Callable[[], float]) -> Results:
         live = session.live()
         first = session.first_emotion()
         pages = session.dashboard_load()
+        detector, found = session.detector_times(), session.recall(films)
         step("small operations")
         small = micro_benchmarks.measure(session.clip.path)
     clip, after = session.clip, psutil.cpu_times()
@@ -220,7 +240,7 @@ def measure(step: Step, clock: Callable[[], float]) -> Results:
     return Results(
         machine=machine, clip=clip.path.name, size=clip.size, clip_frames=clip.frames,
         paper=paper, fer=fer, ours=ours, live=live, memory=memory, first=first, micro=small,
-        duration_s=clock() - started, dashboard_load=pages,
+        duration_s=clock() - started, dashboard_load=pages, detector=detector, recall=found,
     )  # fmt: skip
 
 

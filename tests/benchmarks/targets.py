@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from tests.benchmarks.results import Baseline, Live, Results, Throughput
+from tests.benchmarks.results import Baseline, ClipTimes, Live, Results, Throughput
 
 PAPER_TIMES: Final = 12
 FER_TIMES: Final = 3
@@ -14,6 +14,11 @@ RATE: Final = 30
 MEMORY_MB: Final = 600.0
 FIRST_S: Final = 3.0
 FIRST_VIEWER_PERCENT: Final = 25.0
+NET_TIMES: Final = 1.0
+"""Time of ``haar+net`` in that of ``haar``."""
+SIGNS_MS: Final = 5.0
+"""CPU milliseconds that landmarks, pose and eyes may add to a face."""
+SIGNS: Final = "landmarks + pose + eyes"
 DISTURBED_CORES: Final = 0.25
 """Cores busy with other work, above which a measurement proves little."""
 EXPECTED_MODEL_MS: Final = 2.3
@@ -67,6 +72,7 @@ def compare_with_targets(results: Results) -> list[Target]:
         _memory(results),
         _first_emotion(results),
         *_dashboard(results),
+        *_detector(results),
     ]
 
 
@@ -208,6 +214,55 @@ def _dashboard(results: Results) -> list[Target]:
             f"{first.rate:.1f} frames a second got a result.",
         )
     ]
+
+
+def _detector(results: Results) -> list[Target]:
+    """Return the detector's targets, by the clip that is farthest from each; none without clips."""
+    clips = [clip for clip in results.detector if clip.find("haar").found]
+    if not clips:
+        return []
+    return [
+        _net_ratio(max(clips, key=lambda clip: clip.ratio.median)),
+        _signs(max(clips, key=lambda clip: clip.added_ms(SIGNS) or 0.0)),
+    ]
+
+
+def judge_ratio(clip: ClipTimes) -> str:
+    """Return the verdict on the time of ``haar+net``; empty where ``haar`` has no face."""
+    return _net_ratio(clip).verdict if clip.find("haar").found else ""
+
+
+def judge_signs(clip: ClipTimes) -> str:
+    """Return the verdict on what signs add to a face; empty where there is none."""
+    return _signs(clip).verdict if clip.added_ms(SIGNS) is not None else ""
+
+
+def _net_ratio(clip: ClipTimes) -> Target:
+    haar, net, ratio = clip.find("haar").mean, clip.find("haar+net").mean, clip.ratio
+    return Target(
+        "CPU time of the detector, `haar+net` against `haar`, farthest clip",
+        f"at most {NET_TIMES:g} times",
+        f"{ratio.median:.2f} times ({clip.clip})",
+        ratio.median <= NET_TIMES,
+        _relative_gap(ratio.median, NET_TIMES),
+        f"{net:.2f} ms a frame instead of {haar:.2f}; {ratio.low:.2f} to {ratio.high:.2f} times in "
+        f"{clip.rounds} rounds.",
+        clip.other_cores,
+    )
+
+
+def _signs(clip: ClipTimes) -> Target:
+    ms = clip.added_ms(SIGNS) or 0.0
+    landmarks, pose = clip.added_ms("landmarks") or 0.0, clip.added_ms("landmarks + pose") or 0.0
+    return Target(
+        "CPU time that landmarks, pose and eyes add to a face, farthest clip",
+        f"at most {SIGNS_MS:g} ms",
+        f"{ms:.1f} ms ({clip.clip})",
+        ms <= SIGNS_MS,
+        _absolute_gap(ms, SIGNS_MS, "ms"),
+        f"Landmarks {landmarks:.1f} ms, pose {pose - landmarks:.1f} ms, eyes {ms - pose:.1f} ms.",
+        clip.other_cores,
+    )
 
 
 def _relative_gap(value: float, wanted: float) -> str:

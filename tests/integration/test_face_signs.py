@@ -174,3 +174,13 @@ def test_speech_is_told_from_smiles(clips: Path) -> None:
 def test_the_same_film_gives_the_same_signs(clips: Path) -> None:
     path = clips / "smiling_man.mp4"
     assert read.__wrapped__(path, 30.0) == read(path, 30.0)
+
+
+def test_a_hand_before_the_face_is_told_and_nothing_else_is(clips: Path) -> None:
+    told = read(clips / "expressive_woman.mp4", 24.0)
+    covered = [one is not None and "covered" in one.signs.doubts for one in told]
+    assert np.mean(covered[95:130]) > 0.5, "a hand lies over an eye and the nose"
+    assert not any(covered[230:])
+    for clip in ("smiling_man", "carphone"):
+        others = read(clips / f"{clip}.mp4", CLIPS[clip])
+        assert not any(one and "covered" in one.signs.doubts for one in others)

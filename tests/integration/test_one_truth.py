@@ -4,6 +4,7 @@ import csv
 import html
 import json
 import re
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,9 @@ def test_terminal_file_and_report_agree_to_the_last_digit(
         figures = reported[stream].expressions.to_dict()
         for name in FIGURES:
             assert summary["streams"][stream][name] == saved[stream][name] == figures[name]
+        signs = reported[stream].signs.to_dict()
+        assert summary["streams"][stream]["signs"] == saved[stream]["signs"] == signs
+        assert signs is not None, "landmarks are read where nobody asks for less"
     assert sum(summary["share_of_frames"].values()) == pytest.approx(1, abs=0.001)
 
 
@@ -95,6 +99,23 @@ def test_the_table_has_the_figures_of_the_summary(session: tuple[Path, dict[str,
             share = sum(row["label"] == label for row in some) / len(some)
             assert summary["streams"][stream]["mean_probability"][label] == round(mean, 4)
             assert summary["streams"][stream]["share_of_frames"][label] == round(share, 4)
+
+
+def test_the_table_has_the_signs_of_the_summary(session: tuple[Path, dict[str, Any]]) -> None:
+    folder, summary = session
+    with (folder / "emotions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["track"]]
+    for stream in ("a", "b"):
+        some = [row for row in rows if row["stream"] == stream]
+        signs = summary["streams"][stream]["signs"]
+        doubts = Counter(
+            doubt for row in some if row["doubts"] for doubt in row["doubts"].split("; ")
+        )
+        assert signs["doubts"] == doubts
+        assert signs["doubted"] == sum(bool(row["doubts"]) for row in some)
+        assert signs["blinks"] == sum(bool(row["blink_at"]) for row in some)
+        assert signs["gazes"] == Counter(row["gaze"] for row in some if row["gaze"])
+        assert sum(bool(row["yaw"]) for row in some) > 0.9 * len(some)
 
 
 def test_label_valence_and_arousal_follow_the_smoothed_distribution(

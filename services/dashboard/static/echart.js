@@ -159,7 +159,7 @@ function stretches(points, words) {
 
 function hatchedAreas(doubted, hatch, from) {
   return {
-    silent: true, animation: false, z: 3, // above the areas, which are at 2
+    silent: true, animation: false, z: 4, // above the areas, which are at 3
     itemStyle: { color: { image: hatch, repeat: "repeat" } },
     data: doubted.map((one) => [{ xAxis: one.from - from }, { xAxis: one.to - from }]),
   };

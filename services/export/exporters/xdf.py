@@ -5,7 +5,7 @@ No maintained library writes it, and it is small: chunks of a length, a tag and 
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
@@ -16,9 +16,16 @@ from numpy.typing import NDArray
 
 from affectline.common.atomic_file import atomic_write
 from affectline.common.labels import LABELS
+from affectline.common.wire.biometrics import State
 from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.sessions.columns import marker_text
 from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.sign_channels import (
+    DRIVER_CHANNELS,
+    FACE_CHANNELS,
+    SignChannel,
+    driver_row,
+)
 from affectline.services.sessions.timeseries import Series, SessionSeries, read_series
 
 FILE_HEADER: Final = 1
@@ -86,11 +93,36 @@ def make_streams(session: SessionSeries) -> list[XdfStream]:
         channels = tuple((figure, "1") for figure in columns)
         times = _seconds(by_label[LABELS[0]])
         streams.append(XdfStream(f"{name} emotion", "Emotion", channels, times, values))
+    streams += [*_face_streams(session), *_driver_streams(session)]
     if session.markers:
         times = np.array([marker.at for marker in session.markers]) / 1e9
         labels = [marker_text(marker) for marker in session.markers]
         streams.append(XdfStream("markers", "Markers", (("label", ""),), times, labels))
     return streams
+
+
+def _face_streams(session: SessionSeries) -> Iterator[XdfStream]:
+    """What the largest face of each stream says besides its emotion."""
+    for name, signs in session.signs.items():
+        times = np.array(signs.times) / 1e9
+        yield XdfStream(f"{name} face", "Face", _channels(FACE_CHANNELS), times, signs.rows)
+
+
+def _driver_streams(session: SessionSeries) -> Iterator[XdfStream]:
+    """Drowsiness and looks away of each person."""
+    found: dict[str, list[State]] = {}
+    for state in session.states:
+        if state.drowsiness is not None or state.off_road is not None:
+            found.setdefault(state.subject, []).append(state)
+    for subject, states in found.items():
+        times = np.array([state.at for state in states]) / 1e9
+        values = np.array([driver_row(state) for state in states])
+        channels = _channels(DRIVER_CHANNELS)
+        yield XdfStream(f"{subject} driver", "Driver", channels, times, values)
+
+
+def _channels(channels: Iterable[SignChannel]) -> tuple[tuple[str, str], ...]:
+    return tuple((channel.name, channel.unit) for channel in channels)
 
 
 def _seconds(series: Series) -> NDArray[np.float64]:

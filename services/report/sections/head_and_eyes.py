@@ -47,8 +47,9 @@ usually is.</p>
 """
 LIMITS: Final = """<p><strong>Not validated:</strong> PERCLOS and drowsiness were never tried on
 drowsy people, looks away never on drivers. Gaze is not calibrated, and the opening of the mouth was
-compared with nothing. Blinks and shut eyes were compared with six films of four people, the angles
-of the head with a model of one. None of it says whether somebody is fit to drive.</p>
+compared with nothing. Blinks and shut eyes were compared with six films of four people, yaw and
+pitch with projections of a model alone, roll also with one man's. None of it says whether somebody
+is fit to drive.</p>
 """
 
 
@@ -66,11 +67,8 @@ class HeadAndEyesSection(Section):
 
     def render(self, data: ReportData) -> str:
         session = data.session
-        figures = {
-            name: summary.signs
-            for name, summary in session.streams.items()
-            if summary.signs.measured
-        }
+        # Pictures of folders have no time, and so no blinks; their list tells their doubts
+        figures = {name: session.streams[name].signs for name in session.signs}
         people = _measured_people(session)
         if not figures and not people:
             return ""
@@ -152,7 +150,7 @@ def _rows(session: SessionSeries) -> Iterator[SignRow]:
             yield SignRow(
                 f"PERCLOS in {stream}: share of the last minute with shut eyes, not validated",
                 curves,
-                (0, max(LEAST_PERCLOS, 1.1 * float(np.nanmax(signs.values["perclos"])))),
+                (0, max(LEAST_PERCLOS, 1.1 * float(np.nanmax(signs.values("perclos"))))),
             )
         lanes = _doubt_lanes(signs, session)
         if lanes:
@@ -165,7 +163,7 @@ def _curves(
     times = np.array(signs.times, np.int64)
     curves = []
     for (name, sign), line in zip(names.items(), LINES, strict=False):
-        values = np.array(signs.values[sign])
+        values = signs.values(sign)
         known = np.isfinite(values)
         thinned, kept = downsample(Series(name, "", times[known], values[known]))
         curves.append({
@@ -264,11 +262,11 @@ def _figures_table(figures: dict[str, SignFigures]) -> str:
 
 
 def _format_blinks(figures: SignFigures) -> str:
-    if not figures.eyes_known_ns:
+    if not figures.eyes_seen_ns:
         return "the eyes were never seen"
     middle, rate = figures.blink_median_ms, figures.blinks_per_minute
-    seconds = figures.eyes_known_ns / 1e9
-    text = f"{figures.blink_count} in {seconds:.0f} s of known eyes"
+    seconds = figures.eyes_seen_ns / 1e9
+    text = f"{figures.blink_count} in {seconds:.0f} s of seen eyes"
     text += f", {rate:.1f} a minute" if rate is not None else ", too short for a rate"
     return text + (f", median {middle:.0f} ms" if middle is not None else "")
 

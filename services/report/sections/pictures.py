@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final, Literal
 
+from affectline.common.vision.sign_words import describe_doubts
 from affectline.common.wire.messages import FaceEmotion
 from affectline.services.report.section import ReportData, Section, SectionSettings
 from affectline.services.sessions.timeseries import PictureResult
@@ -53,4 +54,5 @@ def _format_face(face: FaceEmotion) -> str:
     figures = "".join(
         "<td>" if value is None else f"<td>{value:+.2f}" for value in (face.valence, face.arousal)
     )
-    return f"<td>{face.label}<td>{face.confidence:.1%}{figures}"
+    doubts = f" ({describe_doubts(face.doubts)})" if face.doubts else ""
+    return f"<td>{face.label}{doubts}<td>{face.confidence:.1%}{figures}"

@@ -15,14 +15,14 @@ from affectline.services.lsl.outlet import (
     emotion_row,
     state_row,
 )
-from affectline.services.lsl.sign_channels import (
+from affectline.services.lsl.spec import LslProcess
+from affectline.services.sessions.sign_channels import (
     DRIVER_CHANNELS,
     FACE_CHANNELS,
     driver_row,
     face_row,
     has_signs,
 )
-from affectline.services.lsl.spec import LslProcess
 from tests.samples import AT, EMOTION, HAPPY
 
 SEEN = EMOTION.faces[0]

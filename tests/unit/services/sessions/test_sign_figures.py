@@ -36,11 +36,11 @@ def an_open_minute() -> list[FaceSigns]:
     ]  # fmt: skip
 
 
-def test_blinks_are_counted_by_the_time_of_known_eyes() -> None:
+def test_blinks_are_counted_by_the_time_of_seen_eyes() -> None:
     found = figures(*an_open_minute(), *[FaceSigns(eyes_unknown="looking_down")] * 1500)
     told = found.to_dict()
     assert told is not None
-    assert (told["blinks"], told["blinks_per_minute"], told["eyes_known_s"]) == (15, 15.0, 60.0)
+    assert (told["blinks"], told["blinks_per_minute"], told["eyes_seen_s"]) == (15, 15.0, 60.0)
     assert told["blink_median_ms"] == 101
     assert told["doubts"] == {"speaking": 300}
     assert told["doubted_share"] == 0.1
@@ -52,6 +52,11 @@ def test_blinks_are_counted_by_the_time_of_known_eyes() -> None:
         "blinks": "15.0 a minute, median 101 ms",
         "PERCLOS, mean": "6.7%, at most 10.0%",
     }
+
+
+def test_eyes_that_are_still_learnt_are_seen() -> None:
+    learning = FaceSigns(eyes_unknown="learning")
+    assert figures(*[learning] * 50, *an_open_minute()[:25]).eyes_seen_ns == 75 * STEP
 
 
 def test_a_few_seconds_have_no_rate() -> None:
@@ -71,7 +76,7 @@ def test_a_run_has_those_of_all_streams_and_the_summary_of_before_is_read() -> N
     stream = StreamSummary()
     for seq in range(3):
         stream.add(EMOTION.model_copy(update={"seq": seq, "captured_at": AT + seq * STEP}))
-    assert stream.signs.eyes_known_ns == 2 * STEP
+    assert stream.signs.eyes_seen_ns == 2 * STEP
     saved = stream.model_dump()
     content: dict[str, Any] = {"streams": {}, "files": [], "checkpoint": {"streams": {
         "front": saved, "rear": saved,

@@ -7,8 +7,10 @@ from affectline.common.labels import LABELS
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.export.exporters import xdf
+from affectline.services.sessions.sign_channels import DRIVER_CHANNELS, FACE_CHANNELS
 from affectline.services.sessions.timeseries import read_series
 from tests.recordings import SECOND, START, recording
+from tests.signed_sessions import signed_session
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -61,3 +63,23 @@ def test_a_long_series_goes_into_several_chunks(tmp_path: Path) -> None:
         tmp_path / "s.xdf", synchronize_clocks=False, dejitter_timestamps=False
     )
     assert np.array_equal(stream["time_series"], values)
+
+
+def test_signs_and_drivers_have_streams_of_their_own(tmp_path: Path) -> None:
+    pyxdf = pytest.importorskip("pyxdf", reason="needs pyxdf (a development package)")
+    session = read_series(signed_session())
+    xdf.write_xdf(xdf.make_streams(session), tmp_path / "s.xdf")
+    streams, _ = pyxdf.load_xdf(tmp_path / "s.xdf", dejitter_timestamps=False)
+    by_name = {stream["info"]["name"][0]: stream for stream in streams}
+    face, driver = by_name["drive face"], by_name["anna driver"]
+    described = face["info"]["desc"][0]["channels"][0]["channel"]
+    units = {one["label"][0]: one["unit"][0] for one in described}
+    assert units == {channel.name: channel.unit for channel in FACE_CHANNELS}
+    assert face["time_series"].shape == (1500, len(FACE_CHANNELS))
+    names = list(units)
+    blinks = face["time_series"][:, names.index("blink_duration")]
+    assert np.isfinite(blinks).sum() == 14
+    assert face["time_series"][:, names.index("doubt_speaking")].sum() == 8 * 25
+    assert driver["time_series"].shape == (60, len(DRIVER_CHANNELS))
+    assert np.isnan(driver["time_series"][0, 0])
+    assert driver["time_series"][30, 0] == pytest.approx(26.0)

@@ -1,4 +1,7 @@
-"""Channels of what a face says besides its emotion, and of drowsiness and looks away."""
+"""Channels of what a face says besides its emotion, and of drowsiness and looks away.
+
+Lab Streaming Layer and XDF files have the same ones.
+"""
 
 import math
 from typing import Final, NamedTuple

@@ -1,0 +1,146 @@
+"""The part of ``docs/detection.md`` on what each backend finds, and how long that takes."""
+
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from affectline.services.cli.reference import write_parts
+from tests.benchmarks.recall import BACKENDS
+from tests.benchmarks.recall_chart import PICTURE
+from tests.benchmarks.results import FilmRecall
+from tests.markdown import format_table
+
+PAGE: Final = "detection.md"
+PART: Final = "recall"
+
+
+def write_part(text: str, films: Sequence[FilmRecall]) -> str:
+    """Return the page with its part written anew.
+
+    Args:
+        text: The page.
+        films: The results.
+
+    Raises:
+        ValueError: The page does not mark the part.
+    """
+    return write_parts(PAGE, text, {PART: lambda: format_recall(films)})
+
+
+def format_recall(films: Sequence[FilmRecall]) -> str:
+    """Return the part as Markdown."""
+    if not films:
+        return "Not measured: the clips were not at hand."
+    return "\n\n".join(_paragraphs(films))
+
+
+def _paragraphs(films: Sequence[FilmRecall]) -> Iterator[str]:
+    real = [film for film in films if film.shown and not film.is_made]
+    made = [film for film in films if film.shown and film.is_made]
+    empty = [film for film in films if film.empty]
+    yield _head(films)
+    yield _summary(real, made, empty)
+    yield (
+        f"![Share of the frames with a face over milliseconds a frame]({PICTURE})\n\n"
+        "Each mark is a film; films of which a backend finds all frames stand in its row above, "
+        "the others below, named where the first backend misses more than a twentieth."
+    )
+    if real:
+        yield "Films, without landmarks: frames with a face, of those that show one.\n\n" + _found(
+            real
+        )
+    if made:
+        yield (
+            "Made films: rendered from stills and cut-out film, panned, turned, darkened or "
+            "blurred. They are easier than life in texture and motion: read their trend only.\n\n"
+            + _found(made)
+        )
+    if empty:
+        yield "Faces in frames that show none, in all frames together.\n\n" + _false(empty)
+
+
+def _head(films: Sequence[FilmRecall]) -> str:
+    commits = sorted({f"`{film.commit}` ({film.date})" for film in films})
+    return (
+        "Written by `make bench`, or by `python -m tests.benchmarks --recall --clips FOLDER` for "
+        f"films of one's own; measured at {', '.join(commits)}. Every frame is given to all "
+        "backends in turn. Milliseconds are mean CPU time of the detector's stage, from a frame's "
+        "JPEG to its faces, on one core. Which frames show a face was read by eye; where that is "
+        "open they count neither way. A frame counts as found where any of its faces is, so films "
+        "of several people say less. `yunet` is missing: its model file is not included."
+    )
+
+
+def _summary(
+    real: Sequence[FilmRecall], made: Sequence[FilmRecall], empty: Sequence[FilmRecall]
+) -> str:
+    rows = [
+        (
+            f"`{backend}`",
+            "with" if is_default else "without",
+            _share(real, backend, is_default=is_default),
+            _share(made, backend, is_default=is_default),
+            sum(film.find(backend, is_default=is_default).false_faces for film in empty),
+            _mean_ms([*real, *made], backend, is_default=is_default),
+        )
+        for is_default in (False, True)
+        for backend in BACKENDS
+    ]
+    counts = [f"{len(group)}" for group in (real, made)]
+    head = (
+        f"backend | landmarks, pose and eyes | found in {counts[0]} films: | in {counts[1]} made "
+        f"films: | false faces in {sum(film.empty for film in empty)} frames: | ms a frame:"
+    )
+    return (
+        format_table(head, rows)
+        + "\n\nFound are means of the films' shares, in brackets the film with the least; "
+        "milliseconds are means of the films with a face."
+    )
+
+
+def _share(films: Sequence[FilmRecall], backend: str, *, is_default: bool) -> str:
+    shares = [film.share(backend, is_default=is_default) for film in films]
+    return f"{statistics.mean(shares):.1%} ({min(shares):.0%})" if shares else ""
+
+
+def _mean_ms(films: Sequence[FilmRecall], backend: str, *, is_default: bool) -> str:
+    found = [film.find(backend, is_default=is_default).ms for film in films]
+    return f"{statistics.mean(found):.1f}" if found else ""
+
+
+def _found(films: Iterable[FilmRecall]) -> str:
+    head = f"film | frames: | {_columns('')} | tracks | {_columns(', ms')}"
+    rows = [
+        (
+            _name(film),
+            film.shown,
+            *(one.found for one in film.plain),
+            ", ".join(str(one.tracks) for one in film.plain),
+            *(f"{one.ms:.1f}" for one in film.plain),
+        )
+        for film in films
+    ]
+    return format_table(head, rows)
+
+
+def _false(films: Iterable[FilmRecall]) -> str:
+    head = f"film | frames: | {_columns('')} | {_columns(' by default')}"
+    rows = [
+        (
+            _name(film),
+            film.empty,
+            *(one.false_faces for one in film.plain),
+            *(one.false_faces for one in film.default),
+        )
+        for film in films
+    ]
+    return format_table(head, rows)
+
+
+def _columns(what: str) -> str:
+    return " | ".join(f"`{backend}`{what}:" for backend in BACKENDS)
+
+
+def _name(film: FilmRecall) -> str:
+    about = f": {film.shows} ({film.source})" if film.shows else ""
+    return f"`{film.film}`{about}, {film.size[0]}x{film.size[1]}"
