@@ -87,7 +87,7 @@ class IncrementalFaceDetector(FaceDetector, Protocol):
             gray: ``(H, W) uint8``, not to be changed.
             known: Faces that need no search.
             scope: What for.
-            turn: Counts the parts of this scope, so that each has its turn.
+            turn: Counts the parts, so that each has its turn.
 
         Returns:
             Faces other than the known ones, each searched closely enough to have its evidence.

@@ -19,6 +19,9 @@ two metres, which fill a good part of it."""
 SCORE: Final = 0.5
 """Least score at which something is a face; landmarks confirm it."""
 
+CLEAR: Final = 4.8
+"""Evidence of a network, of a score of 0.6, with which one look is enough."""
+
 _EVIDENCE: Final = 8.0
 """Evidence of a score of 1: too little to confirm a face without its landmarks."""
 

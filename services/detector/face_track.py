@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from affectline.services.detector.detection import STRONG_EVIDENCE, Detection
 from affectline.services.detector.face_mesh import SURE, Landmarks, frame_by_landmarks
+from affectline.services.detector.face_networks import CLEAR
 
 _FAIR: Final = 9.0
 """Mean evidence with which three detections in a row confirm a face."""
@@ -21,9 +22,6 @@ _LIKE: Final = 1.67
 
 _PLAIN: Final = 0.9
 """Score of landmarks with which one look is enough: 95 % of FER2013's training faces have more."""
-
-_CLEAR: Final = 4.8
-"""Evidence of a network with which one look is enough: a score of 0.6."""
 
 _ASTRAY: Final = 0.45
 """Sides of a face by which its landmarks may lie beside where it was detected."""
@@ -115,7 +113,7 @@ class FaceTrack:
     @property
     def _is_plain(self) -> bool:
         """Whether one look is enough: neither its landmarks nor the network are in doubt."""
-        is_clear = self.face.view == "frontal" or self.evidence >= _CLEAR * self.hits
+        is_clear = self.face.view == "frontal" or self.evidence >= CLEAR * self.hits
         return self.landmarks is not None and self.landmarks.score >= _PLAIN and is_clear
 
     def predict(self) -> Detection:

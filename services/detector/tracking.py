@@ -86,7 +86,6 @@ class FaceTracker:
         self._frames = 0
         self._last_scan = 0
         self._turns = 0
-        self._last_scope: ScanScope = "first"
         self._last_seen = 0
         self._shape = (0, 0)
 
@@ -289,8 +288,6 @@ class FaceTracker:
     def _scan(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
         """Scan a part of the image if it is time, and all sizes when it is the first image."""
         scope = self._scope()
-        if scope != self._last_scope:
-            self._last_scope, self._turns = scope, 0
         known = [track.face for track in self._tracks if track.is_visible]
         steady = scope == "steady"
         interval = self._settings.scan_interval if steady else self._settings.search_interval
@@ -299,7 +296,7 @@ class FaceTracker:
         self._last_scan = self._frames
         for detection in detector.scan(gray, known, scope, self._turns):
             self._add(gray, detection)
-        self._turns += 1
+        self._turns += 2 if scope == "first" else 1  # the first image had two
 
     def _scope(self) -> ScanScope:
         """What a scan of this image is for."""

@@ -22,7 +22,7 @@ or small upright faces by the cascade."""
 
 _PARTS: Final[Mapping[str, tuple[_Part, ...]]] = {
     "steady": ("whole", "large", "whole", "tile", "whole", "large", "whole", "nothing"),
-    "searching": ("large", "whole", "small", "tile", "large", "whole", "tile", "nothing"),
+    "searching": ("whole", "large", "tile", "whole", "small", "tile", "whole", "tile"),
     "idle": ("whole", "nothing", "large", "nothing", "whole", "nothing", "tile", "nothing"),
 }
 """What each scope does in turn. Beside known faces a new one is found within two parts, which the
@@ -66,7 +66,7 @@ class HaarNetDetector(IncrementalFaceDetector):
             case "whole":
                 return self._net.scan_whole(gray, known)
             case "tile":
-                return self._net.scan_tile(gray, known, turn // (len(parts) // 2))
+                return self._net.scan_tile(gray, known, turn)
             case "large":
                 return self._haar.scan(gray, known, "steady", 0)
             case "small":

@@ -15,7 +15,7 @@ from affectline.services.detector.detection import (
     SearchEffort,
     without_repeats,
 )
-from affectline.services.detector.face_networks import FaceFinder, find_in_frame, find_near
+from affectline.services.detector.face_networks import CLEAR, FaceFinder, find_in_frame, find_near
 
 _FOLLOW: Final = 2.2
 """Side of the patch in which a face is searched for near its last place, in its sides."""
@@ -86,7 +86,13 @@ class NetDetector(IncrementalFaceDetector):
     def search(self, gray: NDArray[np.uint8], part: Area) -> list[Detection]:
         """Find the faces in a part of the image that are large enough."""
         least = self._min_face * gray.shape[0]
-        return [face for face in find_in_frame(self._full, gray, part) if face.side >= least]
+        found = [face for face in find_in_frame(self._full, gray, part) if face.side >= least]
+        return [self._look_again(gray, face) if face.evidence < CLEAR else face for face in found]
+
+    def _look_again(self, gray: NDArray[np.uint8], face: Detection) -> Detection:
+        """Ask the other network about a weak find: what both see is as good as a strong one."""
+        seen = self.redetect(gray, face, "fast")
+        return face._replace(evidence=face.evidence + seen.evidence) if seen else face
 
     def redetect(
         self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort
