@@ -250,3 +250,13 @@ def test_a_picture_needs_no_more_evidence_than_a_still_film_of_it() -> None:
     tracker = FaceTracker(ListedFaces([[weak, fair, larger]]), HaarSettings())
     faces = tracker.search(np.zeros((200, 400), np.uint8))
     assert [(face.track, face.box[2]) for face in faces] == [(1, 90), (2, 60)]
+
+
+def test_what_a_network_alone_sees_is_no_face_without_landmarks() -> None:
+    blob = Detection(100, 100, 60, 0.0, 40.0, "any")
+    mesh, settings = FaceMesh(), HaarSettings()
+    plain = np.full((200, 400), 110, np.uint8)
+    for landmarks in (mesh, None):
+        tracker = FaceTracker(ListedFaces([[blob]] * 6), settings, landmarks)
+        assert not any(tracker.track(plain) for _ in range(5))
+        assert tracker.search(plain) == []
