@@ -74,13 +74,20 @@ def hatched(
     return xs, ys
 
 
-def downsample(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def downsample(
+    series: Series, breaks: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Reduce a series to about ``POINTS`` points; gaps get a NaN.
 
     Of each stretch the lowest and the highest value are kept, so that no peak is lost.
+
+    Args:
+        series: It.
+        breaks: Where there is a gap before a value although it follows soon, ``(N,)``.
     """
     times, values = series.times, series.values
-    stretch = np.concatenate([[0], np.cumsum(np.diff(times) > GAP_S * 1e9)])
+    is_late = np.concatenate([[False], np.diff(times) > GAP_S * 1e9])
+    stretch = np.cumsum(is_late if breaks is None else is_late | breaks)
     if len(times) > POINTS:
         size = -(-len(times) * 2 // POINTS)
         parts = (slice(i, i + size) for i in range(0, len(times), size))

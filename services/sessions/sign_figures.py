@@ -91,6 +91,11 @@ class SignFigures(BaseModel):
         return merged
 
     @property
+    def has_eyes(self) -> bool:
+        """Whether anybody looked at the eyes."""
+        return bool(self.eyes_seen_ns or self.eyes_unknown or self.gazes)
+
+    @property
     def blink_count(self) -> int:
         """Number of blinks."""
         return sum(self.blinks.values())

@@ -23,6 +23,8 @@ _REGAIN: Final = 4.0
 """The same when it was missed there."""
 _REACH: Final = 0.6
 """Sides of a face within which another find is the same face."""
+_LEAST_TILE: Final = 96
+"""Pixels. Smaller squares would be enlarged more than twice, and a long strip has thousands."""
 
 Area = tuple[int, int, int, int]
 
@@ -51,7 +53,8 @@ class NetDetector(IncrementalFaceDetector):
         """Find all faces: in the whole image, and in its parts, where small ones are larger."""
         height, width = gray.shape
         parts = [(0, 0, width, height), *tiles(width, height, 1.0), *tiles(width, height, 0.5)]
-        return without_repeats([face for part in parts for face in self.search(gray, part)])
+        once = dict.fromkeys(parts)
+        return without_repeats([face for part in once for face in self.search(gray, part)])
 
     def scan(
         self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
@@ -110,10 +113,12 @@ def tiles(width: int, height: int, side: float) -> list[Area]:
     Args:
         width: Of the image in pixels.
         height: Likewise.
-        side: Of the squares, in heights or widths of the image, whichever is less.
+        side: Of the squares, in heights or widths of the image, whichever is less; they have at
+            least `_LEAST_TILE` pixels, or what the image has of them.
     """
-    size = max(1, round(side * min(width, height)))
-    return [(x, y, size, size) for y in _starts(height, size) for x in _starts(width, size)]
+    size = max(_LEAST_TILE, round(side * min(width, height)))
+    across, down = min(size, width), min(size, height)
+    return [(x, y, across, down) for y in _starts(height, size) for x in _starts(width, size)]
 
 
 def _starts(length: int, size: int) -> list[int]:

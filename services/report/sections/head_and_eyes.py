@@ -137,7 +137,7 @@ def _rows(session: SessionSeries) -> Iterator[SignRow]:
     for i, (stream, signs) in enumerate(session.signs.items()):
         named = i == 0
         if signs.is_known("yaw"):
-            names = {"turned": "yaw", "lifted": "pitch", "rolled": "roll"}
+            names = {"head turned": "yaw", "head lifted": "pitch", "head rolled": "roll"}
             curves = _curves(signs, names, session, named=named)
             yield SignRow(f"Head in {stream}, degrees", curves)
         if signs.is_known("eye_opening_left", "eye_opening_right"):
@@ -165,7 +165,8 @@ def _curves(
     for (name, sign), line in zip(names.items(), LINES, strict=False):
         values = signs.values(sign)
         known = np.isfinite(values)
-        thinned, kept = downsample(Series(name, "", times[known], values[known]))
+        breaks = np.diff(np.cumsum(~known)[known], prepend=0) > 0  # no line over what is unknown
+        thinned, kept = downsample(Series(name, "", times[known], values[known]), breaks)
         curves.append({
             "x": elapsed(thinned, session), "y": kept, "name": name, "mode": "lines", "line": line,
             "legendgroup": name, "showlegend": named, "hovertemplate": "%{y:.3~g} at %{x}",
@@ -242,14 +243,10 @@ def _line(points: list[tuple[int, float]], session: SessionSeries) -> dict[str, 
 
 def _figures_table(figures: dict[str, SignFigures]) -> str:
     heads = "".join(f"<th>{escape(name)}" for name in figures)
-    rows = [
-        ("blinks", [_format_blinks(one) for one in figures.values()]),
-        ("PERCLOS", [_format_perclos(one) for one in figures.values()]),
-        ("gaze", [_format_shares(one.gazes, GAZE_WORDS) for one in figures.values()]),
-        ("eyes unknown", [_format_counts(one, one.eyes_unknown, EYES_UNKNOWN_WORDS)
-                          for one in figures.values()]),
-        ("doubtful frames", [f"{one.share_of_faces(one.doubted):.1%}" for one in figures.values()]),
-    ]  # fmt: skip
+    rows = _eye_rows(figures) if any(one.has_eyes for one in figures.values()) else []
+    rows.append(
+        ("doubtful frames", [f"{one.share_of_faces(one.doubted):.1%}" for one in figures.values()])
+    )
     rows += [
         (f"  {words}", [
             f"{one.share_of_faces(one.doubts[doubt]):.1%}" if doubt in one.doubts else ""
@@ -259,6 +256,16 @@ def _figures_table(figures: dict[str, SignFigures]) -> str:
         if any(doubt in one.doubts for one in figures.values())
     ]  # fmt: skip
     return _table(f"<tr><th>{heads}</tr>", rows)
+
+
+def _eye_rows(figures: dict[str, SignFigures]) -> list[tuple[str, list[str]]]:
+    return [
+        ("blinks", [_format_blinks(one) for one in figures.values()]),
+        ("PERCLOS", [_format_perclos(one) for one in figures.values()]),
+        ("gaze", [_format_shares(one.gazes, GAZE_WORDS) for one in figures.values()]),
+        ("eyes unknown", [_format_counts(one, one.eyes_unknown, EYES_UNKNOWN_WORDS)
+                          for one in figures.values()]),
+    ]  # fmt: skip
 
 
 def _format_blinks(figures: SignFigures) -> str:
@@ -294,12 +301,14 @@ def _people_table(people: dict[str, list[State]]) -> str:
     heads = "".join(f"<th>{escape(subject)}" for subject in people)
     drowsy = [[s.drowsiness for s in states if s.drowsiness] for states in people.values()]
     away = [[s.off_road for s in states if s.off_road] for states in people.values()]
-    rows = [
-        ("drowsiness, 0 to 100", [_format_drowsiness(one) for one in drowsy]),
-        ("  quality, and why it is not 100 %", [_format_quality(one) for one in drowsy]),
-        ("looks away", [_format_looks(one) for one in away]),
-        ("  quality, and why it is not 100 %", [_format_quality(one) for one in away]),
-    ]
+    why = "  quality, and why it is not 100 %"
+    rows = []
+    if any(drowsy):
+        rows += [("drowsiness, 0 to 100", [_format_drowsiness(one) for one in drowsy])]
+        rows += [(why, [_format_quality(one) for one in drowsy])]
+    if any(away):
+        rows += [("looks away", [_format_looks(one) for one in away])]
+        rows += [(why, [_format_quality(one) for one in away])]
     return _table(f"<tr><th>{heads}</tr>", rows)
 
 

@@ -35,6 +35,11 @@ def test_tiles_cover_the_image_and_overlap(width: int, height: int, side: float)
         assert right - left <= 2 / 3 * parts[0][2] + 1
 
 
+def test_a_strip_has_no_thousands_of_tiles() -> None:
+    assert len(tiles(5000, 1, 1.0)) < 100
+    assert tiles(48, 48, 0.5) == [(0, 0, 48, 48)]
+
+
 @pytest.mark.parametrize("scope", ["first", "lost", "searching", "steady"])
 @pytest.mark.parametrize("detector", [NET, BOTH])
 def test_every_scope_finds_what_only_a_network_sees(

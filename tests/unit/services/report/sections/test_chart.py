@@ -56,6 +56,13 @@ def test_thinning_keeps_peaks_and_marks_gaps() -> None:
     assert (np.diff(thinned) > 0).all()
 
 
+def test_short_gaps_are_marked_where_they_are_named() -> None:
+    times = START + np.arange(6) * (SECOND // 10)
+    breaks = np.array([False, False, True, False, False, False])
+    _, kept = downsample(Series("x", "", times, np.arange(6.0)), breaks)
+    np.testing.assert_array_equal(kept, [0, 1, np.nan, 2, 3, 4, 5])
+
+
 def test_the_axis_counts_from_the_start_of_the_session() -> None:
     session = read_series(recording(), START - 5 * SECOND)
     times = np.array([START - 5 * SECOND, START, START + SECOND // 2])

@@ -2,13 +2,13 @@
 
 import re
 
-from affectline.common.wire.messages import Packet
+from affectline.common.wire.messages import Emotion, Packet
 from affectline.services.report.page import render_page
 from affectline.services.report.section import ReportData, make_sections
 from affectline.services.sessions.recording import Recording
 from affectline.services.sessions.timeseries import read_series
 from tests.recordings import recording
-from tests.signed_sessions import signed_session
+from tests.signed_sessions import signed_session, signs_at
 
 TITLE = "What the head and the eyes did"
 
@@ -73,3 +73,18 @@ def test_without_landmarks_there_is_no_section() -> None:
     html = page(recording())
     assert TITLE not in html
     assert SLASH not in html[html.rindex("<h2>Over time") :]
+
+
+def test_without_eyes_there_is_nothing_about_them() -> None:
+    eyes = [name for name in signs_at(0) if name.startswith(("eye", "perclos", "gaze", "blink"))]
+
+    def without_eyes(packet: Packet) -> Packet:
+        message = packet.message
+        if isinstance(message, Emotion):
+            faces = tuple(f.model_copy(update=dict.fromkeys(eyes)) for f in message.faces)
+            return Packet(message.model_copy(update={"faces": faces}))
+        return Packet(message.model_copy(update={"drowsiness": None}))
+
+    cells = table_of(page([without_eyes(packet) for packet in signed_session()]))
+    assert not {"blinks", "PERCLOS", "gaze", "eyes unknown", "drowsiness, 0 to 100"} & set(cells)
+    assert {"doubtful frames", "looks away"} <= set(cells)
