@@ -30,6 +30,15 @@ _INNER: Final = 8
 _UPPER: Final = (11, 12, 13)
 _LOWER: Final = (3, 4, 5)
 
+_STILL: Final = 0.03
+"""Widths of the eye by which lids and iris of a still eye seem to move from frame to frame: a tenth
+of an open eye's gap."""
+_WIDE: Final = 0.2
+"""Gap above which an eye is surely open; usual gaps are 0.27 to 0.34 (docs/signs.md)."""
+_LONGEST_TURN_NS: Final = 60_000_000
+"""Time between frames up to which eyes are read in turn: at 17 frames a second and more, so that
+what is known of each is never older than 120 ms."""
+
 NARROWEST: Final = 0.6
 """An eye that is seen narrower than this share of its width from the front tells nothing: the lids
 of a far eye are hidden behind their own curve. It is where the head is turned by 40 degrees."""
@@ -59,6 +68,24 @@ class Eyes(NamedTuple):
     right: Eye
 
 
+class EyePlace(NamedTuple):
+    """Where an eye is, and how it is seen."""
+
+    x: float
+    y: float
+    """Its middle, in pixels."""
+    width: float
+    """In pixels, as it is seen."""
+    angle: float
+    """Roll in degrees, positive counter-clockwise on the screen."""
+    opening: float
+    """What the head's pose makes of an eye's proportions, relative to one seen from the front."""
+    is_visible: bool
+    """Whether it is turned enough to the camera to tell anything."""
+    mirrored: bool
+    """Whether it is the eye on the right of the picture."""
+
+
 class EyeReader:
     """Reads the eyes of a face with MediaPipe's iris network (Ablavatski et al. 2020).
 
@@ -80,47 +107,105 @@ class EyeReader:
         self._right = Opening(face, _RIGHT, _RIGHT_LIDS)
         self._left = Opening(face, _LEFT, _LEFT_LIDS)
 
-    def read(
-        self, gray: NDArray[np.uint8], points: NDArray[np.floating], pose: HeadPose | None
-    ) -> Eyes:
-        """Read both eyes.
+    def locate(
+        self, points: NDArray[np.floating], pose: HeadPose | None
+    ) -> tuple[EyePlace, EyePlace]:
+        """Find out where the eyes are, left and right, which costs next to nothing.
 
         Args:
-            gray: ``(H, W) uint8``.
             points: ``(468, 3)`` landmarks of the face, in pixels.
             pose: Of the head; None: its eyes are read as those of one that faces the camera.
         """
         pose = pose or HeadPose(0.0, 0.0, 0.0)
-        left = self._read(gray, points[_LEFT, :2], self._left, pose, mirrored=True)
-        right = self._read(gray, points[_RIGHT, :2], self._right, pose, mirrored=False)
+        left = _locate(points[_LEFT, :2], self._left, pose, mirrored=True)
+        return left, _locate(points[_RIGHT, :2], self._right, pose, mirrored=False)
+
+    def read(self, gray: NDArray[np.uint8], places: tuple[EyePlace, EyePlace]) -> Eyes:
+        """Read both eyes, as far as they are visible.
+
+        Args:
+            gray: ``(H, W) uint8``.
+            places: Where they are.
+        """
+        left, right = (self.read_one(gray, place) for place in places)
         return Eyes(left, right)
 
-    def _read(
-        self,
-        gray: NDArray[np.uint8],
-        corners: NDArray[np.floating],
-        opening: Opening,
-        pose: HeadPose,
-        *,
-        mirrored: bool,
-    ) -> Eye:
+    def read_one(self, gray: NDArray[np.uint8], place: EyePlace) -> Eye:
         """Read one eye; the network knows that on the left of the picture, so mirror the other."""
+        if not place.is_visible:
+            return Eye(0.0, 0.0, 0.0, place.width, is_visible=False)
         size = self._network.input_size[0]
-        x, y = (float(value) for value in corners.mean(axis=0))
-        across, down = (float(value) for value in corners[0] - corners[1])
-        width = max(1.0, math.hypot(across, down))
-        angle = math.degrees(math.atan2(-down, across) if mirrored else math.atan2(down, -across))
-        crop = crop_square(gray, (x, y), _ROI * width, angle, size)
-        contour, iris = self._network.run(crop[:, ::-1].copy() if mirrored else crop)
-        proportions = opening.seen_from(pose)
+        crop = crop_square(gray, (place.x, place.y), _ROI * place.width, place.angle, size)
+        contour, iris = self._network.run(crop[:, ::-1].copy() if place.mirrored else crop)
         eye = _measure_eye(contour[:, :2], iris[0, :2])
-        return Eye(
-            eye.gap / max(proportions.opening, 0.1),
-            -eye.across if mirrored else eye.across,
-            eye.above,
-            width,
-            proportions.width >= NARROWEST,
+        across = -eye.across if place.mirrored else eye.across
+        gap = eye.gap / max(place.opening, 0.1)
+        return eye._replace(gap=gap, across=across, width=place.width)
+
+
+class EyeTurns:
+    """Reads one eye a frame, in turn, while both of one person are open and still.
+
+    Eyes blink together: when the one that is read has moved, so is the other, in the same frame.
+
+    Args:
+        reader: What reads them.
+    """
+
+    def __init__(self, reader: EyeReader) -> None:
+        self._reader = reader
+        self._last: Eyes | None = None
+        self._at = 0
+        self._turn = 0
+
+    def read(self, gray: NDArray[np.uint8], places: tuple[EyePlace, EyePlace], at: int) -> Eyes:
+        """Read the eyes of the next frame.
+
+        Args:
+            gray: ``(H, W) uint8``.
+            places: Where they are.
+            at: Nanoseconds on the session's time line.
+        """
+        last, step = self._last, at - self._at
+        may_take_turns = (
+            last is not None
+            and 0 < step <= _LONGEST_TURN_NS
+            and all(place.is_visible for place in places)
+            and all(eye.is_visible and eye.gap >= _WIDE for eye in last)
         )
+        self._at = at
+        if last is None or not may_take_turns:
+            self._last = self._reader.read(gray, places)
+            return self._last
+        self._turn = 1 - self._turn
+        read = self._reader.read_one(gray, places[self._turn])
+        other = 1 - self._turn
+        if _has_moved(last[self._turn], read):
+            kept = self._reader.read_one(gray, places[other])
+        else:
+            kept = last[other]._replace(width=places[other].width)
+        self._last = Eyes(kept, read) if self._turn else Eyes(read, kept)
+        return self._last
+
+
+def _has_moved(before: Eye, now: Eye) -> bool:
+    """Whether an eye is not as it was two frames before."""
+    moved = max(abs(now.gap - before.gap), abs(now.across - before.across))
+    return moved > _STILL or now.gap < _WIDE
+
+
+def _locate(
+    corners: NDArray[np.floating], opening: Opening, pose: HeadPose, *, mirrored: bool
+) -> EyePlace:
+    """Where an eye is, by its outer and its inner corner."""
+    x, y = (float(value) for value in corners.mean(axis=0))
+    across, down = (float(value) for value in corners[0] - corners[1])
+    angle = math.degrees(math.atan2(-down, across) if mirrored else math.atan2(down, -across))
+    seen = opening.seen_from(pose)
+    is_visible = seen.width >= NARROWEST
+    return EyePlace(
+        x, y, max(1.0, math.hypot(across, down)), angle, seen.opening, is_visible, mirrored
+    )
 
 
 def _measure_eye(contour: NDArray[np.float32], iris: NDArray[np.float32]) -> Eye:

@@ -24,10 +24,13 @@ from affectline.services.detector.eye_signs import (
     name_gaze,
     to_gaze,
 )
-from affectline.services.detector.eyes import EyeReader, Eyes
+from affectline.services.detector.eyes import EyePlace, EyeReader, EyeTurns
 from affectline.services.detector.face_mesh import Landmarks
 from affectline.services.detector.head_pose import HeadPose, HeadPoseEstimator
 from affectline.services.detector.mouth import MouthReader, SpeechDetector
+
+_COVER_INTERVAL_NS: Final = 100_000_000
+"""Hands stay longer than this before a face."""
 
 _FORGOTTEN_NS: Final = 60_000_000_000
 """A track that was not seen for so long begins anew, if it ever comes back."""
@@ -41,6 +44,8 @@ class _Person:
         self.speech = SpeechDetector()
         self.seen = 0
         self.is_covered = False
+        self.cover_at: int | None = None
+        self.turns: EyeTurns | None = None
 
 
 class SignsReader:
@@ -96,12 +101,11 @@ class SignsReader:
             doubts.add("speaking")
         if pose is None or is_turned_away(pose):
             doubts.add("turned_away")
-        elif self._is_covered(gray, landmarks, person):
+        elif self._is_covered(gray, landmarks, person, at):
             doubts.add("covered")
         eyes = EyeSigns()
         if self._eyes is not None:
-            read = self._eyes.read(gray, landmarks.points, pose)
-            eyes = _interpret(person, read, pose, quality, at)
+            eyes = self._read_eyes(self._eyes, gray, landmarks, pose, quality, person, at)
         doubts.update(_doubt_eyes(eyes))
         return FaceSigns(
             **_pose_fields(pose if self._tells_pose else None),
@@ -130,11 +134,39 @@ class SignsReader:
         person.seen = at
         return person
 
-    def _is_covered(self, gray: NDArray[np.uint8], landmarks: Landmarks, person: _Person) -> bool:
-        """Whether a hand or the like covers a part of the face."""
-        least = STILL_COVERED if person.is_covered else COVERED
-        person.is_covered = self._cover.score(gray, landmarks.points) >= least
+    def _is_covered(
+        self, gray: NDArray[np.uint8], landmarks: Landmarks, person: _Person, at: int | None
+    ) -> bool:
+        """Whether a hand or the like covers a part of the face; looked at ten times a second."""
+        since = None if at is None or person.cover_at is None else at - person.cover_at
+        if since is None or not 0 <= since < _COVER_INTERVAL_NS:
+            least = STILL_COVERED if person.is_covered else COVERED
+            person.is_covered = self._cover.score(gray, landmarks.points) >= least
+            person.cover_at = at
         return person.is_covered
+
+    def _read_eyes(
+        self,
+        reader: EyeReader,
+        gray: NDArray[np.uint8],
+        landmarks: Landmarks,
+        pose: HeadPose | None,
+        quality: Quality,
+        person: _Person,
+        at: int | None,
+    ) -> EyeSigns:
+        """What the eyes of a person say in a frame; of a picture by itself, only where they look.
+
+        Eyes that cannot be seen are not looked at, which saves most of the time.
+        """
+        places = reader.locate(landmarks.points, pose)
+        unseen = _why_unseen(places, pose, quality)
+        if unseen is not None:
+            return EyeSigns(unknown=unseen) if at is None else person.eyes.skip(at, unseen)
+        if at is None:
+            return EyeSigns(unknown="learning", gaze=to_gaze(reader.read(gray, places)))
+        person.turns = person.turns or EyeTurns(reader)
+        return person.eyes.add(at, person.turns.read(gray, places, at), pose)
 
     def _describe_covered(
         self, landmarks: Landmarks, track: int, at: int | None, doubts: set[Doubt]
@@ -151,24 +183,16 @@ class SignsReader:
         )
 
 
-def _interpret(
-    person: _Person, eyes: Eyes, pose: HeadPose | None, quality: Quality, at: int | None
-) -> EyeSigns:
-    """What the eyes of a person say in a frame; of a picture by itself, only where they look."""
-    unseen = _why_unseen(eyes, pose, quality)
-    if at is not None:
-        return person.eyes.add(at, eyes, pose) if unseen is None else person.eyes.skip(at, unseen)
-    return EyeSigns(unknown=unseen or "learning", gaze=None if unseen else to_gaze(eyes))
-
-
-def _why_unseen(eyes: Eyes, pose: HeadPose | None, quality: Quality) -> EyesUnknown | None:
+def _why_unseen(
+    places: tuple[EyePlace, EyePlace], pose: HeadPose | None, quality: Quality
+) -> EyesUnknown | None:
     """Why eyes cannot be told to be open or shut, from the picture alone."""
-    is_visible = eyes.left.is_visible or eyes.right.is_visible
+    is_visible = any(place.is_visible for place in places)
     if pose is None or not is_visible or abs(pose.yaw) > FARTHEST_YAW:
         return "turned_away"
     if quality.brightness < TOO_DARK:
         return "dark"
-    if max(eyes.left.width, eyes.right.width) < TOO_NARROW_PX:
+    if max(place.width for place in places) < TOO_NARROW_PX:
         return "too_small"
     return None
 

@@ -22,10 +22,10 @@ from affectline.services.detector.face_track import FaceTrack
 _MEASURE_INTERVAL: Final = 12
 """Frames between measurements of a steady face's size and roll, which cost two near searches."""
 
-_LOOK_INTERVAL: Final = 24
+_LOOK_INTERVAL: Final = 48
 """Frames between looks at the landmarks of a steady face where they are not wanted in every one."""
 
-_SOON: Final = 6
+_SOON: Final = 12
 """The same where it grows, rolls, or is hardly seen by the cascade."""
 
 _WEAK: Final = 6.0
