@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.recording.reader import SessionReader
-from affectline.common.settings.detector import default_detector
+from affectline.common.settings.detector import DetectorSettings
 from affectline.common.vision.decode import decode
 from affectline.common.vision.pixelation import pixelate_all
 from affectline.common.wire import codec
@@ -64,7 +64,8 @@ def find_faces(image: Image, *, closely: bool = True) -> list[Box]:
 
 @cache
 def _tracker(*, closely: bool) -> FaceTracker:
-    settings = for_pictures(default_detector()) if closely else default_detector()
+    cascade = DetectorSettings.model_validate({"backend": "haar"})
+    settings = for_pictures(cascade) if closely else cascade
     return FaceTracker(make_detector(settings), settings)
 
 

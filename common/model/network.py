@@ -1,4 +1,4 @@
-"""The runner of the networks that find faces, landmarks and irises: one image at a time."""
+"""The runner of the small networks, for faces, landmarks, irises and hands: an image at a time."""
 
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,7 @@ class FaceNetwork:
         self.manifest = manifest
         self._interpreter = open_interpreter(path, threads, WAY_OUT)
         (wanted,) = self._interpreter.get_input_details()
-        if tuple(wanted["shape"]) != (1, *self.input_size, 3):
+        if tuple(wanted["shape"]) != (1, *self.input_size, manifest.input_channels):
             raise _unlike(path, f"its input is {wanted['shape'].tolist()}")
         # A function that makes the view: a view that is kept forbids LiteRT to run.
         self._input_view = self._interpreter.tensor(wanted["index"])
@@ -69,16 +69,17 @@ class FaceNetwork:
         """Run the network on one image of the size that it wants.
 
         Args:
-            image: ``(H, W) uint8`` gray, which becomes three equal channels, or ``(H, W, 3) uint8``
-                in RGB order.
+            image: ``(H, W) uint8`` gray, which becomes three equal channels where the network wants
+                three; these take ``(H, W, 3) uint8`` in RGB order as well.
 
         Returns:
             The outputs in the manifest's order and shapes, float32; the caller's to keep.
 
         Raises:
-            ValueError: The image has another size.
+            ValueError: The image has another size, or a colour that the network does not take.
         """
-        if image.shape not in (self.input_size, (*self.input_size, 3)):
+        gray, colour = self.input_size, (*self.input_size, 3)
+        if image.shape not in ((gray,) if self.manifest.input_channels == 1 else (gray, colour)):
             raise ValueError(
                 f"an image of {image.shape} for a network that wants {self.input_size}"
             )
@@ -93,7 +94,9 @@ class FaceNetwork:
         Arithmetic in NumPy takes seven times as long.
         """
         view = self._input_view()[0]
-        if image.ndim == 3:
+        if self.manifest.input_channels == 1:
+            cv2.LUT(image, self._values, dst=view[..., 0])
+        elif image.ndim == 3:
             cv2.LUT(image, self._values, dst=view)
         else:
             cv2.cvtColor(cv2.LUT(image, self._values), cv2.COLOR_GRAY2RGB, dst=view)

@@ -1,6 +1,7 @@
-"""The networks of other authors that come with Affectline: their folders, and their manifests.
+"""The small networks that come with Affectline: their folders, and their manifests.
 
-Each lies unchanged in a folder of its own, beside its licence and its model card (docs/models.md).
+Each lies in a folder of its own beside its model card, those of other authors unchanged and with
+their licence (docs/models.md).
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ NETWORKS: Final = Path(__file__).parents[1] / "models"
 WAY_OUT: Final = "install Affectline again"
 
 NetworkName = Literal[
-    "face-detection-full-range", "face-detection-short-range", "face-mesh", "iris"
+    "face-detection-full-range", "face-detection-short-range", "face-mesh", "iris", "covered-face"
 ]
 """The folders below `NETWORKS`."""
 
@@ -53,6 +54,25 @@ class PackageFile(BaseModel):
     """Where in that file ours begins; files that pack others hold it in the middle."""
 
 
+class TrainingOrigin(BaseModel):
+    """How a network that this project trained itself came to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    program: str
+    """The module that trained it."""
+    data: str
+    data_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the pictures, labels and splits, as in the manifest of vgg16-48."""
+    learnt_faces: int = Field(ge=1)
+    held_out_faces: int = Field(ge=1)
+    """Faces that it did not learn from; `NetworkManifest.measured` is of these."""
+    epochs: int = Field(ge=1)
+    seed: int
+    tensorflow: str
+    """Version that trained and converted it."""
+
+
 class Measurement(BaseModel):
     """What authors measured of a network, and where that was read."""
 
@@ -81,14 +101,17 @@ class NetworkManifest(BaseModel):
     file: ModelFile
     input_height: int = Field(ge=16, le=1024)
     input_width: int = Field(ge=16, le=1024)
+    input_channels: Literal[1, 3] = 3
+    """1 for gray, 3 for RGB; gray images become three equal channels."""
     input_range: tuple[float, float]
-    """What the gray values 0 and 255 become at the input, (-1, 1) or (0, 1)."""
+    """What the gray values 0 and 255 become at the input: (-1, 1), (0, 1) or (0, 255)."""
     outputs: Annotated[tuple[NetworkOutput, ...], Field(min_length=1)]
     extracted: dict[str, ExtractedFile] = {}
     """Further files of the folder, by name."""
-    source: PackageFile
+    source: PackageFile | TrainingOrigin
     authors: str
-    licence: Literal["Apache-2.0"]
+    licence: Literal["Apache-2.0", "MIT"]
+    """SPDX identifier. That of the data from which a network learnt is in its model card."""
     measured: tuple[Measurement, ...]
 
 

@@ -206,6 +206,8 @@ class FaceTrack:
         """Whether this is a face and no false detection."""
         if self.is_sure and (self.sure_hits >= 2 or self._is_plain):
             return True
+        if self.face.view == "any":
+            return False
         extra = _ROLLED if abs(self.face.angle) > 22 else 0.0
         mean = self.evidence / self.hits
         return mean >= STRONG_EVIDENCE + extra or (self.hits >= 3 and mean >= _FAIR + extra)

@@ -56,7 +56,10 @@ def _paragraphs(films: Sequence[FilmRecall]) -> Iterator[str]:
             + _found(made)
         )
     if empty:
-        yield "Faces in frames that show none, in all frames together.\n\n" + _false(empty)
+        yield (
+            "Faces in frames that show none, all counted, without landmarks and with.\n\n"
+            + _false(empty)
+        )
 
 
 def _head(films: Sequence[FilmRecall]) -> str:
@@ -65,10 +68,18 @@ def _head(films: Sequence[FilmRecall]) -> str:
         "Written by `make bench`, or by `python -m tests.benchmarks --recall --clips FOLDER` for "
         f"films of one's own; measured at {', '.join(commits)}. Every frame is given to all "
         "backends in turn. Milliseconds are mean CPU time of the detector's stage, from a frame's "
-        "JPEG to its faces, on one core. Which frames show a face was read by eye; where that is "
-        "open they count neither way. A frame counts as found where any of its faces is, so films "
-        "of several people say less. `yunet` is missing: its model file is not included."
+        f"JPEG to its faces, on one core, each frame's median of {_rounds(films)}. Which frames "
+        "show a face was read by eye; where that is open they count neither way. A frame counts "
+        "as found where any of its faces is, so films of several people say less. With landmarks "
+        "they are looked for in every frame, else to confirm new faces only. `yunet` is "
+        "missing: its model file is not included."
     )
+
+
+def _rounds(films: Sequence[FilmRecall]) -> str:
+    least, most = (choose(film.rounds for film in films) for choose in (min, max))
+    number = f"{least} to {most}" if least < most else f"{most}"
+    return f"{number} {'run' if most == 1 else 'runs'}"
 
 
 def _summary(
@@ -77,18 +88,18 @@ def _summary(
     rows = [
         (
             f"`{backend}`",
-            "with" if is_default else "without",
-            _share(real, backend, is_default=is_default),
-            _share(made, backend, is_default=is_default),
-            sum(film.find(backend, is_default=is_default).false_faces for film in empty),
-            _mean_ms([*real, *made], backend, is_default=is_default),
+            "with" if with_landmarks else "without",
+            _share(real, backend, with_landmarks=with_landmarks),
+            _share(made, backend, with_landmarks=with_landmarks),
+            sum(film.find(backend, with_landmarks=with_landmarks).false_faces for film in empty),
+            _mean_ms([*real, *made], backend, with_landmarks=with_landmarks),
         )
-        for is_default in (False, True)
+        for with_landmarks in (False, True)
         for backend in BACKENDS
     ]
     counts = [f"{len(group)}" for group in (real, made)]
     head = (
-        f"backend | landmarks, pose and eyes | found in {counts[0]} films: | in {counts[1]} made "
+        f"backend | landmarks | found in {counts[0]} films: | in {counts[1]} made "
         f"films: | false faces in {sum(film.empty for film in empty)} frames: | ms a frame:"
     )
     return (
@@ -98,13 +109,13 @@ def _summary(
     )
 
 
-def _share(films: Sequence[FilmRecall], backend: str, *, is_default: bool) -> str:
-    shares = [film.share(backend, is_default=is_default) for film in films]
+def _share(films: Sequence[FilmRecall], backend: str, *, with_landmarks: bool) -> str:
+    shares = [film.share(backend, with_landmarks=with_landmarks) for film in films]
     return f"{statistics.mean(shares):.1%} ({min(shares):.0%})" if shares else ""
 
 
-def _mean_ms(films: Sequence[FilmRecall], backend: str, *, is_default: bool) -> str:
-    found = [film.find(backend, is_default=is_default).ms for film in films]
+def _mean_ms(films: Sequence[FilmRecall], backend: str, *, with_landmarks: bool) -> str:
+    found = [film.find(backend, with_landmarks=with_landmarks).ms for film in films]
     return f"{statistics.mean(found):.1f}" if found else ""
 
 
@@ -124,13 +135,13 @@ def _found(films: Iterable[FilmRecall]) -> str:
 
 
 def _false(films: Iterable[FilmRecall]) -> str:
-    head = f"film | frames: | {_columns('')} | {_columns(' by default')}"
+    head = f"film | frames: | {_columns('')} | {_columns(' with')}"
     rows = [
         (
             _name(film),
             film.empty,
             *(one.false_faces for one in film.plain),
-            *(one.false_faces for one in film.default),
+            *(one.false_faces for one in film.framed),
         )
         for film in films
     ]

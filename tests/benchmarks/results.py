@@ -232,21 +232,23 @@ class FilmRecall(BaseModel):
     """Frames that show a face."""
     empty: int
     """Frames that show none; those in neither count neither way."""
+    rounds: int
+    """How often it was run without landmarks."""
     plain: list[BackendRecall]
     """Without landmarks, poses and eyes."""
-    default: list[BackendRecall]
-    """With the default settings."""
+    framed: list[BackendRecall]
+    """With landmarks in every frame; poses and eyes find no other faces."""
     commit: str
     date: str
 
-    def find(self, backend: str, *, is_default: bool = False) -> BackendRecall:
-        """What a backend finds, without landmarks or with the default settings."""
-        runs = self.default if is_default else self.plain
+    def find(self, backend: str, *, with_landmarks: bool = False) -> BackendRecall:
+        """What a backend finds, without landmarks or with them in every frame."""
+        runs = self.framed if with_landmarks else self.plain
         return next(one for one in runs if one.backend == backend)
 
-    def share(self, backend: str, *, is_default: bool = False) -> float:
+    def share(self, backend: str, *, with_landmarks: bool = False) -> float:
         """Part of the frames that show a face in which it finds one; there are some."""
-        return self.find(backend, is_default=is_default).found / self.shown
+        return self.find(backend, with_landmarks=with_landmarks).found / self.shown
 
 
 class Results(BaseModel):

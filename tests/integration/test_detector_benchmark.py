@@ -56,7 +56,7 @@ def test_faces_are_counted_by_what_frames_show(short_film: Path) -> None:
     film = Film(short_film, [(0, FRAMES - 1)], [(FRAMES, 2 * FRAMES)])
     found = measure_film(film, rounds=1)
     assert (found.film, found.frames, found.shown, found.empty) == ("short", 16, FRAMES, FRAMES)
-    for runs in (found.plain, found.default):
+    for runs in (found.plain, found.framed):
         assert tuple(one.backend for one in runs) == BACKENDS
         assert all(FRAMES - 2 <= one.found <= FRAMES and one.tracks == 1 for one in runs)
         assert all(one.false_faces == 0 for one in runs)

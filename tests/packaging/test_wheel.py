@@ -60,10 +60,15 @@ NETWORK_FILES = {
     f"common/models/{network}/{name}"
     for network in ("face-detection-full-range", "face-detection-short-range", "face-mesh", "iris")
     for name in ("model.tflite", "manifest.json", "LICENSE", "NOTICE", "MODEL_CARD.md")
-} | {"common/models/face-mesh/canonical_face.json"}
+} | {
+    "common/models/face-mesh/canonical_face.json",
+    "common/models/covered-face/model.tflite",
+    "common/models/covered-face/manifest.json",
+    "common/models/covered-face/MODEL_CARD.md",
+}
 
 
-def test_networks_of_others_are_packed_with_their_licences(packed: Path) -> None:
+def test_networks_are_packed_with_their_licences(packed: Path) -> None:
     (wheel,) = packed.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -200,7 +205,7 @@ def test_the_networks_come_with_it(python: Path, tmp_path: Path) -> None:
         "print([load_network(n).input_size[0] for n in get_args(NetworkName)], "
         "len(load_canonical_face().vertices))"
     )
-    assert evaluate(python, code, tmp_path) == "[192, 128, 192, 64] 468"
+    assert evaluate(python, code, tmp_path) == "[192, 128, 192, 64, 48] 468"
 
 
 def test_a_pipeline_runs_from_it(python: Path, tmp_path: Path) -> None:

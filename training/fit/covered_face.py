@@ -1,8 +1,9 @@
 """Trains the small network that tells whether a hand covers a part of a face.
 
-``python -m affectline.training.fit.covered_face FER2013.csv.xz OUT.tflite`` writes the file that
-the detector runs. FER2013 does not say which faces are covered, so hands are drawn over them: bars
-with round ends and shaded edges, side by side like fingers, as bright as the face.
+``python -m affectline.training.fit.covered_face FER2013.csv.xz FOLDER`` writes a new folder with
+the network and its manifest, as the detector reads them. FER2013 does not say which faces are
+covered, so hands are drawn over them: bars with round ends and shaded edges, side by side like
+fingers, as bright as the face.
 """
 
 import sys
@@ -14,6 +15,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from affectline.common.model.artifact import MANIFEST, ModelFile, checksum
+from affectline.common.model.interpreter import open_interpreter
+from affectline.common.model.network_manifest import (
+    Measurement,
+    NetworkManifest,
+    NetworkOutput,
+    TrainingOrigin,
+)
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.training.data.dataset import load
 from affectline.training.data.splits import Split
@@ -24,6 +33,10 @@ STEP: Final = 3
 EPOCHS: Final = 12
 HELD_OUT: Final = 5
 """Every fifth of those is kept for the figures."""
+SEED: Final = 1
+SHARE: Final = 0.01
+"""Of faces as they are: the figures are for the logit that so many exceed."""
+_PROGRAM: Final = "affectline.training.fit.covered_face"
 _TIPS: Final = ((15, 18), (33, 18), (24, 36), (24, 36), (14, 32), (34, 32), (24, 26))
 """Where fingers end, across and down: eyes, mouth (twice as often), cheeks, nose."""
 
@@ -122,7 +135,7 @@ def _draw_pairs(
     return photograph(both, random), truth
 
 
-def fit(faces: NDArray[np.uint8], epochs: int = EPOCHS, seed: int = 1) -> Any:
+def fit(faces: NDArray[np.uint8], epochs: int = EPOCHS, seed: int = SEED) -> Any:
     """Train the network; hands are drawn anew for every epoch."""
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
@@ -134,7 +147,7 @@ def fit(faces: NDArray[np.uint8], epochs: int = EPOCHS, seed: int = 1) -> Any:
     return network
 
 
-def measure(network: Any, faces: NDArray[np.uint8], share: float = 0.01) -> tuple[float, float]:
+def measure(network: Any, faces: NDArray[np.uint8], share: float = SHARE) -> tuple[float, float]:
     """The logit that a share of faces as they are exceeds, and the share of covered ones above."""
     pictures, truth = _draw_pairs(faces, np.random.default_rng(2))
     logits = network.predict(pictures, verbose=0)[:, 0]
@@ -142,16 +155,77 @@ def measure(network: Any, faces: NDArray[np.uint8], share: float = 0.01) -> tupl
     return limit, float((logits[truth == 1] > limit).mean())
 
 
-def main() -> None:
-    """Train, and write the LiteRT file."""
-    source, target = (Path(argument) for argument in sys.argv[1:3])
-    faces = load(source).select(Split.TRAINING).pixels[::STEP]
-    is_held_out = np.arange(len(faces)) % HELD_OUT == 0
-    network = fit(faces[~is_held_out])
-    limit, found = measure(network, faces[is_held_out])
-    sys.stdout.write(f"1 % of faces as they are above {limit:.2f}, {found:.0%} of covered ones\n")
+def describe(path: Path, origin: TrainingOrigin, limit: float, found: float) -> NetworkManifest:
+    """The manifest of a trained network.
+
+    Args:
+        path: The LiteRT file.
+        origin: What it was trained on.
+        limit: The logit that 1 % of the held-out faces as they are exceed.
+        found: Share of held-out faces with a hand drawn over them above that, 0 to 1.
+    """
+    (output,) = open_interpreter(path, 1, "train it again").get_output_details()
+    return NetworkManifest(
+        name="covered-face",
+        file=ModelFile(path=path.name, sha256=checksum(path)),
+        input_height=FER_SIZE,
+        input_width=FER_SIZE,
+        input_channels=1,
+        input_range=(0, 255),
+        outputs=(
+            NetworkOutput(
+                name="covered",
+                tensor=output["name"],
+                shape=(1,),
+                meaning="Logit: how sure it is that a hand covers a part of the face.",
+            ),
+        ),
+        source=origin,
+        authors="The Affectline developers",
+        licence="MIT",
+        measured=(
+            Measurement(
+                network="this",
+                what="share of the held-out faces with a hand drawn over them above the logit that "
+                f"{100 * SHARE:.0f} % of the same faces as they are exceed",
+                result=f"{100 * found:.0f} % above {limit:.2f}",
+                source=_PROGRAM,
+            ),
+        ),
+    )
+
+
+def write(
+    folder: Path, network: Any, origin: TrainingOrigin, held_out: NDArray[np.uint8]
+) -> NetworkManifest:
+    """Write the LiteRT file and its manifest, with the figures of held-out faces."""
+    file = folder / "model.tflite"
     with silence_output():
-        target.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+        file.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    manifest = describe(file, origin, *measure(network, held_out))
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    return manifest
+
+
+def main() -> None:
+    """Train, and write the folder."""
+    source, folder = (Path(argument) for argument in sys.argv[1:3])
+    folder.mkdir(parents=True)
+    data = load(source)
+    faces = data.select(Split.TRAINING).pixels[::STEP]
+    is_held_out = np.arange(len(faces)) % HELD_OUT == 0
+    origin = TrainingOrigin(
+        program=_PROGRAM,
+        data="FER2013, training rows",
+        data_sha256=data.sha256,
+        learnt_faces=int((~is_held_out).sum()),
+        held_out_faces=int(is_held_out.sum()),
+        epochs=EPOCHS,
+        seed=SEED,
+        tensorflow=tf.__version__,
+    )
+    (figures,) = write(folder, fit(faces[~is_held_out]), origin, faces[is_held_out]).measured
+    sys.stdout.write(f"{figures.what}: {figures.result}\n")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ def recall(name: str, shares: tuple[int, int, int], *, is_made: bool = False) ->
     ]
     return FilmRecall(
         film=name, shows="a man | a car", source="PyPI films 1.0", is_made=is_made, size=(64, 48),
-        frames=120, shown=100, empty=10, plain=runs, default=runs, commit="abc", date="2026-11-29",
+        frames=120, shown=100, empty=10, rounds=3, plain=runs, framed=runs,
+        commit="abc", date="2026-11-29",
     )  # fmt: skip
 
 

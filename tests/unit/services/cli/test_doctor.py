@@ -31,7 +31,9 @@ def test_a_missing_model_is_a_failure_with_a_fix(tmp_path: Path) -> None:
 
 
 def test_a_missing_network_is_a_failure_with_a_fix(tmp_path: Path) -> None:
-    assert doctor._check_networks().state == "ok"
+    found = doctor._check_networks()
+    assert found.state == "ok"
+    assert "iris, covered-face: checksums match" in found.detail
     result = doctor._check_networks(tmp_path)
     assert (result.check, result.state) == ("networks", "failure")
     assert result.fix == "install Affectline again"

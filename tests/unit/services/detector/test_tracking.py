@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from affectline.services.detector.stage import make_detector
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
 from tests.unit.services.detector.people import Picture, carphone, man, scene
 
+face_mesh = cache(FaceMesh)
 Runner = Callable[..., list[list[TrackedFace]]]
 
 
@@ -23,7 +25,7 @@ def run(request: pytest.FixtureRequest) -> Runner:
 
     def track(pictures: Iterable[Picture], **settings: int) -> list[list[TrackedFace]]:
         chosen = DetectorSettings.model_validate({"backend": backend, **settings})
-        mesh = None if backend == "haar" else FaceMesh()
+        mesh = None if backend == "haar" else face_mesh()
         tracker = FaceTracker(make_detector(chosen), chosen, mesh, every_frame=bool(landmarks))
         return [tracker.track(picture) for picture in pictures]
 
@@ -250,3 +252,13 @@ def test_a_picture_needs_no_more_evidence_than_a_still_film_of_it() -> None:
     tracker = FaceTracker(ListedFaces([[weak, fair, larger]]), HaarSettings())
     faces = tracker.search(np.zeros((200, 400), np.uint8))
     assert [(face.track, face.box[2]) for face in faces] == [(1, 90), (2, 60)]
+
+
+def test_what_a_network_alone_sees_is_no_face_without_landmarks() -> None:
+    blob = Detection(100, 100, 60, 0.0, 40.0, "any")
+    mesh, settings = face_mesh(), HaarSettings()
+    plain = np.full((200, 400), 110, np.uint8)
+    for landmarks in (mesh, None):
+        tracker = FaceTracker(ListedFaces([[blob]] * 6), settings, landmarks)
+        assert not any(tracker.track(plain) for _ in range(5))
+        assert tracker.search(plain) == []

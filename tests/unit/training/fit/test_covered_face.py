@@ -1,10 +1,24 @@
 """Hands drawn over faces, and the network that learns to see them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from affectline.training.fit.covered_face import cover, fit, measure, photograph
+from affectline.common.model.artifact import MANIFEST, checksum
+from affectline.common.model.network import load_network
+from affectline.common.model.network_manifest import NETWORKS, TrainingOrigin, load_manifest
+from affectline.training.fit.covered_face import (
+    build_network,
+    cover,
+    describe,
+    fit,
+    measure,
+    photograph,
+    write,
+)
 
 
 def made_faces(count: int) -> NDArray[np.uint8]:
@@ -40,6 +54,29 @@ def test_pictures_stay_in_the_range_of_gray_values() -> None:
     pictures = photograph(made_faces(20).astype(np.float32), np.random.default_rng(0))
     assert pictures.shape == (20, 48, 48, 1)
     assert 0 <= pictures.min() <= pictures.max() <= 255
+
+
+def test_the_folder_that_comes_with_affectline_is_one_that_is_written() -> None:
+    shipped = load_manifest("covered-face")
+    assert isinstance(shipped.source, TrainingOrigin)
+    file = NETWORKS / "covered-face" / shipped.file.path
+    assert describe(file, shipped.source, limit=1.54, found=0.728) == shipped
+
+
+@pytest.mark.slow
+def test_a_network_runs_from_the_folder_that_is_written(tmp_path: Path) -> None:
+    network, folder = build_network(), tmp_path / "covered-face"
+    origin = load_manifest("covered-face").source
+    assert isinstance(origin, TrainingOrigin)
+    folder.mkdir()
+    write(folder, network, origin, made_faces(20))
+    manifest = load_manifest("covered-face", tmp_path)
+    assert manifest.file.sha256 == checksum(folder / manifest.file.path)
+    assert {path.name for path in folder.iterdir()} == {MANIFEST, manifest.file.path}
+    face = made_faces(1)[0]
+    (logit,) = load_network("covered-face", tmp_path).run(face)
+    expected = network(tf.constant(face[np.newaxis, ..., np.newaxis], tf.float32))
+    assert logit == pytest.approx(np.asarray(expected)[0], abs=1e-4)
 
 
 @pytest.mark.slow
