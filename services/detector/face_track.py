@@ -178,11 +178,15 @@ class FaceTrack:
         self.evidence += detection.evidence
 
     def _relate(self, detection: Detection, framed: Detection) -> _Framing:
-        """How landmarks frame a detection: by the last relation where it has but a place."""
-        found, expected = _Framing.between(detection, framed), self.predict_detection()
-        if self.framing is None or detection[2:4] != expected[2:4]:
+        """How landmarks frame a detection, which need not have measured its roll.
+
+        Where it has not, it is turned as expected: as the face in this frame turns, so must the
+        search in the next one.
+        """
+        found = _Framing.between(detection, framed)
+        if self.framing is None or detection.angle != self.predict_detection().angle:
             return found
-        return found._replace(growth=self.framing.growth, turn=self.framing.turn)
+        return found._replace(turn=self.framing.turn)
 
     def _damp(self, seen: Detection) -> Detection:
         """A face between where it is expected and where it is seen."""
