@@ -26,6 +26,9 @@ _PLAIN: Final = 0.9
 _ASTRAY: Final = 0.45
 """Sides of a face by which its landmarks may lie beside where it was detected."""
 
+_STILL: Final = 0.05
+"""Sides of a face within which it has not moved, for all that a detector can tell."""
+
 
 class _Framing(NamedTuple):
     """How landmarks frame a face, relative to a detection of it."""
@@ -126,6 +129,14 @@ class FaceTrack:
         expected = self.predict()
         return self.framing.undo(expected) if self.framing else expected
 
+    def expect(self, detection: Detection) -> Detection:
+        """The face that was detected, as its last landmarks framed it."""
+        if self.framing is None:
+            return detection
+        framed = self.framing.apply(detection)
+        is_where_it_was = framed.distance_to(self.face) < _STILL * self.face.side
+        return self.face if is_where_it_was else framed
+
     def miss(self) -> None:
         """Count a frame without the face, and extrapolate its motion."""
         self.misses += 1
@@ -148,7 +159,7 @@ class FaceTrack:
         before = self.face
         framed = _frame(detection, landmarks)
         if landmarks is not None:
-            self.framing = _Framing.between(detection, framed) if framed else None
+            self.framing = self._relate(detection, framed) if framed else None
         seen = self.framing.apply(detection) if self.framing else detection
         face = framed or self._damp(seen)
         growth, turn = seen.side / before.side - 1, seen.angle - before.angle
@@ -165,6 +176,17 @@ class FaceTrack:
             self.framed_at = self.hits
         self.sure_hits += self.is_sure
         self.evidence += detection.evidence
+
+    def _relate(self, detection: Detection, framed: Detection) -> _Framing:
+        """How landmarks frame a detection, which need not have measured its roll.
+
+        Where it has not, it is turned as expected: as the face in this frame turns, so must the
+        search in the next one.
+        """
+        found = _Framing.between(detection, framed)
+        if self.framing is None or detection.angle != self.predict_detection().angle:
+            return found
+        return found._replace(turn=self.framing.turn)
 
     def _damp(self, seen: Detection) -> Detection:
         """A face between where it is expected and where it is seen."""

@@ -245,7 +245,7 @@ class FaceTracker:
             return "confirm"
         is_asked_again = track.face.view == "any" and self._is_due(track)
         if track.framing and not is_asked_again:
-            return "place"
+            return "place" if self._every_frame else "fast"
         return "measure" if track.is_changing or self._is_due(track) else "fast"
 
     def _is_doubtful(
@@ -273,7 +273,7 @@ class FaceTracker:
             is_soon = since >= _SOON and (is_weak or track.is_changing)
             if not (since >= _LOOK_INTERVAL or is_other_view or is_soon):
                 return None
-        return self._mesh.find(gray, detection)
+        return self._mesh.find(gray, track.expect(detection) if track else detection)
 
     def _is_due(self, track: FaceTrack) -> bool:
         """Whether it is this face's turn to be measured."""

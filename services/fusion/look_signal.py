@@ -83,7 +83,7 @@ class LookSignal:
         else:
             limit = BACK**2 if self._label == "away" else 1.0
             self._label = "away" if distance > limit else "ahead"
-        self._window.set(self._label, at_s, by_yaw / distance if distance else 0.0)
+        self._window.set(self._label, at_s, _share_of_yaw(by_yaw, by_pitch))
 
     def _distances(self, direction: Direction) -> Direction:
         """Squared distances from the usual direction by yaw and pitch: 1 in sum at the limit."""
@@ -99,8 +99,7 @@ class LookSignal:
         if face is not None and "turned_away" in face.doubts:
             rest_s = HOLD_S  # it is in sight, and has not come back
         if self._label == "away" and rest_s > 0 and self._direction is not None:
-            by_yaw, by_pitch = self._distances(self._direction)
-            weight = by_yaw / (by_yaw + by_pitch)
+            weight = _share_of_yaw(*self._distances(self._direction))
             self._window.set("away", at_s, weight, min(rest_s, HOLD_S))
         else:
             self._label = "unknown"
@@ -178,3 +177,8 @@ class LookSignal:
                 quality=quality, reason=reason,
             ),
         }  # fmt: skip
+
+
+def _share_of_yaw(by_yaw: float, by_pitch: float) -> float:
+    """What part of a squared distance is the yaw's; 0 in the usual direction itself."""
+    return by_yaw / (by_yaw + by_pitch) if by_yaw or by_pitch else 0.0

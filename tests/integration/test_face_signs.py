@@ -97,6 +97,13 @@ def test_every_labelled_blink_is_found_and_no_other(clips: Path, clip: str, step
     assert (hits, false) == (there, 0)
 
 
+def test_landmarks_follow_a_head_that_rolls_slowly(clips: Path) -> None:
+    told = read(clips / "expressive_woman.mp4", CLIPS["expressive_woman"])
+    rolls = [one.signs.roll for one in (told[frame] for frame in (240, 420, 460)) if one]
+    # Read off the line of the eyes' corners by hand, to about 2 degrees
+    assert rolls == pytest.approx([-1, 24, -25], abs=4)
+
+
 def test_blinks_are_found_in_small_faces(clips: Path) -> None:
     there, hits, false = score_blinks(clips, "expressive_woman", scale=0.25)
     assert hits >= there - 1

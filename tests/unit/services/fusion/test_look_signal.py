@@ -173,3 +173,14 @@ def test_known_unknown_and_away_never_exceed_the_window() -> None:
         total = sum(part.contribution for part in found.contributions.values())
         assert total == pytest.approx(100 * (found.share or 0.0))
     assert all(a.at < b.at for a, b in pairwise(drive.states))
+
+
+def test_a_picture_that_stands_still_until_it_is_usual_and_goes_is_no_error() -> None:
+    look = LookSignal()
+    for second in range(100):
+        look.add_face(AHEAD if second < 40 else ASIDE, second + 0.5)
+        look.close_second()
+        look.add_face(None, second + 0.9)
+    found = look.evaluate(100.0)
+    assert found is not None
+    assert found.now in {"ahead", "unknown"}
