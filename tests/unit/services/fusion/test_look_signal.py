@@ -176,9 +176,9 @@ def test_known_unknown_and_away_never_exceed_the_window() -> None:
 
 
 def test_a_picture_that_stands_still_until_it_is_usual_and_goes_is_no_error() -> None:
-    look = LookSignal()
+    look, mirror = LookSignal(), face(yaw=38.0, pitch=-4.0)
     for second in range(100):
-        look.add_face(AHEAD if second < 40 else ASIDE, second + 0.5)
+        look.add_face(AHEAD if second < 40 else mirror, second + 0.5)
         look.close_second()
         look.add_face(None, second + 0.9)
     found = look.evaluate(100.0)
