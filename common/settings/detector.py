@@ -3,9 +3,9 @@
 Each detector extends `DetectorSettings` in its own file, see `affectline.common.registry`.
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from affectline.common.registry import FamilySettings, Registry
 
@@ -48,6 +48,12 @@ class DetectorSettings(FamilySettings):
     margin: Annotated[float, Field(ge=-0.3, le=1)] = 0.01
     """What a crop adds to the box on each side, in sides of the box. The cascade's box is 0.979 of
     a FER2013 image's side (median, docs/detection.md), so this frames crops like FER2013's."""
+
+    @model_validator(mode="after")
+    def _landmarks_come_from_the_mesh(self) -> Self:
+        if self.landmarks and not self.mesh:
+            raise ValueError("landmarks: true needs mesh: true, which finds them")
+        return self
 
 
 def default_detector() -> DetectorSettings:

@@ -58,6 +58,10 @@ class Detector(Stage):
         self._detector = make_detector(self._settings)
         needs_mesh = self._settings.mesh or getattr(self._detector, "needs_landmarks", False)
         self._mesh = FaceMesh() if needs_mesh else None
+        self._signs = SignsReader(
+            pose=self._settings.mesh and self._settings.pose,
+            eyes=self._settings.mesh and self._settings.eyes,
+        )
         self._begin(epoch=-1, first_seq=0)
 
     @cached_property
@@ -76,10 +80,7 @@ class Detector(Stage):
         # before it can have given at most so many
         self._first_track = first_seq * self._settings.max_faces
         self._results = ResultBuffer(lossless=self._lossless)
-        self._signs = SignsReader(
-            pose=self._settings.mesh and self._settings.pose,
-            eyes=self._settings.mesh and self._settings.eyes,
-        )
+        self._signs.forget(())
 
     @on(Frame, newest_only=True)
     def on_frame(self, packet: Packet[Frame]) -> Iterator[Packet]:

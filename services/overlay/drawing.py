@@ -56,6 +56,8 @@ def draw(frame: Image, emotion: Emotion, status: Status) -> Image:
     scale = max(1.0, SMALLEST_WIDTH / frame.shape[1])
     size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
     image = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    for face in emotion.faces:  # the bars first: what is said of a neighbour stays readable
+        _draw_distribution(image, face, scale)
     for face in emotion.faces:
         _draw_face(image, face, scale)
     _draw_status(image, emotion, status)
@@ -80,7 +82,11 @@ def _draw_face(image: Image, face: FaceEmotion, scale: float) -> None:
             _draw_text(image, describe_doubts(face.doubts), (x, below), PLAIN, 0.5)
         else:  # not over the face
             title = f"{title}  {describe_doubts(face.doubts)}"
-    _draw_text(image, title, (x, max(34, y - above)), colour, 0.5)
+    _draw_text(image, title, (x, max(34, y - above)), PLAIN, 0.5)
+
+
+def _draw_distribution(image: Image, face: FaceEmotion, scale: float) -> None:
+    x, y, w, _ = (round(v * scale) for v in face.box)
     if face.probabilities is not None:
         right = x + w + 8
         left = right if right + PANEL[0] <= image.shape[1] else max(0, x - PANEL[0] - 8)

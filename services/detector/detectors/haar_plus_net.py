@@ -21,7 +21,7 @@ _Part = Literal["whole", "tile", "large", "small", "nothing"]
 or small upright faces by the cascade."""
 
 _PARTS: Final[Mapping[str, tuple[_Part, ...]]] = {
-    "steady": ("whole", "large", "whole", "tile", "whole", "large", "whole", "nothing"),
+    "steady": ("whole", "large", "whole", "tile", "whole", "nothing", "whole", "nothing"),
     "searching": ("whole", "large", "tile", "whole", "small", "tile", "whole", "tile"),
     "idle": ("whole", "nothing", "large", "nothing", "whole", "nothing", "tile", "nothing"),
 }

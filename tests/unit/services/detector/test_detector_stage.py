@@ -61,7 +61,6 @@ def test_a_face_says_where_it_points_and_what_its_eyes_do(backend: str) -> None:
         ({"mesh": False}, {"yaw", "mouth_opening", "gaze_x", "mesh_score"}),
         ({"pose": False}, {"yaw", "pitch", "roll"}),
         ({"eyes": False}, {"eye_opening_left", "gaze_x", "perclos", "eyes_unknown"}),
-        ({"mesh": False, "landmarks": True}, {"yaw"}),
     ],
 )
 def test_what_is_switched_off_is_not_said(settings: dict[str, bool], missing: set[str]) -> None:

@@ -70,6 +70,7 @@ def test_settings_survive_a_file_of_settings() -> None:
         ({"backend": "haar", "model": "face.onnx"}, "the backend haar has no such setting"),
         ({"backend": "yunet", "model": "face.onnx", "score": 1}, "has no such setting"),
         ({"scan_size": 5}, "greater than or equal to 64"),
+        ({"mesh": False, "landmarks": True}, "landmarks: true needs mesh: true"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:
