@@ -146,7 +146,8 @@ class BlinkDetector:
 
 def _time(fall: _Fall, half: float) -> Blink:
     """When the lids passed half-way down for the last time before the lowest, and up at last."""
-    frames = fall.before + fall.samples
+    origin = fall.before[0][0]  # a float of nanoseconds since 1970 would be off by 256
+    frames = [(at - origin, opening) for at, opening in fall.before + fall.samples]
     lowest = min(frames, key=lambda frame: frame[1])[0]
     down, up = float(frames[0][0]), float(frames[-1][0])
     for (earlier, first), (later, second) in pairwise(frames):
@@ -157,4 +158,5 @@ def _time(fall: _Fall, half: float) -> Blink:
             down = passed
         elif first < second and earlier >= lowest:
             up = passed
-    return Blink(at=round(down), duration_ms=min(max(up - down, 1.0) / 1e6, _LONGEST_S * 1e3))
+    duration_ms = min(max(up - down, 1.0) / 1e6, _LONGEST_S * 1e3)
+    return Blink(at=origin + round(down), duration_ms=duration_ms)

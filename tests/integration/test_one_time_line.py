@@ -29,7 +29,7 @@ CLOCK = {
 SHIFTED = {"captured_at", "started_at", "ended_at", "at", "session_start"}
 """Fields on the session's time line, which begins at another moment in every run."""
 OF_THE_CLOCK = ("received_at", "detected_at", "classified_at", "published_at", "epoch")
-ON_THE_LINE = ("captured_at", "at")
+ON_THE_LINE = ("captured_at", "at", "blink_at")
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,9 @@ def normalized(session: Path) -> list[tuple[str, int, dict[str, Any], tuple[byte
         header = msgpack.unpackb(one.parts[1])
         for name in SHIFTED & header.keys():
             header[name] -= start
+        for face in header.get("faces", ()):
+            if face["blink"]:
+                face["blink"]["at"] -= start
         kept = {name: value for name, value in header.items() if name not in CLOCK}
         found.append((one.topic, one.log_time - start, kept, one.parts[2:]))
     return found

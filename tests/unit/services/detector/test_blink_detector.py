@@ -13,14 +13,18 @@ SECOND = 1_000_000_000
 
 
 def find(
-    opening: Callable[[float], float | None], rate: float, seconds: float = 4.0, known: bool = True
+    opening: Callable[[float], float | None],
+    rate: float,
+    seconds: float = 4.0,
+    known: bool = True,
+    start: int = 0,
 ) -> list[Blink]:
     """Blinks in an opening that is a function of time."""
     detector = BlinkDetector()
     found = []
     for number in range(round(seconds * rate)):
         at = round(number / rate * SECOND)
-        blink = detector.add(at, opening(at / SECOND), is_known=known)
+        blink = detector.add(start + at, opening(at / SECOND), is_known=known)
         found += [blink] if blink else []
     return found
 
@@ -94,3 +98,12 @@ def test_lids_that_rise_slowly_after_a_blink_do_not_make_another() -> None:
 
     (blink,) = find(opening, 30)
     assert blink.duration_ms < 250
+
+
+def test_blinks_are_the_same_to_the_nanosecond_whenever_a_session_begins() -> None:
+    opening = dips(1.03, 2.01, 3.2, length=0.25)
+    first = find(opening, 30)
+    for start in (1_795_913_000_000_000_001, 1_795_445_587_329_376_688):
+        found = find(opening, 30, start=start)
+        assert [blink.at - start for blink in found] == [blink.at for blink in first]
+        assert [b.duration_ms for b in found] == [b.duration_ms for b in first]
