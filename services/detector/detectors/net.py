@@ -23,6 +23,8 @@ _REGAIN: Final = 4.0
 """The same when it was missed there."""
 _REACH: Final = 0.6
 """Sides of a face within which another find is the same face."""
+_MOST_LENGTHS: Final = 12
+"""Squares that lie side by side along the longer side of an image, at most."""
 _LEAST_TILE: Final = 96
 """Pixels. Smaller squares would be enlarged more than twice, and a long strip has thousands."""
 
@@ -114,9 +116,11 @@ def tiles(width: int, height: int, side: float) -> list[Area]:
         width: Of the image in pixels.
         height: Likewise.
         side: Of the squares, in heights or widths of the image, whichever is less; they have at
-            least `_LEAST_TILE` pixels, or what the image has of them.
+            least `_LEAST_TILE` pixels, or what the image has of them, and no strip is cut into
+            more than about 18, or its search would take seconds.
     """
-    size = max(_LEAST_TILE, round(side * min(width, height)))
+    longest = -(-max(width, height) // _MOST_LENGTHS)
+    size = max(_LEAST_TILE, round(side * min(width, height)), longest)
     across, down = min(size, width), min(size, height)
     return [(x, y, across, down) for y in _starts(height, size) for x in _starts(width, size)]
 

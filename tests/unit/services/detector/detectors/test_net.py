@@ -19,12 +19,14 @@ def turned(number: int) -> Picture:
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(640, 360), (360, 640), (176, 144), (1, 1), (1, 500), (960, 960)]
+    ("width", "height"),
+    [(640, 360), (360, 640), (176, 144), (1, 1), (1, 500), (960, 960), (2, 60_000)],
 )
 @pytest.mark.parametrize("side", [1.0, 0.5])
 def test_tiles_cover_the_image_and_overlap(width: int, height: int, side: float) -> None:
     covered = np.zeros((height, width), int)
     parts = tiles(width, height, side)
+    assert len(parts) <= 24
     for x, y, w, h in parts:
         assert 0 <= x <= width - w
         assert 0 <= y <= height - h
