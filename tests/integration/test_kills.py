@@ -14,7 +14,7 @@ from affectline.services.cli.run import EXIT_INTERRUPTED
 from tests.films import film
 from tests.pipelines import Pipeline
 
-KINDS = ("hub", "capture", "detector", "classifier", "sink")
+KINDS = ("hub", "capture", "detector", "classifier", "fusion", "sink")
 ENDLESS = """
 sources: [{name: sample, source: sample, loop: true}]
 delivery: live
