@@ -31,8 +31,8 @@ _UPPER: Final = (11, 12, 13)
 _LOWER: Final = (3, 4, 5)
 
 _STILL: Final = 0.03
-"""Widths of the eye by which lids and iris of a still eye seem to move from frame to frame: a tenth
-of an open eye's gap."""
+"""Widths of the eye by which the gap of a still eye seems to change from frame to frame: a tenth of
+an open eye's."""
 _WIDE: Final = 0.2
 """Gap above which an eye is surely open; usual gaps are 0.27 to 0.34 (docs/signs.md)."""
 _LONGEST_TURN_NS: Final = 60_000_000
@@ -189,9 +189,8 @@ class EyeTurns:
 
 
 def _has_moved(before: Eye, now: Eye) -> bool:
-    """Whether an eye is not as it was two frames before."""
-    moved = max(abs(now.gap - before.gap), abs(now.across - before.across))
-    return moved > _STILL or now.gap < _WIDE
+    """Whether an eye's lids are not as they were two frames before."""
+    return abs(now.gap - before.gap) > _STILL or now.gap < _WIDE
 
 
 def _locate(

@@ -29,7 +29,7 @@ from affectline.services.detector.face_mesh import Landmarks
 from affectline.services.detector.head_pose import HeadPose, HeadPoseEstimator
 from affectline.services.detector.mouth import MouthReader, SpeechDetector
 
-_COVER_INTERVAL_NS: Final = 100_000_000
+_COVER_INTERVAL_NS: Final = 200_000_000
 """Hands stay longer than this before a face."""
 
 _FORGOTTEN_NS: Final = 60_000_000_000
@@ -137,7 +137,7 @@ class SignsReader:
     def _is_covered(
         self, gray: NDArray[np.uint8], landmarks: Landmarks, person: _Person, at: int | None
     ) -> bool:
-        """Whether a hand or the like covers a part of the face; looked at ten times a second."""
+        """Whether a hand or the like covers a part of the face; looked at five times a second."""
         since = None if at is None or person.cover_at is None else at - person.cover_at
         if since is None or not 0 <= since < _COVER_INTERVAL_NS:
             least = STILL_COVERED if person.is_covered else COVERED
