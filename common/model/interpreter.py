@@ -1,4 +1,4 @@
-"""How LiteRT files are opened, whoever runs them."""
+"""How LiteRT files are opened."""
 
 from pathlib import Path
 from typing import Any

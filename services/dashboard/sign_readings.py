@@ -17,7 +17,7 @@ BLINKS_NS: Final = 60_000_000_000
 NEEDED_S: Final = 20.0
 """Known seconds of eyes from which on there is a rate of blinks, and a PERCLOS."""
 AHEAD: Final = 2.0
-"""Degrees below which a head is said to be straight."""
+"""Degrees below which a head counts as straight."""
 
 Row = dict[str, str]
 """``name``, ``value`` and ``note``."""

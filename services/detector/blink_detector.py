@@ -66,9 +66,9 @@ class _Fall:
 class BlinkDetector:
     """Finds blinks in the opening of the eyes, frame by frame.
 
-    A blink is a fall below 0.8 of the opening of the last 0.7 s, by at least 0.25 of it,
-    that is made up for within half a second. It lasts from when the lids were half-way down, of its
-    own depth, until they were half-way up again, between frames by a straight line.
+    A blink is a fall below 0.8 of the opening of the last 0.7 s, by at least 0.25 of it, from which
+    it recovers within half a second. It lasts from when the lids were half-way down, of its own
+    depth, until they were half-way up again, between frames by a straight line.
     """
 
     _open: deque[tuple[int, float]] = field(default_factory=deque)
