@@ -5,13 +5,15 @@ trained on the one fits the other.
 """
 
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.vision.preprocessing import to_square
+
+T = TypeVar("T", float, NDArray[np.float32])
 
 
 class FacePlacement(Protocol):
@@ -87,6 +89,22 @@ def crop_square(
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(turned, dtype=np.uint8)
+
+
+def place_in_image(across: T, down: T, centre: tuple[float, float], angle: float) -> tuple[T, T]:
+    """Where points of a square that `crop_square` has turned upright are in the image.
+
+    Args:
+        across: To the right of the square's centre, in pixels of the image.
+        down: Below it.
+        centre: Of the square, in pixels.
+        angle: Degrees by which the square is rolled counter-clockwise on the screen.
+
+    Returns:
+        x and y in pixels.
+    """
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return centre[0] + across * cos + down * sin, centre[1] - across * sin + down * cos
 
 
 def measure_quality(face: NDArray[np.uint8]) -> CropQuality:

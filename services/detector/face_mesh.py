@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.model.network import FaceNetwork, load_network
-from affectline.common.vision.crops import crop_square
+from affectline.common.vision.crops import crop_square, place_in_image
 from affectline.services.detector.detection import STRONG_EVIDENCE, Detection
 
 POINTS: Final = 468
@@ -77,13 +77,13 @@ class FaceMesh:
         """
         size = self._network.input_size[0]
         side = _ROI_SIDE * face.side
-        cos, sin = math.cos(math.radians(face.angle)), math.sin(math.radians(face.angle))
-        x, y = face.x + _ROI_BELOW * face.side * sin, face.y + _ROI_BELOW * face.side * cos
-        points, score = self._network.run(crop_square(gray, (x, y), side, face.angle, size))
+        below = _ROI_BELOW * face.side
+        centre = place_in_image(0.0, below, (face.x, face.y), face.angle)
+        points, score = self._network.run(crop_square(gray, centre, side, face.angle, size))
         step = np.float32(side / size)
         placed = points.reshape(POINTS, 3) * step
         across, down = placed[:, 0] - side / 2, placed[:, 1] - side / 2
-        placed[:, 0], placed[:, 1] = x + across * cos + down * sin, y - across * sin + down * cos
+        placed[:, 0], placed[:, 1] = place_in_image(across, down, centre, face.angle)
         return Landmarks(
             placed, float(1 / (1 + math.exp(-min(80.0, max(-80.0, float(score.item()))))))
         )

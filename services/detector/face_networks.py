@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.model.network import load_network
-from affectline.common.vision.crops import crop_square
+from affectline.common.vision.crops import crop_square, place_in_image
 from affectline.services.detector.detection import Detection
 
 Range = Literal["full", "short"]
@@ -118,19 +118,12 @@ def find_near(
     """
     side, size = span * last.side, network.size
     patch = crop_square(gray, (last.x, last.y), side, last.angle, size)
-    step, angle = side / size, math.radians(last.angle)
-    cos, sin = math.cos(angle), math.sin(angle)
+    step = side / size
     found = []
     for one in network.find(patch):
         across, down = (one.x - size / 2) * step, (one.y - size / 2) * step
-        found.append(
-            one._replace(
-                x=last.x + across * cos + down * sin,
-                y=last.y - across * sin + down * cos,
-                side=one.side * step,
-                angle=last.angle + one.angle,
-            )
-        )
+        x, y = place_in_image(across, down, (last.x, last.y), last.angle)
+        found.append(one._replace(x=x, y=y, side=one.side * step, angle=last.angle + one.angle))
     return found
 
 

@@ -4,6 +4,7 @@ Lab Streaming Layer and XDF files have the same ones.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from affectline.common.wire.biometrics import State
@@ -68,6 +69,15 @@ def face_row(face: FaceSigns | None) -> list[float]:
         face.mesh_score, *(float(doubt in face.doubts) for doubt in DOUBTS),
     )  # fmt: skip
     return [math.nan if value is None else value for value in values]
+
+
+def measured_people(states: Iterable[State]) -> dict[str, list[State]]:
+    """By subject: the states that tell of drowsiness or looks away."""
+    people: dict[str, list[State]] = {}
+    for state in states:
+        if state.drowsiness is not None or state.off_road is not None:
+            people.setdefault(state.subject, []).append(state)
+    return people
 
 
 def driver_row(state: State) -> list[float]:

@@ -251,15 +251,11 @@ def _to_image(
     angle: float,
 ) -> Detection:
     """Transform a box from a turned and scaled patch to the image."""
-    x, y = (box[0] - middle[0]) * step, (box[1] - middle[1]) * step
-    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    return Detection(
-        centre[0] + x * cos + y * sin,
-        centre[1] - x * sin + y * cos,
-        box[2] * step,
-        angle,
-        box[3],
-    )
+    from affectline.common.vision.crops import place_in_image
+
+    across, down = (box[0] - middle[0]) * step, (box[1] - middle[1]) * step
+    x, y = place_in_image(across, down, centre, angle)
+    return Detection(x, y, box[2] * step, angle, box[3])
 
 
 def _likelihood(one: Detection, last: Detection) -> float:

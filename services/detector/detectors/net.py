@@ -70,10 +70,10 @@ class NetDetector(IncrementalFaceDetector):
         if scope == "steady" and turn % 4 == 3:
             return self.scan_tile(gray, known, turn // 4)
         found = self.scan_whole(gray, known)
-        if scope in ("first", "lost") and not found:
-            parts = tiles(gray.shape[1], gray.shape[0], 1.0)
-            found = [face for part in parts for face in self.search(gray, part)]
-        return without_repeats(found, known)
+        if found or scope not in ("first", "lost"):
+            return found
+        parts = tiles(gray.shape[1], gray.shape[0], 1.0)
+        return without_repeats([face for part in parts for face in self.search(gray, part)], known)
 
     def scan_whole(
         self, gray: NDArray[np.uint8], known: Sequence[Detection] = ()

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from affectline.common.atomic_file import atomic_write
 from affectline.common.labels import LABELS
-from affectline.common.wire.biometrics import State
 from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.sessions.columns import marker_text
 from affectline.services.sessions.recording import Recording
@@ -25,6 +24,7 @@ from affectline.services.sessions.sign_channels import (
     FACE_CHANNELS,
     SignChannel,
     driver_row,
+    measured_people,
 )
 from affectline.services.sessions.timeseries import Series, SessionSeries, read_series
 
@@ -110,11 +110,7 @@ def _face_streams(session: SessionSeries) -> Iterator[XdfStream]:
 
 def _driver_streams(session: SessionSeries) -> Iterator[XdfStream]:
     """Drowsiness and looks away of each person."""
-    found: dict[str, list[State]] = {}
-    for state in session.states:
-        if state.drowsiness is not None or state.off_road is not None:
-            found.setdefault(state.subject, []).append(state)
-    for subject, states in found.items():
+    for subject, states in measured_people(session.states).items():
         times = np.array([state.at for state in states]) / 1e9
         values = np.array([driver_row(state) for state in states])
         channels = _channels(DRIVER_CHANNELS)

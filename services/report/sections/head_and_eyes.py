@@ -18,6 +18,7 @@ from affectline.services.report.time_axis import (
     load_plotly,
     to_html,
 )
+from affectline.services.sessions.sign_channels import measured_people
 from affectline.services.sessions.sign_figures import SignFigures
 from affectline.services.sessions.sign_series import SignSeries
 from affectline.services.sessions.timeseries import Series, SessionSeries
@@ -69,7 +70,7 @@ class HeadAndEyesSection(Section):
         session = data.session
         # Pictures of folders have no time, and so no blinks; their list tells their doubts
         figures = {name: session.streams[name].signs for name in session.signs}
-        people = _measured_people(session)
+        people = measured_people(session.states)
         if not figures and not people:
             return ""
         tables = [_figures_table(figures)] if figures else []
@@ -202,14 +203,6 @@ def _doubt_lanes(signs: SignSeries, session: SessionSeries) -> list[dict[str, An
                 "hovertemplate": f"{words} at %{{x}}",
             })  # fmt: skip
     return lanes
-
-
-def _measured_people(session: SessionSeries) -> dict[str, list[State]]:
-    people: dict[str, list[State]] = {}
-    for state in session.states:
-        if state.drowsiness is not None or state.off_road is not None:
-            people.setdefault(state.subject, []).append(state)
-    return people
 
 
 def _people_rows(people: dict[str, list[State]], session: SessionSeries) -> Iterator[SignRow]:
