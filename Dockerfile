@@ -1,5 +1,7 @@
 # One image for every process of the pipeline: docker-compose.yml says which container runs which.
-FROM python:3.11-slim-bookworm AS build
+# docs/supply-chain.md tells how to name the base by its digest.
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE} AS build
 WORKDIR /build
 
 # opencv-python brings Qt, and Qt is linked against libGL. No container has a window, so the three
@@ -9,18 +11,13 @@ RUN apt-get update \
     && apt-get download libgl1 libglx0 libglvnd0 \
     && for package in *.deb; do dpkg-deb --extract "$package" /gl; done
 
-# The dependencies before the code, so that a change of the code does not install them again. The
-# sample clip is a file inside a package whose own dependencies (SciPy, Pillow) nothing needs.
-ENV PIP_PYTHON=/opt/affectline/bin/python PIP_NO_CACHE_DIR=1
-COPY pyproject.toml ./
-RUN python -m venv --without-pip /opt/affectline \
-    && python -c 'import tomllib; \
-project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-extras = project["optional-dependencies"]; \
-print(*project["dependencies"], *extras["dashboard"], sep="\n", file=open("runtime.txt", "w")); \
-print(*extras["sample"], sep="\n", file=open("sample.txt", "w"))' \
-    && pip install --requirement runtime.txt \
-    && pip install --no-deps --requirement sample.txt \
+# The dependencies before the code, so that a change of the code does not install them again; every
+# file is checked against a hash of the lock.
+ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+COPY requirements/build.txt requirements/image.txt requirements/
+RUN pip install --require-hashes --requirement requirements/build.txt \
+    && python -m venv --without-pip /opt/affectline \
+    && pip --python /opt/affectline/bin/python install --require-hashes --no-deps --requirement requirements/image.txt \
     && find /opt/affectline/lib -type d -name tests -prune -exec rm -r {} +
 
 # NiceGUI brings scripts for everything that a page may want, and packages for reloading and for a
@@ -30,14 +27,15 @@ RUN cd /opt/affectline/lib/python3.*/site-packages \
     && rm -r nicegui/static/sass.dart.js docutils uvloop watchfiles zstandard/_cffi.*.so \
         aiohttp multidict yarl propcache frozenlist
 
-COPY README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY common common
 COPY services services
 COPY training training
-RUN pip install --no-deps .
+RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheels . \
+    && pip --python /opt/affectline/bin/python install --no-deps --no-index --find-links /wheels affectline
 
-FROM python:3.11-slim-bookworm
+FROM ${BASE}
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libglib2.0-0 libx11-6 \
     && apt-get clean && rm -rf /var/lib/apt/lists/*

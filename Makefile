@@ -3,7 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-unit coverage check format bench chaos docs clean
+# Three at a time, because many of them wait; the tests of one file stay together.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+# What they run is run by others as well, more than once.
+REPEATING := test_attacks.py test_chaos.py test_film_pieces.py test_ray_engine.py test_stores.py
+
+.PHONY: help demo test test-long test-unit coverage check format bench chaos docs fuzz lock site sbom clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -11,16 +17,19 @@ help: ## Show this help
 demo: .venv/runtime ## Run the whole pipeline on the sample clip and write a report
 	$(BIN)/affectline up --config configs/demo.yaml
 
-test: .venv/dev ## Run all tests, three at a time: many of them wait
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+test: .venv/dev ## Run the tests, but for the long ones: less than eight minutes
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not long"
+
+test-long: .venv/dev ## Run the long ones, whole runs of many processes: twenty minutes
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m long
 
 test-unit: .venv/dev ## Run the unit tests that take no time: less than a minute
 	$(BIN)/pytest tests/unit --numprocesses 2 -m "not slow"
 
-coverage: .venv/dev ## Measure branch coverage of all tests, child processes included
+coverage: .venv/dev ## Measure branch coverage of the tests, child processes included
 	$(BIN)/coverage erase
-	-$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=
-	$(BIN)/coverage report --fail-under 90 # whether tests pass is what make test says
+	-$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report= $(addprefix --ignore tests/integration/,$(REPEATING))
+	$(BIN)/coverage report --fail-under 90 # whether tests pass is what make test and test-long say
 	$(BIN)/coverage report --fail-under 90 --format total --include "common/*"
 	$(BIN)/coverage report --fail-under 90 --format total --include "services/*"
 
@@ -29,6 +38,10 @@ check: .venv/dev ## Check format, lint, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict >/dev/null
+
+site: .venv/dev ## Build the documentation as a site that works offline, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 format: .venv/dev ## Format the code and fix what ruff can
 	$(BIN)/ruff format .
@@ -37,6 +50,10 @@ format: .venv/dev ## Format the code and fix what ruff can
 bench: .venv/dev ## Run the benchmarks and write docs/benchmarks.md (needs ../shared/data)
 	$(BIN)/python -m tests.benchmarks
 
+fuzz: .venv/dev ## Give every decoder bytes that nobody would write, a minute each
+	-$(INSTALL) --requirement tests/fuzzing/requirements.txt # where it cannot be, it is done without
+	$(BIN)/python -m tests.fuzzing
+
 chaos: .venv/dev ## Have everything go wrong for half an hour, and write docs/reliability.md
 	$(BIN)/python -m tests.chaos
 
@@ -44,22 +61,37 @@ docs: .venv/dev ## Generate schemas, tables and diagrams in docs/
 	$(BIN)/python -m affectline.services.cli.reference docs
 	$(BIN)/python -m tests.architecture docs
 	$(BIN)/python -m tests.head_pose docs
+	$(BIN)/python -m tests.supply.licences docs
 	$(BIN)/python -m tests.golden # adds new kinds of message, changes none
+
+lock: .venv/dev ## Update the locked packages in requirements/ to the newest that fit
+	$(BIN)/python -m tests.supply.lock
+	$(INSTALL) --requirement requirements/dev.txt
+	$(BIN)/python -m tests.supply.licences
+	$(BIN)/python -m tests.supply.licences docs
+
+sbom: .venv/dev ## Write the bill of materials (CycloneDX) to build/affectline.cdx.json
+	$(BIN)/python -m tests.supply.sbom build/affectline.cdx.json
 
 clean: ## Remove the environment and caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
-# A stamp is newer than pyproject.toml when the dependencies that it names are installed.
-.venv/pip:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+# A stamp is newer than the locks that it names, and than pyproject.toml, when what they say is
+# installed. Every file is checked against a hash of requirements/; the project comes from its folder.
+INSTALL := $(BIN)/python -m pip install --quiet --require-hashes
+DEMO := $(addprefix requirements/extras/,sample.txt report.txt dashboard.txt)
+
+.venv/pip: requirements/build.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(INSTALL) --requirement requirements/build.txt
 	@touch $@
 
-.venv/runtime: .venv/pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[sample,report,dashboard]'
+.venv/runtime: .venv/pip pyproject.toml $(DEMO)
+	$(INSTALL) $(addprefix --requirement ,$(DEMO))
+	$(BIN)/python -m pip install --quiet --no-deps --no-index --no-build-isolation --editable .
 	@touch $@
 
-.venv/dev: .venv/runtime pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[sample,sensors,signals,report,dashboard,tables,training,reproduce,validation]' --group dev
+.venv/dev: .venv/runtime requirements/dev.txt
+	$(INSTALL) --requirement requirements/dev.txt
 	@touch $@

@@ -18,11 +18,16 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 HIDDEN: Final = "***"
+STORES: Final = frozenset({
+    "abfs", "adl", "az", "gcs", "gs", "hdfs", "memory", "oss", "r2", "s3", "s3a", "webhdfs",
+})  # fmt: skip
+"""Schemes of object stores, which fsspec reads: such an address is a file, and no secret."""
 _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
+_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://[^\s'\"]+")
+"""Without the beginning of a longer scheme: else a long word would be searched from each letter."""
 _STDIN: Final = re.compile(r"-|/dev/stdin|/proc/\d+/fd/0")
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[\w.-]*)(?::\d{1,5})?")
-_HALF_AN_ADDRESS: Final = re.compile(r":.*@|[?&][^?&=/]+=", re.DOTALL)
+_HALF_AN_ADDRESS: Final = re.compile(r"\A[^:]*:.*@|[?&][^?&=/]+=", re.DOTALL)
 """A user with a password, or parameters, where no scheme tells that it is an address."""
 _SAFE_IN_LOGIN: Final = "!$&'()*+,;=:~%"
 """What may stand before the ``@`` as it is; ``%`` because somebody may have escaped the rest."""
@@ -33,6 +38,12 @@ SHORT_PATH: Final = 12
 def is_address(source: str) -> bool:
     """Whether a source is an address, of a file or of another host."""
     return _ADDRESS.match(source) is not None
+
+
+def is_stored(source: str) -> bool:
+    """Whether a source is a file, or a folder, of an object store."""
+    scheme, separator, _ = source.partition("://")
+    return bool(separator) and scheme.lower() in STORES
 
 
 def parse(address: str) -> SplitResult | None:
@@ -72,7 +83,7 @@ def with_login(address: str, user: str | None, password: str) -> str:
     """
     parts = parse(address)
     if parts is None or not parts.hostname:
-        raise ValueError("is no address with a host")
+        raise ValueError("is not an address with a host")
     if parts.password:
         raise ValueError("has a password of its own")
     if user and parts.username:
@@ -104,7 +115,7 @@ def redact(source: str) -> str:
     if match is None:
         return display_text(_without_halves(source))
     scheme = match[1]
-    if scheme.lower() == "file":
+    if scheme.lower() == "file" or (is_stored(source) and not re.search("[@?=]", source)):
         return display_text(source)
     parts = parse(source)
     if parts is None or not _HOST.fullmatch(_place(parts)):

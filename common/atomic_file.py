@@ -116,6 +116,14 @@ def remove_folder(path: Path) -> None:
         sync_folder(path.parent)
 
 
+def sync_tree(folder: Path) -> None:
+    """Wait until a folder is on the disk, with everything in it."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            _sync(Path(place) / name)
+        sync_folder(Path(place))
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk."""
     try:

@@ -1,4 +1,4 @@
-"""The errors that people see: one line that names what was wrong, the value, and the way out."""
+"""The errors that people see: one line that names what was wrong, the value, and the fix."""
 
 
 class AffectlineError(Exception):
@@ -6,18 +6,18 @@ class AffectlineError(Exception):
 
     Args:
         problem: What was wrong, naming the argument and the value received.
-        remedy: What to do about it.
+        fix: What to do about it.
         details: Lines to show below, such as the last that a process logged.
     """
 
-    def __init__(self, problem: str, remedy: str, details: tuple[str, ...] = ()) -> None:
-        super().__init__(problem, remedy)
+    def __init__(self, problem: str, fix: str, details: tuple[str, ...] = ()) -> None:
+        super().__init__(problem, fix)
         self.problem = problem
-        self.remedy = remedy
+        self.fix = fix
         self.details = details
 
     def __str__(self) -> str:
-        return " ".join(": ".join(filter(None, (self.problem, self.remedy))).split())
+        return " ".join(": ".join(filter(None, (self.problem, self.fix))).split())
 
 
 def first_line(error: BaseException) -> str:

@@ -27,6 +27,16 @@ def restrict(*, group: bool) -> None:
     os.umask(GROUP if group else OWNER)
 
 
+@contextmanager
+def restricted(*, group: bool) -> Iterator[None]:
+    """Let nobody else read what this process makes meanwhile; see `restrict`."""
+    before = os.umask(GROUP if group else OWNER)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def make_folder(path: Path, mask: int | None = None) -> None:
     """Make a folder, and those above it; what is there already stays as it is.
 

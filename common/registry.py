@@ -148,7 +148,7 @@ class Registry:
             if len(one["loc"]) == 1 and one["type"] == "missing":
                 text = f"the {self.key} {name} needs it"
             elif len(one["loc"]) == 1 and one["type"] == "extra_forbidden":
-                known = ", ".join(model.model_fields)
+                known = ", ".join(f for f in model.model_fields if f != self.key) or "none"
                 text = f"the {self.key} {name} has no such setting; it has {known}"
             details.append(_detail(one["loc"], text, one["input"]))
         return ValidationError.from_exception_data(model.__name__, details)

@@ -13,6 +13,7 @@ from affectline.services.fusion.spec import SPEC as FUSION
 from affectline.services.hub.spec import SPEC as HUB
 from affectline.services.lsl.spec import SPEC as LSL
 from affectline.services.recorder.spec import SPEC as RECORDER
+from affectline.services.remote.spec import SPEC as REMOTE
 from affectline.services.replay.spec import SPEC as REPLAY
 from affectline.services.sink.spec import SPEC as SINK
 
@@ -20,7 +21,7 @@ from affectline.services.sink.spec import SPEC as SINK
 SPECS: Final[dict[str, ServiceSpec]] = {
     spec.kind: spec
     for spec in (
-        HUB, SINK, RECORDER, DETECTOR, CLASSIFIER, FUSION, LSL, DASHBOARD, COLLECT, CAPTURE,
+        HUB, SINK, RECORDER, DETECTOR, CLASSIFIER, FUSION, LSL, REMOTE, DASHBOARD, COLLECT, CAPTURE,
         BIOMETRICS, REPLAY,
     )
 }  # fmt: skip

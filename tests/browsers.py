@@ -44,6 +44,7 @@ def open_page(browser: Any, url: str, **options: Any) -> Iterator[Any]:
     page = context.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(error.stack or str(error)))
+    page.on("console", lambda said: _note_violation(page, said.text))
     page.goto(url)
     try:
         yield page
@@ -52,13 +53,23 @@ def open_page(browser: Any, url: str, **options: Any) -> Iterator[Any]:
         context.close()
 
 
+def _note_violation(page: Any, text: str) -> None:
+    """What the policy of a page has kept from running, or from loading."""
+    if "Content Security Policy" in text:
+        page.problems.append(text)
+
+
 def screenshot(page: Any, name: str, **options: Any) -> None:
     """Keep a picture of a page, where somebody has asked for them."""
-    folder = os.environ.get(SCREENSHOTS)
-    if folder:
+    if os.environ.get(SCREENSHOTS):
         # Not by path: Playwright would write with a thread that stays
-        picture = page.screenshot(animations="disabled", **options)
-        (ROOT / folder / f"{name}.png").write_bytes(picture)
+        keep_picture(name, page.screenshot(animations="disabled", **options))
+
+
+def keep_picture(name: str, png: bytes) -> None:
+    """Keep a picture for the docs, where somebody has asked for them."""
+    if folder := os.environ.get(SCREENSHOTS):
+        (ROOT / folder / f"{name}.png").write_bytes(png)
 
 
 def free_web_port() -> int:

@@ -21,9 +21,12 @@ class Collecting:
         folder: For the samples and settings.
         source: What the camera sees.
         host: Where the page is served.
+        ask_token: Whether it asks for a token on this machine's own address, too.
     """
 
-    def __init__(self, folder: Path, source: Path, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, folder: Path, source: Path, host: str = "127.0.0.1", *, ask_token: bool = False
+    ) -> None:
         self._folder, self.faces = folder, folder / "faces"
         self.port = free_web_port()
         self.url = f"http://127.0.0.1:{self.port}/"
@@ -32,6 +35,7 @@ class Collecting:
         self._options = (
             "--source", str(source.absolute()), "--out", "faces", "--host", host,
             "--port", str(self.port), "--config", str(self._settings),
+            *(("--ask-token",) if ask_token else ()),
         )  # fmt: skip
         self.output = ""
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import hypothesis
 import psutil
@@ -14,10 +15,28 @@ import pytest
 
 from affectline.common import logs
 
-hypothesis.settings.register_profile("default", deadline=None)  # machines are busy at times
+# Machines are busy at times; and whether a change is sound does not depend on luck: what is made up
+# by chance is for make fuzz, and for `pytest --hypothesis-profile=chance tests/property`.
+hypothesis.settings.register_profile("default", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("chance", deadline=None)
 hypothesis.settings.load_profile("default")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+LONG: Final = frozenset({
+    "test_archive", "test_attacks", "test_blurred_sessions", "test_chaos", "test_collect",
+    "test_collect_training", "test_completeness", "test_containers", "test_control",
+    "test_dashboard_pipeline", "test_direct_run", "test_documented_subscribers",
+    "test_file_access", "test_film_pieces", "test_keeping", "test_keyed_sensors", "test_keys",
+    "test_hour_report", "test_kills",
+    "test_live_page", "test_lsl", "test_notebooks", "test_one_time_line", "test_parallel_runs",
+    "test_planned_runs", "test_playback", "test_ray_engine", "test_readme", "test_recording",
+    "test_recordings_in_time", "test_removal", "test_replay_page", "test_rough_weather",
+    "test_secrets",
+    "test_states", "test_stores", "test_strong", "test_study_command", "test_sync_test",
+    "test_tables", "test_training",
+})  # fmt: skip
+"""Files below ``e2e`` and ``integration`` that take longest, by the durations of a whole run:
+``make test`` leaves them out."""
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +85,12 @@ def _is_new(child: psutil.Process, own: psutil.Process, before: set[int]) -> boo
     except psutil.Error:
         return False
     return True
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests of long files."""
+    if item.path.stem in LONG and item.path.parent.name in ("e2e", "integration"):
+        item.add_marker(pytest.mark.long)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import zmq
 
 from affectline.common.clock import now_ns
 from affectline.common.labels import LABELS
+from affectline.common.runtime.endpoints import reach
 from affectline.common.runtime.sockets import Publisher
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
@@ -38,7 +39,7 @@ class BusPublisher:
 
     def __init__(self, hub: HubSettings) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._publisher = Publisher(self._context, hub.ingress)
+        self._publisher = Publisher(self._context, reach(hub).ingress)
         self._lock = threading.Lock()
 
     def send(self, packet: Packet, patience_s: float = 10.0) -> bool:
@@ -61,20 +62,24 @@ class LiveDashboard:
 
     Args:
         folder: For the sessions.
+        require: Streams that a recording requires.
         settings: More settings of the dashboard.
     """
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, require: Sequence[str] = (), **settings: Any) -> None:
         self.hub = HubSettings(port=free_port())
         self.port = free_web_port()
         self.sessions = folder / "sessions"
-        self.url = f"http://127.0.0.1:{self.port}/"
+        scheme = "https" if settings.get("tls") else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}/"
+        self.output = ""
+        """What the dashboard has printed, where a test keeps it."""
         folder.mkdir(exist_ok=True)
         self.settings_file = folder / "board.yaml"
         dashboard = {"port": self.port, "sessions": str(self.sessions), **settings}
         content = {
             "hub": {"port": self.hub.port}, "delivery": "live", "dashboard": dashboard,
-            "recording": {"privacy": "blurred"},
+            "recording": {"privacy": "blurred"}, "require": list(require),
         }  # fmt: skip
         self.settings_file.write_text(yaml.safe_dump(content))
         self.seq = 0
@@ -103,7 +108,7 @@ class LiveDashboard:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"{self.url}style/style.css", timeout=5)
+                httpx.get(f"{self.url}style/style.css", timeout=5, verify=False)
                 return
         raise AssertionError(f"nobody answers at {self.url}")
 

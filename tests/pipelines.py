@@ -1,6 +1,7 @@
 """Real pipelines for tests: started as a user would, listened to as a tool would."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import psutil
 
@@ -23,10 +24,25 @@ AFFECTLINE = [sys.executable, "-m", "affectline"]
 PORTS = 7
 
 
+def _candidates() -> Iterator[int]:
+    """Ports to try, each once: tests that run side by side have ranges of their own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    begin, count = 15000 + worker * 4000, 4000 // PORTS
+    first = os.getpid() % count
+    while True:
+        for number in range(count):
+            yield begin + (first + number) % count * PORTS
+
+
+_ports: Final = _candidates()
+
+
 def free_port() -> int:
-    """First of seven ports in a row that nobody uses, below the range of outgoing connections."""
-    start = 15000 + (os.getpid() * 97) % 10000
-    for first in range(start, start + 5000, PORTS):
+    """First of seven ports in a row that nobody uses, below the range of outgoing connections.
+
+    Nobody is given the same ones soon after: a hub in a network of its own does not show here.
+    """
+    for first in itertools.islice(_ports, 4000 // PORTS):
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + PORTS):

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.common.model.shipped_digests import MODELS, shipped_digest
 from affectline.common.vision.preprocessing import Preprocessing
 
 MANIFEST: Final = "manifest.json"
-DEFAULT_MODEL: Final = Path(__file__).parents[1] / "models" / "vgg16-48"
+DEFAULT_MODEL: Final = MODELS / "vgg16-48"
 
 ManifestT = TypeVar("ManifestT", bound=BaseModel)
 Format = Literal["litert-int8", "litert-float32", "keras", "saved_model"]
@@ -61,7 +62,26 @@ def verify(folder: Path, entry: ModelFile, way_out: str) -> Path:
             f"model file {path} has SHA-256 {found[:12]}…, its manifest says {entry.sha256[:12]}…",
             f"the file is damaged or was exchanged; {way_out}",
         )
+    require_shipped(path, found)
     return path
+
+
+def require_shipped(path: Path, found: str) -> None:
+    """Check that a file, if it is one of the models that come with Affectline, is still that.
+
+    Args:
+        path: The file.
+        found: Its SHA-256.
+
+    Raises:
+        AffectlineError: It is another one.
+    """
+    pinned = shipped_digest(path)
+    if pinned is not None and pinned != found:
+        raise AffectlineError(
+            f"{path} has SHA-256 {found[:12]}…, this version of Affectline ships {pinned[:12]}…",
+            "install Affectline again; a model of your own belongs in a folder of its own",
+        )
 
 
 def read_manifest(
@@ -76,11 +96,14 @@ def read_manifest(
         if_invalid: What to do where it does not parse.
 
     Raises:
-        AffectlineError: There is none, or it does not parse.
+        AffectlineError: There is none, it does not parse, or it is that of a model that comes with
+            Affectline and not what was shipped.
     """
     path = folder / MANIFEST
     try:
-        return kind.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        require_shipped(path, hashlib.sha256(content).hexdigest())
+        return kind.model_validate_json(content)
     except OSError as error:
         raise AffectlineError(
             f"no model at {folder} ({error.strerror or error})", if_missing

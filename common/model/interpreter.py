@@ -29,6 +29,6 @@ def open_interpreter(path: Path, threads: int, way_out: str) -> Any:
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise AffectlineError(
-            f"{path} is no LiteRT model that can be read ({first_line(error)})", way_out
+            f"{path} is not a readable LiteRT model ({first_line(error)})", way_out
         ) from error
     return interpreter

@@ -10,8 +10,9 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from affectline.common.model.artifact import ModelFile, read_manifest, verify
+from affectline.common.model.shipped_digests import MODELS
 
-NETWORKS: Final = Path(__file__).parents[1] / "models"
+NETWORKS: Final = MODELS
 WAY_OUT: Final = "install Affectline again"
 
 NetworkName = Literal[

@@ -42,7 +42,7 @@ class RecordingContent:
 
     @property
     def unexplained(self) -> int:
-        """Missing messages of which nobody knows why."""
+        """Missing messages of which the reason is unknown."""
         return sum(sequence.unexplained for sequence in self.sequences)
 
 

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Self
 
-from affectline.common.recording.notes import NOTES_VERSION
+from affectline.common.recording.notes import NOTES_VERSION, is_number
 from affectline.common.recording.seq_ranges import Edge, Gap, SeqRanges, subtract
 
 Reason = Literal[
     "interrupted", "live", "unanswered", "stopped", "restarted", "replayed", "ended",
     "damaged", "gone", "",
 ]  # fmt: skip
-"""``interrupted``: the recorder was away. ``live``: live delivery waits for nobody. ``unanswered``:
-the same, of a result whose frame is there. ``stopped``: the run was stopped before it came.
+"""``interrupted``: the recorder was down. ``live``: live delivery waits for nobody. ``unanswered``:
+the same, of a result whose frame is there. ``stopped``: the run was stopped first it came.
 ``restarted``: so was its source. ``replayed``: what was recorded is a replay, which has not all.
 ``ended``: the recorder ended before it came, as the tables beside the recording show.
 
@@ -63,6 +63,13 @@ class Hole(NamedTuple):
     def is_explained(self) -> bool:
         return self.reason not in UNEXPLAINED
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether its fields are what they should be: it may come from a damaged file."""
+        numbers = (self.first, self.last, self.missing)
+        times = (time for time in (self.begins_at, self.ends_at) if time is not None)
+        return type(self.reason) is str and all(map(is_number, (*numbers, *times)))
+
 
 @dataclass
 class Sequence:
@@ -77,7 +84,7 @@ class Sequence:
     """Number of the last one; below `first` where there is none."""
     holes: list[Hole] = field(default_factory=list)
     open_since: int | None = None
-    """Time of its last message, in ns since the Unix epoch, where the recorder was away from then
+    """Time of its last message, in ns since the Unix epoch, where the recorder was down from then
     on, so that nobody knows whether more should be there; None: that is known."""
 
     @property
@@ -95,7 +102,7 @@ class Sequence:
 
     @property
     def unexplained(self) -> int:
-        """Missing messages of which nobody knows why."""
+        """Missing messages of which the reason is unknown."""
         return sum(hole.missing for hole in self.holes if not hole.is_explained)
 
     def to_fields(self) -> dict[str, Any]:
@@ -120,15 +127,16 @@ class Sequence:
             ValueError, TypeError, KeyError: They are others.
         """
         holes = [Hole(*hole) for hole in fields["holes"]]
+        if not all(hole.is_sound for hole in holes):
+            raise ValueError("holes that are not valid")
         epoch, first, last = fields["epoch"], fields["first"], fields["last"]
-        numbers = [epoch, first, last, *(number for hole in holes for number in hole[:3])]
-        if not all(type(number) is int for number in numbers):
-            raise ValueError("numbers that are none")
+        if not all(map(is_number, (epoch, first, last))):
+            raise ValueError("numbers that are not valid")
         if fields["kind"] not in COUNTED:
-            raise ValueError("of a kind that is not counted")
+            raise ValueError("of an unknown kind")
         since = fields["open_since"]
-        if not (since is None or type(since) is int):
-            raise ValueError("a time that is none")
+        if not (since is None or is_number(since)):
+            raise ValueError("a time that is not valid")
         return cls(fields["kind"], str(fields["name"]), epoch, first, last, holes, since)
 
 
@@ -214,12 +222,16 @@ class SequenceTracker:
         seen.add(seq, edge)
 
     def _observe_stream(self, kind: str, fields: Mapping[str, Any], edge: Edge) -> None:
-        stream = self._streams.setdefault((fields["stream"], fields["epoch"]), _Stream())
+        name, epoch = fields["stream"], fields["epoch"]
+        seq = fields["last_seq"] if kind == "StreamEnd" else fields.get("first_seq", 0)
+        if type(name) is not str or type(epoch) is not int or type(seq) is not int:
+            return
+        stream = self._streams.setdefault((name, epoch), _Stream())
         if kind == "StreamEnd":
-            stream.last_seq, stream.end_reason = fields["last_seq"], fields["reason"]
+            stream.last_seq, stream.end_reason = seq, str(fields["reason"])
             stream.ends = stream.ends or edge
             return
-        first = fields.get("first_seq", 0)
+        first = seq
         # One that was opened again begins where it had been
         stream.first_seq = first if stream.first_seq is None else min(first, stream.first_seq)
         stream.begins = stream.begins or edge
@@ -305,7 +317,7 @@ class SequenceTracker:
         )
 
     def _open_since(self, key: SequenceName, seen: SeqRanges) -> int | None:
-        """Where the recorder was away from its last message on: the time of that."""
+        """Where the recorder was down from its last message on: the time of that."""
         stream = self._streams.get((key.name, key.epoch), _Stream())
         if not seen.ranges or stream.ends is not None or self._is_followed(key):
             return None
@@ -322,7 +334,7 @@ class SequenceTracker:
         )
 
     def _began_meanwhile(self, key: SequenceName, begins: Edge) -> bool:
-        """Whether a source was started while the recorder was away."""
+        """Whether a source was started while the recorder was down."""
         if begins.part == 0:
             return False
         last = self._breaks[begins.part - 1]

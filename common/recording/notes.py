@@ -9,9 +9,11 @@ Those of ours hold JSON under the key ``json``, as the one about the session doe
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeGuard
 
 from mcap.records import Metadata
+
+from affectline.common.json_text import parse_json
 
 NOTE: Final = "affectline.note"
 """Name of a metadata record that tells of an event: ``kind``, and more by kind."""
@@ -29,6 +31,11 @@ and ``boot`` (which start that was), by which a clock that is set between the tw
 ``clock``: the clock was set: ``before`` (what it would have shown) and ``after`` (what it did)."""
 
 
+def is_number(value: Any) -> TypeGuard[int]:
+    """Whether this is a whole number of 64 bits, as all of ours are: JSON has them of any size."""
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
 class FileNote(NamedTuple):
     """A note in a file."""
 
@@ -44,7 +51,7 @@ class FileNote(NamedTuple):
     def number(self, name: str) -> int | None:
         """A field that is a whole number; None where it is missing, or something else."""
         value = self.fields.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return value if is_number(value) else None
 
 
 def to_record(name: str, fields: Mapping[str, Any]) -> Metadata:
@@ -57,7 +64,7 @@ def parse_note(name: str, content: Mapping[str, str]) -> FileNote | None:
     if name not in (NOTE, CONTENT):
         return None
     try:
-        fields = json.loads(content.get("json", ""))
-    except (ValueError, RecursionError):
+        fields = parse_json(content.get("json", ""))
+    except ValueError:
         return None
     return FileNote(name, fields) if isinstance(fields, dict) else None

@@ -1,10 +1,9 @@
 """Reading session files, also truncated or damaged ones and those still being written."""
 
-import json
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -12,6 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 from mcap.opcode import Opcode
 
 from affectline.common.errors import AffectlineError
+from affectline.common.json_text import parse_json
 from affectline.common.recording.layout import KIND, unpack_parts
 from affectline.common.recording.notes import FileNote, parse_note
 from affectline.common.recording.records import (
@@ -32,6 +32,26 @@ MESSAGE_FIELDS: Final = struct.Struct("<HIQQ")
 """Fields of an MCAP message before its data: channel_id, sequence, log_time, publish_time."""
 
 
+TEXTS: Final = ("affectline", "consent", "delivery", "model", "privacy", "title")
+"""What is told of a session in a text."""
+
+
+def sound_about(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a session, texts as texts, without what cannot be meant.
+
+    Args:
+        about: As it was read.
+    """
+    found = {**about}
+    found |= {name: str(found[name]) for name in TEXTS if found.get(name) is not None}
+    if not isinstance(found.get("settings", {}), dict):
+        del found["settings"]
+    study = found.get("study", {})
+    if not (isinstance(study, dict) and all(isinstance(text, str) for text in study.values())):
+        del found["study"]
+    return found
+
+
 def locate(path: Path) -> Path:
     """The session that a path means: a recording, or a session folder.
 
@@ -40,6 +60,16 @@ def locate(path: Path) -> Path:
     """
     is_beside = path.suffix in (".csv", ".json") and path.is_file()
     return path.parent if is_beside else path
+
+
+def _way_on(folder: Path) -> str:
+    """What can be meant by a folder that is no session: a session below it."""
+    marks = (FILE, "session.json", "emotions.csv")
+    for pattern in ("*", "sessions/*"):
+        for below in sorted(folder.glob(pattern)):
+            if not below.name.startswith(".") and any((below / mark).is_file() for mark in marks):
+                return f"name one session, for example {below}"
+    return "name a session folder, for example sessions/drive"
 
 
 class RecordedMessage(NamedTuple):
@@ -103,11 +133,11 @@ class SessionReader:
         self.damage = DamageReport()
         if not self.file.has_magic and self.file.find_chunk(0) is None:
             self.file.close()
-            raise self._error("no recording (it does not begin as an MCAP file does)")
+            raise self._error("not a recording (it does not begin like an MCAP file)")
         next(self.file.records(), None)
         if self.file.header and self.file.header.profile != PROFILE:
             self.file.close()
-            raise self._error("an MCAP file, but not one that Affectline has recorded")
+            raise self._error("an MCAP file, but not recorded by Affectline")
 
     def __enter__(self) -> Self:
         return self
@@ -116,20 +146,21 @@ class SessionReader:
         self.file.close()
 
     def _error(self, problem: str) -> AffectlineError:
-        return AffectlineError(
-            f"FILE {self.path}: {problem[0].lower()}{problem[1:]}",
-            "name a recording, for example sessions/drive/session.mcap",
-        )
+        fix = "name a recording, for example sessions/drive/session.mcap"
+        folder = self.path.parent
+        if not self.path.exists() and self.path.name == FILE and folder.is_dir():
+            return AffectlineError(f"FILE {folder}: a folder without a session", _way_on(folder))
+        return AffectlineError(f"FILE {self.path}: {problem[0].lower()}{problem[1:]}", fix)
 
     @property
     def about(self) -> dict[str, Any]:
         """What the recorder wrote about the session; empty where that is damaged."""
         self._read_header()
         try:
-            content = json.loads(self.file.metadata.get(METADATA_NAME, {}).get("json", "{}"))
+            content = parse_json(self.file.metadata.get(METADATA_NAME, {}).get("json", "{}"))
         except ValueError:
             return {}
-        return content if isinstance(content, dict) else {}
+        return sound_about(content) if isinstance(content, dict) else {}
 
     @property
     def session_start(self) -> int | None:
@@ -178,7 +209,7 @@ class SessionReader:
                 found.lost_bytes = file.lost_bytes
                 yield note
         if not found.finished:
-            file.problems.append("the end is missing: the recording was not stopped in order")
+            file.problems.append("the end is missing: the recording was not stopped properly")
         found.problems, found.lost_bytes = file.problems, file.lost_bytes
 
     def last_messages(self, chunks: int) -> Iterator[RecordedMessage]:
@@ -210,8 +241,9 @@ class SessionReader:
         statistics = self.file.statistics
         if statistics and not self.file.summary_problems:
             for number, count in statistics.channel_message_counts.items():
-                topic = self.file.channels[number].topic
-                counts[topic] = counts.get(topic, 0) + count
+                channel = self.file.channels.get(number)
+                if channel is not None:
+                    counts[channel.topic] = counts.get(channel.topic, 0) + count
         else:
             for recorded in self.messages():
                 counts[recorded.topic] = counts.get(recorded.topic, 0) + 1

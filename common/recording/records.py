@@ -43,9 +43,14 @@ MAX_CHUNK_BYTES: Final = 1 << 28
 """Ours have about one MiB, or one message if that is larger."""
 MAX_RECORD_BYTES: Final = 1 << 24
 """Of a record that is no chunk; ours have a few kB."""
+MOST_TRIED: Final = 8
+"""Times the size of a file: what is read of it at most to find out what damaged records are."""
 SCAN_BYTES: Final = 1 << 20
+AT_ONCE_BYTES: Final = 1 << 24
+"""A chunk that says it has no more than this is decompressed at once."""
 STEP_BYTES: Final = 4096
-"""Compressed bytes decompressed at once, so that damaged ones cannot grow without limit."""
+"""Compressed bytes decompressed at once, so that damaged ones cannot grow without limit; also what
+is searched first for the next chunk."""
 UNREADABLE: Final = (McapError, struct.error, ValueError, OverflowError, MemoryError)
 """What the parsers of the mcap package raise for damaged records."""
 PARSERS: Final[dict[int, Any]] = {
@@ -92,6 +97,7 @@ class McapFile:
         """Descriptions of the faults found so far."""
         self.lost_bytes = 0
         self.size = os.fstat(self._file.fileno()).st_size
+        self._tried_bytes = 0
         self.footer = self._find_footer()
         self.data_end = self.size
         """Offset of the end of the data section, as far as it is known."""
@@ -112,8 +118,11 @@ class McapFile:
         return self.read_at(0, len(MAGIC)) == MAGIC
 
     def read_at(self, at: int, length: int) -> bytes:
-        """Read bytes; fewer at the end of the file."""
+        """Read bytes; fewer at the end of the file, as it was when it was opened."""
+        if not 0 <= at < self.size:  # damaged records tell of places that no file has
+            return b""
         self._file.seek(at)
+        length = min(length, self.size - at)
         pieces = []
         while length > 0 and (piece := self._file.read(length)):
             pieces.append(piece)
@@ -158,19 +167,20 @@ class McapFile:
 
     def find_chunk(self, start: int) -> int | None:
         """Find the offset of the next complete chunk, at ``start`` or later."""
-        at = start + COMPRESSION_OFFSET
+        at, size = start + COMPRESSION_OFFSET, STEP_BYTES  # it is mostly near
         while at < self.data_end:
-            window = self.read_at(at, SCAN_BYTES + len(COMPRESSION_FIELD))
+            window = self.read_at(at, size + len(COMPRESSION_FIELD))
             found = window.find(COMPRESSION_FIELD)
             if found < 0:
-                at += SCAN_BYTES
+                at, size = at + size, min(2 * size, SCAN_BYTES)
                 continue
             begin = at + found - COMPRESSION_OFFSET
             head = self.read_at(begin, 9 + CHUNK_HEADER.size)
             if len(head) == 9 + CHUNK_HEADER.size and head[0] == Opcode.CHUNK:
                 length = int.from_bytes(head[1:9], "little")
                 declared = CHUNK_HEADER.size + CHUNK_HEADER.unpack_from(head, 9)[-1]
-                if length == declared and begin + 9 + length <= self.data_end:
+                is_possible = length <= MAX_CHUNK_BYTES and begin + 9 + length <= self.data_end
+                if length == declared and is_possible:
                     return begin
             at += found + 1
         return None
@@ -186,8 +196,10 @@ class McapFile:
         if len(body) < CHUNK_HEADER.size:
             return b"", False
         crc = CHUNK_HEADER.unpack_from(body)[3]
-        content, sound = decompress(body[CHUNK_HEADER.size :])
-        return content, sound or bool(content and crc and zlib.crc32(content) == crc)
+        content, is_whole, is_sound = decompress(body[CHUNK_HEADER.size :])
+        # Bytes behind the end are those of the next records: this one's length is wrong
+        has_crc = bool(is_whole and content and crc and zlib.crc32(content) == crc)
+        return content, is_sound or has_crc
 
     def is_truncated(self, record: FileRecord) -> bool:
         """Whether a chunk is truncated by the end of the file."""
@@ -243,7 +255,18 @@ class McapFile:
             is_last = head[0] == Opcode.CHUNK and inner[28:36] == COMPRESSION_FIELD
             return rest if is_last and self.find_chunk(at + 1) is None else None
         repaired = FileRecord(Opcode.CHUNK, at, length)
-        return repaired if self.read_chunk(repaired)[1] else None
+        return repaired if self._is_confirmed(repaired) else None
+
+    def _is_confirmed(self, record: FileRecord) -> bool:
+        """Whether a checksum confirms what is perhaps a chunk.
+
+        What is tried is bounded: records in the place of others, one in each byte, would be read
+        for ever.
+        """
+        if record.length > MAX_CHUNK_BYTES or self._tried_bytes > MOST_TRIED * self.size:
+            return False
+        self._tried_bytes += record.length
+        return self.read_chunk(record)[1]
 
     def _is_valid(self, record: FileRecord) -> bool:
         if record.opcode == Opcode.CHUNK:
@@ -251,7 +274,7 @@ class McapFile:
                 return False
             inner = self.read_at(record.start + 9, CHUNK_HEADER.size)
             declared = CHUNK_HEADER.size + CHUNK_HEADER.unpack(inner)[-1]
-            return bool(declared == record.length) or self.read_chunk(record)[1]
+            return bool(declared == record.length) or self._is_confirmed(record)
         if record.opcode in PARSERS:
             return record.length <= MAX_RECORD_BYTES and self.register(
                 record.opcode, self.read_body(record)
@@ -287,6 +310,9 @@ class McapFile:
         at = footer.summary_start
         while at + 9 <= end:
             opcode, length = struct.unpack("<BQ", self.read_at(at, 9))
+            if at + 9 + length > end:
+                self.problems.append("the index at the end is damaged")
+                return
             if opcode in PARSERS:
                 self.register(opcode, self.read_at(at + 9, length), trusted=True)
             at += 9 + length
@@ -296,25 +322,31 @@ class McapFile:
         return self.read_at(at, 9) == struct.pack("<BQ", Opcode.DATA_END, 4)
 
 
-def decompress(data: bytes) -> tuple[bytes, bool]:
+def decompress(data: bytes) -> tuple[bytes, bool, bool]:
     """Decompress one zstd frame as far as possible.
 
     Returns:
-        Its content or the beginning of it, and whether the checksum of the frame was valid.
+        Its content or the beginning of it, whether it ends where the data ends, and whether its
+        checksum was valid then.
     """
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
     content, size = [], 0
     try:
-        has_checksum = zstandard.get_frame_parameters(data).has_checksum
+        frame = zstandard.get_frame_parameters(data)
+        has_checksum = frame.has_checksum
+        if frame.content_size <= AT_ONCE_BYTES:
+            with suppress(zstandard.ZstdError):  # else as much of it as there is
+                at_once = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
+                return at_once, True, bool(has_checksum)
+        decompressor = zstandard.ZstdDecompressor().decompressobj()
         for at in range(0, len(data), STEP_BYTES):
             piece = decompressor.decompress(data[at : at + STEP_BYTES])
             content.append(piece)
             size += len(piece)
             if decompressor.eof:
                 whole = at + STEP_BYTES >= len(data) and not decompressor.unused_data
-                return b"".join(content), bool(whole and has_checksum)
+                return b"".join(content), whole, bool(whole and has_checksum)
             if size > MAX_CHUNK_BYTES:
                 break
     except (zstandard.ZstdError, MemoryError):
         pass
-    return b"".join(content), False
+    return b"".join(content), False, False

@@ -9,7 +9,6 @@ The writer of the mcap package cannot continue a file and writes channels only o
 chunk repeats those that its messages refer to, so that each can be read without the others.
 """
 
-import fcntl
 import json
 import os
 import zlib
@@ -33,6 +32,7 @@ from mcap.records import (
 )
 
 from affectline.common.errors import AffectlineError
+from affectline.common.file_lock import try_lock
 from affectline.common.recording.layout import KIND, LAYOUT, pack_parts
 from affectline.common.recording.notes import to_record
 from affectline.common.recording.reader import METADATA_NAME, PROFILE
@@ -265,15 +265,11 @@ def lock(file: FileIO) -> None:
     Raises:
         AffectlineError: Another process has locked it.
     """
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not try_lock(file):
         raise AffectlineError(
-            f"recording {file.name}: somebody else is recording into it",
+            f"recording {file.name}: another process is recording into it",
             "name another folder with --out, or stop the other one",
-        ) from error
-    except OSError:  # a file system without locks
-        return
+        )
 
 
 def is_empty(path: Path) -> bool:

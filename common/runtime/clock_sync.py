@@ -7,18 +7,22 @@ trip. Of the last probes the one with the shortest round trip is believed; the o
 queue.
 
 Clocks may be set meanwhile. The round trip is taken from a clock that is never set, t1 being that
-long before t4, and answers that no longer fit to the newest one are forgotten.
+long before t4. An answer that fits to none of those before is doubted until as many in a row agree
+with it as it takes (`CONFIRMED`); then those before are forgotten. Only what was asked is answered:
+an answer counts once, to a question that is remembered here.
 """
 
-import ipaddress
 import struct
-from collections import deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import zmq
 
 from affectline.common.clock import monotonic, monotonic_ns, now_ns
+from affectline.common.runtime.allowance import Allowance
+from affectline.common.runtime.endpoints import reach
 from affectline.common.runtime.sockets import connect, new_socket
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.health import ClockOffset
@@ -30,6 +34,16 @@ FIRST_PERIOD_S: Final = 0.05
 """Between the first probes."""
 FIRST: Final = 8
 """Probes that are sent fast, and are enough to begin with."""
+CONFIRMED: Final = 3
+"""Answers that agree with one another before a clock counts as set."""
+DOUBTFUL_PERIOD_S: Final = 0.25
+"""Between probes while answers are doubted: no faster than the hub answers."""
+PROBES_AT_ONCE: Final = 4 * FIRST
+PROBES_PER_S: Final = 4 / PERIOD_S
+"""What the hub answers to one peer: four times as much as a process asks."""
+MOST_PEERS: Final = 1024
+"""That it remembers."""
+ANSWERED_AT_ONCE: Final = 64
 PROBE: Final = struct.Struct("<q")
 ANSWER: Final = struct.Struct("<qqq")
 
@@ -54,14 +68,6 @@ def contradicts(one: ClockProbe, other: ClockProbe) -> bool:
     return apart > one.uncertainty_ns + other.uncertainty_ns + 1
 
 
-def is_here(hub: HubSettings) -> bool:
-    """True where the hub is on this very machine, and its clock is ours."""
-    try:
-        return hub.host == "localhost" or ipaddress.ip_address(hub.host).is_loopback
-    except ValueError:
-        return False
-
-
 class ClockSync:
     """The hub's clock, as far as a process can tell it by its own.
 
@@ -83,15 +89,23 @@ class ClockSync:
         self.correction = 0
         """Nanoseconds to add to this machine's clock."""
         self._probes: deque[ClockProbe] = deque(maxlen=KEPT)
+        self._doubted: list[ClockProbe] = []
+        """Answers that fit to none of these, but to one another."""
+        self._asked: deque[int] = deque(maxlen=KEPT)
+        """When questions without an answer were sent, by the clock that nobody sets."""
+        self.nonsense = 0
+        """Answers that cannot be the hub's."""
         self._sent = 0
         self._next_probe = 0.0
         self.socket: zmq.Socket[bytes] | None = None
-        if not is_here(hub):
+        endpoints = reach(hub)
+        # With keys, parts on the hub's own machine have none: its clock is theirs
+        if not (hub.is_loopback or (endpoints.is_local and hub.network_access == "keys")):
             self.socket = new_socket(context, zmq.DEALER)
             # A probe that waits for a connection would only tell how long it waited.
             self.socket.setsockopt(zmq.IMMEDIATE, 1)
             self.socket.setsockopt(zmq.LINGER, 0)
-            connect(self.socket, hub.clock)
+            connect(self.socket, endpoints.clock)
 
     def now(self) -> int:
         """Nanoseconds since the Unix epoch, by the hub's clock as far as it is known."""
@@ -120,29 +134,54 @@ class ClockSync:
         self._read_answers()
         if monotonic() < self._next_probe:
             return
-        try:
-            self.socket.send(PROBE.pack(self._ticks()), zmq.DONTWAIT)
+        asked = self._ticks()
+        with suppress(zmq.Again):  # the hub is not there
+            self.socket.send(PROBE.pack(asked), zmq.DONTWAIT)
+            self._asked.append(asked)
             self._sent += 1
-        except zmq.Again:  # the hub is not there
-            pass
-        self._next_probe = monotonic() + (FIRST_PERIOD_S if self._sent < FIRST else PERIOD_S)
+        period_s = DOUBTFUL_PERIOD_S if self._doubted else PERIOD_S
+        self._next_probe = monotonic() + (FIRST_PERIOD_S if self._sent < FIRST else period_s)
 
     def _read_answers(self) -> None:
         """Read the hub's answers."""
         while self.socket is not None:
             try:
-                answer = self.socket.recv(zmq.DONTWAIT)
+                parts = self.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
             arrived, elapsed = self._clock(), self._ticks()
-            if len(answer) == ANSWER.size:
-                sent, got, answered = ANSWER.unpack(answer)
-                elapsed -= sent
-                if 0 <= answered - got <= elapsed:  # else the hub's clock was set in between
-                    self._add(estimate_offset(arrived - elapsed, got, answered, arrived))
+            if len(parts) != 1 or not self._take_answer(parts[0], arrived, elapsed):
+                self.nonsense += 1
+
+    def _take_answer(self, answer: bytes, arrived: int, now: int) -> bool:
+        """Learn from an answer; False where it is none, or tells what cannot be.
+
+        Args:
+            answer: Its bytes.
+            arrived: When it came, by this machine's clock.
+            now: The same by the clock that nobody sets.
+        """
+        if len(answer) != ANSWER.size:
+            return False
+        asked, got, answered = ANSWER.unpack(answer)
+        if asked not in self._asked:
+            return False
+        self._asked.remove(asked)
+        elapsed = now - asked
+        if not 0 <= answered - got <= elapsed:  # or the hub's clock was set in between
+            return False
+        self._add(estimate_offset(arrived - elapsed, got, answered, arrived))
+        return True
 
     def _add(self, result: ClockProbe) -> None:
         fitting = [e for e in self._probes if not contradicts(e, result)]
+        if self._probes and not fitting:
+            agreeing = [e for e in self._doubted if not contradicts(e, result)]
+            self._doubted = [*agreeing, result]
+            if len(self._doubted) < CONFIRMED:
+                return
+            fitting = agreeing
+        self._doubted = []
         self._probes = deque([*fitting, result], maxlen=KEPT)
         best = self._best
         # An offset that may just as well be none is none: two hosts in step are left in step.
@@ -161,7 +200,7 @@ class ClockSync:
 
 def offset_to_hub(hub: HubSettings, patience_s: float = 1.0) -> int:
     """Nanoseconds to add to this machine's clock to have the hub's; 0 where nobody answers."""
-    if is_here(hub):
+    if hub.is_loopback:
         return 0
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
@@ -172,18 +211,53 @@ def offset_to_hub(hub: HubSettings, patience_s: float = 1.0) -> int:
         context.destroy(linger=0)
 
 
-def answer_probes(socket: zmq.Socket[bytes]) -> None:
-    """The hub's part: answer what has been asked.
+class ClockServer:
+    """The hub's part: answers what it has been asked.
 
     Args:
         socket: A ROUTER socket.
+        clock: Seconds of a monotonic clock.
+        heard: Is told of every message by which connection it came, how long its parts are, and
+            whose key it has.
     """
-    while True:
-        try:
-            parts = socket.recv_multipart(zmq.DONTWAIT)
-        except zmq.Again:
-            return
-        got = now_ns()
-        if len(parts) == 2 and len(parts[1]) == PROBE.size:
+
+    def __init__(
+        self,
+        socket: zmq.Socket[bytes],
+        clock: Callable[[], float] = monotonic,
+        heard: Callable[[zmq.Frame, list[int]], None] = lambda _frame, _sizes: None,
+    ) -> None:
+        self._socket, self._clock, self._heard = socket, clock, heard
+        self._asked: OrderedDict[bytes, Allowance] = OrderedDict()
+        """What each peer may ask yet; those that asked last are the last."""
+
+    def answer(self, counters: Counter[str]) -> None:
+        """Answer probes that wait, not all of them at once: others are waiting as well.
+
+        Args:
+            counters: ``probes_refused`` are those that came too often, or are none.
+        """
+        for _ in range(ANSWERED_AT_ONCE):
+            try:
+                frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return
+            got = now_ns()
+            self._heard(frames[-1], [len(frame) for frame in frames[1:]])
+            parts = [frame.bytes for frame in frames]
+            if len(parts) != 2 or len(parts[1]) != PROBE.size or not self._may_ask(parts[0]):
+                counters["probes_refused"] += 1
+                continue
             (sent,) = PROBE.unpack(parts[1])
-            socket.send_multipart([parts[0], ANSWER.pack(sent, got, now_ns())], zmq.DONTWAIT)
+            with suppress(zmq.Again):
+                answer = ANSWER.pack(sent, got, now_ns())
+                self._socket.send_multipart([parts[0], answer], zmq.DONTWAIT)
+
+    def _may_ask(self, peer: bytes) -> bool:
+        allowance = self._asked.pop(peer, None)
+        if allowance is None:
+            allowance = Allowance(PROBES_PER_S, PROBES_AT_ONCE, self._clock)
+        self._asked[peer] = allowance
+        if len(self._asked) > MOST_PEERS:
+            self._asked.popitem(last=False)
+        return allowance.spend()

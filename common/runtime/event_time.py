@@ -11,6 +11,7 @@ that come a little late find their place, and those that come later still are co
 """
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -25,8 +26,8 @@ AHEAD_NS: Final = 2 * SECOND
 """A recorded source runs ahead of the others by this at most: enough that nobody waits for a table
 whose messages hold a quarter of a second, and a few dozen frames to hold in memory."""
 SILENCE_S: Final = 10.0
-"""A source that has said nothing for so long is lost: nobody waits for it any more. A process that
-died is back within two seconds."""
+"""A source that has said nothing for so long is lost: the run no longer waits for it. A process
+that died is back within two seconds."""
 START_S: Final = 30.0
 """The same for a source that has not been heard at all: a busy machine starts it slowly."""
 REPEAT_S: Final = 0.5
@@ -35,7 +36,14 @@ LIVE_WAIT_S: Final = 0.25
 """Live delivery: how long a message is held for earlier ones of other sources. Sensors send about
 ten times a second; a frame takes some hundredths of a second to be answered."""
 MOST_HELD: Final = 20_000
-"""Messages that wait at most; beyond that the earliest is taken, whichever source is late."""
+MOST_HELD_BYTES: Final = 1 << 28
+"""Messages, and bytes of their parts, that wait at most; beyond that the earliest is taken,
+whichever source is late."""
+MOST_SOURCES: Final = 256
+"""Sources that are waited for."""
+MOST_MARKERS: Final = 10_000
+MOST_EPOCHS: Final = 4
+"""Markers, and epochs of one signal, that are remembered to tell what is repeated."""
 MOST_AT_ONCE: Final = 200
 """Messages that one call gives at most: some hundredths of a second of work."""
 MOST_PASSED_OVER: Final = 4096
@@ -104,7 +112,7 @@ class EventTimeMerger:
         self._patience = _Patience()
         self._held: list[tuple[tuple[int, int, str, int, int], float, Packet]] = []
         """A heap: order, when it came, the message."""
-        self._count = 0
+        self._count = self._held_bytes = 0
         self._newest = -1
         self.now = -1
         """Event time of the newest message that was given, in ns; -1 before any. Markers do not
@@ -147,6 +155,7 @@ class EventTimeMerger:
         )  # fmt: skip
         self._count += 1
         heapq.heappush(self._held, (order, now_s, packet))
+        self._held_bytes += _size(packet)
         if isinstance(message, Emotion):
             self._advance(f"capture/{message.stream}", message.captured_at + 1, now_s)
 
@@ -156,7 +165,8 @@ class EventTimeMerger:
 
     def observe(self, message: Watermark, now_s: float) -> None:
         """Take note of how far a source has come."""
-        self._watermarks.setdefault(message.source, -1)
+        if len(self._watermarks) < MOST_SOURCES:
+            self._watermarks.setdefault(message.source, -1)
         self._advance(message.source, END if message.ended else message.at, now_s)
 
     def _advance(self, source: str, at: int, now_s: float) -> None:
@@ -176,7 +186,7 @@ class EventTimeMerger:
                 return
             (at, *_), since, _ = self._held[0]
             is_due = at < limit or (self._is_live and now_s - since >= LIVE_WAIT_S)
-            if not is_due and len(self._held) <= MOST_HELD:
+            if not (is_due or self._is_full):
                 return
             yield self._pop()
 
@@ -185,8 +195,13 @@ class EventTimeMerger:
         while self._held:
             yield self._pop()
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._held) > MOST_HELD or self._held_bytes > MOST_HELD_BYTES
+
     def _pop(self) -> Packet:
         (at, *_), _, packet = heapq.heappop(self._held)
+        self._held_bytes -= _size(packet)
         if not isinstance(packet.message, Marker):
             self.now = max(self.now, at)
         return packet
@@ -209,6 +224,10 @@ class EventTimeMerger:
         return [s for s, at in self._watermarks.items() if at < END and s in self._patience.lost]
 
 
+def _size(packet: Packet) -> int:
+    return sum(len(part) for part in packet.parts)
+
+
 class RepeatFilter:
     """Tells what a table publishes again when its process was replaced.
 
@@ -218,9 +237,9 @@ class RepeatFilter:
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], tuple[int, int, int]] = {}
         """By subject and signal: epoch, seq and time of the newest message."""
-        self._passed_over: dict[tuple[str, str, int], set[int]] = {}
-        """By subject, signal and epoch: numbers before the newest that have not come yet."""
-        self._markers: set[tuple[int, str, str]] = set()
+        self._passed_over: dict[tuple[str, str], OrderedDict[int, set[int]]] = {}
+        """By subject and signal, and epoch: numbers before the newest that have not come yet."""
+        self._markers: OrderedDict[tuple[int, str, str], None] = OrderedDict()
 
     def prime(self, newest_samples: Mapping[str, tuple[int, int, int]]) -> None:
         """Take note of what a former process has handled.
@@ -237,7 +256,9 @@ class RepeatFilter:
         if isinstance(message, Marker):
             marker = message.at, message.label, message.source
             is_known = marker in self._markers
-            self._markers.add(marker)
+            self._markers[marker] = None
+            if len(self._markers) > MOST_MARKERS:
+                self._markers.popitem(last=False)
             return is_known
         return isinstance(message, Samples) and self._are_repeated(message)
 
@@ -245,7 +266,10 @@ class RepeatFilter:
         key = samples.subject, samples.signal
         epoch, seq, at = self._newest.get(key, (-1, -1, -1))
         # A tool that does not count its messages still has times that rise
-        passed_over = self._passed_over.setdefault((*key, samples.epoch), set())
+        epochs = self._passed_over.setdefault(key, OrderedDict())
+        passed_over = epochs.setdefault(samples.epoch, set())
+        if len(epochs) > MOST_EPOCHS:
+            epochs.popitem(last=False)
         if samples.epoch == epoch and samples.seq <= seq and samples.at <= at:
             # A hub that died took it along, and it comes again behind its successors
             is_late = samples.seq in passed_over
@@ -253,6 +277,8 @@ class RepeatFilter:
             return not is_late
         first = seq + 1 if samples.epoch == epoch else 0
         passed_over.update(range(max(first, samples.seq - MOST_PASSED_OVER), samples.seq))
+        if len(passed_over) > MOST_PASSED_OVER:
+            passed_over.intersection_update(sorted(passed_over)[-MOST_PASSED_OVER:])
         self._newest[key] = samples.epoch, samples.seq, samples.at
         return False
 

@@ -40,6 +40,10 @@ ABSENT_S: Final = 30.0
 """A consumer that has been away for so long does not come back: nothing is kept for it any more."""
 MARKERS_KEPT: Final = 1000
 """For each consumer: a person presses no key so often while a process is away."""
+MARKER_BYTES: Final = 1 << 23
+"""Of all of these together."""
+MOST_KEEPERS: Final = 16
+"""Consumers that messages are kept for: the run's own, and recorders that others have started."""
 FULL_BYTES: Final = 1 << 30
 """A publisher that keeps so much waits: more than the half second that a recorder holds back of
 the largest raw frames."""
@@ -136,8 +140,15 @@ class Outbox:
                 self._forget(keeper, (topic, key))
                 keeper.sent[topic, key] = SentMessage(packet, now_s)
                 self._bytes += _size(packet)
-                if self._markers_only and len(keeper.sent) > MARKERS_KEPT:
-                    self._forget(keeper, next(iter(keeper.sent)))
+                if self._markers_only:
+                    self._forget_oldest(keeper)
+
+    def _forget_oldest(self, keeper: RemoteKeeper) -> None:
+        """Keep no more markers than there is room for."""
+        while len(keeper.sent) > MARKERS_KEPT:
+            self._forget(keeper, next(iter(keeper.sent)))
+        while self._bytes > MARKER_BYTES and len(keeper.sent) > 1:
+            self._forget(keeper, next(iter(keeper.sent)))
 
     def on_kept(self, receipt: Kept) -> None:
         """A consumer has messages on its disk."""
@@ -146,7 +157,9 @@ class Outbox:
         if receipt.ended:
             self._drop(receipt.by)
             return
-        keeper = self._keepers.setdefault(receipt.by, RemoteKeeper())
+        keeper = self._find(receipt.by)
+        if keeper is None:
+            return
         for topic, keys in receipt.keys.items():
             for key in keys:
                 self._forget(keeper, (topic, key))
@@ -165,7 +178,9 @@ class Outbox:
         for name in keepers_among(sorted(services)):
             if name == self._service:
                 continue
-            keeper = self._keepers.setdefault(name, RemoteKeeper())
+            keeper = self._find(name)
+            if keeper is None:
+                continue
             keeper.away_since = None
             for address, sent in list(keeper.sent.items()):
                 keeper.sent[address] = sent._replace(sent_s=now_s)
@@ -193,6 +208,12 @@ class Outbox:
                 self.given_up += len(keeper.sent)
                 self._drop(name)
 
+    def _find(self, name: str) -> RemoteKeeper | None:
+        """A consumer that sends receipts, as far as there is room for another one."""
+        if name in self._keepers or len(self._keepers) < MOST_KEEPERS:
+            return self._keepers.setdefault(name, RemoteKeeper())
+        return None
+
     def _forget(self, keeper: RemoteKeeper, address: Address) -> None:
         sent = keeper.sent.pop(address, None)
         if sent:
@@ -205,7 +226,8 @@ class Outbox:
 
 
 def _size(packet: Packet) -> int:
-    return sum(len(part) for part in packet.parts)
+    told = len(repr(packet.message.extra)) if isinstance(packet.message, Marker) else 0
+    return told + sum(len(part) for part in packet.parts)
 
 
 class Keeper:

@@ -1,6 +1,8 @@
 """Runs a `Stage` as a process: sockets, signals, heartbeats, health and the supervisor's link."""
 
 import gc
+import math
+import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -8,7 +10,9 @@ import zmq
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.allowance import Pace
 from affectline.common.runtime.clock_sync import ClockSync
+from affectline.common.runtime.endpoints import INSECURE, reach
 from affectline.common.runtime.keeping import Outbox
 from affectline.common.runtime.sockets import Publisher, Receiver, WorkQueueClient
 from affectline.common.runtime.stage import Stage, StageContext
@@ -18,15 +22,30 @@ from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health, make_health
 from affectline.common.wire.kept import Kept
-from affectline.common.wire.messages import FrameMessage, Marker, Packet, StreamMessage
+from affectline.common.wire.messages import (
+    TO_SENSORS,
+    FrameMessage,
+    Marker,
+    Packet,
+    StreamMessage,
+)
+from affectline.common.wire.screening import MessageScreen
 
 HEALTH_S: Final = 1.0
+MISSED_S: Final = 2.0
+"""A process that was started by hand says so when it has found no hub for so long."""
 CLOCK_SYNC_S: Final = 1.0
 """How long a process on another host waits for the hub's time before it starts without."""
 LINGER_MS: Final = 500
+LAST_S: Final = 0.5
+"""How long a process that stops goes on to take what it keeps: there may be no end of it."""
+LAST_POLL_MS: Final = 20
 UNKEPT_S: Final = 15.0
 """How long a process that is done waits for consumers to have everything on their disks: longer
 than one of them takes to be found hanging and to be started again."""
+
+YEAR_9999: Final = 253_370_764_800_000_000_000
+"""Its beginning in ns since the Unix epoch: dates have four digits for a year."""
 
 
 class ServiceRunner:
@@ -60,11 +79,15 @@ class ServiceRunner:
         stage.context = self.context
         self.link = SupervisorLink()
         self._hub = hub
+        self.work_queue: WorkQueueClient | None = None
         self._is_shared = sockets is not None
         self._sockets: zmq.Context[zmq.Socket[bytes]] = sockets or zmq.Context()
         self._poller = zmq.Poller()
         self._next_health = self._next_tick = 0.0
         self._done_since: float | None = None
+        self._missed_at = math.inf
+        """When it is said that there is no hub."""
+        self._is_hub_missed = False
 
     def run(self) -> int:
         """Work until the stage is done or is asked to stop; return the exit code."""
@@ -73,11 +96,13 @@ class ServiceRunner:
                 self.link.beat()
                 self._set_up()
                 self._connect()
+                self._missed_at = monotonic() + MISSED_S
                 gc.freeze()  # what the set-up has made stays: no need to collect it again
                 self.link.report_ready()
                 self.context.log.info("ready")
                 self._loop()
                 self.context.log.info("stopping")
+                self._receive_last()
                 self._send_all(self.stage.stop())
                 self._send_receipts(ended=True)
             except AffectlineError as error:
@@ -103,23 +128,41 @@ class ServiceRunner:
         self.clock_sync = ClockSync(self._sockets, self._hub)
         self.clock_sync.synchronize(CLOCK_SYNC_S)
         self.context.now = self.clock_sync.now
-        self.publisher = Publisher(self._sockets, self._hub.ingress)
+        hub = reach(self._hub)
+        self._horizon = MessageScreen(self.clock_sync.now)
+        pace = Pace() if hub.is_for_a_sensor else None
+        self.publisher = Publisher(self._sockets, hub.ingress, pace)
         self.context.ready = self.publisher.ready
-        self.work_queue = WorkQueueClient(self._sockets, self._hub.work_in)
+        if hub.is_open_to_everybody:
+            self.context.log.warning(INSECURE, self._hub.ingress)
         self.receivers: list[Receiver] = []
-        counters = self.context.counters
+        counters, now = self.context.counters, self.clock_sync.now
         if self.stage.uses_work_queue:
-            work = Receiver(self._sockets, self._hub.work_out, counters, prefixes=None)
+            work = Receiver(self._sockets, hub.work_out, counters, prefixes=None, now=now)
             self.receivers.append(work)
+        if "work_queue" in self.stage.outputs.values():
+            self.work_queue = WorkQueueClient(self._sockets, hub.work_in)
+        if hub.is_for_a_sensor:  # the bus is for parts of the pipeline
+            if self.context.outbox is not None:
+                receipts = Receiver(
+                    self._sockets, hub.outlet, counters, prefixes=[TO_SENSORS], now=now
+                )
+                self.receivers.append(receipts)
+            self._register()
+            return
         # Every process listens on the bus, if only to announce itself.
         topics = set(self.stage.subscriptions)
         if self.context.outbox is not None:
             topics.add(f"{Kept.topic_prefix}/")
-        bus = Receiver(self._sockets, self._hub.bus, counters, prefixes=sorted(topics))
+        bus = Receiver(self._sockets, hub.bus, counters, prefixes=sorted(topics), now=now)
         if self.context.keeper is not None:
             bus.attach_keeper(self.context.service, self.context.keeper)
         bus.announce(self.context.service)
         self.receivers.append(bus)
+        self._register()
+
+    def _register(self) -> None:
+        """Have the loop wait for the sockets."""
         self._poller.register(self.wakeup.receiver, zmq.POLLIN)
         self._poller.register(self.publisher.socket, zmq.POLLIN)
         for socket in (self.link.socket, self.clock_sync.socket):
@@ -132,8 +175,8 @@ class ServiceRunner:
         if not self._is_shared:
             self._sockets.destroy(linger=LINGER_MS)
         elif hasattr(self, "receivers"):
-            sockets = [self.publisher.socket, self.work_queue.socket]
-            for socket in (*sockets, *(receiver.socket for receiver in self.receivers)):
+            sockets = [self.publisher.socket, *(one.socket for one in self.receivers)]
+            for socket in (*sockets, *([self.work_queue.socket] if self.work_queue else [])):
                 socket.close(linger=LINGER_MS)
 
     def _loop(self) -> None:
@@ -147,12 +190,27 @@ class ServiceRunner:
             for receiver in self.receivers:
                 if receiver.socket in ready:
                     self._handle_waiting(receiver)
+            self.publisher.check_hub()
+            self._say_whether_connected()
             self.clock_sync.probe()
             self._send_all(self.stage.tick())
             self._send_receipts()
             self._send_overdue()
             self._next_tick = monotonic() + self.stage.tick_ms / 1000
             self._beat()
+
+    def _say_whether_connected(self) -> None:
+        """Say where no hub is found, and when it has come: people start processes by hand."""
+        if self.link.socket or self._is_shared:
+            return
+        where = f"{self._hub.host}:{self._hub.port}"
+        if self.publisher.connected:
+            if self._is_hub_missed:
+                self.context.log.warning("connected to the hub on %s", where)
+            self._missed_at, self._is_hub_missed = math.inf, False
+        elif monotonic() >= self._missed_at:
+            self.context.log.warning("no hub on %s yet: is affectline up running?", where)
+            self._missed_at, self._is_hub_missed = math.inf, True
 
     def _is_done(self) -> bool:
         """Whether the work is done, and what was published is on the consumers' disks."""
@@ -165,7 +223,12 @@ class ServiceRunner:
         return monotonic() - self._done_since > UNKEPT_S
 
     def _update_consumers(self) -> None:
-        if services := self.publisher.update_consumers():
+        was_connected = self.publisher.connected
+        services = self.publisher.update_consumers()
+        if self.publisher.connected and not was_connected:
+            # The first message is short, and shows a hub that asks for keys who speaks
+            self.publisher.send(Packet(self._health()), wait=False)
+        if services:
             if self.context.outbox:
                 self._send_again(self.context.outbox.on_ready(services, monotonic()))
             self._send_all(self.stage.on_consumers_ready(services))
@@ -202,6 +265,16 @@ class ServiceRunner:
             if self.wakeup.stopping or self.stage.done:
                 return
 
+    def _receive_last(self) -> None:
+        """Take what has arrived before it was asked to stop, where it is kept on a disk."""
+        if self.context.keeper is None or self.stage.done:
+            return
+        give_up_at = monotonic() + LAST_S
+        for receiver in self.receivers:
+            while monotonic() < give_up_at and receiver.socket.poll(LAST_POLL_MS):
+                for packet in receiver.receive():
+                    self._send_all(self.stage.handle(packet))
+
     def _is_about_its_stream(self, message: Message) -> bool:
         """Subscriptions are prefixes: they let streams through whose names begin alike."""
         return not isinstance(message, StreamMessage) or message.stream == self.stage.stream
@@ -234,9 +307,10 @@ class ServiceRunner:
 
     def _send(self, packet: Packet, to: str | None = None) -> bool:
         """Send a message to everybody, or (again) to one consumer."""
+        self._require_possible(packet.message)
         route = self.stage.outputs.get(type(packet.message), "bus")
         while True:
-            if route == "work_queue" and to is None:
+            if self.work_queue and route == "work_queue" and to is None:
                 sent = self.work_queue.send(packet, wait=self._is_lossless)
             else:
                 sent = self.publisher.send(packet, wait=self._is_lossless, to=to)
@@ -250,6 +324,23 @@ class ServiceRunner:
                 return False
             self._update_consumers()
 
+    def _require_possible(self, message: Message) -> None:
+        """Stop where all receivers would drop what is sent, and the run would wait for ever.
+
+        Raises:
+            AffectlineError: It tells of a moment long after the present.
+        """
+        latest = self._horizon.latest
+        if latest is not None and message.latest_moment > latest:
+            date = time.strftime(
+                "%Y-%m-%d", time.gmtime(min(message.latest_moment, YEAR_9999) / 1e9)
+            )
+            raise AffectlineError(
+                f"{self.context.service}: a {type(message).__name__} of {date}, more than a day "
+                "after the present",
+                "set this machine's clock, or the start of the source",
+            )
+
     def _beat(self) -> bool:
         """Send heartbeat and health when they are due; True when the process should stop."""
         if not self.link.keep_alive():
@@ -262,6 +353,8 @@ class ServiceRunner:
 
     def _health(self) -> Health:
         context = self.context
+        if self.clock_sync.nonsense:
+            context.counters["clock_refused"] = self.clock_sync.nonsense
         return make_health(
             context.service,
             context.state,

@@ -4,19 +4,27 @@ Everything but the hub connects. A process publishes on the bus through an XPUB 
 XPUB receives subscriptions: that is how a source knows that its consumers are there.
 """
 
+import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import zmq
 
+from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError, InvalidMessage
+from affectline.common.runtime.allowance import Pace
+from affectline.common.runtime.endpoints import Endpoint, outlet_at, reach
+from affectline.common.runtime.handshakes import HandshakeMonitor
 from affectline.common.runtime.keeping import Keeper
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import READY, SENT_TO, Packet
+from affectline.common.wire.screening import ImpossibleMessage, MessageScreen
+
+LOG: Final = logging.getLogger(__name__)
 
 BUS_HWM: Final = 1000
 """Messages that a bus queue holds; in lossless delivery far fewer frames are in flight."""
@@ -28,6 +36,13 @@ SEND_WAIT_MS: Final = 100
 RECONNECT_MS: Final = 50
 RECONNECT_MAX_MS: Final = 500
 LINGER_MS: Final = 500
+MAX_PEER_BYTES: Final[dict[int, int]] = {
+    zmq.SUB: codec.MAX_PART_BYTES, zmq.XSUB: codec.MAX_PART_BYTES, zmq.PULL: 1 << 25,
+}  # fmt: skip
+"""The longest message part that a socket takes, by its kind; it closes the connection to a peer
+that announces more. Nothing of it is stored before."""
+MAX_SHORT_BYTES: Final = 1 << 10
+"""The same of all other sockets: subscriptions, and questions for the time."""
 ECHO_S: Final = 1.0
 """How long a message may take to come back from a hub that is alive."""
 
@@ -41,25 +56,27 @@ def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket
     work = kind in (zmq.PUSH, zmq.PULL)
     socket.setsockopt(zmq.SNDHWM, WORK_HWM if work else BUS_HWM)
     socket.setsockopt(zmq.RCVHWM, WORK_HWM if work else BUS_HWM)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_PEER_BYTES.get(kind, MAX_SHORT_BYTES))
     if work:
         socket.setsockopt(zmq.SNDBUF, WORK_BUFFER_BYTES)
         socket.setsockopt(zmq.RCVBUF, WORK_BUFFER_BYTES)
     return socket
 
 
-def bind(socket: zmq.Socket[bytes], address: str) -> None:
+def bind(socket: zmq.Socket[bytes], endpoint: Endpoint | str) -> None:
     """Bind to an address.
 
     Raises:
         AffectlineError: The port is in use, or the address is not one of this host's.
     """
+    address = endpoint if isinstance(endpoint, str) else endpoint.address
     try:
         socket.bind(address)
     except zmq.ZMQError as error:
         raise AffectlineError(
             f"cannot listen on {address} ({error.strerror})",
             "stop the program that uses the port (another affectline?) or choose another one "
-            "with --port or --hub",
+            "with --bind",
         ) from error
 
 
@@ -77,12 +94,23 @@ def taken_ports(hub: HubSettings) -> list[str]:
     return taken
 
 
-def connect(peer: zmq.Socket[bytes], address: str) -> None:
+def connect(peer: zmq.Socket[bytes], endpoint: Endpoint | str) -> None:
     """Connect, now or as soon as the address is bound.
+
+    Args:
+        peer: The socket.
+        endpoint: Where to, by `reach`; an address alone is connected to without keys.
 
     Raises:
         AffectlineError: It is not a valid address.
     """
+    if isinstance(endpoint, str):
+        endpoint = Endpoint(endpoint)
+    address = endpoint.address
+    if credentials := endpoint.credentials:
+        peer.setsockopt(zmq.CURVE_SERVERKEY, credentials.hub_key.encode())
+        peer.setsockopt(zmq.CURVE_PUBLICKEY, credentials.pair.public_key.encode())
+        peer.setsockopt(zmq.CURVE_SECRETKEY, credentials.pair.secret_key.encode())
     try:
         peer.connect(address)
     except zmq.ZMQError as error:
@@ -93,25 +121,39 @@ def connect(peer: zmq.Socket[bytes], address: str) -> None:
 
 
 class Receiver:
-    """Receives messages: a SUB socket on the bus, or a PULL socket on the work queue."""
+    """Receives messages: a SUB socket on the bus, or a PULL socket on the work queue.
+
+    Args:
+        context: Where the socket belongs to.
+        address: What to connect to.
+        counters: Messages by outcome.
+        prefixes: Of the topics to subscribe to; None: it pulls work.
+        hwm: How many messages may wait.
+        now: The hub's time in ns since the Unix epoch; None where it is not known.
+    """
 
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
-        address: str,
+        address: Endpoint | str,
         counters: Counter[str],
         *,
         prefixes: Iterable[str] | None,
         hwm: int | None = None,
+        now: Callable[[], int] | None = None,
     ) -> None:
         self.socket = new_socket(context, zmq.PULL if prefixes is None else zmq.SUB)
         if hwm is not None:
             self.socket.setsockopt(zmq.RCVHWM, hwm)
         for prefix in prefixes or ():
             self.socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
+        self.handshakes = watch_handshakes(self.socket, address)
         connect(self.socket, address)
         self._counters = counters
         self._keeper: Keeper | None = None
+        self._screen = MessageScreen(now)
+        self._reported: set[str] = set()
+        """Reasons that the log has told of."""
 
     def attach_keeper(self, service: str, keeper: Keeper) -> None:
         """Receive what is sent to this consumer alone as well, and pass on nothing twice."""
@@ -132,8 +174,9 @@ class Receiver:
             is_sent_again = parts[0].startswith(SENT_TO.encode())
             try:
                 packet = codec.decode(parts[1:] if is_sent_again else parts)
-            except InvalidMessage:
-                self._counters["invalid"] += 1
+                self._screen.check(packet.message)
+            except InvalidMessage as error:
+                self._refuse(error)
                 continue
             if self._keeper is None or self._keeper.admit(
                 packet.message, is_sent_again=is_sent_again
@@ -143,24 +186,60 @@ class Receiver:
             else:
                 self._counters["repeated"] += 1
 
+    def _refuse(self, error: InvalidMessage) -> None:
+        """Count a message that is dropped, and say so once for each reason."""
+        self._counters["invalid"] += 1
+        if isinstance(error, ImpossibleMessage):
+            self._counters[f"invalid_{error.reason}"] += 1
+            if error.reason not in self._reported:
+                self._reported.add(error.reason)
+                LOG.warning("dropped %s; others of the kind are only counted", error)
+
 
 class Publisher:
-    """Publishes on the bus, and knows which services have announced themselves."""
+    """Publishes on the bus, and knows which services have announced themselves.
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+    Args:
+        context: Where the socket belongs to.
+        address: What to connect to.
+        pace: How fast it may be; None: as fast as the hub takes it.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: Endpoint | str,
+        pace: Pace | None = None,
+    ) -> None:
+        self._pace = pace
         self.socket = new_socket(context, zmq.XPUB)
         # Without NODROP a full queue loses messages silently; with it, sending fails.
         self.socket.setsockopt(zmq.XPUB_NODROP, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
         # The pipe to the hub ends with the hub, so that its end is noticed as well
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        self._handshakes = watch_handshakes(self.socket, address)
         connect(self.socket, address)
         self.connected = False
         self.ready: set[str] = set()
         """Services that have announced themselves, e.g. ``detector/sample``."""
 
+    def check_hub(self) -> None:
+        """Look whether the hub lets us in.
+
+        Raises:
+            AffectlineError: It does not, or it is another one than is known.
+        """
+        if self._handshakes:
+            self._handshakes.check()
+
     def update_consumers(self) -> set[str]:
-        """Read new subscriptions; return the services that have just become ready."""
+        """Read new subscriptions; return the services that have just become ready.
+
+        Raises:
+            AffectlineError: The hub refuses us, or is another one than is known.
+        """
+        self.check_hub()
         before = set(self.ready)
         while True:
             try:
@@ -187,7 +266,14 @@ class Publisher:
             if wait:
                 self.socket.poll(SEND_WAIT_MS)
             return False
-        return send(self.socket, packet, wait=wait, to=to)
+        return send(self.socket, packet, wait=wait, to=to, pace=self._pace)
+
+
+def watch_handshakes(peer: zmq.Socket[bytes], endpoint: Endpoint | str) -> HandshakeMonitor | None:
+    """Watch the handshakes of a socket that is going to connect to a hub by TCP."""
+    if isinstance(endpoint, str) or not endpoint.is_tcp:
+        return None
+    return HandshakeMonitor(peer, endpoint)
 
 
 def address_to(service: str) -> bytes:
@@ -195,9 +281,18 @@ def address_to(service: str) -> bytes:
     return f"{SENT_TO}{service}:".encode()
 
 
-def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool, to: str | None = None) -> bool:
+def send(
+    socket: zmq.Socket[bytes],
+    packet: Packet,
+    *,
+    wait: bool,
+    to: str | None = None,
+    pace: Pace | None = None,
+) -> bool:
     """Send, waiting at most for the socket's time-out; False if the queue was full."""
     parts = codec.encode(packet)
+    if pace:
+        pace.wait(sum(map(len, parts)))
     if to is not None:
         parts = [address_to(to), *parts]
     try:
@@ -210,7 +305,7 @@ def send(socket: zmq.Socket[bytes], packet: Packet, *, wait: bool, to: str | Non
 class WorkQueueClient:
     """Sends face crops to the work queue."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: Endpoint | str) -> None:
         self.socket = new_socket(context, zmq.PUSH)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
         self.socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a hub that is away
@@ -222,10 +317,10 @@ class WorkQueueClient:
 
 
 class OutletSubscriber:
-    """Subscribes at the hub's outlet, as any tool outside the pipeline does.
+    """Subscribes at the hub's outlet, as tools do that are no part of the pipeline.
 
     Args:
-        hub: Addresses of the hub.
+        hub: Where the hub is.
         prefixes: Topic prefixes to subscribe to.
         address: The outlet's address where it is not the hub's own.
     """
@@ -238,8 +333,14 @@ class OutletSubscriber:
         self._publisher: Publisher | None = None
         self._came: set[str] = set()
         self.counters: Counter[str] = Counter()
+        # A host whose clock is wrong must not take the hub's time for impossible
+        now = now_ns if hub.is_loopback and address is None else None
         self._receiver = Receiver(
-            self._context, address or hub.outlet, self.counters, prefixes=prefixes
+            self._context,
+            outlet_at(address) if address else reach(hub).outlet,
+            self.counters,
+            prefixes=prefixes,
+            now=now,
         )
 
     def wait(
@@ -248,6 +349,9 @@ class OutletSubscriber:
         """Wait for a message, or for one of the other sockets; False after the time-out."""
         poller = zmq.Poller()
         poller.register(self._receiver.socket, zmq.POLLIN)
+        if watched := self._receiver.handshakes:
+            watched.check()
+            poller.register(watched.socket, zmq.POLLIN)
         for other in others:
             poller.register(other, zmq.POLLIN)
         return bool(poller.poll(None if timeout_s is None else int(timeout_s * 1000)))
@@ -311,7 +415,7 @@ class OutletSubscriber:
 
     def _connected_publisher(self) -> Publisher:
         if self._publisher is None:
-            self._publisher = Publisher(self._context, self._hub.ingress)
+            self._publisher = Publisher(self._context, reach(self._hub).ingress)
         self._came |= self._publisher.update_consumers()
         return self._publisher
 
@@ -323,7 +427,7 @@ class OutletSubscriber:
 def publish_once(hub: HubSettings, packet: Packet, timeout_s: float = 3.0) -> bool:
     """Publish one message from outside the pipeline; False if there was no hub in time."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    publisher = Publisher(context, hub.ingress)
+    publisher = Publisher(context, reach(hub).ingress)
     deadline = time.monotonic() + timeout_s
     try:
         while time.monotonic() < deadline:

@@ -18,7 +18,8 @@ and ``services/registry.py`` lists it in one line.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, Literal, NamedTuple, Self
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -83,7 +84,7 @@ class ProcessSettings(BaseModel):
         return self.model_copy(update={"keepers": names})
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
-        """The same, with the consumers that must be there before it publishes (sources only)."""
+        """The same, with the consumers that it waits for (sources, and the hub)."""
         return self
 
     @property
@@ -173,7 +174,17 @@ class Flag:
     """Reads the text of the option, where its type alone does not say how."""
     metavar: str | None = None
     """What stands for the value in the help."""
+    hidden: bool = False
+    """An older option, which is still read and not shown."""
 
+
+TlsFlag = Annotated[bool, Flag("Encrypt with --certificate, or with one that is made and kept.")]
+CertificateFlag = Annotated[
+    Path | None, Flag("Certificate to encrypt with, in PEM.", metavar="FILE")
+]
+PrivateKeyFlag = Annotated[
+    Path | None, Flag("Private key of the certificate, if in another file.", metavar="FILE")
+]
 
 Configure = Callable[..., ProcessSettings]
 """From the settings of a pipeline, the delivery, and further parameters to a process' settings.
@@ -213,7 +224,8 @@ class ServiceSpec:
         """Those of its processes that a run consists of."""
         yield from self.planned(run)
         if self.optional and self.kind in run.settings.services:
-            yield self.settings.model_validate(run.settings.services[self.kind])
+            hub = {"hub": run.settings.hub} if "hub" in self.settings.model_fields else {}
+            yield self.settings.model_validate(run.settings.services[self.kind] | hub)
 
     def run(self, settings: ProcessSettings, hub: HubSettings, delivery: Delivery) -> int:
         """Be such a process; return its exit code."""

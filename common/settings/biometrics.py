@@ -137,7 +137,7 @@ def find_time_zone(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (OSError, ValueError, LookupError) as error:
         raise ValueError(
-            f"{name}: no time zone that is known here, such as Europe/Berlin, UTC or local"
+            f"{name}: not a known time zone, such as Europe/Berlin, UTC or local"
         ) from error
 
 
@@ -195,8 +195,8 @@ class PlaybackSettings(BiometricsSettings):
     """What the settings of all drivers that play a recording share."""
 
     speed: Speed | None = None
-    """1 plays at the recorded pace, 4 four times as fast, ``max`` as fast as it is consumed; by
-    default the pace and rate of the run, and 1 outside of one. It changes no times."""
+    """1 plays at the recorded pace, 4 four times as fast, ``max`` as fast as possible; by default
+    the pace and rate of the run, or 1 without a run. Times do not change."""
     keep_times: bool = False
     """Publish the recorded times, which are dates; by default the recording begins with the
     session."""
@@ -219,7 +219,7 @@ class PlaybackSettings(BiometricsSettings):
     @model_validator(mode="after")
     def _check_times(self) -> Self:
         if self.loop and self.keep_times:
-            raise ValueError("loop and keep_times exclude each other: times would fall")
+            raise ValueError("loop and keep_times exclude each other: times would go backwards")
         if self.start and self.keep_times:
-            raise ValueError("start and keep_times exclude each other: both say when it begins")
+            raise ValueError("start and keep_times exclude each other: both set when it begins")
         return self

@@ -27,8 +27,8 @@ class DetectorSettings(FamilySettings):
     backend: str
     """Which detector finds the faces."""
     scan_interval: Annotated[int, Field(ge=1)] = 8
-    """Frames from one pass of a scan to the next while every known face is visible. A detector that
-    does not scan in passes searches every frame."""
+    """Frames from one pass of a scan to the next while every known face is visible. A detector
+    that does not scan in passes searches every frame."""
     search_interval: Annotated[int, Field(ge=1)] = 1
     """The same while a face is missing or none is known."""
     max_faces: Annotated[int, Field(ge=1)] = 8
@@ -36,18 +36,18 @@ class DetectorSettings(FamilySettings):
     max_misses: Annotated[int, Field(ge=0)] = 15
     """Frames for which a face may be out of sight and keep its track."""
     mesh: bool = True
-    """Find the landmarks of every face in every frame: crops are framed by them, and they tell the
-    head's pose, eyes and mouth. Without, only new faces are confirmed by them."""
+    """Find the landmarks of every face in every frame: they frame the crops and give head pose,
+    eyes and mouth. Otherwise they only confirm new faces."""
     pose: bool = True
-    """Say where the head points, by the landmarks."""
+    """Estimate head pose from the landmarks."""
     eyes: bool = True
-    """Say how far the eyes are open, blinks, PERCLOS and gaze, by the landmarks and two more looks
-    at the eyes."""
+    """Estimate eye opening, blinks, PERCLOS and gaze from the landmarks and a closer look at
+    each eye."""
     landmarks: bool = False
     """Publish the 468 landmarks of each face as a third part of `Faces`."""
     margin: Annotated[float, Field(ge=-0.3, le=1)] = 0.01
-    """What a crop adds to the box on each side, in sides of the box. The cascade's box is 0.979 of
-    a FER2013 image's side (median, docs/detection.md), so this frames crops like FER2013's."""
+    """Margin added to each side of the box, as a fraction of its side. The cascade's box is 0.979
+    of a FER2013 image's side (median, docs/detection.md), so this frames crops like FER2013's."""
 
     @model_validator(mode="after")
     def _landmarks_come_from_the_mesh(self) -> Self:

@@ -1,4 +1,4 @@
-"""Settings of the fusion process: which signals belong to whom, and the weight of the face."""
+"""Settings of the fusion process: whose signals are whose, and the weight of the face."""
 
 from typing import Annotated, Final
 

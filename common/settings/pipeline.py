@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     Field,
     JsonValue,
@@ -26,7 +25,9 @@ from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.settings.model import SOURCES, Settings, explain
 from affectline.common.settings.recording import RecordingSettings, RetentionSettings
 from affectline.common.settings.sources import CaptureSettings, Pace, SourceSettings
+from affectline.common.settings.study import StudySettings
 from affectline.common.settings.variables import expand
+from affectline.common.settings.yaml_text import parse_yaml
 
 Display = Literal["none", "window", "mp4", "browser"]
 Backend = Literal["litert", "tensorflow"]
@@ -38,8 +39,8 @@ class ClassifierSettings(Settings):
     model: Path = DEFAULT_MODEL
     """Folder of the artifact."""
     label_set: LabelSet = "fer2013"
-    """FER2013's labels, or those that most of FER+'s annotators chose. Files from before may
-    spell it ``answer: labels`` or ``answer: votes``."""
+    """FER2013's labels, or the majority of FER+'s annotators. Older files may spell it ``answer:
+    labels`` or ``answer: votes``."""
     backend: Backend = "litert"
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
     """Live delivery: crops older than this are answered with "stale" instead of a distribution."""
@@ -64,11 +65,13 @@ class SinkSettings(Settings):
     """Let the folder's group read what a session writes: folders 0750 and files 0640, instead of
     0700 and 0600."""
     display: Display | None = None
-    """None: the dashboard where a camera is watched and there is no screen, else none."""
+    """None: the browser for a camera on a machine without a screen, else none."""
+    stats: bool = False
+    """Windows and films show the pipeline's rate, latency and skipped frames, too."""
 
 
 class TimedMarker(Settings):
-    """A marker that a run publishes by itself: the steps of an experiment."""
+    """A marker that the run sets at a given time: the steps of an experiment."""
 
     at_s: Annotated[float, Field(ge=0, le=86_400)]
     """Seconds on the session's time line."""
@@ -79,14 +82,14 @@ class TimedMarker(Settings):
 class PipelineSettings(Settings):
     """A whole pipeline, as one YAML file describes it."""
 
-    hub: HubSettings = HubSettings()
+    hub: HubSettings = Field(default_factory=HubSettings)
     delivery: Delivery | None = None
     """None: lossless where all sources are files, live where one is a camera or network stream."""
     pace: Pace | None = None
-    """Of films and recorded signals. None: fast where delivery is lossless and nobody watches, else
-    realtime. Results are the same at every pace."""
+    """Of films and recorded signals. None: fast if delivery is lossless and nothing is displayed,
+    else realtime. Results are the same at every pace."""
     rate: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    """Pace ``realtime``: multiple of the real speed."""
+    """Pace ``realtime``: multiple of real time."""
     time_zone: TimeZone = DEFAULT_TIME_ZONE
     """Of dates in tables that say no offset from UTC: such as ``Europe/Berlin``, or ``local`` for
     that of this computer."""
@@ -104,13 +107,19 @@ class PipelineSettings(Settings):
     dashboard: DashboardSettings = DashboardSettings()
     recording: RecordingSettings = RecordingSettings()
     retention: RetentionSettings = RetentionSettings()
+    study: StudySettings = StudySettings()
+    require: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    """Streams that a recording requires: video streams (``front``), signals
+    (``anna/heart_rate``), LSL streams of markers by their names."""
     services: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """Further services to run, by kind, with their settings."""
 
     def describe(self) -> dict[str, Any]:
         """The settings for ``session.json`` and recordings; addresses without secrets."""
         plain = self.without_secrets().model_dump(mode="json")
-        return {"delivery": self.delivery, "settings": plain}
+        about = {"delivery": self.delivery, "settings": plain}
+        study = self.study.flat()
+        return {**about, "study": study} if study else about
 
     def without_secrets(self) -> Self:
         """The same for whoever opens no source."""
@@ -143,7 +152,7 @@ def load(path: Path) -> PipelineSettings:
         AffectlineError: The file cannot be read, is no YAML, or has a wrong or unknown setting.
     """
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
         if isinstance(content, dict) and SOURCES in content:
             section = f"--config {path}: {SOURCES}"
             content[SOURCES] = expand(content[SOURCES], section)
@@ -151,14 +160,12 @@ def load(path: Path) -> PipelineSettings:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise AffectlineError(f"--config {path}: {reason}", "name a readable YAML file") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" in line {where.line + 1}" if where else ""
-        raise AffectlineError(
-            f"--config {path} is not YAML{line}", "see configs/default.yaml for an example"
-        ) from error
     except ValidationError as error:
         raise AffectlineError(
             f"--config {path}: {explain(error)}",
             "see configs/default.yaml for every setting and its default",
+        ) from error
+    except ValueError as error:
+        raise AffectlineError(
+            f"--config {path} {error}", "see configs/default.yaml for an example"
         ) from error

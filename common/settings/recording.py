@@ -27,7 +27,7 @@ class RetentionSettings(Settings):
     """How long sessions are kept."""
 
     days: Annotated[float, Field(gt=0, le=36_500)] | None = None
-    """Sessions in the folder of the sessions that were last written longer ago are removed when
-    ``up`` or the page begins; None: none is."""
+    """Sessions in the sessions folder that were last written longer ago are removed when ``up`` or
+    the page starts; None: no session is removed."""
     keep_tables: bool = False
     """Their tables and ``session.json`` stay."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from affectline.common.address import is_address, parse
+from affectline.common.address import is_address, is_stored, parse
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import SourceKind
 
@@ -119,6 +119,8 @@ def _kind_of_path(path: Path) -> SourceKind:
 
 
 def _kind_of_address(address: str) -> SourceKind:
+    if is_stored(address):
+        return "film"
     if address.partition("://")[0].lower() not in ("http", "https"):
         return "stream"
     parts = parse(address)

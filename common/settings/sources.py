@@ -3,15 +3,23 @@
 import os
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from affectline.common.address import (
     HIDDEN,
     host_of,
     is_address,
+    is_stored,
     redact,
     remember,
     with_login,
@@ -41,6 +49,18 @@ Pace = Literal["realtime", "fast"]
 """Of files: at their own rate, or as fast as they are consumed."""
 
 
+def _read_start(value: Any) -> Any:
+    """A date with an offset, or ``file``; one error for both, as pydantic has one for each."""
+    if value is None or value == "file":
+        return value
+    try:
+        return TypeAdapter(AwareDatetime).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(
+            "not a date with an offset from UTC, such as 2026-11-28T10:15:00+01:00, nor 'file'"
+        ) from error
+
+
 class SourceSettings(Settings):
     """One stream: a name, and a camera, film, folder of pictures, address or ``sample``.
 
@@ -50,20 +70,20 @@ class SourceSettings(Settings):
     name: Name
     source: Annotated[str, Field(min_length=1, max_length=4096)]
     user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    """Addresses: who logs in, where the address does not say it."""
+    """Addresses: the user name, if the address has none."""
     password_file: Path | None = None
-    """Addresses: a file that holds the password, and nothing else. It is read whenever the source
-    is opened."""
+    """Addresses: a file that contains only the password. It is read whenever the source is
+    opened."""
     loop: bool = False
-    """Start a file again when it has ended: for demonstrations."""
-    start: Literal["file"] | AwareDatetime | None = None
+    """Start a file again when it ends: for demonstrations."""
+    start: Annotated[Literal["file"] | AwareDatetime | None, BeforeValidator(_read_start)] = None
     """Films: when the film begins, as a date with an offset (``2026-11-28T10:15:00+01:00``), or
     ``file`` for the creation time that its container holds. None: with the session."""
     offset: Annotated[float, Field(ge=-604_800, le=604_800)] = 0.0
     """Films: seconds by which it begins later than that; negative: earlier."""
     as_film: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Folders of pictures: take them for the frames of a film with so many a second, instead of
-    pictures that have nothing to do with one another."""
+    """Folders of pictures: treat them as the frames of a film with this rate, instead of as
+    unrelated pictures."""
 
     def model_post_init(self, _: Any) -> None:
         """Whatever this process says from now on, it says without the secrets of its sources."""
@@ -118,8 +138,8 @@ class CaptureSettings(Settings):
     encoding: Literal["jpeg", "raw"] = "jpeg"
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 90
     camera_width: Annotated[int, Field(ge=16, le=7680)] | None = None
-    """Width that is requested from a camera, at 16:9; it chooses the nearest that it has. None:
-    its own, which mostly is 640."""
+    """Width requested from a camera, at 16:9; it uses its nearest resolution. None: the camera's
+    default, usually 640."""
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
     """Scale frames to this width before publishing; None leaves them as they are."""
     rate: Annotated[float, Field(gt=0, le=1000)] | None = None
@@ -140,11 +160,11 @@ def _read_password(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise AffectlineError(
-            f"password_file {path}: {reason}", "name a file that holds the password alone"
+            f"password_file {path}: {reason}", "name a file that holds only the password"
         ) from error
     if not text or "\n" in text:
         what = "holds more than one line" if text else "is empty"
-        raise AffectlineError(f"password_file {path}: {what}", "write the password into it, alone")
+        raise AffectlineError(f"password_file {path}: {what}", "write only the password into it")
     return text
 
 
@@ -192,7 +212,7 @@ def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
         taken = {s.name for s in named}
         unique = next(n for n in numbered(name) if n not in taken)
         try:
-            named.append(SourceSettings(name=unique, source=_as_text(source)))
+            named.append(SourceSettings(name=unique, source=as_text(source)))
         except ValidationError as error:
             remember(text)
             raise AffectlineError(
@@ -206,13 +226,15 @@ def _name_of(source: str) -> str:
     if source in STDIN:
         return "stdin"
     path = source_path(source)
+    if is_stored(source):
+        return to_name(PurePosixPath(source.partition("://")[2]).stem)[:56] or "stream"
     if path is not None:
         is_mistyped = HIDDEN in redact(source)
         return (not is_mistyped and to_name(path.resolve().stem)[:56]) or "stream"
     return f"camera{source}" if source.isdecimal() else to_name(host_of(source))[:56] or "stream"
 
 
-def _as_text(source: str) -> str:
+def as_text(source: str) -> str:
     """A path with a name that is no UTF-8, as the address that it also has."""
     try:
         source.encode()

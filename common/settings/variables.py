@@ -12,6 +12,8 @@ from urllib.parse import quote
 from affectline.common.errors import AffectlineError
 
 _VARIABLE: Final = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+LONGEST: Final = 8192
+"""Characters of a text in the sources: a path or an address."""
 _used: set[str] = set()
 
 
@@ -43,6 +45,11 @@ def environment() -> dict[str, str]:
 
 
 def _expand_text(text: str, where: str) -> str:
+    if len(text) > LONGEST:
+        raise AffectlineError(
+            f"{where}: a text of {len(text)} characters", f"at most {LONGEST} are allowed"
+        )
+
     def value_of(match: re.Match[str]) -> str:
         if match[1]:
             return match[0][1:]

@@ -1,24 +1,53 @@
 """Decodes the image of a `Frame`."""
 
+from typing import Final
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from affectline.common.vision.jpeg_header import read_size
 from affectline.common.wire.messages import Frame
 
+MOST_PIXELS: Final = 2**26
+"""Of a video's frame: eight times as many as a 4K film has."""
+MOST_PICTURE_PIXELS: Final = 2**28
+"""Of a picture by itself: the largest cameras have 200 megapixels."""
 
-def decode(frame: Frame, part: bytes | memoryview) -> NDArray[np.uint8] | None:
+
+def is_decodable(frame: Frame, part: bytes | memoryview) -> bool:
+    """Whether a frame's part may be decoded: it is not more than its header says, nor too much.
+
+    Args:
+        frame: The header.
+        part: Its one part: a JPEG file, or raw rows.
+    """
+    if frame.width * frame.height > (MOST_PIXELS if frame.file is None else MOST_PICTURE_PIXELS):
+        return False
+    return frame.encoding == "raw" or read_size(part) == (frame.width, frame.height)
+
+
+def decode(
+    frame: Frame, part: bytes | memoryview, how: int = cv2.IMREAD_COLOR
+) -> NDArray[np.uint8] | None:
     """Decode a frame in colour; the detector, which needs only gray, has a faster way of its own.
 
     Args:
         frame: The header.
         part: Its one part: a JPEG file, or raw rows.
+        how: In which colours and at which size OpenCV decodes a JPEG file.
 
     Returns:
-        ``(H, W, 3) uint8`` BGR, read-only for raw frames; None where it is no image.
+        ``(H, W, 3) uint8`` BGR, read-only for raw frames; None where it is no image of the size
+        that the header says, or too large.
     """
+    if not is_decodable(frame, part):
+        return None
     data = np.frombuffer(part, np.uint8)
     if frame.encoding == "raw":
         return data.reshape(frame.height, frame.width, 3)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    try:
+        image = cv2.imdecode(data, how)
+    except cv2.error:
+        return None
     return None if image is None else np.asarray(image, dtype=np.uint8)

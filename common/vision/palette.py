@@ -1,19 +1,12 @@
-"""The colours of the seven emotions, wherever people look at them."""
+"""The colours of the seven emotions on pictures, as films and windows show them."""
 
 from typing import Final
 
-from affectline.common.labels import LABELS
+from affectline.common.palette import EMOTIONS, SIGNALS
 
-COLOURS: Final = dict(
-    zip(
-        LABELS,
-        ("#d55e00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#e69f00", "#c8c8c8"),
-        strict=True,
-    )
-)
-"""Okabe & Ito's palette, which colour-blind people can tell apart (2008)."""
-AFFECT_COLOURS: Final[dict[str, str]] = {"valence": "#56b4e9", "arousal": "#9b5fc0"}
-"""Other colours than those of the emotions, beside which these two are drawn."""
+COLOURS: Final = {label: shade.dark for label, shade in EMOTIONS.items()}
+"""Those of the dark theme: what is written on pictures stands on a dark veil."""
+AFFECT_COLOURS: Final = {name: SIGNALS[name].dark for name in ("valence", "arousal")}
 
 
 def to_bgr(colour: str) -> tuple[int, int, int]:

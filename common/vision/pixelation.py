@@ -23,7 +23,7 @@ WHOLE_BLOCKS: Final = 3
 """Blocks across the shorter side of an image that is pixelated as a whole: so many across a face
 that fills it."""
 JPEG_QUALITY: Final = 90
-MOST_PIXELS: Final = 2**27
+MOST_BLANK_PIXELS: Final = 2**27
 """Of an image that is made without having been decoded: a larger one is a wrong header."""
 
 
@@ -111,20 +111,17 @@ def decode_pixelated(frame: Frame, data: bytes | memoryview) -> Image | None:
         if image is not None:
             pixelate_all(image)
         return image
-    if not len(data):
-        return None
-    small = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_8)
+    small = decode(frame, data, cv2.IMREAD_REDUCED_COLOR_8)
     if small is None or small.shape[:2] != (-(-frame.height // 8), -(-frame.width // 8)):
         return None
-    image = np.asarray(small, np.uint8)
-    pixelate_all(image)
+    pixelate_all(small)
     size = (frame.width, frame.height)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def blank(frame: Frame) -> Image:
     """A gray image in place of one that cannot be decoded; a single pixel for a senseless size."""
-    is_possible = frame.width * frame.height <= MOST_PIXELS
+    is_possible = frame.width * frame.height <= MOST_BLANK_PIXELS
     size = (frame.height, frame.width) if is_possible else (1, 1)
     return np.full((*size, 3), 128, np.uint8)
 

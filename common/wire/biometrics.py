@@ -12,13 +12,17 @@ from affectline.common.wire.base import (
     EXAMPLE_AT,
     EXAMPLE_EPOCH,
     Count,
+    Epoch,
     Message,
     Nanoseconds,
     Probability,
+    Seq,
 )
 
 MAX_SAMPLES = 4096
 """Most samples in one message: 16 s at 256 Hz; sensors usually send about 0.1 s at a time."""
+MOST_RATE = 100_000
+"""Samples a second."""
 
 
 class Samples(Message):
@@ -30,8 +34,10 @@ class Samples(Message):
 
     topic_prefix: ClassVar[str] = "bio"
     topic_levels: ClassVar[tuple[str, ...]] = ("subject", "signal")
+    published_by: ClassVar[tuple[str, ...]] = ("biometrics",)
     is_input: ClassVar[bool] = True
     is_open_to_tools: ClassVar[bool] = True
+    max_header_bytes: ClassVar[int] = 1 << 17
     message: Literal["Samples"] = "Samples"
     subject: Name
     signal: Name
@@ -41,13 +47,13 @@ class Samples(Message):
     device: Annotated[str, Field(max_length=200)] = ""
     synthetic: bool = False
     """Simulated, for a demonstration: no person was measured."""
-    epoch: Count
+    epoch: Epoch
     """Start of the process in ms since the Unix epoch; ``seq`` counts within it."""
-    seq: Count
+    seq: Seq
     """Number of the message in its signal, from 0, without gaps at the sensor's process."""
     at: Nanoseconds
     """When the first sample was taken."""
-    rate: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    rate: Annotated[float, Field(gt=0, le=MOST_RATE)] | None = None
     """Samples per second; None where ``offsets`` give the times."""
     offsets: Annotated[tuple[Count, ...], Field(max_length=MAX_SAMPLES, strict=False)] = ()
     """Nanoseconds from ``at`` to each sample, never decreasing; empty where there is a ``rate``."""
@@ -73,7 +79,16 @@ class Samples(Message):
             raise ValueError(f"{len(self.offsets)} offsets for {len(self.values)} values")
         if any(b < a for a, b in zip(self.offsets, self.offsets[1:], strict=False)):
             raise ValueError("offsets fall")
+        if self._end >= 2**63:
+            raise ValueError("the last sample's time fits no message")
         return self
+
+    @property
+    def _end(self) -> float:
+        """Time of the last sample, of any size."""
+        if self.rate is None:
+            return self.at + self.offsets[-1]
+        return self.at + (len(self.values) - 1) * 1e9 / self.rate
 
     @property
     def time(self) -> int:
@@ -82,6 +97,10 @@ class Samples(Message):
     @property
     def event_time(self) -> int:
         return self.at
+
+    @property
+    def latest_moment(self) -> int:
+        return max(super().latest_moment, int(self._end))
 
     @property
     def key(self) -> tuple[int, int]:
@@ -205,13 +224,14 @@ EXAMPLE_OFF_ROAD: Final = OffRoad(
 
 
 class State(Message):
-    """Arousal, valence, nervousness, drowsiness and looks away of a person, by all signals.
+    """Arousal, valence, nervousness, drowsiness and looks away of a person, from all signals.
 
     At most ten times a second. Drowsiness and looks away were not validated on drivers.
     """
 
     topic_prefix: ClassVar[str] = "state"
     topic_levels: ClassVar[tuple[str, ...]] = ("subject",)
+    published_by: ClassVar[tuple[str, ...]] = ("fusion",)
     version: Literal[2] = 2  # type: ignore[assignment]
     """In version 1 there was no ``drowsiness`` and no ``off_road``."""
     message: Literal["State"] = "State"

@@ -1,6 +1,7 @@
 """Bytes to messages and back; the only module that imports msgpack."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgpack
@@ -12,8 +13,14 @@ from affectline.common.wire.kinds import message_kinds
 from affectline.common.wire.messages import Packet
 
 MAX_HEADER_BYTES: Final = 1 << 20
-"""No header of ours comes near this; a longer one is not even parsed."""
+"""No header of ours comes near this; a longer one is not even parsed. Most kinds of message have
+less (`Message.max_header_bytes`)."""
 MAX_PARTS: Final = 768
+MAX_ITEMS: Final = 1 << 13
+"""Of one list or map in a header: a message has 4096 samples at most."""
+MAX_PART_BYTES: Final = 1 << 28
+"""Of a message on the bus: a raw frame of 89 megapixels has so much. Sockets close the connection
+to a peer that sends more (``ZMQ_MAXMSGSIZE``)."""
 
 
 def encode(packet: Packet) -> list[bytes | memoryview]:
@@ -35,7 +42,7 @@ def decode(parts: Sequence[bytes | memoryview]) -> Packet:
     if not 2 <= len(parts) <= 2 + MAX_PARTS:
         raise InvalidMessage(f"{len(parts)} parts")
     topic, header, *rest = parts
-    if len(header) > MAX_HEADER_BYTES:
+    if len(header) > _max_header_bytes().get(bytes(topic[:64]).split(b"/")[0], MAX_HEADER_BYTES):
         raise InvalidMessage(f"a header of {len(header)} bytes")
     message = _parse(header)
     if bytes(topic) != message.topic.encode():
@@ -52,17 +59,34 @@ def decode(parts: Sequence[bytes | memoryview]) -> Packet:
 def read_header(header: bytes | memoryview) -> dict[str, Any]:
     """The fields of a header as they are, unchecked; none where it is no msgpack map."""
     try:
-        fields: Any = msgpack.unpackb(header)
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        fields = _unpack(header)
+    except InvalidMessage:
         return {}
     return fields if isinstance(fields, dict) else {}
 
 
-def _parse(header: bytes | memoryview) -> Message:
+@cache
+def _max_header_bytes() -> Mapping[bytes, int]:
+    """By first level of the topic."""
+    found: dict[bytes, int] = {}
+    for kind in message_kinds().values():
+        prefix = kind.topic_prefix.encode()
+        found[prefix] = max(found.get(prefix, 0), kind.max_header_bytes)
+    return found
+
+
+def _unpack(header: bytes | memoryview) -> Any:
     try:
-        fields: Any = msgpack.unpackb(header)
+        return msgpack.unpackb(
+            header, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS, max_bin_len=0, max_ext_len=0
+        )
+    # How deep lists may be in one another msgpack itself limits
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise InvalidMessage(f"a header that is not msgpack: {error}") from error
+
+
+def _parse(header: bytes | memoryview) -> Message:
+    fields = _unpack(header)
     kind = fields.get("message") if isinstance(fields, dict) else None
     model = message_kinds().get(kind) if isinstance(kind, str) else None
     if model is None:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from affectline.common.identifiers import Name, ServiceName
+from affectline.common.identifiers import MOST_TYPED, Name, ServiceName
 from affectline.common.wire.base import EXAMPLE_AT, Message, Nanoseconds
 
 PIPELINE = "pipeline"
@@ -48,6 +48,14 @@ class Record(_Command):
     privacy: Literal["everything", "blurred", "features"]
     consent: Annotated[str, Field(min_length=1, max_length=4000)]
     """Who agreed to be recorded, when and how; kept in the recording."""
+    study: dict[Name, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
+        default_factory=dict
+    )
+    """The session's place in a study, such as ``participant`` and ``condition``, in place of the
+    pipeline's own."""
+    title: Annotated[str, Field(min_length=1, max_length=MOST_TYPED)] | None = None
+    """The session's name as somebody has typed it; kept in the recording. With one, a session that
+    has the name of another one gets a number behind it; without, it is refused."""
 
 
 class StopRecording(_Command):
@@ -82,6 +90,7 @@ class Control(Message):
 
     topic_prefix: ClassVar[str] = "control"
     topic_levels: ClassVar[tuple[str, ...]] = ("target",)
+    published_by: ClassVar[tuple[str, ...]] = ("collect", "dashboard", "remote", "sink")
     is_recorded: ClassVar[bool] = False  # a replay must not repeat commands
     message: Literal["Control"] = "Control"
     target: ServiceName

@@ -14,6 +14,12 @@ AT_END: Final = "at the end"
 """`Health.detail` of a replay that has published everything."""
 
 
+MOST_COUNTERS: Final = 64
+"""Of one process."""
+MOST_DETAIL: Final = 4000
+"""Characters."""
+
+
 class Latency(BaseModel):
     """Quantiles of a stage's latency over the last 500 messages, in ms."""
 
@@ -42,14 +48,17 @@ class Health(Message):
 
     topic_prefix: ClassVar[str] = "health"
     topic_levels: ClassVar[tuple[str, ...]] = ("service",)
+    names_publisher: ClassVar[bool] = True
     message: Literal["Health"] = "Health"
     service: ServiceName
     pid: Count
     at: Nanoseconds
     state: Literal["ready", "degraded"]
-    detail: str = ""
+    detail: Annotated[str, Field(max_length=MOST_DETAIL)] = ""
     """For people, e.g. that a camera was lost and when it is opened again."""
-    counters: dict[str, Count] = Field(default_factory=dict)
+    counters: Annotated[
+        dict[Annotated[str, Field(max_length=64)], Count], Field(max_length=MOST_COUNTERS)
+    ] = Field(default_factory=dict)
     """Since the process started: ``in``, ``out``, ``skipped``, ``invalid`` and the stage's own."""
     latency: Latency | None = None
     clock: ClockOffset | None = None
@@ -95,13 +104,14 @@ def make_health(
 ) -> Health:
     """Make a health message of this process."""
     ordered = sorted(latencies_ms)
+    counted = {"in": 0, "out": 0, "skipped": 0, "invalid": 0, **counters}
     return Health(
         service=service,
         pid=os.getpid(),
         at=at,
         state=state,
-        detail=detail,
-        counters={"in": 0, "out": 0, "skipped": 0, "invalid": 0, **counters},
+        detail=detail[:MOST_DETAIL],
+        counters=dict(list(counted.items())[:MOST_COUNTERS]),
         latency=quantiles(ordered) if ordered else None,
         clock=clock,
     )

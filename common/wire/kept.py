@@ -11,7 +11,7 @@ Key = Annotated[tuple[Count, Count], Field(strict=False)]
 
 
 class Kept(Message):
-    """A consumer's receipt: these messages are on disk, and need not be sent to it again.
+    """A consumer's receipt: these messages are on disk, and need not be sent again.
 
     Sink and recorders publish it, a few times a second while there is something new. Publishers
     of lossless delivery keep their messages until all such consumers have them, and the hub the
@@ -20,7 +20,9 @@ class Kept(Message):
 
     topic_prefix: ClassVar[str] = "kept"
     topic_levels: ClassVar[tuple[str, ...]] = ("by",)
+    names_publisher: ClassVar[bool] = True
     is_recorded: ClassVar[bool] = False
+    max_header_bytes: ClassVar[int] = 1 << 20
     message: Literal["Kept"] = "Kept"
     by: ServiceName
     """The consumer, such as ``recorder``."""

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, model_validator
 from typing_extensions import TypeVar
 
 from affectline.common.circumplex import map_to_circumplex
@@ -23,10 +23,14 @@ from affectline.common.wire.base import (
     EXAMPLE_AT,
     EXAMPLE_EPOCH,
     Count,
+    Duration,
+    Epoch,
+    LastSeq,
     Message,
     Nanoseconds,
     Pixels,
     Probability,
+    Seq,
 )
 from affectline.common.wire.face_signs import Blink, Degrees, FaceSigns
 
@@ -52,7 +56,7 @@ class StreamMessage(Message):
     topic_levels: ClassVar[tuple[str, ...]] = ("stream",)
 
     stream: Name
-    epoch: Count
+    epoch: Epoch
     """Start of the capture process in ms since the Unix epoch; ``seq`` counts within it."""
 
 
@@ -61,14 +65,14 @@ class FrameMessage(StreamMessage):
 
     version: Literal[2] = 2  # type: ignore[assignment]
     """Version 1 had no ``received_at`` and ``file``, and stamped films with the clock."""
-    seq: Count
+    seq: Seq
     """Number of the frame in its stream, from 0, without gaps at the source."""
     captured_at: Nanoseconds
     """When it happened, on the session's time line: for a camera the moment of the frame, for a
     film the film's start plus its ``media_time``."""
     received_at: Nanoseconds
     """When the pipeline got it, by the clock: latency and age are measured from here."""
-    media_time: Nanoseconds | None = None
+    media_time: Duration | None = None
     """Films only: ns from the beginning of the file to this frame, as a player shows it."""
     file: Annotated[str, Field(max_length=4096)] | None = None
     """Pictures only: the picture's path below its folder. Each picture is analysed by itself,
@@ -110,6 +114,7 @@ class Frame(FrameMessage):
     """An image of a stream, as a JPEG file or as raw BGR rows (``height * width * 3`` bytes)."""
 
     topic_prefix: ClassVar[str] = "frame"
+    published_by: ClassVar[tuple[str, ...]] = ("capture",)
     parts_description: ClassVar[str] = (
         "1 part: the JPEG file, or height * width * 3 bytes of BGR rows."
     )
@@ -146,6 +151,8 @@ class Quality(BaseModel):
 
 
 LANDMARKS_BYTES: Final = 468 * 3 * 4
+MOST_FACES: Final = 256
+"""In one frame."""
 
 EXAMPLE_BOX: Final = (145, 30, 135, 135)
 EXAMPLE_QUALITY: Final = Quality(size=135, blur=553.5, brightness=0.3423)
@@ -189,6 +196,7 @@ class Face(SeenFace):
 class FacesMessage(FrameMessage):
     """A message about the faces of a frame."""
 
+    max_header_bytes: ClassVar[int] = 1 << 20
     version: Literal[3] = 3  # type: ignore[assignment]
     """In version 2 faces said nothing besides their place, quality and emotion."""
 
@@ -197,9 +205,15 @@ class FacesMessage(FrameMessage):
         fields = super().upgrade(fields)
         return {**fields, "version": 3} if fields.get("version") == 2 else fields
 
+    @property
+    def latest_moment(self) -> int:
+        faces: tuple[FaceSigns, ...] = self.__dict__["faces"]
+        blinks = [face.blink.at for face in faces if face.blink]
+        return max([super().latest_moment, *blinks])
+
 
 class Faces(FacesMessage):
-    """The faces of a frame: where each is, what it says, how good it is, and its crops.
+    """The faces of a frame: position, signs, quality and crops of each.
 
     Two binary parts a face: the upright crop, and the same at 48x48 pixels. Both are rows of 8-bit
     gray values. The crop has the size that the face has in the frame, but at most 160 pixels. Where
@@ -208,6 +222,7 @@ class Faces(FacesMessage):
     """
 
     topic_prefix: ClassVar[str] = "faces"
+    published_by: ClassVar[tuple[str, ...]] = ("detector",)
     parts_description: ClassVar[str] = (
         "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 pixels, "
         "8-bit gray rows; a third where its landmarks is true: 468 x (x, y, z) 32-bit floats."
@@ -219,7 +234,7 @@ class Faces(FacesMessage):
 
     message: Literal["Faces"] = "Faces"
     detected_at: Nanoseconds
-    faces: Annotated[tuple[Face, ...], Field(max_length=256, strict=False)] = ()
+    faces: Annotated[tuple[Face, ...], Field(max_length=MOST_FACES, strict=False)] = ()
 
     @classmethod
     def example(cls) -> Self:
@@ -246,12 +261,16 @@ class Scores(StreamMessage):
     """
 
     topic_prefix: ClassVar[str] = "scores"
+    published_by: ClassVar[tuple[str, ...]] = ("classifier",)
+    max_header_bytes: ClassVar[int] = 1 << 20
     message: Literal["Scores"] = "Scores"
-    seq: Count
+    seq: Seq
     classified_at: Nanoseconds
     model: str
     missing: Missing | None = None
-    distributions: Annotated[tuple[Distribution, ...], Field(max_length=256, strict=False)] = ()
+    distributions: Annotated[
+        tuple[Distribution, ...], Field(max_length=MOST_FACES, strict=False)
+    ] = ()
     """One for each face of the `Faces`, in its order; empty where ``missing`` says why."""
 
     @classmethod
@@ -295,6 +314,7 @@ class Emotion(FacesMessage):
     """The result for a frame: published once for every frame, in order of ``seq``."""
 
     topic_prefix: ClassVar[str] = "emotion"
+    published_by: ClassVar[tuple[str, ...]] = ("detector",)
     message: Literal["Emotion"] = "Emotion"
     detected_at: Nanoseconds | None = None
     classified_at: Nanoseconds | None = None
@@ -303,7 +323,7 @@ class Emotion(FacesMessage):
     model: str | None = None
     missing: Missing | None = None
     """Why the frame was not analysed; None where it was, even if it shows no face."""
-    faces: Annotated[tuple[FaceEmotion, ...], Field(max_length=256, strict=False)] = ()
+    faces: Annotated[tuple[FaceEmotion, ...], Field(max_length=MOST_FACES, strict=False)] = ()
 
     @classmethod
     def example(cls) -> Self:
@@ -352,12 +372,13 @@ def _upgrade_face(face: dict[str, Any]) -> dict[str, Any]:
 
 
 class Resend(StreamMessage):
-    """A request of a consumer that missed results: publish these frames' `Emotion` again."""
+    """A consumer's request for results that it missed: publish these frames' `Emotion` again."""
 
     topic_prefix: ClassVar[str] = "resend"
+    published_by: ClassVar[tuple[str, ...]] = ("sink",)
     message: Literal["Resend"] = "Resend"
-    first_seq: Count
-    last_seq: Count
+    first_seq: Seq
+    last_seq: Seq
 
     @classmethod
     def example(cls) -> Self:
@@ -374,6 +395,7 @@ class StreamStart(StreamMessage):
     """The start of a stream: a source was opened."""
 
     topic_prefix: ClassVar[str] = "stream"
+    published_by: ClassVar[tuple[str, ...]] = ("capture",)
     is_input: ClassVar[bool] = True
     version: Literal[2] = 2  # type: ignore[assignment]
     message: Literal["StreamStart"] = "StreamStart"
@@ -387,7 +409,7 @@ class StreamStart(StreamMessage):
     kind: SourceKind
     live: bool
     """It never ends by itself, as a camera or a network stream."""
-    first_seq: Count = 0
+    first_seq: Seq = 0
     rate: Annotated[float, Field(gt=0)] | None = None
     """Frames per second, where the source declares it."""
     frames: Count | None = None
@@ -436,6 +458,7 @@ class StreamEnd(StreamMessage):
     """
 
     topic_prefix: ClassVar[str] = "stream"
+    published_by: ClassVar[tuple[str, ...]] = ("capture",)
     is_input: ClassVar[bool] = True
     version: Literal[2] = 2  # type: ignore[assignment]
     message: Literal["StreamEnd"] = "StreamEnd"
@@ -443,7 +466,7 @@ class StreamEnd(StreamMessage):
     """When it ends on the session's time line: the time of the last frame."""
     received_at: Nanoseconds
     """When the source ended, by the clock."""
-    last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
+    last_seq: LastSeq
     """-1 where there was no frame at all."""
     reason: Literal["end", "damaged", "truncated", "stopped"]
     """``damaged``: it was read to its end, but for pictures or frames that cannot be read."""
@@ -484,9 +507,10 @@ class StreamDone(StreamMessage):
     """
 
     topic_prefix: ClassVar[str] = "stream"
+    published_by: ClassVar[tuple[str, ...]] = ("fusion", "sink")
     message: Literal["StreamDone"] = "StreamDone"
     by: Literal["sink", "fusion"] = "sink"
-    last_seq: Annotated[int, Field(ge=-1, lt=2**63)]
+    last_seq: LastSeq
     done_at: Nanoseconds
 
     @classmethod
@@ -502,11 +526,45 @@ class StreamDone(StreamMessage):
         return self.epoch, 4 * (self.last_seq + 1) + (2 if self.by == "sink" else 3)
 
 
+MOST_EXTRA: Final = 65_536
+"""Characters of a marker's further fields as JSON, in ASCII: a cell of a table holds twice that."""
+
+
+def _check_extra(extra: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what cannot be sent or kept: a number beyond 64 bits, half a character, too much.
+
+    Raises:
+        ValueError: There is such.
+    """
+    waiting: list[Any] = [extra]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str):
+            one.encode()  # half a character, as JSON may have it, is a UnicodeEncodeError
+        elif isinstance(one, int) and not -(2**63) <= one < 2**64:
+            raise ValueError("a number of more than 64 bits")
+    size = len(json.dumps(extra))
+    if size > MOST_EXTRA:
+        raise ValueError(f"{size} characters of JSON, at most {MOST_EXTRA} are allowed")
+    return extra
+
+
 class Marker(Message):
     """A labelled event, published by a person or a tool."""
 
     topic_prefix: ClassVar[str] = "marker"
     topic_levels: ClassVar[tuple[str, ...]] = ("session",)
+    published_by: ClassVar[tuple[str, ...]] = (
+        "biometrics",
+        "collect",
+        "dashboard",
+        "remote",
+        "sink",
+    )
     is_input: ClassVar[bool] = True
     is_open_to_tools: ClassVar[bool] = True
 
@@ -516,8 +574,18 @@ class Marker(Message):
     """When it happened on the session's time line: beside a camera by the clock; while a film plays
     `common.runtime.session_clock` tells what "now" is."""
     label: Annotated[str, Field(min_length=1, max_length=1000)]
-    source: str = ""
-    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    source: Annotated[str, Field(max_length=1000)] = ""
+    extra: Annotated[dict[str, JsonValue], AfterValidator(_check_extra)] = Field(
+        default_factory=dict
+    )
+    """What else it says: JSON values of 64 bits, `MOST_EXTRA` characters of JSON at most."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_flat_enough(cls, fields: Any) -> Any:
+        """Whatever reads the extra fields later may recurse."""
+        _check_nesting(fields.get("extra") if isinstance(fields, dict) else None)
+        return fields
 
     @classmethod
     def example(cls) -> Self:
@@ -539,6 +607,25 @@ class Marker(Message):
         return self.at, zlib.crc32(told.encode(errors="replace"))
 
 
+MOST_NESTED: Final = 16
+"""Levels of the lists and maps in a marker's extra fields."""
+
+
+def _check_nesting(value: object) -> None:
+    """Raise a ValueError where lists and maps are in one another too deep."""
+    level = [value]
+    for _ in range(MOST_NESTED):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list | tuple)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise ValueError(f"lists and maps nested more than {MOST_NESTED} levels deep")
+
+
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
 
@@ -552,6 +639,8 @@ class Packet(NamedTuple, Generic[M_co]):
 SENT_TO: Final = "~to/"
 """First part of a message that is for one consumer alone: ``~to/<service>:``, before its topic. It
 does not leave the pipeline."""
+TO_SENSORS: Final = f"{SENT_TO}sensors/"
+"""Of receipts that are for one sensor's key alone: ``~to/sensors/<name of the key>:``."""
 READY: Final = "~ready/"
 """Not a message: a consumer subscribes to ``~ready/<service>`` after its other subscriptions, and
 sources see that subscription arrive. Sorted after all topics, so it is also last on a reconnect."""

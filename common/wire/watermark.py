@@ -7,7 +7,7 @@ from affectline.common.wire.base import EXAMPLE_AT, Message, Nanoseconds
 
 
 class Watermark(Message):
-    """A source's promise that no later message of its own tells of an earlier moment.
+    """A source's promise that none of its later messages is about an earlier moment.
 
     Recorded sources (films, tables) and fusion publish it, so that consumers can take messages
     of several sources in the order of their events, and so that sources do not run away from one
@@ -16,6 +16,7 @@ class Watermark(Message):
 
     topic_prefix: ClassVar[str] = "watermark"
     topic_levels: ClassVar[tuple[str, ...]] = ("source",)
+    names_publisher: ClassVar[bool] = True
     is_recorded: ClassVar[bool] = False
     message: Literal["Watermark"] = "Watermark"
     source: ServiceName

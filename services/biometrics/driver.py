@@ -8,7 +8,9 @@ runs in one thread of its own (`affectline.services.biometrics.driver_thread`), 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, NamedTuple
+
+from pydantic import JsonValue
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import BiometricsSettings
@@ -16,6 +18,14 @@ from affectline.common.settings.biometrics import BiometricsSettings
 WAIT_S: Final = 0.1
 """How long `Driver.read` may wait for data: it bounds the delay of a batch, and how long it takes
 to notice that the process is to stop."""
+
+
+class Event(NamedTuple):
+    """Something that a device, or a program, says at a moment."""
+
+    label: str
+    fields: dict[str, JsonValue]
+    """What else it says."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class Reading:
     """From 0 to 1."""
     reason: str = ""
     """Why the quality is not 1."""
+    events: tuple[Event, ...] = ()
+    """Of `EVENTS`: what each sample, which has no value, says."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,10 @@ class Timing:
 
 BUTTON: Final = "button press"
 """Signal name of a button on the device: each sample is published as a `Marker`."""
+
+
+EVENTS: Final = "events"
+"""Signal name of what a device says: each `Event` is published as a `Marker`."""
 
 
 class DeviceGone(Exception):  # noqa: N818 - it names what happened
@@ -109,7 +125,7 @@ class Driver:
         """Open the device.
 
         Raises:
-            DeviceGone: It is not there now; it is tried again later.
+            DeviceGone: It is not there now; it is started again later.
             AffectlineError: It cannot be opened with these settings; the process ends.
         """
 
@@ -140,8 +156,9 @@ def make_driver(settings: BiometricsSettings, clock: Clock) -> Driver:
     return driver
 
 
-def missing_package(driver: str, error: ImportError) -> AffectlineError:
+def missing_package(driver: str, error: ImportError, extra: str = "sensors") -> AffectlineError:
     """The error about a package that a driver needs, and how to install it."""
     return AffectlineError(
-        f"--driver {driver}: {error}", "install the sensors with pip install 'affectline[sensors]'"
+        f"--driver {driver}: {error}",
+        f"install what it needs with pip install 'affectline[{extra}]'",
     )

@@ -96,7 +96,7 @@ class DriverThread(threading.Thread):
         self._close()
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        self.problem = f"{reason}; tried again in {pause_s:g} s"
+        self.problem = f"{reason}; trying again in {pause_s:g} s"
         self._wake()
         return pause_s
 

@@ -54,8 +54,23 @@ class RecordedSignals(NamedTuple):
     """When it begins, on the line of the signals' times in ns: not later than the first sample."""
 
 
-def regular_times(start: int, rate: float, count: int) -> Times:
-    """Times in ns of ``count`` samples, ``rate`` a second (0.001 or more) from ``start`` on."""
+def regular_times(start: int, rate: float, count: int, source: str = "a signal") -> Times:
+    """Times in ns of ``count`` samples, ``rate`` a second (0.001 or more) from ``start`` on.
+
+    Args:
+        start: Of the first.
+        rate: Samples a second.
+        count: How many there are.
+        source: What they are of, for the error.
+
+    Raises:
+        AffectlineError: They end after `LATEST_PLAYED`.
+    """
+    if start + count * NS / rate > LATEST_PLAYED:
+        raise AffectlineError(
+            f"{source}: {count} samples at {rate:g} a second end after the year 2116",
+            "is the rate right, and the start?",
+        )
     steps = np.round(np.arange(count) * (NS / rate))
     return start + steps.astype(np.int64)
 

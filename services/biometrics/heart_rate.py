@@ -7,6 +7,7 @@ the Bluetooth SIG define it. All numbers are little endian.
 from dataclasses import dataclass
 from typing import Final
 
+from affectline.services.biometrics.driver import Reading
 from affectline.services.biometrics.validation import NS
 
 FLAG_RATE_16_BITS: Final = 0x01
@@ -94,3 +95,32 @@ class RRTimeline:
         for step in reversed(steps[1:]):
             times.append(times[-1] - step)
         return times[::-1]
+
+
+def to_readings(
+    measurement: HeartRateMeasurement, arrived: int, timeline: RRTimeline
+) -> list[Reading]:
+    """Convert a measurement; without skin contact its quality is 0."""
+    quality, reason = 1.0, ""
+    if measurement.contact is False:
+        quality, reason = 0.0, "no skin contact"
+    elif measurement.rate == 0:
+        quality, reason = 0.0, "the strap has no rate"
+    rate = Reading(
+        "heart_rate", "/min", arrived, (float(measurement.rate),),
+        offsets=(0,), quality=quality, reason=reason,
+    )  # fmt: skip
+    readings = [rate]
+    times = timeline.timestamp(arrived, measurement.intervals_ms)
+    if times:
+        offsets = tuple(time - times[0] for time in times)
+        readings.append(
+            Reading(
+                "rr_interval", "ms", times[0], measurement.intervals_ms,
+                offsets=offsets, quality=quality, reason=reason,
+            )
+        )  # fmt: skip
+    if measurement.energy_kj is not None:
+        energy = (float(measurement.energy_kj),)
+        readings.append(Reading("energy_expended", "kJ", arrived, energy, offsets=(0,)))
+    return readings

@@ -5,8 +5,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, Final, Literal
 
-from pydantic import JsonValue
-
 from affectline.common.clock import monotonic
 from affectline.common.runtime.event_time import SourceAlignment
 from affectline.common.runtime.stage import Route, Stage, on
@@ -14,18 +12,26 @@ from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
+from affectline.common.wire.screening import AHEAD_NS
 from affectline.common.wire.watermark import Watermark
 from affectline.services.biometrics.driver import (
     BUTTON,
+    EVENTS,
     Clock,
     Driver,
+    Event,
     Reading,
     Timing,
     make_driver,
 )
 from affectline.services.biometrics.driver_thread import Batch, DriverThread
 from affectline.services.biometrics.spec import BiometricsProcess
-from affectline.services.biometrics.validation import MonotonicTimestamps, time_of, validate
+from affectline.services.biometrics.validation import (
+    MonotonicTimestamps,
+    has_times,
+    time_of,
+    validate,
+)
 
 MAX_UNSENT: Final = 4096
 """Live delivery: messages buffered while the hub is away, some minutes of a heart-rate strap. Then
@@ -225,25 +231,37 @@ class Biometrics(Stage):
 
     def _queue(self, batch: Batch) -> None:
         self._complete_until = batch.complete_until
-        for raw in batch.readings:
-            if raw.signal == BUTTON:
-                self._unsent += [Packet(self._to_marker(raw, i)) for i in range(len(raw.values))]
-                continue
-            for reading in validate(raw, self._driver.counters):
-                timestamps = self._timestamps.setdefault(reading.signal, MonotonicTimestamps())
-                adjusted = timestamps.adjust(reading, self._driver.counters)
-                if adjusted:
-                    self._unsent.append(Packet(self._to_samples(adjusted)))
+        self._unsent += self.to_packets(batch.readings)
+
+    def to_packets(self, readings: Iterable[Reading]) -> Iterator[Packet]:
+        """The messages that readings become; what fits none is counted as ``invalid``."""
+        counters = self._driver.counters
+        latest = self.context.now() + AHEAD_NS
+        for raw in readings:
+            if not has_times(raw):
+                counters["invalid"] += len(raw.values)
+            elif raw.signal in (BUTTON, EVENTS):
+                for i in range(len(raw.values)):
+                    marker = self._to_marker(raw, i) if 0 <= time_of(raw, i) <= latest else None
+                    counters["invalid"] += marker is None
+                    if marker:
+                        yield Packet(marker)
+            else:
+                for reading in validate(raw, counters):
+                    timestamps = self._timestamps.setdefault(reading.signal, MonotonicTimestamps())
+                    if adjusted := timestamps.adjust(reading, counters, latest):
+                        yield Packet(self._to_samples(adjusted))
 
     def _to_marker(self, reading: Reading, i: int) -> Marker:
-        """A press of the device's button, as a marker."""
-        extra: dict[str, JsonValue] = {"subject": self._settings.subject}
+        """A press of the device's button, or what a program says, as a marker."""
+        pressed = Event("button", {"subject": self._settings.subject})
+        said = reading.events[i] if reading.events else pressed
         return Marker(
             session="session",
             at=time_of(reading, i),
-            label="button",
+            label=said.label,
             source=self._driver.device[:200],
-            extra=extra,
+            extra=said.fields,
         )
 
     def _to_samples(self, reading: Reading) -> Samples:

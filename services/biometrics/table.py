@@ -24,6 +24,8 @@ TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 
 DELIMITERS: Final = (",", ";", "\t")
 """What is looked for where no delimiter is named."""
+NO_DELIMITERS: Final = ("\r", "\n", '"')
+"""What ends rows, and what encloses cells."""
 TIME_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 EARLIEST: Final = -(2**61)
 LATEST: Final = 2**62
@@ -37,7 +39,7 @@ GAPS: Final = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none"})
 _NUMBER: Final = re.compile(
     r"[+-]?(?:[0-9]+(?P<sign>[.,])?[0-9]*|(?P<first>[.,])[0-9]+)(?:[eE][+-]?[0-9]+)?"
 )
-_EXCEL_HINT: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_EXCEL_HINT: Final = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -122,6 +124,10 @@ def read_table(
         AffectlineError: It cannot be read, or is no table.
     """
     text = _read_text(path, option, first_rows=first_rows)
+    if delimiter is not None and delimiter in NO_DELIMITERS:
+        raise AffectlineError(
+            f"--delimiter {delimiter!r}: cannot separate cells", "name another character"
+        )
     hint = _EXCEL_HINT.fullmatch(text.partition("\n")[0])
     skipped = 0
     if hint:
@@ -139,7 +145,7 @@ def read_table(
     except (csv.Error, ValueError) as error:
         if not (first_rows and rows):  # it may only be cut within quotes
             where = f"line {reader.line_num + skipped}: {error}"
-            raise AffectlineError(f"{option} {path}: is no CSV ({where})", "mend it") from error
+            raise AffectlineError(f"{option} {path}: is not CSV ({where})", "correct it") from error
     while rows and not any(rows[-1].cells):
         if has_header and len(rows[-1].cells) > 1:
             break  # a row of gaps has its place
@@ -149,7 +155,9 @@ def read_table(
         while rows and not any(rows[0].cells):
             rows.pop(0)
         if not rows:
-            raise AffectlineError(f"{option} {path}: is empty", "the first line names the columns")
+            raise AffectlineError(
+                f"{option} {path}: is empty", "its first line should name the columns"
+            )
         header = rows.pop(0)
         width = len(header.cells)
         rows = [row for row in rows if row.cells and (any(row.cells) or len(row.cells) == width)]
@@ -170,7 +178,7 @@ def find_column(header: Row, name: str, option: str, path: Path) -> int:
         numbers = " and ".join(str(i + 1) for i in found)
         raise AffectlineError(
             f"{option} {path}: columns {numbers} are both called {name!r}",
-            "give the one that is not meant another name",
+            "rename the one that is not meant",
         )
     hint = f"its columns are {', '.join(header.cells)}"
     if len(header.cells) == 1:
@@ -307,8 +315,10 @@ class TimeReader:
         text, unit = self._numbers.normalize(cell), TIME_NS[self._unit]
         if text is None or not abs(float(text)) < LATEST / unit:
             return None
-        # A float has no room for nanoseconds since 1970
-        return round(Decimal(text) * unit)
+        try:  # a float has no room for nanoseconds since 1970
+            return round(Decimal(text) * unit)
+        except ArithmeticError:  # an exponent beyond all sense
+            return None
 
     def _read_date(self, cell: str) -> int | None:
         try:
@@ -356,7 +366,7 @@ def _read_text(path: Path, option: str, *, first_rows: bool) -> str:
         except UnicodeDecodeError:
             text = data.decode("cp1252", errors="replace")
     if "\0" in text:
-        raise AffectlineError(f"{option} {path}: is no text", "name a CSV file")
+        raise AffectlineError(f"{option} {path}: is not text", "name a CSV file")
     return text
 
 

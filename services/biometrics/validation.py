@@ -1,6 +1,7 @@
 """Validation of what drivers read: finite values, plausibility, monotonic times."""
 
 import dataclasses
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from itertools import groupby
 from typing import Final
 
 from affectline.common.settings.biometrics import SIGNALS
-from affectline.common.wire.biometrics import MAX_SAMPLES
+from affectline.common.wire.biometrics import MAX_SAMPLES, MOST_RATE
 from affectline.services.biometrics.driver import Reading
 
 NS: Final = 1_000_000_000
@@ -24,6 +25,14 @@ def time_of(reading: Reading, i: int) -> int:
     if reading.rate is None:
         return reading.at + reading.offsets[i]
     return reading.at + round(i * NS / reading.rate)
+
+
+def has_times(reading: Reading) -> bool:
+    """Whether the samples of a reading have times as messages tell them."""
+    if reading.rate is not None:
+        return 0 < reading.rate <= MOST_RATE and not reading.offsets  # NaN is not
+    steps = itertools.pairwise((0, *reading.offsets))
+    return len(reading.offsets) == len(reading.values) and all(a <= b for a, b in steps)
 
 
 def slice_reading(reading: Reading, start: int, stop: int) -> Reading:
@@ -84,13 +93,16 @@ class MonotonicTimestamps:
         self._period = 0
         self._shift = 0
 
-    def adjust(self, reading: Reading, counters: Counter[str]) -> Reading | None:
+    def adjust(
+        self, reading: Reading, counters: Counter[str], latest: int = LATEST
+    ) -> Reading | None:
         """Shift a reading so that times do not fall; None where its time fits no message.
 
         Args:
             reading: With at least one sample.
             counters: ``reanchored`` counts the jumps, ``invalid`` the samples whose time fits no
                 message.
+            latest: The latest time that receivers believe, in ns since the Unix epoch.
         """
         end = time_of(reading, len(reading.values) - 1)
         if reading.at >= self._last:
@@ -98,7 +110,7 @@ class MonotonicTimestamps:
         elif reading.at + self._shift < self._last:
             counters["reanchored"] += 1
             self._shift = self._last + self._period - reading.at
-        if not 0 <= reading.at + self._shift <= end + self._shift <= LATEST:
+        if not 0 <= reading.at + self._shift <= end + self._shift <= min(latest, LATEST):
             counters["invalid"] += len(reading.values)
             return None
         if reading.rate is not None:

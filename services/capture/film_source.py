@@ -2,9 +2,10 @@
 
 import contextlib
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import av
 import numpy as np
@@ -15,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from affectline.common.address import redact
+from affectline.common.address import display_text, redact
 from affectline.common.errors import AffectlineError
 from affectline.services.capture.container_check import Completeness, check_completeness
 from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
@@ -93,7 +94,7 @@ class FilmSource:
         self._first = self.read()
         if self._first is None:
             raise AffectlineError(
-                f"--source {self._shown}: has no frame that can be read",
+                f"--source {self._shown}: has no readable frame",
                 "check it with a video player",
             )
         if live:
@@ -116,6 +117,20 @@ class FilmSource:
             self._count += 1
             return SourceFrame(np.ascontiguousarray(image), time)
         return None
+
+    def seek(self, stamp: int) -> None:
+        """Go on reading at a key frame.
+
+        Args:
+            stamp: Its presentation time, in units of the stream, as `find_key_frames` has it.
+        """
+        self._container.seek(stamp, stream=self._stream)
+        self._first = None
+        self._frames = self._decode()
+        jump = 1 << 62  # wherever it begins is no jump
+        self._clock = PresentationClock(
+            round(1e9 / (self.rate or DEFAULT_RATE)), jump, self.remarks
+        )
 
     def _stamp(self, frame: VideoFrame) -> int | None:
         """Presentation time in ns from the beginning of the container."""
@@ -162,7 +177,7 @@ class FilmSource:
     def ending(self) -> SourceEnd:
         if self.live:
             why = f" ({self._broken})" if self._broken else ""
-            return SourceEnd("lost", f"{self._shown} gives no more pictures{why}")
+            return SourceEnd("lost", f"{self._shown} sends no more frames{why}")
         texts = [self.damage.describe("frame"), self.remarks.describe("jump")]
         detail = "; ".join(filter(None, texts))
         if missing := self._missing():
@@ -219,7 +234,7 @@ def open_container(shown: str, place: str, *, live: bool) -> InputContainer:
     except ERRORS as error:  # never its text, which holds the address
         if is_address:
             raise AffectlineError(
-                f"--source {shown}: nothing answers there ({_reason(error)})",
+                f"--source {shown}: no answer ({_reason(error)})",
                 "check the address and the network",
             ) from None
         raise UnknownContainerError(
@@ -228,7 +243,9 @@ def open_container(shown: str, place: str, *, live: bool) -> InputContainer:
         ) from error
     if container.format.name in NO_FILMS:
         container.close()
-        raise AffectlineError(f"--source {shown}: not a video, but a text", "name a video file")
+        raise AffectlineError(
+            f"--source {shown}: not a video, but a text file", "name a video file"
+        )
     return container
 
 
@@ -243,6 +260,37 @@ def find_video(container: InputContainer, shown: str) -> VideoStream:
         raise AffectlineError(f"--source {shown}: has no video", "name a file with a video")
     best = container.streams.best("video")
     return next((s for s in videos if best is not None and s.index == best.index), videos[0])
+
+
+class KeyFrame(NamedTuple):
+    """A frame from which a film can be decoded."""
+
+    stamp: int
+    """Its presentation time, in units of the stream."""
+    number: int
+    """How many frames are before it."""
+    seconds: float
+    """From the beginning of the stream."""
+
+
+def find_key_frames(path: Path) -> list[KeyFrame]:
+    """The key frames of a film, without decoding it; none where it says no times.
+
+    Raises:
+        AffectlineError: It cannot be opened, or has no video.
+    """
+    shown = display_text(str(path))
+    with open_container(shown, str(path.absolute()), live=False) as container:
+        stream = find_video(container, shown)
+        packets = [p for p in container.demux(stream) if p.size]
+        if not packets or any(p.pts is None for p in packets) or stream.time_base is None:
+            return []
+        stamps = sorted(p.pts for p in packets if p.pts is not None)
+        keys = sorted(p.pts for p in packets if p.is_keyframe and p.pts is not None)
+        base = float(stream.time_base)
+    return [
+        KeyFrame(stamp, bisect_left(stamps, stamp), (stamp - stamps[0]) * base) for stamp in keys
+    ]
 
 
 def declared_rate(stream: VideoStream) -> float | None:

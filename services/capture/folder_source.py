@@ -49,7 +49,7 @@ class FolderSource:
         self._paths = content.pictures
         if not self._paths:
             raise AffectlineError(
-                f"--source {self._shown}: the folder holds no picture",
+                f"--source {self._shown}: the folder holds no pictures",
                 f"put in files ending in {', '.join(sorted(PICTURE_SUFFIXES))}",
             )
         self.rate = rate

@@ -61,7 +61,7 @@ class PictureDecoder:
             return f"crashed the decoder ({_name_of_exit(self.close())})"
         except MemoryError:
             self.close()
-            return "too large for the memory"
+            return "too large for memory"
 
     def close(self) -> int:
         """End the process; its exit code."""

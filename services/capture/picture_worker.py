@@ -50,7 +50,7 @@ def decode_picture(path: Path, said: BinaryIO) -> NDArray[np.uint8] | str:
     except cv2.error as error:
         return "claims to be too large" if "PIXELS" in str(error) else "not a picture"
     except MemoryError:
-        return "too large for the memory"
+        return "too large for memory"
     said.seek(0)
     if image is None:
         return "not a picture that can be decoded"

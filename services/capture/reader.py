@@ -6,10 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.event_time import SourceAlignment
@@ -21,6 +17,7 @@ from affectline.common.settings.sources import (
     SourceSettings,
     redact,
 )
+from affectline.services.capture.frame_encoder import UnencodableFrame, encode
 from affectline.services.capture.frame_pacer import FramePacer
 from affectline.services.capture.frame_source import Source, SourceEnd, SourceFrame
 from affectline.services.capture.sources import open_source
@@ -38,15 +35,8 @@ CONSUMER_TIMEOUT_S: Final = 10.0
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses before a lost camera or stream is tried again; the last one repeats."""
 
-LARGEST_SIDE: Final = {"jpeg": 65_500, "raw": 65_535}
-"""Pixels: what libjpeg writes at most, and what a `Frame` can say."""
-
 CONSUMERS: Final = ("classifier", "sink")
 """Who must be there besides a stream's detector, where the settings name nobody else."""
-
-
-class UnencodableFrame(Exception):  # noqa: N818 - it names what the frame is
-    """A frame that no consumer could be sent, and why."""
 
 
 class EncodedFrame(NamedTuple):
@@ -88,6 +78,7 @@ class SourceReader(threading.Thread):
         consumers: Who must be there besides the stream's detector.
         begin: Called when reading begins: the source's place on the session's time line.
         alignment: The other recorded sources, which a film does not run away from.
+        open_source: Opens the source.
     """
 
     def __init__(
@@ -101,9 +92,10 @@ class SourceReader(threading.Thread):
         consumers: tuple[str, ...] = CONSUMERS,
         begin: Callable[[], FilmTiming] = FilmTiming,
         alignment: SourceAlignment | None = None,
+        open_source: Callable[[SourceSettings, CaptureSettings], Source] = open_source,
     ) -> None:
         super().__init__(name="reader", daemon=True)
-        self._begin, self._alignment = begin, alignment
+        self._begin, self._alignment, self._open_source = begin, alignment, open_source
         self._timing = FilmTiming()
         self._begins_at = 0
         self._is_over = False
@@ -132,7 +124,7 @@ class SourceReader(threading.Thread):
             AffectlineError: It cannot be opened.
         """
         try:
-            self.opened = open_source(self._source, self._settings)
+            self.opened = self._open_source(self._source, self._settings)
         except AffectlineError:
             if not (patient and self._source.kind in ("camera", "stream")):
                 raise
@@ -319,33 +311,11 @@ class SourceReader(threading.Thread):
         return self._alignment.may_publish(event_time, monotonic())
 
     def _encode(self, frame: SourceFrame, captured_at: int, received_at: int) -> EncodedFrame:
-        image = frame.image
-        height, width = image.shape[:2]
-        wanted = self._settings.width
-        if wanted is not None and wanted != width:
-            how = cv2.INTER_AREA if wanted < width else cv2.INTER_LINEAR
-            height = max(1, round(height * wanted / width))
-            width = wanted
-            self._check_size(width, height)
-            image = cv2.resize(image, (width, height), interpolation=how)  # type: ignore[assignment]
-        self._check_size(width, height)
-        if self._settings.encoding == "raw":
-            data = image.tobytes()
-        else:
-            quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
-            data = _encode_jpeg(image, quality)
+        data, width, height = encode(frame.image, self._settings)
         return EncodedFrame(
             data, width, height, captured_at, received_at, frame.media_time, frame.file,
             self.next_seq,
         )  # fmt: skip
-
-    def _check_size(self, width: int, height: int) -> None:
-        largest = LARGEST_SIDE[self._settings.encoding]
-        if max(width, height) > largest:
-            raise UnencodableFrame(
-                f"{width} x {height} pixels, and at most {largest} can be sent as "
-                f"{self._settings.encoding}"
-            )
 
     def _reopen(self, ending: SourceEnd) -> Source | None:
         """Open the source again, for as long as it takes; None when stopped meanwhile."""
@@ -359,20 +329,10 @@ class SourceReader(threading.Thread):
                 return None
             attempt += 1
             try:
-                source = open_source(self._source, self._settings)
+                source = self._open_source(self._source, self._settings)
             except AffectlineError:
                 ending = SourceEnd("lost", f"{redact(self._source.source)} does not answer")
                 continue
             self._context.state, self._context.detail = "ready", ""
             self._context.counters["reopened"] += ending.reason == "lost"
             return source
-
-
-def _encode_jpeg(image: NDArray[np.uint8], quality: list[int]) -> bytes:
-    try:
-        done, data = cv2.imencode(".jpg", image, quality)
-    except cv2.error as error:
-        raise UnencodableFrame("it cannot be written as JPEG") from error
-    if not done:
-        raise UnencodableFrame("it cannot be written as JPEG")
-    return data.tobytes()

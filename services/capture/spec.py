@@ -84,8 +84,8 @@ class CaptureProcess(ProcessSettings):
             return None
         if self.source.kind in ("camera", "stream"):
             raise AffectlineError(
-                f"sources: {self.source.name}: start: only films begin at a date of their own",
-                "leave it out: a camera's frames have the time at which they come",
+                f"sources: {self.source.name}: start: only films can begin at a date of their own",
+                "leave it out: a camera's frames get the time at which they arrive",
             )
         if start == "file":
             # Looked up when it is asked for: it loads the library that reads films
@@ -109,9 +109,9 @@ def configure(
     pipeline: PipelineSettings,
     delivery: Delivery,
     source: Annotated[
-        str, Argument("As for up --source, or the name of a source in the settings.")
+        str, Argument("As in affectline up --source, or the name of a source in the settings.")
     ] = "sample",
-    pace: Annotated[Pace | None, Flag("As for up.")] = None,
+    pace: Annotated[Pace | None, Flag("As in affectline up.")] = None,
     loop: Annotated[bool, Flag("Start a file again at its end.")] = False,
 ) -> CaptureProcess:
     """Settings for ``affectline capture``."""

@@ -25,6 +25,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.common.wire.watermark import Watermark
 from affectline.services.capture.reader import EncodedFrame, FilmTiming, SourceReader
+from affectline.services.capture.sources import open_source
 from affectline.services.capture.spec import CaptureProcess
 
 END_REPEAT_S: Final = 0.5
@@ -50,6 +51,8 @@ class Capture(Stage):
         self._epoch = process.epoch or 0
         self._first_seq = self._next_seq = process.first_seq
         self._reader: SourceReader | None = None
+        self.open_source = open_source
+        """Opens the source; frames in memory have an opener of their own."""
         self._end: StreamEnd | None = None
         self._end_published = 0.0
         self._started = self._finished = False
@@ -83,7 +86,7 @@ class Capture(Stage):
             self._begin()  # the others may know it before there is a frame
         self._reader = SourceReader(
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
-            self._consumers, self._begin, self._alignment,
+            self._consumers, self._begin, self._alignment, self.open_source,
         )  # fmt: skip
         self._reader.open(patient=self._patient)
         self._reader.start()

@@ -44,7 +44,7 @@ class VideoSource:
         if self._first is None:
             self._capture.release()
             raise AffectlineError(
-                f"--source {source}: has no frame that can be read",
+                f"--source {source}: has no readable frame",
                 "check it with a video player",
             )
         if self.live:
@@ -72,7 +72,7 @@ class VideoSource:
 
     def ending(self) -> SourceEnd:
         if self.live:
-            return SourceEnd("lost", f"{self._source} gives no more pictures")
+            return SourceEnd("lost", f"{self._source} sends no more frames")
         return SourceEnd("end")
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ def configure(
     label_set: Annotated[
         LabelSet | None,
         Flag(
-            "Whose labels: FER2013's, or those that most of FER+'s voters chose.",
+            "Labels to predict: FER2013's, or the majority of FER+'s annotators.",
             default="fer2013",
             old_name="--answer",
             parse=parse_label_set,
@@ -43,7 +43,7 @@ def configure(
     ] = None,
     backend: Annotated[
         Backend | None,
-        Flag("litert serves; tensorflow runs the reference that the model was made from."),
+        Flag("litert: the deployed model. tensorflow: the reference model it was converted from."),
     ] = None,
 ) -> ClassifierProcess:
     """Settings for ``affectline classifier``."""

@@ -24,7 +24,7 @@ def biometrics(
     hub: HubAddress = None,
     delivery: DeliveryMode = None,
 ) -> None:
-    """Publish what one sensor measures: a strap, a board, a stream, a recording.
+    """Publish the signals of one sensor: a strap, a board, a stream or a recording.
 
     Example: affectline biometrics --driver synthetic --stress 20-40
     """

@@ -7,7 +7,7 @@ import typer
 
 from affectline.common import file_access
 from affectline.common.runtime.spec import Run
-from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.hub import HubSettings, parse_bind
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
 from affectline.services.supervisor.process import ProcessSpec
@@ -21,22 +21,37 @@ def collect(
     source: Annotated[
         str,
         typer.Option(
-            help="Camera index, a film (which is looped), an address, or the name of a source in "
-            "the settings."
+            help="Camera index, film (looped), address, or the name of a source in the settings."
         ),
     ] = "0",
     out: Annotated[
-        Path, typer.Option(help="Folder for the faces; an existing collection is continued.")
+        Path, typer.Option(help="Folder for the faces; an existing collection is added to.")
     ] = Path("faces"),
-    host: Annotated[
-        str | None, typer.Option(help="Address to serve the page on.  [default: 127.0.0.1]")
-    ] = None,
-    port: Annotated[
-        int | None,
+    bind: Annotated[
+        str | None,
         typer.Option(
-            min=1, max=65535, help="Port of the page.  [default: 8080, or the next free one]"
+            metavar="[HOST:]PORT",
+            help="Where the page is served.  [default: 127.0.0.1:8080, or the next free port]",
         ),
     ] = None,
+    ask_token: Annotated[
+        bool, typer.Option("--ask-token", help="Require the token on this machine, too.")
+    ] = False,
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls", help="Encrypt with --certificate, or with one that is made and kept."
+        ),
+    ] = False,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate to encrypt with, in PEM.")
+    ] = None,
+    private_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Private key of the certificate, if in another file."),
+    ] = None,
+    host: Annotated[str | None, typer.Option(hidden=True)] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, hidden=True)] = None,
     config_file: ConfigFile = None,
 ) -> None:
     """Collect a dataset of faces: a web page guides volunteers through the seven emotions.
@@ -48,6 +63,8 @@ def collect(
 
     file_access.restrict(group=False)
     settings = read_settings(config_file)
+    if bind is not None:
+        host, port = parse_bind(bind, settings.dashboard.host, settings.dashboard.port)
     named = choose_source(source, settings.sources).model_copy(update={"loop": True})
     capture = settings.capture
     for name, value in CAPTURE_DEFAULTS.items():
@@ -64,6 +81,10 @@ def collect(
             settings.dashboard,
             host=host,
             port=port,
+            ask_token=ask_token or None,
+            tls=tls or None,
+            certificate=certificate,
+            private_key=private_key,
             token_file=settings.dashboard.token_file or out / ".booth-token",
         ),
     )

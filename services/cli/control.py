@@ -1,4 +1,4 @@
-"""``affectline control``: command a running pipeline or replay."""
+"""``affectline control``: control a running pipeline or replay."""
 
 from typing import Annotated
 
@@ -6,8 +6,11 @@ import typer
 
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import MOST_TYPED
+from affectline.common.runtime.recordings import make_record, start_recording, stop_recording
 from affectline.common.runtime.sockets import publish_once
 from affectline.common.settings.recording import Privacy
+from affectline.common.settings.study import StudySettings
 from affectline.common.wire.control import (
     PIPELINE,
     REPLAY,
@@ -16,17 +19,25 @@ from affectline.common.wire.control import (
     Control,
     Pause,
     Quit,
-    Record,
     Seek,
     Step,
-    StopRecording,
 )
 from affectline.common.wire.messages import Packet
-from affectline.services.cli.options import ConfigFile, HubAddress, read_settings
+from affectline.services.cli.options import (
+    Condition,
+    ConfigFile,
+    HubAddress,
+    Participant,
+    RunLabel,
+    StudySession,
+    Task,
+    read_settings,
+    with_study,
+)
 from affectline.services.supervisor.replay_plan import parse_rate, parse_time
 
 control = typer.Typer(
-    help="Command a running pipeline or replay: pause, seek, record, calibrate, quit.",
+    help="Control a running pipeline or replay: pause, seek, record, calibrate, quit.",
     no_args_is_help=True,
 )
 
@@ -70,29 +81,49 @@ def seek(
 
 @control.command()
 def record(
-    session: Annotated[str, typer.Argument(help="Name of the new session.")],
+    session: Annotated[
+        str,
+        typer.Argument(help="Name of the new session, as you like it; its folder's is made of it."),
+    ],
     consent: Annotated[
         str, typer.Option(help="Who agreed to be recorded, when and how; stored in the recording.")
     ],
-    privacy: Annotated[Privacy, typer.Option(help="What the recording holds.")] = "everything",
+    privacy: Annotated[Privacy, typer.Option(help="What the recording keeps.")] = "everything",
+    participant: Participant = None,
+    study_session: StudySession = None,
+    task: Task = None,
+    run: RunLabel = None,
+    condition: Condition = None,
     config_file: ConfigFile = None,
     hub: HubAddress = None,
 ) -> None:
     """Start recording a running pipeline (affectline up) into a session of its own.
 
-    Example: affectline control record drive7 --consent "Anna, in writing, today"
+    It returns when the recorder is running, or says why it is not.
+
+    Example: affectline control record "Anna's 2nd drive" --consent "Anna, in writing, today"
     """
-    action = Record(session=session, privacy=privacy, consent=consent)
-    _publish(PIPELINE, action, config_file, hub)
+    study = with_study(
+        StudySettings(), participant=participant, session=study_session, task=task, run=run,
+        condition=condition,
+    ).flat()  # fmt: skip
+    if len(session.strip()) > MOST_TYPED:
+        raise AffectlineError(
+            f"SESSION: {len(session.strip())} characters", f"a name has {MOST_TYPED} at most"
+        )
+    action = make_record(session, privacy=privacy, consent=consent, study=study)
+    name = start_recording(read_settings(config_file, hub).hub, action)
+    into = "" if name == session else f" into the folder {name}"
+    typer.echo(f"recording {session}{into}")
 
 
 @control.command("stop-recording")
-def stop_recording(config_file: ConfigFile = None, hub: HubAddress = None) -> None:
-    """Finish the recording that control record has started.
+def finish_recording(config_file: ConfigFile = None, hub: HubAddress = None) -> None:
+    """Finish the recording that control record started; returns when its file is complete.
 
     Example: affectline control stop-recording
     """
-    _publish(PIPELINE, StopRecording(), config_file, hub)
+    typer.echo(f"recorded {stop_recording(read_settings(config_file, hub).hub)}")
 
 
 @control.command()
@@ -100,11 +131,13 @@ def calibrate(
     subject: Annotated[
         str | None, typer.Option(help="Subject ID.  [default: every subject]")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Duration of the rest.")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=3600, help="Duration of the rest period.")
+    ] = 60.0,
     config_file: ConfigFile = None,
     hub: HubAddress = None,
 ) -> None:
-    """Take the next seconds as the state at rest, and their direction of looking as the usual one.
+    """Use the next seconds as the baseline, and the head's direction in them as the usual one.
 
     Example: affectline control calibrate --subject anna --seconds 60
     """
@@ -113,7 +146,7 @@ def calibrate(
 
 @control.command("quit")
 def quit_pipeline(config_file: ConfigFile = None, hub: HubAddress = None) -> None:
-    """Stop a running pipeline in order, as Ctrl-C does.
+    """Stop a running pipeline properly, as Ctrl-C does.
 
     Example: affectline control quit
     """

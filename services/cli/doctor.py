@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import typer
 from rich.console import Console
@@ -26,7 +26,13 @@ from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.hub import HubSettings
 from affectline.services.capture.sample_clip import find_sample
-from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
+from affectline.services.cli.options import (
+    BindHub,
+    ConfigFile,
+    HubPort,
+    read_settings,
+    with_bind,
+)
 from affectline.services.export.exporter import EXPORTERS
 from affectline.services.report.section import SECTIONS
 
@@ -45,16 +51,15 @@ class CheckResult(NamedTuple):
 
 def doctor(
     config_file: ConfigFile = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65529, help="First of the seven ports to check.")
-    ] = None,
+    bind: BindHub = None,
+    port: HubPort = None,
 ) -> None:
     """Check camera, display, ports, model and packages; suggest fixes.
 
     Example: affectline doctor
     """
     settings = read_settings(config_file)
-    hub = with_overrides(settings.hub, port=port)
+    hub = with_bind(settings.hub, bind, port)
     results = list(run_checks(hub, settings.classifier.model))
     print_results(results)
     raise typer.Exit(int(any(result.state == "failure" for result in results)))
@@ -165,7 +170,7 @@ def _check_model(folder: Path) -> CheckResult:
         for kind in loaded.manifest.files:
             loaded.verified(kind)
     except AffectlineError as error:
-        return CheckResult("model", "failure", error.problem, error.remedy)
+        return CheckResult("model", "failure", error.problem, error.fix)
     return CheckResult("model", "ok", f"{loaded.model_id}, checksum matches")
 
 
@@ -177,14 +182,14 @@ def _check_networks(folder: Path = NETWORKS) -> CheckResult:
             for entry in (manifest.file, *manifest.extracted.values()):
                 verify_file(name, entry, folder)
     except AffectlineError as error:
-        return CheckResult("networks", "failure", error.problem, error.remedy)
+        return CheckResult("networks", "failure", error.problem, error.fix)
     return CheckResult("networks", "ok", f"{', '.join(names)}: checksums match")
 
 
 def _check_ports(hub: HubSettings) -> CheckResult:
     taken = taken_ports(hub)
     if taken:
-        fix = "stop what uses them (another affectline?), or choose others with --port"
+        fix = "stop what uses them (another affectline?), or choose others with --bind"
         return CheckResult("ports", "failure", "; ".join(taken), fix)
     return CheckResult("ports", "ok", f"{min(hub.ports)} to {max(hub.ports)} are free")
 
@@ -193,14 +198,12 @@ def _check_sample() -> CheckResult:
     try:
         return CheckResult("sample clip", "ok", str(find_sample()))
     except AffectlineError as error:
-        return CheckResult("sample clip", "warning", "not installed", error.remedy)
+        return CheckResult("sample clip", "warning", "not installed", error.fix)
 
 
 def _check_display() -> CheckResult:
-    try:
-        from affectline.services.sink.window import display_problem
-    except ImportError:
-        return CheckResult("display", "warning", "cannot be checked without OpenCV")
+    from affectline.services.sink.screen import display_problem
+
     problem = display_problem()
     if problem:
         fix = "fine for --display none and mp4; for a window log in to a desktop or use ssh -X"

@@ -14,6 +14,10 @@ from affectline.common.settings.model import explain
 
 UsageError: Any = typer.BadParameter.__base__
 """Click's class, reached through typer, which may contain a copy of click of its own."""
+NoArgumentsError: Any = next(
+    (one for one in UsageError.__subclasses__() if one.__name__ == "NoArgsIsHelpError"), ()
+)
+"""Likewise: a group of commands was called by itself. Older versions show the help themselves."""
 
 
 def run_and_exit(command: Callable[[], Any]) -> NoReturn:
@@ -29,6 +33,9 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
         _exit_with_error(explain_import(error), 1)
     except ValidationError as error:
         _exit_with_error(f"{explain(error)}. Try affectline --help", 2)
+    except NoArgumentsError as error:
+        sys.stderr.write(f"{error.format_message()}\n")  # the whole help
+        sys.exit(2)
     except UsageError as error:
         _exit_with_error(f"{_explain(error)} Try affectline --help", 2)
     except (typer.Abort, KeyboardInterrupt):
@@ -43,10 +50,11 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
 
 def _explain(error: Any) -> str:
     """Describe a usage error in one line, with the value that was given where it is known."""
-    text = str(error.format_message())
+    text = str(error.format_message()).replace("Value error, ", "")
     details = getattr(error.__cause__, "errors", None)
     value = f" (got {details()[0]['input']!r})" if details else ""
-    return f"{text.rstrip('.')}{value}."
+    said = f"{text.rstrip('.')}{value}"
+    return said if said.endswith("?") else f"{said}."
 
 
 def _exit_with_error(text: str, code: int) -> NoReturn:

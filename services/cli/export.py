@@ -1,5 +1,7 @@
 """``affectline export``: write a session in the format of other tools."""
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +12,12 @@ from affectline.common import file_access
 from affectline.common.errors import AffectlineError
 from affectline.services.cli.options import SessionFile
 from affectline.services.cli.setting_options import SettingsCommand, explain, given_settings
-from affectline.services.export.exporter import EXPORTERS, ExportSettings, make_exporter
+from affectline.services.export.exporter import (
+    EXPORTERS,
+    Exporter,
+    ExportSettings,
+    make_exporter,
+)
 
 
 class ExportCommand(SettingsCommand):
@@ -51,8 +58,10 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="csv and parquet: the session's tables. mp4: the film with its overlay."
-            " xdf: what LabRecorder would have written. See also --list.",
+            autocompletion=EXPORTERS.names,
+            help="csv, parquet: the tables. mp4: the film with its overlay. xdf: as LabRecorder. "
+            "bids: a data set. fex, openface: as py-feat and OpenFace. foxglove: MCAP for "
+            "Foxglove. See also --list.",
         ),
     ],
     out: Annotated[
@@ -67,9 +76,12 @@ def export(
 ) -> None:
     """Write a session in the format of other tools.
 
+    Of a folder, all sessions at any depth are exported: into one BIDS data set, or into a folder
+    for each. Sessions that cannot be exported are named.
+
     Example: affectline export sessions/drive --to parquet
     """
-    from affectline.services.sessions.recording import open_recording, session_folder
+    from affectline.services.sessions.recording import session_folder
 
     if to not in EXPORTERS.names():
         names = ", ".join(map(repr, EXPORTERS.names()))
@@ -78,23 +90,72 @@ def export(
         exporter = make_exporter(to, given_settings(context))
     except ValidationError as error:
         raise explain(error, ExportSettings, "export") from error
-    recording = open_recording(file)
-    folder = out or session_folder(file) / "export"
+    out = out or session_folder(file) / "export"
+    sessions = _find_sessions(file, out)
+    refused = []
+    for session in sessions:
+        # Several sessions do not write over each other; a BIDS data set tells them apart itself
+        alone = len(sessions) == 1 or exporter.joins_sessions
+        place = out if alone else out / session.relative_to(file)
+        try:
+            written = _export_one(exporter, session, place)
+        except AffectlineError as error:
+            if len(sessions) == 1:
+                raise
+            refused.append(session.name)
+            typer.echo(f"affectline: {error}", err=True)
+            continue
+        for path in written:
+            typer.echo(str(path))
+    if refused:
+        raise AffectlineError(
+            f"{len(refused)} of {len(sessions)} sessions were not exported: {', '.join(refused)}",
+            "the others were; see the lines above",
+        )
+
+
+def _find_sessions(path: Path, out: Path) -> list[Path]:
+    """The session that was named, or those below a folder but for what exports have made."""
+    from affectline.common.recording.reader import FILE
+    from affectline.services.sessions.removal import is_session
+
+    if not path.is_dir() or is_session(path):
+        return [path]
+    found, waiting = [], [path]
+    while waiting:
+        for child in waiting.pop().iterdir():
+            if child.name.startswith(".") or child.is_symlink() or not child.is_dir():
+                continue
+            # A recording that cannot be read is named, not passed over
+            if is_session(child) or (child / FILE).exists():
+                found.append(child)
+            elif child != out:
+                waiting.append(child)
+    return sorted(found) or [path]
+
+
+def _export_one(exporter: Exporter, session: Path, folder: Path) -> list[Path]:
+    """Export one session; the files that were written."""
+    from affectline.services.sessions.edits import read_edits
+    from affectline.services.sessions.recording import open_recording, session_folder
+
+    recording = replace(open_recording(session), edits=read_edits(session_folder(session)))
     is_new = not folder.exists()
     try:
         with file_access.as_the_session(folder):
             file_access.make_folder(folder)
             written = exporter.export(recording, folder)
-        if not written and is_new:
-            folder.rmdir()
     except OSError as error:
         raise AffectlineError(
             f"cannot write to --out {folder} ({error.strerror})", "make room, or name another"
         ) from error
+    finally:
+        if is_new:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
     if not written:
         raise AffectlineError(
-            f"{file} holds nothing for --to {to}",
+            f"{session} holds nothing for --to {exporter.settings.exporter}",
             "pictures are only there when they were recorded; see affectline info",
         )
-    for path in written:
-        typer.echo(str(path))
+    return written

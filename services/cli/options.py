@@ -10,9 +10,10 @@ from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import LabelSet, parse_label_set
 from affectline.common.settings import pipeline as config
 from affectline.common.settings.detector import DetectorSettings
-from affectline.common.settings.hub import Delivery, HubSettings
+from affectline.common.settings.hub import Delivery, HubSettings, parse_bind, parse_hub
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
+from affectline.common.settings.study import StudySettings
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Settings file (YAML), e.g. configs/default.yaml.")
@@ -23,6 +24,16 @@ HubAddress = Annotated[
         "--hub", metavar="HOST[:PORT]", help="Address of the hub.  [default: 127.0.0.1:5555]"
     ),
 ]
+BindHub = Annotated[
+    str | None,
+    typer.Option(
+        "--bind",
+        metavar="[HOST:]PORT",
+        help="Where the hub listens; six more ports follow.  [default: 127.0.0.1:5555]",
+    ),
+]
+HubPort = Annotated[int | None, typer.Option("--port", min=1, max=65529, hidden=True)]
+"""How ``--bind`` was spelled."""
 DeliveryMode = Annotated[
     Delivery | None,
     typer.Option(
@@ -54,23 +65,39 @@ DetectorName = Annotated[
     typer.Option(
         "--detector",
         metavar="NAME",
-        help="haar: the cascade alone. haar+net: a small network where it is blind. net: the "
-        "network alone, for best recall.  [default: haar+net]",
+        help="haar: the cascade only. haar+net: with a small network for the faces it misses. "
+        "net: the network only, for best recall.  [default: haar+net]",
     ),
 ]
 
 PrivacyMode = Annotated[
     Privacy | None,
     typer.Option(
-        help="What is recorded: everything, blurred faces, or no pictures; implies --record."
+        help="What is recorded: everything, blurred faces, or no images; implies --record."
     ),
 ]
+Stats = Annotated[
+    bool,
+    typer.Option("--stats", help="Windows and films also show frames/s, latency and skips."),
+]
 GroupAccess = Annotated[
-    bool, typer.Option("--group-access", help="Let your group read the session, not you alone.")
+    bool, typer.Option("--group-access", help="Let your group read the session, too.")
 ]
 SessionFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A session folder, or a file in it.")
 ]
+Participant = Annotated[
+    str | None, typer.Option(metavar="CODE", help="Participant: a code, never a name.")
+]
+StudySession = Annotated[
+    str | None,
+    typer.Option("--session", metavar="LABEL", help="Session of the participant, such as pre."),
+]
+Task = Annotated[str | None, typer.Option(metavar="LABEL", help="Task, such as drive.")]
+RunLabel = Annotated[
+    str | None, typer.Option("--run", metavar="LABEL", help="Run: the repetition of the task.")
+]
+Condition = Annotated[str | None, typer.Option(metavar="LABEL", help="Condition, such as rain.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -80,6 +107,29 @@ def read_settings(path: Path | None, hub: str | None = None) -> PipelineSettings
     if hub:
         settings = settings.model_copy(update={"hub": parse_hub(hub, settings.hub)})
     return settings
+
+
+def with_bind(settings: HubSettings, bind: str | None, port: int | None = None) -> HubSettings:
+    """Apply ``--bind``, or the ``--port`` of before.
+
+    Raises:
+        AffectlineError: It cannot be listened on.
+    """
+    if bind is None:
+        overridden: HubSettings = with_overrides(settings, port=port)
+        return overridden
+    host, number = parse_bind(bind, settings.host, settings.port)
+    try:
+        return HubSettings(
+            host=host,
+            port=number or settings.port,
+            security=settings.security,
+            wait_for=settings.wait_for,
+        )
+    except ValidationError as error:
+        raise AffectlineError(
+            f"--bind {bind}: {error.errors()[0]['msg']}", "the hub needs seven ports in a row"
+        ) from error
 
 
 def with_overrides(settings: Any, **values: Any) -> Any:
@@ -108,7 +158,10 @@ def with_detector(settings: DetectorSettings, name: str | None) -> DetectorSetti
     """
     if name is None or name == settings.backend:
         return settings
-    known = DetectorSettings.registry.settings_model(name).model_fields
+    try:
+        known = DetectorSettings.registry.settings_model(name).model_fields
+    except AffectlineError as error:
+        raise AffectlineError(f"--detector {name}: {error.problem}", error.fix) from error
     kept = {
         key: value for key, value in settings.model_dump(exclude_unset=True).items() if key in known
     }
@@ -122,19 +175,21 @@ def with_detector(settings: DetectorSettings, name: str | None) -> DetectorSetti
         ) from error
 
 
-def parse_hub(text: str, default: HubSettings) -> HubSettings:
-    """Parse ``HOST`` or ``HOST:PORT``.
+def with_study(settings: StudySettings, **labels: str | None) -> StudySettings:
+    """Apply ``--participant`` and the like.
 
     Raises:
-        AffectlineError: It is neither.
+        AffectlineError: One is empty, or too long.
     """
-    host, _, port = text.removeprefix("tcp://").partition(":")
-    if not host or (port and not (port.isdecimal() and 1 <= int(port) <= 65529)):
+    given = {name: text for name, text in labels.items() if text is not None}
+    try:
+        return StudySettings.model_validate({**settings.model_dump(), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
         raise AffectlineError(
-            f"--hub {text}: not HOST or HOST:PORT with a port from 1 to 65529",
-            "for example --hub 192.168.1.20:5555",
-        )
-    return HubSettings(host=host, port=int(port) if port else default.port)
+            f"--{name} {first['input']!r}: {first['msg']}", "1 to 64 characters, such as 07"
+        ) from error
 
 
 def parse_assignments(texts: list[str] | None) -> dict[str, str]:

@@ -11,7 +11,14 @@ import typer
 
 from affectline.common import file_access
 from affectline.common.runtime.spec import Argument, Flag, ServiceSpec
-from affectline.services.cli.options import ConfigFile, DeliveryMode, HubAddress, read_settings
+from affectline.services.cli.options import (
+    BindHub,
+    ConfigFile,
+    DeliveryMode,
+    HubAddress,
+    read_settings,
+    with_bind,
+)
 from affectline.services.registry import SPECS
 
 SHARED: Final[dict[str, Any]] = {
@@ -20,6 +27,11 @@ SHARED: Final[dict[str, Any]] = {
     "delivery": DeliveryMode,
 }
 """Options that the command of every service has."""
+OF_THE_HUB: Final[dict[str, Any]] = {
+    "bind": BindHub,
+    "hub": Annotated[str | None, typer.Option("--hub", hidden=True)],
+}
+"""The hub listens where others connect; ``--hub`` is how ``--bind`` was spelled."""
 
 
 def process_commands() -> Iterator[tuple[str, Callable[..., None]]]:
@@ -38,15 +50,19 @@ def make_command(spec: ServiceSpec) -> Callable[..., None]:
 
     def command(**given: Any) -> None:
         settings = read_settings(given.pop("config_file"), given.pop("hub"))
+        if spec.role == "hub":
+            listening = with_bind(settings.hub, given.pop("bind"))
+            settings = settings.model_copy(update={"hub": listening})
         file_access.restrict(group=settings.sink.group_access)
         mode = given.pop("delivery") or settings.delivery or "live"
         code = spec.run(configure(settings, mode, **given), settings.hub, mode)
         raise typer.Exit(code)
 
     options = [_option(parameter, hints[parameter.name]) for parameter in own]
+    shared = SHARED | OF_THE_HUB if spec.role == "hub" else SHARED
     options += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in SHARED.items()
+        for name, kind in shared.items()
     ]
     command.__name__ = spec.kind
     command.__doc__ = f"{spec.summary}\n\nExample: {spec.example}"
@@ -72,6 +88,7 @@ def _option(parameter: inspect.Parameter, hint: Any) -> inspect.Parameter:
             max=declared.maximum,
             parser=declared.parse,
             metavar=declared.metavar,
+            hidden=declared.hidden,
         )
     else:
         raise TypeError(f"{parameter.name}: annotate it with Argument or Flag, not {declared!r}")

@@ -1,6 +1,6 @@
 """Writes the parts of ``docs/`` that follow from the code: ``make docs`` calls it.
 
-A page marks such a part with two comments, and what lies between them is written anew:
+A page marks such a part with two comments, and what lies between them is written again:
 
     <!-- generated: drivers -->
     <!-- end of drivers -->
@@ -120,7 +120,7 @@ PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
 
 
 def write_parts(page: str, text: str, parts: Mapping[str, Callable[[], str]]) -> str:
-    """A page with its generated parts written anew.
+    """A page with its generated parts written again.
 
     Args:
         page: Its name, for the error.

@@ -9,14 +9,18 @@ from affectline.common.settings import pipeline as config
 from affectline.services.cli.options import (
     AsJson,
     BackendName,
+    BindHub,
     ConfigFile,
     DetectorName,
     GroupAccess,
+    HubPort,
     LabelSetName,
     Model,
     PrivacyMode,
     SessionFile,
+    Stats,
     read_settings,
+    with_bind,
     with_detector,
     with_overrides,
     with_recording_overrides,
@@ -45,15 +49,15 @@ def replay(
         bool, typer.Option("--record", help="Record the replay as well, into --out.")
     ] = False,
     privacy: PrivacyMode = None,
-    display: Annotated[config.Display | None, typer.Option(help="As for up.")] = None,
+    display: Annotated[config.Display | None, typer.Option(help="As in affectline up.")] = None,
+    stats: Stats = False,
     detector: DetectorName = None,
     model: Model = None,
     label_set: LabelSetName = None,
     backend: BackendName = None,
     config_file: ConfigFile = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65529, help="First of the hub's seven ports.")
-    ] = None,
+    bind: BindHub = None,
+    port: HubPort = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a recorded session. Space pauses, . steps by one frame, q quits.
@@ -68,9 +72,13 @@ def replay(
     settings = read_settings(config_file)
     settings = with_overrides(
         settings,
-        hub=with_overrides(settings.hub, port=port),
+        hub=with_bind(settings.hub, bind, port),
         sink=with_overrides(
-            settings.sink, out=out, display=display, group_access=group_access or None
+            settings.sink,
+            out=out,
+            display=display,
+            stats=stats or None,
+            group_access=group_access or None,
         ),
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
         detector=with_detector(settings.detector, detector),

@@ -1,28 +1,39 @@
 """``affectline report``: write a report about a recorded session."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from affectline.services.cli.options import SessionFile, parse_assignments
 
+Format = Literal["html", "pdf"]
+
 
 def report(
     file: SessionFile,
     out: Annotated[
-        Path | None, typer.Option(help="The page.  [default: report.html in the session folder]")
+        Path | None,
+        typer.Option(help="The file.  [default: report.html or report.pdf in the session folder]"),
     ] = None,
+    to: Annotated[
+        Format,
+        typer.Option(help="pdf needs Chromium, Chrome or Edge on this machine."),
+    ] = "html",
+    paper: Annotated[Literal["a4", "letter"], typer.Option(help="Paper size of a PDF.")] = "a4",
     before: Annotated[
         float | None,
         typer.Option(
-            min=1, max=600, help="Seconds before a marker that are its baseline.", show_default="10"
+            min=1, max=600, help="Seconds before a marker, as its baseline.", show_default="10"
         ),
     ] = None,
     after: Annotated[
         float | None,
         typer.Option(
-            min=1, max=600, help="Seconds after a marker that are analysed.", show_default="30"
+            min=1,
+            max=600,
+            help="Seconds after a marker in which to look for a response.",
+            show_default="30",
         ),
     ] = None,
     assignments: Annotated[
@@ -30,11 +41,11 @@ def report(
         typer.Option(
             "--set",
             metavar="SECTION.NAME=VALUE",
-            help="A setting of a section, e.g. thumbnails.enabled=false; several times.",
+            help="Setting of a section, e.g. markers.faces=false. Repeatable.",
         ),
     ] = None,
 ) -> None:
-    """Write a report about a session: one page with curves, markers and a summary in words.
+    """Write a report about a session: results in words and tables, curves, what markers changed.
 
     Example: affectline report sessions/drive
     """
@@ -49,7 +60,7 @@ def report(
                 f"{name}={value} is not SECTION.NAME=VALUE", param_hint="--set"
             )
         options.setdefault(section, {})[setting] = value
-    write(file, out, options)
+    write(file, out, options, paper=paper if to == "pdf" else None)
 
 
 def write(
@@ -57,15 +68,16 @@ def write(
     out: Path | None = None,
     options: dict[str, dict[str, object]] | None = None,
     *,
+    paper: Literal["a4", "letter"] | None = None,
     quiet: bool = False,
 ) -> None:
-    """Write a report into a session folder, or to ``out``, and print its first paragraph."""
+    """Write a report into a session folder, or to ``out``, and print its results in words."""
     from affectline.services.report.report import write_report
     from affectline.services.sessions.recording import print_problem, session_folder
 
-    page = out or session_folder(file) / "report.html"
-    written = write_report(file, page, options)
+    made = out or session_folder(file) / ("report.html" if paper is None else "report.pdf")
+    written = write_report(file, made, options, paper)
     for problem in written.problems:
         print_problem(file, problem)
     if not quiet:
-        typer.echo(f"{page}\n{written.lead}")
+        typer.echo(f"{made}\n{written.lead}")

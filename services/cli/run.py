@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from affectline.common import file_access
@@ -27,6 +20,7 @@ from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
 from affectline.services.sessions.columns import SESSION_TABLES
 from affectline.services.sessions.expression_figures import MEAN_PROBABILITY, SHARE_OF_FRAMES
+from affectline.services.sessions.progress import expected_frames, new_progress
 from affectline.services.sessions.run_summary import read_session, summarize_run
 from affectline.services.sessions.sign_figures import sign_lines
 from affectline.services.supervisor.process import ProcessSpec
@@ -60,10 +54,19 @@ def run_pipeline(
     file_access.restrict(group=settings.sink.group_access)
     folder = settings.sink.out or Path()
     console = terminal()
+    told: list[bool] = []
+    """Whether the results that were told of had faults."""
+
+    def on_over() -> None:
+        if observer.progress:
+            observer.progress.stop()
+        told.append(tell_results(folder, observer, supervisor.restarts, as_json=as_json))
+        console.print("The page stays open until you close it or press Ctrl-C.", highlight=False)
+
     with ExitStack() as stack:
         observer = RunProgress(started)
         if console.is_terminal:
-            observer.progress = stack.enter_context(_new_progress(console))
+            observer.progress = stack.enter_context(new_progress(console))
         keys = stack.enter_context(Keyboard()) if keys_help and Keyboard.is_available() else None
         if keys:
             console.print(keys_help, highlight=False)
@@ -73,6 +76,7 @@ def run_pipeline(
             observe=observer.on_message,
             processes=processes,
             keyboard=keys,
+            on_over=on_over,
         )
         try:
             supervisor.run()
@@ -83,17 +87,33 @@ def run_pipeline(
     written = settings.sink.out is not None and (folder / "session.json").exists()
     if not written and (supervisor.interrupted or settings.sink.out is None):
         return EXIT_INTERRUPTED if supervisor.interrupted else 0  # nothing was written
-    session = read_session(folder)
-    result = summarize_run(session, folder, time.monotonic() - started)
-    result |= {"first_emotion_s": observer.first_emotion_s, "restarts": supervisor.restarts}
-    if as_json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        print_result(result)
-    has_faults = report_sources(result["streams"])
+    has_faults = (
+        told[0] if told else tell_results(folder, observer, supervisor.restarts, as_json=as_json)
+    )
     if supervisor.interrupted:
         return EXIT_INTERRUPTED
     return 1 if has_faults else 0
+
+
+def tell_results(
+    folder: Path, observer: "RunProgress", restarts: dict[str, int], *, as_json: bool
+) -> bool:
+    """Print what a run has found; return whether anything was at fault.
+
+    Args:
+        folder: Of its session.
+        observer: Has watched it.
+        restarts: How often processes were started again, by their names.
+        as_json: As one JSON object.
+    """
+    result = summarize_run(read_session(folder), folder, observer.elapsed_s)
+    result |= {"first_emotion_s": observer.first_emotion_s, "restarts": restarts}
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.flush()
+    else:
+        print_result(result)
+    return report_sources(result["streams"])
 
 
 def report_sources(streams: dict[str, Any]) -> bool:
@@ -119,12 +139,16 @@ class RunProgress:
         self._bars: dict[str, TaskID] = {}
         self._totals: dict[str, int | None] = {}
 
+    @property
+    def elapsed_s(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self._started
+
     def on_message(self, packet: Packet) -> None:
         """Update the progress from a message."""
         match packet.message:
             case StreamStart() as start:
-                estimate = (start.duration_s or 0) * (start.rate or 0)
-                self._totals[start.stream] = start.frames or round(estimate) or None
+                self._totals[start.stream] = expected_frames(start)
             case Emotion() as emotion:
                 if self.first_emotion_s is None:
                     self.first_emotion_s = round(time.monotonic() - self._started, 3)
@@ -141,14 +165,6 @@ class RunProgress:
             completed=emotion.seq + 1,
             description=f"{emotion.stream}  {label or ''}",
         )
-
-
-def _new_progress(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    return Progress(*columns, console=console, transient=True)
 
 
 def _remove_if_empty(folder: Path) -> None:

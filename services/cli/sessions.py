@@ -18,7 +18,7 @@ SessionsFolder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Folder that holds session folders.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only list what would go, with sizes; remove nothing.")
+    bool, typer.Option("--dry-run", help="Only list what would be removed, with sizes.")
 ]
 DEFAULT_FOLDER = Path("sessions")
 
@@ -40,7 +40,7 @@ sessions = typer.Typer(
 
 @sessions.command("list")
 def list_sessions(folder: SessionsFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """List the sessions of a folder: the same as without list.
+    """List the sessions of a folder, as without list.
 
     Example: affectline sessions list sessions --json
     """
@@ -58,7 +58,7 @@ def prune(
     older_than: Annotated[
         str,
         typer.Option(
-            metavar="AGE", help="Sessions that were last written longer ago: 12h, 30d or 4w."
+            metavar="AGE", help="Sessions last written longer ago than this: 12h, 30d or 4w."
         ),
     ],
     folder: SessionsFolder = DEFAULT_FOLDER,
@@ -66,8 +66,8 @@ def prune(
         bool,
         typer.Option(
             "--keep-tables",
-            help="Keep their CSV tables and session.json; recordings, films, pictures, reports "
-            "and exports go.",
+            help="Keep CSV tables and session.json; remove recordings, films, images, reports "
+            "and exports.",
         ),
     ] = False,
     dry_run: DryRun = False,
@@ -75,7 +75,7 @@ def prune(
 ) -> None:
     """Remove old sessions.
 
-    Sessions that are being written stay. deletions.jsonl tells what was removed, without the data.
+    Sessions that are being written are kept. deletions.jsonl logs the removals, without names.
 
     Example: affectline sessions prune --older-than 30d --keep-tables --dry-run
     """
@@ -95,8 +95,8 @@ def delete(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Remove every session that holds this person: of whom there are samples or "
-            "states, or whom the settings name.",
+            help="Remove every session with samples or states of this person, or with this "
+            "person in its settings.",
         ),
     ] = None,
     folder: Annotated[
@@ -106,9 +106,9 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove sessions as a whole, or all sessions of a person.
+    """Remove sessions, or all sessions of a person.
 
-    A session that holds several persons goes as a whole: they are in the same pictures.
+    A session with several people is removed completely: they share its frames.
 
     Example: affectline sessions delete --subject anna --dry-run
     """
@@ -116,7 +116,7 @@ def delete(
 
     if bool(session) == (subject is not None):
         raise AffectlineError(
-            "delete: either sessions or a person",
+            "delete: name either sessions or a person",
             "affectline sessions delete SESSION, or --subject",
         )
     remover = SessionRemover(folder)
@@ -186,7 +186,7 @@ def _remove(
 
 
 def info(file: SessionFile, as_json: AsJson = False) -> None:
-    """Describe a session: its times, streams, model, and what was recorded or written of it.
+    """Describe a session: its times, streams, model and files.
 
     Example: affectline info sessions/drive
     """

@@ -18,6 +18,7 @@ from typer.core import TyperCommand
 
 from affectline.common.errors import AffectlineError
 from affectline.common.registry import FamilySettings, documented_fields
+from affectline.services.cli.help_page import name_value
 
 GIVEN: Final = "affectline.given_settings"
 
@@ -66,6 +67,7 @@ def make_options(family: type[FamilySettings]) -> list[Any]:
     app.command()(command)
     options = [option for option in typer.main.get_command(app).params if option.name in fields]
     for option in options:
+        name_value(option)
         option.expose_value = False
         option.callback = _store
     return options

@@ -1,6 +1,8 @@
 """``affectline subscribe``: print messages, as a table for people or as JSON for pipes."""
 
 import json
+import math
+import select
 import sys
 import time
 from functools import singledispatch
@@ -9,9 +11,11 @@ from typing import Annotated, Final, Literal
 import typer
 from rich.console import Console
 
+from affectline.common.clock import monotonic
+from affectline.common.runtime.endpoints import is_there
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
-from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.hub import HubSettings, parse_hub
 from affectline.common.vision.sign_words import describe_doubts
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
@@ -28,18 +32,20 @@ from affectline.common.wire.messages import (
     StreamStart,
     describe,
 )
+from affectline.services.cli.options import HubAddress
 
 Format = Literal["table", "json"]
 
 HINT_AFTER_S: Final = 3.0
 """How long nothing has to arrive before a hint is printed, in s."""
+LOOK_S: Final = 0.2
+"""How often it is looked whether a hub is there."""
 
 
 def subscribe(
     prefix: Annotated[str, typer.Argument(help="Topic prefix, e.g. emotion/.")] = "",
-    address: Annotated[
-        str | None, typer.Option(help="The hub's outlet.  [default: tcp://127.0.0.1:5556]")
-    ] = None,
+    hub: HubAddress = None,
+    address: Annotated[str | None, typer.Option(hidden=True)] = None,
     form: Annotated[
         Format, typer.Option("--format", help="json: one object per line (JSON Lines).")
     ] = "table",
@@ -49,19 +55,34 @@ def subscribe(
 
     Example: affectline subscribe emotion/ --format json --count 100
     """
-    print_messages(prefix, address or HubSettings().outlet, form, count)
+    # --address names the outlet itself, as it was spelled before
+    print_messages(prefix, parse_hub(hub), form, count, address)
 
 
-def print_messages(prefix: str, address: str, form: Format, count: int | None) -> None:
-    """Print messages until ``count`` of them have arrived; without a count, until Ctrl-C."""
-    subscriber = OutletSubscriber(HubSettings(), (prefix,), address)
+def print_messages(
+    prefix: str, hub: HubSettings, form: Format, count: int | None, address: str | None = None
+) -> None:
+    """Print messages until ``count`` of them have arrived; without a count, until Ctrl-C.
+
+    Args:
+        prefix: That of their topics.
+        hub: Where they come from.
+        form: How they are printed.
+        count: How many.
+        address: The outlet's address where it is not the hub's own.
+    """
     left = -1 if count is None else count
-    try:
-        # An exception that a signal raises anywhere gets lost where it is raised in a destructor
-        with WakeupPipe() as wakeup:
+    # An exception that a signal raises anywhere gets lost where it is raised in a destructor
+    with WakeupPipe() as wakeup:
+        if address is None:
+            _wait_for_hub(hub, wakeup)
+        subscriber = OutletSubscriber(hub, (prefix,), address)
+        try:
             if not subscriber.wait([wakeup.receiver], timeout_s=HINT_AFTER_S):
-                hint = f"no message on {address} under '{prefix}' yet: is affectline up running?"
-                sys.stderr.write(f"affectline: {hint}\n")
+                sys.stderr.write(
+                    f"affectline: no message on {address or hub.outlet} under '{prefix}' yet: is "
+                    f"affectline up running, and does your key allow it (docs/security.md)?\n"
+                )
             while left and not wakeup.stopping:
                 subscriber.wait([wakeup.receiver])
                 for packet in subscriber.receive():
@@ -69,10 +90,21 @@ def print_messages(prefix: str, address: str, form: Format, count: int | None) -
                     left -= 1
                     if not left or wakeup.stopping:
                         break
-    finally:
-        subscriber.close()
+        finally:
+            subscriber.close()
     if left:
         raise KeyboardInterrupt
+
+
+def _wait_for_hub(hub: HubSettings, wakeup: WakeupPipe) -> None:
+    """Wait until a hub is there: how it is reached is known only then."""
+    hint_at = monotonic() + HINT_AFTER_S
+    while not (wakeup.stopping or is_there(hub)):
+        if monotonic() >= hint_at:
+            where = f"{hub.host}:{hub.port}"
+            sys.stderr.write(f"affectline: no hub on {where} yet: is affectline up running?\n")
+            hint_at = math.inf
+        select.select([wakeup.receiver], [], [], LOOK_S)
 
 
 def print_message(packet: Packet, form: Format) -> None:

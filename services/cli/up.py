@@ -11,17 +11,27 @@ from affectline.common.settings.sources import Pace
 from affectline.services.cli.options import (
     AsJson,
     BackendName,
+    BindHub,
+    Condition,
     ConfigFile,
     DeliveryMode,
     DetectorName,
     GroupAccess,
+    HubPort,
     LabelSetName,
     Model,
+    Participant,
     PrivacyMode,
+    RunLabel,
+    Stats,
+    StudySession,
+    Task,
     read_settings,
+    with_bind,
     with_detector,
     with_overrides,
     with_recording_overrides,
+    with_study,
 )
 
 
@@ -56,8 +66,8 @@ def up(
         typer.Option(
             "--as-film",
             metavar="RATE",
-            help="Take folders of pictures for films with so many pictures a second.  "
-            "[default: each picture by itself]",
+            help="Treat folders of pictures as films with this many frames a second.  [default: "
+            "each picture on its own]",
         ),
     ] = None,
     delivery: DeliveryMode = None,
@@ -67,16 +77,21 @@ def up(
     rate: Annotated[
         float | None,
         typer.Option(
-            metavar="N", help="Play films N times as fast as real; implies --pace realtime."
+            metavar="N", help="Play films at N times their own rate; implies --pace realtime."
         ),
     ] = None,
     display: Annotated[
         config.Display | None,
         typer.Option(
-            help="Show the annotated video in a window or the browser, or write an MP4.  "
+            help="Show the annotated video in a window (K saves a snapshot, M sets a marker, "
+            "Q quits) or the browser, or write an MP4 with the film's sound.  "
             "[default: browser for cameras on a machine without a screen, else none]"
         ),
     ] = None,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Do not open the page of --display browser.")
+    ] = False,
+    stats: Stats = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Session folder.  [default: sessions/<time>-<stream>]"),
@@ -95,13 +110,17 @@ def up(
     duration: Annotated[
         float | None, typer.Option(min=1, help="Stop after this many seconds.")
     ] = None,
+    participant: Participant = None,
+    session: StudySession = None,
+    task: Task = None,
+    run: RunLabel = None,
+    condition: Condition = None,
     detector: DetectorName = None,
     model: Model = None,
     label_set: LabelSetName = None,
     backend: BackendName = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65529, help="First of the hub's seven ports.")
-    ] = None,
+    bind: BindHub = None,
+    port: HubPort = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a whole pipeline until its sources end, or Ctrl-C.
@@ -123,12 +142,25 @@ def up(
         rate=parse_speed(rate, pace),
         pace=pace if rate is None else "realtime",
         duration=duration,
-        hub=with_overrides(settings.hub, port=port),
+        hub=with_bind(settings.hub, bind, port),
         sink=with_overrides(
-            settings.sink, display=display, out=out, group_access=group_access or None
+            settings.sink,
+            display=display,
+            stats=stats or None,
+            out=out,
+            group_access=group_access or None,
         ),
+        dashboard=with_overrides(settings.dashboard, open_browser=False if no_open else None),
         recording=with_recording_overrides(
             settings.recording, record=record, privacy=privacy, report=report
+        ),
+        study=with_study(
+            settings.study,
+            participant=participant,
+            session=session,
+            task=task,
+            run=run,
+            condition=condition,
         ),
         detector=with_detector(settings.detector, detector),
         classifier=with_overrides(

@@ -18,7 +18,9 @@ validate = typer.Typer(
     help="Validate the stress estimate on public datasets.", no_args_is_help=True
 )
 
-Folder = Annotated[Path, typer.Argument(help="The dataset, laid out as docs/validation.md says.")]
+Folder = Annotated[
+    Path, typer.Argument(help="Folder of the dataset, laid out as in docs/validation.md.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 Docs = Annotated[
     Path | None, typer.Option(help="Write the dataset's section of validation.md to this folder.")
@@ -44,7 +46,7 @@ def stress_predict(
         ),
     ] = None,
 ) -> None:
-    """Stress against rest, each person scored with coefficients fitted to all others.
+    """Stress against rest, each person scored with coefficients fitted to the others.
 
     Example: affectline validate stress-predict ../shared/data/biometrics/stress_predict
     """
@@ -60,7 +62,7 @@ def stress_predict(
     model = result.model
     if fit and model is None:
         raise AffectlineError(
-            f"--fit {fit}: nothing was fitted to one person", "it needs two people or more"
+            f"--fit {fit}: one person is too few to fit anything", "it needs two people or more"
         )
     if fit and model:
         fitted = format_model(
@@ -142,7 +144,7 @@ def _write_file(path: Path, write: Callable[[Path], Any]) -> None:
         write(path)
     except OSError as error:
         raise AffectlineError(
-            f"{path}: cannot be written ({error.strerror})", "name a place of your own"
+            f"{path}: cannot be written ({error.strerror})", "name a place that you can write to"
         ) from error
 
 

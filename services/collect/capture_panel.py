@@ -9,6 +9,7 @@ from nicegui.element import Element
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.services.collect.actions import BoothActions
 from affectline.services.collect.collector import Collector, parse_frame_ref
 from affectline.services.collect.prompts import EXAMPLES, ORDER
 from affectline.services.collect.quality_checks import SIZE_MIN, Rejection
@@ -16,15 +17,15 @@ from affectline.services.collect.samples import Sample
 from affectline.services.web import components
 
 COUNTDOWN_S: Final = 3
-MODES: Final = {"guided": "Guided through the seven", "free": "Freely"}
+MODES: Final = {"guided": "Guided", "free": "Free"}
 
 
 class Viewfinder(Element, component=Path(__file__).parent / "static" / "viewfinder.js"):
-    """The camera's picture; emits ``capture`` when the picture on the screen is to be stored."""
+    """The camera's video; emits ``capture`` when the frame on the screen is to be stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_capture: bool = True) -> None:
         super().__init__()
-        self._props.update(active=False, armed=True, mirrored=True, smallest=SIZE_MIN)
+        self._props.update(active=False, armed=may_capture, mirrored=True, smallest=SIZE_MIN)
         self.set_countdown(COUNTDOWN_S)
 
     def set_countdown(self, seconds: int) -> None:
@@ -33,7 +34,7 @@ class Viewfinder(Element, component=Path(__file__).parent / "static" / "viewfind
         self.update()
 
     def set_active(self, is_active: bool) -> None:
-        """Show the camera's picture, or nothing."""
+        """Show the camera's video, or nothing."""
         self._props["active"] = is_active
         self.update()
 
@@ -43,15 +44,18 @@ class CapturePanel:
 
     Args:
         collector: Stores the samples.
+        actions: What the visitor may do.
         end: Called when a person has finished.
     """
 
-    def __init__(self, collector: Collector, end: Callable[[], None]) -> None:
-        self._collector = collector
+    def __init__(
+        self, collector: Collector, actions: BoothActions, end: Callable[[], None]
+    ) -> None:
+        self._collector, self._actions = collector, actions
         self._person, self._step = "", 0
         with (
             ui.element("div").classes("af-wide") as self._root,
-            components.card("Pictures"),
+            components.card("Capture"),
             ui.element("div").classes("co-session"),
         ):
             self._viewfinder = Viewfinder()
@@ -61,7 +65,7 @@ class CapturePanel:
 
     def _add_side(self, end: Callable[[], None]) -> None:
         self._mode = ui.toggle(MODES, value="guided", on_change=self._draw).props("no-caps")
-        self._mode.props('aria-label="How to capture pictures"')
+        self._mode.props('aria-label="Guided or free"')
         with ui.element("div") as self._guide:
             self._progress = ui.label().classes("co-count-of")
             with ui.element("h2"):
@@ -119,14 +123,14 @@ class CapturePanel:
         collection = self._collector.collection
         samples = [sample for sample in collection.samples if sample.person == self._person]
         count = sum(sample.label == self.label for sample in samples)
-        self._counts.set_text(f"{self.label}: {count} captured, {len(samples)} in all")
+        self._counts.set_text(f"{self.label}: {_captures(count)}, {len(samples)} in total")
 
     async def _capture(self, event: Any) -> None:
         if not self._person:
             return
         label = self.label
         try:
-            result = await self._collector.capture(parse_frame_ref(event.args), self._person, label)
+            result = await self._actions.capture(parse_frame_ref(event.args), self._person, label)
         except AffectlineError as error:
             self._show_problem(str(error))
         else:
@@ -145,10 +149,12 @@ class CapturePanel:
     def _show_sample(self, sample: Sample) -> None:
         self._result.clear()
         with self._result:
-            ui.element("img").props(
-                f'src="{picture_url(sample.file)}" alt="The face captured just now"'
-            )
+            ui.element("img").props(f'src="{picture_url(sample.file)}" alt="The last capture"')
             ui.label(f"Captured: {sample.label}, {describe(sample)}.")
+
+
+def _captures(count: int) -> str:
+    return f"{count} capture{'' if count == 1 else 's'}"
 
 
 def picture_url(file: str) -> str:

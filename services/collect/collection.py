@@ -129,7 +129,7 @@ class Collection:
             self._require_consent(person)
             sample = make_sample(person, check_label(label), face_crop)
             if any(known.file == sample.file for known in self._samples):
-                raise AffectlineError("this very picture is there already", "wait for the next one")
+                raise AffectlineError("this frame was captured already", "wait for the next one")
             written = {
                 sample.file: to_png(face_crop.native),
                 sample.file_48: to_png(face_crop.gray_48),
@@ -232,7 +232,7 @@ class Collection:
                 self._write(layout.REJECTED, RejectedSample, kept)
                 self._rejected = kept
         except OSError as error:
-            raise layout.disk_error(f"{person} could not be deleted as a whole", error) from error
+            raise layout.disk_error(f"{person} was deleted only in part", error) from error
         return [export.name for export in exports]
 
     def _recover(self) -> None:

@@ -9,6 +9,7 @@ from affectline.common.vision.decode import decode
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.quality_checks import FaceCrop, Rejection, check_face
 from affectline.services.collect.samples import Sample
+from affectline.services.web.audit import FILE, Audit
 from affectline.services.web.frame_pairs import FrameResult
 from affectline.services.web.hub_client import HubClient
 from affectline.services.web.status import StatusTracker
@@ -35,6 +36,7 @@ class Collector:
 
     def __init__(self, hub: HubSettings, collection: Collection) -> None:
         self.hub, self.collection = hub, collection
+        self.audit = Audit(collection.folder / FILE, "booth")
 
     async def open(self) -> None:
         """Start listening to the hub."""
@@ -52,6 +54,10 @@ class Collector:
         """Close all live sockets."""
         self.live_hub.broadcaster.close()
 
+    @property
+    def has_clients(self) -> bool:
+        return bool(self.live_hub.broadcaster.clients)
+
     async def capture(self, frame_ref: FrameRef, person: str, label: str) -> Sample | Rejection:
         """Store the face of the frame that a page has on its screen, if it passes the checks.
 
@@ -61,7 +67,7 @@ class Collector:
         client = self.live_hub.broadcaster.clients.get(frame_ref.client_id)
         result = client.find_sent(*frame_ref[1:]) if client else None
         if result is None:
-            raise AffectlineError("this picture is not on the page any more", "take another one")
+            raise AffectlineError("this frame is no longer on the page", "take another one")
         return await asyncio.to_thread(self._store, result, person, label)
 
     def _store(self, result: FrameResult, person: str, label: str) -> Sample | Rejection:
@@ -91,4 +97,4 @@ def parse_frame_ref(event: object) -> FrameRef:
         numbers = event.get("epoch"), event.get("seq")
         if all(isinstance(t, str) for t in texts) and all(type(n) is int for n in numbers):
             return FrameRef(*texts, *numbers)  # type: ignore[arg-type]
-    raise AffectlineError("there is no picture on the page", "wait until one is there")
+    raise AffectlineError("there is no frame on the page yet", "wait for the first one")

@@ -18,9 +18,9 @@ RECORD_FILE: Final = "consent.json"
 TEXT_MAX_CHARS: Final = 20_000
 VERSION: Final = "affectline-1"
 TEXT: Final = """\
-You will be asked to show emotions with your face, and pictures of your face will be kept.
+You will be asked to show emotions with your face, and photographs of your face will be kept.
 
-What is kept: each picture that you take, cut to your face, in colour and once more small and in \
+What is kept: each picture that you take, cropped to your face, in colour and as a small one in \
 gray; which emotion you were asked to show; when it was taken; how sharp and bright it is; and the \
 name or pseudonym that you choose. Nothing else about you is asked for.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from nicegui import run, ui
 
 from affectline.common.errors import AffectlineError
+from affectline.services.collect.actions import BoothActions
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.consent import ConsentRecord
 from affectline.services.web import components
@@ -15,11 +16,14 @@ class ConsentForm:
 
     Args:
         collector: Stores the consent.
+        actions: What the visitor may do.
         begin: Called with the name of a person who has agreed.
     """
 
-    def __init__(self, collector: Collector, begin: Callable[[str], None]) -> None:
-        self._collector, self._begin = collector, begin
+    def __init__(
+        self, collector: Collector, actions: BoothActions, begin: Callable[[str], None]
+    ) -> None:
+        self._collector, self._actions, self._begin = collector, actions, begin
         self._asked_name = ""
         with ui.element("div").classes("af-wide") as self._root, components.card("Before we begin"):
             ui.label(collector.collection.form.text).classes("co-text")
@@ -53,7 +57,7 @@ class ConsentForm:
             if problem := self._find_problem(name, consent):
                 self._problem.set_text(problem)
                 return
-            await run.io_bound(collection.record_consent, name)
+            await run.io_bound(self._actions.record_consent, name)
         except AffectlineError as error:
             self._problem.set_text(str(error))
             return

@@ -11,8 +11,9 @@ from nicegui import run, ui
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.services.collect import layout
+from affectline.services.collect.actions import BoothActions
 from affectline.services.collect.collector import Collector
-from affectline.services.collect.exporting import ExportFormat, export
+from affectline.services.collect.exporting import ExportFormat
 from affectline.services.web import components
 
 FORMATS: Final[dict[ExportFormat, str]] = {
@@ -26,11 +27,17 @@ class ExportPanel:
 
     Args:
         collector: Stores the samples.
+        actions: What the visitor may do.
         on_person_deleted: Called with the name of a person who was deleted.
     """
 
-    def __init__(self, collector: Collector, on_person_deleted: Callable[[str], None]) -> None:
-        self._collection = collector.collection
+    def __init__(
+        self,
+        collector: Collector,
+        actions: BoothActions,
+        on_person_deleted: Callable[[str], None],
+    ) -> None:
+        self._collection, self._actions = collector.collection, actions
         self._on_person_deleted = on_person_deleted
         self._to_delete = ""
         with ui.element("div").classes("af-wide co-parts") as self._root:
@@ -84,7 +91,7 @@ class ExportPanel:
             return
         with self._people:
             if not consents:
-                ui.label("Nobody has agreed yet.")
+                ui.label("Nobody has given consent yet.")
             for consent in consents:
                 self._add_person(consent.person, consent.agreed[-1].time)
 
@@ -101,7 +108,7 @@ class ExportPanel:
         file_format: ExportFormat = "fer2013" if self._format.value == "fer2013" else "folder"
         try:
             exported = await run.io_bound(
-                export, self._collection, file_format, only_kept=bool(self._only_kept.value)
+                self._actions.export, file_format, only_kept=bool(self._only_kept.value)
             )
         except AffectlineError as error:
             components.notify_error(error)
@@ -127,7 +134,7 @@ class ExportPanel:
     async def _delete(self) -> None:
         self._dialog.close()
         try:
-            await run.io_bound(self._collection.delete_person, self._to_delete)
+            await run.io_bound(self._actions.delete_person, self._to_delete)
         except AffectlineError as error:
             components.notify_error(error)
             return

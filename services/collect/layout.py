@@ -8,8 +8,6 @@ exports/<name>/         what was exported
 .intent.json            the change in progress; finished or undone when the folder is opened again
 """
 
-import fcntl
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
+from affectline.common.file_lock import try_lock
 from affectline.common.identifiers import Name
+from affectline.common.json_text import parse_json
 from affectline.services.collect.consent import OWN_TEXT, RECORD_FILE
 from affectline.services.collect.samples import Sample, write_table
 
@@ -109,13 +109,11 @@ def open_folder(folder: Path) -> int:
                 "choose a new folder, or one of affectline collect",
             )
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not try_lock(lock):
             os.close(lock)
             raise AffectlineError(
                 f"--out {folder}: is in use by another process", "stop it, or choose another folder"
-            ) from None
+            )
         if MANIFEST not in present:
             atomic_file.write_bytes(folder / MANIFEST, write_table(Sample, ()))
         file_access.make_folder(folder / PEOPLE, file_access.OWNER)
@@ -137,7 +135,7 @@ def exports_with(folder: Path, person: str) -> Iterable[Path]:
         return
     for export in sorted((folder / EXPORTS).iterdir()):
         try:
-            people = json.loads((export / "about.json").read_bytes())["people"]
+            people = parse_json((export / "about.json").read_bytes())["people"]
             if person in people:
                 yield export
         except (OSError, ValueError, KeyError, TypeError):

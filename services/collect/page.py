@@ -4,16 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from nicegui import ui
 
+from affectline.services.collect.actions import BoothActions
 from affectline.services.collect.capture_panel import CapturePanel
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.consent_form import ConsentForm
 from affectline.services.collect.export_panel import ExportPanel
 from affectline.services.collect.review_panel import ReviewPanel
 from affectline.services.collect.routes import add_routes
+from affectline.services.collect.viewer_panel import ViewerPanel
 from affectline.services.web import components
+from affectline.services.web.logins import Visitor, visitor_of
 
 STATIC: Final = Path(__file__).parent / "static"
 STYLE_URL: Final = "/collect-style"
@@ -29,10 +32,22 @@ def add_to(collector: Collector) -> Callable[[FastAPI], None]:
         components.add_style(app, STYLE_URL, STATIC, "collect.css")
 
         @ui.page("/", title="Affectline: collect")
-        def show() -> None:
-            CollectPage(collector)
+        def show(request: Request) -> None:
+            visitor = visitor_of(request.scope)
+            if visitor.may_operate:
+                CollectPage(collector, visitor)
+            else:
+                build_viewer_page(collector, visitor)
 
     return add
+
+
+def build_viewer_page(collector: Collector, visitor: Visitor) -> None:
+    """Build the page for a browser that may only look on."""
+    with components.header(TITLE, visitor):
+        pass
+    with ui.element("div").classes("af-main co-main"):
+        ViewerPanel(collector)
 
 
 class CollectPage:
@@ -40,19 +55,21 @@ class CollectPage:
 
     Args:
         collector: What all browsers share.
+        visitor: Who has opened it.
     """
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, visitor: Visitor) -> None:
         self._tabs: dict[str, ui.button] = {}
-        with components.header(TITLE) as self._title:
+        actions = BoothActions(collector, visitor)
+        with components.header(TITLE, visitor) as self._title:
             for name, text in TABS.items():
                 tab = ui.button(text, on_click=lambda name=name: self.show(name))
                 self._tabs[name] = tab.props("no-caps")
-        with ui.element("main").classes("af-main co-main"):
-            self._consent_form = ConsentForm(collector, self._begin)
-            self._capture_panel = CapturePanel(collector, self._end)
-            self._review_panel = ReviewPanel(collector)
-            self._export_panel = ExportPanel(collector, self._on_person_deleted)
+        with ui.element("div").classes("af-main co-main"):
+            self._consent_form = ConsentForm(collector, actions, self._begin)
+            self._capture_panel = CapturePanel(collector, actions, self._end)
+            self._review_panel = ReviewPanel(collector, actions)
+            self._export_panel = ExportPanel(collector, actions, self._on_person_deleted)
         self._person = ""
         self.show("capture")
 

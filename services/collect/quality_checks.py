@@ -63,7 +63,7 @@ def check_face(emotion: Emotion, picture: Image) -> FaceCrop | Rejection:
     """
     if emotion.missing is not None:
         why = MISSING_REASONS.get(emotion.missing, emotion.missing)
-        return Rejection(f"this picture was not analysed, {why}: try again")
+        return Rejection(f"this frame was not analysed ({why}): try again")
     if not emotion.faces:
         return Rejection("no face: look into the camera, with light from the front")
     if len(emotion.faces) > 1:
@@ -72,7 +72,7 @@ def check_face(emotion: Emotion, picture: Image) -> FaceCrop | Rejection:
     if (outside := share_outside(face, picture.shape[1], picture.shape[0])) > OUTSIDE_MAX:
         size = max(face.box[2:])
         return Rejection(
-            f"cut off: {outside:.0%} of the face lie outside of the picture: move to its middle",
+            f"cut off: {outside:.0%} of the face is outside the frame: move to the middle",
             size,
         )
     native = crop_face(picture, face, MARGIN)

@@ -7,6 +7,7 @@ from nicegui import run, ui
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.services.collect.actions import BoothActions
 from affectline.services.collect.capture_panel import describe, picture_url
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.samples import Sample
@@ -22,10 +23,11 @@ class ReviewPanel:
 
     Args:
         collector: Stores the samples.
+        actions: What the visitor may do.
     """
 
-    def __init__(self, collector: Collector) -> None:
-        self._collection = collector.collection
+    def __init__(self, collector: Collector, actions: BoothActions) -> None:
+        self._collection, self._actions = collector.collection, actions
         self._to_delete: Sample | None = None
         self._is_drawing = False
         with ui.element("div").classes("af-wide") as self._root, components.card("Review"):
@@ -114,19 +116,20 @@ class ReviewPanel:
                 keep.props(f'dense no-caps outline aria-label="Keep: {what}"')
                 if sample.status == "kept":
                     keep.set_text("Kept")
+                    keep.props(f'aria-label="Kept: {what}"')
                     keep.disable()
                 delete = ui.button("Delete", on_click=partial(self._confirm_delete, sample))
                 delete.props(f'dense no-caps flat aria-label="Delete: {what}"')
 
     async def _accept(self, sample: Sample) -> None:
-        await self._change(self._collection.accept, sample.file)
+        await self._change(self._actions.accept, sample.file)
 
     async def _keep_all(self) -> None:
         shown = self._filtered()[self._offset : self._offset + PAGE_SIZE]
-        await self._change(self._collection.accept, *(sample.file for sample in shown))
+        await self._change(self._actions.accept, *(sample.file for sample in shown))
 
     async def _relabel(self, sample: Sample, event: Any) -> None:
-        await self._change(self._collection.relabel, sample.file, event.value)
+        await self._change(self._actions.relabel, sample.file, event.value)
 
     def _confirm_delete(self, sample: Sample) -> None:
         self._to_delete = sample
@@ -138,7 +141,7 @@ class ReviewPanel:
     async def _delete(self) -> None:
         self._dialog.close()
         if self._to_delete:
-            await self._change(self._collection.delete, self._to_delete.file)
+            await self._change(self._actions.delete_sample, self._to_delete.file)
 
     async def _change(self, change: Any, *arguments: str) -> None:
         try:

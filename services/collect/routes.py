@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import IO, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
@@ -14,6 +14,8 @@ from affectline.common.errors import AffectlineError
 from affectline.services.collect import layout
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import Collector
+from affectline.services.web.auth import refuse_viewer
+from affectline.services.web.logins import visitor_of
 
 EXPORT: Final = re.compile(r"[0-9]{8}-[0-9]{6}-(folder|fer2013)(-[0-9]+)?", re.ASCII)
 PRIVATE: Final = {"cache-control": "no-store"}
@@ -25,21 +27,26 @@ def add_routes(app: FastAPI, collector: Collector) -> None:
     collection = collector.collection
 
     @app.get("/take/{person}/{name}")
-    def sample(person: str, name: str) -> Response:
+    def sample(request: Request, person: str, name: str) -> Response:
+        if problem := refuse_viewer(request, "see samples"):
+            return problem
         try:
             path = collection.picture(f"{layout.PEOPLE}/{person}/{name}")
         except AffectlineError as error:
             return PlainTextResponse(str(error), 404)
         if not path.is_file():
-            return PlainTextResponse("The picture is not there any more.", 404)
+            return PlainTextResponse("The picture is no longer there.", 404)
         return FileResponse(path, media_type="image/png", headers=PRIVATE)
 
     @app.get("/export/{name}.zip")
-    def download(name: str) -> Response:
+    def download(request: Request, name: str) -> Response:
+        if problem := refuse_viewer(request, "download exports"):
+            return problem
         folder = find_export(collection, name)
         if folder is None:
-            return PlainTextResponse("There is no such export.", 404)
+            return PlainTextResponse("No such export.", 404)
         packed = pack_export(folder)
+        collector.audit.add(visitor_of(request.scope), "export downloaded", export=name)
         return StreamingResponse(
             iter(lambda: packed.read(CHUNK), b""),
             media_type="application/zip",

@@ -4,10 +4,8 @@ It subscribes to the hub's outlet, like any other tool.
 """
 
 import sys
-import webbrowser
 from collections.abc import Iterator
 
-from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.stage import Stage
 from affectline.common.wire.messages import Packet
@@ -42,6 +40,7 @@ class Collect(Stage):
         if self._web.failure or not self._web.is_alive():
             raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
         self.context.counters["takes"] = len(self._collection.samples)
+        self.context.counters["wrong_tokens"] = self._web.wrong_tokens.count
         return iter(())
 
     def cleanup(self) -> None:
@@ -51,15 +50,9 @@ class Collect(Stage):
             self._collection.close()
 
     def _announce(self) -> None:
-        """Print the address and the token of the page; open it where there is a screen."""
-        from affectline.services.web.server import token_path
-
-        token, url = self._web.token, self._web.url
-        opened = f"{url}?token={token.text}" if token else url
-        lines = [f"collect: {opened if token and token.is_new else url}"]
-        lines += [f"its token is stored in {token_path(self._page)}"] if token else []
+        """Print where the page is, and how to get in; open it where there is a screen."""
+        lines = self._web.announce("collect")
         lines += [f"samples are stored in {self._folder}; end with Ctrl-C"]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
-        if has_screen() and sys.stdout.isatty():
-            webbrowser.open(opened)
+        self._web.open_browser()

@@ -10,7 +10,6 @@ from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.face_signs import DOUBTS
 from affectline.common.wire.messages import Emotion, Marker, StreamStart
 from affectline.services.sessions.timeseries import largest_face
-from affectline.services.web.frame_pairs import round_distribution
 from affectline.services.web.status import USABLE_QUALITY
 
 KEPT_MS: Final = 300_000
@@ -19,12 +18,15 @@ STEP_MS: Final = 200
 BACK_MS: Final = 2_000
 """A point so much earlier than the last one begins another time line: a looped film restarts."""
 MARKERS_KEPT: Final = 200
-FROM_BEATS: Final = "/min, from beats"
+FROM_BEATS: Final = "bpm, from beats"
 SIGNALS: Final = ("heart_rate", "skin_conductance")
+UNITS: Final = {"/min": "bpm", "uS": "µS"}
+"""Units as people write them, of these signals."""
 
 Point = list[float | None]
-"""Milliseconds since the Unix epoch, and one value, two (valence and arousal) or eight (the seven
-emotions, and the doubts as bits)."""
+"""Milliseconds since the Unix epoch, and one value, two (valence and arousal; percent that each eye
+is open), three (yaw, pitch and roll of the head) or eight (percent of the seven emotions, and the
+doubts as bits)."""
 
 
 class SignalCurve:
@@ -35,7 +37,7 @@ class SignalCurve:
         self.points: deque[Point] = deque()
         self.unsent: list[Point] = []
 
-    def add(self, at_ms: float, values: list[float]) -> bool:
+    def add(self, at_ms: float, values: list[float | None]) -> bool:
         """Add a point, unless it is too close to the last one; False where time went back."""
         last = self.points[-1][0] if self.points else None
         if last is not None and at_ms < last - BACK_MS:
@@ -55,17 +57,17 @@ class SignalCurve:
 
 
 class EmotionCurve(SignalCurve):
-    """Seven probabilities, and behind them the doubts about the face, as bits in their order.
+    """Seven percentages, and behind them the doubts about the face, as bits in their order.
 
     A doubt between two points is told with the later one: a blink is shorter than a step.
     """
 
     def __init__(self) -> None:
-        super().__init__("share")
+        super().__init__("%")
         self._doubts = 0
 
-    def add(self, at_ms: float, values: list[float]) -> bool:
-        self._doubts |= int(values[-1])
+    def add(self, at_ms: float, values: list[float | None]) -> bool:
+        self._doubts |= int(values[-1] or 0)
         before = self.points[-1] if self.points else None
         is_later = super().add(at_ms, [*values[:-1], self._doubts])
         if self.points and self.points[-1] is not before:
@@ -73,7 +75,7 @@ class EmotionCurve(SignalCurve):
         return is_later
 
 
-CurvePoint = tuple[str, SignalCurve, float, list[float]]
+CurvePoint = tuple[str, SignalCurve, float, list[float | None]]
 """Name of a curve, the curve if it is new, the time in ms, and its values."""
 
 
@@ -158,17 +160,26 @@ class Curves:
 
     @_points.register
     def _(self, emotion: Emotion) -> Iterator[CurvePoint]:
+        at_ms = emotion.captured_at / 1e6
         for face in emotion.faces:
             if face.probabilities is not None:
                 name = f"emotion/{emotion.stream}/{face.track}"
                 doubts = sum(1 << DOUBTS.index(doubt) for doubt in face.doubts)
-                values = [*(round_distribution(face.probabilities) or []), doubts]
-                yield name, EmotionCurve(), emotion.captured_at / 1e6, values
+                yield name, EmotionCurve(), at_ms, [*map(_percent, face.probabilities), doubts]
         largest = largest_face(emotion)
-        if largest is not None and largest.valence is not None and largest.arousal is not None:
-            affect, at_ms = SignalCurve("-1 to 1"), emotion.captured_at / 1e6
-            values = [round(largest.valence, 3), round(largest.arousal, 3)]
-            yield f"affect/{emotion.stream}", affect, at_ms, values
+        if largest is None:
+            return
+        if largest.valence is not None and largest.arousal is not None:
+            affect: list[float | None] = [round(largest.valence, 3), round(largest.arousal, 3)]
+            yield f"affect/{emotion.stream}", SignalCurve("-1 to 1"), at_ms, affect
+        if largest.yaw is not None and largest.pitch is not None and largest.roll is not None:
+            angles: list[float | None] = [
+                round(angle, 1) for angle in (largest.yaw, largest.pitch, largest.roll)
+            ]
+            yield f"pose/{emotion.stream}", SignalCurve("°"), at_ms, angles
+        eyes = [largest.eye_opening_left, largest.eye_opening_right]
+        if eyes != [None, None]:
+            yield f"eyes/{emotion.stream}", SignalCurve("% open"), at_ms, [*map(_percent, eyes)]
 
     @_points.register
     def _(self, samples: Samples) -> Iterator[CurvePoint]:
@@ -176,10 +187,11 @@ class Curves:
             return
         if samples.quality < USABLE_QUALITY:  # a gap: the page shows "sensor lost"
             return
-        curve = SignalCurve(samples.unit, synthetic=samples.synthetic)
+        unit = UNITS.get(samples.unit, samples.unit)
+        curve = SignalCurve(unit, synthetic=samples.synthetic)
         name = f"{samples.signal}/{samples.subject}"
         if name in self._curves:  # fusion's estimate came first
-            self._curves[name].unit = samples.unit
+            self._curves[name].unit = unit
         for at, value in zip(sample_times(samples), samples.values, strict=True):
             yield name, curve, at / 1e6, [round(value, 3)]
 
@@ -198,3 +210,7 @@ class Curves:
             if known is None or known.unit == FROM_BEATS:
                 curve = SignalCurve(FROM_BEATS, synthetic=state.synthetic)
                 yield f"heart_rate/{state.subject}", curve, at_ms, [round(heart.value, 1)]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 1)

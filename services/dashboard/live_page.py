@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from nicegui import ui
 
+from affectline.services.dashboard import replay_page
 from affectline.services.dashboard.app_state import AppState
 from affectline.services.dashboard.panel import STATIC, PageView, Panel
-from affectline.services.dashboard.routes import add_routes
+from affectline.services.dashboard.routes import add_curves, add_routes
 from affectline.services.web import components
+from affectline.services.web.logins import visitor_of
 
 REFRESH_S: Final = 0.5
 STYLE_URL: Final = "/dashboard-style"
@@ -20,30 +22,26 @@ def add_to(state: AppState, panels: Sequence[type[Panel]]) -> Callable[[FastAPI]
 
     def add(app: FastAPI) -> None:
         add_routes(app, state)
+        add_curves(app, state)
+        replay_page.add_to(app, state)
         components.add_style(app, STYLE_URL, STATIC, "dashboard.css")
 
         @ui.page("/", title="Affectline")
-        def show() -> None:
-            build_page(PageView(state), panels)
+        def show(request: Request) -> None:
+            build_page(PageView(state, visitor_of(request.scope)), panels)
 
     return add
 
 
 def build_page(view: PageView, panels: Sequence[type[Panel]]) -> None:
     """Build the page for one browser."""
-    shown = [panel(view) for panel in panels]
-    with components.header("live") as title:
+    may_operate = view.visitor.may_operate
+    shown = [panel(view) for panel in panels if may_operate or not panel.for_operators]
+    with components.header("live", view.visitor):
         for panel in shown:
             if panel.area == "tools":
                 panel.build()
-
-    def refresh_title() -> None:
-        replay = view.state.replay
-        is_replay = view.feed == "replay" and replay is not None
-        title.set_text(f"replay of {replay.name}" if is_replay and replay else "live")
-
-    view.on_refresh(refresh_title)
-    with ui.element("main").classes("af-main"):
+    with ui.element("div").classes("af-main"):  # the toolkit's own element is the main one
         for panel in shown:
             if panel.area == "main":
                 build_panel(panel)
@@ -55,5 +53,6 @@ def build_panel(panel: Panel) -> None:
     if not panel.title:
         panel.build()
         return
-    with components.card(panel.title, "af-wide" if panel.is_wide else ""):
+    # What stands side by side needs no headings for the eye
+    with components.card(panel.title, "af-wide" if panel.is_wide else "af-beside"):
         panel.build()

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, Literal, TypeVar
 
-from affectline.services.dashboard.app_state import AppState, Feed
+from affectline.services.dashboard.actions import DashboardActions
+from affectline.services.dashboard.app_state import AppState
 from affectline.services.web.hub_client import Aggregator
+from affectline.services.web.logins import LOCAL, Visitor
 
 STATIC: Final = Path(__file__).parent / "static"
 """Scripts and styles of the panels; to scripts it is the module ``affectline-dashboard``."""
@@ -25,26 +27,23 @@ class PageView:
 
     Args:
         state: What all browsers share.
+        visitor: Who has opened it.
     """
 
-    def __init__(self, state: AppState) -> None:
-        self.state = state
-        self.feed: Feed = "live"
+    def __init__(self, state: AppState, visitor: Visitor = LOCAL) -> None:
+        self.state, self.visitor = state, visitor
+        self.actions = DashboardActions(state, visitor)
+        """All that panels do to what browsers share goes through here."""
+        self.feed = "live"
+        """The hub that it shows."""
         self._refreshers: list[Callable[[], None]] = []
 
     def on_refresh(self, refresh: Callable[[], None]) -> None:
-        """Have a function called regularly, and when the feed changes."""
+        """Have a function called regularly."""
         self._refreshers.append(refresh)
 
-    def show_feed(self, feed: Feed) -> None:
-        """Show the live pipeline, or the replay."""
-        self.feed = feed
-        self.refresh()
-
     def refresh(self) -> None:
-        """Show what has changed. A replay that has been closed gives way to the live feed."""
-        if self.feed == "replay" and self.state.replay is None:
-            self.feed = "live"
+        """Show what has changed."""
         for refresh in self._refreshers:
             refresh()
 
@@ -66,7 +65,10 @@ class Panel(ABC):
     order: ClassVar[int]
     """Place among the panels of its area, the smallest first."""
     is_wide: ClassVar[bool] = False
-    """Whether its card takes the whole width."""
+    """Whether its card takes the whole width. Others stand side by side on a wide screen; their
+    titles are for screen readers."""
+    for_operators: ClassVar[bool] = False
+    """Whether the pages of viewers lack it."""
     aggregator: ClassVar[Callable[[], Aggregator] | None] = None
     """Makes what turns a hub's messages into updates for the panel's script, one for each hub."""
 

@@ -1,5 +1,6 @@
 """The replay of a recorded session on a hub of its own, to which the page subscribes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,7 @@ from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.sockets import OutletSubscriber, taken_ports
 from affectline.common.settings.hub import HubSettings
-from affectline.common.wire.control import REPLAY, Control, Pause, Seek
+from affectline.common.wire.control import REPLAY, Control, Pause, Seek, Step
 from affectline.common.wire.messages import Packet
 from affectline.services.hub.spec import SPEC as HUB
 from affectline.services.hub.spec import HubProcess
@@ -40,20 +41,34 @@ class ReplayControl:
     Args:
         folder: The session's folder.
         live_hub: Ports near its ports are chosen.
+        is_paused: It begins paused, at its first frame.
+        others: First ports of hubs that may still be starting.
 
     Raises:
         AffectlineError: The session holds no recording, or no ports are free.
     """
 
-    def __init__(self, folder: Path, live_hub: HubSettings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        live_hub: HubSettings,
+        *,
+        is_paused: bool = False,
+        others: Collection[int] = (),
+    ) -> None:
         described = describe(folder)
         if not described["topics"]:
             raise AffectlineError(f"session {folder.name} holds no message", "choose another one")
         self.name, self._folder = folder.name, folder
-        self._zero_ns: int = described["zero"]
+        self.described = described
+        """What is known of the session (`services.sessions.catalog.describe`)."""
+        self.title = str(described.get("title") or folder.name)
+        """The session's name as it was typed."""
+        self.zero_ns: int = described["zero"]
+        """Zero of its time line in ns since the Unix epoch."""
         self.seconds: float = max(0.0, described["last_s"])
         """The second of the last message, on the recording's time line."""
-        self.hub = find_free_hub(live_hub)
+        self.hub = find_free_hub(live_hub, others)
         self.progress = ReplayProgress()
         self.problem = ""
         self._bus = OutletSubscriber(self.hub, ())
@@ -63,6 +78,7 @@ class ReplayControl:
         )
         self._player: ManagedProcess | None = None
         self._outgoing: list[Packet] = []
+        self.progress.is_paused = is_paused
         self.play_from(0.0)
 
     def position(self, at_ns: int) -> float:
@@ -74,7 +90,7 @@ class ReplayControl:
         progress = self.progress
         if progress.has_ended:
             return self.seconds
-        into = (at_ns - self._zero_ns) / 1e9 if at_ns else progress.begin_s
+        into = (at_ns - self.zero_ns) / 1e9 if at_ns else progress.begin_s
         return min(self.seconds, max(0.0, into))
 
     def play_from(self, begin_s: float, rate: float | None = None) -> None:
@@ -98,16 +114,24 @@ class ReplayControl:
         )
         self._player = ManagedProcess(ProcessSpec(PLAYER, settings), self.hub, "lossless", None)
 
-    def toggle_pause(self) -> None:
+    def pause(self, *, paused: bool) -> None:
         """Pause, or resume; a replay that has ended starts again."""
         if self.progress.has_ended:
-            self.progress.is_paused = False
-            self.play_from(0.0)
+            if not paused:
+                self.progress.is_paused = False
+                self.play_from(0.0)
             return
-        self.progress.is_paused = not self.progress.is_paused
-        self._send(Pause(paused=self.progress.is_paused))
+        if self.progress.is_paused != paused:
+            self.progress.is_paused = paused
+            self._send(Pause(paused=paused))
 
-    def _send(self, action: Pause | Seek) -> None:
+    def step(self) -> None:
+        """Pause, and show the next frame."""
+        if not self.progress.has_ended:
+            self.progress.is_paused = True
+            self._send(Step())
+
+    def _send(self, action: Pause | Seek | Step) -> None:
         self._outgoing.append(Packet(Control(target=REPLAY, at=now_ns(), action=action)))
         self._publish_outgoing()
 
@@ -147,8 +171,12 @@ class ReplayControl:
             self._hub_process.wait(1.0)
 
 
-def find_free_hub(near: HubSettings) -> HubSettings:
+def find_free_hub(near: HubSettings, others: Collection[int] = ()) -> HubSettings:
     """A hub on this machine with seven free ports.
+
+    Args:
+        near: Ports above its ports are tried.
+        others: First ports of hubs that may still be starting.
 
     Raises:
         AffectlineError: There are none near by.
@@ -157,7 +185,7 @@ def find_free_hub(near: HubSettings) -> HubSettings:
     count = len(near.ports)
     for port in range(first, min(first + PORT_RANGES_TRIED * count, 65529), count):
         hub = HubSettings(port=port)
-        if not taken_ports(hub):
+        if port not in others and not taken_ports(hub):
             return hub
     raise AffectlineError(
         f"no {count} free ports in a row above {first}", "end another replay first"

@@ -1,36 +1,62 @@
-"""What the server offers beside the page: snapshots and reports."""
+"""What the server offers beside the pages: snapshots, reports, tables, and curves of sessions."""
 
+import asyncio
 import io
 import json
+import os
+import tempfile
 import zipfile
+from pathlib import Path
 from typing import Annotated, Final
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import describe
+from affectline.services.dashboard.actions import REPLAY, DashboardActions
 from affectline.services.dashboard.app_state import AppState
-from affectline.services.sessions.removal import REPORT
+from affectline.services.sessions.removal import REPORT, hash_name
+from affectline.services.web.auth import refuse_viewer
 from affectline.services.web.frame_pairs import FrameResult
+from affectline.services.web.logins import visitor_of
 
 FRAMES_MAX: Final = 16
+SECONDS_MAX: Final = 10_000_000.0
+SPAN_MAX_S: Final = 1000.0
+"""Of a part of a session: what the page asks for is three times what it shows."""
+LOOK_S: Final = 0.1
+"""How often it is looked whether a report is there."""
 NOTE: Final = "affectline-note"
 """Response header: what the page says about a snapshot."""
 REPORT_POLICY: Final = (
-    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline' "
-    "'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data:"
 )
 """A report may come from anywhere: it gets no origin, no cookie, no network."""
 
 
 def add_routes(app: FastAPI, state: AppState) -> None:
-    """Serve snapshots and reports."""
+    """Serve snapshots, reports and tables."""
+    add_snapshots(app, state)
+    add_reports(app, state)
+    add_tables(app, state)
+
+
+def add_snapshots(app: FastAPI, state: AppState) -> None:
+    """Serve what a page has on its screen."""
 
     @app.get("/snapshot")
     async def snapshot(
-        feed: str, viewer: str, frame: Annotated[list[str], Query(max_length=FRAMES_MAX)]
+        request: Request,
+        feed: str,
+        viewer: str,
+        frame: Annotated[list[str], Query(max_length=FRAMES_MAX)],
     ) -> Response:
+        if problem := refuse_viewer(request, "save pictures"):
+            return problem
         hub = state.hub_client(feed)
         client = hub.broadcaster.clients.get(viewer) if hub else None
         results = [
@@ -41,28 +67,98 @@ def add_routes(app: FastAPI, state: AppState) -> None:
             and (result := client.find_sent(*identity))
         ]
         if not results:
-            return PlainTextResponse("This picture is not on the page any more.", 404)
+            return PlainTextResponse("This frame is no longer on the page.", 404)
         has_pictures = state.may_save_pictures(feed)
+        streams = sorted({result.stream for result in results})
+        state.audit.add(
+            visitor_of(request.scope), "snapshot saved",
+            feed=feed, streams=streams, pictures=has_pictures,
+        )  # fmt: skip
         return Response(
             pack_snapshot(results, with_pictures=has_pictures),
             media_type="application/zip",
             headers={
                 "content-disposition": "attachment",  # the page gives it its name
                 "cache-control": "no-store",
-                NOTE: "" if has_pictures else "its numbers alone, as the recording's privacy asks",
+                NOTE: "" if has_pictures else "numbers only, as the recording's privacy asks",
             },
         )
 
+
+def add_tables(app: FastAPI, state: AppState) -> None:
+    """Serve a session's tables, in one file."""
+
+    @app.get("/tables/{name}")
+    async def tables(request: Request, name: str) -> Response:
+        if problem := refuse_viewer(request, "export sessions"):
+            return problem
+        try:
+            folder = state.sessions.find(name)
+        except AffectlineError as error:
+            return PlainTextResponse(str(error), 404)
+        packed = await asyncio.to_thread(pack_tables, folder)
+        if packed is None:
+            return PlainTextResponse(f"{name} has no tables.", 404)
+        state.audit.add(visitor_of(request.scope), "session exported", session=hash_name(name))
+        headers = {"cache-control": "no-store"}
+        return FileResponse(
+            packed, media_type="application/zip", filename=f"{name}.zip", headers=headers,
+            background=BackgroundTask(packed.unlink, missing_ok=True),
+        )  # fmt: skip
+
+
+def add_reports(app: FastAPI, state: AppState) -> None:
+    """Serve the report on a session, which is made if there is none."""
+
     @app.get("/report/{name}")
-    async def report(name: str) -> Response:
+    async def report(request: Request, name: str) -> Response:
+        visitor = visitor_of(request.scope)
         try:
             path = state.sessions.find(name) / REPORT
+            if visitor.may_operate and not path.exists():
+                await make_report(DashboardActions(state, visitor), state, name)
         except AffectlineError as error:
             return PlainTextResponse(str(error), 404)
         if path.is_symlink() or not path.is_file():
-            return PlainTextResponse(f"There is no report on {name}.", 404)
+            return PlainTextResponse(f"There is no report for {name}.", 404)
+        state.audit.add(visitor, "report opened", session=hash_name(name))
         headers = {"content-security-policy": REPORT_POLICY, "cache-control": "no-store"}
         return FileResponse(path, media_type="text/html", headers=headers)
+
+
+def add_curves(app: FastAPI, state: AppState) -> None:
+    """Serve the curves of sessions, whole or in part."""
+
+    @app.get("/replay/{name}/curves")
+    async def curves(
+        request: Request,
+        name: str,
+        begin: Annotated[float | None, Query(ge=0, le=SECONDS_MAX)] = None,
+        end: Annotated[float | None, Query(ge=0, le=SECONDS_MAX)] = None,
+    ) -> Response:
+        if problem := refuse_viewer(request, REPLAY):
+            return problem
+        span = None if begin is None or end is None else (begin, end)
+        if span and not 0 < span[1] - span[0] <= SPAN_MAX_S:
+            return PlainTextResponse(f"At most {SPAN_MAX_S:.0f} s of a session at a time.", 400)
+        try:
+            reading = await state.curves.read(name, span)
+        except (AffectlineError, OSError) as error:
+            return PlainTextResponse(str(error), 404)
+        content = await run_in_threadpool(reading.to_json)
+        headers = {"cache-control": "no-store"}
+        return Response(content, media_type="application/json", headers=headers)
+
+
+async def make_report(actions: DashboardActions, state: AppState, name: str) -> None:
+    """Have the report on a session written, and wait for it.
+
+    Raises:
+        AffectlineError: Nobody may, or there is no such session.
+    """
+    actions.generate_report(name)
+    while state.sessions.report_state(name) == "generating":
+        await asyncio.sleep(LOOK_S)
 
 
 def parse_identity(text: str) -> tuple[str, int, int] | None:
@@ -71,6 +167,22 @@ def parse_identity(text: str) -> tuple[str, int, int] | None:
     if len(parts) != 3 or not all(part.isdecimal() and len(part) < 20 for part in parts[1:]):
         return None
     return parts[0], int(parts[1]), int(parts[2])
+
+
+def pack_tables(folder: Path) -> Path | None:
+    """A temporary ZIP file with a session's tables and its description; None where it has none."""
+    files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.is_symlink()]
+    tables = [one for one in files if one.suffix == ".csv" or one.name == "session.json"]
+    if not tables:
+        return None
+    number, path = tempfile.mkstemp(prefix="affectline-", suffix=".zip")
+    with (
+        os.fdopen(number, "wb") as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for one in tables:
+            archive.write(one, f"{folder.name}/{one.name}")
+    return Path(path)
 
 
 def pack_snapshot(results: list[FrameResult], *, with_pictures: bool = True) -> bytes:

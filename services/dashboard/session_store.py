@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name
+from affectline.common.recording.reader import FILE as RECORDING
 from affectline.common.recording.reader import SessionReader
 from affectline.common.settings.recording import RetentionSettings
 from affectline.services.sessions import catalog
+from affectline.services.sessions.edits import FILE as EDITS
+from affectline.services.sessions.edits import SessionEdits, read_edits, write_edits
 from affectline.services.sessions.removal import REPORT, SessionRemover, apply_retention
 from affectline.services.supervisor.process import BackgroundCommand
 
@@ -31,6 +35,8 @@ class SessionStore:
         self.folder = folder.absolute()
         self._in_use = in_use
         self._reports: dict[str, BackgroundCommand] = {}
+        self._editing = Lock()
+        """Several pages may annotate at once."""
 
     def path(self, name: str) -> Path:
         """The folder of a session, whether it exists or not: a direct child of the sessions folder.
@@ -62,6 +68,10 @@ class SessionStore:
         if not path.is_dir():
             raise AffectlineError(f"there is no session {name}", "it may have been deleted")
         return path
+
+    def is_recorded(self, name: str) -> bool:
+        """Whether a session can be replayed."""
+        return (self.folder / name / RECORDING).is_file()
 
     def list_sessions(self) -> list[dict[str, Any]]:
         """All sessions, the newest first."""
@@ -113,6 +123,35 @@ class SessionStore:
         path = self.find(name)
         if self.report_state(name) != "generating":
             self._reports[name] = BackgroundCommand("report", str(path))
+
+    def edits(self, name: str) -> SessionEdits:
+        """What was said of a session afterwards.
+
+        Raises:
+            AffectlineError: There is no such session, or its file cannot be read.
+        """
+        return read_edits(self.find(name))
+
+    def edit(self, name: str, change: Callable[[SessionEdits], SessionEdits]) -> SessionEdits:
+        """Change what is said of a session; returns all of it.
+
+        Raises:
+            AffectlineError: There is no such session, or it cannot be written.
+        """
+        folder = self.find(name)
+        with self._editing:
+            before = read_edits(folder)
+            edits = change(before)
+            if edits == before:
+                return edits
+            try:
+                write_edits(folder, edits)
+            except OSError as error:
+                raise AffectlineError(
+                    f"{folder / EDITS}: cannot be written ({error.strerror or error})",
+                    "free some space, or check who may write there",
+                ) from error
+        return edits
 
     def close(self) -> None:
         """Stop reports that are still being generated."""

@@ -3,9 +3,17 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
+from affectline.common.runtime.spec import (
+    CertificateFlag,
+    Flag,
+    PrivateKeyFlag,
+    ProcessSettings,
+    Run,
+    ServiceSpec,
+    TlsFlag,
+)
 from affectline.common.settings.dashboard import DEFAULT_DASHBOARD_PORT
-from affectline.common.settings.hub import Delivery
+from affectline.common.settings.hub import Delivery, parse_bind
 from affectline.common.settings.pipeline import PipelineSettings
 
 
@@ -23,15 +31,32 @@ class DashboardProcess(ProcessSettings):
 def configure(
     pipeline: PipelineSettings,
     delivery: Delivery,
-    host: Annotated[str | None, Flag("Where the page is served.", default="127.0.0.1")] = None,
-    port: Annotated[int | None, Flag("Its port.", minimum=1, maximum=65535, default="8080")] = None,
+    bind: Annotated[
+        str | None,
+        Flag("Where the page is served.", default="127.0.0.1:8080", metavar="[HOST:]PORT"),
+    ] = None,
+    ask_token: Annotated[bool, Flag("Require the token on this machine, too.")] = False,
+    no_open: Annotated[bool, Flag("Do not open the page in a browser.")] = False,
+    tls: TlsFlag = False,
+    certificate: CertificateFlag = None,
+    private_key: PrivateKeyFlag = None,
+    host: Annotated[str | None, Flag("As in --bind.", hidden=True)] = None,
+    port: Annotated[
+        int | None, Flag("As in --bind.", minimum=1, maximum=65535, hidden=True)
+    ] = None,
 ) -> DashboardProcess:
     """Settings for ``affectline dashboard``."""
     page = pipeline.dashboard
+    host, port = host or page.host, port or page.port
+    if bind is not None:
+        host, port = parse_bind(bind, host, port)
     chosen = {
-        "host": host or page.host,
-        "port": port or page.port or DEFAULT_DASHBOARD_PORT,
-    }
+        "host": host, "port": port or DEFAULT_DASHBOARD_PORT,
+        "ask_token": ask_token or page.ask_token, "tls": tls or page.tls,
+        "open_browser": page.open_browser and not no_open,
+        "certificate": certificate or page.certificate,
+        "private_key": private_key or page.private_key,
+    }  # fmt: skip
     settings = {"dashboard": page.model_copy(update=chosen), "delivery": delivery}
     return DashboardProcess(settings=pipeline.without_secrets().model_copy(update=settings))
 

@@ -61,7 +61,8 @@ class Dashboard(Stage):
         hub = getattr(self._state, "live_hub", None)  # created when the server has started
         if hub:
             self.context.counters["in"] = hub.listener.received
-            self.context.counters["viewers"] = len(hub.broadcaster.clients)
+            self.context.counters["viewers"] = self._state.viewers
+        self.context.counters["wrong_tokens"] = self._web.wrong_tokens.count
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         if isinstance(packet.message, Marker):
@@ -78,14 +79,7 @@ class Dashboard(Stage):
         self.context.wake()
 
     def _announce(self) -> None:
-        """Print the address and the token of the page."""
-        from affectline.services.web.server import token_path
-
-        token = self._web.token
-        lines = [f"dashboard: {self._web.url}"]
-        if token and token.is_new:
-            lines = [f"dashboard: {self._web.url}?token={token.text}"]
-        if token:
-            lines.append(f"its token is stored in {token_path(self._settings.dashboard)}")
-        sys.stdout.write("\n".join(lines) + "\n")
+        """Print where the page is, and how to get in."""
+        sys.stdout.write("\n".join(self._web.announce("dashboard")) + "\n")
         sys.stdout.flush()
+        self._web.open_browser()

@@ -46,7 +46,7 @@ class Detection(NamedTuple):
 
 
 class FaceDetector(Protocol):
-    """Finds the faces of an image.
+    """Finds the faces of an image, which depend on the image and the arguments alone.
 
     A detector that settings can name also has a class attribute ``settings_model``, which extends
     `affectline.common.settings.detector.DetectorSettings`, and is made with an instance of it.

@@ -26,6 +26,15 @@ _PLAIN: Final = 0.9
 _ASTRAY: Final = 0.45
 """Sides of a face by which its landmarks may lie beside where it was detected."""
 
+_GRID: Final = 64
+"""A face is searched for, and its landmarks are, on a grid of so many steps to its side (more or
+less), where a shift by half a step changes nothing that matters. So what is found does not depend
+on the last bits of what was found before, and trackers that began apart come together
+(decision 19)."""
+
+_GRID_ANGLE: Final = 0.5
+"""Degrees: the same of the roll. It moves the rim of the square by half a step."""
+
 _STILL: Final = 0.05
 """Sides of a face within which it has not moved, for all that a detector can tell."""
 
@@ -87,11 +96,20 @@ class FaceTrack:
     """Frames in a row in which a network saw it, but no landmarks of a face."""
     landmarks: Landmarks | None = None
     """Of the last image in which it was visible; None where nobody looked for them."""
+    every_frame: bool = False
+    """Whether landmarks are looked for in every frame."""
 
     @classmethod
-    def begin(cls, detection: Detection, landmarks: Landmarks | None) -> "FaceTrack":
+    def begin(
+        cls, detection: Detection, landmarks: Landmarks | None, *, every_frame: bool = False
+    ) -> "FaceTrack":
         """A track of a face that was detected for the first time."""
-        track = cls(detection, evidence=detection.evidence, landmarks=landmarks)
+        track = cls(
+            detection,
+            evidence=detection.evidence,
+            landmarks=landmarks,
+            every_frame=every_frame,
+        )
         framed = _frame(detection, landmarks)
         if framed:
             track.face, track.framing = framed, _Framing.between(detection, framed)
@@ -127,15 +145,19 @@ class FaceTrack:
     def predict_detection(self) -> Detection:
         """Where and how the detector should find it there."""
         expected = self.predict()
-        return self.framing.undo(expected) if self.framing else expected
+        return self._on_grid(self.framing.undo(expected) if self.framing else expected)
 
     def expect(self, detection: Detection) -> Detection:
         """The face that was detected, as its last landmarks framed it."""
         if self.framing is None:
-            return detection
+            return self._on_grid(detection)
         framed = self.framing.apply(detection)
         is_where_it_was = framed.distance_to(self.face) < _STILL * self.face.side
-        return self.face if is_where_it_was else framed
+        return self._on_grid(self.face if is_where_it_was else framed)
+
+    def _on_grid(self, face: Detection) -> Detection:
+        """Where to look for a face; while it is no track yet every bit of evidence counts."""
+        return on_grid(face) if self.every_frame and self.number else face
 
     def miss(self) -> None:
         """Count a frame without the face, and extrapolate its motion."""
@@ -178,14 +200,17 @@ class FaceTrack:
         self.evidence += detection.evidence
 
     def _relate(self, detection: Detection, framed: Detection) -> _Framing:
-        """How landmarks frame a detection, which need not have measured its roll.
+        """How landmarks frame a detection, which need not have measured its size and roll.
 
-        Where it has not, it is turned as expected: as the face in this frame turns, so must the
-        search in the next one.
+        Where it has not, it is as it was expected: as the face in this frame turns, so must the
+        search in the next one. Where landmarks tell size and roll in every frame, it is searched
+        for as they do, and nothing of older frames is kept.
         """
         found = _Framing.between(detection, framed)
         if self.framing is None or detection.angle != self.predict_detection().angle:
             return found
+        if self.every_frame:
+            return found._replace(growth=1.0, turn=0.0)
         return found._replace(turn=self.framing.turn)
 
     def _damp(self, seen: Detection) -> Detection:
@@ -227,6 +252,14 @@ def _frame(detection: Detection, landmarks: Landmarks | None) -> Detection | Non
     if not 1 / _LIKE < framed.side / detection.side < _LIKE or abs(framed.angle) > _MAX_ROLL:
         return None
     return framed._replace(view=detection.view)
+
+
+def on_grid(face: Detection) -> Detection:
+    """The same face at the nearest place, size and roll of a grid that goes by its size."""
+    step = 2.0 ** round(math.log2(max(face.side, 1.0))) / _GRID
+    x, y, side = (round(value / step) * step for value in (face.x, face.y, face.side))
+    angle = round(face.angle / _GRID_ANGLE) * _GRID_ANGLE
+    return face._replace(x=x, y=y, side=side, angle=angle)
 
 
 def _gain(change: float) -> float:

@@ -79,7 +79,7 @@ class SpeechDetector:
         self._turns: deque[int] = deque()
 
     def add(self, at: int, opening: float, width: float) -> bool:
-        """Add a frame; whether the mouth speaks.
+        """Add a frame; whether the person speaks.
 
         Args:
             at: Nanoseconds on the session's time line.

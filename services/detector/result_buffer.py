@@ -1,7 +1,7 @@
 """Each frame's one result: awaited, put in order, smoothed, and cached for repeats."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +27,9 @@ CACHE_SIZE: Final = 256
 PATIENCE_S: Final = {"live": 0.5, "lossless": 1.0}
 """How long to wait for a classifier before giving up (live) or sending again (lossless)."""
 MAX_PATIENCE_S: Final = 8.0
+REPEAT_S: Final = 0.25
+"""A result is published again at most this often, however many consumers ask for it: all of them
+get it. They ask every 0.3 s."""
 
 
 @dataclass
@@ -54,6 +57,8 @@ class ResultBuffer:
         self._patience_s = PATIENCE_S["lossless" if lossless else "live"]
         self._pending: OrderedDict[int, PendingFrame] = OrderedDict()
         self._published: OrderedDict[int, Packet] = OrderedDict()
+        self._repeated_at: dict[int, int] = {}
+        """When results were last published again, by their number."""
         self._smoother, self._labels = EmotionSmoother(), LabelHysteresis()
 
     def cached_result(self, seq: int) -> Packet | None:
@@ -105,10 +110,18 @@ class ResultBuffer:
             entry.patience_s = min(2 * entry.patience_s, MAX_PATIENCE_S)
             yield entry.faces
 
-    def repeat(self, wanted: Resend) -> Iterable[Packet]:
-        """Results that a consumer missed, as far as they are still cached."""
+    def repeat(self, wanted: Resend, now: int) -> list[Packet]:
+        """Results that a consumer missed, as far as they are cached and were not just repeated.
+
+        Args:
+            wanted: What it asks for.
+            now: Monotonic time in ns.
+        """
         first, last = wanted.first_seq, wanted.last_seq
-        return [packet for seq, packet in self._published.items() if first <= seq <= last]
+        asked = [seq for seq in self._published if first <= seq <= last]
+        due = [s for s in asked if now - self._repeated_at.get(s, -(2**62)) >= REPEAT_S * 1e9]
+        self._repeated_at.update(dict.fromkeys(due, now))
+        return [self._published[seq] for seq in due]
 
     def publish(self, now: int) -> Iterator[Packet]:
         """Yield the results that are due, in the frames' order."""
@@ -120,7 +133,8 @@ class ResultBuffer:
             packet = Packet(self._result(entry, now))
             self._published[seq] = packet
             if len(self._published) > CACHE_SIZE:
-                self._published.popitem(last=False)
+                oldest, _ = self._published.popitem(last=False)
+                self._repeated_at.pop(oldest, None)
             yield packet
 
     def _result(self, entry: PendingFrame, now: int) -> Emotion:

@@ -56,16 +56,19 @@ class SignsReader:
     Args:
         pose: Whether to say where heads point.
         eyes: Whether to look at the eyes, which takes most of the time.
+        eye_reader: What reads them; None: a new one.
 
     Raises:
         AffectlineError: A file that it needs is missing or damaged.
     """
 
-    def __init__(self, *, pose: bool = True, eyes: bool = True) -> None:
+    def __init__(
+        self, *, pose: bool = True, eyes: bool = True, eye_reader: EyeReader | None = None
+    ) -> None:
         face = load_canonical_face()
         self._tells_pose = pose
         self._pose = HeadPoseEstimator(face)
-        self._eyes = EyeReader(face=face) if eyes else None
+        self._eyes = (eye_reader or EyeReader(face=face)) if eyes else None
         self._mouth = MouthReader(face)
         self._cover = CoverDetector()
         self._people: dict[int, _Person] = {}

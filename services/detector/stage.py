@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.clock import monotonic_ns
+from affectline.common.measurements import Measurements
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.vision.crops import crop_square, measure_quality
+from affectline.common.vision.decode import is_decodable
 from affectline.common.vision.preprocessing import FER_SIZE, to_square
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
@@ -26,6 +28,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.services.detector.detection import FaceDetector
 from affectline.services.detector.face_mesh import FaceMesh, Landmarks
+from affectline.services.detector.measured import MeasuredEyeReader, MeasuredMesh, measured
 from affectline.services.detector.result_buffer import ResultBuffer
 from affectline.services.detector.signs_reader import SignsReader
 from affectline.services.detector.spec import DetectorProcess
@@ -51,6 +54,8 @@ class Detector(Stage):
     def __init__(self, process: DetectorProcess) -> None:
         self.stream, self._settings = process.name, process.settings
         self._epoch = -1
+        self.measurements: Measurements | None = None
+        """What was measured before of the same frames, set before `setup` (decision 19)."""
 
     def setup(self) -> None:
         self._lossless = self.context.delivery == "lossless"
@@ -58,9 +63,15 @@ class Detector(Stage):
         self._detector = make_detector(self._settings)
         needs_mesh = self._settings.mesh or getattr(self._detector, "needs_landmarks", False)
         self._mesh = FaceMesh() if needs_mesh else None
+        reader = None
+        if self.measurements is not None:
+            self._detector = measured(self._detector, self.measurements)
+            self._mesh = self._mesh and MeasuredMesh(self._mesh, self.measurements)
+            reader = MeasuredEyeReader(self.measurements)
         self._signs = SignsReader(
             pose=self._settings.mesh and self._settings.pose,
             eyes=self._settings.mesh and self._settings.eyes,
+            eye_reader=reader,
         )
         self._begin(epoch=-1, first_seq=0)
 
@@ -74,7 +85,11 @@ class Detector(Stage):
         """Start anew: another epoch's frames have nothing to do with what was before."""
         self._epoch = epoch
         self._tracker = FaceTracker(
-            self._detector, self._settings, self._mesh, every_frame=self._settings.mesh
+            self._detector,
+            self._settings,
+            self._mesh,
+            every_frame=self._settings.mesh,
+            first_frame=first_seq,
         )
         # A detector that joins in the middle must not give a track number a second time: the one
         # before it can have given at most so many
@@ -101,7 +116,9 @@ class Detector(Stage):
     def on_resend(self, packet: Packet[Resend]) -> Iterator[Packet]:
         """A consumer has missed results: publish them again."""
         if packet.message.epoch == self._epoch:
-            yield from self._results.repeat(packet.message)
+            repeated = self._results.repeat(packet.message, monotonic_ns())
+            self.context.counters["results_repeated"] += len(repeated)
+            yield from repeated
         else:
             self.context.counters["late"] += 1
         yield from self._results.publish(self.context.now())
@@ -150,6 +167,8 @@ class Detector(Stage):
             self.context.counters["skipped"] += 1
             self._results.skip(frame, "behind")
             return
+        if self.measurements is not None:
+            self.measurements.begin_frame(packet.parts[0])
         image = decode_gray(packet.parts[0], frame)
         if image is None:
             self.context.counters["invalid"] += 1
@@ -301,8 +320,10 @@ def decode_gray(
 
     Returns:
         ``(H, W) uint8``, whole or at half or a quarter of the frame's size; None where the bytes
-        are not an image of the size that the header says.
+        are not an image of the size that the header says, or the image is too large.
     """
+    if not is_decodable(frame, data):
+        return None
     if frame.encoding == "raw":
         bgr = np.frombuffer(data, np.uint8).reshape(frame.height, frame.width, 3)
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
@@ -313,7 +334,7 @@ def decode_gray(
         how, divisor = cv2.IMREAD_REDUCED_GRAYSCALE_2, 2
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
-    except cv2.error:  # an empty buffer
+    except cv2.error:
         return None
     expected = (-(-frame.height // divisor), -(-frame.width // divisor))
     if image is None or image.shape != expected:

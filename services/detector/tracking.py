@@ -68,6 +68,9 @@ class FaceTracker:
             detector, and confirmed by its evidence alone.
         every_frame: Whether all faces have landmarks in every frame, or only new ones, so that they
             are confirmed.
+        first_frame: How many frames of the stream were before: which part of a scan has its turn
+            goes by a frame's number, so that two trackers of one film, of which one began later,
+            soon do the same (decision 19).
     """
 
     def __init__(
@@ -77,16 +80,14 @@ class FaceTracker:
         mesh: FaceMesh | None = None,
         *,
         every_frame: bool = True,
+        first_frame: int = 0,
     ) -> None:
         self._detector = detector
         self._mesh, self._every_frame = mesh, every_frame
         self._settings = settings
         self._tracks: list[FaceTrack] = []
         self._last_number = 0
-        self._frames = 0
-        self._last_scan = 0
-        self._turns = 0
-        self._last_seen = 0
+        self._first = self._frames = self._last_seen = first_frame
         self._shape = (0, 0)
 
     def track(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
@@ -175,7 +176,10 @@ class FaceTracker:
     def _redetect(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
         """Search for every known face near its last place."""
         predicted = [track.predict() for track in self._tracks]
-        found = [self._redetect_one(detector, gray, track) for track in self._tracks]
+        found = [
+            self._redetect_one(detector, gray, track, place)
+            for place, track in enumerate(self._tracks, start=1)
+        ]
         claims = [
             (i, detection)
             for i, face in enumerate(predicted)
@@ -232,21 +236,23 @@ class FaceTracker:
         detector: IncrementalFaceDetector,
         gray: NDArray[np.uint8],
         track: FaceTrack,
+        place: int,
     ) -> Detection | None:
         expected = track.predict_detection()
-        found = detector.redetect(gray, expected, self._effort(track))
+        found = detector.redetect(gray, expected, self._effort(track, place))
         if found is None and track.number:
             return detector.redetect(gray, expected, "recover")
         return found
 
-    def _effort(self, track: FaceTrack) -> SearchEffort:
+    def _effort(self, track: FaceTrack, place: int) -> SearchEffort:
         """How closely to look for a known face: what landmarks tell need not be measured."""
         if not track.number:
             return "confirm"
-        is_asked_again = track.face.view == "any" and self._is_due(track)
+        is_due = (self._frames + place) % _MEASURE_INTERVAL == 0  # faces have their turns
+        is_asked_again = track.face.view == "any" and is_due
         if track.framing and not is_asked_again:
             return "place" if self._every_frame else "fast"
-        return "measure" if track.is_changing or self._is_due(track) else "fast"
+        return "measure" if track.is_changing or is_due else "fast"
 
     def _is_doubtful(
         self, track: FaceTrack, detection: Detection, landmarks: Landmarks | None
@@ -275,10 +281,6 @@ class FaceTracker:
                 return None
         return self._mesh.find(gray, track.expect(detection) if track else detection)
 
-    def _is_due(self, track: FaceTrack) -> bool:
-        """Whether it is this face's turn to be measured."""
-        return (self._frames + (track.number or 0)) % _MEASURE_INTERVAL == 0
-
     def _confirm(self, track: FaceTrack) -> None:
         """Number a track as soon as it is certain to be a face."""
         if track.number is None and track.is_confirmed():
@@ -291,16 +293,15 @@ class FaceTracker:
         known = [track.face for track in self._tracks if track.is_visible]
         steady = scope == "steady"
         interval = self._settings.scan_interval if steady else self._settings.search_interval
-        if scope not in ("first", "lost") and self._frames - self._last_scan < interval:
+        if scope not in ("first", "lost") and self._frames % interval:
             return
-        self._last_scan = self._frames
-        for detection in detector.scan(gray, known, scope, self._turns):
+        turn = self._frames // interval + 1  # the first image had two
+        for detection in detector.scan(gray, known, scope, turn):
             self._add(gray, detection)
-        self._turns += 2 if scope == "first" else 1  # the first image had two
 
     def _scope(self) -> ScanScope:
         """What a scan of this image is for."""
-        if not self._frames:
+        if self._frames == self._first:
             return "first"
         visible = [track for track in self._tracks if track.is_visible]
         if visible and len(visible) == len(self._tracks):
@@ -315,7 +316,8 @@ class FaceTracker:
         """Continue the track that misses a new detection, or begin one."""
         if any(t.is_visible and detection.overlaps(t.face) for t in self._tracks):
             return
-        track = FaceTrack.begin(detection, self._find_landmarks(gray, detection))
+        landmarks = self._find_landmarks(gray, detection)
+        track = FaceTrack.begin(detection, landmarks, every_frame=self._every_frame)
         if not track.may_be_face:
             return
         missing = [t for t in self._tracks if not t.is_visible and t.is_within_reach(track.face)]

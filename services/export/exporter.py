@@ -48,6 +48,8 @@ class Exporter(ABC):
     files: ClassVar[str]
     """Names of the files that it writes, with ``<...>`` for what varies."""
     requires: ClassVar[Requirement | None] = None
+    joins_sessions: ClassVar[bool] = False
+    """Several sessions go into one folder, and are told apart there."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

@@ -26,6 +26,8 @@ LONG_BLINK_MS: Final = 500.0
 """From here on a blink is overlong (Schleicher et al. 2008)."""
 NEEDED_S: Final = 20.0
 """Known seconds from which on a face says its PERCLOS (`FaceSigns.perclos`)."""
+WHOLE_S: Final = WINDOW_S - 0.5
+"""From here on all of the last minute counts as known: its edge lies between two frames."""
 MIN_BLINKS: Final = 3
 """Fewer in a minute have no median: people blink 10 to 20 times in one."""
 FRESH_S: Final = 2.0
@@ -36,7 +38,7 @@ window of a minute ten seconds are missing by then."""
 WHY: Final = {
     "no_face": "no face in sight",
     "not_measured": "no eyes were found in the face",
-    "learning": "this person's usual eye opening is being learnt",
+    "learning": "this person's usual eye opening is still being learned",
     "looking_down": "head or gaze is lowered, which lowers the lids of open eyes",
     "turned_away": "the face is turned away",
     "covered": "the face is covered",
@@ -119,7 +121,7 @@ class DrowsinessSignal:
         fresh = freshness(now_s - found.at_s, FRESH_S, STALE_S) if found else 0.0
         if found is None or fresh <= 0:
             return SignalContribution(unit="1", reason=self._why_missing(now_s))
-        quality = fresh * found.known_s / WINDOW_S
+        quality = fresh * (1.0 if found.known_s >= WHOLE_S else found.known_s / WINDOW_S)
         return SignalContribution(
             value=found.value,
             unit="1",
@@ -145,7 +147,9 @@ class DrowsinessSignal:
             baseline=usual_ms,
             contribution=max(0.0, min(points, MAX_BLINK_POINTS, room)),
             quality=maturity * perclos.quality,
-            reason="the usual duration of blinks is young" if maturity < 1 else perclos.reason,
+            reason="usual duration of blinks learned for too short a time"
+            if maturity < 1
+            else perclos.reason,
         )
 
     def _why_missing(self, now_s: float) -> str:
@@ -159,7 +163,7 @@ class DrowsinessSignal:
         """Why the quality of a PERCLOS is not 1."""
         if fresh < 1:
             return f"the last PERCLOS is {now_s - found.at_s:.0f} s old"
-        if found.known_s >= WINDOW_S - 0.5:
+        if found.known_s >= WHOLE_S:
             return ""
         seconds = seconds_by_label(self._eyes.stretches(now_s), now_s)
         seconds.pop("", None)

@@ -34,7 +34,7 @@ WHY: Final = MappingProxyType(
         "too_small": "the face is small",
         "blurred": "the face is blurred",
         "dark": "the face is dark",
-        "speaking": "the mouth speaks",
+        "speaking": "the person speaks",
         "eyes_shut": "the eyes are shut",
     }
 )

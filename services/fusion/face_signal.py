@@ -57,7 +57,7 @@ class FaceSignal:
         reliability, maturity = self.reliability(now_s), self.baseline.maturity
         if not reliability:
             return 0.0, "no face in sight"
-        young = "the baseline is young" if maturity < 1 else ""
+        young = "baseline too short" if maturity < 1 else ""
         aged = "the last face is old" if now_s - self._at_s > FRESH_S else ""
         return reliability * maturity, aged or self._doubts.reason or young
 

@@ -140,12 +140,12 @@ class LookSignal:
     def _reason(self, known_s: float, unknown_s: float) -> str:
         if self._usual.direction is None:
             learnt_s = self._usual.seconds
-            return f"the usual direction is being learnt: {learnt_s:.0f} s of {LEARN_S:.0f}"
+            return f"still learning the usual direction: {learnt_s:.0f} s of {LEARN_S:.0f}"
         if unknown_s >= 1:
             return f"the direction was unknown for {unknown_s:.0f} s of the last {WINDOW_S:.0f}"
         if known_s < WINDOW_S - 1:
             return f"the direction has been known for {known_s:.0f} s of {WINDOW_S:.0f} so far"
-        return "the usual direction is young" if self._usual.maturity < 1 else ""
+        return "usual direction learned for too short a time" if self._usual.maturity < 1 else ""
 
     def _contributions(
         self,

@@ -72,7 +72,7 @@ def explain_quality(
     if device_reason:
         return device_reason
     if reliability < 1:
-        return "the last value is old, or the device trusts it little"
+        return "the last value is old, or the device rates its quality low"
     if maturity < 1:
-        return "the baseline is young"
+        return "baseline too short"
     return "gaps between the beats" if coverage < 0.9 else ""

@@ -44,7 +44,7 @@ def planned(run: Run) -> Iterator[FusionProcess]:
 
 SPEC = ServiceSpec(
     kind="fusion",
-    summary="Fuse sensors and faces into arousal, valence, stress, drowsiness and looks away.",
+    summary="Estimate arousal, valence, stress, drowsiness and looks away from sensors and faces.",
     settings=FusionProcess,
     stage="affectline.services.fusion.stage:Fusion",
     role="transform",

@@ -32,6 +32,8 @@ from affectline.services.fusion.subject import SILENCE_S, Sighting, SubjectState
 CALIBRATE: Final = "calibrate"
 """Label of a marker that starts a calibration: the person is at rest now."""
 MAX_CALIBRATION_S: Final = 3600.0
+MOST_SUBJECTS: Final = 64
+"""People whose state is kept, and calibrations for people who have not been seen yet."""
 LARGER: Final = 2.0
 """A face takes the place of the one whose direction and eyes are followed when its box is so many
 times as large: a passenger who leans forward is not the driver."""
@@ -172,7 +174,7 @@ class Fusion(Stage):
         yield from self._handle_ready()
         for source in self._merger.lost:
             if source not in self._told_lost:
-                text = "%s has been silent for %d s: nobody waits for it any more"
+                text = "%s has been silent for %d s: the run no longer waits for it"
                 self.context.log.warning(text, source, LOST_S)
         self._told_lost = set(self._merger.lost)
         if self.context.delivery != "live":
@@ -224,6 +226,8 @@ class Fusion(Stage):
 
     def _find_or_create(self, subject: str, at: int) -> SubjectState:
         if subject not in self._subjects:
+            if len(self._subjects) >= MOST_SUBJECTS:
+                self._forget_most_silent()
             person = self._subjects[subject] = SubjectState(
                 subject, self._settings, origin_ns=self._session_start
             )
@@ -232,6 +236,12 @@ class Fusion(Stage):
                 if marker and at < marker.at + round(_calibration_seconds(marker) * 1e9):
                     person.calibrate(marker.at, _calibration_seconds(marker))
         return self._subjects[subject]
+
+    def _forget_most_silent(self) -> None:
+        silent = min(self._subjects, key=lambda name: self._last_message_s.get(name, -math.inf))
+        del self._subjects[silent]
+        self._last_message_s.pop(silent, None)
+        self._measured.discard(silent)
 
     def _add_expression(self, emotion: Emotion) -> State | None:
         if self._last_frames.get(emotion.stream, (0, -1)) >= (emotion.epoch, emotion.seq):
@@ -273,7 +283,10 @@ class Fusion(Stage):
         ):
             self.context.counters["invalid"] += 1
             return
+        self._calibrations.pop(requested, None)
         self._calibrations[requested] = marker
+        if len(self._calibrations) > MOST_SUBJECTS:
+            del self._calibrations[next(iter(self._calibrations))]
         for subject, person in self._subjects.items():
             if requested in (None, subject):
                 person.calibrate(marker.at, _calibration_seconds(marker))

@@ -1,123 +1,448 @@
-"""The bus: forwards every message to consumers and outside tools.
+"""The bus: forwards every message to consumers and tools.
 
-The pipeline's own consumers exert back-pressure in lossless delivery; the outlet for everybody
-else always drops for the slow.
+The pipeline's own consumers exert back-pressure in lossless delivery; the outlets for everybody
+else always drop for the slow. There are two of each socket: one for the processes of the same user
+on this machine, and one for TCP, where it depends on the peer what is let in and out.
 """
 
 import threading
-from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import zmq
 
+from affectline.common.clock import monotonic
+from affectline.common.errors import InvalidMessage
+from affectline.common.logs import ServiceLogger
+from affectline.common.runtime.endpoints import Endpoint, HubEndpoints
+from affectline.common.runtime.keeping import KEEPERS
 from affectline.common.runtime.sockets import SEND_WAIT_MS, bind, new_socket
-from affectline.common.settings.hub import Delivery, HubSettings
-from affectline.common.wire.messages import READY, SENT_TO
+from affectline.common.settings.hub import Delivery
+from affectline.common.wire import codec
+from affectline.common.wire.kept import Kept
+from affectline.common.wire.messages import READY, SENT_TO, Packet, StreamEnd, StreamStart
+from affectline.services.hub.access import AccessControl, kind_of
+from affectline.services.hub.authenticator import Authenticator
+from affectline.services.hub.connections import (
+    IDLE_MS,
+    MOST_CONNECTIONS,
+    MOST_PARTS,
+    Connections,
+    ConnectionWatch,
+)
+from affectline.services.hub.guest_screen import MAX_GUEST_BYTES, PEER_HWM, GuestScreens
+from affectline.services.hub.outlet import (
+    SUBSCRIBED,
+    UNSUBSCRIBED,
+    StrangeSubscribers,
+    Subscribers,
+    connection_of,
+    user_of,
+)
+from affectline.services.hub.ownership import (
+    OWNED,
+    STREAMS,
+    StreamOwners,
+    origin_of,
+    sender_of,
+    topic_of,
+)
+from affectline.services.hub.refusals import Refusals
 
 Parts = list[bytes]
+Context = zmq.Context[zmq.Socket[bytes]]
 
-SUBSCRIBED: Final = b"\x01"
-UNSUBSCRIBED: Final = b"\x00"
-"""First byte of what an XPUB socket receives when subscribers come and go; the topic follows."""
 ALL_TOPICS: Final = SUBSCRIBED
-"""Subscription to all topics, as the XSUB socket sends it to publishers."""
+"""Subscription to all topics, as an XSUB socket sends it to publishers."""
 CONSUMER_HWM: Final = 64
 """Messages waiting for one consumer of the pipeline. In lossless delivery a full queue holds
 everything up; a frame of 640x360 takes about 40 kB."""
 OUTSIDER_HWM: Final = 128
 """Messages waiting for one outside tool before it loses some."""
 CROPS: Final = b"faces/"
+SETTLE_MS: Final = 5
+"""Until it is looked who has no room: whoever reads quickly has read everything by then."""
+KEEPALIVE: Final = {
+    zmq.TCP_KEEPALIVE: 1, zmq.TCP_KEEPALIVE_IDLE: 5, zmq.TCP_KEEPALIVE_INTVL: 2,
+    zmq.TCP_KEEPALIVE_CNT: 3,
+}  # fmt: skip
+"""A machine that does not answer for 11 s is gone: the kernel asks, whatever its processes do."""
 TAP: Final = "inproc://outlet"
+
+LOG: Final = ServiceLogger("hub")
 
 
 class Bus:
-    """Publishers in, consumers and outsiders out."""
+    """Publishers in, consumers and outsiders out.
+
+    Args:
+        context: Where its sockets belong to.
+        local: Where the processes of this user connect.
+        network: Where everybody else does; None: nowhere.
+        access: What those may do.
+        refusals: Where it is counted what they were refused.
+        delivery: Whether consumers exert back-pressure.
+        authenticator: Lets in whoever has a key; None: everybody is let in.
+        named: Consumers that are waited for however slow they are; none: all that announce
+            themselves.
+    """
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], hub: HubSettings, delivery: Delivery
+        self,
+        context: Context,
+        local: HubEndpoints,
+        network: HubEndpoints | None,
+        access: AccessControl,
+        refusals: Refusals,
+        delivery: Delivery,
+        authenticator: Authenticator | None = None,
+        named: Iterable[str] = (),
     ) -> None:
-        self.counters: Counter[str] = Counter()
+        self.counters = refusals.counters
+        self.refusals = refusals
+        self._authenticator = authenticator
         self.lossless = delivery == "lossless"
-        self.ingress = new_socket(context, zmq.XSUB)
-        self.consumers = new_socket(context, zmq.XPUB)
-        self.consumers.setsockopt(zmq.SNDHWM, CONSUMER_HWM)
-        self.consumers.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
-        self.consumers.setsockopt(zmq.XPUB_NODROP, int(self.lossless))
-        self.outlet = new_socket(context, zmq.XPUB)
-        self.outlet.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
+        self._access, self._screens = access, GuestScreens()
         self.has_crop_subscribers = threading.Event()
         self.ready: set[str] = set()
         """Consumers that have announced themselves."""
-        self._subscriptions: set[tuple[str, bytes]] = set()
-        """Whose they are, and the topic prefixes."""
+        self._undelivered: list[tuple[Subscribers, Connections]] = []
+        """Those that have no room yet for the message that others have got already."""
+        self.ingress = new_socket(context, zmq.XSUB)
+        self._owners = StreamOwners()
+        self.outlets = [Subscribers(context, OUTSIDER_HWM)]
+        self._named = frozenset(named)
+        self.connections: list[Connections] = []
+        """Those to the sockets that others connect to, socket by socket."""
+        self._by_network: list[Connections] = []
+        """Of these, those of sockets that the network leads to."""
+        self._own = self._watch(self.ingress, "the ingress", most=MOST_PARTS)
+        self._consumers: list[tuple[Subscribers, Connections]] = []
+        self._add_consumers(Subscribers(context, CONSUMER_HWM))
+        self._listening = [self._watch_subscribers(self.outlets[0], most=MOST_PARTS)]
         self.tap = new_socket(context, zmq.PULL)
         self.tap.setsockopt(zmq.RCVHWM, OUTSIDER_HWM)
-        bind(self.ingress, hub.ingress)
-        bind(self.outlet, hub.outlet)
-        bind(self.consumers, hub.bus)
+        self._strangers: list[StrangeSubscribers] = []
+        self.network_ingress: zmq.Socket[bytes] | None = None
+        self.clock: zmq.Socket[bytes] | None = None
+        self._others: Connections | None = None
+        """Those to the ingress by TCP."""
+        self._asking: Connections | None = None
+        """Those to the clock."""
+        self._next_look = 0.0
+        bind(self.ingress, local.ingress)
+        bind(self.outlets[0].socket, local.outlet)
+        bind(self.consumers[0].socket, local.bus)
         self.tap.bind(TAP)
+        if network is not None:
+            self._open_to_the_network(context, network)
+        self._publishers = [s for s in (self.ingress, self.network_ingress) if s is not None]
+        self._tell_publishers(ALL_TOPICS)
+        self._memory_watch = ConnectionWatch(self.connections)
+        self._memory_watch.start()
+
+    def _open_to_the_network(self, context: Context, network: HubEndpoints) -> None:
+        self.network_ingress = new_socket(context, zmq.XSUB)
+        are_parts = self._access.is_open_to_parts
+        for option, value in KEEPALIVE.items():  # a machine that is gone owns no streams
+            self.network_ingress.setsockopt(option, value)
+        most = MOST_PARTS if are_parts else MOST_CONNECTIONS
+        self._others = self._watch(self.network_ingress, "the ingress", most, is_open=True)
+        if not are_parts:
+            self.network_ingress.setsockopt(zmq.MAXMSGSIZE, MAX_GUEST_BYTES)
+        self.network_ingress.setsockopt(zmq.RCVHWM, PEER_HWM)
+        outlet = StrangeSubscribers(context, OUTSIDER_HWM, self.refusals, self._access.narrow)
+        self._listening.append(self._watch_subscribers(outlet, MOST_CONNECTIONS, is_open=True))
         self.clock = new_socket(context, zmq.ROUTER)
-        bind(self.clock, hub.clock)
-        self.ingress.send(ALL_TOPICS)
+        self._asking = self._watch(self.clock, "the clock", MOST_CONNECTIONS, is_open=True)
+        self._bind(self.network_ingress, network.ingress)
+        self._bind(outlet.socket, network.outlet)
+        self._bind(self.clock, network.clock)
+        self.outlets.append(outlet)
+        self._strangers = [outlet]
+        if self._access.is_open_to_parts:
+            consumers = StrangeSubscribers(
+                context, CONSUMER_HWM, self.refusals, self._access.narrow
+            )
+            self._add_consumers(consumers, is_open=True)
+            self._bind(consumers.socket, network.bus, for_parts=True)
+            self._strangers.append(consumers)
+
+    def _bind(
+        self, socket: zmq.Socket[bytes], endpoint: Endpoint, *, for_parts: bool = False
+    ) -> None:
+        if self._authenticator:
+            self._authenticator.bind(socket, endpoint, for_parts=for_parts)
+        else:
+            bind(socket, endpoint)
+
+    def disconnect(self, users: Iterable[str]) -> None:
+        """Close the connections of users whose keys have changed.
+
+        Whose a connection is shows in what comes by it. Those that have said nothing yet are closed
+        as well; whoever still has a key connects again.
+        """
+        for one in self._by_network:
+            one.cut_user(None)
+        for user in users:
+            count = sum(one.cut_user(user) for one in self._by_network)
+            for strangers in self._strangers:
+                strangers.disconnect(user)
+            LOG.warning("the key of %s has changed; connections closed: %d", user, count)
+
+    def _watch(
+        self,
+        peers: zmq.Socket[bytes],
+        name: str,
+        most: int,
+        may_wait: Callable[[str], bool] | None = None,
+        *,
+        is_open: bool = False,
+    ) -> Connections:
+        """Watch the connections of a socket.
+
+        Args:
+            peers: The socket.
+            name: What it is for.
+            most: How many there may be.
+            may_wait: Which services may read nothing for as long as they like.
+            is_open: The network leads there, where keys are asked for if there are any.
+        """
+        made = Connections(
+            peers, name, self.counters, most, may_wait, self._access.is_part,
+            has_keys=is_open and self._authenticator is not None,
+        )  # fmt: skip
+        self.connections.append(made)
+        if is_open:
+            self._by_network.append(made)
+        return made
+
+    def _watch_subscribers(
+        self, subscribers: Subscribers, most: int, *, is_open: bool = False
+    ) -> Connections:
+        made = self._watch(subscribers.socket, "the outlet", most, is_open=is_open)
+        subscribers.on_message = made.on_message
+        return made
+
+    def _add_consumers(self, consumers: Subscribers, *, is_open: bool = False) -> None:
+        consumers.socket.setsockopt(zmq.XPUB_NODROP, int(self.lossless))
+
+        def may_wait(service: str) -> bool:
+            is_keeper = service.split("/")[0] in KEEPERS  # a command may have started a recorder
+            return not self._named or service in self._named or is_keeper
+
+        made = self._watch(consumers.socket, "the bus", MOST_PARTS, may_wait, is_open=is_open)
+        consumers.on_message = made.on_message
+        self._consumers.append((consumers, made))
+
+    @property
+    def consumers(self) -> list[Subscribers]:
+        """The sockets that the pipeline's own consumers connect to."""
+        return [consumers for consumers, _ in self._consumers]
 
     @property
     def sockets(self) -> tuple[zmq.Socket[bytes], ...]:
         """All that the loop waits for."""
-        return self.ingress, self.consumers, self.outlet, self.tap, self.clock
+        subscribers = (one.socket for one in (*self.consumers, *self.outlets))
+        others = [self.tap, *([self.clock] if self.clock else [])]
+        others += [self._authenticator.socket] if self._authenticator else []
+        return *self._publishers, *subscribers, *others
+
+    def watch_connections(self) -> None:
+        """Close connections of which there are too many, and those that do harm."""
+        for one in self.connections:
+            one.update()
+        if monotonic() >= self._next_look:
+            self._next_look = monotonic() + IDLE_MS / 1000
+            for one in self.connections:
+                if one is not self._own:  # one that hangs is replaced: it loses nothing before
+                    one.cut_mute()
+            for one in self._listening:
+                one.name_late()
+
+    def close(self) -> None:
+        """Close all sockets."""
+        self._memory_watch.close()
+        for socket in self.sockets:
+            socket.close(linger=200)
+
+    @property
+    def sources(self) -> tuple[zmq.Socket[bytes], ...]:
+        """Sockets that messages come from."""
+        return *self._publishers, self.tap
 
     def forward_message(self, source: zmq.Socket[bytes]) -> Parts | None:
-        """Receive one message and send it to the outlet; return it for the consumers."""
+        """Receive one message and send it to the outlets; return it for the consumers.
+
+        What its publisher may not publish is left out: then there are no parts.
+        """
         try:
-            parts = source.recv_multipart(zmq.DONTWAIT)
+            parts = self._receive(source)
         except zmq.Again:
             return None
-        self.counters["in"] += 1
-        if not parts[0].startswith(SENT_TO.encode()):
-            self.outlet.send_multipart(parts, zmq.DONTWAIT)
+        if parts:
+            self.counters["in"] += 1
+            if not parts[0].startswith(SENT_TO.encode()):
+                self.publish(parts)
         return parts
 
-    def deliver(self, parts: Parts) -> bool:
-        """Send a message to the consumers; False where one of them has no room yet."""
-        try:
-            self.consumers.send_multipart(parts, 0 if self.lossless else zmq.DONTWAIT)
-        except zmq.Again:
+    def _receive(self, source: zmq.Socket[bytes]) -> Parts:
+        if source is self.tap:
+            return source.recv_multipart(zmq.DONTWAIT)
+        first = source.recv(zmq.DONTWAIT, copy=False)
+        parts = [first.bytes, *(source.recv_multipart() if first.more else ())]
+        if source is self.network_ingress:
+            parts = self._screened(first, parts)
+        if parts and (topic := topic_of(parts)).startswith(OWNED):
+            is_local = source is not self.network_ingress
+            stream = topic.split(b"/", 1)[1]
+            if not self._owners.is_of(stream, origin_of(first, is_local=is_local)):
+                return parts if self._is_admitted(stream, first, parts, is_local=is_local) else []
+        return parts
+
+    def _screened(self, first: zmq.Frame, parts: Parts) -> Parts:
+        """A message that came by TCP, or nothing, where its peer may not publish it."""
+        number, user, kind = connection_of(first), user_of(first), kind_of(parts[0])
+        if number is not None and self._others is not None:
+            self._others.on_message(number, [len(part) for part in parts], user)
+            if not self._access.is_let_in(user):  # its key was revoked before it said anything
+                self._others.cut(number)
+        if not self._access.may_publish(user, parts):
+            self.refusals.count(f"{kind}/", user, counter=f"refused_{kind}")
+            return []
+        if self._access.is_part(user):
+            if number is not None and self._others is not None:
+                self._others.find(number, origin_of(first, is_local=False))
+            return parts
+        reason = self._screens.of(user, self._access.role_of(user)).refusal(parts)
+        if reason is not None:
+            self.refusals.count(f"{kind}/", user, reason, f"refused_{reason}")
+        return [] if reason else parts
+
+    def _is_admitted(
+        self, stream: bytes, first: zmq.Frame, parts: Parts, *, is_local: bool
+    ) -> bool:
+        """Whether nobody else publishes the stream that a message begins, goes on with or ends."""
+        sender = sender_of(first, is_local=is_local)
+        if sender is None or (topic_of(parts).startswith(STREAMS) and _is_told_by_others(parts)):
+            return True
+        connections = self._own if is_local or self._others is None else self._others
+        if self._owners.find_other(stream, sender, connections) is None:
+            return True
+        for one in self.connections:
+            one.update()  # it may have ended since
+        other = self._owners.find_other(stream, sender, connections)
+        if other is None:
+            return True
+        if connections.find(sender.number, sender.origin) is None:  # what is left of one that ended
+            self.counters["refused_owner"] += 1
             return False
+        name = f"stream {stream.decode(errors='replace')}"
+        reason = f"{other.sender.name} publishes it: end one of them, or name them differently"
+        self.refusals.count(name, sender.name, reason, "refused_owner")
+        return False
+
+    def on_question(self, frame: zmq.Frame, sizes: list[int]) -> None:
+        """Somebody has asked for the time, or said something else to the clock."""
+        number = connection_of(frame)
+        if number is not None and self._asking is not None:
+            self._asking.on_message(number, sizes, user_of(frame))
+
+    def publish(self, parts: Parts) -> None:
+        """Send a message to the outlets."""
+        for outlet in self.outlets:
+            outlet.socket.send_multipart(parts, zmq.DONTWAIT)
+
+    def tell_sensors(self, receipt: Kept) -> None:
+        """Pass on receipts to those who have a sensor's key, of what they have published."""
+        for strangers in self._strangers[:1]:
+            for topic, own in self._access.split_receipt(receipt):
+                if strangers.wants(topic.encode()):
+                    parts = [topic.encode(), *map(bytes, codec.encode(Packet(own)))]
+                    strangers.socket.send_multipart(parts, zmq.DONTWAIT)
+
+    def deliver(self, parts: Parts) -> bool:
+        """Send a message to the consumers; False where one of them has no room yet.
+
+        In lossless delivery the next call must be about the same message then.
+        """
+        waiting = self._undelivered or list(self._consumers)
+        while waiting:
+            if not _send(waiting[0][0].socket, parts) and self.lossless:
+                self._undelivered = waiting
+                if not self._send_waiting(*waiting[0], parts):
+                    return False
+            waiting = waiting[1:]
+        self._undelivered = []
         self.counters["out"] += 1
         return True
+
+    def _send_waiting(self, consumers: Subscribers, connections: Connections, parts: Parts) -> bool:
+        """Wait a little for room; false where there is none. Take note of who has had none."""
+        began = monotonic()
+        if _send(consumers.socket, parts, SETTLE_MS):
+            return True
+        holders = connections.find_holders()
+        is_sent = _send(consumers.socket, parts, SEND_WAIT_MS)
+        longest_s = (SETTLE_MS + SEND_WAIT_MS) / 1000  # and not for as long as we were stopped
+        connections.on_held_up(holders, min(monotonic() - began, longest_s))
+        return is_sent
 
     def forward_subscriptions(self) -> set[str]:
         """Pass on to the sources which consumers are ready; return those that have just come."""
         came: set[str] = set()
-        while True:
-            try:
-                event = self.consumers.recv(zmq.DONTWAIT)
-            except zmq.Again:
-                return came
-            if event[:1] in (SUBSCRIBED, UNSUBSCRIBED) and event[1:].startswith(READY.encode()):
-                self.ingress.send(event)
-                service = event[1 + len(READY) :].decode(errors="replace")
-                if event[:1] == SUBSCRIBED:
-                    self.ready.add(service)
-                    came.add(service)
-                else:
-                    self.ready.discard(service)
-            self._update_subscriptions("consumer", event)
+        events = [
+            (connections, event)
+            for consumers, connections in self._consumers
+            for event in consumers.read_events()
+        ]
+        for connections, (joined, topic, number) in events:
+            if not topic.startswith(READY.encode()):
+                continue
+            self._tell_publishers((SUBSCRIBED if joined else UNSUBSCRIBED) + topic)
+            service = topic[len(READY) :].decode(errors="replace")
+            if joined and number is not None:
+                connections.announce(number, service)
+            (self.ready.add if joined else self.ready.discard)(service)
+            (came.add if joined else came.discard)(service)
+        if events:
+            self._update_crop_subscribers()
+        return came
 
     def update_outsiders(self) -> None:
         """Read the subscriptions of outside tools."""
-        while True:
-            try:
-                self._update_subscriptions("outsider", self.outlet.recv(zmq.DONTWAIT))
-            except zmq.Again:
-                return
+        if [event for outlet in self.outlets for event in outlet.read_events()]:
+            self._update_crop_subscribers()
 
-    def _update_subscriptions(self, subscriber: str, event: bytes) -> None:
+    def _update_crop_subscribers(self) -> None:
         """Keep track of whether anybody subscribes to what goes through the work queue."""
-        if event[:1] == SUBSCRIBED:
-            self._subscriptions.add((subscriber, event[1:]))
-        elif event[:1] == UNSUBSCRIBED:
-            self._subscriptions.discard((subscriber, event[1:]))
-        if any(CROPS.startswith(p) or p.startswith(CROPS) for _, p in self._subscriptions):
+        if any(one.wants(CROPS) for one in (*self.consumers, *self.outlets)):
             self.has_crop_subscribers.set()
         else:
             self.has_crop_subscribers.clear()
+
+    def _tell_publishers(self, event: bytes) -> None:
+        for socket in self._publishers:
+            socket.send(event)
+
+
+def _is_told_by_others(parts: Parts) -> bool:
+    """Whether it is no start or end of a stream, but what a consumer says of it."""
+    try:
+        message = codec.decode(
+            parts[1:] if parts[0].startswith(SENT_TO.encode()) else parts
+        ).message
+    except InvalidMessage:
+        return True  # nobody takes it
+    return not isinstance(message, StreamStart | StreamEnd)
+
+
+def _send(socket: zmq.Socket[bytes], parts: Parts, wait_ms: int = 0) -> bool:
+    """Send a message where there is room for it within this time."""
+    if wait_ms:
+        socket.setsockopt(zmq.SNDTIMEO, wait_ms)
+    try:
+        socket.send_multipart(parts, 0 if wait_ms else zmq.DONTWAIT)
+    except zmq.Again:
+        return False
+    return True

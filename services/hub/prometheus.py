@@ -4,18 +4,20 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from affectline.common.clock import monotonic
-from affectline.common.errors import AffectlineError
 from affectline.common.wire.health import Health
+from affectline.services.hub.metrics_server import MetricsServer
 
 SILENCE_S: Final = 3.0
 """A service without a health message for so long is not ready."""
 FORGET_S: Final = 60.0
-"""One without a health message for so long is not shown."""
+"""One without a health message for so long is forgotten."""
+MOST_SERVICES: Final = 256
+"""Shown at once; of others nothing is kept."""
 
 
 class HealthMetrics(Collector):
@@ -28,11 +30,29 @@ class HealthMetrics(Collector):
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._newest: dict[str, tuple[float, Health]] = {}
-        self._server: tuple[object, threading.Thread] | None = None
+        self._lock = threading.Lock()
+        """The metrics are collected by another thread."""
+        self._server: MetricsServer | None = None
 
-    def update(self, health: Health) -> None:
-        """Take over the newest health message of a service."""
-        self._newest[health.service] = self._clock(), health
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def update(self, health: Health) -> bool:
+        """Take over the newest health message of a service; False where there are too many."""
+        with self._lock:
+            self._forget_silent()
+            if health.service not in self._newest and len(self._newest) >= MOST_SERVICES:
+                return False
+            self._newest.pop(health.service, None)  # the most silent one is the first
+            self._newest[health.service] = self._clock(), health
+        return True
+
+    def _forget_silent(self) -> None:
+        while self._newest:
+            name, (received_s, _) = next(iter(self._newest.items()))
+            if self._clock() - received_s <= FORGET_S:
+                return
+            del self._newest[name]
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of every service that has published health."""
@@ -42,22 +62,25 @@ class HealthMetrics(Collector):
             labels=["service"],
         )  # fmt: skip
         messages = CounterMetricFamily(
-            "affectline_messages", "Messages by what became of them", labels=["service", "counter"]
+            "affectline_messages", "Messages by outcome", labels=["service", "counter"]
         )
         latency = GaugeMetricFamily(
             "affectline_latency_seconds", "From capture to the end of this stage",
             labels=["service", "quantile"],
         )  # fmt: skip
         clock = GaugeMetricFamily(
-            "affectline_clock_offset_seconds", "The hub's clock less the host's", labels=["service"]
+            "affectline_clock_offset_seconds",
+            "Offset of the hub's clock from the host's",
+            labels=["service"],
         )
         uncertainty = GaugeMetricFamily(
-            "affectline_clock_uncertainty_seconds", "How far that may be wrong", labels=["service"]
+            "affectline_clock_uncertainty_seconds", "Uncertainty of that offset", labels=["service"]
         )
-        for name, (received_s, health) in sorted(self._newest.items()):
+        with self._lock:
+            self._forget_silent()
+            newest = sorted(self._newest.items())
+        for name, (received_s, health) in newest:
             silent_s = self._clock() - received_s
-            if silent_s > FORGET_S:
-                continue
             ready.add_metric([name], float(health.state == "ready" and silent_s < SILENCE_S))
             age.add_metric([name], silent_s)
             for counter, value in health.counters.items():
@@ -79,18 +102,16 @@ class HealthMetrics(Collector):
         """
         registry = CollectorRegistry()
         registry.register(self)
-        try:
-            self._server = start_http_server(port, host, registry)
-        except OSError as error:
-            raise AffectlineError(
-                f"cannot serve metrics on {host}:{port} ({error.strerror})",
-                "stop the program that uses the port or choose another one with --port or --hub",
-            ) from error
+        server = MetricsServer(lambda: generate_latest(registry), CONTENT_TYPE_LATEST)
+        server.start(host, port)
+        self._server = server
+
+    @property
+    def refused_connections(self) -> int:
+        """Connections that were closed without an answer."""
+        return self._server.refused if self._server else 0
 
     def close(self) -> None:
         """Stop serving."""
         if self._server:
-            server, thread = self._server
-            server.shutdown()  # type: ignore[attr-defined]
-            server.server_close()  # type: ignore[attr-defined]
-            thread.join()
+            self._server.close()

@@ -3,11 +3,14 @@
 The bus, the work queue and the metrics server have a thread each, so that one that is blocked never
 blocks another. The metrics are those of the health messages on the bus.
 
+It has two ways in: Unix sockets for the processes of its user on this machine, and TCP for
+everybody else, who may do less (`affectline.services.hub.access`).
+
 Markers come from people and tools that publish one and are gone, so nobody else could publish them
 again: the hub keeps the recent ones until the sink and the recorders have them on their disks.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,8 +18,11 @@ import zmq
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError, InvalidMessage
-from affectline.common.runtime.clock_sync import answer_probes
+from affectline.common.logs import ServiceLogger
+from affectline.common.runtime.clock_sync import ClockServer
+from affectline.common.runtime.endpoints import INSECURE, LocalSockets, tcp_endpoints
 from affectline.common.runtime.keeping import Outbox
+from affectline.common.runtime.keys import KeyStore, fingerprint
 from affectline.common.runtime.service import HEALTH_S
 from affectline.common.runtime.sockets import address_to
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
@@ -26,11 +32,17 @@ from affectline.common.wire import codec
 from affectline.common.wire.health import Health, make_health
 from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import Marker, Packet
+from affectline.services.hub.access import AccessControl
+from affectline.services.hub.authenticator import Authenticator
 from affectline.services.hub.bus import Bus, Parts
 from affectline.services.hub.prometheus import HealthMetrics
+from affectline.services.hub.refusals import Refusals
 from affectline.services.hub.spec import HubProcess
-from affectline.services.hub.work_queue import WorkQueue
+from affectline.services.hub.work_queue import Guard, WorkQueue
 
+LOG: Final = ServiceLogger("hub")
+TURN_S: Final = 0.05
+"""How long messages from one source are forwarded before it is another's turn."""
 OWN_TOPICS: Final = tuple(f"{kind.topic_prefix}/".encode() for kind in (Health, Marker, Kept))
 
 
@@ -61,14 +73,16 @@ class Hub:
         """What the consumers have no room for yet."""
         self.markers = Outbox("hub", process.keepers, markers_only=True)
         self._next_health = 0.0
-        self._settings, self._delivery = settings, delivery
+        self._process, self._settings, self._delivery = process, settings, delivery
+        self._local: LocalSockets | None = None
+        self.authenticator: Authenticator | None = None
+        self._insecurity = ""
 
     def run(self) -> int:
         """Forward until asked to stop; return the exit code."""
         with self.wakeup:
             try:
-                self.bus = Bus(self.sockets, self._settings, self._delivery)
-                work = WorkQueue(self.sockets, self._settings, self.bus.has_crop_subscribers)
+                self._work = work = self._bind()
                 if not self._is_shared:
                     self.metrics.serve(self._settings.host, self._settings.metrics_port)
             except AffectlineError as error:
@@ -82,16 +96,68 @@ class Hub:
                 self._loop()
             finally:
                 self.metrics.close()
-                for socket in self.bus.sockets:
-                    socket.close(linger=200)
+                self.bus.close()
                 if not self._is_shared:
                     self.sockets.term()
                     work.join()
+                if self._local:
+                    self._local.close()
                 self.link.close()
         return 0
 
+    def _bind(self) -> WorkQueue:
+        """Bind all sockets; the work queue is returned, to be started."""
+        settings, network = self._settings, tcp_endpoints(self._settings)
+        if network.is_local:  # within this process
+            local, outside = network, None
+        else:
+            self._local = LocalSockets(settings)
+            local, outside = self._local.endpoints, network
+        refusals = Refusals(Counter())
+        access = AccessControl(settings.network_access)
+        if outside and settings.network_access == "keys":
+            keys = Authenticator(self.sockets, self._hub_keys(), refusals)
+            self.authenticator = keys
+            access = AccessControl(settings.network_access, lambda: keys.holders)
+        elif outside and settings.network_access == "everything":
+            self._insecurity = INSECURE % settings.ingress
+            LOG.warning("%s", self._insecurity)
+        self.bus = Bus(
+            self.sockets,
+            local,
+            outside,
+            access,
+            refusals,
+            self._delivery,
+            self.authenticator,
+            (*self._process.consumers, *settings.wait_for),
+        )
+        crops = self.bus.has_crop_subscribers
+        by_network = outside if access.is_open_to_parts else None
+        guard = Guard(access, refusals.counters, self.authenticator)
+        return WorkQueue(self.sockets, local, by_network, crops, guard)
+
+    def _hub_keys(self) -> KeyStore:
+        """The hub's folder of keys.
+
+        Raises:
+            AffectlineError: There are none.
+        """
+        store, address = KeyStore(), f"{self._settings.host}:{self._settings.port}"
+        if store.hub_pair() is None:
+            raise AffectlineError(
+                f"--bind {address}: others on the network could see and control everything, and "
+                f"the "
+                f"hub has no keys in {store.folder}",
+                "make them with: affectline keys new NAME --role pipeline (for another machine of "
+                "the pipeline) or affectline keys new NAME --role listener (for a tool); "
+                "--insecure does without",
+            )
+        return store
+
     def _loop(self) -> None:
         bus, poller = self.bus, zmq.Poller()
+        clock = ClockServer(bus.clock, heard=bus.on_question) if bus.clock else None
         for socket in (*bus.sockets, self.wakeup.receiver):
             poller.register(socket, zmq.POLLIN)
         if self.link.socket:
@@ -100,26 +166,47 @@ class Hub:
             pause = (
                 0 if self.pending else max(0, int((self.link.next_beat - monotonic()) * 1000) + 1)
             )
-            ready = dict(poller.poll(pause))
-            if bus.consumers in ready and (came := bus.forward_subscriptions()):
+            ready = dict(poller.poll(min(pause, round(1000 * HEALTH_S))))
+            bus.watch_connections()
+            if came := bus.forward_subscriptions():
                 self._hand_over(self.markers.on_ready(came, monotonic()))
             self._hand_over(self.markers.overdue(bus.ready, monotonic()))
-            if bus.outlet in ready:
-                bus.update_outsiders()
-            if bus.clock in ready:
-                answer_probes(bus.clock)
-            if bus.tap in ready:
-                self._forward_some(bus.tap)
-            if self.pending or bus.ingress in ready:
-                self._forward_some(bus.ingress)
+            bus.update_outsiders()
+            if self.authenticator:
+                self._authenticate(self.authenticator)
+            if clock and bus.clock in ready:
+                clock.answer(bus.counters)
+            for source in bus.sources:
+                if self.pending or source in ready:
+                    self._forward_some(source)
             self._beat()
 
+    def _detail(self) -> str:
+        """What its health tells people: the fingerprint of its key, or that it has none."""
+        if self.authenticator is None:
+            return self._insecurity
+        return f"key {fingerprint(self.authenticator.pair.public_key)}"
+
+    def _authenticate(self, authenticator: Authenticator) -> None:
+        """Answer handshakes, and go by keys that have changed."""
+        authenticator.answer()
+        change = authenticator.update()
+        if change.revoked:
+            self.bus.disconnect(sorted(change.revoked))
+        if change.revoked or change.has_new_hub_pair:
+            self._work.renew()
+
     def _forward_some(self, source: zmq.Socket[bytes]) -> None:
+        until = monotonic() + TURN_S
         for _ in range(64):
+            if monotonic() > until:
+                return  # long messages take long to look at, and others wait as well
             if not self.pending:
                 parts = self.bus.forward_message(source)
                 if parts is None:
                     return
+                if not parts:
+                    continue
                 self._read(parts)
                 self.pending.append(parts)
             if not self.bus.deliver(self.pending[0]) and self.bus.lossless:
@@ -137,11 +224,12 @@ class Hub:
             return
         match packet.message:
             case Health() as health:
-                self.metrics.update(health)
+                self.bus.counters["services_refused"] += not self.metrics.update(health)
             case Marker():
                 self.markers.add(packet, monotonic())
             case Kept() as receipt:
                 self.markers.on_kept(receipt)
+                self.bus.tell_sensors(receipt)
 
     def _hand_over(self, missed: Iterable[tuple[str, Packet]]) -> None:
         """Send markers to consumers that may have missed them."""
@@ -156,7 +244,9 @@ class Hub:
         now = monotonic()
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
-            health = make_health("hub", "ready", "", self.bus.counters, at=now_ns())
+            self.bus.counters["metrics_refused"] = self.metrics.refused_connections
+            health = make_health("hub", "ready", self._detail(), self.bus.counters, at=now_ns())
+
             self.metrics.update(health)
             parts = [bytes(part) for part in codec.encode(Packet(health))]
-            self.bus.outlet.send_multipart(parts, zmq.DONTWAIT)
+            self.bus.publish(parts)

@@ -1,12 +1,21 @@
 """The declaration of the hub."""
 
+from typing import Self
+
 from affectline.common.runtime.spec import ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 
 
 class HubProcess(ProcessSettings):
-    """Settings of the hub: none of its own beside its address."""
+    """Settings of the hub beside its address."""
+
+    consumers: tuple[str, ...] = ()
+    """Those of the run, which everybody waits for in lossless delivery, however slow they are.
+    Where neither these are known nor the settings name others: all that announce themselves."""
+
+    def with_consumers(self, names: tuple[str, ...]) -> Self:
+        return self.model_copy(update={"consumers": names})
 
     @property
     def process_name(self) -> str:
@@ -31,5 +40,5 @@ SPEC = ServiceSpec(
     role="hub",
     planned=planned,
     configure=configure,
-    example="affectline hub --hub 0.0.0.0:5555",
+    example="affectline hub --bind 0.0.0.0:5555",
 )

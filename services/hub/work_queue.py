@@ -2,42 +2,184 @@
 
 import contextlib
 import threading
+from collections import Counter, deque
+from typing import Final, NamedTuple
 
 import zmq
 
+from affectline.common.clock import monotonic
+from affectline.common.errors import AffectlineError
+from affectline.common.logs import ServiceLogger
+from affectline.common.runtime.endpoints import HubEndpoints
 from affectline.common.runtime.sockets import bind, new_socket
-from affectline.common.settings.hub import HubSettings
-from affectline.services.hub.bus import OUTSIDER_HWM, TAP
+from affectline.services.hub.access import AccessControl
+from affectline.services.hub.authenticator import REBIND_S, RETRY_S, Authenticator
+from affectline.services.hub.bus import OUTSIDER_HWM, TAP, Context, Parts
+from affectline.services.hub.connections import MOST_PARTS, Connections, ConnectionWatch
+from affectline.services.hub.outlet import connection_of, user_of
+
+LOOK_MS: Final = 500
+"""How often it is looked whether sockets shall be renewed."""
+
+LOG: Final = ServiceLogger("hub")
+
+
+class Guard(NamedTuple):
+    """Who may come to the work queue by the network."""
+
+    access: AccessControl
+    counters: Counter[str]
+    """Those of the hub."""
+    authenticator: Authenticator | None
+    """Lets in whoever has a key; None: everybody is let in."""
+
+    def watch(self, peers: zmq.Socket[bytes]) -> Connections:
+        """Have a socket, not bound yet, let in whom it should, and watch its connections."""
+        if self.authenticator:
+            self.authenticator.secure(peers, for_parts=True)
+        return Connections(
+            peers, "the work queue", self.counters, MOST_PARTS, is_part=self.access.is_part,
+            has_keys=self.authenticator is not None,
+        )  # fmt: skip
+
+
+class QueueEnds:
+    """An entrance for detectors, and an exit to classifiers.
+
+    Args:
+        context: Where its sockets belong to.
+        place: Where they connect.
+        guard: Watches who comes by the network; None: these are the user's own sockets.
+
+    Raises:
+        AffectlineError: A port is in use.
+    """
+
+    def __init__(self, context: Context, place: HubEndpoints, guard: "Guard | None" = None) -> None:
+        self.entrance = new_socket(context, zmq.PULL)
+        self.way_out = new_socket(context, zmq.PUSH)
+        self._watch: ConnectionWatch | None = None
+        if guard:
+            watched = [guard.watch(socket) for socket in (self.entrance, self.way_out)]
+            self._bringing = watched[0]
+            self._watch = ConnectionWatch(watched)
+            self._watch.start()
+        for socket, endpoint in ((self.entrance, place.work_in), (self.way_out, place.work_out)):
+            try:
+                bind(socket, endpoint)
+            except AffectlineError:
+                self.close()
+                raise
+
+    def receive(self) -> Parts:
+        """Take work."""
+        if self._watch is None:
+            return self.entrance.recv_multipart()
+        frames = self.entrance.recv_multipart(copy=False)
+        number = connection_of(frames[0])
+        if number is not None:
+            self._bringing.on_message(number, [len(f) for f in frames], user_of(frames[0]))
+        return [frame.bytes for frame in frames]
+
+    def close(self) -> None:
+        """Close both, and disconnect everybody."""
+        if self._watch:
+            self._watch.close()
+        self.entrance.close(linger=0)
+        self.way_out.close(linger=0)
 
 
 class WorkQueue(threading.Thread):
-    """Forwards face crops from all detectors to whichever classifier has room."""
+    """Forwards face crops from all detectors to whichever classifier has room.
+
+    Args:
+        context: Where its sockets belong to.
+        local: Where detectors and classifiers of this user connect.
+        network: Where those of other machines do; None: nowhere.
+        has_crop_subscribers: Somebody wants a copy.
+        guard: Watches who comes by the network.
+    """
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        hub: HubSettings,
+        context: Context,
+        local: HubEndpoints,
+        network: HubEndpoints | None,
         has_crop_subscribers: threading.Event,
+        guard: Guard | None = None,
     ) -> None:
         super().__init__(name="work-queue", daemon=True)
+        self._context, self._network, self._guard = context, network, guard
         self._has_crop_subscribers = has_crop_subscribers
-        self.entrance = new_socket(context, zmq.PULL)
-        self.exit = new_socket(context, zmq.PUSH)
-        self.tap = new_socket(context, zmq.PUSH)
-        self.tap.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
-        bind(self.entrance, hub.work_in)
-        bind(self.exit, hub.work_out)
-        self.tap.connect(TAP)
+        self._renewal = threading.Event()
+        self._ends = deque([QueueEnds(context, local)])
+        self._by_network: QueueEnds | None = None
+        if network is not None:
+            self._by_network = QueueEnds(context, network, guard)
+            self._ends.append(self._by_network)
+        self._tap = new_socket(context, zmq.PUSH)
+        self._tap.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
+        self._tap.connect(TAP)
+
+    def renew(self) -> None:
+        """Disconnect everybody who came by the network: keys have changed. From any thread."""
+        self._renewal.set()
 
     def run(self) -> None:
         """Work until the context is destroyed."""
         try:
             while True:
-                parts = self.entrance.recv_multipart()
-                if self._has_crop_subscribers.is_set():  # before their result is published
-                    with contextlib.suppress(zmq.Again):  # outside tools never block the pipeline
-                        self.tap.send_multipart(parts, zmq.DONTWAIT)
-                self.exit.send_multipart(parts)
+                self._work()
+                if self._network is not None and self._renewal.is_set():
+                    self._renewal.clear()
+                    self._renew_ends(self._network)
         except zmq.ContextTerminated:
-            for socket in (self.entrance, self.exit, self.tap):
-                socket.close(linger=0)
+            for ends in self._ends:
+                ends.close()
+            self._tap.close(linger=0)
+
+    def _work(self) -> None:
+        """Forward what arrives, until sockets shall be renewed."""
+        arrivals, room = zmq.Poller(), zmq.Poller()
+        entrances = {ends.entrance: ends for ends in self._ends}
+        for ends in self._ends:
+            arrivals.register(ends.entrance, zmq.POLLIN)
+            room.register(ends.way_out, zmq.POLLOUT)
+        patience_ms = None if self._network is None else LOOK_MS
+        while not self._renewal.is_set():
+            for entrance, _ in arrivals.poll(patience_ms):
+                parts = entrances[entrance].receive()
+                if self._has_crop_subscribers.is_set():  # before their result is published
+                    with contextlib.suppress(zmq.Again):  # tools never block the pipeline
+                        self._tap.send_multipart(parts, zmq.DONTWAIT)
+                self._pass_on(parts, room, patience_ms)
+
+    def _pass_on(self, parts: Parts, room: zmq.Poller, patience_ms: int | None) -> None:
+        """Send to a classifier, when one has room; those of either way take turns."""
+        while not self._renewal.is_set():
+            with_room = dict(room.poll(patience_ms))
+            for ends in list(self._ends):
+                if ends.way_out in with_room:
+                    with contextlib.suppress(zmq.Again):
+                        ends.way_out.send_multipart(parts, zmq.DONTWAIT)
+                        self._ends.remove(ends)
+                        self._ends.append(ends)
+                        return
+
+    def _renew_ends(self, network: HubEndpoints) -> None:
+        if self._by_network is not None:
+            self._ends.remove(self._by_network)
+            self._by_network.close()
+        deadline = monotonic() + REBIND_S
+        while True:
+            try:
+                self._by_network = QueueEnds(self._context, network, self._guard)
+            except AffectlineError as error:
+                if monotonic() < deadline:  # the port is not free again yet
+                    threading.Event().wait(RETRY_S)
+                    continue
+                LOG.warning("classifiers cannot connect any more: %s", error)
+                self._by_network = None
+                return
+            self._ends.append(self._by_network)
+            return

@@ -10,6 +10,10 @@ stream                             type      channels
 ``affectline-state-<subject>``     State     arousal, valence, nervousness, quality
 ``affectline-driver-<subject>``    Driver    drowsiness and looks away:
                                              `services.sessions.sign_channels`
+``affectline-faces-<stream>``      Faces     how many faces there are, and track and box of the
+                                             largest
+``affectline-<signal>-<subject>``  the       the samples of a signal, such as ``heart_rate`` (type
+                                   signal    ``HeartRate``) or ``skin_conductance`` (``EDA``)
 ``affectline-markers``             Markers   the marker's label, as text
 =================================  ========  ===================================================
 
@@ -32,7 +36,7 @@ import numpy as np
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.runtime.stage import Stage, on
-from affectline.common.wire.biometrics import State
+from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet, StreamStart
 from affectline.services.lsl.lsl_clock import LslClock
 from affectline.services.lsl.spec import LslProcess
@@ -48,6 +52,16 @@ from affectline.services.sessions.sign_channels import (
 
 MARKERS: Final = "affectline-markers"
 EMOTION_CHANNELS: Final = (*LABELS, "valence", "arousal")
+FACES_CHANNELS: Final = (
+    SignChannel("faces", "count"),
+    SignChannel("track", "number", "the same face over time"),
+    *(SignChannel(name, "pixels", "of the largest face's box") for name in ("x", "y", "w", "h")),
+)
+SIGNAL_TYPES: Final = {
+    "heart_rate": "HeartRate", "rr_interval": "RR", "skin_conductance": "EDA", "ecg": "ECG",
+    "ppg": "PPG", "temperature": "Temperature",
+}  # fmt: skip
+"""LSL's usual content type of a signal; others are ``Signal``."""
 STATE_CHANNELS: Final = ("arousal", "valence", "nervousness", "quality")
 IRREGULAR: Final = 0.0
 """The rate that LSL gives to irregular streams."""
@@ -81,6 +95,7 @@ class LslOutlet(Stage):
         for stream in self._streams:
             self._outlet(f"affectline-emotion-{stream}", "Emotion", EMOTION_CHANNELS)
             self._outlet(f"affectline-face-{stream}", "Face", FACE_CHANNELS)
+            self._outlet(f"affectline-faces-{stream}", "Faces", FACES_CHANNELS)
         for subject in self._subjects:
             self._outlet(f"affectline-state-{subject}", "State", STATE_CHANNELS)
             self._outlet(f"affectline-driver-{subject}", "Driver", DRIVER_CHANNELS)
@@ -105,6 +120,8 @@ class LslOutlet(Stage):
         self._clock.observe(emotion)
         outlet = self._outlet(f"affectline-emotion-{emotion.stream}", "Emotion", EMOTION_CHANNELS)
         self._push_sample(outlet, emotion_row(emotion), emotion.captured_at)
+        outlet = self._outlet(f"affectline-faces-{emotion.stream}", "Faces", FACES_CHANNELS)
+        self._push_sample(outlet, faces_row(emotion), emotion.captured_at)
         face, name = _largest(emotion), f"affectline-face-{emotion.stream}"
         if name in self._outlets or has_signs(face):
             outlet = self._outlet(name, "Face", FACE_CHANNELS)
@@ -121,6 +138,19 @@ class LslOutlet(Stage):
         if name in self._outlets or state.drowsiness or state.off_road:
             outlet = self._outlet(name, "Driver", DRIVER_CHANNELS)
             self._push_sample(outlet, driver_row(state), state.at)
+        return ()
+
+    @on(Samples)
+    def on_samples(self, packet: Packet[Samples]) -> Iterable[Packet]:
+        """Publish the samples of a signal, each at its own time."""
+        samples = packet.message
+        name = f"affectline-{samples.signal}-{samples.subject}"
+        kind = SIGNAL_TYPES.get(samples.signal, "Signal")
+        note = "simulated: no person was measured" if samples.synthetic else ""
+        channel = SignChannel(samples.signal, samples.unit, note)
+        outlet = self._outlet(name, kind, (channel,))
+        for at, value in zip(sample_times(samples), samples.values, strict=True):
+            self._push_sample(outlet, [value], at)
         return ()
 
     @on(Marker)
@@ -158,6 +188,14 @@ def emotion_row(emotion: Emotion) -> list[float]:
         return [math.nan] * len(EMOTION_CHANNELS)
     affect = (face.valence, face.arousal)
     return [*face.probabilities, *(math.nan if value is None else value for value in affect)]
+
+
+def faces_row(emotion: Emotion) -> list[float]:
+    """The number of faces, and track and box (in pixels) of the largest, or NaN."""
+    face = _largest(emotion)
+    if face is None:
+        return [0.0] + [math.nan] * (len(FACES_CHANNELS) - 1)
+    return [float(value) for value in (len(emotion.faces), face.track, *face.box)]
 
 
 def state_row(state: State) -> list[float]:

@@ -22,6 +22,6 @@ SPEC = ServiceSpec(
     settings=LslProcess,
     stage="affectline.services.lsl.outlet:LslOutlet",
     role="page",
-    inputs=("emotion", "marker", "state", "stream"),
+    inputs=("bio", "emotion", "marker", "state", "stream"),
     optional=True,
 )

@@ -1,4 +1,4 @@
-"""Annotated videos: an MP4 file a stream, each picture at its own time.
+"""Annotated videos: an MP4 file a stream, each picture at its own time, with the film's sound.
 
 Every picture is handed to the operating system in a fragment of its own, so a process that is
 killed loses the one that it was encoding, and what is there plays. A file that is closed properly
@@ -17,6 +17,7 @@ import numpy as np
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Emotion, Packet, StreamEnd, StreamStart
 from affectline.services.overlay.drawing import Image
+from affectline.services.overlay.film_sound import FilmSound, open_sound
 from affectline.services.overlay.renderer import OverlayRenderer
 
 MAX_GAP_S: Final = 2.0
@@ -29,10 +30,16 @@ ENCODING: Final = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
 """A constant quality, for control by a bit rate would need a constant frame rate, and no picture
 that waits in the encoder for later ones. Costs 3 ms a picture of 640x360."""
 FRAGMENTED: Final = {
-    "movflags": "hybrid_fragmented+frag_every_frame+delay_moov+default_base_moof",
+    "movflags": "hybrid_fragmented+delay_moov+default_base_moof",
+    "frag_duration": "1",
     "flush_packets": "1",
+    "max_interleave_delta": "1",
 }
-"""Delaying the header until the first picture is there keeps the time at which it stands."""
+"""Delaying the header until the first picture is there keeps the time at which it stands. A packet
+begins a fragment where its own track has one that is not empty: ``frag_every_frame`` does so too
+where it is empty, and then takes the packet's time from the one behind it in the queue, of which
+there are several where a film has sound. A picture waits for the next one where the sound has
+ended, and not longer."""
 KEY_INTERVAL_S: Final = 2.0
 """Players jump to a picture every so often."""
 
@@ -52,18 +59,25 @@ class VideoWriteError(AffectlineError):
 
 
 class AnnotatedVideoWriter(OverlayRenderer):
-    """One annotated MP4 a stream, with the times of the source: also where its rate varies."""
+    """One annotated MP4 a stream, with the times of the source: also where its rate varies.
+
+    Args:
+        folder: Where they are written.
+        stats: Write the pipeline's rate and latency onto them, too.
+        sound: Films keep their sound. Not where faces are blurred: voices are known, too.
+    """
 
     closed = False
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._folder = folder
-        self._rates: dict[str, float] = {}
+    def __init__(self, folder: Path, *, stats: bool = False, sound: bool = True) -> None:
+        super().__init__(stats=stats)
+        self._folder, self._sound = folder, sound
+        self._starts: dict[str, StreamStart] = {}
         self._files: dict[str, VideoFile] = {}
 
     def begin(self, start: StreamStart) -> None:
-        self._rates[start.stream] = start.rate or DEFAULT_RATE
+        super().begin(start)
+        self._starts[start.stream] = start
 
     def end(self, end: StreamEnd) -> None:
         """Its file stays open: results may follow, and streams begin again."""
@@ -74,8 +88,10 @@ class AnnotatedVideoWriter(OverlayRenderer):
         if image is None:
             return
         if emotion.stream not in self._files:
-            rate = self._rates.get(emotion.stream, DEFAULT_RATE)
-            self._files[emotion.stream] = VideoFile(self._folder, emotion.stream, image, rate)
+            start = self._starts.get(emotion.stream)
+            rate = (start.rate if start else None) or DEFAULT_RATE
+            heard = start if self._sound else None
+            self._files[emotion.stream] = VideoFile(self._folder, emotion, image, rate, heard)
         self._files[emotion.stream].add(image, emotion)
 
     def refresh(self) -> Iterable[Packet]:
@@ -106,17 +122,26 @@ class VideoFile:
 
     Args:
         folder: Where it is written.
-        stream: Its name.
-        first: The first image: all others get its size.
+        emotion: The first result of the stream.
+        first: Its image: all others get its size.
         rate: Images a second, for the length of the last one.
+        start: The start of the stream whose sound it has; None: no sound.
 
     Raises:
         VideoWriteError: There is no room, or no permission.
     """
 
-    def __init__(self, folder: Path, stream: str, first: Image, rate: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        emotion: Emotion,
+        first: Image,
+        rate: float,
+        start: StreamStart | None = None,
+    ) -> None:
         # A sink that was restarted writes another file, and the first part stays as it is. No
         # stream has a plus in its name.
+        stream = emotion.stream
         names = [f"{stream}.mp4", *(f"{stream}+{i}.mp4" for i in range(2, 1000))]
         self._path = next(p for n in names if not (p := folder / n).exists())
         self._interval_ns = round(1e9 / rate)
@@ -136,6 +161,9 @@ class VideoFile:
         self._track.width, self._track.height = self._size
         self._track.pix_fmt = "yuv420p"
         self._track.time_base = self._track.codec_context.time_base = Fraction(1, TICKS)
+        self._sound: FilmSound | None = None
+        if start is not None:
+            self._sound = open_sound(start, emotion, self._container)
         self._shift: int | None = None
         """From a frame's time to its place in the file, in ns."""
         self._last: Emotion | None = None
@@ -154,8 +182,22 @@ class VideoFile:
         picture.pts, picture.time_base = tick, Fraction(1, TICKS)
         try:
             self._container.mux(self._track.encode(picture))
+            self._add_sound(emotion.media_time)
         except OSError as error:
             raise VideoWriteError(self._path, error) from error
+
+    def _add_sound(self, until: int | None) -> None:
+        """Add the sound that belongs to the pictures up to a moment of the film.
+
+        It comes behind them: a fragment is written to its end when a packet of the other track
+        begins one, and lasts until the next packet of its own, which has to be known by then.
+        """
+        if self._sound is not None and until is not None and self._shift is not None:
+            try:
+                for packet in self._sound.until(until, self._shift):
+                    self._container.mux(packet)
+            except (ValueError, PermissionError):  # FFmpeg refuses a packet: the pictures go on
+                self._sound = None
 
     def _place(self, emotion: Emotion) -> int:
         """Where a frame lies in the file, in ticks."""
@@ -166,6 +208,8 @@ class VideoFile:
             self._shift = (into if into <= MAX_GAP_S * 1e9 else 0) - at
         elif not 0 <= at - _time_of(last) <= _longest_gap(last, emotion):
             self._shift += _time_of(last) + self._interval_ns - at
+            if self._sound is not None:
+                self._sound.begin(at)
         self._last = emotion
         tick = max(self._last_tick + 1, round((at + self._shift) * TICKS / 1e9))
         self._last_tick = tick
@@ -178,7 +222,12 @@ class VideoFile:
             VideoWriteError: There is no room.
         """
         try:
+            if self._last is not None and self._last.media_time is not None:
+                self._add_sound(self._last.media_time + self._interval_ns)
             self._container.mux(self._track.encode(None))
+            if self._sound is not None:
+                for packet in self._sound.close():
+                    self._container.mux(packet)
             self._container.close()
         except OSError as error:
             raise VideoWriteError(self._path, error) from error

@@ -51,6 +51,9 @@ the work queue, and may arrive after the result that they led to."""
 FRAME_TIMES_KEPT: Final = 1024
 FLUSH_S: Final = 0.25
 HOLD_S: Final = 1.0
+MOST_EARLY: Final = 1000
+"""Messages without a place on the time line that are kept for a session that has not begun; more
+are dropped, and counted as ``early_dropped``."""
 RECENT_CHUNKS: Final = 64
 """Chunks at the end of a file that is continued whose messages are remembered: 16 s of a live
 session, and more than is ever on its way of a fast one."""
@@ -233,8 +236,11 @@ class Recorder(Stage):
         for packet in packets:
             at = self._event_time(packet.message)
             if self._writer is None and not self._is_finished:
-                if at is None:
-                    self._early.append(packet)  # it has no place before the session begins
+                if at is None:  # it has no place before the session begins
+                    if len(self._early) < MOST_EARLY:
+                        self._early.append(packet)
+                    else:
+                        self.context.counters["early_dropped"] += 1
                     continue
                 self._open_file(at)
                 early, self._early = self._early, []

@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.errors import InvalidMessage
+from affectline.common.recording.light_reader import messages_from
 from affectline.common.recording.reader import RecordedMessage, SessionReader
 from affectline.common.recording.time_line import (
     LATE_NS,
@@ -149,7 +150,11 @@ class Player(Stage):
 
     def _wanted(self) -> Iterator[TimedMessage]:
         """What is to be published; of what is skipped, only how streams began."""
-        timed = with_seconds(self._reader.messages(), self._zero)
+        messages = self._reader.messages()
+        if self._begin_s and self._zero is not None:
+            begin = self._zero + round(self._begin_s * 1e9)
+            messages = messages_from(self._reader, begin, StreamStart.__name__, "stream/")
+        timed = with_seconds(messages, self._zero)
         wanted: Iterator[TimedMessage]
         wanted = (one for one in timed if self._is_wanted(one.recorded.topic))
         if self._settings.reanalyse:

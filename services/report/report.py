@@ -1,16 +1,20 @@
 """Writing the report of a recording."""
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
 from affectline.services.report.page import render_page
+from affectline.services.report.pdf import Paper, find_browser, print_pdf
 from affectline.services.report.section import ReportData, make_sections
 from affectline.services.report.sections.narrative import describe_session
 from affectline.services.sessions.completeness import describe_completeness
-from affectline.services.sessions.recording import open_recording
+from affectline.services.sessions.edits import read_edits
+from affectline.services.sessions.recording import open_recording, session_folder
 from affectline.services.sessions.timeseries import read_series
 
 
@@ -18,32 +22,60 @@ class WrittenReport(NamedTuple):
     """A report that was written."""
 
     lead: str
-    """Its first paragraph."""
+    """Its results in sentences, a line for each."""
     problems: tuple[str, ...]
     """What could not be read of the recording."""
 
 
 def write_report(
-    recording: Path, page: Path, options: Mapping[str, Mapping[str, object]] | None = None
+    recording: Path,
+    file: Path,
+    options: Mapping[str, Mapping[str, object]] | None = None,
+    paper: Paper | None = None,
 ) -> WrittenReport:
     """Write the report of a recording.
 
     Args:
         recording: The file, or its session folder.
-        page: The HTML file; its folder is made if need be.
+        file: The HTML file, or the PDF; its folder is made if need be.
         options: Settings of the sections, by section and name.
+        paper: Print a PDF on such sheets; None: write HTML.
 
     Raises:
-        AffectlineError: It is no recording, or the page cannot be written.
+        AffectlineError: It is no recording, or the file cannot be written.
     """
+    if paper is not None:
+        find_browser()  # before everything is read
     sections = make_sections(options)
     problems: dict[str, None] = {}
     opened = open_recording(recording, lambda _, problem: problems.setdefault(problem))
     start = opened.about.get("session_start")
-    session = read_series(opened.read(), start if isinstance(start, int) else None)
+    with _no_collections():
+        session = read_series(opened.read(), start if isinstance(start, int) else None)
     remarks = describe_completeness(recording, session.zero, scan=bool(problems))
-    data = ReportData(opened, session, tuple(problems), tuple(remarks))
+    annotations = read_edits(session_folder(recording)).annotations
+    data = ReportData(opened, session, tuple(problems), tuple(remarks), annotations)
     html = render_page(data, sections)
+    if paper is None:
+        _write_page(file, html)
+    else:
+        print_pdf(html, file, paper)
+    return WrittenReport("\n".join(describe_session(session)), data.problems)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Have Python look for garbage less: of what is read hardly anything is, and it reads on."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _write_page(page: Path, html: str) -> None:
     try:
         with file_access.as_the_session(page.parent):
             file_access.make_folder(page.parent)
@@ -52,4 +84,3 @@ def write_report(
         raise AffectlineError(
             f"cannot write --out {page} ({error.strerror})", "make room, or name another"
         ) from error
-    return WrittenReport(describe_session(session)[0], data.problems)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from affectline.common.registry import FamilySettings, Registry
+from affectline.services.sessions.edits import Annotation
 from affectline.services.sessions.recording import Recording
 from affectline.services.sessions.timeseries import SessionSeries
 
@@ -25,7 +26,7 @@ class SectionSettings(FamilySettings):
 
     section: str
     enabled: bool = True
-    """Whether the section is part of the report."""
+    """Include the section in the report."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class ReportData:
         recording: The session; every reading takes as long as the recording is large.
         session: Its time series.
         problems: What could not be read of it.
+        annotations: What people have said of its parts.
         remarks: What its recording lacks and why, and when the clock was set: sentences without
             a full stop.
     """
@@ -44,6 +46,7 @@ class ReportData:
     session: SessionSeries
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
 
 
 class Section(ABC):
@@ -55,8 +58,8 @@ class Section(ABC):
 
     settings_model: ClassVar[type[SectionSettings]]
     order: ClassVar[int]
-    """Sections with lower numbers come first: narrative 10, expressions 15, pictures and chart 20,
-    head_and_eyes 25, thumbnails 30, responses 40, limits 90."""
+    """Sections with lower numbers come first: narrative 10, expressions 15, markers 17,
+    responses 19, pictures 20, chart 25, head_and_eyes 30, about 90."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

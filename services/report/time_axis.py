@@ -1,82 +1,107 @@
-"""Figures over the time of a session: their axis, their curves, and how they get into the page."""
+"""The time of a session as the axis of charts, and curves thinned out for it."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.common.errors import AffectlineError
+from affectline.common.wire.messages import Marker
+from affectline.services.report.drawing import AxisFlag, AxisShade, DrawnCurve, TimeSpan
+from affectline.services.sessions.edits import Annotation
 from affectline.services.sessions.timeseries import Series, SessionSeries
 
 POINTS: Final = 4000
 """Longer curves are reduced to about this number of points, with every peak kept."""
 GAP_S: Final = 3.0
 """Values further apart are not joined by a line."""
-CLOCK_S: Final = 600.0
-"""From this length on the axis shows hours, minutes and seconds: nobody reads 4237 s."""
-AXIS_TITLE: Final = "time of the session"
-HATCH: Final[dict[str, Any]] = {
-    "fill": "toself", "mode": "none", "fillcolor": "rgba(255,255,255,0.25)", "hoverinfo": "skip",
-    "fillpattern": {
-        "shape": "/", "size": 7, "solidity": 0.3, "fgcolor": "#1c2024", "fillmode": "replace",
-        "bgcolor": "rgba(255,255,255,0.25)",
-    },
-}  # fmt: skip
-"""Style of plotly's scatter for what is hatched: it shows without colours too."""
+LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+
+Floats = NDArray[np.float64]
 
 
-def load_plotly() -> Any:
-    """Plotly's module of traces.
-
-    Raises:
-        AffectlineError: It is not installed.
-    """
-    try:
-        import plotly.graph_objects as go
-    except ImportError as error:
-        raise AffectlineError(
-            "a report needs plotly, which is not installed", "pip install 'affectline[report]'"
-        ) from error
-    return go
+def seconds_of(times: NDArray[np.int64], session: SessionSeries) -> Floats:
+    """Nanoseconds since the Unix epoch as seconds of a session."""
+    return (times - session.zero) / 1e9
 
 
-def to_html(figure: Any) -> str:
-    """A figure as HTML for a page that has `plotly_script`."""
-    html: str = figure.to_html(
-        full_html=False, include_plotlyjs=False, config={"displaylogo": False}
-    )
-    return html
+def stretches_of(
+    stretches: Sequence[tuple[int, int]], session: SessionSeries
+) -> list[tuple[float, float]]:
+    """Stretches of time, from nanoseconds since the Unix epoch to seconds of a session."""
+    return [((begin - session.zero) / 1e9, (end - session.zero) / 1e9) for begin, end in stretches]
 
 
-def plotly_script() -> str:
-    """What a page with figures needs once, before the first of them."""
-    from plotly.offline import get_plotlyjs
-
-    return f"<script>{get_plotlyjs()}</script>"
-
-
-def hatched(
-    stretches: list[tuple[int, int]], session: SessionSeries, top: float = 1.0
-) -> tuple[list[Any], list[float | None]]:
-    """Corners of hatched areas from 0 to ``top``: x and y of one trace, with gaps between.
+def curve_of(
+    series: Series,
+    session: SessionSeries,
+    name: str,
+    colour: str,
+    *,
+    breaks: NDArray[np.bool_] | None = None,
+    factor: float = 1.0,
+    dash: str = "",
+) -> DrawnCurve:
+    """A series as a curve of a chart, thinned out.
 
     Args:
-        stretches: Start and end of each, in ns since the Unix epoch.
+        series: It.
         session: Whose start is zero.
-        top: Upper edge on the row's axis.
+        name: What the curve is called.
+        colour: Its name in `common.palette`.
+        breaks: Where there is a gap before a value although it follows soon, ``(N,)``.
+        factor: The values are multiplied by it, as by 100 for per cent.
+        dash: Lengths of dashes and gaps in pixels.
     """
-    xs: list[Any] = []
-    ys: list[float | None] = []
-    for start, end in stretches:
-        left, right = elapsed(np.array([start, end], np.int64), session)
-        xs += [left, left, right, right, left, None]
-        ys += [0.0, top, top, 0.0, 0.0, None]
-    return xs, ys
+    times, values = downsample(series, breaks)
+    return DrawnCurve(name, colour, seconds_of(times, session), factor * values, dash)
+
+
+def whole_span(session: SessionSeries, annotations: Sequence[Annotation] = ()) -> TimeSpan:
+    """The time axis of a session, with its markers and annotations.
+
+    It begins with the session, or with what was measured or marked before.
+    """
+    first, last = session.first or session.zero, session.last or session.zero
+    begin = min(0.0, (first - session.zero) / 1e9)
+    if (first - session.zero) / 1e9 > (last - first) / 1e9:  # it joined long after the start
+        begin = (first - session.zero) / 1e9
+    return TimeSpan(
+        begin,
+        (last - session.zero) / 1e9,
+        flags_of(session.markers, session),
+        shades_of(annotations),
+    )
+
+
+def flags_of(markers: Sequence[Marker], session: SessionSeries) -> list[AxisFlag]:
+    """Markers by their numbers, but for those that have no place on the axis."""
+    return [
+        AxisFlag((marker.at - session.zero) / 1e9, str(number), marker.label)
+        for number, marker in enumerate(markers, start=1)
+        if not session.is_stray(marker)
+    ]
+
+
+def shades_of(annotations: Sequence[Annotation]) -> list[AxisShade]:
+    """Annotations by their letters."""
+    return [
+        AxisShade(
+            one.begin_s, one.end_s, LETTERS[i] if i < len(LETTERS) else "",
+            describe_annotation(one), one.is_excluded,
+        )
+        for i, one in enumerate(annotations)
+    ]  # fmt: skip
+
+
+def describe_annotation(annotation: Annotation) -> str:
+    """Its label, and whether studies leave that part out."""
+    return f"{annotation.label} (left out)" if annotation.is_excluded else annotation.label
 
 
 def downsample(
     series: Series, breaks: NDArray[np.bool_] | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int64], Floats]:
     """Reduce a series to about ``POINTS`` points; gaps get a NaN.
 
     Of each stretch the lowest and the highest value are kept, so that no peak is lost.
@@ -98,32 +123,19 @@ def downsample(
     return np.insert(times, gaps, times[gaps - 1] + 1), np.insert(values, gaps, np.nan)
 
 
-def uses_clock(session: SessionSeries) -> bool:
-    """Whether the axis shows hours, minutes and seconds rather than seconds."""
-    first, last = session.first or 0, session.last or 0
-    # plotly has no dates before zero, such as of a sensor that was on before the film began
-    return last - session.zero >= CLOCK_S * 1e9 and first >= session.zero
+def downsample_stack(several: Sequence[Series]) -> tuple[NDArray[np.int64], Floats]:
+    """Reduce series with the same times to about ``POINTS`` common points, for a stack.
 
+    Stacked curves need the same times, so each point is the mean of a stretch. Around a gap there
+    are points of zero.
 
-def axis_format(session: SessionSeries) -> dict[str, str]:
-    """What plotly's time axes need."""
-    if uses_clock(session):
-        return {"tickformat": "%H:%M:%S", "hoverformat": "%H:%M:%S.%L"}
-    return {"tickformat": "~f", "hoverformat": ".3f", "ticksuffix": " s"}
-
-
-def elapsed(times: NDArray[np.int64], session: SessionSeries) -> list[str] | list[float]:
-    """Times of the session as plotly draws them.
-
-    Seconds; in a long session dates, which plotly formats as hours, minutes and seconds.
-
-    Args:
-        times: Nanoseconds since the Unix epoch.
-        session: Whose start is zero.
+    Returns:
+        Times ``(M,)``, and values ``(N, M)`` of the N series.
     """
-    since = times - session.zero
-    if not uses_clock(session):
-        seconds: list[float] = np.round(since / 1e9, 6).tolist()
-        return seconds
-    texts = np.datetime_as_string(since.astype("datetime64[ns]"), unit="ms")
-    return [str(text) for text in texts]
+    times, values = several[0].times, np.stack([series.values for series in several])
+    gaps = np.flatnonzero(np.diff(times) > GAP_S * 1e9) + 1
+    starts = np.union1d(np.arange(0, len(times), -(-len(times) // POINTS)), gaps)
+    values = np.add.reduceat(values, starts, axis=1) / np.diff(np.append(starts, len(times)))
+    around = np.stack([times[gaps - 1] + 1, times[gaps] - 1], axis=1).ravel()
+    places = np.repeat(np.searchsorted(starts, gaps), 2)
+    return np.insert(times[starts], places, around), np.insert(values, places, 0.0, axis=1)

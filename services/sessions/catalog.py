@@ -22,7 +22,8 @@ from affectline.services.sessions.completeness import (
     sequence_lines,
     with_summary,
 )
-from affectline.services.sessions.recording import is_in_tables
+from affectline.services.sessions.edits import read_edits
+from affectline.services.sessions.recording import is_in_tables, session_folder
 from affectline.services.sessions.removal import HIDDEN
 from affectline.services.sessions.run_summary import read_session
 from affectline.services.sessions.sign_figures import sign_lines
@@ -52,8 +53,9 @@ def find(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _describe_folder(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "session": str(folder), "begun": "", "seconds": None, "streams": [], "frames": None,
-        "recording": None, "bytes": None, "problem": "", "missing": None, "unexplained": None,
+        "session": str(folder), "title": "", "begun": "", "seconds": None, "streams": [],
+        "frames": None, "recording": None, "bytes": None, "problem": "",
+        "missing": None, "unexplained": None,
         "lacks": [], "notes": [],
         "tables": (folder / "emotions.csv").is_file(),
     }  # fmt: skip
@@ -64,7 +66,7 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
         found |= {"begun": str(session["begun"]), "streams": streams, "frames": frames}
         seconds = session.get("seconds")
         found["seconds"] = seconds if isinstance(seconds, float) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         found["problem"] = "no readable session.json" if (folder / "session.json").exists() else ""
     if (folder / FILE).exists():
         found["bytes"] = (folder / FILE).stat().st_size
@@ -72,6 +74,7 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
             with SessionReader(folder) as reader:
                 times = read_time_line(reader)
                 found["recording"] = str(reader.about.get("privacy", ""))
+                found["title"] = reader.about.get("title", "")
                 found["problem"] = "" if reader.file.footer else "not finished"
                 found["seconds"] = times.seconds
                 found["begun"] = found["begun"] or _format_time(times.zero)
@@ -110,11 +113,14 @@ def describe(path: Path) -> dict[str, Any]:
             "begun": _format_time(times.zero),
             **_describe_times(times),
             "topics": reader.topics(),
+            "title": about.get("title", ""),
             "privacy": about.get("privacy"),
             "model": about.get("model"),
             "affectline": about.get("affectline"),
             "delivery": about.get("delivery"),
             "settings": about.get("settings"),
+            "study": about.get("study") or {},
+            "edits": read_edits(session_folder(folder)).marker_changes,
             "signs": _read_signs(folder),
             **_describe_content(reader, times.zero),
         }
@@ -125,7 +131,7 @@ def _read_signs(folder: Path) -> dict[str, Any]:
     try:
         streams = read_session(folder)["streams"]
         return {name: stream.get("signs") for name, stream in streams.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
@@ -169,9 +175,9 @@ def verify(path: Path) -> dict[str, Any]:
         zero = read_time_line(reader).zero
         problems = list(found.problems)
         if found.sound and not reader.has_valid_crc():
-            problems.append("the checksum of the whole is wrong: something was changed")
+            problems.append("the checksum of the whole file is wrong: it was changed")
         if invalid:
-            problems.append(f"{invalid} messages are not as they should be")
+            problems.append(f"{invalid} messages are invalid")
         unexplained = list(number_sentences(content, zero, explained=False))
         if content.is_noted:
             problems += unexplained
@@ -206,10 +212,10 @@ def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
     for row in found:
         table.add_row(
             Path(row["session"]).name, row["begun"].replace("T", " ")[:16],
-            "" if row["seconds"] is None else _format_length(row["seconds"]),
+            "" if row["seconds"] is None else format_length(row["seconds"]),
             ", ".join(row["streams"]), row["recording"] or "",
             "" if row["bytes"] is None else _format_size(row["bytes"]),
-            "; ".join(filter(None, (row["problem"], *row["lacks"], *row["notes"]))),
+            "; ".join(filter(None, (row["title"], row["problem"], *row["lacks"], *row["notes"]))),
         )  # fmt: skip
     console = Console(markup=False, emoji=False)  # names are shown as they are
     console.print(table if found else f"no sessions in {folder}")
@@ -223,15 +229,15 @@ def print_info(described: dict[str, Any]) -> None:
     console = Console(markup=False, emoji=False)
     console.print(described["file"], soft_wrap=True, highlight=False)
     table = Table(show_header=False)
-    for name in ("begun", "privacy", "model", "delivery", "affectline"):
-        table.add_row(name, str(described[name] or ""))
+    for name, text in _told_facts(described):
+        table.add_row(name, text)
     table.add_row("times", described["times"])
-    table.add_row("length", _format_length(described["seconds"]))
+    table.add_row("length", format_length(described["seconds"]))
     table.add_row("size", _format_size(described["bytes"]))
     if not described["finished"]:
         last = format_moment(described["last_s"])
         table.add_row(
-            "end", f"missing, after {last}: still being recorded, or not stopped in order"
+            "end", f"missing, after {last}: still being recorded, or not stopped properly"
         )
     if described["interruptions"]:
         table.add_row("recorder", f"was replaced or started again {described['interruptions']}x")
@@ -250,10 +256,22 @@ def print_info(described: dict[str, Any]) -> None:
     console.print(topics)
 
 
+def _told_facts(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is known of a session, and what was done to its markers afterwards."""
+    if described["title"]:
+        yield "title", described["title"]
+    names = ("begun", "privacy", "model", "delivery", "affectline")
+    for name, text in ({name: described[name] for name in names} | described["study"]).items():
+        yield name, str(text or "")
+    done = [f"{count} {what}" for what, count in described["edits"].items() if count]
+    if done:
+        yield "markers", f"edited afterwards: {', '.join(done)}"
+
+
 def print_check(result: dict[str, Any]) -> None:
     """Print the result of a verification."""
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-    state = "whole" if result["sound"] else "not whole"
+    state = "whole" if result["sound"] else "incomplete"
     console.print(f"{result['file']}: {state}, {result['messages']} messages can be read")
     if result["lost_messages"] or result["lost_bytes"]:
         console.print(
@@ -273,7 +291,8 @@ def _format_time(ns: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(ns / 1e9)) if ns else ""
 
 
-def _format_length(seconds: float) -> str:
+def format_length(seconds: float) -> str:
+    """A length of time as ``0:01:30.5``."""
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes // 60)}:{int(minutes % 60):02d}:{rest:04.1f}"
 

@@ -118,7 +118,7 @@ SAMPLES: Final = SessionTable(
         TableColumn(
             "unit", "text", "", "unit of `value` as in UCUM: `/min`, `ms`, `uS`, `1` for none"
         ),
-        TableColumn("quality", "number", "0 to 1", "how far it can be trusted, by the device"),
+        TableColumn("quality", "number", "0 to 1", "how reliable it is, by the device"),
         TableColumn("reason", "text", "", "why the quality is not 1"),
         TableColumn("device", "text", "", "name of the sensor or the file"),
         SYNTHETIC,
@@ -138,9 +138,9 @@ def _signal_columns() -> Iterator[TableColumn]:
         yield TableColumn(f"{prefix}unit", "text", "", "its unit")
         yield TableColumn(f"{prefix}baseline", "number", unit, "the same at rest")
         yield TableColumn(
-            f"{prefix}contribution", "number", "points", "what it adds to nervousness, or takes off"
+            f"{prefix}contribution", "number", "points", "what it adds to nervousness, or subtracts"
         )
-        yield TableColumn(f"{prefix}quality", "number", "0 to 1", "how far it can be trusted")
+        yield TableColumn(f"{prefix}quality", "number", "0 to 1", "how reliable it is")
         yield TableColumn(f"{prefix}reason", "text", "", "why its quality is not 1")
 
 
@@ -152,8 +152,9 @@ STATES: Final = SessionTable(
         TableColumn("subject", "text", "", "whose state"),
         TableColumn("arousal", "number", "-1 to 1", "asleep to agitated"),
         TableColumn("valence", "number", "-1 to 1", "displeased to pleased"),
-        TableColumn("nervousness", "number", "0 to 100", "0: as at rest"),
-        TableColumn("quality", "number", "0 to 1", "how far that can be trusted"),
+        TableColumn("nervousness", "number", "0 to 100", "stress index from heart and skin; 0: "
+        "as at rest"),
+        TableColumn("quality", "number", "0 to 1", "how reliable that is"),
         TableColumn(
             "baseline", "text", "",
             "what it is compared with: `none`, `continuous`, `calibrating`, `calibrated`",
@@ -170,7 +171,7 @@ MARKERS: Final = SessionTable(
     "a row for each marker, in the order of their times once the session has ended",
     (
         TIME,
-        TableColumn("session", "text", "", "what the marker belongs to, by who set it"),
+        TableColumn("session", "text", "", "what the marker belongs to, by its source"),
         TableColumn("label", "text", "", "its text"),
         TableColumn("source", "text", "", "who set it"),
         TableColumn("extra", "text", "", "free further fields, as JSON"),

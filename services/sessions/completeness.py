@@ -15,18 +15,18 @@ from affectline.services.sessions.run_summary import read_session
 
 NOUNS: Final = {"Frame": "frames", "Emotion": "results", "Samples": "messages"}
 REASONS: Final[dict[Reason, str]] = {
-    "interrupted": "the recorder was away",
-    "live": "live delivery waits for nobody, and somebody was too slow or away",
-    "unanswered": "live delivery waits for nobody, and nobody had analysed the frame",
-    "stopped": "the run was stopped before",
-    "restarted": "the source was started again",
-    "ended": "the recorder ended before they came",
-    "replayed": "the replay that was recorded did not have them, or not all of it was played",
+    "interrupted": "the recorder was down",
+    "live": "live delivery does not wait, and a process was too slow or down",
+    "unanswered": "live delivery does not wait, and the frame had not been analysed",
+    "stopped": "the run was stopped first",
+    "restarted": "the source was restarted",
+    "ended": "the recorder ended before they arrived",
+    "replayed": "the recorded replay lacked them, or was not played to its end",
     "damaged": "the file is damaged there",
-    "gone": "the recorder wrote them, and they are not in the file any more",
-    "": "nobody knows why",
+    "gone": "the recorder wrote them, and they are no longer in the file",
+    "": "the reason is unknown",
 }
-OLD: Final = "nobody knows why, for the recorder was of a version that took no notes"
+OLD: Final = "the reason is unknown (an older recorder took no notes)"
 TIMED: Final = ("interrupted", "ended", "damaged", "gone", "")
 """Reasons that are told with the times between which something is missing."""
 MOST_NAMED: Final = 5
@@ -67,7 +67,7 @@ def with_summary(content: RecordingContent, reader: SessionReader) -> RecordingC
     after: Reason = "interrupted" if is_finished and content.interruptions else "ended"
     if after == "ended" and is_finished and reader.about.get("delivery") != "live":
         after = ""  # the sources wait for the recorder: it must not end before it has everything
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(OSError, ValueError):
         if reader.path.name == FILE:
             complete_by_summary(content, read_session(reader.path.parent), after)
     return content
@@ -118,7 +118,7 @@ def missing_sentences(content: RecordingContent, zero: int) -> Iterator[str]:
     """Yield a sentence, without a full stop, on each stream and signal that lacks something.
 
     Example:
-        ``12 of 472 frames of drive are missing: the recorder was away from 0:14.2 to 0:14.9``
+        ``12 of 472 frames of drive are missing: the recorder was down from 0:14.2 to 0:14.9``
     """
     for of, sequences in _by_name(content.sequences).items():
         missing = sum(one.missing for one in sequences)
@@ -130,7 +130,7 @@ def missing_sentences(content: RecordingContent, zero: int) -> Iterator[str]:
             yield f"{missing} of {expected} {of} {verb} missing: {why}"
         yield from (
             f"{of} after {format_moment((one.open_since - zero) / 1e9)} may be missing: "
-            "the recorder was away from then on"
+            "the recorder was down from then on"
             for one in sequences
             if one.open_since is not None
         )
@@ -236,7 +236,7 @@ def _describe_reasons(holes: list[Hole], missing: int, zero: int, *, is_noted: b
             text = f"{text} {span}" if reason == "interrupted" else f"{text}, {span}"
         count = sum(hole.missing for hole in those)
         parts.append(text if count == missing else f"{count} because {text}")
-    return "; ".join(parts).replace("because nobody knows why", "and nobody knows why")
+    return "; ".join(parts).replace("because the reason is unknown", "for an unknown reason")
 
 
 def _describe_spans(holes: list[Hole], zero: int) -> str:

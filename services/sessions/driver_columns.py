@@ -32,7 +32,7 @@ def _own(signal: str, *columns: tuple[Any, ...]) -> Iterator[TableColumn]:
             ("value", "number", shown, _MEANINGS[name], 4),
             ("baseline", "number", shown, "the same as this person's usual is", 4),
             ("contribution", "number", _POINTS[signal], f"what it adds to {signal}", 4),
-            ("quality", "number", "0 to 1", "how far it can be trusted", 6),
+            ("quality", "number", "0 to 1", "how reliable it is", 6),
             ("reason", "text", "", "why its quality is not 1", None),
         ):
             yield TableColumn(f"{prefix}_{suffix}", kind, its_unit, description, digits, _SINCE)  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ DRIVER_COLUMNS: Final = (
         ("level", "number", "0 to 100",
          "how drowsy the lids look: from 30 questionable, from 60 drowsy; no probability; empty "
          "where PERCLOS is unknown" + NOT_VALIDATED, 4),
-        ("quality", "number", "0 to 1", "how far the lids' measurement can be trusted", 6),
+        ("quality", "number", "0 to 1", "how reliable the measurement of the lids is", 6),
         ("long_blinks", "integer", "",
          "blinks of half a second or more in the last 60 s" + NOT_VALIDATED, None),
         ("reason", "text", "", "why its quality is not 1", None),
@@ -65,7 +65,7 @@ DRIVER_COLUMNS: Final = (
          "share of the last 60 s in which the direction was unknown", 6),
         ("known_s", "number", "s", "0 to 60: of the last 60 s, those in which it was known", 3),
         ("usual_s", "number", "s", "seconds that the usual direction rests on", 3),
-        ("quality", "number", "0 to 1", "how far the share can be trusted", 6),
+        ("quality", "number", "0 to 1", "how reliable the share is", 6),
         ("reason", "text", "", "why its quality is not 1", None),
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from affectline.common.circumplex import Affect, map_to_circumplex
 from affectline.common.labels import LABELS
 from affectline.common.wire.messages import FaceEmotion
 
-SHARE_OF_FRAMES: Final = "share of the frames"
+SHARE_OF_FRAMES: Final = "share of frames"
 MEAN_PROBABILITY: Final = "mean probability"
 MILLION: Final = 1_000_000
 DIGITS: Final = 4

@@ -13,7 +13,9 @@ from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.recording.reader import FILE, SessionReader, locate
 from affectline.common.recording.time_line import find_session_start
 from affectline.common.wire import codec
-from affectline.common.wire.messages import Emotion, Packet
+from affectline.common.wire.messages import Emotion, Frame, Packet
+from affectline.services.sessions.edits import SessionEdits, read_edits
+from affectline.services.sessions.marker_edits import with_edited_markers
 from affectline.services.sessions.table_reader import TableReader
 
 OnProblem = Callable[[Path, str], None]
@@ -26,13 +28,16 @@ class Recording:
 
     Attributes:
         name: The session's name.
-        read: Yields all messages in order, anew with every call. A recording may be of any size:
-            read it once where that is enough, and keep only what is needed.
+        read: Yields all messages in order, anew with every call, with its markers as they were
+            edited afterwards. A recording may be of any size: read it once where that is enough,
+            and keep only what is needed.
         about: What is known of the session, such as ``privacy`` and ``model``.
         session_start: Zero of its time line in ns since the Unix epoch; None: the first stream, or
             the first message, tells it.
         is_recorded: There is a recording. Else there are no pictures, and messages come from the
             session's tables.
+        edits: What people said of it afterwards, where its reader wants that.
+        read_frames: Yields its frames alone, which is faster; None: `frames` picks them from all.
     """
 
     name: str
@@ -40,6 +45,21 @@ class Recording:
     about: dict[str, Any] = field(default_factory=dict)
     session_start: int | None = None
     is_recorded: bool = True
+    edits: SessionEdits = field(default_factory=SessionEdits)
+    read_frames: Callable[[], Iterable[Packet]] | None = None
+
+    def frames(self) -> Iterator[Packet]:
+        """Yield the recorded frames; none where the recording was made without images."""
+        if not self.is_recorded or self.about.get("privacy") == "features":
+            return
+        for packet in (self.read_frames or self.read)():
+            if isinstance(packet.message, Frame):
+                yield packet
+
+    @property
+    def title(self) -> str:
+        """The session's name as it was typed, where it was; else that of its folder."""
+        return str(self.about.get("title") or self.name)
 
 
 def print_problem(path: Path, problem: str) -> None:
@@ -55,7 +75,7 @@ def open_recording(path: Path, on_problem: OnProblem = print_problem) -> Recordi
         on_problem: Called at the end of every reading that could not read all of it.
 
     Raises:
-        AffectlineError: It is no session.
+        AffectlineError: It is not a session.
     """
     found = locate(path)
     if is_in_tables(found):
@@ -63,9 +83,15 @@ def open_recording(path: Path, on_problem: OnProblem = print_problem) -> Recordi
     with SessionReader(found) as reader:
         about = reader.about
         start = find_session_start(reader)
+
+    def read() -> Iterator[Packet]:
+        edits = read_edits(session_folder(found))
+        return with_edited_markers(read_packets(found, on_problem), edits, start)
+
     return Recording(
-        session_name(found), lambda: read_packets(found, on_problem), about, session_start=start
-    )
+        session_name(found), read, about, session_start=start,
+        read_frames=lambda: read_packets(found, lambda *_: None, kind=Frame.__name__),
+    )  # fmt: skip
 
 
 def is_in_tables(path: Path) -> bool:
@@ -77,7 +103,7 @@ def _open_tables(folder: Path, on_problem: OnProblem) -> Recording:
     reader = TableReader(folder)
 
     def read() -> Iterator[Packet]:
-        yield from reader.messages()
+        yield from with_edited_markers(reader.messages(), read_edits(folder), reader.session_start)
         if reader.unreadable:
             on_problem(folder, f"{reader.unreadable} rows of its tables cannot be read")
 
@@ -103,7 +129,9 @@ def require_recording(recording: Recording, what: str) -> None:
         )
 
 
-def read_packets(path: Path, on_problem: OnProblem = print_problem) -> Iterator[Packet]:
+def read_packets(
+    path: Path, on_problem: OnProblem = print_problem, kind: str | None = None
+) -> Iterator[Packet]:
     """Yield the messages of a recording, in the order of the file.
 
     Results that were published repeatedly, for a consumer that had missed them, come once.
@@ -111,6 +139,7 @@ def read_packets(path: Path, on_problem: OnProblem = print_problem) -> Iterator[
     Args:
         path: The file, or its session folder.
         on_problem: Called at the end if something could not be read.
+        kind: Name of the only kind of messages that is wanted, such as ``Frame``.
 
     Raises:
         AffectlineError: It is no recording.
@@ -119,6 +148,8 @@ def read_packets(path: Path, on_problem: OnProblem = print_problem) -> Iterator[
     seen: set[tuple[str, int, int]] = set()
     with SessionReader(path) as reader:
         for recorded in reader.messages():
+            if kind is not None and recorded.kind not in (kind, ""):
+                continue
             try:
                 packet = codec.decode(recorded.parts)
             except InvalidMessage:

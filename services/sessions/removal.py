@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from affectline.common.errors import AffectlineError
+from affectline.common.file_lock import try_lock
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.settings.recording import RetentionSettings
 from affectline.services.sessions.columns import EMOTIONS, SAMPLES, SESSION_TABLES, STATES
@@ -254,11 +255,12 @@ def is_session(path: Path) -> bool:
         if (path / FILE).is_file() and not (path / FILE).is_symlink():
             with SessionReader(path / FILE):
                 return True
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(OSError, ValueError):
         session = read_session(path)
         if isinstance(session, dict) and {"streams", "checkpoint"} <= session.keys():
             return True
-    with suppress(OSError, ValueError), (path / "emotions.csv").open(newline="") as file:
+    table = path / "emotions.csv"
+    with suppress(OSError, ValueError, csv.Error), table.open(newline="") as file:
         return EMOTIONS.columns_of(next(csv.reader(file), [])) is not None
     return False
 
@@ -268,7 +270,7 @@ def find_subjects(path: Path) -> tuple[str, ...]:
     found: set[str] = set()
     for table in (SAMPLES, STATES):
         found |= _subjects_of_table(path / f"{table.name}.csv")
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(OSError, ValueError):
         session: Any = read_session(path)
         found |= _named_in(session.get("settings") if isinstance(session, dict) else None)
     with suppress(AffectlineError):
@@ -319,10 +321,7 @@ def measure(paths: Iterable[Path]) -> tuple[int, int, float]:
 def is_recorded_into(file: Path) -> bool:
     """Whether a recorder has a file open for writing."""
     with suppress(OSError), file.open("rb") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+        return not try_lock(opened, shared=True)
     return False
 
 
@@ -332,7 +331,7 @@ def locked_recording(session: Path) -> Iterator[None]:
     with ExitStack() as stack:
         with suppress(OSError):
             file = stack.enter_context((session / FILE).open("rb"))
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            try_lock(file, shared=True)
         yield
 
 

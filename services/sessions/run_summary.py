@@ -1,9 +1,9 @@
 """``session.json``, the summary of a run that the sink writes into the session folder."""
 
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+from affectline.common.json_text import parse_json
 from affectline.services.sessions.stream_stats import StreamSummary
 
 K = TypeVar("K")
@@ -16,7 +16,7 @@ def read_session(folder: Path) -> dict[str, Any]:
         OSError: There is none that can be read.
         ValueError: It is no JSON.
     """
-    content: dict[str, Any] = json.loads((folder / "session.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = parse_json((folder / "session.json").read_text(encoding="utf-8"))
     return content
 
 

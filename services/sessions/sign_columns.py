@@ -28,7 +28,7 @@ SIGN_COLUMNS: Final = (
     TableColumn(
         "yaw", "number", DEGREES,
         "-180 to 180: turn of the head, positive to the person's own left, which is to the right "
-        "of the picture; 0: it faces the camera", 2, _SINCE,
+        "in the frame; 0: it faces the camera", 2, _SINCE,
     ),
     TableColumn(
         "pitch", "number", DEGREES, "-180 to 180: lift of the head, positive upwards", 2, _SINCE
@@ -84,7 +84,7 @@ SIGN_COLUMNS: Final = (
     ),
     TableColumn(
         "mesh_score", "number", "0 to 1",
-        "how sure the landmark model is that these are the landmarks of a face", 4, _SINCE,
+        "confidence of the landmark model that these are the landmarks of a face", 4, _SINCE,
     ),
 )  # fmt: skip
 

@@ -6,17 +6,19 @@ identities and results are those of the messages, rounded as the tables round th
 
 import csv
 import heapq
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
+from affectline.common.json_text import parse_json
 from affectline.common.labels import LABELS
+from affectline.common.recording.reader import sound_about
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import MAX_SAMPLES, Samples, SignalContribution, State
 from affectline.common.wire.messages import (
@@ -43,6 +45,9 @@ from affectline.services.sessions.sign_columns import read_signs
 from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sessions.table_column import Cells, SessionTable
 
+if TYPE_CHECKING:
+    import _csv
+
 MEDIA_TIME_NS: Final = 1_000_000_000
 
 
@@ -65,9 +70,14 @@ class TableReader:
             self.session = {}
         if not isinstance(self.session, dict):
             self.session = {}
+        if not isinstance(self.session.get("streams", {}), dict):
+            del self.session["streams"]
         self._streams = _read_streams(self.session)
-        with self._path(EMOTIONS).open(newline="", encoding="utf-8") as file:
-            header = next(csv.reader(file), [])
+        try:
+            with self._path(EMOTIONS).open(newline="", encoding="utf-8", errors="replace") as file:
+                header = next(csv.reader(file), [])
+        except csv.Error:
+            header = []
         if EMOTIONS.columns_of(header) is None:
             raise AffectlineError(
                 f"{self._path(EMOTIONS)}: its columns are those of another version",
@@ -80,14 +90,14 @@ class TableReader:
     def session_start(self) -> int | None:
         """Zero of the time line in ns since the Unix epoch, where ``session.json`` tells it."""
         start = self.session.get("session_start")
-        return start if isinstance(start, int) and not isinstance(start, bool) else None
+        return start if type(start) is int and 0 <= start < 2**63 else None
 
     @property
     def about(self) -> dict[str, Any]:
         """What is known of the session, under the names that recordings have for it."""
         models = [model for summary in self._streams.values() for model in summary.models]
-        known = ("affectline", "delivery", "session_start", "settings")
-        about = {name: self.session[name] for name in known if name in self.session}
+        known = ("affectline", "delivery", "session_start", "settings", "study")
+        about = sound_about({name: self.session[name] for name in known if name in self.session})
         return about | {"model": ", ".join(dict.fromkeys(models))}
 
     def row_counts(self) -> dict[str, int]:
@@ -101,13 +111,15 @@ class TableReader:
     def messages(self) -> Iterator[Packet]:
         """Yield the messages in the order of their events."""
         self.unreadable = 0
-        for start in self._starts():
-            yield Packet(start)
+        for name, summary in self._streams.items():
+            for start in self._make(self._start, name, summary):
+                yield Packet(start)
         kinds = (self._emotions(), self._samples(), self._states(), self._markers())
         for message in heapq.merge(*kinds, key=lambda message: message.event_time or 0):
             yield Packet(message)
-        for end in self._ends():
-            yield Packet(end)
+        for name, summary in self._streams.items():
+            for end in self._make(_end, name, summary):
+                yield Packet(end)
 
     def lost_frames(self) -> Iterator[tuple[str, int, int]]:
         """Yield stream, epoch and seq of the frames for which no result ever came."""
@@ -124,14 +136,14 @@ class TableReader:
             return
         with self._path(table).open(newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.reader(file)
-            columns = table.columns_of(next(reader, ()))
+            columns = table.columns_of(next(_rows_of(reader), ()))
             if columns is None:
-                self.unreadable += sum(1 for _ in reader)
+                self.unreadable += sum(1 for _ in _rows_of(reader))
                 return
             if self._skip.get(table.name):
                 file.seek(self._skip[table.name])
             lacking = dict.fromkeys(table.header)
-            for texts in reader:
+            for texts in _rows_of(reader):
                 try:
                     yield lacking | {
                         column.name: parse_cell(text, column.kind)
@@ -143,50 +155,67 @@ class TableReader:
     def _emotions(self) -> Iterator[Message]:
         rows = (row for row in self._rows(EMOTIONS) if row["reason"] != LOST)
         for _, group in groupby(rows, key=lambda row: (row["stream"], row["epoch"], row["seq"])):
-            yield from self._make(_emotion, list(group))
+            yield from self._make_of_rows(_emotion, list(group))
 
     def _samples(self) -> Iterator[Message]:
         names = ("subject", "signal", "epoch", "seq")
         for _, group in groupby(self._rows(SAMPLES), key=lambda row: [row[n] for n in names]):
             rows = list(group)
             for first in range(0, len(rows), MAX_SAMPLES):
-                yield from self._make(_samples, rows[first : first + MAX_SAMPLES])
+                yield from self._make_of_rows(_samples, rows[first : first + MAX_SAMPLES])
 
     def _states(self) -> Iterator[Message]:
         for row in self._rows(STATES):
-            yield from self._make(_state, [row])
+            yield from self._make_of_rows(_state, [row])
 
     def _markers(self) -> Iterator[Message]:
-        found = [one for row in self._rows(MARKERS) for one in self._make(_marker, [row])]
+        found = [one for row in self._rows(MARKERS) for one in self._make_of_rows(_marker, [row])]
         yield from sorted(found, key=lambda marker: marker.event_time or 0)
 
-    def _make(self, make: Any, rows: list[Cells]) -> Iterator[Message]:
-        try:
-            yield make(rows)
-        except (ValidationError, ValueError, TypeError):
+    def _make_of_rows(self, make: Any, rows: list[Cells]) -> Iterator[Message]:
+        made = list(self._make(make, rows))
+        if not made:
             self.unreadable += len(rows)
+        yield from made
 
-    def _starts(self) -> Iterator[StreamStart]:
-        for name, summary in self._streams.items():
-            start = self.session_start
-            if summary.kind is None or summary.started_at is None or start is None:
-                continue
-            yield StreamStart(
-                stream=name, epoch=max(0, summary.epoch), started_at=summary.started_at,
-                received_at=summary.started_at, session_start=start, source=summary.source,
-                kind=summary.kind, live=summary.kind in ("camera", "stream"),
-            )  # fmt: skip
+    def _make(self, make: Any, *known: Any) -> Iterator[Message]:
+        """The message of what is known; none where that cannot be one."""
+        with suppress(ValidationError, ValueError, TypeError, OverflowError):
+            message = make(*known)
+            if message is not None:
+                yield message
 
-    def _ends(self) -> Iterator[StreamEnd]:
-        for name, summary in self._streams.items():
-            at = summary.last_captured_at
-            if summary.end not in ("end", "truncated", "stopped") or at is None:
-                continue
-            yield StreamEnd(
-                stream=name, epoch=max(0, summary.epoch), ended_at=at, received_at=at,
-                last_seq=summary.next_seq - 1, reason=summary.end,  # type: ignore[arg-type]
-                detail=summary.detail,
-            )  # fmt: skip
+    def _start(self, name: str, summary: StreamSummary) -> StreamStart | None:
+        start = self.session_start
+        if summary.kind is None or summary.started_at is None or start is None:
+            return None
+        return StreamStart(
+            stream=name, epoch=max(0, summary.epoch), started_at=summary.started_at,
+            received_at=summary.started_at, session_start=start, source=summary.source,
+            kind=summary.kind, live=summary.kind in ("camera", "stream"),
+        )  # fmt: skip
+
+
+def _end(name: str, summary: StreamSummary) -> StreamEnd | None:
+    at = summary.last_captured_at
+    if summary.end not in ("end", "truncated", "stopped") or at is None:
+        return None
+    return StreamEnd(
+        stream=name, epoch=max(0, summary.epoch), ended_at=at, received_at=at,
+        last_seq=summary.next_seq - 1, reason=summary.end,  # type: ignore[arg-type]
+        detail=summary.detail,
+    )  # fmt: skip
+
+
+def _rows_of(reader: "_csv.Reader") -> Iterator[Sequence[str]]:
+    """The rows of a table, empty for what is no CSV, such as a cell that nothing ends."""
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield ()
 
 
 def _read_streams(session: dict[str, Any]) -> dict[str, StreamSummary]:
@@ -265,5 +294,5 @@ def _marker(rows: list[Cells]) -> Marker:
         at=row["at"],
         label=row["label"],
         source=row["source"] or "",
-        extra=json.loads(row["extra"]) if row["extra"] else {},
+        extra=parse_json(row["extra"]) if row["extra"] else {},
     )

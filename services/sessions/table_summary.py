@@ -33,6 +33,7 @@ def describe_tables(folder: Path) -> dict[str, Any]:
         "affectline": about.get("affectline"),
         "delivery": about.get("delivery"),
         "settings": about.get("settings"),
+        "study": about.get("study") or {},
         "recorded": False,
         "session_start": start,
         "streams": streams,
@@ -53,10 +54,12 @@ def print_tables(described: dict[str, Any]) -> None:
     table = Table(show_header=False)
     for name in ("begun", "model", "delivery", "affectline"):
         table.add_row(name, str(described[name] or ""))
+    for name, text in described["study"].items():
+        table.add_row(name, text)
     table.add_row("length", f"{described['seconds']:.1f} s")
     table.add_row("recording", "none: replay, check and mp4 need a session recorded with --record")
     if not described["finished"]:
-        table.add_row("end", "missing: still running, or not stopped in order")
+        table.add_row("end", "missing: still running, or not stopped properly")
     console.print(table)
     streams = Table("stream", "source", "frames", "with a face", "ended")
     for name, stream in described["streams"].items():

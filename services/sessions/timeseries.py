@@ -1,5 +1,6 @@
 """A session's messages as time series."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ class SessionSeries:
             measured.
         pictures: Those of folders, in order; they have no place on the time line.
         streams: Counts and figures of each stream, the same ones as in ``session.json``.
+        starts: How each stream began, as far as the session tells it.
+        labels: By stream: the label of the largest face, as its place in ``LABELS``.
         sampled: Subjects of whom there are signals.
         measured: Subjects whose heart or skin told something, not only their face.
         first: Time of the first message, except for `strays`; None if there is none.
@@ -106,6 +109,8 @@ class SessionSeries:
     signs: dict[str, SignSeries] = field(default_factory=dict)
     pictures: list[PictureResult] = field(default_factory=list)
     streams: dict[str, StreamSummary] = field(default_factory=dict)
+    starts: dict[str, StreamStart] = field(default_factory=dict)
+    labels: dict[str, Series] = field(default_factory=dict)
     sampled: set[str] = field(default_factory=set)
     measured: set[str] = field(default_factory=set)
     most_faces: dict[str, int] = field(default_factory=dict)
@@ -128,6 +133,18 @@ class SessionSeries:
         summary = self.streams[stream]
         first, last = summary.first_captured_at, summary.last_captured_at
         return 0.0 if first is None or last is None else (last - first) / 1e9
+
+    def length_of(self, stream: str) -> float:
+        """Length of a stream in s: the film's own where it is known, else that of its frames."""
+        start = self.starts.get(stream)
+        if start is not None and start.duration_s is not None:
+            return start.duration_s
+        return self.seen_seconds(stream)
+
+    def seen_seconds(self, stream: str) -> float:
+        """From a stream's first frame to the end of its last one."""
+        seconds, frames = self.seconds_of(stream), self.streams[stream].frames
+        return seconds * frames / (frames - 1) if frames > 1 else seconds
 
     @property
     def told_series(self) -> list[Series]:
@@ -159,8 +176,9 @@ def read_series(packets: Iterable[Packet], session_start: int | None = None) -> 
             of the streams' starts is taken.
     """
     builder = SeriesBuilder(session_start)
+    add = builder.add  # to look it up takes longer than most calls
     for packet in packets:
-        builder.add(packet.message)
+        add(packet.message)
     return builder.build()
 
 
@@ -175,14 +193,16 @@ class SeriesBuilder:
     def __init__(self, session_start: int | None = None) -> None:
         self._session = SessionSeries(session_start=session_start)
         self._has_start = session_start is not None
-        self._units: dict[tuple[str, str], str] = {}
-        self._times: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self._values: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self._units: dict[str, str] = {}
+        self._times: dict[str, array[int]] = defaultdict(lambda: array("q"))
+        self._values: dict[str, array[float]] = defaultdict(lambda: array("d"))
+        self._faces: dict[str, _FaceColumns] = defaultdict(_FaceColumns)
 
     def tap(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Add every message and yield it, so that another consumer needs no second reading."""
+        add = self.add
         for packet in packets:
-            self.add(packet.message)
+            add(packet.message)
             yield packet
 
     @singledispatchmethod
@@ -193,7 +213,7 @@ class SeriesBuilder:
     def _(self, samples: Samples) -> None:
         self._session.synthetic |= samples.synthetic
         self._session.sampled.add(samples.subject)
-        name = ("", f"{samples.subject} {samples.signal}")
+        name = f"{samples.subject} {samples.signal}"
         self._append(name, samples.unit, sample_times(samples), samples.values)
 
     @add.register
@@ -204,6 +224,7 @@ class SeriesBuilder:
     def _(self, start: StreamStart) -> None:
         session = self._session
         self._summary(start.stream).begin(start)
+        session.starts.setdefault(start.stream, start)
         if not self._has_start:
             known = session.session_start
             begun = start.session_start
@@ -229,7 +250,7 @@ class SeriesBuilder:
         for figure in STATE_FIGURES:
             value = getattr(state, figure)
             if value is not None:
-                self._append(("", f"{state.subject} {figure}"), "", [state.at], [value])
+                self._append(f"{state.subject} {figure}", "", [state.at], [value])
 
     @add.register
     def _(self, emotion: Emotion) -> None:
@@ -250,22 +271,18 @@ class SeriesBuilder:
             FaceObservation(at, stream, emotion.epoch, emotion.seq, face.box)
         )
         session.signs.setdefault(stream, SignSeries()).add(face, at)
-        for label, probability in zip(LABELS, face.probabilities or (), strict=False):
-            self._append((stream, label), "", [at], [probability])
-        for figure in AFFECT_FIGURES:
-            value = getattr(face, figure)
-            if value is not None:
-                self._append((stream, figure), "", [at], [value])
+        self._faces[stream].add(face, at)
 
     def _summary(self, stream: str) -> StreamSummary:
-        return self._session.streams.setdefault(stream, StreamSummary())
+        found = self._session.streams.get(stream)
+        if found is None:
+            found = self._session.streams[stream] = StreamSummary()
+        return found
 
-    def _append(
-        self, name: tuple[str, str], unit: str, times: list[int], values: Iterable[float]
-    ) -> None:
+    def _append(self, name: str, unit: str, times: list[int], values: Iterable[float]) -> None:
         self._units[name] = unit
-        self._times[name] += times
-        self._values[name] += values
+        self._times[name].extend(times)
+        self._values[name].extend(values)
         self._extend_span(times[0])
         self._extend_span(times[-1])
 
@@ -295,13 +312,57 @@ class SeriesBuilder:
             if session.streams[name].signs.measured
         }
         self._extend_span_to_markers()
-        for (stream, name), unit in self._units.items():
-            times = np.array(self._times[stream, name], np.int64)
-            order = np.argsort(times, kind="stable")
-            values = np.array(self._values[stream, name])[order]
-            target = session.series
-            if stream:
-                by_stream = session.affects if name in AFFECT_FIGURES else session.emotions
-                target = by_stream.setdefault(stream, {})
-            target[name] = Series(name, unit, times[order], values)
+        for name, unit in self._units.items():
+            times, order = _in_order(self._times[name])
+            values = np.array(self._values[name])[order]
+            session.series[name] = Series(name, unit, times, values)
+        for stream, columns in self._faces.items():
+            columns.store(stream, session)
         return session
+
+
+class _FaceColumns:
+    """What a stream's largest face shows, frame after frame."""
+
+    def __init__(self) -> None:
+        self._times = array("q")
+        self._probabilities = array("d")
+        self._labels = array("d")
+        self._affect_times = array("q")
+        self._affects = array("d")
+
+    def add(self, face: FaceEmotion, at: int) -> None:
+        """Add what a frame shows."""
+        if face.probabilities is not None and face.label is not None:
+            self._times.append(at)
+            self._probabilities.extend(face.probabilities)
+            self._labels.append(LABELS.index(face.label))
+        if face.valence is not None and face.arousal is not None:
+            self._affect_times.append(at)
+            self._affects.extend((face.valence, face.arousal))
+
+    def store(self, stream: str, session: SessionSeries) -> None:
+        """Add the stream's series to a session."""
+        if self._times:
+            times, order = _in_order(self._times)
+            table = np.array(self._probabilities).reshape(-1, len(LABELS))[order]
+            session.emotions[stream] = {
+                label: Series(label, "", times, table[:, i].copy())
+                for i, label in enumerate(LABELS)
+            }
+            labels = np.array(self._labels)[order]
+            session.labels[stream] = Series("label", "", times, labels)
+        if self._affect_times:
+            times, order = _in_order(self._affect_times)
+            table = np.array(self._affects).reshape(-1, len(AFFECT_FIGURES))[order]
+            session.affects[stream] = {
+                name: Series(name, "", times, table[:, i].copy())
+                for i, name in enumerate(AFFECT_FIGURES)
+            }
+
+
+def _in_order(times: "array[int]") -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Times in order, and the places that they were at."""
+    found = np.array(times, np.int64)
+    order = np.argsort(found, kind="stable")
+    return found[order], order

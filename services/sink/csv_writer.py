@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
-from affectline.common.wire.base import Message
+from affectline.common.json_text import parse_json
+from affectline.common.wire.base import Count, Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker
 from affectline.services.sessions.columns import (
@@ -40,7 +41,7 @@ class SinkCheckpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    bytes: dict[str, int] = Field(default_factory=dict)
+    bytes: dict[str, Count] = Field(default_factory=dict)
     """By table: the size of its file."""
     streams: dict[str, StreamSummary] = Field(default_factory=dict)
     newest_samples: dict[str, tuple[int, int, int]] = Field(default_factory=dict)
@@ -105,7 +106,7 @@ class CsvWriter:
         if not path.exists():
             return SinkCheckpoint()
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_text(encoding="utf-8"))
             checkpoint = SinkCheckpoint.model_validate(content["checkpoint"])
             self.begun = str(content["begun"])
             start = content["session_start"]

@@ -1,11 +1,12 @@
 """Where the sink shows the overlay: in a window, or in an annotated video.
 
 What is kept in the session folder shows no more than its recording: where that is blurred, the
-video's frames go through the same `Anonymizer`, and snapshots keep the numbers alone. A window
+video's frames go through the same `Anonymizer`, it has no sound, for voices are known, too, and
+snapshots keep the numbers alone. A window
 shows what a camera shows to whoever stands before it, and keeps nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,8 @@ from affectline.common.settings.pipeline import Display as Kind
 from affectline.common.settings.recording import Privacy
 from affectline.common.vision.anonymize import Anonymizer, DetectorLimits
 from affectline.common.wire.messages import Emotion, Frame, Packet, StreamEnd, StreamStart
-from affectline.services.sink.window import WindowDisplay, display_problem
+from affectline.services.sink.screen import display_problem
+from affectline.services.sink.window import WindowDisplay
 
 
 class Display(Protocol):
@@ -103,6 +105,9 @@ def open_display(
     context: StageContext,
     privacy: Privacy = "everything",
     about: Mapping[str, Any] | None = None,
+    *,
+    stats: bool = False,
+    streams: Sequence[str] = (),
 ) -> Display:
     """Open a window or an MP4 writer.
 
@@ -112,6 +117,8 @@ def open_display(
         context: Of the process.
         privacy: What may be kept in the folder.
         about: What is known of the session, with its settings.
+        stats: Show the pipeline's rate and latency.
+        streams: Those that will come, as far as it is known.
 
     Raises:
         AffectlineError: There is no screen.
@@ -120,7 +127,7 @@ def open_display(
         # Not beside a window: PyAV and OpenCV's Qt bring different libraries of X, and hang
         from affectline.services.overlay.video_writer import AnnotatedVideoWriter
 
-        video = AnnotatedVideoWriter(folder)
+        video = AnnotatedVideoWriter(folder, stats=stats, sound=privacy == "everything")
         if privacy == "everything":
             return video
         return BlurredDisplay(video, context, DetectorLimits.of(about or {}))
@@ -130,4 +137,6 @@ def open_display(
             f"--display window: {problem}",
             "log in to a desktop, use ssh -X, or write a video with --display mp4",
         )
-    return WindowDisplay(folder, context, keeps_pictures=privacy == "everything")
+    return WindowDisplay(
+        folder, context, keeps_pictures=privacy == "everything", stats=stats, streams=streams
+    )

@@ -23,6 +23,8 @@ class SinkProcess(ProcessSettings):
     """Streams whose end is the end of the session; none: it goes on until stopped."""
     display: Display = "none"
     """Where to show the overlay."""
+    stats: bool = False
+    """Show the pipeline's rate and latency on it, too."""
     privacy: Privacy = "everything"
     """What the films and snapshots in the folder may show."""
     about: dict[str, Any] = Field(default_factory=dict)
@@ -60,7 +62,8 @@ def configure(
     pipeline: PipelineSettings,
     delivery: Delivery,
     out: Annotated[Path | None, Flag("The session folder.", default="sessions/<time>")] = None,
-    display: Annotated[Display | None, Flag("As for up.")] = None,
+    display: Annotated[Display | None, Flag("As in affectline up.")] = None,
+    stats: Annotated[bool, Flag("As in affectline up.")] = False,
 ) -> SinkProcess:
     """Settings for ``affectline sink``."""
     folder = out or pipeline.sink.out or Path("sessions") / time.strftime("%Y%m%d-%H%M%S")
@@ -68,6 +71,7 @@ def configure(
     return SinkProcess(
         folder=folder,
         display=choose_display(pipeline.model_copy(update={"sink": sink})),
+        stats=stats or sink.stats,
         privacy=pipeline.recording.privacy,
         about=pipeline.model_copy(update={"delivery": delivery}).describe(),
     )
@@ -84,6 +88,7 @@ def planned(run: Run) -> Iterator[SinkProcess]:
         # In a recording signals may go on behind a stream's end, and streams begin again
         expected=() if replayed else tuple(source.name for source in settings.sources),
         display=choose_display(settings),
+        stats=settings.sink.stats,
         privacy=settings.recording.privacy,
         about=settings.describe(),
         replayed=replayed,

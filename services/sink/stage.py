@@ -51,6 +51,7 @@ class Sink(Stage):
         self._recorded_sources = process.recorded_sources
         self._waits_for_fusion = process.has_fusion and bool(process.recorded_sources)
         self._display_kind, self._privacy = process.display, process.privacy
+        self._stats = process.stats
         self._buffers: dict[str, ReorderBuffer] = {}
         self._writer: CsvWriter | None = None
         self._next_checkpoint = 0.0
@@ -78,7 +79,13 @@ class Sink(Stage):
             from affectline.services.sink.display import open_display
 
             self._display = open_display(
-                self._display_kind, self._folder, self.context, self._privacy, self._about
+                self._display_kind,
+                self._folder,
+                self.context,
+                self._privacy,
+                self._about,
+                stats=self._stats,
+                streams=self._expected,
             )
         self._writer = CsvWriter(self._folder, self._about, self._session_start)
         for name, summary in self._writer.streams.items():
@@ -87,6 +94,8 @@ class Sink(Stage):
             )
             if summary.end is not None:  # before this process was started: it says no more
                 self._merger.end(f"capture/{name}", monotonic())
+            elif self._display and (start := self._known_start(name, summary)):
+                self._display.begin(start)
         self._keeper = Keeper(self.context.service, KEPT_TOPICS, self.context.delivery)
         self.context.keeper = self._keeper
         self._unconfirmed: list[Message] = []
@@ -94,6 +103,23 @@ class Sink(Stage):
         self._keeper.prime(self._writer.uncounted)
         self._repeats.prime(self._writer.newest_samples)
         self._writer.checkpoint()
+
+    def _known_start(self, name: str, summary: StreamSummary) -> StreamStart | None:
+        """How a stream began, of which an earlier process has a checkpoint: it says no more."""
+        session_start = self._writer.session_start if self._writer else None
+        if summary.kind is None or summary.started_at is None or session_start is None:
+            return None
+        return StreamStart(
+            stream=name,
+            epoch=summary.epoch,
+            started_at=summary.started_at,
+            received_at=self._begun,
+            session_start=session_start,
+            source=summary.source,
+            kind=summary.kind,
+            live=summary.kind in ("camera", "stream"),
+            replay=self._replayed,
+        )
 
     @on(Frame)
     def on_frame(self, packet: Packet[Frame]) -> Iterable[Packet]:

@@ -1,16 +1,16 @@
 """The window that shows the overlay, and its keys."""
 
-import os
-import re
-import socket
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import cv2
+import numpy as np
 
 from affectline.common import file_access
+from affectline.common.clock import monotonic
 from affectline.common.identifiers import to_name
 from affectline.common.labels import LABELS
 from affectline.common.runtime.keyboard import ACTIONS, STEERING
@@ -19,7 +19,12 @@ from affectline.common.runtime.stage import StageContext
 from affectline.common.vision.decode import decode
 from affectline.common.wire.control import REPLAY, Control
 from affectline.common.wire.messages import Emotion, Frame, Marker, Packet, StreamEnd, StreamStart
+from affectline.services.overlay.drawing import Image, text_height
+from affectline.services.overlay.grid import USUAL, cells, fit, window_size
+from affectline.services.overlay.lettering import text_size, write
+from affectline.services.overlay.placement import Rect
 from affectline.services.overlay.renderer import OverlayRenderer
+from affectline.services.sink.screen import screen_size
 
 REPLAY_KEYS: Final = (" ", ".")
 """Keys that pause a replay and step through it."""
@@ -28,58 +33,71 @@ SNAPSHOTS: Final = "snapshots"
 """Folder of the snapshots in a session folder."""
 
 
-def display_problem() -> str | None:
-    """Why no window can be opened here; None where one can.
-
-    Qt ends the whole process where it finds no screen, so this is checked first.
-    """
-    if sys.platform != "linux" or os.environ.get("QT_QPA_PLATFORM") == "offscreen":
-        return None
-    name = os.environ.get("DISPLAY", "")
-    match = re.fullmatch(r"(.*):(\d+)(?:\.\d+)?", name)
-    if not match:
-        return f"DISPLAY is {name!r}, which names no screen"
-    host, number = match[1].removeprefix("unix"), int(match[2])
-    try:
-        if host:
-            socket.create_connection((host, 6000 + number), timeout=2).close()
-        else:
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(f"/tmp/.X11-unix/X{number}")  # noqa: S108 - X11's own place
-    except OSError as error:
-        return f"no X server answers at DISPLAY {name!r} ({error.strerror})"
-    return None
+NAME: Final = "Affectline"
+"""Of the window, for OpenCV; its title follows the streams."""
+SMALLEST_WIDTH: Final = 960
+"""A single picture is shown at least so wide, where the screen is."""
+BACKGROUND: Final = (30, 26, 23)
+PATIENCE_S: Final = 1.0
+"""A window of the usual proportions opens when no picture has come for so long: its keys are of use
+without pictures, too."""
+SMALLEST_CANVAS: Final = 120
+"""Pixels: a window may be dragged smaller than anything can be drawn."""
 
 
 class WindowDisplay(OverlayRenderer):
-    """A window a stream: K saves a snapshot, M sets a marker, Q quits.
+    """One window for all streams: K saves a snapshot, M sets a marker, Q quits.
 
-    While a replay is shown, keys pause it and step through it.
+    It is as large as the screen allows, and may be made any other size; what is drawn is drawn for
+    that size. While a replay is shown, keys pause it and step through it.
 
     Args:
         folder: The session folder.
         context: Of the process.
         keeps_pictures: Snapshots may show faces; else they are numbers alone.
+        stats: Show the pipeline's rate and latency.
+        streams: Those that will come, as far as it is known: each has its cell from the start.
     """
 
-    def __init__(self, folder: Path, context: StageContext, *, keeps_pictures: bool = True) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        folder: Path,
+        context: StageContext,
+        *,
+        keeps_pictures: bool = True,
+        stats: bool = False,
+        streams: Sequence[str] = (),
+    ) -> None:
+        super().__init__(stats=stats)
         self.closed = self._is_replay = False
         self._folder, self._context = folder, context
         self._keeps_pictures = keeps_pictures
         self._clock = SessionClock(context.now)
+        self._streams = list(streams)
         self._newest: dict[str, tuple[Packet, Emotion]] = {}
         self._visible: dict[str, tuple[Packet, Emotion]] = {}
+        self._canvas: Image | None = None
+        """What the window shows; None before it is opened."""
+        self._cells: dict[str, Rect] = {}
+        self._opens_at = math.inf
         sys.stdout.write(f"{KEYS}\n")
         sys.stdout.flush()
 
     def begin(self, start: StreamStart) -> None:
+        super().begin(start)
         self._clock.observe(start)
-        cv2.namedWindow(_title(start.stream), cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
+        self._know(start.stream)
+        self._opens_at = min(self._opens_at, monotonic() + PATIENCE_S)
         if start.replay and not self._is_replay:
             self._is_replay = True
             sys.stdout.write(f"{STEERING}\n")
             sys.stdout.flush()
+
+    def _know(self, stream: str) -> None:
+        """Give a stream a cell."""
+        if stream not in self._streams:
+            self._streams.append(stream)
+            self._cells.clear()
 
     def end(self, end: StreamEnd) -> None:
         """Its last picture stays."""
@@ -87,18 +105,12 @@ class WindowDisplay(OverlayRenderer):
     def add_result(self, emotion: Emotion) -> None:
         packet = self.match(emotion)
         if packet:
+            self._know(emotion.stream)
             self._newest[emotion.stream] = (packet, emotion)
 
     def refresh(self) -> Iterator[Packet]:
-        for stream, (packet, emotion) in self._newest.items():
-            image = self.render(packet, emotion)
-            if image is not None:
-                if stream not in self._visible:
-                    cv2.namedWindow(_title(stream), cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
-                cv2.imshow(_title(stream), image)
-                self._visible[stream] = (packet, emotion)
-                self._clock.observe(emotion)
-        self._newest.clear()
+        if not self.closed:
+            self._show()
         key = chr(code).lower() if 0 <= (code := cv2.waitKey(1)) < 128 else ""
         if key == "k":
             for packet, emotion in self._visible.values():
@@ -108,16 +120,71 @@ class WindowDisplay(OverlayRenderer):
         elif self._is_replay and key in REPLAY_KEYS:
             action = ACTIONS[key]
             yield Packet(Control(target=REPLAY, at=self._context.now(), action=action))
-        closed = any(
-            cv2.getWindowProperty(_title(s), cv2.WND_PROP_VISIBLE) < 1 for s in self._visible
-        )
-        self.closed = key == "q" or closed
+        self.closed = key == "q" or (self._canvas is not None and not _is_visible())
+
+    def _show(self) -> None:
+        """Draw the newest results, all where the window has another size than before."""
+        if self._canvas is None and not self._newest and monotonic() < self._opens_at:
+            return
+        canvas = self._lay_out()
+        is_new = not self._cells
+        shown = self._visible | self._newest if is_new else dict(self._newest)
+        if is_new:
+            self._divide(canvas)
+        self._newest.clear()
+        for stream, (packet, emotion) in shown.items():
+            frame, cell = packet.message, self._cells[stream]
+            if not isinstance(frame, Frame):
+                continue
+            at = fit((frame.width, frame.height), cell)
+            image = self.render(packet, emotion, (at.width, at.height))
+            if image is not None:
+                canvas[at.top : at.bottom, at.left : at.right] = image
+                self._visible[stream] = (packet, emotion)
+                self._clock.observe(emotion)
+        if shown or is_new:
+            cv2.imshow(NAME, canvas)
+
+    def _lay_out(self) -> Image:
+        """The canvas, as large as the window is; opens the window where there is none."""
+        if self._canvas is None:
+            frames = [p.message for p, _ in self._newest.values()]
+            sizes = [(f.width, f.height) for f in frames if isinstance(f, Frame)]
+            size = window_size(sizes, max(1, len(self._streams)), screen_size(), SMALLEST_WIDTH)
+            cv2.namedWindow(NAME, cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL)
+            cv2.resizeWindow(NAME, *size)
+        else:
+            size = self._canvas.shape[1], self._canvas.shape[0]
+            width, height = cv2.getWindowImageRect(NAME)[2:]
+            if min(width, height) >= SMALLEST_CANVAS:
+                size = width, height
+        if self._canvas is None or self._canvas.shape[1::-1] != size:
+            self._canvas = np.full((size[1], size[0], 3), BACKGROUND, np.uint8)
+            self._cells.clear()
+        return self._canvas
+
+    def _divide(self, canvas: Image) -> None:
+        """Give every stream its cell, and name those that show nothing yet."""
+        canvas[:] = BACKGROUND
+        known = [*self._visible.values(), *self._newest.values()]
+        aspects = [e.width / e.height for _, e in known] or [USUAL[0] / USUAL[1]]
+        size = canvas.shape[1], canvas.shape[0]
+        places = cells(len(self._streams), size, sorted(aspects)[len(aspects) // 2])
+        self._cells = dict(zip(self._streams, places, strict=True))
+        for stream, cell in self._cells.items():
+            if stream not in self._visible and stream not in self._newest:
+                text = text_height((cell.width, cell.height))
+                said = f"{stream}: no video yet"
+                width, height = text_size(said, text)
+                at = cell.left + (cell.width - width) // 2, cell.top + (cell.height - height) // 2
+                write(canvas, said, at, text)
+        cv2.setWindowTitle(NAME, f"{NAME} {', '.join(self._streams)}")
 
     def _snapshot(self, packet: Packet, emotion: Emotion) -> None:
         """Save the image and each face, where these may be kept, and print the probabilities."""
         stem = f"{emotion.stream}-{emotion.seq:06d}"
         if not self._keeps_pictures:
-            lines = [f"snapshot of {stem}: its numbers alone, as --privacy asks for"]
+            lines = [f"snapshot of {stem}: numbers only, because of --privacy"]
         elif self._save(stem, packet, emotion):
             lines = [f"snapshot {self._folder / SNAPSHOTS / stem}.png"]
         else:
@@ -164,5 +231,8 @@ class WindowDisplay(OverlayRenderer):
         cv2.destroyAllWindows()
 
 
-def _title(stream: str) -> str:
-    return f"Affectline {stream}"
+def _is_visible() -> bool:
+    try:
+        return cv2.getWindowProperty(NAME, cv2.WND_PROP_VISIBLE) >= 1
+    except cv2.error:  # Qt has ended with its last window
+        return False

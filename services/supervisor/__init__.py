@@ -1,1 +1,1 @@
-"""Starts, watches and stops the processes of a pipeline: nobody else does."""
+"""Starts, watches and stops the processes of a pipeline; no other code does."""

@@ -87,7 +87,9 @@ def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
     keepers = keepers_among(consumers)
     named = [ProcessSpec(p.spec, p.settings.with_keepers(keepers)) for p in processes]
     return [
-        ProcessSpec(p.spec, p.settings.with_consumers(consumers)) if p.spec.role == "source" else p
+        ProcessSpec(p.spec, p.settings.with_consumers(consumers))
+        if p.spec.role in ("source", "hub")
+        else p
         for p in named
     ]
 

@@ -1,16 +1,19 @@
 """Recordings that are started and stopped while a pipeline runs, each by a recorder process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Literal
 
-from affectline.common.clock import monotonic
+from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import free_name
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import Privacy
+from affectline.common.wire.recordings import RecordingStatus
 from affectline.services.recorder.spec import SPEC, RecorderProcess
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
@@ -27,6 +30,8 @@ class ActiveRecording:
     """By the monotonic clock, in seconds."""
     process: ManagedProcess
     is_stopping: bool = False
+    is_told: bool = False
+    """That it runs has been told."""
 
     @property
     def seconds(self) -> float:
@@ -50,14 +55,29 @@ class RecorderControl:
         self.current: ActiveRecording | None = None
         self.problem = ""
         """Why the last one ended before it was stopped."""
+        self._statuses: list[RecordingStatus] = []
 
-    def start(self, name: str, consent: str, privacy: Privacy) -> None:
+    def start(
+        self,
+        name: str,
+        consent: str,
+        privacy: Privacy,
+        study: Mapping[str, str] = MappingProxyType({}),
+        title: str | None = None,
+    ) -> str:
         """Start recording into a new session.
 
         Args:
-            name: Of the session.
+            name: Of the session: its folder's.
             consent: Who agreed to what: kept in the recording.
             privacy: What is done with frames and faces.
+            study: Its place in a study, in place of the pipeline's own; an empty text takes a
+                field of that away.
+            title: The session's name as it was typed, kept in the recording; with one, a name that
+                is taken gets a number.
+
+        Returns:
+            The session's name.
 
         Raises:
             AffectlineError: One is in progress, there is no consent, or the name is taken.
@@ -68,10 +88,17 @@ class RecorderControl:
             raise AffectlineError(
                 "a recording needs a note on consent", "who agreed to be recorded, when and how"
             )
+        if title is not None:
+            name = free_name(name, lambda one: self._folder_of(one).exists())
         folder = self._folder_of(name)
         if folder.exists():
             raise AffectlineError(f"there is a session {name} already", "choose another name")
         about = self._settings.describe() | {"name": name, "consent": consent.strip()}
+        if title is not None and title != name:
+            about["title"] = title
+        if study:
+            given = about.get("study", {}) | dict(study)
+            about["study"] = {field: text for field, text in given.items() if text}
         recorder = RecorderProcess(
             folder=folder,
             privacy=privacy,
@@ -84,6 +111,7 @@ class RecorderControl:
         )
         self.problem = ""
         self.current = ActiveRecording(name, privacy, monotonic(), process)
+        return name
 
     def stop(self) -> None:
         """Ask the recorder to finish its file; `tick` detects when it has."""
@@ -91,12 +119,20 @@ class RecorderControl:
             self.current.is_stopping = True
             self.current.process.stop()
 
-    def tick(self) -> None:
-        """Check on the recorder."""
+    def tick(self, announced: Collection[str] = ()) -> None:
+        """Check on the recorder.
+
+        Args:
+            announced: Services that listen on the bus: a recorder that has only started may still
+                miss what is published.
+        """
         current = self.current
         if current is None:
             return
         code = current.process.poll()
+        if current.process.process.name in announced and not current.is_told:
+            current.is_told = True
+            self._add_status("recording")
         if code is None:
             if current.process.hangs and not current.is_stopping:
                 current.process.kill()
@@ -108,7 +144,24 @@ class RecorderControl:
         if code != 0 or not current.is_stopping:
             reason = current.process.exit_reason or f"the recorder ended with exit code {code}"
             self.problem = f"recording {current.name}: {reason}"
+            self._add_status("failed", self.problem)
+        else:
+            self._add_status("finished")
         self.current = None
+
+    def pop_statuses(self) -> list[RecordingStatus]:
+        """What has become of recordings since the last call."""
+        statuses, self._statuses = self._statuses, []
+        return statuses
+
+    def _add_status(
+        self, state: Literal["recording", "finished", "failed"], detail: str = ""
+    ) -> None:
+        if self.current:
+            status = RecordingStatus(
+                session=self.current.name, at=now_ns(), state=state, detail=detail[:1000]
+            )
+            self._statuses.append(status)
 
     def close(self, patience_s: float) -> None:
         """Stop, and wait a little: a recorder finishes its file without us as well."""

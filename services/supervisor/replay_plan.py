@@ -105,8 +105,8 @@ def find_streams(replay: ReplaySettings) -> list[str]:
         )
     if replay.reanalyse and privacy != "everything":
         raise AffectlineError(
-            f"--reanalyse {replay.file}: it was recorded with privacy {privacy!r}, without "
-            "faces that could be classified again",
+            f"--reanalyse {replay.file}: it was recorded with privacy {privacy!r}, without faces "
+            f"to classify again",
             "replay it as it is, or record with --privacy everything",
         )
     pairs = (topic.split("/", 1) for topic in topics)

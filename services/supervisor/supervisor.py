@@ -25,6 +25,7 @@ from affectline.common.wire.control import (
     Step,
     StopRecording,
 )
+from affectline.common.wire.health import Health
 from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import (
     Emotion,
@@ -34,10 +35,12 @@ from affectline.common.wire.messages import (
     StreamMessage,
     StreamStart,
 )
+from affectline.common.wire.recordings import RecordingStatus
 from affectline.common.wire.watermark import Watermark
 from affectline.services.supervisor.marker_schedule import MarkerSchedule
 from affectline.services.supervisor.plan import plan, time_line_of
 from affectline.services.supervisor.positions import StreamPositions
+from affectline.services.supervisor.presence import StreamPresence
 from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 from affectline.services.supervisor.recorder_control import RecorderControl
 
@@ -50,7 +53,14 @@ over."""
 STOP_S: Final = 1.0
 """How long another process may take to stop before it is killed."""
 
+UNWATCHED_S: Final = 8.0
+"""How long after the last page of a finished run was closed the run ends: reloading takes less."""
+PAGE: Final = "dashboard"
+
 LOG: Final = ServiceLogger("supervisor")
+
+REMINDER_S: Final = 5.0
+"""How often it is said which required streams are missing."""
 
 Observer = Callable[[Packet], None]
 
@@ -64,6 +74,7 @@ class Supervisor(Handlers):
         observe: Called with every `StreamStart`, `Emotion` and `StreamEnd`.
         processes: What to run, where it is not what `plan` says.
         keyboard: Keys that steer a replay.
+        on_over: Called when everything is written, and only pages stay because they are open.
     """
 
     def __init__(
@@ -74,9 +85,29 @@ class Supervisor(Handlers):
         observe: Observer = lambda _: None,
         processes: list[ProcessSpec] | None = None,
         keyboard: Keyboard | None = None,
+        on_over: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings, self._quiet, self._observe = settings, quiet, observe
+        self._on_over = on_over
+        self._viewers = 0
+        self._pages: set[str] = set()
+        """What stays when the run is over, while somebody looks at it: pages, and the hub."""
+        self._was_asked_to_quit = False
+        # A short film may have ended before the browser shows its page
+        self._opens_browser = settings.dashboard.opens_browser
+        self._watched_at: float | None = None
+        """When a page was last open after the run."""
         self._planned = plan(Run(settings)) if processes is None else processes
+        self._presence = StreamPresence(settings.require)
+        self._held: list[ProcessSpec] = []
+        """The run's own recorder, while what it requires is not there."""
+        if settings.require and settings.delivery == "live" and processes is None:
+            self._held = [process for process in self._planned if process.kind == "recorder"]
+            recording = settings.recording.model_copy(update={"record": False})
+            without = settings.model_copy(update={"recording": recording})
+            # Sources do not wait for it: what it waits for comes from them
+            self._planned = plan(Run(without)) if self._held else self._planned
+        self._next_reminder = 0.0
         self._keyboard = keyboard
         self._outgoing: list[Packet] = []
         """Markers and commands that the hub has not taken yet."""
@@ -111,12 +142,14 @@ class Supervisor(Handlers):
         if taken := taken_ports(self._settings.hub):
             raise AffectlineError(
                 f"cannot listen on port {'; '.join(taken)}",
-                "stop the program that uses it (another affectline?) or choose others with --port",
+                "stop the program that uses it (another affectline?) or choose others with --bind",
             )
         self._outlet = OutletSubscriber(
             self._settings.hub,
-            ("emotion/", "kept/", "marker/", "stream/", "watermark/", f"control/{PIPELINE}"),
-        )
+            ("emotion/", "kept/", "marker/", "stream/", "watermark/", f"control/{PIPELINE}",
+             f"health/{PAGE}",
+             *self._presence.prefixes),
+        )  # fmt: skip
         with self._wakeup:
             try:
                 for process in self._planned:
@@ -124,6 +157,7 @@ class Supervisor(Handlers):
                 while self._children:
                     self._wait()
                     for packet in self._outlet.receive():
+                        self._presence.observe(packet, monotonic())
                         self.handle(packet)
                     self._check()
             finally:
@@ -132,8 +166,18 @@ class Supervisor(Handlers):
                     child.poll()
                 self._recorder.close(FINISH_S)
                 self._outlet.close()
+        if self._held and not self.failure:
+            missing = ", ".join(self._presence.missing(monotonic())) or "what is required"
+            self.failure = AffectlineError(
+                f"nothing was recorded: {missing} never appeared", "see require in the settings"
+            )
         if self.failure:
             raise self.failure
+
+    def stop(self) -> None:
+        """End soon, in order, as after Ctrl-C; may be called from any thread."""
+        self._wakeup.stopping = True
+        self._wakeup.wake()
 
     def _start(self, process: ProcessSpec) -> None:
         delivery = self._settings.delivery or "lossless"
@@ -160,15 +204,32 @@ class Supervisor(Handlers):
         """Do what a process, or a tool, asks of the pipeline as a whole."""
         action = packet.message.action
         if isinstance(action, Quit):
+            self._was_asked_to_quit = True
+            self._wakeup.stopping = self._wakeup.stopping or bool(self._pages)
             self._begin_stopping(FLUSH_S)
         elif isinstance(action, StopRecording):
             self._recorder.stop()
         elif isinstance(action, Record) and self._stop_by is None:
             try:
-                self._recorder.start(action.session, action.consent, action.privacy)
+                self._start_recording(action)
             except AffectlineError as error:
                 LOG.warning("record %s: %s", action.session, error)
+                refused = RecordingStatus(
+                    session=action.session, at=now_ns(), state="refused", detail=str(error)[:1000]
+                )
+                self._outgoing.append(Packet(refused))
         return ()
+
+    def _start_recording(self, action: Record) -> None:
+        if missing := self._presence.missing(monotonic()):
+            raise AffectlineError(
+                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there, and "
+                "required",
+                "start what is missing, or take it out of require",
+            )
+        self._recorder.start(
+            action.session, action.consent, action.privacy, action.study, action.title
+        )
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
@@ -184,6 +245,13 @@ class Supervisor(Handlers):
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
         """A recorded source has come further: planned markers may be due."""
         self._schedule.observe(packet.message)
+        return ()
+
+    @on(Health)
+    def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
+        """Take note of how many pages are open."""
+        if packet.message.service == PAGE:  # others are heard because they are required
+            self._viewers = packet.message.counters.get("viewers", 0)
         return ()
 
     @on(Kept)
@@ -206,7 +274,8 @@ class Supervisor(Handlers):
         return ()
 
     def _check(self) -> None:
-        if self._wakeup.stopping and not self.interrupted:
+        is_over = bool(self._pages) or self._watched_at is not None
+        if self._wakeup.stopping and not (self.interrupted or is_over):
             self.interrupted = True
             self._begin_stopping(FLUSH_S)
         self._follow_schedule()
@@ -219,11 +288,46 @@ class Supervisor(Handlers):
                 text = "%s has not responded for %.1f s and is killed"
                 LOG.warning(text, child.process.name, child.silent_s)
                 child.kill()
-        self._recorder.tick()
+        self._recorder.tick(self._outlet.ready)
+        self._outgoing += [Packet(status) for status in self._recorder.pop_statuses()]
+        self._record_when_all_are_there()
         if self._recorder.problem:
             LOG.error("%s", self._recorder.problem)
             self._recorder.problem = ""
         self._stop_in_time()
+        if self._pages and self._children.keys() <= self._pages:
+            self._follow_pages()
+
+    def _follow_pages(self) -> None:
+        """The run is over: end with the last page, or when asked to."""
+        now = monotonic()
+        if self._watched_at is None:
+            self._watched_at = now
+            self._on_over()
+        if self._viewers:
+            self._watched_at = now
+        is_unwatched = now - self._watched_at > UNWATCHED_S
+        is_whole = self._children.keys() == self._pages
+        if self._wakeup.stopping or is_unwatched or not is_whole:
+            self._pages = set()
+            self._kill_by = now + STOP_S
+            for child in self._children.values():
+                child.stop()
+
+    def _record_when_all_are_there(self) -> None:
+        """Start the run's own recorder when all is there that it requires; till then, say what."""
+        if not self._held or self._stop_by is not None:
+            return
+        now = monotonic()
+        missing = self._presence.missing(now)
+        if not missing:
+            for process in self._held:
+                self._start(process)
+            self._held.clear()
+            LOG.warning("all required streams are there: recording")
+        elif now >= self._next_reminder:
+            self._next_reminder = now + REMINDER_S
+            LOG.warning("not recording yet: waiting for %s", ", ".join(missing))
 
     def _follow_schedule(self) -> None:
         """Set the markers that are due, and end the run when it is time."""
@@ -294,7 +398,7 @@ class Supervisor(Handlers):
     def _restart(self, child: ManagedProcess, code: int) -> None:
         process = child.process
         self.restarts[process.name] = child.restarts
-        LOG.warning("%s died (%s) and is started again", process.name, _exit_text(code))
+        LOG.warning("%s died (%s) and is restarted", process.name, _exit_text(code))
         position = self._positions.needed(process.settings.stream or "")
         settings = process.settings.resumed(position, now_ns())
         child.process = ProcessSpec(process.spec, settings)
@@ -321,8 +425,8 @@ class Supervisor(Handlers):
         if self._stop_by is not None and now >= self._stop_by and self._kill_by is None:
             self._stop_all()
         if self._kill_by is not None and now >= self._kill_by:
-            for child in self._children.values():
-                if not child.is_killed:
+            for name, child in self._children.items():
+                if not child.is_killed and name not in self._pages:
                     self._kill_unless_writing(child, now - self._kill_by)
 
     def _kill_unless_writing(self, child: ManagedProcess, late_s: float) -> None:
@@ -334,7 +438,7 @@ class Supervisor(Handlers):
                 AffectlineError(
                     f"{child.process.name} did not finish within "
                     f"{STOP_S + late_s:.0f} s and was killed",
-                    "the end of its files may be missing: affectline check tells of a recording",
+                    "the end of its files may be missing: affectline check verifies a recording",
                 )
             )
         child.kill()
@@ -343,8 +447,13 @@ class Supervisor(Handlers):
         if self._kill_by is None:
             self._kill_by = monotonic() + STOP_S
             self._recorder.stop()
-            for child in self._children.values():
-                child.stop()
+            is_watched = self._viewers or self._opens_browser
+            if is_watched and not (self.interrupted or self.failure or self._was_asked_to_quit):
+                kinds = {name: child.process.kind for name, child in self._children.items()}
+                self._pages = {name for name, kind in kinds.items() if kind in (PAGE, "hub")}
+            for name, child in self._children.items():
+                if name not in self._pages:
+                    child.stop()
 
 
 def _exit_text(code: int) -> str:

@@ -24,5 +24,6 @@ def iter_messages(signal: RecordedSignal) -> Iterator[tuple[float, Samples]]:
         whole = signal.slice(start, min(start + step, len(signal.times)))
         for part in validate(whole, Counter()):
             last = time_of(part, len(part.values) - 1)
-            yield last / NS, Samples(subject="person", epoch=0, seq=seq, **vars(part))
+            measured = {name: value for name, value in vars(part).items() if name != "events"}
+            yield last / NS, Samples(subject="person", epoch=0, seq=seq, **measured)
             seq += 1

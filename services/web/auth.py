@@ -2,59 +2,45 @@
 
 Three things are checked. **Host**: a name that another name server points at this machine (DNS
 rebinding) is not one of ours. **Origin**: pages of other sites may send requests and open sockets
-here, but their browser says where they come from. **Token**: where other machines can reach us,
-every client has to present it.
+here, but their browser says where they come from. **Login**: where other machines can reach us, or
+where it is asked for, every client has to present a token once. It gets a cookie for it, which is
+not the token and ends.
 """
 
+import asyncio
 import ipaddress
 import socket
-from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from affectline.common.errors import AffectlineError
+from affectline.services.web.audit import Audit
+from affectline.services.web.login_page import login_page
+from affectline.services.web.logins import (
+    LOCAL,
+    SCOPE_KEY,
+    Login,
+    LoginStore,
+    Visitor,
+    WrongTokens,
+    visitor_of,
+)
+from affectline.services.web.policy import NONCE_KEY, make_nonce, with_security_headers
+
 LOGIN_PATH: Final = "/enter"
-COOKIE_AGE_S: Final = 365 * 24 * 3600
+LOGOUT_PATH: Final = "/leave"
 LOGIN_FORM_MAX_BYTES: Final = 4096
 WS_POLICY_VIOLATION: Final = 1008
 """Close code of a websocket (RFC 6455)."""
 SAFE_METHODS: Final = ("GET", "HEAD")
-SECURITY_HEADERS: Final = {
-    "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' "
-    "'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-}
-"""Headers of every response that does not set its own. NiceGUI's Vue compiles templates in the
-browser, hence ``unsafe-eval``; nothing is ever loaded from elsewhere."""
-LOGIN_PAGE: Final = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Affectline</title>
-<style>
-:root { color-scheme: light dark }
-body { max-width: 26rem; margin: 20vh auto; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif }
-input, button { font: inherit; padding: .6rem .8rem; width: 100%; box-sizing: border-box }
-button { margin-top: .6rem }
-</style>
-<h1>Affectline</h1>
-<form method="post" action="/enter">
-<p><label for="token">Token</label>
-<input id="token" name="token" type="password" autocomplete="current-password" autofocus required>
-<button>Open</button>
-</form>
-<p>It was printed when the server first started, and is stored in the file named there.
-"""
+NO_STORE: Final = {"cache-control": "no-store"}
 
 
 def is_loopback(host: str) -> bool:
@@ -68,22 +54,36 @@ def is_loopback(host: str) -> bool:
 
 
 class AccessMiddleware:
-    """ASGI middleware that rejects clients without access.
+    """ASGI middleware that rejects clients without access, and says whose a request is.
 
     Args:
         app: The application behind it.
         host: The address that the server listens on.
         port: Its port; part of the cookie's name, so that servers on one host do not share it.
-        token: What clients have to present; None where only this machine can reach us.
+        logins: Who is logged in; None where no token is asked for.
+        audit: Gets a line for each login.
+        wrong_tokens: Has addresses wait that guess.
         names: Host names that clients may use, besides addresses and this machine's own name.
+        is_encrypted: Clients come by https.
     """
 
     def __init__(
-        self, app: ASGIApp, *, host: str, port: int, token: str | None, names: tuple[str, ...] = ()
+        self,
+        app: ASGIApp,
+        *,
+        host: str,
+        port: int,
+        logins: LoginStore | None,
+        audit: Audit,
+        wrong_tokens: WrongTokens,
+        names: tuple[str, ...] = (),
+        is_encrypted: bool = False,
     ) -> None:
         self.app = app
-        self._token = token
-        self._cookie = f"affectline-{port}"
+        self._logins, self._audit = logins, audit
+        self._wrong_tokens = wrong_tokens
+        self._is_encrypted = is_encrypted
+        self._cookie = f"{'__Host-' if is_encrypted else ''}affectline-{port}"
         self._local_only = is_loopback(host)
         own = () if self._local_only else (socket.gethostname(), socket.getfqdn(), host)
         self._names = {name.lower() for name in ("localhost", *own, *names)}
@@ -96,12 +96,20 @@ class AccessMiddleware:
         scope["headers"] = [h for h in scope["headers"] if not h[0].startswith(b"x-forwarded-")]
         headers = Headers(scope=scope)
         problem = self._host_problem(headers) or self._origin_problem(scope, headers)
+        login = self._find_login(headers)
         if problem:
             await self._reject(scope, receive, send, PlainTextResponse(problem, 403))
-        elif self._is_authorised(headers):
-            await self.app(scope, receive, with_security_headers(send))
+        elif self._logins is None:
+            await self._serve(scope, receive, send, LOCAL)
+        elif login is None:
+            response = await self._authenticate(self._logins, scope, receive)
+            await self._reject(scope, receive, send, response)
+        elif scope["type"] == "http" and scope["path"] in (LOGIN_PATH, LOGOUT_PATH):
+            await self._respond(scope, receive, send, self._leave_or_stay(scope, login))
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send, self._visitor(login))
         else:
-            await self._reject(scope, receive, send, await self._authenticate(scope, receive))
+            await self._serve_until_logout(self._logins, scope, receive, send, login)
 
     def _host_problem(self, headers: Headers) -> str:
         name = host_name(headers.get("host", ""))
@@ -119,7 +127,9 @@ class AccessMiddleware:
         """Other sites may link here, and do nothing else."""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         if origin is not None:
-            same = origin.partition("://")[2].lower() == headers.get("host", "").lower()
+            scheme, _, place = origin.lower().partition("://")
+            same = place == headers.get("host", "").lower()
+            same = same and (scheme == "https" or not self._is_encrypted)
             return "" if same else "Refused: a request from another origin."
         if scope["type"] == "websocket":
             return "Refused: a socket without an origin."
@@ -132,21 +142,24 @@ class AccessMiddleware:
             return "Refused: a request without an origin."
         return ""
 
-    def _is_authorised(self, headers: Headers) -> bool:
-        if self._token is None:
-            return True
+    def _find_login(self, headers: Headers) -> Login | None:
+        if self._logins is None:
+            return None
         try:
             cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
-            return False
-        return cookie is not None and self._is_token(cookie.value)
+            return None
+        return self._logins.find(cookie.value) if cookie is not None else None
 
-    def _is_token(self, text: str) -> bool:
-        token = self._token or ""
-        return compare_digest(text.encode(errors="replace"), token.encode())
+    def _visitor(self, login: Login) -> Visitor:
+        logins = self._logins
+        name = f"{login.role} {login.number}"
+        return Visitor(
+            login.role, name, login.address, lambda: logins is None or logins.is_on(login)
+        )
 
-    async def _authenticate(self, scope: Scope, receive: Receive) -> Response:
-        """Accept the token from the address or the form, and set a cookie; else show the form."""
+    async def _authenticate(self, logins: LoginStore, scope: Scope, receive: Receive) -> Response:
+        """Accept a token from the address or the form, and set a cookie; else show the form."""
         if scope["type"] != "http":
             return PlainTextResponse("A token is needed.", 401)
         query = parse_qs(scope["query_string"].decode(errors="replace"))
@@ -156,20 +169,90 @@ class AccessMiddleware:
         else:
             given = query.pop("token", [""])[0] if scope["method"] in SAFE_METHODS else ""
             rest = urlencode(query, doseq=True)
-            target = "/" + scope["path"].lstrip("/\\") + (f"?{rest}" if rest else "")
-        if not given or not self._is_token(given):
-            return HTMLResponse(LOGIN_PAGE, 401, headers={"cache-control": "no-store"})
-        response = RedirectResponse(target, 303, headers={"cache-control": "no-store"})
+            path = "/" if scope["path"] in (LOGIN_PATH, LOGOUT_PATH) else scope["path"]
+            target = "/" + path.lstrip("/\\") + (f"?{rest}" if rest else "")
+        return self._log_in(logins, given, address_of(scope), target) if given else login_page()
+
+    def _log_in(self, logins: LoginStore, token: str, address: str, target: str) -> Response:
+        """Check a token. Nothing is awaited from here on: no two are checked at once."""
+        wait_s = self._wrong_tokens.delay_s(address)
+        if wait_s:
+            return login_page("Not checked: wait before you try again.", wait_s, is_early=True)
+        role = logins.role_of(token)
+        if role is None:
+            wait_s = self._wrong_tokens.add(address)
+            self._audit.warn(f"a wrong token from {address}: it has to wait {wait_s:.0f} s")
+            return login_page("That token is wrong.", wait_s)
+        self._wrong_tokens.forget(address)
+        secret, login = logins.begin(role, address)
+        self._audit.add(self._visitor(login), "logged in")
+        response = RedirectResponse(target, 303, headers=NO_STORE)
         response.set_cookie(
-            self._cookie, self._token or "", max_age=COOKIE_AGE_S, httponly=True, samesite="strict"
-        )
+            self._cookie, secret, max_age=int(logins.seconds_left(login)), path="/",
+            secure=self._is_encrypted, httponly=True, samesite="strict",
+        )  # fmt: skip
         return response
+
+    def _leave_or_stay(self, scope: Scope, login: Login) -> Response:
+        """End a login, or send who is logged in already to the page."""
+        response = RedirectResponse("/", 303, headers=NO_STORE)
+        if scope["path"] == LOGOUT_PATH and scope["method"] == "POST" and self._logins:
+            self._audit.add(self._visitor(login), "logged out")
+            self._logins.end(login)
+            response.delete_cookie(
+                self._cookie, secure=self._is_encrypted, httponly=True, samesite="strict"
+            )
+        return response
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, visitor: Visitor) -> None:
+        scope[SCOPE_KEY], scope[NONCE_KEY] = visitor, make_nonce()
+        await self.app(scope, receive, with_security_headers(send, scope[NONCE_KEY]))
+
+    async def _serve_until_logout(
+        self, logins: LoginStore, scope: Scope, receive: Receive, send: Send, login: Login
+    ) -> None:
+        """Serve a socket, and close it when its login ends."""
+        is_closed = False
+
+        async def send_until_then(message: Message) -> None:
+            if not is_closed:
+                await send(message)
+
+        serving = asyncio.create_task(
+            self._serve(scope, receive, send_until_then, self._visitor(login))
+        )
+        ending = asyncio.create_task(login.ended.wait())
+        try:
+            left_s = logins.seconds_left(login)
+            await asyncio.wait({serving, ending}, timeout=left_s, return_when="FIRST_COMPLETED")
+            if not serving.done():
+                is_closed = True
+                await WebSocketClose(WS_POLICY_VIOLATION, "logged out")(scope, receive, send)
+            await serving
+        finally:
+            serving.cancel()
+            ending.cancel()
+            await asyncio.gather(serving, ending, return_exceptions=True)
 
     async def _reject(self, scope: Scope, receive: Receive, send: Send, response: Response) -> None:
         if scope["type"] == "websocket":
             await WebSocketClose(WS_POLICY_VIOLATION, "refused")(scope, receive, send)
         else:
-            await response(scope, receive, with_security_headers(send))
+            await self._respond(scope, receive, send, response)
+
+    async def _respond(
+        self, scope: Scope, receive: Receive, send: Send, response: Response
+    ) -> None:
+        await response(scope, receive, with_security_headers(send, make_nonce()))
+
+
+def refuse_viewer(request: Request, act: str) -> Response | None:
+    """The answer to a request for what operators alone may do; None where it is one's."""
+    try:
+        visitor_of(request.scope).require_operator(act)
+    except AffectlineError as error:
+        return PlainTextResponse(str(error), 403)
+    return None
 
 
 def host_name(text: str) -> str:
@@ -180,6 +263,12 @@ def host_name(text: str) -> str:
     return text.rpartition(":")[0] if text.count(":") == 1 else text
 
 
+def address_of(scope: Scope) -> str:
+    """Where a request comes from; empty where that is unknown."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 async def form_token(request: Request) -> str:
     """The token of a submitted form; a body that is too long is not read."""
     body = b""
@@ -188,21 +277,3 @@ async def form_token(request: Request) -> str:
         if len(body) > LOGIN_FORM_MAX_BYTES:
             return ""
     return parse_qs(body.decode(errors="replace")).get("token", [""])[0].strip()
-
-
-def with_security_headers(send: Send) -> Send:
-    """Add `SECURITY_HEADERS` to what is sent."""
-
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = list(message.get("headers", ()))
-            present = {name.lower() for name, _ in headers}
-            headers += [
-                (name.encode(), value.encode())
-                for name, value in SECURITY_HEADERS.items()
-                if name.encode() not in present
-            ]
-            message = {**message, "headers": headers}
-        await send(message)
-
-    return send_with_headers

@@ -6,6 +6,7 @@ stalls therefore delays nothing but its own frames, and a hidden one gets none.
 """
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections import deque
@@ -21,6 +22,8 @@ UPDATES_QUEUED: Final = 40
 SENT_KEPT: Final = 2
 """Frames of a stream that a page may have on its screen: the last one sent, or the one before."""
 ACKNOWLEDGEMENT_MAX_CHARS: Final = 200
+CLOSING: Final = '{"kind":"closing"}'
+"""The last message of a server that ends in order."""
 
 
 class BroadcastFrame:
@@ -97,7 +100,9 @@ class BroadcastClient:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         if self._is_closing and self._socket.client_state == WebSocketState.CONNECTED:
-            await self._socket.close(1001)
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it has just gone
+                await self._socket.send_text(CLOSING)
+                await self._socket.close(1001)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
                 raise result
@@ -120,7 +125,10 @@ class BroadcastClient:
     async def _receive(self) -> None:
         """All that a page ever sends: the name of a stream whose frame is on its screen."""
         while True:
-            text = await self._socket.receive_text()
+            try:
+                text = await self._socket.receive_text()
+            except KeyError:  # it has sent bytes, which no page of ours does
+                return
             stream = text[:ACKNOWLEDGEMENT_MAX_CHARS]
             self._unacknowledged.discard(stream)
             if stream in self._slots:

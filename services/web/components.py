@@ -12,6 +12,9 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
 from affectline.common.errors import AffectlineError
+from affectline.common.palette import THEMES, css_variables
+from affectline.services.web.auth import LOGOUT_PATH
+from affectline.services.web.logins import LOCAL, Visitor
 
 STATIC: Final = Path(__file__).parent / "static"
 """Scripts and styles of all pages; the toolkit brings its own."""
@@ -60,32 +63,54 @@ def add_style(app: FastAPI, url: str, folder: Path, file: str) -> None:
 
 
 def add_shared_style(app: FastAPI) -> None:
-    """Serve what all pages look like."""
+    """Serve what all pages look like, with the colours of `affectline.common.palette`."""
+    ui.add_head_html(f"<style>{palette_style()}</style>", shared=True)
     add_style(app, STYLE_URL, STATIC, "style.css")
 
 
+def palette_style() -> str:
+    """The palette as CSS variables; light or dark follows the system."""
+    light, dark = (
+        "".join(f"{name}:{colour};" for name, colour in css_variables(theme).items())
+        for theme in THEMES
+    )
+    return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
 @contextmanager
-def header(title: str) -> Iterator[ui.label]:
-    """The bar at the top of a page: its name, what it shows, and its tools.
+def header(title: str, visitor: Visitor) -> Iterator[ui.label]:
+    """The bar at the top of a page: its name, what it shows, its tools, and the way out.
 
     Args:
         title: What the page shows.
+        visitor: Who has opened it.
     """
     with ui.element("header").classes("af-top"):
         ui.html("<h1>Affectline</h1>", sanitize=False)
         label = ui.label(title).classes("af-where").props('role="status"')
         with ui.element("div").classes("af-tools"):
             yield label
+            if visitor is not LOCAL:
+                add_logout(visitor)
+
+
+def add_logout(visitor: Visitor) -> None:
+    """Add a form that ends the login, and say so where it is a viewer's."""
+    if visitor.role == "viewer":
+        ui.label("viewer").classes("af-where").props('title="View only"')
+    with ui.element("form").props(f'method=post action="{LOGOUT_PATH}"'):
+        button = ui.button("Log out").props("flat no-caps type=submit")
+        button.props(f'title="You are {visitor.name}" aria-label="Log out: {visitor.name}"')
 
 
 @contextmanager
-def card(title: str, classes: str = "") -> Iterator[None]:
+def card(title: str, classes: str = "") -> Iterator[Element]:
     """A part of a page with its heading."""
-    with ui.element("section").classes(f"af-card {classes}"):
+    with ui.element("section").classes(f"af-card {classes}") as section:
         heading = ui.element("h2")
         with heading:
             ui.label(title)
-        yield
+        yield section
 
 
 def notify_error(error: AffectlineError) -> None:

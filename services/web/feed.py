@@ -4,12 +4,16 @@ from typing import Protocol
 
 from fastapi import FastAPI, WebSocket
 
+from affectline.services.web.audit import Audit
 from affectline.services.web.auth import WS_POLICY_VIOLATION
 from affectline.services.web.hub_client import HubClient
 
 
 class PageBackend(Protocol):
     """What the pages of a server are about. Lives in the server's event loop."""
+
+    audit: Audit
+    """Who did what."""
 
     async def open(self) -> None:
         """Start listening."""
@@ -21,7 +25,11 @@ class PageBackend(Protocol):
         """The hub behind a feed; None where there is none."""
 
     def disconnect_clients(self) -> None:
-        """Close all live sockets."""
+        """Close all live sockets; each page is told that this is in order."""
+
+    @property
+    def has_clients(self) -> bool:
+        """Whether any page is connected."""
 
 
 def add_feed(app: FastAPI, backend: PageBackend) -> None:

@@ -26,6 +26,7 @@ from affectline.services.web.frame_pairs import FrameMatcher, FrameResult
 
 PREFIXES: Final = (
     "frame/", "emotion/", "stream/", "bio/", "state/", "marker/", "health/", "control/replay",
+    "watermark/", "kept/",
 )  # fmt: skip
 UPDATE_PERIOD_S: Final = 0.25
 """How often aggregators are asked for their updates."""

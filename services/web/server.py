@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import webbrowser
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,14 +13,20 @@ import uvicorn
 from fastapi import FastAPI
 from nicegui import ui
 
+from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.dashboard import DEFAULT_DASHBOARD_PORT, DashboardSettings
-from affectline.services.web import components
+from affectline.services.web import certificate, components
 from affectline.services.web.auth import AccessMiddleware, is_loopback
 from affectline.services.web.feed import PageBackend, add_feed
-from affectline.services.web.token import DEFAULT_FILE, Token, load_or_create
+from affectline.services.web.logins import LoginStore, Role, WrongTokens
+from affectline.services.web.scripts import mark_scripts
+from affectline.services.web.token import DEFAULT_FILE, Token, load_or_create, viewer_file
 
 PORTS_TRIED: Final = 20
+LOOK_S: Final = 0.05
+GOODBYE_S: Final = 0.5
+"""How long pages may take to hear that the server ends."""
 RECONNECT_S: Final = 10.0
 """How long a page that lost its connection is kept before it has to be loaded again."""
 MESSAGE_MAX_BYTES: Final = 1 << 20
@@ -45,20 +52,60 @@ class WebServer(threading.Thread):
     ) -> None:
         super().__init__(name="web", daemon=True)
         self._backend, self._add_pages = backend, add_pages
-        self.token = _token(settings)
+        self._settings = settings
+        self.wrong_tokens = WrongTokens()
+        self.tokens = _tokens(settings)
+        names = (settings.host, *settings.names)
+        self.certificate = (
+            certificate.choose(settings.certificate, settings.private_key, names)
+            if settings.is_encrypted
+            else None
+        )
         self._socket = listen_on(settings)
         self.port: int = self._socket.getsockname()[1]
         self.failure: BaseException | None = None
+        self._ending = threading.Event()
         app = self._make_app(settings)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False,
                 ws_per_message_deflate=False, ws_max_size=MESSAGE_MAX_BYTES,
                 timeout_graceful_shutdown=1, lifespan="on",
+                ssl_certfile=self.certificate.file if self.certificate else None,
+                ssl_keyfile=self.certificate.key if self.certificate else None,
             )
         )  # fmt: skip
         host = settings.host if is_loopback(settings.host) else socket.gethostname()
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        scheme = "https" if self.certificate else "http"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    def announce(self, what: str) -> list[str]:
+        """The lines that tell where the page is, and how to get in.
+
+        Args:
+            what: The page is for.
+        """
+        operator, viewer = self.tokens.get("operator"), self.tokens.get("viewer")
+        lines = [f"{what}: {self.url}"]
+        if operator and operator.is_new:
+            lines = [f"{what}: {self.url}?token={operator.text}"]
+        if viewer and viewer.is_new:
+            lines.append(f"for viewers: {self.url}?token={viewer.text}")
+        if operator:
+            file = token_path(self._settings)
+            lines.append(f"its tokens are stored in {file} and {viewer_file(file).name}")
+        if self.certificate:
+            lines.append(f"its certificate is {self.certificate.file}")
+            lines.append(f"SHA-256 fingerprint: {self.certificate.fingerprint}")
+        return lines
+
+    def open_browser(self) -> None:
+        """Open the page where a person at a screen has started it, and wants that.
+
+        A token is not part of the address: other users could see it among the processes.
+        """
+        if self._settings.opens_browser:
+            webbrowser.open(self.url)
 
     def run(self) -> None:
         try:
@@ -68,9 +115,11 @@ class WebServer(threading.Thread):
 
     def stop(self) -> None:
         """Close all connections, and wait for the thread."""
-        self._server.should_exit = True
+        self._ending.set()
         if self.is_alive():
-            self.join(timeout=5)
+            self.join(timeout=GOODBYE_S + 1)
+            self._server.should_exit = True
+            self.join(timeout=4)
         self._socket.close()
 
     def _make_app(self, settings: DashboardSettings) -> FastAPI:
@@ -87,9 +136,13 @@ class WebServer(threading.Thread):
             AccessMiddleware,
             host=settings.host,
             port=self.port,
-            token=self.token.text if self.token else None,
+            logins=self._logins(settings),
+            audit=self._backend.audit,
+            wrong_tokens=self.wrong_tokens,
             names=settings.names,
+            is_encrypted=settings.is_encrypted,
         )
+        mark_scripts()
         add_feed(app, self._backend)
         components.add_shared_style(app)
         self._add_pages(app)
@@ -99,21 +152,31 @@ class WebServer(threading.Thread):
         )  # fmt: skip
         return app
 
+    def _logins(self, settings: DashboardSettings) -> LoginStore | None:
+        tokens = {role: token.text for role, token in self.tokens.items()}
+        return LoginStore(tokens, settings.login_hours * 3600) if tokens else None
+
     async def _disconnect_on_exit(self) -> None:
-        """Close the live sockets when the server is to stop: it would wait for them."""
-        while not self._server.should_exit:
-            await asyncio.sleep(0.1)
+        """Say goodbye to the pages when the server is to stop, and then have it stop."""
+        while not self._ending.is_set():
+            await asyncio.sleep(LOOK_S)
         self._backend.disconnect_clients()
+        deadline = monotonic() + GOODBYE_S
+        while self._backend.has_clients and monotonic() < deadline:
+            await asyncio.sleep(LOOK_S)
+        self._server.should_exit = True
 
 
-def _token(settings: DashboardSettings) -> Token | None:
-    if is_loopback(settings.host):
-        return None
-    return load_or_create(token_path(settings))
+def _tokens(settings: DashboardSettings) -> dict[Role, Token]:
+    """What opens which role; empty where everybody on this machine is let in."""
+    if is_loopback(settings.host) and not settings.ask_token:
+        return {}
+    file = token_path(settings)
+    return {"operator": load_or_create(file), "viewer": load_or_create(viewer_file(file))}
 
 
 def token_path(settings: DashboardSettings) -> Path:
-    """Where the token is stored."""
+    """Where the operator's token is stored."""
     return (settings.token_file or settings.sessions / DEFAULT_FILE).absolute()
 
 

@@ -9,7 +9,9 @@ from affectline.common.clock import monotonic
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import Health
-from affectline.common.wire.messages import Emotion, Frame, StreamEnd, StreamStart
+from affectline.common.wire.kept import Kept
+from affectline.common.wire.messages import Emotion, Frame, StreamDone, StreamEnd, StreamStart
+from affectline.common.wire.watermark import Watermark
 
 END_REASONS: Final = {
     "end": "", "damaged": "parts of it could not be read", "truncated": "its file is cut off",
@@ -36,7 +38,8 @@ class StreamStatus:
     end: StreamEnd | None = None
     frame_at: float | None = None
     result_at: float | None = None
-    last_seq: int = -1
+    is_done: bool = False
+    """The sink has written all of it."""
 
 
 @dataclass
@@ -46,6 +49,8 @@ class ServiceStatus:
     health: Health
     received_at: float
     previous: Health | None = None
+    has_ended: bool = False
+    """It has said that nothing follows: its silence is in order."""
 
     def rate(self) -> float:
         """Messages a second: received, or sent where none are received."""
@@ -100,8 +105,7 @@ class StatusTracker:
 
     @_add.register
     def _(self, emotion: Emotion, now: float) -> None:
-        stream = self._stream(emotion.stream)
-        stream.result_at, stream.last_seq = now, emotion.seq
+        self._stream(emotion.stream).result_at = now
 
     @_add.register
     def _(self, start: StreamStart, now: float) -> None:
@@ -111,6 +115,28 @@ class StatusTracker:
     @_add.register
     def _(self, end: StreamEnd, now: float) -> None:
         self._stream(end.stream).end = end
+        self._end(f"capture/{end.stream}", f"detector/{end.stream}")
+
+    @_add.register
+    def _(self, done: StreamDone, now: float) -> None:
+        if done.by == "sink":
+            self._stream(done.stream).is_done = True
+
+    @_add.register
+    def _(self, watermark: Watermark, now: float) -> None:
+        if watermark.ended:
+            self._end(watermark.source)
+
+    @_add.register
+    def _(self, receipt: Kept, now: float) -> None:
+        if receipt.ended:
+            self._end(receipt.by)
+
+    def _end(self, *services: str) -> None:
+        """Take note of processes that have nothing more to do."""
+        for name in services:
+            if name in self._services:
+                self._services[name].has_ended = True
 
     @_add.register
     def _(self, samples: Samples, now: float) -> None:
@@ -119,8 +145,13 @@ class StatusTracker:
     @_add.register
     def _(self, health: Health, now: float) -> None:
         known = self._services.get(health.service)
-        previous = known.health if known and known.health.pid == health.pid else None
-        self._services[health.service] = ServiceStatus(health, now, previous)
+        is_same = known is not None and known.health.pid == health.pid
+        self._services[health.service] = ServiceStatus(
+            health,
+            now,
+            previous=known.health if known and is_same else None,
+            has_ended=bool(known and is_same and known.has_ended),
+        )
         kind, _, stream_name = health.service.partition("/")
         if kind == "capture":
             self._stream(stream_name)
@@ -148,13 +179,22 @@ class StatusTracker:
         return {
             "kind": "status",
             "running": not silent,
+            "finished": self.has_finished,
             "streams": {
                 name: self._stream_to_dict(name, s, now) for name, s in self.streams.items()
             },
             "sensors": [self._sensor_to_dict(s, now) for s in self._sensors.values()],
             "lost_sensors": list(self._lost_sensors(now)),
-            "services": [_service_to_dict(s, now) for _, s in sorted(self._services.items())],
+            "services": [
+                _service_to_dict(s, now, is_over=s.has_ended or self.has_finished)
+                for _, s in sorted(self._services.items())
+            ],
         }
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether all streams have ended, and all of them is written."""
+        return bool(self.streams) and all(s.end and s.is_done for s in self.streams.values())
 
     def _stream(self, name: str) -> StreamStatus:
         return self.streams.setdefault(name, StreamStatus())
@@ -189,7 +229,8 @@ class StatusTracker:
     def _sensor_to_dict(self, sensor: SensorStatus, now: float) -> dict[str, Any]:
         samples = sensor.samples
         status, detail = "", ""
-        if now - sensor.received_at > NO_SAMPLE_S and not self._is_replay:
+        is_over = self.has_finished or self._has_sensor_ended(samples.subject)
+        if now - sensor.received_at > NO_SAMPLE_S and not (self._is_replay or is_over):
             status, detail = "sensor lost", f"no samples for {now - sensor.received_at:.0f} s"
         elif samples.quality < USABLE_QUALITY:
             status, detail = "sensor lost", samples.reason or "its values are not plausible"
@@ -199,28 +240,40 @@ class StatusTracker:
             "synthetic": samples.synthetic, "status": status, "detail": detail,
         }  # fmt: skip
 
+    def _has_sensor_ended(self, subject: str) -> bool:
+        """Whether a person's sensors have said that nothing follows."""
+        prefix = f"biometrics/{subject}-"
+        own = [one for name, one in self._services.items() if name.startswith(prefix)]
+        return bool(own) and all(one.has_ended for one in own)
+
     def _lost_sensors(self, now: float) -> Iterator[dict[str, str]]:
         """Sensors whose own process reports it, or does not respond."""
         for name, service in sorted(self._services.items()):
-            if not name.startswith("biometrics/"):
+            if not name.startswith("biometrics/") or self.has_finished:
                 continue
             if service.health.state == "degraded":
                 yield {"name": name, "detail": service.health.detail}
-            elif now - service.received_at > SILENT_S and not self._is_replay:
+            elif now - service.received_at > SILENT_S and not (
+                self._is_replay or service.has_ended
+            ):
                 yield {"name": name, "detail": "its process does not respond"}
 
 
-def _service_to_dict(service: ServiceStatus, now: float) -> dict[str, Any]:
+def _service_to_dict(service: ServiceStatus, now: float, *, is_over: bool) -> dict[str, Any]:
     health = service.health
-    is_away = now - service.received_at > SILENT_S
+    is_silent = now - service.received_at > SILENT_S
+    state: str = "away" if is_silent else health.state
+    detail = health.detail
+    if is_silent:
+        detail = f"no health message for {now - service.received_at:.0f} s"
+    if is_silent and is_over:
+        state, detail = "ended", ""
     latency = health.latency
     return {
         "name": health.service,
-        "state": "away" if is_away else health.state,
-        "detail": f"no health message for {now - service.received_at:.0f} s"
-        if is_away
-        else health.detail,
-        "rate": 0.0 if is_away else round(service.rate(), 1),
+        "state": state,
+        "detail": detail,
+        "rate": 0.0 if is_silent else round(service.rate(), 1),
         "p50": round(latency.p50_ms, 1) if latency else None,
         "p95": round(latency.p95_ms, 1) if latency else None,
         "skipped": health.counters.get("skipped", 0),

@@ -1,4 +1,4 @@
-"""The access token for other machines: generated once, stored where only its owner can read it."""
+"""Access tokens: each generated once, stored where only its owner can read it."""
 
 import os
 import secrets
@@ -14,11 +14,19 @@ DEFAULT_FILE: Final = ".dashboard-token"
 """Never the name of a session: those begin with a letter or a digit."""
 
 
+VIEWER_SUFFIX: Final = "-viewer"
+
+
 class Token(NamedTuple):
     """The token, and whether it was generated just now."""
 
     text: str
     is_new: bool
+
+
+def viewer_file(path: Path) -> Path:
+    """Where the viewers' token is kept, beside the operator's."""
+    return path.with_name(path.name + VIEWER_SUFFIX)
 
 
 def load_or_create(path: Path) -> Token:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from affectline.common.errors import AffectlineError
-from tests.benchmarks import page, recall, recall_chart, recall_page
+from tests.benchmarks import key_cost, page, recall, recall_chart, recall_page
 from tests.benchmarks.environment import ROOT, ensure_environment
 from tests.benchmarks.films import Film, find_clips, find_films
 from tests.benchmarks.results import Results
@@ -37,6 +37,7 @@ def main() -> None:
         ensure_environment(console)
         results = _measure(console, _films(options.clips))
         results.recall = recall.merge(before.recall, results.recall)
+        key_cost.write(key_cost.measure())
     RESULTS.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
     _write_pages(results)
     for target in compare_with_targets(results):

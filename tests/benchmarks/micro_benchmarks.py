@@ -171,17 +171,18 @@ def _hub() -> list[Micro]:
     """From one process through the hub to the outlet, there being nothing else to do."""
     import zmq
 
+    from affectline.common.runtime.endpoints import reach
     from affectline.common.runtime.sockets import Publisher
 
     hub, marker = HubSettings(port=free_port()), PACKETS["Marker"]
-    command = [*AFFECTLINE, "hub", "--hub", f"{hub.host}:{hub.port}"]
+    command = [*AFFECTLINE, "hub", "--bind", f"{hub.host}:{hub.port}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     listener = OutletSubscriber(hub, ("marker/",))
     try:
         if not publish_once(hub, marker, timeout_s=10):
             raise RuntimeError("the hub does not answer")
-        publisher = Publisher(context, hub.ingress)
+        publisher = Publisher(context, reach(hub).ingress)
         time.sleep(1)
         publisher.update_consumers()
         list(listener.receive())

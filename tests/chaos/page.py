@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from tests.attacks.results import read_section
+from tests.benchmarks import key_cost
 from tests.chaos.judge import NEXT_FRAME_S
 from tests.chaos.modes import MODES
 from tests.chaos.results import CellResult, Matrix, SoakResult
@@ -16,6 +18,7 @@ def format_page(found: Matrix) -> str:
     """Return the page as Markdown."""
     parts = [_head(found), _targets(found), *_modes(found), _disks(found), _clocks(found)]
     parts += [_cameras(found), *([_soak(found.soak)] if found.soak else []), _method()]
+    parts += [read_section(), key_cost.read_section()]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

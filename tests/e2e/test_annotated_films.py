@@ -14,6 +14,7 @@ import pytest
 
 from tests.browsers import chromium, open_page
 from tests.pipelines import Pipeline
+from tests.unit.services.overlay.test_video_writer import TIMES_MS, make_film, packets
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -24,6 +25,7 @@ PLAYED = """
   const tell = () => resolve({
     width: video.videoWidth, height: video.videoHeight, at: video.currentTime,
     duration: video.duration, error: video.error ? video.error.message : "",
+    heard: video.webkitAudioDecodedByteCount,
   });
   video.onerror = tell;
   video.ontimeupdate = () => { if (video.currentTime > 0.3) tell(); };
@@ -102,3 +104,24 @@ def test_a_browser_plays_them(films: Path) -> None:
             assert (played["width"], played["height"]) == (640, 524), name
             assert played["at"] > 0.3
             assert played["duration"] > 0.3, name
+
+
+def test_a_browser_shows_and_plays_a_film_of_varying_rate_with_its_sound(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    film = make_film(tmp_path / "drive.mp4")
+    with Pipeline(out, "--source", str(film), "--display", "mp4") as pipeline:
+        pipeline.finish()
+    path = out / "drive.mp4"
+    times = [time for time, _ in packets(path, "video")]
+    assert times == pytest.approx([ms / 1000 for ms in TIMES_MS], abs=0.0001)
+    assert [sound for _, sound in packets(path, "audio")] == [
+        sound for time, sound in packets(film, "audio") if time >= 0
+    ]
+    with av.open(str(path)) as found:
+        assert found.streams.video[0].codec_context.name == "h264"
+    (out / "page.html").write_text(PAGE)
+    with served(out) as url, chromium() as browser, open_page(browser, f"{url}/page.html") as page:
+        played = page.evaluate(PLAYED, "drive.mp4")
+    assert played["error"] == ""
+    assert played["heard"] > 0
+    assert played["duration"] == pytest.approx(2.1, abs=0.1)

@@ -1,6 +1,7 @@
 """The page of ``affectline collect`` in a real browser, over the real pipeline on real clips."""
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from affectline.training.data import dataset
+from tests.axe import find_violations
 from tests.browsers import chromium, open_page, screenshot
 from tests.collecting import Collecting
 from tests.films import film
@@ -53,19 +55,26 @@ def begin(page: Any, name: str) -> None:
 
 def freely(page: Any, label: str) -> None:
     """Choose the label, instead of being guided."""
-    page.get_by_role("button", name="Freely").click()
+    page.get_by_role("button", name="Free").click()
     page.get_by_role("radio", name=label).click()
     page.get_by_text(re.compile(f"^{label}: ")).wait_for()
 
 
 def press(page: Any, label: str) -> None:
     """Press K, and wait until this sample is counted."""
-    total = page.get_by_text(re.compile(r"\d+ in all$"))
-    before = re.search(r"(\d+) in all$", total.inner_text())
+    total = page.get_by_text(re.compile(r"\d+ in total$"))
+    before = re.search(r"(\d+) in total$", total.inner_text())
     assert before
     page.keyboard.press("k")
-    page.get_by_text(re.compile(f" {int(before[1]) + 1} in all$")).wait_for()
+    page.get_by_text(re.compile(f" {int(before[1]) + 1} in total$")).wait_for()
     page.get_by_text(re.compile(f"^Captured: {label}, ")).wait_for()
+
+
+def look(page: Any, name: str, **options: Any) -> None:
+    """Keep a picture of the page, which everybody has to be able to read."""
+    screenshot(page, name, **options)
+    found = find_violations(page)
+    assert found == [], "\n".join(found)
 
 
 def show(page: Any, part: str) -> None:
@@ -75,7 +84,7 @@ def show(page: Any, part: str) -> None:
 def test_nobody_is_captured_who_has_not_agreed(browser: Any, collecting: Collecting) -> None:
     with open_page(browser, collecting.url) as page:
         page.get_by_text("You take part of your own free will.").wait_for()
-        screenshot(page, "collect-consent")
+        look(page, "collect-consent")
         name, problem = page.get_by_label("Your name, or a pseudonym"), page.get_by_role("alert")
         for wrong in ("", "../x", "a/b", ".hidden", EVIL):
             name.fill(wrong)
@@ -106,8 +115,8 @@ def test_somebody_is_guided_through_the_emotions(browser: Any, collecting: Colle
         page.get_by_role("timer").wait_for(state="detached")
         press(page, "happy")
         press(page, "happy")
-        page.get_by_text("happy: 2 captured, 3 in all").wait_for()
-        screenshot(page, "collect-capture")
+        page.get_by_text("happy: 2 captures, 3 in total").wait_for()
+        look(page, "collect-capture")
     rows = collecting.rows()
     assert [row["label"] for row in rows] == ["neutral", "happy", "happy"]
     native = cv2.imread(str(collecting.faces / rows[0]["file"]), cv2.IMREAD_UNCHANGED)
@@ -127,7 +136,7 @@ def test_somebody_who_comes_again_is_asked_whether_it_is_them(
         page.get_by_role("button", name="Begin").click()
         page.get_by_text("anna agreed to this on").wait_for()
         page.get_by_role("button", name="Begin").click()
-        page.get_by_text("in all").wait_for()
+        page.get_by_text("in total").wait_for()
         page.get_by_role("button", name="Finish").click()
         page.get_by_label("Your name, or a pseudonym").wait_for()
 
@@ -157,11 +166,11 @@ def test_samples_are_kept_relabelled_and_deleted(browser: Any, collecting: Colle
         first = page.locator(f"[data-sample='{samples.first.get_attribute('data-sample')}']")
         first.get_by_role("button", name="Keep").click()
         page.locator("figure[data-status=kept]").first.wait_for()
-        screenshot(page, "collect-review")
+        look(page, "collect-review")
         second = samples.nth(1).get_attribute("data-sample")
         page.locator(f"[data-sample='{second}']").get_by_role("combobox").click()
         page.get_by_role("option", name="fear").click()
-        page.get_by_role("button", name=re.compile("^Keep: fear of ben")).wait_for()
+        page.get_by_role("button", name=re.compile("^Kept: fear of ben")).wait_for()
         samples.nth(2).get_by_role("button", name="Delete").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete it").click()
         page.wait_for_function(
@@ -185,7 +194,7 @@ def test_both_exports_are_read_by_training(browser: Any, collecting: Collecting)
                 page.get_by_role("link", name="Download").click()
             with zipfile.ZipFile(io.BytesIO(Path(coming.value.path()).read_bytes())) as archive:
                 assert any(member.endswith(name) for member in archive.namelist())
-        screenshot(page, "collect-export", full_page=True)
+        look(page, "collect-export", full_page=True)
     exports = sorted((collecting.faces / "exports").iterdir(), key=lambda p: "folder" not in p.name)
     assert len(dataset.load(exports[0], size=96)) == len(collecting.rows())
     assert len(dataset.load(exports[1] / "faces.csv")) == len(collecting.rows())
@@ -227,7 +236,7 @@ def test_all_of_it_by_keyboard_alone(browser: Any, collecting: Collecting) -> No
         tab_to("Begin")
         page.keyboard.press("Enter")
         page.locator(".co-hint.good").wait_for()
-        tab_to("Freely")
+        tab_to("Free")
         page.keyboard.press("Enter")
         tab_to("neutral")
         press(page, "neutral")
@@ -240,13 +249,45 @@ def test_it_fits_a_phone_in_the_dark(browser: Any, collecting: Collecting) -> No
         begin(page, "lee")
         freely(page, "happy")
         press(page, "happy")
-        screenshot(page, "collect-phone")
+        look(page, "collect-phone")
         for part in ("Capture", "Review", "Export and delete"):
             show(page, part)
             page.get_by_role("button", name=part, exact=True, pressed=True).wait_for()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, part
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert paper == "rgb(20, 23, 26)"
+
+
+def test_viewers_see_the_camera_and_numbers(browser: Any, tmp_path: Path, clips: Path) -> None:
+    """On this machine's own address, where the token is asked for."""
+    collecting = Collecting(tmp_path, clips / "smiling_man.mp4", ask_token=True)
+    with collecting.running():
+        operator, viewer = re.findall(r"\?token=(\S+)", collecting.output)
+        with open_page(browser, f"{collecting.url}?token={operator}") as page:
+            begin(page, "anna")
+            freely(page, "happy")
+            press(page, "happy")
+            page.get_by_role("button", name="Log out").click()
+            page.get_by_label("Token").fill(viewer)
+            page.get_by_role("button", name="Open").click()
+            page.get_by_text("1 in total: angry 0").wait_for()
+            page.locator(".co-hint.good").wait_for()
+            page.keyboard.press("k")
+            look(page, "collect-viewer")
+            assert page.get_by_role("timer").count() == 0
+            assert page.get_by_text("anna").count() == 0
+            assert page.get_by_role("button").all_inner_texts() == ["Log out"]
+            sample = collecting.rows()[0]["file"].replace("people", "/take")
+            status = page.evaluate("async (path) => (await fetch(path)).status", sample)
+            assert status == 403
+    said = [
+        json.loads(line) for line in (collecting.faces / "audit.jsonl").read_text().splitlines()
+    ]
+    assert [(line["who"].split()[0], line["did"]) for line in said] == [
+        ("operator", "logged in"), ("operator", "face recorded"), ("operator", "logged out"),
+        ("viewer", "logged in"),
+    ]  # fmt: skip
+    assert "anna" not in str(said)
 
 
 def test_bad_pictures_are_rejected_and_other_machines_need_the_token(
@@ -276,8 +317,8 @@ def test_bad_pictures_are_rejected_and_other_machines_need_the_token(
             tick(page)
             page.get_by_role("button", name="Begin").click()
             page.get_by_text("no face: look into the camera").wait_for()
-            page.get_by_role("button", name="Freely").click()
-            page.get_by_text("0 captured").wait_for()
+            page.get_by_role("button", name="Free").click()
+            page.get_by_text("0 captures").wait_for()
             page.keyboard.press("k")
             page.get_by_text("Rejected. No face: look into the camera").wait_for()
     assert collecting.rows() == []

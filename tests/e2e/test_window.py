@@ -4,14 +4,17 @@ import csv
 import os
 import re
 import shutil
+import socket
+import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import ImageGrab
 
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.settings.hub import HubSettings
@@ -22,6 +25,7 @@ from tests.pipelines import Pipeline, free_port, listening, process
 
 STREAM = "expressive_woman"
 TITLE = f"Affectline {STREAM}"
+SCREEN = (1280, 800)
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             pytest.skip(f"{tool} is not installed: apt-get install xvfb xdotool")
     reader, writer = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1280x800x24"],
+        ["Xvfb", "-displayfd", str(writer), "-screen", "0", "x".join(map(str, (*SCREEN, 24)))],
         pass_fds=[writer], stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(writer)
@@ -44,13 +48,64 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.wait(timeout=10)
 
 
-def find_window(timeout_s: float = 20) -> str:
-    """Wait for the window; return its number."""
-    found = subprocess.run(
-        ["xdotool", "search", "--sync", "--onlyvisible", "--name", TITLE],
-        capture_output=True, text=True, timeout=timeout_s, check=True,
-    )  # fmt: skip
-    return found.stdout.split()[0]
+def find_window(timeout_s: float = 20, title: str = TITLE) -> str:
+    """Wait for the window, of which there is one; return its number."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = subprocess.run(
+            ["xdotool", "search", "--sync", "--onlyvisible", "--name", title],
+            capture_output=True, text=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+        if found.returncode == 0:
+            (number,) = found.stdout.split()
+            return number
+        os.sched_yield()  # a window was gone while it was looked at
+    raise AssertionError(f"no window {title}")
+
+
+def ask(*command: str) -> str:
+    return subprocess.run(
+        ["xdotool", *command], capture_output=True, text=True, timeout=20, check=True
+    ).stdout
+
+
+def ask_to_close(screen: str, window: int) -> None:
+    """Send what the cross of a window's frame sends; xdotool does not in every version."""
+    with socket.socket(socket.AF_UNIX) as server, server.makefile("rb") as answers:
+        server.connect(f"/tmp/.X11-unix/X{screen.removeprefix(':')}")
+        server.sendall(struct.pack("<BxHHHHxx", ord("l"), 11, 0, 0, 0))
+        (words,) = struct.unpack("<6xH", answers.read(8))
+        answers.read(4 * words)
+        atoms = []
+        for name in (b"WM_PROTOCOLS", b"WM_DELETE_WINDOW"):
+            padded = name + bytes(-len(name) % 4)
+            server.sendall(struct.pack("<BBHHxx", 16, 0, 2 + len(padded) // 4, len(name)) + padded)
+            atoms.append(struct.unpack("<8xI20x", answers.read(32))[0])
+        event = struct.pack("<BBHII5I", 33, 32, 0, window, *atoms, 0, 0, 0, 0)
+        server.sendall(struct.pack("<BBHII", 25, 0, 11, window, 0) + event)
+        server.sendall(struct.pack("<BBH", 43, 0, 1))
+        answers.read(32)  # an answer: it has come so far
+
+
+def size_of(window: str) -> tuple[int, int]:
+    said = ask("getwindowgeometry", "--shell", window)
+    width, height = (re.search(rf"{name}=(\d+)", said) for name in ("WIDTH", "HEIGHT"))
+    assert width
+    assert height
+    return int(width[1]), int(height[1])
+
+
+def look(screen: str) -> np.ndarray:
+    """The whole screen as a picture, RGB."""
+    return np.asarray(ImageGrab.grab(xdisplay=screen).convert("RGB"))
+
+
+def look_until(screen: str, seen: Callable[[np.ndarray], bool], timeout_s: float = 20) -> None:
+    """Look at the screen until it shows what is waited for."""
+    deadline = time.monotonic() + timeout_s
+    while not seen(look(screen)):
+        assert time.monotonic() < deadline, "it is not shown"
+        os.sched_yield()
 
 
 def press(window: str, key: str) -> None:
@@ -99,6 +154,50 @@ def test_k_takes_a_snapshot_m_sets_a_marker_q_quits(
     assert small.shape[0] > 100
     with (out / "markers.csv").open() as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["marker"]
+
+
+def film_of(folder: Path, name: str, shade: int, size: tuple[int, int]) -> str:
+    """A film of one shade of grey."""
+    path = folder / f"{name}.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, size)
+    for _ in range(300):
+        writer.write(np.full((size[1], size[0], 3), shade, np.uint8))
+    writer.release()
+    return str(path)
+
+
+def is_at(image: np.ndarray, place: tuple[float, float], size: tuple[int, int], gray: int) -> bool:
+    """Whether a place of the window, as shares of its size, is of a shade of grey."""
+    x, y = (round(share * length) for share, length in zip(place, size, strict=True))
+    return bool((np.abs(image[y, x].astype(int) - gray) < 12).all())
+
+
+def test_several_streams_share_one_window_that_is_resized_and_closed(
+    screen: str, tmp_path: Path
+) -> None:
+    shades = {"one": 60, "two": 110, "three": 160, "four": 210}
+    films = [
+        f"{name}={film_of(tmp_path, name, shade, (320, 180))}" for name, shade in shades.items()
+    ]
+    sources = [word for film in films for word in ("--source", film)]
+    with Pipeline(tmp_path / "out", *sources, "--display", "window") as pipeline:
+        window = find_window(title="Affectline one, two, three, four")
+        size = size_of(window)
+        assert size == (1138, 640), "as large as the screen allows"
+        assert size[0] <= SCREEN[0]
+        assert size[1] <= SCREEN[1]
+        middles = [(0.25, 0.3), (0.75, 0.3), (0.25, 0.8), (0.75, 0.8)]
+
+        def shows_all(image: np.ndarray) -> bool:
+            now = size_of(window)
+            return all(map(is_at, [image] * 4, middles, [now] * 4, shades.values()))
+
+        look_until(screen, shows_all)
+        ask("windowsize", "--sync", window, "700", "500")
+        look_until(screen, shows_all)
+        ask_to_close(screen, int(window))
+        summary = pipeline.finish(timeout_s=10)
+    assert summary["frames"] < 4 * 300, "it was closed before the films had ended"
 
 
 def test_a_replay_is_paused_and_stepped_in_its_window(screen: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import SHARED
+from tests.hosts import connected_hosts
 from tests.integration.buses import Bus
 
 ROOT = Path(__file__).parents[2]
@@ -123,3 +124,10 @@ def bus(tmp_path: Path) -> Iterator[Callable[..., Bus]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def two_hosts(as_root: None) -> Iterator[None]:
+    """Two network namespaces with a cable between them."""
+    with connected_hosts():
+        yield

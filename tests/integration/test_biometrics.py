@@ -14,6 +14,7 @@ from affectline.services.biometrics.validation import time_of
 from tests.conftest import SHARED
 from tests.integration.buses import Bus, drive, real_clock
 from tests.pipelines import run
+from tests.unit.services.biometrics.drivers.test_shimmer import Emulator
 from tests.unit.services.biometrics.fakes import settings
 
 S = 1_000_000_000
@@ -74,6 +75,31 @@ def test_a_real_recording_arrives_whole_in_lossless_delivery(bus: Callable[..., 
     found = np.array(flat(b.samples("rr_interval")))
     assert np.allclose(found[:, 1], beats[:, 1] * 1000)
     assert np.allclose(found[:, 0] / S - 1644227574, beats[:, 0], atol=1e-3)
+
+
+def test_a_shimmer_at_a_serial_port_is_opened_again_when_it_sends_nonsense(
+    bus: Callable[..., Bus],
+) -> None:
+    emulator = Emulator()
+    try:
+        b = bus()
+        b.start("biometrics", "--driver", "shimmer", "--serial-port", emulator.port)
+        for begin in (0, 50_000):
+            assert emulator.streaming.wait(20)
+            packets = [emulator.packet(begin + 256 * i, 0x4000 | 1365) for i in range(64)]
+            emulator.send(b"".join(packets))
+            b.wait_for(partial(has_samples, b, "skin_conductance", 64 if begin == 0 else 128))
+            emulator.streaming.clear()
+            emulator.send(b"\x55" * 8)
+        b.processes[-1].send_signal(signal.SIGINT)
+        assert b.processes[-1].wait(20) == 0
+    finally:
+        emulator.stop()
+    samples = flat(b.samples("skin_conductance"))
+    assert {round(value, 6) for _, value in samples} == {round(1000 / 287, 6)}
+    times = np.array([at for at, _ in samples])
+    assert np.ptp(times[:64]) == round(63 * S / 128)
+    assert (np.diff(times) > 0).all()
 
 
 def test_the_table_of_a_film_arrives_whole_with_its_step_in_its_place(

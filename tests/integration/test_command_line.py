@@ -1,12 +1,14 @@
 """The command line: help, one line for every error, and live messages."""
 
 import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.pipelines import Pipeline, free_port, run, up
+from tests.pipelines import Pipeline, free_port, process, run, up
 
 LOOPING = """
 delivery: live
@@ -42,7 +44,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         (["--source", "x="], "--source x=: not a source"),
         (
             ["--source", "rtsp://me:s3cr3t@127.0.0.1:9/x", "--display", "none"],
-            "--source rtsp://127.0.0.1:9/***: nothing",
+            "--source rtsp://127.0.0.1:9/***: no answer",
         ),
     ],
 )
@@ -61,7 +63,7 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
-    with Pipeline(tmp_path / "a", "--pace", "realtime") as first:
+    with Pipeline(tmp_path / "a", "--rate", "0.3") as first:
         first.wait_for_frame(1)
         second = run("up", "--port", str(first.hub.port), "--out", str(tmp_path / "b"))
         assert second.returncode == 1
@@ -99,14 +101,15 @@ def test_help_has_an_example_for_every_command() -> None:
 
 def test_subscribe_prints_one_object_a_line(pipeline: Pipeline) -> None:
     done = run(
-        "subscribe", "emotion/", "--format", "json", "--count", "5",
+        "subscribe", "emotion/", "--format", "json", "--count", "20",
         "--address", pipeline.hub.outlet,
     )  # fmt: skip
     table = run("subscribe", "--count", "8", "--address", pipeline.hub.outlet)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(lines) == 5
+    assert len(lines) == 20
     assert {line["topic"] for line in lines} == {"emotion/sample"}
-    assert set(lines[0]["faces"][0]["probabilities"]) >= {"happy", "neutral"}
+    faces = [face for line in lines for face in line["faces"]]
+    assert set(faces[0]["probabilities"]) >= {"happy", "neutral"}
     assert len(table.stdout.splitlines()) == 8
 
 
@@ -123,4 +126,17 @@ def test_the_doctor_suggests_fixes(pipeline: Pipeline) -> None:
     assert healthy.returncode == 0, healthy.stdout
     ill = run("doctor", "--port", str(pipeline.hub.port), env={"COLUMNS": "300", "PATH": "/bin"})
     assert ill.returncode == 1
-    assert "--port" in ill.stdout
+    assert "--bind" in ill.stdout
+
+
+def test_a_process_that_was_started_by_hand_says_where_it_finds_no_hub(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    words = ("record", "--hub", address, "--out", str(tmp_path / "out"))
+    with process(*words, stderr=subprocess.PIPE) as recorder:
+        assert recorder.stderr
+        said = recorder.stderr.readline()
+        assert f"no hub on {address} yet: is affectline up running?" in said
+        with process("hub", "--bind", address):
+            assert f"connected to the hub on {address}" in recorder.stderr.readline()
+            recorder.send_signal(signal.SIGINT)
+            recorder.wait(timeout=30)

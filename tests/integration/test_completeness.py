@@ -81,10 +81,10 @@ def test_a_recorder_that_was_killed_tells_what_it_missed(tmp_path: Path) -> None
         assert {hole["reason"] for hole in sequence["holes"]} <= {"interrupted", "live"}
         sentence = found["lacks"][0]
         assert sentence.startswith(f"{len(missing)} of {FRAMES} frames of sample are missing: ")
-        assert "the recorder was away from 0:0" in sentence
+        assert "the recorder was down from 0:0" in sentence
     (row,) = json.loads(run("sessions", str(tmp_path), "--json").stdout)
     assert row["lacks"] == found["lacks"]
-    assert "the recorder was away" in run("info", str(out)).stdout.replace("\n", " ")
+    assert "the recorder was down" in run("info", str(out)).stdout.replace("\n", " ")
 
 
 def test_a_recording_that_nobody_went_on_with_says_that_it_has_no_end(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_recording_that_nobody_went_on_with_says_that_it_has_no_end(tmp_path: 
             pipeline.kill(kind)
     found = told("check", out, code=1)
     assert (found["finished"], found["unexplained"]) == (False, 0)
-    assert any("not stopped in order" in problem for problem in found["problems"])
+    assert any("not stopped properly" in problem for problem in found["problems"])
     tables = json.loads((out / "session.json").read_text())["checkpoint"]["streams"]["sample"]
     assert missing_numbers(told("info", out), "Frame") == set(
         range(max(recorded(out)) + 1, tables["next_seq"])

@@ -1,6 +1,9 @@
 """Commands to a running pipeline, given as a tool or the command line gives them."""
 
 import json
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from affectline.common.recording.reader import SessionReader
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health
-from tests.pipelines import Pipeline, run
+from tests.pipelines import Pipeline, process, run, up
 
 CONSENT = "Anna, in writing, today"
 
@@ -24,8 +27,12 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+def to(pipeline: Pipeline) -> tuple[str, str]:
+    return "--hub", f"127.0.0.1:{pipeline.hub.port}"
+
+
 def control(pipeline: Pipeline, *arguments: str) -> None:
-    done = run("control", *arguments, "--hub", f"127.0.0.1:{pipeline.hub.port}")
+    done = run("control", *arguments, *to(pipeline))
     assert done.returncode == 0, done.stderr
 
 
@@ -39,20 +46,73 @@ def test_a_pipeline_is_recorded_and_ended_by_command(config: Path, tmp_path: Pat
         pipeline.wait_for_frame(5)
         control(pipeline, "record", "drive", "--consent", CONSENT, "--privacy", "features")
         pipeline.wait_for(counts_of_recorder)
-        control(pipeline, "record", "drive", "--consent", CONSENT)  # one at a time
+        again = run("control", "record", "drive", "--consent", CONSENT, *to(pipeline))
+        assert again.returncode == 1
+        assert again.stderr == "affectline: drive is being recorded: stop it first\n"
         control(pipeline, "stop-recording")
+        more = run("control", "record", "drive", "--consent", CONSENT, *to(pipeline))
+        assert more.stdout == "recording drive into the folder drive-2\n", "that name is taken"
+        control(pipeline, "stop-recording")
+        typed = run(
+            "control", "record", "Anna's 2nd drive / Zürich", "--consent", CONSENT, *to(pipeline)
+        )
+        assert "into the folder Annas-2nd-drive-Zurich" in typed.stdout
+        done = run("control", "stop-recording", *to(pipeline))
+        assert done.stdout == "recorded Annas-2nd-drive-Zurich\n"
         control(pipeline, "quit")
         summary = pipeline.finish()
-        log = pipeline.log()
     assert summary["frames"] > 5
-    assert "record drive: drive is being recorded: stop it first" in log
     with SessionReader(tmp_path / "sessions" / "drive") as reader:
         kinds = {recorded.kind for recorded in reader.messages()}
         about = reader.about
+    with SessionReader(tmp_path / "sessions" / "Annas-2nd-drive-Zurich") as reader:
+        assert reader.about["title"] == "Anna's 2nd drive / Zürich"
+    listed = run("sessions", str(tmp_path / "sessions"), env=os.environ | {"COLUMNS": "240"})
+    assert "Anna's 2nd drive / Zürich" in listed.stdout
     assert about["consent"] == CONSENT
     assert about["privacy"] == "features"
     assert {"Emotion", "Health"} <= kinds
     assert not {"Frame", "Faces", "Control"} & kinds
+
+
+def test_a_recording_waits_for_what_it_requires(config: Path, tmp_path: Path) -> None:
+    """``up --record`` records from when all is there; a command is refused until then."""
+    config.write_text(config.read_text() + "require: [sample, anna/heart_rate]\n")
+    with Pipeline(tmp_path / "s", "--config", str(config), "--record") as pipeline:
+        pipeline.wait_for_frame(5)
+        early = run("control", "record", "drive", "--consent", CONSENT, *to(pipeline))
+        assert early.returncode == 1
+        assert "anna/heart_rate is not there, and required" in early.stderr
+        assert len(early.stderr.splitlines()) == 1
+        assert not (tmp_path / "s/session.mcap").exists()
+        strap = ("--driver", "synthetic", "--subject", "anna")
+        with process("biometrics", *strap, *to(pipeline)):
+            wait_for((tmp_path / "s/session.mcap").exists)
+            control(pipeline, "record", "drive", "--consent", CONSENT, "--condition", "rain")
+            control(pipeline, "stop-recording")
+        control(pipeline, "quit")
+        pipeline.finish()
+        log = pipeline.log()
+    assert "not recording yet: waiting for" in log
+    assert "all required streams are there: recording" in log
+    with SessionReader(tmp_path / "sessions" / "drive") as reader:
+        assert reader.about["study"] == {"condition": "rain"}
+    with SessionReader(tmp_path / "s") as reader:
+        assert {"Emotion", "Samples"} <= {recorded.kind for recorded in reader.messages()}
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_what_is_required_and_never_comes_is_said_at_the_end(config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text() + "require: [anna/heart_rate]\n")
+    done = up("--config", str(config), "--record", "--duration", "1", "--out", str(tmp_path / "s"))
+    assert done.returncode == 1
+    assert "nothing was recorded: anna/heart_rate never appeared" in done.stderr
 
 
 def test_without_a_pipeline_a_command_says_so() -> None:

@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import os
 import re
 import socket
+import ssl
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +20,16 @@ import pytest
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import connect as connect_sync
+from websockets.typing import Origin
 
 from tests.dashboards import LiveDashboard
 from tests.pipelines import run
 
 pytestmark = pytest.mark.slow
+
+LOGIN_S = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +48,17 @@ def open_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveD
         token = re.search(r"\?token=(\S+)", dashboard.stdout.readline())
         assert token, "printed once, at the first start"
         yield board, token[1]
+
+
+@pytest.fixture(scope="module")
+def safe_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDashboard]:
+    """One with TLS that asks for its token on this machine as well, and lets in for two seconds."""
+    folder = tmp_path_factory.mktemp("safe")
+    board = LiveDashboard(folder, tls=True, ask_token=True, login_hours=LOGIN_S / 3600)
+    keys = {"AFFECTLINE_KEYS": str(folder / "keys")}
+    with board.hub_running(), board.serving(stdout=subprocess.PIPE, env=os.environ | keys) as done:
+        board.output = "".join(done.stdout.readline() for _ in range(5))
+        yield board
 
 
 def can_connect(board: LiveDashboard, path: str = "feed/live", **headers: str) -> bool:
@@ -107,8 +126,9 @@ def test_no_token_no_entry(open_board: tuple[LiveDashboard, str]) -> None:
     board, token = open_board
     for path in ("", "snapshot", "report/x", "style/style.css", "_nicegui_ws/socket.io/?EIO=4"):
         assert httpx.get(board.url + path).status_code == 401
-        wrong = {"cookie": f"affectline-{board.port}={token[:-1]}x"}
-        assert httpx.get(board.url + path, headers=wrong).status_code == 401
+        for value in (f"{token[:-1]}x", token):  # the token is no cookie
+            wrong = {"cookie": f"affectline-{board.port}={value}"}
+            assert httpx.get(board.url + path, headers=wrong).status_code == 401
     origin = board.url.rstrip("/")
     assert httpx.post(board.url, headers={"origin": origin}).status_code == 401
     assert not can_connect(board, origin=origin)
@@ -121,8 +141,51 @@ def test_the_token_opens_everything(open_board: tuple[LiveDashboard, str]) -> No
         assert browser.get("/", params={"token": token}).status_code == 200
         assert browser.get("/style/style.css").status_code == 200
         cookie = f"affectline-{board.port}={browser.cookies[f'affectline-{board.port}']}"
+        assert token not in cookie
     assert can_connect(board, origin=board.url.rstrip("/"), cookie=cookie)
     assert not can_connect(board, origin="http://evil.example", cookie=cookie)
+
+
+def test_guessing_becomes_slower_and_slower(open_board: tuple[LiveDashboard, str]) -> None:
+    board, token = open_board
+    origin = {"origin": board.url.rstrip("/")}
+    for wait_s in (1, 2):
+        wrong = httpx.post(f"{board.url}enter", data={"token": "guess"}, headers=origin)
+        assert (wrong.status_code, wrong.headers["retry-after"]) == (401, str(wait_s))
+        right = httpx.get(board.url, params={"token": token})
+        assert right.status_code == 429, "not looked at"
+        time.sleep(int(right.headers["retry-after"]))
+    assert httpx.get(board.url, params={"token": token}).status_code == 303
+
+
+def test_over_tls_with_a_certificate_that_is_made(safe_board: LiveDashboard) -> None:
+    """Who trusts the certificate needs no exception; the login and its sockets end in time."""
+    folder = safe_board.settings_file.parent
+    trust = ssl.create_default_context(cafile=str(folder / "keys" / "tls-certificate.pem"))
+    token = (safe_board.sessions / ".dashboard-token").read_text().strip()
+    fingerprint = re.search("SHA-256 fingerprint: ([0-9A-F:]{95})", safe_board.output)
+    shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", safe_board.port)))
+    assert fingerprint
+    assert fingerprint[1].replace(":", "").lower() == sha256(shown).hexdigest()
+    with httpx.Client(base_url=safe_board.url, verify=trust, follow_redirects=True) as browser:
+        assert browser.get("/").status_code == 401
+        assert browser.get("/", params={"token": token}).status_code == 200
+        name = f"__Host-affectline-{safe_board.port}"
+        (cookie,) = browser.cookies.jar
+        assert (cookie.name, cookie.secure) == (name, True)
+        began = time.monotonic()
+        url = safe_board.url.replace("https", "wss") + "feed/live"
+        origin, known = Origin(safe_board.url.rstrip("/")), {"cookie": f"{name}={cookie.value}"}
+        with connect_sync(url, ssl=trust, origin=origin, additional_headers=known) as socket:
+            with pytest.raises(ConnectionClosed) as closed:
+                list(socket)
+            assert closed.value.rcvd
+            assert closed.value.rcvd.code == 1008
+        assert time.monotonic() - began < LOGIN_S + 5
+        answer = browser.get("/", headers={"cookie": f"{name}={cookie.value}"})
+        assert answer.status_code == 401, "the cookie opens nothing any more"
+    with pytest.raises(httpx.TransportError):
+        httpx.get(safe_board.url.replace("https", "http"))
 
 
 def test_the_token_is_kept_where_only_its_owner_reads_it(

@@ -8,24 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines import Pipeline
+from affectline.common.runtime.endpoints import reach
+from tests.pipelines import Pipeline, run
 
 ROOT = Path(__file__).parents[2]
+WITH_KEYS = {"AFFECTLINE_SECURITY": "required"}
 NODE_MODULES = ROOT / ".cache" / "node" / "node_modules"
 
 
-def program(language: str) -> str:
-    text = (ROOT / "docs" / "protocol.md").read_text()
+def program(language: str, page: str = "protocol.md") -> str:
+    text = (ROOT / "docs" / page).read_text()
     match = re.search(rf"<!-- test: {language} -->\n```\w+\n(.*?)```", text, re.DOTALL)
     assert match
     return match[1]
 
 
-def follow(command: list[str], tmp_path: Path) -> list[list[str]]:
+def follow(command: list[str], tmp_path: Path, keys: Path | None = None) -> list[list[str]]:
     """Run a program beside a pipeline until it has printed ten lines."""
-    with Pipeline(tmp_path / "out", "--pace", "realtime") as pipeline:
+    options = {} if keys is None else WITH_KEYS | {"AFFECTLINE_KEYS": str(keys)}
+    folder = () if keys is None else (str(keys / "clients" / "wall"),)
+    with Pipeline(
+        tmp_path / "out", "--pace", "realtime", prefixes=("emotion/",), environment=options
+    ) as pipeline:
         reader = subprocess.Popen(
-            [*command, pipeline.hub.outlet], stdout=subprocess.PIPE, text=True
+            [*command, pipeline.hub.outlet, *folder], stdout=subprocess.PIPE, text=True
         )
         assert reader.stdout
         lines = [reader.stdout.readline().split() for _ in range(10)]
@@ -50,16 +56,32 @@ def test_the_python_subscriber(tmp_path: Path) -> None:
     check(follow([sys.executable, str(path)], tmp_path))
 
 
-def test_the_node_subscriber(tmp_path: Path) -> None:
+def test_the_python_subscriber_with_keys(tmp_path: Path) -> None:
+    path = tmp_path / "subscriber.py"
+    path.write_text(program("python with keys", "security.md"))
+    check(follow([sys.executable, str(path)], tmp_path, new_keys(tmp_path)))
+
+
+def new_keys(tmp_path: Path) -> Path:
+    """A folder of keys with one for a listener."""
+    keys = tmp_path / "keys"
+    done = run("keys", "new", "wall", "--prefix", "emotion/", "--folder", str(keys))
+    assert done.returncode == 0, done.stderr
+    return keys
+
+
+@pytest.mark.parametrize("is_keyed", [False, True], ids=["on loopback", "with keys"])
+def test_the_node_subscriber(tmp_path: Path, is_keyed: bool) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node is not installed")
     if not (NODE_MODULES / "zeromq").exists():
-        pytest.skip(f"npm install --prefix {NODE_MODULES.parent} zeromq @msgpack/msgpack")
+        pytest.skip(f"no {NODE_MODULES}: CONTRIBUTING.md tells how to install it")
     path = tmp_path / "subscriber.cjs"
-    path.write_text(program("node"))
+    name = "node with keys" if is_keyed else "node"
+    path.write_text(program(name, "security.md" if is_keyed else "protocol.md"))
     (tmp_path / "node_modules").symlink_to(NODE_MODULES)
-    check(follow([node, str(path)], tmp_path))
+    check(follow([node, str(path)], tmp_path, new_keys(tmp_path) if is_keyed else None))
 
 
 def test_the_command_that_stops_a_pipeline(tmp_path: Path) -> None:
@@ -68,5 +90,6 @@ def test_the_command_that_stops_a_pipeline(tmp_path: Path) -> None:
     source = ("--source", "sample", "--delivery", "live")
     with Pipeline(tmp_path / "out", *source, prefixes=("emotion/",)) as pipeline:
         pipeline.wait_for_frame(1)
-        subprocess.run([sys.executable, str(path), pipeline.hub.ingress], check=True, timeout=30)
+        ingress = reach(pipeline.hub).ingress.address
+        subprocess.run([sys.executable, str(path), ingress], check=True, timeout=30)
         assert pipeline.process.wait(timeout=30) == 0

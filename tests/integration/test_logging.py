@@ -1,6 +1,7 @@
 """What a pipeline logs, from all of its processes, in one place."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def test_records_of_all_processes_are_one_stream_of_json(tmp_path: Path) -> None
         pipeline.kill("detector")
         pipeline.finish()
         records = [json.loads(line) for line in pipeline.log().splitlines()]
-    restarts = [record for record in records if "started again" in record["message"]]
+    restarts = [record for record in records if "is restarted" in record["message"]]
     assert restarts[0]["service"] == "supervisor"
     assert restarts[0]["level"] == "warning"
     assert "detector/sample died (killed by SIGKILL)" in restarts[0]["message"]
@@ -49,9 +50,13 @@ def test_the_last_lines_of_a_process_that_keeps_dying_are_shown(tmp_path: Path) 
     done = run("up", "--port", "16310", "--out", str(model), env=_with_path(broken), timeout=110)
     assert done.returncode == 1
     *details, error = done.stderr.splitlines()
-    assert error.startswith("affectline: classifier/1 died 6 times within seconds (killed by SIG")
+    # Both run networks; which of them is given up first is a race
+    given_up = (
+        r"affectline: (classifier/1|detector/sample) died 6 times within seconds \(killed by "
+    )
+    assert re.match(given_up + "SIG", error)
     assert "above" not in error
-    assert any("died (killed by SIGABRT) and is started again" in line for line in details)
+    assert any("died (killed by SIGABRT) and is restarted" in line for line in details)
 
 
 def _with_path(folder: Path) -> dict[str, str]:

@@ -15,7 +15,8 @@ import pytest
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.runtime.sockets import publish_once
-from affectline.common.wire.messages import Packet
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.messages import Marker, Packet
 from affectline.services.biometrics.driver_thread import DriverThread
 from affectline.services.biometrics.validation import time_of
 from tests.integration.buses import Bus, drive, real_clock
@@ -154,3 +155,111 @@ def test_emotions_states_and_markers_reach_a_real_lsl_inlet(bus: Callable[..., B
         label, stamp = inlets["affectline-markers"].pull_sample(timeout=20)
         assert label == ['hard braking {"km/h": 63.5}']
         assert abs(stamp - there) < 0.005
+
+
+def make_markers(name: str, channels: int = 1, dtype: str = "string") -> Any:
+    """What PsychoPy (texts) or E-Prime (trigger numbers) opens for its markers."""
+    from mne_lsl.lsl import StreamInfo, StreamOutlet
+
+    info = StreamInfo(name, "Markers", channels, 0.0, dtype, f"{name}-source")
+    if channels > 1:
+        info.set_channel_names(["label", "trial", "side"][:channels])
+    return StreamOutlet(info)
+
+
+def test_texts_and_trigger_numbers_become_markers_at_their_times() -> None:
+    from mne_lsl.lsl import local_clock
+
+    from affectline.services.biometrics.drivers.lsl import LslDriver
+
+    texts, numbers = make_markers("PsychoPy", 3), make_markers("E-Prime", dtype="int32")
+    readers = {}
+    for name in ("PsychoPy", "E-Prime"):
+        readers[name] = LslDriver(settings("lsl", name=name), real_clock())
+        readers[name].open()
+    sent, begun = local_clock(), now_ns()
+    for i in range(20):
+        texts.push_sample([f"trial {i}", str(i), "left"], timestamp=sent + i / 10)
+    texts.push_sample(["", "20", ""], timestamp=sent + 2.1)
+    numbers.push_sample(np.array([64], np.int32), timestamp=sent)
+    said = drive(readers["PsychoPy"], 20, lambda r: sum(len(x.events) for x in r) == 20)
+    events = [event for reading in said for event in reading.events]
+    assert [event.label for event in events] == [f"trial {i}" for i in range(20)]
+    assert events[3].fields == {"trial": "3", "side": "left"}
+    times = [time_of(r, i) for r in said for i in range(len(r.events))]
+    assert all(abs(at - begun - i * S // 10) < 0.005 * S for i, at in enumerate(times))
+    (trigger,) = drive(readers["E-Prime"], 20, lambda r: bool(r))
+    assert [event.label for event in trigger.events] == ["64"]
+    assert abs(trigger.at - begun) < 0.005 * S
+    assert readers["PsychoPy"].counters["invalid"] == 1, "one said nothing"
+    for reader in readers.values():
+        reader.close()
+    del texts, numbers
+    gc.collect()
+
+
+def test_an_experiment_s_markers_reach_the_hub_also_after_it_was_started_again(
+    bus: Callable[..., Bus],
+) -> None:
+    b = bus("live", ("marker/",))
+    outlet = make_markers("OpenSesame")
+    b.start("biometrics", "--driver", "lsl", "--name", "OpenSesame")
+    service = "biometrics/person-lsl-OpenSesame"
+    b.wait_for(lambda _: bool(b.health(service)))
+    _wait_for_consumer(outlet)
+    outlet.push_sample(["begin"])
+    b.wait_for(lambda heard: [m.label for m in heard if isinstance(m, Marker)] == ["begin"])
+    del outlet
+    gc.collect()
+    outlet = make_markers("OpenSesame")
+    _wait_for_consumer(outlet)
+    outlet.push_sample(["again"])
+    b.wait_for(lambda heard: any(m.label == "again" for m in heard if isinstance(m, Marker)))
+    (first, *_) = [m for m in b.heard if isinstance(m, Marker)]
+    assert abs(first.at - now_ns()) < 60 * S
+    assert first.source.startswith("LSL OpenSesame (Markers)")
+    del outlet
+    gc.collect()
+
+
+def _wait_for_consumer(outlet: Any) -> None:
+    deadline = monotonic() + 40
+    while not outlet.has_consumers:
+        assert monotonic() < deadline, "nobody listens"
+        outlet.wait_for_consumers(timeout=1)
+
+
+def test_signals_and_faces_have_outlets_of_their_own(bus: Callable[..., Bus]) -> None:
+    from mne_lsl.lsl import StreamInlet, local_clock, resolve_streams
+
+    b = bus()
+    b.start("lsl-outlet", "--stream", "drive", "--subject", "anna")
+    b.wait_for(lambda _: bool(b.health("outlet/lsl")))
+    at, there = now_ns(), local_clock()
+    samples = Samples(
+        subject="anna", signal="skin_conductance", unit="uS", epoch=1, seq=0, at=at, rate=4.0,
+        values=(5.0, 5.5),
+    )  # fmt: skip
+    assert publish_once(b.hub, Packet(samples))
+    (info,) = resolve_streams(20.0, "affectline-skin_conductance-anna")
+    assert (info.stype, info.n_channels) == ("EDA", 1)
+    inlet = StreamInlet(info)
+    inlet.open_stream(timeout=10)
+    assert inlet.get_sinfo().get_channel_units() == ["uS"]
+    again = samples.model_copy(update={"seq": 1, "at": at + S // 2, "values": (6.0, 6.5)})
+    assert publish_once(b.hub, Packet(again))
+    value, stamp = inlet.pull_sample(timeout=20)
+    while value[0] < 6:
+        value, stamp = inlet.pull_sample(timeout=20)
+    assert value[0] == pytest.approx(6.0)
+    assert abs(stamp - there - 0.5) < 0.005
+    (faces,) = resolve_streams(10.0, "affectline-faces-drive")
+    boxes = StreamInlet(faces)
+    boxes.open_stream(timeout=10)
+    moved = {"captured_at": at, "received_at": at, "published_at": at}
+    assert publish_once(b.hub, Packet(EMOTION.model_copy(update=moved)))
+    row, _ = boxes.pull_sample(timeout=20)
+    largest = max(EMOTION.faces, key=lambda face: face.box[2] * face.box[3])
+    assert row.tolist() == [len(EMOTION.faces), largest.track, *largest.box]
+    del inlet, boxes
+    gc.collect()

@@ -10,6 +10,7 @@ import pytest
 import zmq
 
 from affectline.common.clock import SKEW_VARIABLE, now_ns
+from affectline.common.runtime.endpoints import reach
 from affectline.common.runtime.sockets import OutletSubscriber, Publisher, Receiver
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.health import Health
@@ -31,7 +32,7 @@ def first_markers(listener: OutletSubscriber) -> list[Marker]:
 @pytest.fixture
 def hub() -> Iterator[HubSettings]:
     settings = HubSettings(port=free_port())
-    process = subprocess.Popen([*AFFECTLINE, "hub", "--hub", f"127.0.0.1:{settings.port}"])
+    process = subprocess.Popen([*AFFECTLINE, "hub", "--bind", f"127.0.0.1:{settings.port}"])
     yield settings
     process.terminate()
     process.wait(timeout=20)
@@ -92,7 +93,7 @@ def test_a_marker_from_a_host_with_a_wrong_clock_is_in_hub_time(
         assert listener.wait(timeout_s=60)
         before = now_ns()
         # Every address of this machine, which does not look like this machine
-        done = run("mark", "x", "--hub", f"0.0.0.0:{hub.port}")
+        done = run("mark", "x", "--hub", f"0.0.0.0:{hub.port}", "--insecure")
         assert done.returncode == 0, done.stderr
         heard = first_markers(listener)
     finally:
@@ -106,8 +107,8 @@ def mark_beside(hub: HubSettings, frame: Emotion, *announced: str) -> tuple[Mark
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     listener = OutletSubscriber(hub, ("marker/", "health/"))
     try:
-        publisher = Publisher(context, hub.ingress)
-        consumer = Receiver(context, hub.bus, Counter(), prefixes=("control/",))
+        publisher = Publisher(context, reach(hub).ingress)
+        consumer = Receiver(context, reach(hub).bus, Counter(), prefixes=("control/",))
         for service in announced:
             consumer.announce(service)
         assert listener.wait(timeout_s=60)

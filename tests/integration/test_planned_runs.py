@@ -34,8 +34,8 @@ def test_a_run_keeps_to_its_plan_and_reports(tmp_path: Path) -> None:
     assert int(markers[0]["at"]) < int(markers[1]["at"])
     page = (out / "report.html").read_text()
     assert "hard braking" in page
-    assert "anna nervousness" in page
-    assert "Some of the signals are synthetic" in page
+    assert "Nervousness of anna" in page
+    assert "The signals were simulated: no person was measured." in page
     assert "anna" in done.stdout
 
     exported = run("export", str(out), "--to", "csv")

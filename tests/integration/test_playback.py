@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
+from starlette.websockets import WebSocket
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.writer import SessionWriter
@@ -22,6 +24,7 @@ from tests.samples import AT, EMOTION, EPOCH, FRAME
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 
 from affectline.services.dashboard.app_state import AppState
+from affectline.services.web.broadcaster import BroadcastClient
 
 pytestmark = pytest.mark.slow
 FRAMES, RATE = 200, 20
@@ -60,8 +63,8 @@ def state(tmp_path: Path) -> AppState:
 
 def position(state: AppState) -> float:
     """Where the last picture that was shown belongs, in seconds; -1 where there is none."""
-    hub = state.replay_hub
-    shown = hub.broadcaster.last_frame("drive") if hub else None
+    replay = state.replays.get("drive")
+    shown = replay.hub.broadcaster.last_frame("drive") if replay else None
     return shown.emotion.seq / RATE if shown else -1.0
 
 
@@ -97,30 +100,30 @@ class Replay:
 def test_a_session_is_replayed_paused_and_sought(state: AppState) -> None:
     async def play() -> None:
         await state.open()
-        await state.open_replay("drive")
-        assert state.replay is not None
-        control, replay = state.replay, Replay(state.replay.hub)
+        replays = state.replays
+        opened = await replays.open("drive")
+        control, replay = opened.control, Replay(opened.control.hub)
         try:
             await replay.until(lambda: position(state) > 0.5)
-            await state.toggle_pause()
+            await replays.pause("drive", paused=True)
             await replay.rest()
             there = position(state)
             await replay.rest()
             assert position(state) == there, "paused"
-            await state.seek(8.0)
+            await replays.seek("drive", 8.0)
             await replay.until(lambda: position(state) >= 8.0)
             await replay.rest()
             there = position(state)
             await replay.rest()
             assert position(state) == there < 9.5, "still paused, elsewhere"
-            await state.seek(2.0)
+            await replays.seek("drive", 2.0)
             await replay.until(lambda: 2.0 <= position(state) < 4.0)
-            await state.toggle_pause()
-            await state.seek(state.position(), 4.0)
+            await replays.pause("drive", paused=False)
+            await replays.seek("drive", opened.updates.position, 4.0)
             await replay.until(lambda: control.progress.has_ended)
             await replay.until(lambda: position(state) == (FRAMES - 1) / RATE)
             assert control.problem == ""
-            await state.toggle_pause()  # again, from the beginning
+            await replays.pause("drive", paused=False)  # again, from the beginning
             await replay.until(lambda: 0 <= position(state) < 3)
         finally:
             replay.close()
@@ -135,12 +138,15 @@ def test_what_is_replayed_is_not_deleted_and_what_is_not_there_is_not_replayed(
     async def play() -> None:
         await state.open()
         try:
-            await state.open_replay("drive")
+            opened = await state.replays.open("drive")
+            page = BroadcastClient(cast("WebSocket", None), list)
+            opened.hub.broadcaster.clients["page"] = page  # somebody watches it
             with pytest.raises(AffectlineError, match="is being replayed"):
                 state.sessions.delete("drive")
             for name in ("none", "../drive"):
                 with pytest.raises(AffectlineError):
-                    await state.open_replay(name)
+                    await state.replays.open(name)
+            del opened.hub.broadcaster.clients["page"]
         finally:
             await state.close()
 

@@ -1,8 +1,11 @@
-"""The README's table of common tasks, run from top to bottom in one folder.
+"""What the README and the first session tell to run, from top to bottom, each in one folder.
+
+That is the README's first screen, its table of common tasks, and docs/first-session.md.
 
 The commands are those of the README, word for word, but for what a test cannot have:
 
 * ``a.mp4`` and ``b.mp4`` are films of a second that the test has made, and ``...`` is ``a.mp4``.
+* ``make demo`` is the command that it runs, for six seconds.
 * The camera (``--source 0``) is the sample clip over and over, the strap (``ble``) the simulator.
 * ``HOST`` is this machine, and ports are free ones: settings files that name them are added.
 * What joins a running pipeline finds one: started before, ended by the table's own ``quit``.
@@ -26,19 +29,22 @@ import pytest
 import yaml
 
 from affectline.common.settings.hub import HubSettings
-from tests.pipelines import AFFECTLINE, PORTS, Pipeline, listening, run
+from tests.pipelines import AFFECTLINE, Pipeline, free_port, listening, run
 from tests.studies import write_film
 
-README: Final = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT: Final = Path(__file__).parents[2]
+README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+FIRST_SESSION: Final = (ROOT / "docs" / "first-session.md").read_text(encoding="utf-8")
+MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 CAMERA: Final[dict[str, Any]] = {
     "sources": [{"name": "driver", "source": "sample", "loop": True}],
     "delivery": "live", "pace": "realtime",
 }  # fmt: skip
-JOINING: Final = ("biometrics", "control", "lsl-outlet", "mark", "subscribe")
+JOINING: Final = ("biometrics", "control", "lsl-outlet", "mark", "remote", "subscribe")
 """Commands that join a running pipeline."""
 HEALTH: Final = {
     "biometrics": "health/biometrics", "lsl-outlet": "health/outlet/lsl", "hub": "health/hub",
-    "classifier": "health/classifier",
+    "classifier": "health/classifier", "remote": "health/remote",
 }  # fmt: skip
 """Commands that run until they are stopped, and what tells that they work."""
 SUBJECT: Final = "anna"
@@ -55,27 +61,38 @@ def find_rows() -> list[list[str]]:
     return [row for row in rows if row]
 
 
+def find_lines(text: str) -> list[str]:
+    """The commands of a page's indented blocks, in order."""
+    lines = re.findall(r"^ {4}((?:make|(?:\.venv/bin/)?affectline) .*)$", text, re.MULTILINE)
+    return [line.partition("#")[0].removeprefix(".venv/bin/").strip() for line in lines]
+
+
 class Table:
     """A folder with what the commands need.
 
     Args:
         folder: Where they run.
-        pipeline: The running pipeline that some of them join.
+        pipeline: The running pipeline that some of them join; None where none does.
     """
 
-    def __init__(self, folder: Path, pipeline: Pipeline) -> None:
-        self._folder, self.pipeline = folder, pipeline
-        self._hub = HubSettings(port=pipeline.hub.port + PORTS)
+    def __init__(self, folder: Path, pipeline: Pipeline | None = None) -> None:
+        self._folder, self._pipeline = folder, pipeline
+        self._hub = HubSettings(port=free_port())
         settings = {"hub": {"port": self._hub.port}}
         self._write("alone", settings)
         self._write("camera", settings | CAMERA)
-        self._write("joining", {"hub": {"port": pipeline.hub.port}})
+        if pipeline is not None:
+            port = free_port()
+            services = {"remote": {"port": port, "labrecorder_port": port + 1}}
+            self._write("joining", {"hub": {"port": pipeline.hub.port}, "services": services})
 
     def _write(self, name: str, settings: dict[str, Any]) -> None:
         (self._folder / f"{name}.yaml").write_text(yaml.safe_dump(settings))
 
     def rewrite(self, command: str) -> list[str]:
         """The arguments of a command, with what stands in for things that a test cannot have."""
+        if command == "make demo":
+            return self._rewrite_demo()
         words = [word.replace("HOST", "127.0.0.1") for word in shlex.split(command)[1:]]
         if words[-1] == "...":
             words[-1:] = ["--source", "a.mp4"]
@@ -87,11 +104,23 @@ class Table:
             words[at : at + 2] = ["--source", "a.mp4"] if words[0] == "collect" else []
         if words[0] in ("doctor", "replay"):
             return [*words, "--port", str(self._hub.port)]
-        if words[0] in ("report", "info", "export"):
+        if words[0] in ("report", "info", "export", "keys", "study"):
             return words
         if words[0] == "subscribe":
             return [*words, "--address", self.pipeline.hub.outlet]
         return [*words, "--config", f"{settings}.yaml"]
+
+    def _rewrite_demo(self) -> list[str]:
+        recipe = re.search(r"^demo:.*\n\t\$\(BIN\)/affectline (.*)$", MAKEFILE, re.MULTILINE)
+        assert recipe
+        words = [str(ROOT / word) if "/" in word else word for word in recipe[1].split()]
+        return [*words, "--duration", "6", "--bind", f"127.0.0.1:{self._hub.port}"]
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The running pipeline."""
+        assert self._pipeline is not None
+        return self._pipeline
 
     @contextlib.contextmanager
     def running(self, command: str) -> Iterator[None]:
@@ -143,7 +172,8 @@ class Table:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_table_runs_from_top_to_bottom(tmp_path: Path) -> None:
+def test_the_table_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECTLINE_KEYS", str(tmp_path / "keys"))
     pytest.importorskip("pyarrow", reason="needs pyarrow (the tables extra)")
     pytest.importorskip("nicegui", reason="needs nicegui (the dashboard extra)")
     for name in ("a.mp4", "b.mp4"):
@@ -166,6 +196,24 @@ def test_the_table_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert "session.mcap" not in made, "all of this without a recording"
     exported = {path.name for path in tmp_path.glob("sessions/study*/export/*")}
     assert exported == {"emotions.parquet", "states.parquet", "a.mp4"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", ["README", "first session"])
+def test_the_first_steps_run_from_top_to_bottom(page: str, tmp_path: Path) -> None:
+    pytest.importorskip("nicegui", reason="needs nicegui (the dashboard extra)")
+    write_film(tmp_path / "holiday.mp4", 1)
+    first_screen = README[: README.index("\n## ")]
+    lines = find_lines(first_screen if page == "README" else FIRST_SESSION)
+    assert lines[0] == "make demo"
+    assert len(lines) == (2 if page == "README" else 5)
+    table = Table(tmp_path)
+    for line in lines:
+        with table.running(line):
+            pass
+    reports = {path.parent.name for path in tmp_path.glob("sessions/*/report.html")}
+    assert len(reports) == (1 if page == "README" else 2)
 
 
 def test_every_task_of_the_table_is_run() -> None:

@@ -16,6 +16,7 @@ import zmq
 from mcap.reader import make_reader
 
 from affectline.common.recording.reader import RecordedMessage, SessionReader
+from affectline.common.runtime.endpoints import reach
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
@@ -148,7 +149,7 @@ class Talker(threading.Thread):
     def run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         socket = context.socket(zmq.PUB)
-        socket.connect(self._hub.ingress)
+        socket.connect(reach(self._hub).ingress.address)
         picture = os.urandom(20_000)
         for seq in itertools.count():
             if self.stopping.wait(0.01):
@@ -169,11 +170,12 @@ def test_a_killed_recorder_loses_less_than_a_second(tmp_path: Path) -> None:
     talker = Talker(hub)
     lost_s = []
     seen = 0
-    with process("hub", "--hub", address), listening(hub) as listener:
+    with process("hub", "--bind", address), listening(hub) as listener:
         talker.start()
         for _ in range(KILLS):
             with process("record", "--hub", address, "--out", str(tmp_path)) as recorder:
                 wait_for_health(listener, f"recorder/{tmp_path.name}")
+                wait_until_it_writes(tmp_path / "session.mcap")
                 time.sleep(chance.uniform(0.0, 1.0))  # the moment of the kill is what is tried
                 recorder.send_signal(signal.SIGKILL)
                 killed_at = time.time_ns()
@@ -196,6 +198,14 @@ def test_a_killed_recorder_loses_less_than_a_second(tmp_path: Path) -> None:
     assert seqs == sorted(set(seqs))
     gaps = [(a, b) for a, b in itertools.pairwise(seqs) if b != a + 1]
     assert len(gaps) <= KILLS, "nothing is missing but what was lost with each kill"
+
+
+def wait_until_it_writes(file: Path) -> None:
+    """Wait for new frames in a recording: one that is continued holds them back for a second."""
+    begun, deadline = file.stat().st_size if file.exists() else 0, time.monotonic() + 60
+    while not file.exists() or file.stat().st_size < begun + 200_000:
+        assert time.monotonic() < deadline, f"{file} does not grow"
+        time.sleep(0.02)
 
 
 def wait_for_health(listener: OutletSubscriber, service: str) -> None:

@@ -240,4 +240,4 @@ def test_a_report_section_of_another_package_is_in_the_page(session: Path, tmp_p
     assert done.returncode == 0, done.stderr
     body = page.read_text()
     place = body.rindex("<h2>Weather</h2>\n<p>&lt;rain&gt;</p>")
-    assert body.rindex("<th>recovery") < place < body.rindex("<h2>What it does not say</h2>")
+    assert body.rindex("<h2>Over time</h2>") < place < body.rindex("<h2>About this report</h2>")

@@ -65,7 +65,7 @@ def check(
             parsed = add_votes(parsed, path, votes, problems)
     if not parsed.total and len(problems) == 1 and not as_json:
         only = problems[0]
-        raise AffectlineError(describe_problem(only), only.remedy)
+        raise AffectlineError(describe_problem(only), only.fix)
     figures = summarise(parsed)
     if as_json:
         content = {"data": path.name, **figures, "problems": problems_as_json(problems)}
@@ -88,7 +88,7 @@ def add_votes(
         ferplus.check_votes_fit(path)
         shares = ferplus.match_votes(parsed, votes)
     except AffectlineError as error:
-        problems.append(DataProblem("votes", error.problem, error.remedy))
+        problems.append(DataProblem("votes", error.problem, error.fix))
         return parsed
     return replace(parsed, faces=replace(parsed.faces, votes=shares))
 
@@ -173,8 +173,8 @@ def show_problems(problems: list[DataProblem]) -> None:
             print_line(f"  {describe_problem(problem)}")
         if len(found) > SHOWN:
             print_line(f"  and {len(found) - SHOWN} more")
-        for remedy in dict.fromkeys(problem.remedy for problem in found):
-            print_line(f"  ({remedy})")
+        for fix in dict.fromkeys(problem.fix for problem in found):
+            print_line(f"  ({fix})")
         print_line("")
 
 

@@ -41,7 +41,7 @@ def evaluate(
         typer.Option(
             "--label-set",
             "--answer",
-            help="Whose labels: FER2013's, or those that most of FER+'s voters chose.",
+            help="Labels to predict: FER2013's, or the majority of FER+'s annotators.",
             parser=parse_label_set,
             metavar="fer2013|ferplus",
         ),

@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Train, measure and export the emotion classifier.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.command()(fit)
@@ -43,8 +43,8 @@ def main() -> None:
     except OSError as error:
         # What no command saw coming: a disk that is full, a folder that may not be written.
         where = f" {error.filename}" if error.filename else ""
-        remedy = "make room" if error.errno == errno.ENOSPC else "name another place"
-        text = f"cannot read or write{where} ({error.strerror or error}): {remedy}"
+        fix = "make room" if error.errno == errno.ENOSPC else "name another place"
+        text = f"cannot read or write{where} ({error.strerror or error}): {fix}"
         notes.print(f"affectline-train: {text}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 

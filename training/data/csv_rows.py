@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from affectline.training.data.problems import (
-    REMEDY,
+    FIX,
     DataProblem,
     ReportProblem,
     ReportProgress,
@@ -68,11 +68,11 @@ def read_rows(
         report(unreadable(path, error))
     except BROKEN as error:
         text = f"--data {path} is not a CSV file or damaged after row {max(row, 0)} ({error})"
-        report(DataProblem("file", text, REMEDY))
+        report(DataProblem("file", text, FIX))
     else:
         if row < 1:
             text = "is empty" if row < 0 else "has a header but no rows"
-            report(DataProblem("file", f"--data {path} {text}", REMEDY))
+            report(DataProblem("file", f"--data {path} {text}", FIX))
 
 
 def _header_fits(
@@ -82,11 +82,11 @@ def _header_fits(
     if not missing:
         return True
     if any("\ufffd" in name or "\0" in name for name in names):
-        report(DataProblem("file", f"--data {path} is not UTF-8 text", REMEDY))
+        report(DataProblem("file", f"--data {path} is not UTF-8 text", FIX))
         return False
     text = f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
-    remedy = f"the columns are {', '.join(columns)}, with commas between them"
-    report(DataProblem("columns", f"--data {path} {text}", remedy))
+    fix = f"the columns are {', '.join(columns)}, with commas between them"
+    report(DataProblem("columns", f"--data {path} {text}", fix))
     return False
 
 

@@ -20,7 +20,7 @@ COLUMNS: Final = ("emotion", "pixels", "Usage")
 EMOTIONS: Final = {str(index): index for index in range(len(LABELS))}
 
 ProblemParts = tuple[str, str, str]
-"""Kind, text and remedy of a problem."""
+"""Kind, text and fix of a problem."""
 
 
 def read(
@@ -35,8 +35,8 @@ def read(
         emotion, pixels, usage = (fields[name] for name in COLUMNS)
         values, pixel_problems = _parse_pixels(pixels)
         problems = [*_check_row(emotion, usage), *pixel_problems]
-        for kind, text, remedy in problems:
-            report(DataProblem(kind, text, remedy, row=collector.total))
+        for kind, text, fix in problems:
+            report(DataProblem(kind, text, fix, row=collector.total))
         if not problems:
             picture = values.astype(np.uint8).reshape(FER_SIZE, FER_SIZE)
             collector.add(picture, EMOTIONS[emotion], usage, f"row {collector.total}", FER_SIZE)
@@ -45,15 +45,15 @@ def read(
 
 def _check_row(emotion: str, usage: str) -> Iterator[ProblemParts]:
     if emotion not in EMOTIONS:
-        remedy = f"emotions are whole numbers from 0 ({LABELS[0]}) to 6 ({LABELS[-1]})"
-        yield "emotion", f"has the emotion {emotion[:20]!r}", remedy
+        fix = f"emotions are whole numbers from 0 ({LABELS[0]}) to 6 ({LABELS[-1]})"
+        yield "emotion", f"has the emotion {emotion[:20]!r}", fix
     if usage not in USAGES:
         yield "usage", f"has the Usage {usage[:20]!r}", f"Usage is one of {', '.join(USAGES)}"
 
 
 def _parse_pixels(text: str) -> tuple[NDArray[np.int64], list[ProblemParts]]:
     """Pixels ``(2304,)`` and no problem, or the other way round."""
-    remedy = f"a face is {PIXELS} whole numbers from 0 to 255, separated by spaces"
+    fix = f"a face is {PIXELS} whole numbers from 0 to 255, separated by spaces"
     try:
         # Older NumPy only warns of what follows the last number, and leaves it out.
         with warnings.catch_warnings():
@@ -65,10 +65,10 @@ def _parse_pixels(text: str) -> tuple[NDArray[np.int64], list[ProblemParts]]:
         return values, []
     words = text.split()
     if len(words) != PIXELS:
-        return values, [("pixels", f"has {len(words)} pixels, not {PIXELS}", remedy)]
+        return values, [("pixels", f"has {len(words)} pixels, not {PIXELS}", fix)]
     invalid = [word for word in words if not _is_pixel(word)]
     if invalid:
-        return values, [("value", f"has the pixel value {invalid[0][:20]!r}", remedy)]
+        return values, [("value", f"has the pixel value {invalid[0][:20]!r}", fix)]
     return np.array([int(word) for word in words], dtype=np.int64), []
 
 

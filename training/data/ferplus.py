@@ -19,7 +19,7 @@ OTHERS: Final = ("contempt", "unknown", "NF")
 COLUMNS: Final = ("Usage", "Image name", *EMOTIONS, *OTHERS)
 FEWEST: Final = 5
 """Votes for our seven emotions below which a row's shares would mean little."""
-REMEDY: Final = "name FER+'s fer2013new.csv (here ferplus_votes.csv), unchanged"
+FIX: Final = "name FER+'s fer2013new.csv (here ferplus_votes.csv), unchanged"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read(votes: Path) -> VoteTable:
 
     def refuse(problem: DataProblem) -> None:
         text = str(problem).replace(f"--data {votes}", "the file", 1)
-        raise AffectlineError(f"FER+ votes {votes}: {text}", REMEDY)
+        raise AffectlineError(f"FER+ votes {votes}: {text}", FIX)
 
     usages, named, counts = [], [], []
     for row, fields in enumerate(read_rows(votes, COLUMNS, refuse), start=1):
@@ -54,7 +54,7 @@ def read(votes: Path) -> VoteTable:
         numbers = [fields[name] for name in (*EMOTIONS, *OTHERS)]
         for text in numbers:
             if not (text.isascii() and text.isdigit() and len(text) < 5):
-                refuse(DataProblem("votes", f"has the count {text[:20]!r}", REMEDY, row))
+                refuse(DataProblem("votes", f"has the count {text[:20]!r}", FIX, row))
         counts.append([int(text) for text in numbers])
     return VoteTable(
         np.array(usages, np.str_), np.array(named, np.bool_), np.array(counts, np.int64)

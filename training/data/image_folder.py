@@ -74,20 +74,20 @@ def read(
             continue
         picture = decode(content)
         if picture is None:
-            remedy = f"pictures are whole {KINDS} files of 8 or 16 bits"
-            report(DataProblem("picture", "is no readable picture", remedy, entry.row, entry.name))
+            fix = f"pictures are whole {KINDS} files of 8 or 16 bits"
+            report(DataProblem("picture", "is not a readable picture", fix, entry.row, entry.name))
             continue
         if max(picture.shape) > MAX_SIDE:
             height, width = picture.shape
-            remedy = f"faces are cut out, and at most {MAX_SIDE} pixels high and wide"
+            fix = f"faces are cropped, and at most {MAX_SIDE} pixels high and wide"
             text = f"is {width}x{height} pixels large"
-            report(DataProblem("picture", text, remedy, entry.row, entry.name))
+            report(DataProblem("picture", text, fix, entry.row, entry.name))
             continue
         usage = entry.usage or assign_split(entry.person.encode() or content)
         collector.add(pad_to_square(picture), entry.emotion, usage, entry.name, max(picture.shape))
     if not collector.total and not manifest.is_file():
-        remedy = f"put a folder of pictures for each label into it, or a {MANIFEST}"
-        report(DataProblem("file", f"--data {path} holds no pictures of faces", remedy))
+        fix = f"put a folder of pictures for each label into it, or a {MANIFEST}"
+        report(DataProblem("file", f"--data {path} holds no pictures of faces", fix))
     return collector.collect()
 
 
@@ -162,8 +162,8 @@ def _entries_by_folder(
         if file.suffix.lower() in SUFFIXES:
             yield ImageEntry(file, name, emotion)
         else:
-            remedy = f"keep {KINDS} files alone in the labels' sub-folders"
-            report(DataProblem("picture", "is no picture by its name", remedy, file=name))
+            fix = f"keep only {KINDS} files in the labels' sub-folders"
+            report(DataProblem("picture", "is not an image by its name", fix, file=name))
             yield None
 
 
@@ -188,8 +188,8 @@ def _entries_in_manifest(
         name, label = fields["file"], fields["label"].lower()
         file = resolve_file(manifest.parent, name)
         problems = list(_check_row(fields, file, seen))
-        for kind, text, remedy in problems:
-            report(DataProblem(kind, text, remedy, row, name[:200]))
+        for kind, text, fix in problems:
+            report(DataProblem(kind, text, fix, row, name[:200]))
         if file is None or problems:
             yield None
             continue
@@ -202,22 +202,22 @@ def _entries_in_manifest(
 def _check_row(
     fields: dict[str, str], file: Path | None, seen: dict[Path, int]
 ) -> Iterator[tuple[str, str, str]]:
-    """Kind, text and remedy of what is wrong with a row of a manifest."""
+    """Kind, text and fix of what is wrong with a row of a manifest."""
     if file is None:
-        remedy = f"files are named by their path below the folder of {MANIFEST}"
+        fix = f"files are named by their path below the folder of {MANIFEST}"
         yield (
             "path",
             f"has the file {fields['file'][:200]!r}, which is not below the folder",
-            remedy,
+            fix,
         )
     elif file in seen:
         yield "twice", f"lists the file of row {seen[file]} again", "list each file once"
     if fields["label"].lower() not in NAMES:
-        remedy = f"labels are {', '.join(LABELS)}"
-        yield "label", f"has the label {fields['label'][:20]!r}", remedy
+        fix = f"labels are {', '.join(LABELS)}"
+        yield "label", f"has the label {fields['label'][:20]!r}", fix
     if fields.get("Usage", USAGES[0]) not in USAGES:
-        remedy = f"Usage is one of {', '.join(USAGES)}; without the column rows are divided"
-        yield "usage", f"has the Usage {fields['Usage'][:20]!r}", remedy
+        fix = f"Usage is one of {', '.join(USAGES)}; without the column rows are divided"
+        yield "usage", f"has the Usage {fields['Usage'][:20]!r}", fix
 
 
 def resolve_file(folder: Path, name: str) -> Path | None:

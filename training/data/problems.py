@@ -7,9 +7,7 @@ from typing import Final
 
 from affectline.common.errors import AffectlineError
 
-REMEDY: Final = (
-    "name a CSV file, plain or compressed (.xz, .gz, .bz2, .zip), or a folder of pictures"
-)
+FIX: Final = "name a CSV file, plain or compressed (.xz, .gz, .bz2, .zip), or a folder of pictures"
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class DataProblem:
     "label", "path", "picture" and "twice"; of FER+ "votes"."""
     text: str
     """What is wrong there: "has 7 pixels, not 2304"; a sentence when there is no place."""
-    remedy: str
+    fix: str
     row: int | None = None
     """Counted from 1 below the header; empty lines do not count."""
     file: str = ""
@@ -57,11 +55,11 @@ def raise_first(data: Path) -> ReportProblem:
 
     def report(problem: DataProblem) -> None:
         more = f"; affectline-train data check {data} lists all" if problem.location else ""
-        raise AffectlineError(str(problem), problem.remedy + more)
+        raise AffectlineError(str(problem), problem.fix + more)
 
     return report
 
 
 def unreadable(path: Path, error: OSError) -> DataProblem:
     """A file or folder that the system does not let us read."""
-    return DataProblem("file", f"cannot read --data {path} ({error.strerror or error})", REMEDY)
+    return DataProblem("file", f"cannot read --data {path} ({error.strerror or error})", FIX)

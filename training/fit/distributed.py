@@ -26,12 +26,12 @@ def worker_index() -> int:
 def _workers() -> tuple[list[Any], int]:
     """Addresses of all workers, and this one's index among them."""
     text = os.environ.get("TF_CONFIG", "")
-    remedy = (
+    fix = (
         'set it on every machine, such as {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
         '"task": {"type": "worker", "index": 0}}, with each one\'s own index'
     )
     if not text:
-        raise AffectlineError("--strategy multi-worker finds no TF_CONFIG", remedy)
+        raise AffectlineError("--strategy multi-worker finds no TF_CONFIG", fix)
     try:
         config = json.loads(text)
         workers, task = config["cluster"]["worker"], config["task"]
@@ -39,9 +39,9 @@ def _workers() -> tuple[list[Any], int]:
         known = task["type"] == "worker" and 0 <= index < len(workers)
         workers = [workers[number] for number in range(len(workers))]
     except (ValueError, KeyError, TypeError) as error:
-        raise AffectlineError(f"TF_CONFIG cannot be read ({error!r})", remedy) from error
+        raise AffectlineError(f"TF_CONFIG cannot be read ({error!r})", fix) from error
     if not known:
-        raise AffectlineError(f"TF_CONFIG has no worker for the task {task}", remedy)
+        raise AffectlineError(f"TF_CONFIG has no worker for the task {task}", fix)
     return workers, index
 
 
@@ -60,10 +60,10 @@ def wait_for_first(patience_s: float = PATIENCE_S) -> None:
     if not index:
         return
     address = str(workers[0])
-    remedy = "start it as well, and see what it says; TF_CONFIG must be alike on all machines"
+    fix = "start it as well, and check its output; TF_CONFIG must be the same on all machines"
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and 0 < int(port) < 2**16):
-        raise AffectlineError(f"TF_CONFIG's first worker {address!r} is not host:port", remedy)
+        raise AffectlineError(f"TF_CONFIG's first worker {address!r} is not host:port", fix)
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         # UnicodeError: a name that can be no host's
@@ -71,7 +71,7 @@ def wait_for_first(patience_s: float = PATIENCE_S) -> None:
             socket.create_connection((host.strip("[]"), int(port)), timeout=ASK_AGAIN_S).close()
             return
         time.sleep(ASK_AGAIN_S)
-    raise AffectlineError(f"the first worker {address} did not come in {patience_s:g} s", remedy)
+    raise AffectlineError(f"the first worker {address} did not come in {patience_s:g} s", fix)
 
 
 def join_workers() -> Any:

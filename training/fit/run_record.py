@@ -86,5 +86,5 @@ def _written(folder: Path) -> Iterator[None]:
     except Exception as error:  # Keras, h5py and TensorFlow each tell a full disk in their own way
         raise AffectlineError(
             f"cannot write the finished model to {folder} ({first_line(error)})",
-            "make room; a strong run then goes on with --resume, one of the paper's begins anew",
+            "make room; a strong run then resumes with --resume, one of the paper's starts again",
         ) from error

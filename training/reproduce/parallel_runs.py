@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 COMMAND: Final = (sys.executable, "-P", "-m", "affectline.training.reproduce.parallel_runs")
 EPOCH: Final = b"\n"
 """What a process writes after each epoch; anything else is an error, as a line of JSON."""
-REMEDY: Final = "make room in memory if it was that; the same command goes on where this one was"
+FIX: Final = (
+    "free some memory if that was the cause; the same command resumes where this one stopped"
+)
 
 
 def run_in_parallel(
@@ -110,7 +112,7 @@ class _TrainingProcess:
             if self._message:
                 raise AffectlineError(*json.loads(self._message))
             raise AffectlineError(
-                f"the process of the training {self.run.name} ended (exit code {code})", REMEDY
+                f"the process of the training {self.run.name} ended (exit code {code})", FIX
             )
 
     def kill(self) -> None:
@@ -137,7 +139,7 @@ def main() -> int:
     except BrokenPipeError:
         return 1  # the parent process is gone
     except AffectlineError as error:
-        os.write(output, json.dumps([error.problem, error.remedy]).encode())
+        os.write(output, json.dumps([error.problem, error.fix]).encode())
         return 1
     return 0
 

@@ -60,9 +60,9 @@ each batch before it is learnt), seed {seed}. The curves of all trainings (each 
 every tenth) are in [results/curves.csv](results/curves.csv).
 """
 LENGTHS_NOTE: Final = """
-All lines of this table are one training that was looked at on its way: the learning rate is
+All lines of this table are one training, evaluated along the way: the learning rate is
 constant, and the order of the rows in an epoch depends on the seed and the epoch alone, so that a
-training of 10,000 epochs passes through the very weights of one of 500. A test sees to that.
+training of 10,000 epochs passes through exactly the weights of one of 500. A test sees to that.
 """
 DRIFT_HEAD: Final = """
 Why the longest training ends further below the range than the others: the rate is constant and

@@ -1,6 +1,7 @@
 """Boards that BrainFlow supports: EEG and ECG amplifiers, Muse, EmotiBit and many others."""
 
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -16,7 +17,7 @@ from affectline.services.biometrics.driver import (
     Reading,
     missing_package,
 )
-from affectline.services.biometrics.file_playback import Values
+from affectline.services.biometrics.file_playback import LATEST_PLAYED, Values
 from affectline.services.biometrics.validation import NS
 
 SILENT_S: Final = 5.0
@@ -97,7 +98,10 @@ class BrainFlowDriver(Driver):
         except ImportError as error:
             raise missing_package("brainflow", error) from error
         self._api: Any = board_shim
-        board_shim.BoardShim.disable_board_logger()
+        with warnings.catch_warnings():
+            # It looks for its library by pkg_resources in Python 3.11
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+            board_shim.BoardShim.disable_board_logger()
         self._number = self._find_board(settings.board)
         self._parameters = self._make_parameters()
         self._measuring_board = self._find_measuring_board()
@@ -146,9 +150,14 @@ class BrainFlowDriver(Driver):
 
     def _readings(self, preset: int, data: Values) -> list[Reading]:
         info = self._presets[preset]
-        stamps = data[info["timestamp_channel"]]
+        if len(data) != info["num_rows"]:
+            raise DeviceGone(f"{self.device} gave {len(data)} rows, not {info['num_rows']}")
+        stamp = float(data[info["timestamp_channel"]][-1])
+        if not abs(stamp) < LATEST_PLAYED / NS:  # NaN is not
+            self.counters["invalid"] += data.shape[1]
+            return []
         # BrainFlow stamps by this computer's clock, which may be another than the hub's
-        last = round(float(stamps[-1]) * NS) + self._clock.now() - time.time_ns()
+        last = round(stamp * NS) + self._clock.now() - time.time_ns()
         at = self._clocks[preset].timestamp(last, data.shape[1])
         found = []
         for row in self._rows:

@@ -120,7 +120,7 @@ class CsvDriver(FilePlayback):
         for name, column in settings.columns.items():
             values = self._values(name, indexes[name], timed.rows, numbers, omissions)
             signals.append(self._signal(column, timed.times, values, path))
-        numbers.check(OPTION, path, "say with --decimal whether numbers have a point or a comma")
+        numbers.check(OPTION, path, "choose the decimal sign with --decimal")
         signals = [signal for signal in signals if len(signal.times)]
         if not signals:
             raise AffectlineError(
@@ -154,7 +154,9 @@ class CsvDriver(FilePlayback):
         """The rows that have a time, and their times."""
         settings = self._settings
         if settings.rate:
-            timed = _TimedRows(regular_times(0, settings.rate, len(rows)), rows)
+            timed = _TimedRows(
+                regular_times(0, settings.rate, len(rows), f"--file {settings.file}"), rows
+            )
         else:
             timed = self._read_times(rows, indexes[settings.time_column], numbers, omissions)
         if not len(timed.times):
@@ -189,13 +191,15 @@ class CsvDriver(FilePlayback):
         settings, name = self._settings, self._settings.file.name
         zone = settings.time_zone or DEFAULT_TIME_ZONE
         if falls:
-            self.remarks.append(f"{name}: {falls} times before those above them were moved behind")
+            self.remarks.append(
+                f"{name}: {falls} times earlier than the row above were moved after it"
+            )
         if reader.without_offset and settings.keep_times:
             self.remarks.append(f"{name}: times without an offset from UTC are taken as {zone}")
         if reader.skipped_by_clocks:
             self.remarks.append(
-                f"{name}: {reader.skipped_by_clocks} times never were in {zone}, where clocks were "
-                "put forward; is it another --time-zone?"
+                f"{name}: {reader.skipped_by_clocks} times do not exist in {zone}, where clocks "
+                f"were put forward: is the --time-zone right?"
             )
 
     def _values(

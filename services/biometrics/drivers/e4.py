@@ -35,7 +35,7 @@ from affectline.services.biometrics.table import (
 from affectline.services.biometrics.validation import NS
 
 OPTION: Final = "--folder:"
-AGAIN: Final = "export the session again, or take the file out"
+AGAIN: Final = "export the session again, or remove the file"
 REGULAR_FILES: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
     "EDA.csv": (("skin_conductance", "uS", 1.0),),
     "HR.csv": (("heart_rate", "/min", 1.0),),
@@ -163,7 +163,7 @@ def _read_regular(
             f"--folder: {path} begins with {_shown(rows[0])} and {_shown(rows[1])}",
             f"the first row is the start in Unix time, the second the samples a second; {AGAIN}",
         )
-    times = regular_times(round(start * NS), rate, len(rows) - 2)
+    times = regular_times(round(start * NS), rate, len(rows) - 2, f"--folder: {path}")
     signals = []
     for index, (signal, unit, factor) in enumerate(columns):
         values = np.array([_value(row, index, numbers, counters, omissions) for row in rows[2:]])

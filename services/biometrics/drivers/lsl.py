@@ -1,21 +1,26 @@
-"""Numeric streams of the Lab Streaming Layer, through mne-lsl."""
+"""Streams of the Lab Streaming Layer, through mne-lsl: numbers as signals, texts as markers."""
 
+import contextlib
 import itertools
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import to_name
 from affectline.common.lsl_time import measure_lsl_offset
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column, Columns
+from affectline.common.wire.biometrics import MOST_RATE
 from affectline.services.biometrics.driver import (
+    EVENTS,
     WAIT_S,
     Clock,
     DeviceGone,
     Driver,
+    Event,
     Reading,
     missing_package,
 )
@@ -35,6 +40,13 @@ SILENT_S: Final = 10.0
 IRREGULAR_SILENT_S: Final = 60.0
 """A stream that sends nothing for so long is looked for again: a lost network connection shows in
 no other way."""
+LONGEST_LABEL: Final = 1000
+"""Characters of a marker's label; what is beyond them is left out."""
+LONGEST_FIELDS: Final = 8000
+"""Characters of a marker's other fields with their names; those beyond them are left out."""
+LONGEST_NAME: Final = 200
+"""Characters of what a stream is called in messages and logs."""
+RATE_RANGE: Final = (0.001, MOST_RATE)
 OWN_PREFIX: Final = "affectline-"
 """Prefix of the names of our own outlets (`affectline.services.lsl.outlet`)."""
 CHANNEL_NAMES: Final = {
@@ -70,7 +82,11 @@ def load_lsl() -> Any:
 
 
 class LslSettings(BiometricsSettings):
-    """One stream; without name and type the only one there is."""
+    """One stream; without name and type the only one there is.
+
+    A stream of numbers is a signal. A stream of texts, or of whole numbers of the type ``Markers``
+    (as PsychoPy, OpenSesame and E-Prime send them), becomes markers.
+    """
 
     driver: Literal["lsl"] = "lsl"
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -80,9 +96,15 @@ class LslSettings(BiometricsSettings):
     columns: Columns = Field(default_factory=dict, examples=["0=ecg:uV"])
     """Signal and unit by channel label, or by channel number from 0; by default all channels."""
 
+    @property
+    def service(self) -> str:
+        # By its name, so that one subject may have several streams
+        named = to_name(self.name or self.stream_type or "")
+        return f"biometrics/{f'{self.subject[:24]}-lsl-{named}'[:64]}" if named else super().service
+
 
 class LslDriver(Driver):
-    """A numeric stream of the Lab Streaming Layer.
+    """A stream of the Lab Streaming Layer.
 
     Times: the sender's times, plus the stream's time correction (LSL asks the sender's clock every
     few seconds, like NTP; better than 1 ms in a wired network, and next to nothing on one host),
@@ -103,52 +125,106 @@ class LslDriver(Driver):
         self._lsl = lsl or load_lsl()
         self._wanted = settings.name, settings.stream_type
         self._inlet: Any = None
+        self._uid = ""
+        """Of the outlet: one that is opened again has another."""
+        self._correction = 0.0
+        """Last known, in s."""
 
     def open(self) -> None:
         found = self._resolve()
-        if found.dtype == "string":
-            raise AffectlineError(
-                f"--driver lsl: the stream {found.name} is one of texts, not of numbers",
-                "choose another one with --name or --stream-type",
-            )
         try:
             # Without recovery a loss is reported to us, and we look for the stream again
             self._inlet = self._lsl.StreamInlet(found, recover=False)
             self._inlet.open_stream(timeout=OPEN_S)
             info = self._inlet.get_sinfo(timeout=OPEN_S)
-            self._inlet.time_correction(timeout=OPEN_S)
+            self._correction = self._inlet.time_correction(timeout=OPEN_S)
         except (RuntimeError, TimeoutError) as error:
             raise DeviceGone(f"LSL: {found.name} does not answer: {error}") from error
-        self.device = f"LSL {info.name} ({info.stype}) at {info.hostname}"
+        where = f"LSL {info.name} ({info.stype}) at {info.hostname}"
+        self.device = " ".join(where.split())[:LONGEST_NAME]
         self._wanted = info.name or None, info.stype or None  # the one to look for when lost
-        self._rate = float(info.sfreq)
+        self._rate, self._uid = float(info.sfreq), str(found.uid)
+        if not RATE_RANGE[0] <= self._rate <= RATE_RANGE[1]:  # NaN is not
+            self._rate = 0.0  # its samples have times of their own
         self._last_data = self._clock.monotonic()
+        self._says = is_said(info.dtype, info.stype)
+        self._labels = _one_each(info.get_channel_names(), info.n_channels)
+        if self._says:
+            if info.name.startswith(OWN_PREFIX):
+                raise AffectlineError(
+                    f"--driver lsl: {info.name} has Affectline's own markers, which would loop "
+                    f"back",
+                    "name the stream of another program",
+                )
+            return
         self._columns = map_channels(
-            info.get_channel_names(), info.get_channel_units(), info.n_channels,
-            info.stype, self._settings,
+            self._labels, info.get_channel_units(), info.n_channels, info.stype, self._settings,
         )  # fmt: skip
 
     def read(self) -> list[Reading]:
         try:
             values, stamps = self._inlet.pull_chunk(timeout=WAIT_S, max_samples=MAX_CHUNK)
-            correction = self._inlet.time_correction(timeout=OPEN_S) if len(stamps) else 0.0
         except (RuntimeError, TimeoutError) as error:
             raise DeviceGone(f"{self.device} is gone: {error}") from error
         if not len(stamps):
             self._check_silence()
             return []
+        if len(values) != len(stamps):
+            raise DeviceGone(f"{self.device} gave {len(stamps)} times for {len(values)} samples")
         self._last_data = self._clock.monotonic()
         offset_ns = measure_lsl_offset(self._clock.now, self._lsl.local_clock)
-        local = stamps + correction
+        # The sender may be gone meanwhile: what it has sent is still good
+        with contextlib.suppress(RuntimeError, TimeoutError):
+            self._correction = self._inlet.time_correction(timeout=OPEN_S)
+        local = stamps + self._correction
         valid = np.abs(local) < LATEST_PLAYED / NS  # NaN is not
         self.counters["invalid"] += int((~valid).sum())
         times = np.round(local[valid] * NS).astype(np.int64) + offset_ns
+        if self._says:
+            return self._read_events(
+                times, [row for row, is_good in zip(values, valid, strict=True) if is_good]
+            )
         return self._readings(times, np.array(values[valid], np.float64))
 
     def _check_silence(self) -> None:
-        limit_s = SILENT_S if self._rate else IRREGULAR_SILENT_S
-        if self._clock.monotonic() - self._last_data > limit_s:
+        limit_s = SILENT_S if self._rate or self._says else IRREGULAR_SILENT_S
+        if self._clock.monotonic() - self._last_data <= limit_s:
+            return
+        if not self._says:
             raise DeviceGone(f"{self.device} has been silent for {limit_s:g} s")
+        # An experiment may say nothing for an hour; is it still there, or another of its name?
+        found = self._lsl.resolve_streams(SEARCH_S, *self._wanted)
+        if self._uid not in {one.uid for one in found}:
+            raise DeviceGone(f"{self.device} is gone")
+        self._last_data = self._clock.monotonic()
+
+    def _read_events(self, times: Times, rows: Sequence[Any]) -> list[Reading]:
+        """What a stream says: its first channel is the label, others are fields of the marker."""
+        said: list[tuple[int, Event]] = []
+        for at, row in zip(times.tolist(), rows, strict=True):
+            texts = [str(value).strip() for value in np.atleast_1d(row)]
+            if not texts[0]:
+                self.counters["invalid"] += 1
+                continue
+            fields: dict[str, JsonValue] = {}
+            room = LONGEST_FIELDS
+            for i, text in itertools.islice(enumerate(texts), 1, None):
+                name = self._labels[i] or f"channel_{i}"
+                room -= len(name) + len(text)
+                if room < 0:
+                    break
+                fields[name] = text
+            said.append((at, Event(texts[0][:LONGEST_LABEL], fields)))
+        if not said:
+            return []
+        said.sort(key=lambda one: one[0])
+        begin = said[0][0]
+        return [
+            Reading(
+                EVENTS, "1", begin, (1.0,) * len(said), offsets=tuple(at - begin for at, _ in said),
+                events=tuple(event for _, event in said),
+            )
+        ]  # fmt: skip
 
     def close(self) -> None:
         inlet, self._inlet = self._inlet, None
@@ -188,6 +264,12 @@ class LslDriver(Driver):
         return found
 
 
+def is_said(dtype: object, stream_type: str) -> bool:
+    """Whether a stream says things rather than measures: texts, or numbers of triggers."""
+    kind = dtype if isinstance(dtype, str) else np.dtype(dtype).kind  # type: ignore[call-overload]
+    return kind == "string" or (kind == "i" and "marker" in stream_type.lower())
+
+
 def split_at_gaps(times: Times, rate: float) -> list[tuple[int, int]]:
     """Split evenly sampled times (ns) at gaps: first index and the one behind the last.
 
@@ -214,8 +296,7 @@ def map_channels(
     Raises:
         AffectlineError: ``columns`` names a channel that is not there.
     """
-    labels = list(labels or [""] * count)
-    units = [str(unit) for unit in units or [""] * count]
+    labels, units = _one_each(labels, count), _one_each(units, count)
     if settings.columns:
         return {_channel(name, labels): column for name, column in settings.columns.items()}
     found: dict[int, Column] = {}
@@ -238,6 +319,11 @@ def recognize_signal(label: str) -> str | None:
     """The known signal that a label names, or None."""
     plain = re.sub(r"[^a-z]", "", label.lower())
     return next((s for s, names in CHANNEL_NAMES.items() if re.fullmatch(names, plain)), None)
+
+
+def _one_each(texts: Sequence[object] | None, count: int) -> list[str]:
+    """A text for each channel, empty where a stream's description has none."""
+    return ([str(text) for text in texts or ()] + [""] * count)[:count]
 
 
 def _channel(name: str, labels: list[str]) -> int:

@@ -1,4 +1,4 @@
-// The camera's picture as a mirror, with an outline around the face and a countdown over it.
+// The camera's video as a mirror, with an outline around the face and a countdown over it.
 import { decode, feed, onKeys } from "affectline-web";
 
 const NO_FACE_MS = 500; // a face may be missed in a few pictures
@@ -24,7 +24,7 @@ export default {
       const stream = this.pipeline && Object.values(this.pipeline.streams)[0];
       if (stream?.status) return `${stream.status} ${stream.detail}`;
       if (this.pipeline && !this.pipeline.running) return "no pipeline: no messages from it";
-      if (!this.frame) return "waiting for the first picture";
+      if (!this.frame) return "waiting for the first frame";
       const faces = this.frame.faces;
       if (faces.length > 1) return `${faces.length} faces: only one person at a time, please`;
       if (!faces.length) return this.isFaceLost ? "no face: look into the camera" : "";
@@ -35,7 +35,7 @@ export default {
       return this.frame.received - this.faceSeen > NO_FACE_MS;
     },
     description() {
-      return `Camera picture: ${this.hint || "one face, ready"}`;
+      return `Camera: ${this.hint || "one face, ready"}`;
     },
   },
   watch: {

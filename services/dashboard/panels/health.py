@@ -1,8 +1,10 @@
-"""The table of processes and sensors."""
+"""One line on how everything is, with the tables of processes and sensors behind it."""
+
+from typing import ClassVar
 
 from nicegui.element import Element
 
-from affectline.services.dashboard.panel import STATIC, Panel, register
+from affectline.services.dashboard.panel import STATIC, Area, Panel, register
 
 
 class ProcessTable(Element, component=STATIC / "processes.js"):
@@ -13,8 +15,8 @@ class ProcessTable(Element, component=STATIC / "processes.js"):
 class HealthPanel(Panel):
     """State, rate and latency of every process; value and quality of every sensor."""
 
-    title = "Health"
-    order = 50
+    area: ClassVar[Area] = "tools"
+    order = 1
 
     def build(self) -> None:
         ProcessTable()

@@ -16,6 +16,7 @@ class MarkersPanel(Panel):
 
     area: ClassVar[Area] = "tools"
     order = 20
+    for_operators = True
 
     def build(self) -> None:
         self._label = ui.input(label="Marker")
@@ -26,11 +27,8 @@ class MarkersPanel(Panel):
         components.KeyBindings({"m": self._publish})
 
     def _publish(self) -> None:
-        if self.view.feed != "live":
-            ui.notify("Markers can only be set in the live feed: go back to it first.", type="info")
-            return
         try:
-            moment = self.view.state.publish_marker(self._label.value or "")
+            moment = self.view.actions.publish_marker(self._label.value or "")
         except AffectlineError as error:
             components.notify_error(error)
         else:

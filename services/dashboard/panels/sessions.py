@@ -22,13 +22,19 @@ class SessionsPanel(Panel):
 
     title = "Sessions"
     order = 40
+    is_wide = True
 
     def build(self) -> None:
         self._store = self.view.state.sessions
         self._rows: list[dict[str, Any]] | None = None
         self._loaded_at = 0.0
         self._is_loading = False
-        self._list = ui.element("div").classes("af-sessions").props('role="list"')
+        self._list = ui.element("div").classes("af-sessions")
+        if self.view.visitor.may_operate:
+            self._build_dialog()
+        self.view.on_refresh(self._refresh)
+
+    def _build_dialog(self) -> None:
         self._chosen = ""
         with ui.dialog() as self._dialog, ui.card().classes("af-dialog"):
             self._dialog.props('aria-label="Delete a session"')
@@ -36,7 +42,6 @@ class SessionsPanel(Panel):
             with ui.row():
                 ui.button("Delete it", on_click=self._delete).props("no-caps color=negative")
                 ui.button("Keep it", on_click=self._dialog.close).props("flat no-caps autofocus")
-        self.view.on_refresh(self._refresh)
 
     async def _reload(self) -> None:
         self._is_loading = True
@@ -56,25 +61,29 @@ class SessionsPanel(Panel):
 
     def _draw(self) -> None:
         self._list.clear()
+        self._list.props["role"] = "list" if self._rows else None
         with self._list:
             if not self._rows:
-                ui.label("No session yet: press Record, or run affectline up --record.")
+                ui.label("No sessions yet: press Record, or run affectline up --record.")
             for row in self._rows or ():
                 self._draw_row(row)
 
     def _draw_row(self, row: dict[str, Any]) -> None:
         name = row["name"]
+        if not self.view.visitor.may_operate:
+            row = row | {"consent": ""}  # it may name people
         with ui.element("div").classes("af-session").props(f'role="listitem" data-session={name}'):
-            ui.label(name).classes("af-name")
+            ui.label(row["title"] or name).classes("af-name")
             ui.label(describe(row)).classes("af-about")
             for remark in (*row["lacks"], *row["notes"]):
                 ui.label(f"{remark[0].upper()}{remark[1:]}.").classes("af-remark")
             with ui.element("div").classes("af-tools"):
-                if row["recording"] is not None:
-                    self._button("Replay", name, partial(self._open_replay, name))
+                if row["recording"] is not None and self.view.visitor.may_operate:
+                    replay = ui.link("Replay", f"/replay/{name}")
+                    replay.props(f'aria-label="Replay: {name}"')
                 if row["report"] == "ready":
                     link = ui.link("Report", f"/report/{name}", new_tab=True)
-                    link.props(f'rel="noopener" aria-label="Report on {name}"')
+                    link.props(f'rel="noopener" aria-label="Report for {name}"')
                 elif row["report"]:
                     ui.label("generating the report")
                 elif row["recording"] is not None or row["tables"]:
@@ -82,20 +91,14 @@ class SessionsPanel(Panel):
                 self._button("Delete", name, partial(self._confirm_delete, name))
 
     def _button(self, text: str, name: str, action: Callable[[], Any]) -> None:
+        if not self.view.visitor.may_operate:
+            return
         button = ui.button(text, on_click=action).props("flat dense no-caps")
         button.props(f'aria-label="{text}: {name}"')
 
-    async def _open_replay(self, name: str) -> None:
-        try:
-            await self.view.state.open_replay(name)
-        except AffectlineError as error:
-            components.notify_error(error)
-        else:
-            self.view.show_feed("replay")
-
     def _generate_report(self, name: str) -> None:
         try:
-            self._store.generate_report(name)
+            self.view.actions.generate_report(name)
         except AffectlineError as error:
             components.notify_error(error)
         self._loaded_at = 0.0
@@ -108,7 +111,7 @@ class SessionsPanel(Panel):
     async def _delete(self) -> None:
         self._dialog.close()
         try:
-            await run.io_bound(self._store.delete, self._chosen)
+            await run.io_bound(self.view.actions.delete_session, self._chosen)
         except AffectlineError as error:
             components.notify_error(error)
         self._loaded_at = 0.0
@@ -116,7 +119,7 @@ class SessionsPanel(Panel):
 
 def describe(row: dict[str, Any]) -> str:
     """One line on a session."""
-    parts = [str(row["begun"]).replace("T", " ")[:19]]
+    parts = [row["name"] if row["title"] else "", str(row["begun"]).replace("T", " ")[:19]]
     if row["seconds"] is not None:
         parts.append(format_duration(row["seconds"]))
     if row["streams"]:

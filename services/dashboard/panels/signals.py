@@ -4,7 +4,6 @@ from nicegui.element import Element
 from nicegui.elements import echart
 
 from affectline.common.labels import LABELS
-from affectline.common.vision.palette import AFFECT_COLOURS, COLOURS
 from affectline.common.vision.sign_words import DOUBT_WORDS
 from affectline.common.wire.face_signs import DOUBTS
 from affectline.services.dashboard.curves import Curves
@@ -20,17 +19,15 @@ class CurvesChart(
 
     def __init__(self) -> None:
         super().__init__()
-        self._props.update(labels=list(LABELS), colours=COLOURS | AFFECT_COLOURS)
-        self._props.update(doubts=[DOUBT_WORDS[doubt] for doubt in DOUBTS])
+        self._props.update(labels=list(LABELS), doubts=[DOUBT_WORDS[doubt] for doubt in DOUBTS])
 
 
 @register
 class SignalsPanel(Panel):
     """The curves of the last minutes."""
 
-    title = "Signals"
+    title = "Curves"
     order = 30
-    is_wide = True
     aggregator = Curves
 
     def build(self) -> None:

@@ -15,8 +15,7 @@ class SignsPanel(Panel):
     """Head, eyes, blinks, PERCLOS, gaze and doubts of every face; drowsiness of every person."""
 
     title = "Head and eyes"
-    order = 28
-    is_wide = True
+    order = 35
     aggregator = SignReadings
 
     def build(self) -> None:

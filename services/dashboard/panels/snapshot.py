@@ -13,6 +13,7 @@ class SnapshotPanel(Panel):
 
     area: ClassVar[Area] = "tools"
     order = 10
+    for_operators = True
 
     def build(self) -> None:
         ui.button("Snapshot (K)", icon="photo_camera").props("outline no-caps").on(

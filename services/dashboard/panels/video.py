@@ -1,4 +1,4 @@
-"""The pictures of all streams, each with its faces' boxes and probabilities."""
+"""The video of all streams, one of them in focus, with its faces' boxes and probabilities."""
 
 from nicegui.element import Element
 
@@ -8,34 +8,21 @@ from affectline.services.dashboard.panel import STATIC, Panel, register
 
 
 class VideoView(Element, component=STATIC / "video.js"):
-    """Pictures with boxes and bars; takes snapshots of what is on the screen."""
+    """Frames with boxes and bars; takes snapshots of what is on the screen."""
 
-    def __init__(self, feed: str, hub: str) -> None:
+    def __init__(self, hub: str, *, may_save: bool) -> None:
         super().__init__()
-        self._props.update(feed=feed, hub=hub, labels=list(LABELS), colours=COLOURS)
-
-    @property
-    def feed(self) -> str:
-        return str(self._props["feed"])
-
-    def show_feed(self, feed: str) -> None:
-        """Show another hub's pictures."""
-        self._props["feed"] = feed
-        self.update()
+        self._props.update(hub=hub, labels=list(LABELS), colours=COLOURS)
+        self._props["may-save"] = may_save
 
 
 @register
 class VideoPanel(Panel):
-    """The pictures of the feed that the page shows."""
+    """The streams of the live hub."""
 
-    title = "Pictures"
+    title = "Video"
     order = 20
-    is_wide = True
 
     def build(self) -> None:
-        self._video = VideoView(self.view.feed, self.view.state.settings.hub.outlet)
-        self.view.on_refresh(self._refresh)
-
-    def _refresh(self) -> None:
-        if self._video.feed != self.view.feed:
-            self._video.show_feed(self.view.feed)
+        hub = self.view.state.settings.hub.outlet
+        VideoView(hub, may_save=self.view.visitor.may_operate)

@@ -1,55 +1,69 @@
 // The curves of the last minutes, extended as updates come.
 import { echarts } from "nicegui-echart";
-import { AFFECT, chartOption, findDoubts, formatSecond, hatching, layOut } from "affectline-dashboard";
+import {
+  chartOption, findDoubts, formatClock, hatching, KINDS, layOut, partsOf, placeMarkers, remember,
+  remembered,
+} from "affectline-dashboard";
 import { feed } from "affectline-web";
 
 const KEPT_MS = 300_000;
 const DOUBTS_LISTED = 4; // of the doubtful stretches, the newest
 const SPANS = { "30 s": 30_000, "1 min": 60_000, "5 min": 300_000 };
+const LEAST_MS = 10_000; // of the time axis, at the start
+const BELOW = 88; // pixels between the chart and the lower edge of the screen: the legend
+const NARROW = 1100; // pixels of a screen on which the curves are below the video
 
 export default {
   template: `
     <div class="af-curves">
-      <div class="af-legend">
-        <span v-for="label in labels" :key="label"><i :style="{ background: colours[label] }"></i>
-          {{ label }}</span>
-        <span v-for="name in affect" :key="name"><i :style="{ background: colours[name] }"></i>
-          {{ name }}</span>
-        <span><i class="af-hatch"></i> doubtful: the reasons are below</span>
-        <label>Span <select v-model="span">
+      <div class="af-choice" role="group" aria-label="Curves">
+        <button v-for="one in kinds" :key="one.kind" type="button" class="af-chip"
+            :aria-pressed="String(!hidden.includes(one.kind))" :data-kind="one.kind"
+            @click="toggle(one.kind)">
+          <i :style="{ background: swatch(one.kind) }"></i>{{ one.name }}</button>
+        <label>Last <select v-model="span">
           <option v-for="name in spans" :key="name">{{ name }}</option></select></label>
       </div>
       <ul v-if="lost.length" class="af-lost" role="alert">
         <li v-for="one in lost" :key="one.name">sensor lost: {{ one.name }}, {{ one.detail }}</li>
       </ul>
-      <p v-if="!height">Curves appear with the first face or signal.</p>
-      <div ref="chart" class="af-chart" :style="{ height: height + 'px' }" role="img"
-        :aria-label="description" :data-rows="rows.length" :data-markers="shownMarkers"
-        :data-doubts="doubted.length"></div>
-      <ul v-if="doubted.length" class="af-markers" aria-label="Doubtful stretches">
+      <p v-if="!height" class="af-soft">Curves appear with the first face or signal.</p>
+      <div class="af-plot">
+        <div ref="chart" class="af-chart" :style="{ height: height + 'px' }" role="img"
+          :aria-label="description" :data-rows="rows.length" :data-markers="shownMarkers"
+          :data-doubts="doubted.length"></div>
+        <span v-for="(one, i) in flags" :key="i" class="af-flag" :title="clock(one.at) + ' ' + one.label"
+          :style="{ left: one.left + 'px', top: one.top + 'px', maxWidth: one.room + 'px' }">{{ one.label }}</span>
+      </div>
+      <p v-if="shows('expression')" class="af-legend" aria-label="Colours of the expressions">
+        <span v-for="label in labels" :key="label"><i :style="{ background: 'var(--' + label + ')' }"></i>{{ label }}</span>
+        <span><i class="af-hatch"></i>not to be trusted</span>
+      </p>
+      <p v-if="shows('nervousness')" class="af-legend">Nervousness, 0 to 100, is a stress index from heart and skin.</p>
+      <ul v-if="doubted.length" class="af-markers" aria-label="Stretches not to be trusted">
         <li v-for="one in lastDoubted" :key="one.row + one.from"><i class="af-hatch"></i>
-          <time>{{ clock(one.from) }} to {{ clock(one.to) }}</time>
-          {{ one.row }}: {{ one.words }}</li>
+          <time>{{ clock(one.from) }} to {{ clock(one.to) }}</time> {{ one.words }}</li>
       </ul>
       <ol v-if="lastMarkers.length" class="af-markers" aria-label="Markers">
         <li v-for="(one, i) in lastMarkers" :key="i"><time>{{ clock(one.at) }}</time> {{ one.label }}</li>
       </ol>
     </div>`,
-  props: { labels: Array, colours: Object, doubts: Array },
+  props: { labels: Array, doubts: Array },
   data() {
     return { span: "1 min", height: 0, rows: [], lastMarkers: [], shownMarkers: 0, lost: [],
-      doubted: [] };
+      doubted: [], flags: [],
+      hidden: remembered("hidden-curves", KINDS.filter((one) => !one.isShown).map((one) => one.kind)) };
   },
   computed: {
     spans: () => Object.keys(SPANS),
-    affect: () => AFFECT,
+    kinds: () => KINDS,
     lastDoubted() {
       return this.doubted.slice(-DOUBTS_LISTED).reverse();
     },
     description() {
       const names = this.rows.map((row) => row.title).join("; ");
       const { length } = this.doubted;
-      return `Signals: ${names || "none yet"}${length ? `; ${length} doubtful stretches` : ""}`;
+      return `Curves: ${names || "none yet"}${length ? `; ${length} stretches not to be trusted` : ""}`;
     },
   },
   watch: {
@@ -61,18 +75,29 @@ export default {
     this.curves = {};
     this.markers = [];
     this.zero = null; // of the session's time line, where films are shown
+    this.stream = null; // in focus
     this.rowNames = "";
   },
   mounted() {
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.redraw = () => this.draw();
-    this.resizeObserver = new ResizeObserver(() => this.chart?.resize());
-    this.resizeObserver.observe(this.$refs.chart);
+    let width = 0; // its height follows from what is drawn
+    this.resizeObserver = new ResizeObserver(() => {
+      if (this.$el.clientWidth === width) return;
+      width = this.$el.clientWidth;
+      this.draw();
+    });
+    this.resizeObserver.observe(this.$el);
     this.scheme.addEventListener("change", this.redraw);
+    addEventListener("resize", this.redraw);
     document.addEventListener("visibilitychange", this.redraw);
     this.unsubscribes = [
       feed.on("curves", (update) => this.add(update)),
       feed.on("status", (status) => this.showLost(status)),
+      feed.on("focus", ({ stream }) => {
+        this.stream = stream;
+        this.draw();
+      }),
       feed.on("disconnected", () => { this.lost = []; }),
     ];
   },
@@ -80,6 +105,7 @@ export default {
     this.unsubscribes.forEach((unsubscribe) => unsubscribe());
     this.resizeObserver.disconnect();
     this.scheme.removeEventListener("change", this.redraw);
+    removeEventListener("resize", this.redraw);
     document.removeEventListener("visibilitychange", this.redraw);
     this.chart?.dispose();
   },
@@ -99,11 +125,33 @@ export default {
       this.lastMarkers = this.markers.slice(-5).reverse();
       this.draw();
     },
+    toggle(kind) {
+      this.hidden = this.hidden.includes(kind)
+        ? this.hidden.filter((one) => one !== kind) : [...this.hidden, kind];
+      remember("hidden-curves", this.hidden);
+      this.draw();
+    },
+    shows(kind) {
+      return this.rows.some((row) => row.kind === kind);
+    },
+    // Stripes in the colours of a kind's lines.
+    swatch(kind) {
+      const names = kind === "expression" ? this.labels : partsOf(kind);
+      const part = 100 / names.length;
+      const stripes = names.map((name, i) => `var(--${name}) ${part * i}% ${part * (i + 1)}%`);
+      return `linear-gradient(90deg, ${stripes.join(", ")})`;
+    },
     // List the curves whose sensor is lost.
     showLost({ sensors, lost_sensors: processes }) {
       const signals = sensors.filter(({ status }) => status).map(({ subject, signal, detail }) => (
         { name: `${signal.replaceAll("_", " ")} of ${subject}`, detail }));
       this.lost = [...processes, ...signals];
+    },
+    // What is left of the screen below the chart's upper edge, where it stands beside the video.
+    room() {
+      if (innerWidth < NARROW) return 0;
+      const top = this.$refs.chart.getBoundingClientRect().top + scrollY;
+      return Math.max(0, innerHeight - top - BELOW);
     },
     async draw() {
       if (document.hidden) return;
@@ -111,26 +159,32 @@ export default {
       const end = Math.max(...ends, ...this.markers.slice(-1).map(({ at }) => at));
       if (!Number.isFinite(end)) return;
       this.forgetBefore(end - KEPT_MS);
-      const begin = end - SPANS[this.span];
-      const layout = layOut(this.curves, begin, this.labels, this.colours);
+      const firsts = Object.values(this.curves).map(({ points }) => points[0][0]);
+      const begin = Math.min(end - LEAST_MS, Math.max(end - SPANS[this.span], Math.min(...firsts)));
+      const style = getComputedStyle(this.$el);
+      const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+      const layout = layOut(this.curves, { begin, labels: this.labels, colour,
+        hidden: this.hidden, stream: this.stream, room: this.room() });
       this.doubted = findDoubts(layout.rows, this.doubts);
       this.rows = layout.rows;
       this.height = layout.height;
+      this.flags = [];
       if (!layout.rows.length) return;
       const markers = this.markers.filter(({ at }) => at >= begin);
       this.shownMarkers = markers.length;
       await this.$nextTick();
+      const width = this.$refs.chart.clientWidth;
+      if (!width) return;
+      this.flags = placeMarkers(markers, { begin, end, width });
       this.chart ??= echarts.init(this.$refs.chart);
       const rowNames = layout.rows.map((row) => row.name).join();
       const notMerge = rowNames !== this.rowNames;
       this.rowNames = rowNames;
       this.chart.resize();
-      const style = getComputedStyle(this.$el);
-      const [ink, faint, paper] = ["--ink", "--line", "--card"]
-        .map((name) => style.getPropertyValue(name).trim());
+      const [ink, faint, paper] = ["ink", "line", "card"].map(colour);
       const { zero } = this;
       const hatch = hatching(ink, paper);
-      const option = chartOption(layout, { begin, end, zero, markers, ink, faint, hatch });
+      const option = chartOption(layout, { begin, end, zero, markers, ink, faint, hatch, width });
       this.chart.setOption(option, { notMerge });
     },
     forgetBefore(time) {
@@ -140,7 +194,7 @@ export default {
       }
     },
     clock(at) {
-      return this.zero === null ? new Date(at).toLocaleTimeString() : formatSecond(at - this.zero);
+      return formatClock(at - (this.zero ?? 0), this.zero !== null);
     },
   },
 };

@@ -1,112 +1,166 @@
 // The curves as options of ECharts: one row for each, all rows on one time axis.
+import { KINDS, scaleOf, timeTicks } from "./scales.js";
 
-const ROW = 84;
-const EMOTION_ROW = 120;
-const GAP = 40;
-const FOOT = 34;
+const LEFT = 46;
+const RIGHT = 14;
+const LANE = 18; // height of a lane of markers' labels, above the first row
+export const LANES = 2;
+const GAP = 30; // above each row: its title
+const FOOT = 22;
+const LOWEST = 44; // a row's height, and the most of it
+const HIGHEST = 150;
+const EXPRESSION_HEIGHT = 1.6; // of the others'
+const TICK_WIDTH = 80; // of the time axis
 const GAP_MS = 1500; // values further apart are not connected
 const TRACKS = 4; // how many faces are shown at once, those seen most
-const ORDER = ["emotion", "affect", "heart_rate", "skin_conductance", "nervousness"];
-export const AFFECT = ["valence", "arousal"];
-const COLOURS = { heart_rate: "#d55e00", skin_conductance: "#0072b2", nervousness: "#cc79a7" };
+const LABEL_WIDTH = 130; // of a marker, in pixels; what is longer is shortened
+const CHARACTER = 7;
 
-// Which curves are drawn, from top to bottom, and the height of the chart.
-export function layOut(curves, begin, labels, colours) {
+// Which curves are drawn, from top to bottom, and the height of the chart, which fills the room if
+// it can. Streams other than the one in focus are left out.
+export function layOut(curves, { begin, labels, colour, hidden = [], stream = null, room = 0 }) {
   const visible = Object.entries(curves)
-    .map(([name, curve]) => ({ name, ...curve, kind: name.split("/")[0] }))
+    .map(([name, curve]) => ({ name, ...curve, kind: kindOf(name), of: name.split("/")[1] }))
+    .filter(({ kind, of }) => !hidden.includes(kind) && isOf(stream, kind, of))
     .map((curve) => ({ ...curve, seen: curve.points.filter(([at]) => at >= begin) }))
     .filter((curve) => curve.seen.length);
   const faces = visible
-    .filter((curve) => curve.kind === "emotion")
+    .filter((curve) => curve.kind === "expression")
     .sort((a, b) => b.seen.length - a.seen.length)
     .slice(0, TRACKS);
-  const rows = [...faces, ...visible.filter((curve) => curve.kind !== "emotion")];
+  const rows = [...faces, ...visible.filter((curve) => curve.kind !== "expression")];
   rows.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name, "en", { numeric: true }));
-  let top = GAP;
-  for (const row of rows) {
+  const weights = rows.map(({ kind }) => (kind === "expression" ? EXPRESSION_HEIGHT : 1));
+  const fixed = LANES * LANE + FOOT + GAP * rows.length;
+  const unit = (room - fixed) / weights.reduce((sum, weight) => sum + weight, 0);
+  let top = LANES * LANE;
+  rows.forEach((row, i) => {
+    top += GAP;
     row.top = top;
-    row.height = row.kind === "emotion" ? EMOTION_ROW : ROW;
+    row.height = Math.round(Math.min(HIGHEST, Math.max(LOWEST, unit)) * weights[i]);
     row.title = title(row);
-    row.series = parts(row, labels, colours);
-    top += row.height + GAP;
-  }
-  return { rows, height: rows.length ? top - GAP + FOOT : 0 };
+    row.series = parts(row, labels, colour);
+    const values = row.seen.flatMap(([, ...rest]) => rest).filter((value) => value !== null);
+    row.scale = scaleOf(row.kind, values);
+    top += row.height;
+  });
+  return { rows, height: rows.length ? top + FOOT : 0 };
+}
+
+function kindOf(name) {
+  return name.split("/")[0].replace("emotion", "expression");
+}
+
+// Whether a curve is of the stream in focus, or of a person.
+function isOf(stream, kind, of) {
+  return stream === null || !["expression", "affect", "pose", "eyes"].includes(kind) || of === stream;
 }
 
 // The lines of a row: name, colour, and place in the curve's points.
-function parts(row, labels, colours) {
-  if (row.kind === "emotion") {
-    return labels.map((label, i) => ({ name: label, colour: colours[label], value: i + 1 }));
-  }
-  if (row.kind === "affect") {
-    return AFFECT.map((name, i) => ({ name, colour: colours[name], value: i + 1 }));
-  }
-  return [{ name: row.title, colour: COLOURS[row.kind] ?? "#009e73", value: 1 }];
+function parts(row, labels, colour) {
+  const names = row.kind === "expression" ? labels : partsOf(row.kind);
+  return names.map((name, i) => (
+    { name: name.replaceAll("-", " "), colour: colour(name), value: i + 1 }));
+}
+
+// The lines of a kind but the expression; each has its colour by this name.
+export function partsOf(kind) {
+  return KINDS.find((one) => one.kind === kind)?.parts ?? ["quality"];
 }
 
 function rank(row) {
-  return ORDER.indexOf(row.kind);
+  return KINDS.findIndex(({ kind }) => kind === row.kind);
 }
 
+// What a row is called, with its unit.
 function title({ name, kind, unit, synthetic }) {
-  const [, first, second] = name.split("/");
-  const names = { emotion: `expression, ${first}, face #${second}`,
-    affect: `valence and arousal, ${first}, largest face` };
-  const what = names[kind] ?? `${kind.replaceAll("_", " ")}, ${first}`;
-  const units = kind === "emotion" ? "" : ` (${unit})`;
-  return `${what}${units}${synthetic ? ", simulated" : ""}`;
+  const [, of, track] = name.split("/");
+  const titles = {
+    expression: `Expression, ${of}, face #${track} (%)`,
+    affect: `Affect, ${of} (\u22121 to 1)`,
+    pose: `Head pose, ${of} (°)`,
+    eyes: `Eyes, ${of} (% open)`,
+    nervousness: `Nervousness, ${of} (stress index, 0 to 100)`,
+  };
+  const signal = kind.replaceAll("_", " ");
+  const named = titles[kind] ?? `${signal[0].toUpperCase()}${signal.slice(1)}, ${of} (${unit})`;
+  return `${named}${synthetic ? ", simulated" : ""}`;
 }
 
 // The option of the whole chart. Where there is a zero, the axis counts minutes and seconds from it.
-export function chartOption({ rows }, { begin, end, zero, markers, ink, faint, hatch }) {
+export function chartOption({ rows }, { begin, end, zero, markers, ink, faint, hatch, width }) {
   const last = rows.length - 1;
-  const isSession = zero !== null;
   const from = zero ?? 0;
+  const [first, final] = [begin - from, end - from];
+  const ticks = timeTicks(first / 1000, final / 1000, width, TICK_WIDTH).map((second) => 1000 * second);
+  const clock = (at) => formatClock(at, zero !== null);
   return {
     animation: false,
     backgroundColor: "transparent",
-    tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: (v) => formatValue(v) },
-    useUTC: isSession, // ticks at whole seconds of the session, wherever the browser is
-    axisPointer: {
-      link: [{ xAxisIndex: "all" }],
-      ...(isSession ? { label: { formatter: ({ value }) => formatSecond(value) } } : {}),
+    tooltip: {
+      trigger: "axis", renderMode: "richText", confine: true,
+      valueFormatter: (value) => formatValue(value),
     },
-    title: rows.map((row) => ({
-      text: row.title,
-      left: 4, top: row.top - 24,
-      textStyle: { color: ink, fontSize: 13, fontWeight: "normal" },
-    })),
+    axisPointer: {
+      link: [{ xAxisIndex: "all" }], label: { formatter: ({ value }) => clock(value) },
+    },
+    title: rows.map((row) => rowTitle(row, ink)),
     // Without outer bounds: ECharts would make the row with the labels narrower than the others
     grid: rows.map((row) => (
-      { left: 46, right: 30, top: row.top, height: row.height, outerBoundsMode: "none" })),
+      { left: LEFT, right: RIGHT, top: row.top, height: row.height, outerBoundsMode: "none" })),
     xAxis: rows.map((_, i) => ({
-      type: "time", gridIndex: i, min: begin - from, max: end - from,
+      type: "value", gridIndex: i, min: first, max: final,
       axisLabel: {
-        show: i === last, color: ink, hideOverlap: true,
-        ...(isSession ? { formatter: formatSecond } : {}),
+        show: i === last, color: ink, hideOverlap: true, customValues: ticks, formatter: clock,
       },
-      axisLine: { lineStyle: { color: faint } },
-      axisTick: { show: i === last },
+      axisLine: { lineStyle: { color: faint }, onZero: false },
+      axisTick: { show: i === last, customValues: ticks },
       splitLine: { show: false },
     })),
     yAxis: rows.map((row, i) => ({
-      type: "value", gridIndex: i, scale: row.kind !== "nervousness", splitNumber: 2,
-      ...(row.kind === "emotion" ? { min: 0, max: 1 } : {}),
-      ...(row.kind === "affect" ? { min: -1, max: 1 } : {}),
-      ...(row.kind === "nervousness" ? { min: 0, max: 100 } : {}),
-      axisLabel: { color: ink, formatter: (v) => formatValue(v) },
+      type: "value", gridIndex: i, min: row.scale.low, max: row.scale.high,
+      interval: row.scale.ticks[1] - row.scale.ticks[0],
+      axisLine: { show: false },
+      axisLabel: { color: ink, customValues: row.scale.ticks, formatter: formatValue },
       splitLine: { lineStyle: { color: faint } },
     })),
     series: rows.flatMap((row, i) => row.series.map((part, j) => ({
       type: "line", name: part.name, xAxisIndex: i, yAxisIndex: i, symbol: "none",
       data: connect(row.seen, part.value, from),
       color: part.colour,
-      lineStyle: { width: row.kind === "emotion" ? 0 : 2 },
-      ...(row.kind === "emotion" ? { stack: row.name, areaStyle: { opacity: 0.9 } } : {}),
-      ...(j === 0 ? { markLine: markerLines(markers, i === 0, ink, from) } : {}),
+      lineStyle: { width: row.kind === "expression" ? 0 : 2 },
+      ...(row.kind === "expression" ? { stack: row.name, areaStyle: { opacity: 1 } } : {}),
+      ...(j === 0 ? { markLine: markerLines(markers, ink, from) } : {}),
       ...(j === 0 && row.doubted ? { markArea: hatchedAreas(row.doubted, hatch, from) } : {}),
     }))),
   };
+}
+
+// The title above a row; where it has several lines, each of their names has a swatch.
+function rowTitle(row, ink) {
+  const isKeyed = row.kind !== "expression" && row.series.length > 1;
+  const rich = Object.fromEntries(row.series.map(({ colour }, i) => [`p${i}`, { color: colour }]));
+  const key = row.series.map(({ name }, i) => `  {p${i}|\u25a0} ${name}`).join("");
+  return {
+    text: isKeyed ? `${row.title}${key}` : row.title,
+    left: LEFT - 5, top: row.top - 21,
+    textStyle: { color: ink, fontSize: 12, fontWeight: "normal", ...(isKeyed ? { rich } : {}) },
+  };
+}
+
+// Markers with the place of their labels in one of the lanes, in pixels; those that would cover
+// others have none.
+export function placeMarkers(markers, { begin, end, width }) {
+  const span = width - LEFT - RIGHT;
+  const free = Array(LANES).fill(-Infinity); // where each lane is free again
+  return markers.map((marker) => {
+    const left = LEFT + ((marker.at - begin) / (end - begin)) * span;
+    const room = Math.min(LABEL_WIDTH, CHARACTER * marker.label.length + 12);
+    const start = Math.max(LEFT, Math.min(left - 5, width - room));
+    const lane = free.findIndex((until) => until <= start);
+    if (lane >= 0) free[lane] = start + room + 4;
+    return { ...marker, left: start, lane, top: lane * LANE, room };
+  }).filter(({ lane }) => lane >= 0);
 }
 
 function connect(points, value, from) {
@@ -120,12 +174,11 @@ function connect(points, value, from) {
   return data;
 }
 
-function markerLines(markers, named, ink, from) {
+function markerLines(markers, ink, from) {
   return {
     silent: true, symbol: "none", animation: false,
     lineStyle: { color: ink, type: "dashed", width: 1 },
-    label: { show: named, color: ink, position: "end", overflow: "truncate", width: 110,
-      formatter: ({ name }) => name },
+    label: { show: false },
     data: markers.map(({ at, label }) => ({ xAxis: at - from, name: label })),
   };
 }
@@ -133,7 +186,7 @@ function markerLines(markers, named, ink, from) {
 // The stretches of the emotion rows in which a face is doubted, and why, in order of their times.
 export function findDoubts(rows, words) {
   for (const row of rows) {
-    if (row.kind === "emotion") row.doubted = stretches(row.seen, words);
+    if (row.kind === "expression") row.doubted = stretches(row.seen, words);
   }
   return rows.flatMap((row) => (row.doubted ?? []).map((one) => ({ ...one, row: row.title })))
     .sort((a, b) => a.from - b.from);
@@ -186,15 +239,22 @@ export function hatching(ink, paper) {
   return tile;
 }
 
+// A moment in words: of a session, such as 1:02.5, or of the day.
+export function formatClock(ms, isSession) {
+  return isSession ? formatSecond(ms) : new Date(ms).toLocaleTimeString();
+}
+
 // Milliseconds of a session as minutes and seconds, such as 1:02.5.
 export function formatSecond(ms) {
   const tenths = Math.round(Math.abs(ms) / 100);
   const [minutes, rest] = [Math.floor(tenths / 600), tenths % 600];
   const seconds = String(Math.floor(rest / 10)).padStart(2, "0");
   const fraction = rest % 10 ? `.${rest % 10}` : "";
-  return `${ms < 0 ? "-" : ""}${minutes}:${seconds}${fraction}`;
+  return `${ms < 0 && tenths ? "\u2212" : ""}${minutes}:${seconds}${fraction}`;
 }
 
 function formatValue(value) {
-  return typeof value === "number" ? String(Math.round(100 * value) / 100) : "";
+  if (typeof value !== "number") return "";
+  const rounded = Math.round(100 * value) / 100;
+  return rounded < 0 ? `\u2212${-rounded}` : String(rounded);
 }

@@ -1,2 +1,6 @@
 // What the scripts of the panels share; NiceGUI serves this folder as "affectline-dashboard".
-export { AFFECT, layOut, chartOption, findDoubts, formatSecond, hatching } from "./echart.js";
+export {
+  chartOption, findDoubts, formatClock, formatSecond, hatching, layOut, partsOf, placeMarkers,
+} from "./echart.js";
+export { KINDS, scaleOf, timeTicks } from "./scales.js";
+export { remember, remembered } from "./memory.js";

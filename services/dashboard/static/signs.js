@@ -8,14 +8,14 @@ export default {
         landmarks are found.</p>
       <div v-for="face in faces" :key="face.stream + face.track" class="af-scroll"
           :data-face="face.stream + '/' + face.track"><table>
-        <caption>{{ face.stream }}, face #{{ face.track }}</caption>
-        <tr v-if="face.doubts.length"><th>emotion</th>
-          <td class="af-signs-value"><i class="af-hatch"></i> doubtful: {{ face.doubts.join(", ") }}</td><td></td></tr>
+        <caption>Head and eyes: {{ face.stream }}, face #{{ face.track }}</caption>
+        <tr v-if="face.doubts.length"><th>expression</th>
+          <td class="af-signs-value"><i class="af-hatch"></i> not to be trusted: {{ face.doubts.join(", ") }}</td><td></td></tr>
         <tr v-for="row in face.rows" :key="row.name"><th>{{ row.name }}</th>
           <td class="af-signs-value">{{ row.value }}</td><td class="af-note">{{ row.note }}</td></tr>
       </table></div>
       <div v-for="one in people" :key="one.subject" class="af-scroll" :data-subject="one.subject"><table>
-        <caption>{{ one.subject }}; not validated on drivers</caption>
+        <caption>Drowsiness and looks away: {{ one.subject }}; not validated on drivers</caption>
         <tr v-for="row in one.rows" :key="row.name"><th>{{ row.name }}</th>
           <td class="af-signs-value">{{ row.value }}</td><td class="af-note">{{ row.note }}</td></tr>
       </table></div>

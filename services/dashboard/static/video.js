@@ -1,42 +1,45 @@
-// The pictures with their boxes, each face's seven bars, and the reason where there is no picture.
+// The streams, one of them in focus: frames with their boxes, each face's seven bars, and the reason where there is no frame.
 import { decode, draw, drawBlank, feed, onKeys } from "affectline-web";
 
-const NO_FACE_MS = 500; // a face may be missed in a few pictures
+const NO_FACE_MS = 500; // a face may be missed in a few frames
 const SNAPSHOT_MS = 5000; // how long a snapshot is waited for
 const NOT_ANALYSED = {
-  behind: { status: "behind", detail: "the classifiers had no time for this picture" },
-  invalid: { status: "no picture", detail: "the camera's could not be decoded" },
+  behind: { status: "behind", detail: "the classifiers had no time for this frame" },
+  invalid: { status: "no frame", detail: "what the camera sent could not be decoded" },
 };
 const DOWNLOAD_MS = 60_000; // how long the browser may take to start a download
 
 export default {
   template: `
-    <div class="af-live">
-      <p v-if="banner" class="af-banner" role="alert">{{ banner }}</p>
+    <div class="af-live" :class="{ 'af-single': names.length < 2 }">
+      <p v-if="banner" class="af-banner" :class="{ 'af-wrong': isWrong }" role="status">{{ banner }}</p>
       <p v-if="!banner && !names.length" class="af-empty" role="status">{{ empty }}</p>
       <section v-for="name in names" :key="name" class="af-stream" :data-stream="name"
-          :class="{ 'af-stale': banner || streams[name].status }" :aria-label="'Stream ' + name">
-        <h2>{{ name }} <small>{{ frameFacts(streams[name]) }}</small></h2>
-        <div class="af-picture">
+          :class="{ 'af-focus': name === focus, 'af-stale': isStale(name), 'af-ended': isEnded(name) }"
+          :aria-label="'Stream ' + name">
+        <h2><button v-if="names.length > 1" type="button" class="af-plain" @click="setFocus(name)"
+            :aria-pressed="String(name === focus)">{{ name }}</button>
+          <template v-else>{{ name }}</template> <small>{{ frameFacts(streams[name]) }}</small></h2>
+        <div class="af-picture" @click="setFocus(name)">
           <canvas :ref="(el) => canvases[name] = el" width="640" height="360" role="img"
             :aria-label="description(name)" :data-seq="streams[name].frame?.seq"></canvas>
           <p v-if="status(name)" class="af-status" role="status">
             <strong>{{ status(name).status }}</strong> <span>{{ status(name).detail }}</span>
           </p>
         </div>
-        <div class="af-faces">
+        <div v-if="name === focus" class="af-faces">
           <div v-for="face in streams[name].frame?.faces ?? []" :key="face.track" class="af-face"
               :data-track="face.track">
             <h3>Face #{{ face.track }}
               <small v-if="face.label">{{ face.label }} {{ percent(face.confidence) }}</small>
               <small v-else>no result: {{ face.missing }}</small></h3>
-            <p v-if="face.doubts?.length" class="af-doubt"><i class="af-hatch"></i>doubt: {{ face.doubts.join(", ") }}</p>
+            <p v-if="face.doubts?.length" class="af-doubt"><i class="af-hatch"></i>not to be trusted: {{ face.doubts.join(", ") }}</p>
             <dl v-if="face.probabilities" class="af-bars" :class="{ 'af-hatched': face.doubts?.length }">
               <template v-for="(label, i) in labels" :key="label">
                 <dt>{{ label }}</dt>
                 <dd :data-share="face.probabilities[i]">
                   <i :style="{ transform: 'scaleX(' + face.probabilities[i] + ')',
-                    background: colours[label] }"></i>
+                    background: 'var(--' + label + ')' }"></i>
                   <span>{{ percent(face.probabilities[i]) }}</span></dd>
               </template>
             </dl>
@@ -48,42 +51,43 @@ export default {
       <section v-if="snapshot" class="af-snapshot" aria-label="Last snapshot" role="status">
         <h2>Snapshot <small>{{ snapshot.when }}, {{ snapshot.state }}</small></h2>
         <div v-for="one in snapshot.streams" :key="one.name" class="af-shot">
-          <img :src="one.image" :alt="'Picture of ' + one.name">
+          <img :src="one.image" :alt="'Frame of ' + one.name">
           <table v-if="one.faces.length">
             <tr><th>{{ one.name }}, frame {{ one.seq }}</th>
               <th v-for="face in one.faces" :key="face.track">#{{ face.track }}</th></tr>
             <tr v-for="(label, i) in labels" :key="label"><th>{{ label }}</th>
               <td v-for="face in one.faces" :key="face.track">
-                {{ face.probabilities ? face.probabilities[i].toFixed(3) : "" }}</td></tr>
+                {{ face.probabilities ? precise(face.probabilities[i]) : "" }}</td></tr>
           </table>
           <p v-else>{{ one.name }}, frame {{ one.seq }}: no face</p>
         </div>
       </section>
     </div>`,
-  props: { feed: String, labels: Array, colours: Object, hub: String },
+  props: { labels: Array, colours: Object, hub: String, maySave: Boolean },
   data() {
-    return { streams: {}, pipeline: null, banner: "", snapshot: null };
+    return { streams: {}, pipeline: null, banner: "", isWrong: false, snapshot: null, chosen: null };
   },
   computed: {
     names() {
       return Object.keys(this.streams).sort();
     },
+    // The stream that is shown large, and whose curves are drawn.
+    focus() {
+      return this.names.includes(this.chosen) ? this.chosen : this.names[0] ?? null;
+    },
     empty() {
-      if (this.feed === "replay") return "The replay is starting.";
       if (!this.pipeline) return "Connecting.";
       if (this.pipeline.running) return "The pipeline is running; no stream has started yet.";
       return `No pipeline is running at ${this.hub}. Start one with: affectline up`;
     },
   },
   watch: {
-    feed(name) {
-      this.clear();
-      feed.open(name);
+    focus(stream) {
+      feed.emit("focus", { stream });
     },
   },
   created() {
     this.canvases = {};
-    this.images = {};
   },
   mounted() {
     this.unsubscribes = [
@@ -91,10 +95,11 @@ export default {
       feed.on("frame", (frame) => this.receive(frame)),
       feed.on("status", (status) => this.showStatus(status)),
       feed.on("reset", () => this.clear()),
-      feed.on("disconnected", () => { this.banner = "Disconnected from the server. Reconnecting."; }),
-      onKeys({ k: () => this.takeSnapshot() }),
+      feed.on("closing", () => { this.isClosing = true; }),
+      feed.on("disconnected", () => this.showDisconnected()),
+      onKeys(this.maySave ? { k: () => this.takeSnapshot() } : {}),
     ];
-    feed.open(this.feed);
+    feed.open("live");
   },
   unmounted() {
     this.unsubscribes.forEach((unsubscribe) => unsubscribe());
@@ -103,8 +108,25 @@ export default {
   methods: {
     clear() {
       this.banner = "";
+      this.isClosing = false;
       this.streams = {};
       this.pipeline = null;
+    },
+    // A server that was stopped has said so; nothing is wrong then.
+    showDisconnected() {
+      this.isWrong = !this.isClosing;
+      this.banner = this.isClosing
+        ? "Affectline was stopped. This page resumes when it is started again."
+        : "Disconnected from the server. Reconnecting.";
+    },
+    setFocus(name) {
+      this.chosen = name;
+    },
+    isEnded(name) {
+      return this.streams[name].status === "ended";
+    },
+    isStale(name) {
+      return !this.isEnded(name) && Boolean(this.banner || this.streams[name].status);
     },
     stream(name) {
       this.streams[name] ??= { frame: null, status: "", detail: "", faceSeen: performance.now() };
@@ -115,7 +137,7 @@ export default {
       for (const [name, { status, detail }] of Object.entries(pipeline.streams)) {
         Object.assign(this.stream(name), { status, detail });
       }
-      if (pipeline.running || this.feed === "replay") return;
+      if (pipeline.running) return;
       for (const stream of Object.values(this.streams)) {
         if (stream.status === "ended") continue;
         Object.assign(stream, { status: "no pipeline", detail: `no messages from ${this.hub}` });
@@ -142,12 +164,13 @@ export default {
       else drawBlank(canvas, frame, this.colours);
       image?.close();
       if (frame.faces.length || frame.missing) stream.faceSeen = performance.now();
+      if (frame.faces.length) this.chosen ??= frame.stream; // the first face is what people look for
       stream.frame = Object.freeze(frame); // with the picture, in one repaint
     },
     status(name) {
       const stream = this.streams[name];
       if (stream.status) return { status: stream.status, detail: stream.detail };
-      if (!stream.frame) return { status: "waiting", detail: "for the first picture" };
+      if (!stream.frame) return { status: "waiting", detail: "for the first frame" };
       if (stream.frame.faces.length) return null;
       const { missing } = stream.frame;
       if (missing) return NOT_ANALYSED[missing] ?? { status: "no result", detail: missing };
@@ -157,8 +180,7 @@ export default {
     frameFacts(stream) {
       if (!stream.frame) return "";
       const { rate, latency, seq } = stream.frame;
-      const late = this.feed === "replay" ? "" : `, ${Math.round(latency)} ms`;
-      return `frame ${seq}, ${Math.round(rate)} frames/s${late}`;
+      return `frame ${seq}, ${Math.round(rate)} frames/s, ${Math.round(latency)} ms`;
     },
     description(name) {
       const faces = this.streams[name].frame?.faces ?? [];
@@ -169,6 +191,9 @@ export default {
     signed(value) {
       return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(2);
     },
+    precise(share) {
+      return `${(100 * share).toFixed(1)} %`;
+    },
     percent(share) {
       return `${Math.round(100 * share)} %`;
     },
@@ -176,7 +201,7 @@ export default {
     async takeSnapshot() {
       const shown = this.names.filter((name) => this.streams[name].frame);
       if (!shown.length || !feed.clientId) return;
-      const query = new URLSearchParams({ viewer: feed.clientId, feed: this.feed });
+      const query = new URLSearchParams({ viewer: feed.clientId, feed: "live" });
       for (const name of shown) {
         const { epoch, seq } = this.streams[name].frame;
         query.append("frame", `${name}:${epoch}:${seq}`);

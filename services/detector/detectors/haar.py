@@ -88,10 +88,10 @@ class HaarSettings(DetectorSettings):
     scale_factor: Annotated[float, Field(gt=1.01, le=2)] = 1.2
     """Ratio of successive face sizes in a full scan."""
     min_neighbours: Annotated[int, Field(ge=1)] = 2
-    """Windows that must agree in a full scan; what it finds is confirmed by a closer search."""
+    """Windows that must agree in a full scan; findings are confirmed by a closer search."""
     min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
-    """Smallest face that a full scan finds, as a fraction of the image's height. In pictures that
-    are no film, it finds faces of half that size."""
+    """Smallest face that a full scan finds, as a fraction of the image's height. In single
+    pictures it finds faces of half that size."""
 
     @model_validator(mode="before")
     @classmethod

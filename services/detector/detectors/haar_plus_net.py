@@ -35,11 +35,11 @@ class HaarNetSettings(HaarSettings):
     backend: Literal["haar+net"] = "haar+net"  # type: ignore[assignment]
     min_face: Annotated[float, Field(gt=0, le=1)] = 0.06
     """Smallest face to report, as a fraction of the image's height; the cascade searches for none
-    that is smaller than 0.15. In pictures that are no film, half of both."""
+    that is smaller than 0.15. In single pictures, half of both."""
 
 
 class HaarNetDetector(IncrementalFaceDetector):
-    """The Haar cascade, and MediaPipe's face detectors where it is blind."""
+    """The Haar cascade, and MediaPipe's face detectors for faces that it misses."""
 
     settings_model = HaarNetSettings
     needs_landmarks: ClassVar[bool] = True

@@ -36,8 +36,8 @@ class NetSettings(DetectorSettings):
 
     backend: Literal["net"] = "net"
     min_face: Annotated[float, Field(gt=0, le=1)] = 0.06
-    """Smallest face to report, as a fraction of the image's height. In pictures that are no film,
-    it finds faces of half that size."""
+    """Smallest face to report, as a fraction of the image's height. In single pictures it finds
+    faces of half that size."""
 
 
 class NetDetector(IncrementalFaceDetector):

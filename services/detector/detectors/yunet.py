@@ -36,8 +36,8 @@ class YuNetSettings(DetectorSettings):
     scan_size: Annotated[int, Field(ge=64, le=4096)] = 320
     """Longer side of the reduced image that is searched, in pixels."""
     min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
-    """Smallest face to report, as a fraction of the image's height. In pictures that
-    are no film, it finds faces of half that size."""
+    """Smallest face to report, as a fraction of the image's height. In single pictures it finds
+    faces of half that size."""
 
     @model_validator(mode="before")
     @classmethod

@@ -16,13 +16,15 @@ class Mp4Settings(ExportSettings):
     """Settings of MP4 exports."""
 
     exporter: Literal["mp4"] = "mp4"
+    stats: bool = False
+    """Also write the pipeline's rate and latency onto the frames."""
 
 
 class Mp4Exporter(Exporter):
     """Writes an annotated MP4 file for each video stream."""
 
     settings_model = Mp4Settings
-    summary = "the video of each stream with its overlay"
+    summary = "the video of each stream with its overlay and sound"
     files = "<stream>.mp4"
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
@@ -34,7 +36,7 @@ class Mp4Exporter(Exporter):
         require_recording(recording, "--to mp4")
         with TemporaryDirectory(prefix=".films-", dir=folder) as staging:
             try:
-                _write_films(recording, Path(staging))
+                _write_films(recording, Path(staging), stats=self.settings.stats)
             except VideoWriteError as error:
                 raise AffectlineError(
                     f"cannot write to --out {folder}: {error.path.name} was cut off",
@@ -48,8 +50,9 @@ class Mp4Exporter(Exporter):
         return paths
 
 
-def _write_films(recording: Recording, folder: Path) -> None:
-    video = AnnotatedVideoWriter(folder)
+def _write_films(recording: Recording, folder: Path, *, stats: bool) -> None:
+    is_private = recording.about.get("privacy", "everything") != "everything"
+    video = AnnotatedVideoWriter(folder, stats=stats, sound=not is_private)
     try:
         for packet in recording.read():
             match packet.message:

@@ -3,16 +3,16 @@
 from html import escape
 from typing import Final, Literal
 
-from affectline.common.labels import LABELS
 from affectline.services.report.section import ReportData, Section, SectionSettings
+from affectline.services.report.words import percent
 from affectline.services.sessions.expression_figures import MEAN_PROBABILITY, SHARE_OF_FRAMES
 from affectline.services.sessions.stream_stats import StreamSummary
 
 EXPLANATION: Final = (
-    f"<p class=note>{SHARE_OF_FRAMES.capitalize()}: of the frames that show a face with a result "
-    "(a frame with two faces counts once for each), those labelled so. "
-    f"{MEAN_PROBABILITY.capitalize()}: over the same frames. Both go by the probabilities smoothed "
-    "over half a second.</p>"
+    f"<p class=note>{SHARE_OF_FRAMES.capitalize()}: of the frames with a face and a result (a "
+    f"frame with two faces counts twice), the share with this label. "
+    f"{MEAN_PROBABILITY.capitalize()}: over the same frames. Both use probabilities smoothed "
+    f"over half a second.</p>"
 )
 
 
@@ -23,7 +23,7 @@ class ExpressionsSettings(SectionSettings):
 
 
 class ExpressionsSection(Section):
-    """Shows share of the frames and mean probability of each emotion."""
+    """Shows share of frames and mean probability of each emotion."""
 
     settings_model = ExpressionsSettings
     order = 15
@@ -36,20 +36,35 @@ class ExpressionsSection(Section):
         }
         if not streams:
             return ""
-        names = "".join(f"<th colspan=2>{escape(name)}" for name in streams)
-        heads = f"<th>{SHARE_OF_FRAMES}<th>{MEAN_PROBABILITY}" * len(streams)
-        rows = [_format_row(label, list(streams.values())) for label in LABELS]
+        first = next(iter(streams.values()))
+        order = [one.label for one in first.expressions.by_share()]
+        rows = [_format_row(label, list(streams.values())) for label in order]
         return "\n".join([
-            "<h2>Expressions</h2>\n<div class=wide><table class=figures>",
-            f"<tr><th>{names}</tr>\n<tr><th>{heads}</tr>", *rows,
-            "</table></div>", EXPLANATION,
+            '<h2>By emotion</h2>\n<div class=wide tabindex=0 role=region aria-label="By emotion">'
+            f"<table class='figures{' single' * (len(streams) == 1)}'>",
+            f"<thead>{_heads(list(streams))}</thead><tbody>", *rows,
+            "</tbody></table></div>", EXPLANATION,
         ])  # fmt: skip
 
 
+def _heads(streams: list[str]) -> str:
+    pair = f"<th scope=col>{SHARE_OF_FRAMES}</th><th scope=col>{MEAN_PROBABILITY}</th>"
+    if len(streams) == 1:
+        return f"<tr><th scope=col>emotion</th>{pair}</tr>"
+    names = "".join(f"<th scope=colgroup colspan=2>{escape(name)}</th>" for name in streams)
+    return f"<tr><th scope=col rowspan=2>emotion</th>{names}</tr>\n<tr>{pair * len(streams)}</tr>"
+
+
 def _format_row(label: str, streams: list[StreamSummary]) -> str:
-    figures = [summary.expressions for summary in streams]
     cells = "".join(
-        f"<td>{one.share_of_frames()[label]:.1%}<td>{one.mean_probability()[label]:.1%}"
-        for one in figures
+        _cell(one.expressions.share_of_frames()[label], label)
+        + _cell(one.expressions.mean_probability()[label], label)
+        for one in streams
     )
-    return f"<tr><td>{label}{cells}</tr>"
+    swatch = f'<i class=area style="--c:var(--{label})"></i>'
+    return f"<tr><th scope=row>{swatch}{label}</th>{cells}</tr>"
+
+
+def _cell(share: float, label: str) -> str:
+    bar = f'<i class=bar style="--c:var(--{label});--s:{share:.4f}"></i>'
+    return f"<td class=share>{bar}<b>{percent(share, 1)}</b></td>"

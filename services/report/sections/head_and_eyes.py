@@ -3,48 +3,39 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from affectline.common.vision.sign_words import DOUBT_WORDS, EYES_UNKNOWN_WORDS, GAZE_WORDS
 from affectline.common.wire.biometrics import Drowsiness, OffRoad, State
+from affectline.services.report.drawing import ChartRow, DrawnCurve, Lane, draw_rows
 from affectline.services.report.section import ReportData, Section, SectionSettings
-from affectline.services.report.time_axis import (
-    AXIS_TITLE,
-    axis_format,
-    downsample,
-    elapsed,
-    load_plotly,
-    to_html,
-)
+from affectline.services.report.time_axis import curve_of, stretches_of, whole_span
+from affectline.services.report.words import USUAL_SUBJECT, percent
 from affectline.services.sessions.sign_channels import measured_people
 from affectline.services.sessions.sign_figures import SignFigures
 from affectline.services.sessions.sign_series import SignSeries
 from affectline.services.sessions.timeseries import Series, SessionSeries
 
-ROW_PX: Final = 170
-TITLE_PX: Final = 42
-TOP_PX: Final = 40
-FOOT_PX: Final = 60
-LANE_PX: Final = 26
-INK: Final = "#1c2024"
 MAX_REASONS: Final = 3
-LEAST_PERCLOS: Final = 0.2
-"""Upper end of its axis where it is lower: 0.15 is drowsy (Wierwille et al. 1994)."""
-LINES: Final = (
-    {"color": "#0072b2", "dash": "solid", "width": 1.4},
-    {"color": "#d55e00", "dash": "dash", "width": 1.4},
-    {"color": "#1c2024", "dash": "dot", "width": 1.4},
-)
-"""Colours of Okabe and Ito; the dashes tell them apart without colours."""
+LEAST_PERCLOS: Final = 20.0
+"""Upper end of its axis in per cent where it is lower: 15 is drowsy (Wierwille et al. 1994)."""
+LEAST_DEGREES: Final = 40.0
+DASHES: Final = ("", "6 3", "2 3")
+"""Of the curves in one chart, so that they can be told without colours."""
 DROWSY: Final = ((30.0, "questionable"), (60.0, "drowsy"))
 """Borders of the level of drowsiness (`common.wire.biometrics.Drowsiness`)."""
-INTRODUCTION: Final = """<h2>What the head and the eyes did</h2>
+HEAD: Final = (("turned", "yaw", "yaw"), ("lifted", "pitch", "pitch"), ("tilted", "roll", "roll"))
+EYES: Final = (
+    ("left eye", "eye_opening_left", "left_eye"), ("right eye", "eye_opening_right", "right_eye"),
+)  # fmt: skip
+"""Name, channel and colour of curves."""
+INTRODUCTION: Final = """<h2>Head and eyes</h2>
 <p class=note>Of the largest face of each film or camera. Turned: positive to the person's own left,
-which is to the right of the picture. Lifted: positive upwards. Rolled: positive counter-clockwise.
-Zero is a head that faces the camera upright. Opening of the eyes: 1 is as wide as this person's
-usually is.</p>
+which is to the right in the frame. Lifted: positive upwards. Tilted: positive counter-clockwise.
+Zero is a head that faces the camera upright. Opening of the eyes: 100 % is as wide as this
+person's usually is.</p>
 """
 LIMITS: Final = """<p><strong>Not validated:</strong> PERCLOS and drowsiness were never tried on
 drowsy people, looks away never on drivers. Gaze is not calibrated, and the opening of the mouth was
@@ -64,7 +55,7 @@ class HeadAndEyesSection(Section):
     """Shows head pose, eyes, blinks, PERCLOS, gaze, doubts, drowsiness and looks away."""
 
     settings_model = HeadAndEyesSettings
-    order = 25
+    order = 30
 
     def render(self, data: ReportData) -> str:
         session = data.session
@@ -76,179 +67,110 @@ class HeadAndEyesSection(Section):
         tables = [_figures_table(figures)] if figures else []
         tables += [_people_table(people)] if people else []
         rows = [*_rows(session), *_people_rows(people, session)]
-        drawn = [draw_rows(rows, session)] if rows else []
+        drawn = [draw_rows(rows, whole_span(session, data.annotations))] if rows else []
         return "\n".join([INTRODUCTION, *tables, LIMITS, *drawn])
 
 
-class SignRow(NamedTuple):
-    """One subplot."""
-
-    title: str
-    curves: list[dict[str, Any]]
-    """Arguments of plotly's scatter."""
-    bounds: tuple[float, float] | None = None
-    lanes: int = 0
-    """Number of names on its axis, where it has names instead of numbers."""
-    borders: tuple[tuple[float, str], ...] = ()
-    """Values at which there is a line, and what is beyond."""
-
-    @property
-    def height(self) -> int:
-        """Pixels of the row without its title."""
-        return self.lanes * LANE_PX + 20 if self.lanes else ROW_PX
-
-
-def draw_rows(rows: Sequence[SignRow], session: SessionSeries) -> str:
-    """All rows on one time axis, as HTML.
-
-    Raises:
-        AffectlineError: plotly is not installed.
-    """
-    go = load_plotly()
-    from plotly.subplots import make_subplots
-
-    heights = [row.height for row in rows]
-    total = sum(heights) + TITLE_PX * (len(rows) - 1)
-    figure = make_subplots(
-        rows=len(rows), shared_xaxes=True, row_heights=heights, vertical_spacing=TITLE_PX / total,
-        subplot_titles=[row.title for row in rows],
-    )  # fmt: skip
-    for number, row in enumerate(rows, start=1):
-        place = {"row": number, "col": 1}
-        for curve in row.curves:
-            figure.add_trace(go.Scatter(**curve), **place)
-        figure.update_yaxes(range=row.bounds, **place)
-        if row.lanes:
-            figure.update_yaxes(type="category", hoverformat=None, **place)
-        for value, text in row.borders:
-            figure.add_hline(
-                y=value, line={"dash": "dot", "color": INK, "width": 1}, annotation_text=text,
-                annotation_position="top left", **place,
-            )  # fmt: skip
-    figure.update_xaxes(**axis_format(session))
-    figure.update_xaxes(title_text=AXIS_TITLE, row=len(rows), col=1)
-    figure.update_layout(
-        height=TOP_PX + FOOT_PX + total, template="plotly_white", hovermode="closest",
-        margin={"l": 90, "r": 20, "t": TOP_PX, "b": FOOT_PX},
-    )  # fmt: skip
-    return to_html(figure)
-
-
-def _rows(session: SessionSeries) -> Iterator[SignRow]:
-    for i, (stream, signs) in enumerate(session.signs.items()):
-        named = i == 0
+def _rows(session: SessionSeries) -> Iterator[ChartRow]:
+    several = len(session.signs) > 1
+    for stream, signs in session.signs.items():
+        where = f" in {stream}" if several else ""
         if signs.is_known("yaw"):
-            names = {"head turned": "yaw", "head lifted": "pitch", "head rolled": "roll"}
-            curves = _curves(signs, names, session, named=named)
-            yield SignRow(f"Head in {stream}, degrees", curves)
+            curves = _curves(signs, HEAD, session)
+            yield ChartRow(f"Direction of the head{where}", "degrees", curves, least=LEAST_DEGREES)
         if signs.is_known("eye_opening_left", "eye_opening_right"):
-            names = {"left eye": "eye_opening_left", "right eye": "eye_opening_right"}
-            curves = _curves(signs, names, session, named=named)
-            curves += _blink_ticks(signs, session, named=named)
-            yield SignRow(f"Opening of the eyes in {stream}, and blinks", curves, (0, 1.15))
+            blinks = [
+                ((blink.at - session.zero) / 1e9, f"blink of {blink.duration_ms:.0f} ms")
+                for blink in signs.blinks
+            ]
+            yield ChartRow(
+                f"Opening of the eyes{where}", "% of this person's usual",
+                _curves(signs, EYES, session, factor=100), (0, 120), decimals=0, ticks=blinks,
+                ticks_name="blink",
+            )  # fmt: skip
         if signs.is_known("perclos"):
-            curves = _curves(signs, {"PERCLOS": "perclos"}, session, named=False)
-            yield SignRow(
-                f"PERCLOS in {stream}: share of the last minute with shut eyes, not validated",
-                curves,
-                (0, max(LEAST_PERCLOS, 1.1 * float(np.nanmax(signs.values("perclos"))))),
-            )
-        lanes = _doubt_lanes(signs, session)
+            highest = 100 * float(np.nanmax(signs.values("perclos")))
+            yield ChartRow(
+                f"PERCLOS{where}: share of the last minute with shut eyes, not validated", "%",
+                _curves(signs, [("PERCLOS", "perclos", "quality")], session, factor=100),
+                (0, LEAST_PERCLOS if highest <= LEAST_PERCLOS else 100), decimals=1,
+            )  # fmt: skip
+        lanes = [
+            Lane(words, stretches_of(signs.doubt_stretches(doubt), session))
+            for doubt, words in DOUBT_WORDS.items()
+            if signs.doubt_stretches(doubt)
+        ]
         if lanes:
-            yield SignRow(f"Reasons to doubt the emotion in {stream}", lanes, lanes=len(lanes))
+            yield ChartRow(f"Why an expression is not to be trusted{where}", lanes=lanes)
 
 
 def _curves(
-    signs: SignSeries, names: dict[str, str], session: SessionSeries, *, named: bool
-) -> list[dict[str, Any]]:
+    signs: SignSeries,
+    names: Sequence[tuple[str, str, str]],
+    session: SessionSeries,
+    factor: float = 1.0,
+) -> list[DrawnCurve]:
     times = np.array(signs.times, np.int64)
     curves = []
-    for (name, sign), line in zip(names.items(), LINES, strict=False):
-        values = signs.values(sign)
+    for (name, channel, colour), dash in zip(names, DASHES, strict=False):
+        values = signs.values(channel)
         known = np.isfinite(values)
         breaks = np.diff(np.cumsum(~known)[known], prepend=0) > 0  # no line over what is unknown
-        thinned, kept = downsample(Series(name, "", times[known], values[known]), breaks)
-        curves.append({
-            "x": elapsed(thinned, session), "y": kept, "name": name, "mode": "lines", "line": line,
-            "legendgroup": name, "showlegend": named, "hovertemplate": "%{y:.3~g} at %{x}",
-        })  # fmt: skip
+        series = Series(name, "", times[known], values[known])
+        curves.append(
+            curve_of(series, session, name, colour, breaks=breaks, factor=factor, dash=dash)
+        )
     return curves
 
 
-def _blink_ticks(signs: SignSeries, session: SessionSeries, *, named: bool) -> list[dict[str, Any]]:
-    if not signs.blinks:
-        return []
-    times = np.array([blink.at for blink in signs.blinks], np.int64)
-    return [{
-        "x": elapsed(times, session), "y": [1.08] * len(times), "name": "blink", "mode": "markers",
-        "marker": {"symbol": "line-ns-open", "size": 9, "color": INK, "line": {"width": 1.6}},
-        "text": [f"{blink.duration_ms:.0f} ms" for blink in signs.blinks],
-        "hovertemplate": "blink of %{text} at %{x}", "legendgroup": "blink", "showlegend": named,
-    }]  # fmt: skip
-
-
-def _doubt_lanes(signs: SignSeries, session: SessionSeries) -> list[dict[str, Any]]:
-    """A lane for each reason that there was, with a bar where it held."""
-    lanes = []
-    for doubt, words in DOUBT_WORDS.items():
-        xs: list[Any] = []
-        for start, end in signs.doubt_stretches(doubt):
-            # What lasts a single frame at the end of all is a dot
-            xs += [*elapsed(np.array([start, end], np.int64), session), None]
-        if xs:
-            lanes.append({
-                "x": xs, "y": [words if x is not None else None for x in xs], "name": words,
-                "mode": "lines+markers", "line": {"width": 9, "color": INK},
-                "marker": {"size": 2, "color": INK}, "showlegend": False,
-                "hovertemplate": f"{words} at %{{x}}",
-            })  # fmt: skip
-    return lanes
-
-
-def _people_rows(people: dict[str, list[State]], session: SessionSeries) -> Iterator[SignRow]:
+def _people_rows(people: dict[str, list[State]], session: SessionSeries) -> Iterator[ChartRow]:
     for subject, states in people.items():
+        whose = "" if subject == USUAL_SUBJECT else f" of {subject}"
         levels = [
             (state.at, state.drowsiness.level)
             for state in states
             if state.drowsiness is not None and state.drowsiness.level is not None
         ]
         if levels:
-            title = f"Drowsiness of {subject}, 0 to 100, not validated"
-            yield SignRow(title, [_line(levels, session)], (0, 100), borders=DROWSY)
+            title = f"Drowsiness{whose}, not validated"
+            yield ChartRow(title, "0 to 100", [_line(levels, session)], (0, 100), borders=DROWSY)
         shares = [
-            (state.at, state.off_road.share)
+            (state.at, 100 * state.off_road.share)
             for state in states
             if state.off_road is not None and state.off_road.share is not None
         ]
         if shares:
-            title = f"Looks away of {subject}: share of the last minute, not validated"
-            yield SignRow(title, [_line(shares, session)], (0, 1))
+            title = f"Looks away{whose}: share of the last minute, not validated"
+            yield ChartRow(title, "%", [_line(shares, session)], (0, 100), decimals=0)
 
 
-def _line(points: list[tuple[int, float]], session: SessionSeries) -> dict[str, Any]:
+def _line(points: list[tuple[int, float]], session: SessionSeries) -> DrawnCurve:
     times, values = (np.array(column) for column in zip(*points, strict=True))
-    thinned, kept = downsample(Series("", "", times.astype(np.int64), values))
-    return {
-        "x": elapsed(thinned, session), "y": kept, "mode": "lines", "line": LINES[0],
-        "showlegend": False, "hovertemplate": "%{y:.3~g} at %{x}<extra></extra>",
-    }  # fmt: skip
+    return curve_of(Series("", "", times.astype(np.int64), values), session, "", "quality")
 
 
 def _figures_table(figures: dict[str, SignFigures]) -> str:
-    heads = "".join(f"<th>{escape(name)}" for name in figures)
+    heads = "".join(f"<th scope=col>{escape(name)}</th>" for name in figures)
+    rows: list[tuple[str, list[str]]]
     rows = _eye_rows(figures) if any(one.has_eyes for one in figures.values()) else []
     rows.append(
-        ("doubtful frames", [f"{one.share_of_faces(one.doubted):.1%}" for one in figures.values()])
+        (
+            "not to be trusted",
+            [
+                f"{percent(one.share_of_faces(one.doubted), 1)} of the frames with a face"
+                for one in figures.values()
+            ],
+        )
     )
     rows += [
         (f"  {words}", [
-            f"{one.share_of_faces(one.doubts[doubt]):.1%}" if doubt in one.doubts else ""
+            percent(one.share_of_faces(one.doubts[doubt]), 1) if doubt in one.doubts else ""
             for one in figures.values()
         ])
         for doubt, words in DOUBT_WORDS.items()
         if any(doubt in one.doubts for one in figures.values())
     ]  # fmt: skip
-    return _table(f"<tr><th>{heads}</tr>", rows)
+    return _table("Figures of head and eyes", f"<tr><td></td>{heads}</tr>", rows)
 
 
 def _eye_rows(figures: dict[str, SignFigures]) -> list[tuple[str, list[str]]]:
@@ -275,26 +197,30 @@ def _format_perclos(figures: SignFigures) -> str:
     mean, highest = figures.perclos_mean, figures.perclos_highest
     if mean is None or highest is None:
         return "unknown: 20 s of known eyes are needed"
-    return f"mean {mean:.1%}, at most {highest:.1%}"
+    return f"mean {percent(mean, 1)}, at most {percent(highest, 1)}"
 
 
 def _format_shares(counts: dict[str, int], words: Any) -> str:
     total = sum(counts.values())
     ordered = Counter(counts).most_common()
-    return ", ".join(f"{words[name]} {count / total:.0%}" for name, count in ordered) or "unknown"
+    return (
+        ", ".join(f"{words[name]} {percent(count / total)}" for name, count in ordered) or "unknown"
+    )
 
 
 def _format_counts(figures: SignFigures, counts: dict[str, int], words: Any) -> str:
     ordered = Counter(counts).most_common(MAX_REASONS)
-    shares = [f"{words[name]} {figures.share_of_faces(count):.1%}" for name, count in ordered]
+    shares = [
+        f"{words[name]} {percent(figures.share_of_faces(count), 1)}" for name, count in ordered
+    ]
     return "; ".join(shares) or "never"
 
 
 def _people_table(people: dict[str, list[State]]) -> str:
-    heads = "".join(f"<th>{escape(subject)}" for subject in people)
+    heads = "".join(f"<th scope=col>{escape(subject)}</th>" for subject in people)
     drowsy = [[s.drowsiness for s in states if s.drowsiness] for states in people.values()]
     away = [[s.off_road for s in states if s.off_road] for states in people.values()]
-    why = "  quality, and why it is not 100 %"
+    why = f"  quality, and why it is not {percent(1)}"
     rows = []
     if any(drowsy):
         rows += [("drowsiness, 0 to 100", [_format_drowsiness(one) for one in drowsy])]
@@ -302,7 +228,7 @@ def _people_table(people: dict[str, list[State]]) -> str:
     if any(away):
         rows += [("looks away", [_format_looks(one) for one in away])]
         rows += [(why, [_format_quality(one) for one in away])]
-    return _table(f"<tr><th>{heads}</tr>", rows)
+    return _table("Drowsiness and looks away", f"<tr><td></td>{heads}</tr>", rows)
 
 
 def _format_drowsiness(found: list[Drowsiness]) -> str:
@@ -322,7 +248,7 @@ def _format_looks(found: list[OffRoad]) -> str:
         return "unknown"
     longest = max((one.longest_s for one in found if one.longest_s is not None), default=0.0)
     return (
-        f"mean {np.mean(shares):.0%} of a minute, at most {max(shares):.0%}; "
+        f"mean {percent(float(np.mean(shares)))} of a minute, at most {percent(max(shares))}; "
         f"longest look {longest:.1f} s"
     )
 
@@ -332,13 +258,16 @@ def _format_quality(found: Sequence[Drowsiness | OffRoad]) -> str:
         return ""
     quality = float(np.mean([one.quality for one in found]))
     reasons = Counter(one.reason.split(":")[0] for one in found if one.reason).most_common(1)
-    return f"{quality:.0%}" + (f": {reasons[0][0]}" if reasons else "")
+    return percent(quality) + (f": {reasons[0][0]}" if reasons else "")
 
 
-def _table(head: str, rows: Sequence[tuple[str, list[str]]]) -> str:
+def _table(name: str, head: str, rows: Sequence[tuple[str, list[str]]]) -> str:
     lines = [
-        f"<tr><td>{'&emsp;' * title.startswith(' ')}{escape(title.strip())}"
-        + "".join(f"<td>{escape(cell)}" for cell in cells) + "</tr>"
-        for title, cells in rows
+        f"<tr><th scope=row{' class=part' * name.startswith(' ')}>{escape(name.strip())}</th>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+        for name, cells in rows
     ]  # fmt: skip
-    return "\n".join(["<div class=wide><table class=words>", head, *lines, "</table></div>"])
+    return "\n".join([
+        f'<div class=wide tabindex=0 role=region aria-label="{name}"><table class=words>',
+        f"<thead>{head}</thead><tbody>", *lines, "</tbody></table></div>",
+    ])  # fmt: skip

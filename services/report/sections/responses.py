@@ -1,24 +1,39 @@
 """The response of each signal to each marker, as a table."""
 
 from html import escape
+from itertools import groupby
 from typing import Final, Literal
 
 from pydantic import Field
 
 from affectline.services.report.section import ReportData, Section, SectionSettings
-from affectline.services.report.sections.chart import by_importance
+from affectline.services.report.words import (
+    by_importance,
+    format_clock,
+    number,
+    quantity,
+    subject,
+    title,
+    unit,
+)
 from affectline.services.sessions.marker_responses import (
     AFTER_S,
     BEFORE_S,
     MarkerResponse,
     marker_responses,
 )
+from affectline.services.sessions.person_state import doubtful_stretches
+from affectline.services.sessions.timeseries import Series, SessionSeries
 
 HEAD: Final = (
-    "<p>Before: mean of the seconds before the marker. Onset: when the signal leaves it by "
-    "two of its standard deviations. Peak: furthest from it. Recovery: from the peak until "
-    "half of the way back.</p>\n<div class=wide><table>"
-    "<tr><th>marker<th>signal<th>before<th>onset<th>peak<th>at<th>recovery</tr>"
+    "<h2>Responses to markers</h2>\n<p class=note>Before: mean of the {before:g} s before the "
+    "marker. Onset: when the signal leaves it by two of its standard deviations. Peak: furthest "
+    "from it in the {after:g} s after. Recovery: from the peak until half of the way back.</p>\n"
+    '<div class=wide tabindex=0 role=region aria-label="Responses to markers">'
+    "<table class=responses><thead><tr>"
+    "<th scope=col class=text>marker</th><th scope=col class=text>signal</th>"
+    "<th scope=col>before</th><th scope=col>onset</th><th scope=col>peak</th>"
+    "<th scope=col>at</th><th scope=col>recovery</th></tr></thead>"
 )
 
 
@@ -33,37 +48,77 @@ class ResponsesSettings(SectionSettings):
 
 
 class ResponsesSection(Section):
-    """Shows baseline, onset, peak and recovery around each marker."""
+    """Shows baseline, onset, peak and recovery of each signal around each marker."""
 
     settings_model = ResponsesSettings
-    order = 40
+    order = 19
 
     def render(self, data: ReportData) -> str:
-        signals = by_importance(data.session.told_series)
+        session = data.session
+        signals = {series.name: series for series in by_importance(session.told_series)}
         before_s, after_s = self.settings.before_s, self.settings.after_s
-        responses = marker_responses(data.session.markers, signals, before_s, after_s)
-        rows = [format_row(response) for response in responses]
-        return "\n".join([HEAD, *rows, "</table></div>"]) if rows else ""
+        responses = marker_responses(session.markers, signals.values(), before_s, after_s)
+        measured = [one for one in responses if one.baseline is not None]
+        bodies = [
+            format_group(list(group), signals, session)
+            for _, group in groupby(measured, key=lambda one: (one.marker, one.at))
+        ]
+        if not bodies:
+            return ""
+        head = HEAD.format(before=before_s, after=after_s)
+        return "\n".join([head, *bodies, "</table></div>"])
 
 
-def format_row(response: MarkerResponse) -> str:
-    """A row of the table as HTML."""
-    unit = f" {escape(response.unit)}" if response.unit else ""
-    cells = [
-        f"<td>{escape(response.marker)}",
-        f"<td>{escape(response.signal.replace('_', ' '))}",
-        _format_value(response.baseline, unit),
-        _format_seconds(response.onset_s),
-        _format_value(response.peak, unit),
-        _format_seconds(response.peak_s),
-        _format_seconds(response.recovery_s),
-    ]
-    return f"<tr>{''.join(cells)}</tr>"
+def format_group(
+    responses: list[MarkerResponse], signals: dict[str, Series], session: SessionSeries
+) -> str:
+    """The rows of one marker as HTML, which stay together on a page."""
+    rows = []
+    for i, response in enumerate(responses):
+        series = signals[response.signal]
+        scale = f", {escape(unit(series))}" if unit(series) else ""
+        decimals = _decimals(series)
+        doubt = " (not to be trusted)" if _is_doubted(response, series, session) else ""
+        head = ""
+        if i == 0:
+            head = (
+                f"<th scope=rowgroup class=text rowspan={len(responses)}>"
+                f"{escape(response.marker)} "
+                f"<small>{format_clock(response.at, session)}</small></th>"
+            )
+        cells = (
+            f"<th scope=row class=signal>{escape(title(series))}{scale}{doubt}</th>"
+            f"{_format_value(response.baseline, decimals)}{_format_seconds(response.onset_s)}"
+            f"{_format_value(response.peak, decimals)}{_format_seconds(response.peak_s)}"
+            f"{_format_seconds(response.recovery_s)}"
+        )
+        rows.append(f"<tr>{head}{cells}</tr>")
+    return f"<tbody class=together>{''.join(rows)}</tbody>"
 
 
-def _format_value(value: float | None, unit: str) -> str:
-    return "<td class=none>not measured" if value is None else f"<td>{value:.4g}{unit}"
+def _is_doubted(response: MarkerResponse, series: Series, session: SessionSeries) -> bool:
+    """Whether nervousness was of too low a quality at the marker or its peak."""
+    if quantity(series) != "nervousness":
+        return False
+    moments = [response.at, response.at + round((response.peak_s or 0.0) * 1e9)]
+    return any(
+        begin <= moment <= end
+        for begin, end in doubtful_stretches(session.states, subject(series))
+        for moment in moments
+    )
+
+
+def _decimals(series: Series) -> int:
+    """How exactly a signal is told: to about a thousandth of its size."""
+    size = float(abs(series.values).max()) if series.values.size else 0.0
+    return 0 if size >= 200 else 1 if size >= 20 else 2
+
+
+def _format_value(value: float | None, decimals: int) -> str:
+    if value is None:
+        return "<td class=none>not measured</td>"
+    return f"<td>{number(value, decimals)}</td>"
 
 
 def _format_seconds(value: float | None) -> str:
-    return "<td class=none>none" if value is None else f"<td>{value:.1f} s"
+    return "<td class=none>none</td>" if value is None else f"<td>{value:.1f} s</td>"

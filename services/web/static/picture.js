@@ -2,8 +2,11 @@
 
 const PLAIN = "#ebebeb";
 const DARK = "#191919";
-const HATCH = 8; // width of the band about a face that is doubted, at 640 pixels
-const STRIPE = 6;
+// In pixels of the screen:
+const HATCH = 7; // width of the band about a face that is doubted
+const STRIPE = 5;
+const TEXT = 14;
+const SMALL = 300; // a picture so narrow has boxes without words
 
 // Remove a frame's JPEG file from the message and decode it, in time for the next repaint; null
 // where a recording has none, or the file is damaged.
@@ -19,34 +22,49 @@ export async function decode(frame) {
 // Draw a decoded picture with its boxes onto a canvas.
 export function draw(canvas, image, frame, colours) {
   const context = fit(canvas, frame.size);
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  for (const face of frame.faces) drawFace(context, face, canvas.width, colours);
+  context.drawImage(image, 0, 0, ...frame.size);
+  drawFaces(context, frame, colours);
 }
 
 // The same where a recording has no pictures.
 export function drawBlank(canvas, frame, colours) {
   const context = fit(canvas, frame.size);
   context.fillStyle = "#3a3f45";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  for (const face of frame.faces) drawFace(context, face, canvas.width, colours);
+  context.fillRect(0, 0, ...frame.size);
+  drawFaces(context, frame, colours);
 }
 
+// Make a canvas as sharp as the screen, or as the frame if that is sharper; what is drawn on it
+// has the frame's coordinates.
 function fit(canvas, [width, height]) {
-  if (canvas.width !== width || canvas.height !== height) {
-    canvas.width = width;
-    canvas.height = height;
+  const sharpness = Math.max(1, (canvas.clientWidth * devicePixelRatio) / width);
+  const wide = Math.round(width * sharpness);
+  const high = Math.round(height * sharpness);
+  if (canvas.width !== wide || canvas.height !== high) {
+    canvas.width = wide;
+    canvas.height = high;
   }
-  return canvas.getContext("2d");
+  const context = canvas.getContext("2d");
+  context.setTransform(wide / width, 0, 0, high / height, 0, 0);
+  return context;
 }
 
-function drawFace(context, face, width, colours) {
+function drawFaces(context, frame, colours) {
+  const [width, height] = frame.size;
+  const { clientWidth, clientHeight } = context.canvas;
+  // A pixel of the screen in those of the frame, which may have bars beside it
+  const unit = clientWidth ? Math.max(width / clientWidth, height / clientHeight) : width / 640;
+  const hasWords = width / unit >= SMALL;
+  for (const face of frame.faces) drawFace(context, face, { width, height, unit, hasWords }, colours);
+}
+
+function drawFace(context, face, { width, height, unit, hasWords }, colours) {
   const [x, y, w, h] = face.box;
   const colour = colours[face.label] ?? PLAIN;
-  const unit = Math.max(1, width / 640);
   context.save();
   context.translate(x + w / 2, y + h / 2);
   context.rotate((-face.angle * Math.PI) / 180); // positive is counter-clockwise on the screen
-  for (const [style, thick] of [[DARK, 5], [colour, 3]]) {
+  for (const [style, thick] of [[DARK, 4], [colour, 2.5]]) {
     context.strokeStyle = style;
     context.lineWidth = thick * unit;
     context.strokeRect(-w / 2, -h / 2, w, h);
@@ -54,10 +72,11 @@ function drawFace(context, face, width, colours) {
   const doubts = face.doubts ?? [];
   if (doubts.length) hatchAround(context, w, h, unit);
   context.restore();
+  if (!hasWords) return;
   const reasons = doubts.length ? `doubt: ${doubts.join(", ")}` : "";
-  const size = 18 * unit;
+  const size = TEXT * unit;
   const below = y + h + (HATCH + 4) * unit;
-  const fits = below + size + 3 * unit < context.canvas.height;
+  const fits = below + size + 3 * unit < height;
   if (reasons && fits) writeBelow(context, reasons, x, below, width, unit);
   context.font = `600 ${size}px system-ui, sans-serif`;
   const words = fits ? title(face) : `${title(face)} ${reasons}`; // not over the face
@@ -96,7 +115,7 @@ function hatchAround(context, w, h, unit) {
 }
 
 function writeBelow(context, words, x, top, width, unit) {
-  const size = 15 * unit;
+  const size = (TEXT - 1) * unit;
   context.font = `600 ${size}px system-ui, sans-serif`;
   const room = context.measureText(words).width + 10 * unit;
   const left = Math.max(0, Math.min(x, width - room));

@@ -5,7 +5,7 @@
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 4000;
 
-class FeedSocket {
+export class FeedSocket {
   constructor() {
     this.listeners = new Map();
     this.retryMs = FIRST_RETRY_MS;
@@ -24,7 +24,7 @@ class FeedSocket {
     for (const listener of this.listeners.get(kind) ?? []) listener(message);
   }
 
-  // Connect to a feed: "live" or "replay".
+  // Connect to a feed: "live", or "replay:" with the name of a session.
   open(name) {
     this.close();
     this.name = name;
@@ -37,6 +37,7 @@ class FeedSocket {
       this.clientId = null;
       this.emit("disconnected", {});
       this.timer = setTimeout(() => this.open(name), this.retryMs);
+      reloadIfLoggedOut();
       this.retryMs = Math.min(2 * this.retryMs, LONGEST_RETRY_MS);
     };
     this.socket = socket;
@@ -70,6 +71,12 @@ class FeedSocket {
     frame.jpeg = new Uint8Array(data, 4 + length);
     this.emit("frame", frame);
   }
+}
+
+// Show the form for the token where the login has ended: it stands at every address.
+async function reloadIfLoggedOut() {
+  const response = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
+  if (response?.status === 401) location.reload();
 }
 
 export const feed = new FeedSocket();

@@ -26,7 +26,7 @@ def test_each_process_of_each_mode_is_hit_alone_and_with_all_others(fault: str) 
 
 def test_all_processes_of_a_run_are_in_some_mode() -> None:
     tried = {kind for mode in MODES.values() for kind in mode.processes}
-    assert set(SPECS) - tried == {"lsl", "collect"}, "these are no part of a run"
+    assert set(SPECS) - tried == {"lsl", "collect", "remote"}, "these are no part of a run"
 
 
 def test_every_pair_of_a_recorded_run_is_hit() -> None:

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+import time
 from urllib.parse import unquote
 
 import pytest
@@ -15,6 +16,8 @@ from affectline.common.address import (
     display_text,
     escaped,
     host_of,
+    is_stored,
+    looks_secret,
     parse,
     redact,
     redact_text,
@@ -126,7 +129,7 @@ def test_a_password_may_hold_anything(password: str) -> None:
 def test_a_login_that_does_not_fit_is_refused() -> None:
     assert with_login("rtsp://me@HOST/x", None, "p@ss") == "rtsp://me:p%40ss@HOST/x"
     for address, user, what in (
-        ("film.mp4", "a", "no address"),
+        ("film.mp4", "a", "not an address"),
         ("rtsp://a:b@HOST/x", None, "password of its own"),
         ("rtsp://a@HOST/x", "b", "user of its own"),
         ("rtsp://HOST/x", None, "no user"),
@@ -182,3 +185,19 @@ def test_what_nobody_has_caught_is_printed_without_secrets(
     assert said.count("Traceback") == 2
     assert said.count("rtsp://HOST/***") == 2
     assert "ss@" not in said
+
+
+def test_files_of_a_store_are_shown_unless_a_secret_is_in_the_address() -> None:
+    assert redact("s3://bucket/day1/film.mp4") == "s3://bucket/day1/film.mp4"
+    assert redact("s3://key:secret@bucket/film.mp4") == "s3://bucket/***"
+    assert is_stored("S3://bucket/film.mp4")
+    assert not any(map(is_stored, ("rtsp://HOST/x", "film.mp4", "s3", "file:///film.mp4")))
+
+
+def test_long_words_are_searched_in_no_time() -> None:
+    begin = time.process_time()
+    for text in ("x" * 300_000, "a:" * 150_000, "?" * 300_000, "rtsp://" * 40_000):
+        conceal(text)
+        looks_secret(text)
+    assert time.process_time() - begin < 5
+    assert "pw" not in conceal("y" * 100 + "://user:pw@camera/")

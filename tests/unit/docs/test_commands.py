@@ -50,7 +50,7 @@ def test_a_command_line_is_accepted(document: str, line: str) -> None:
         assert name in command.commands, f"{document}: {line}"
         command = command.commands[name]
     if hasattr(command, "commands"):
-        assert arguments in ([], ["--help"])
+        assert arguments in ([], ["--help"], ["--version"], ["--install-completion"])
         return
     if arguments and arguments[-1].startswith("--"):  # the text is about this option
         names = {name for parameter in command.params for name in parameter.opts}

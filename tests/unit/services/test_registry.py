@@ -16,6 +16,9 @@ from affectline.common.runtime.stage import Stage
 from affectline.common.settings.pipeline import PipelineSettings, SinkSettings
 from affectline.common.settings.recording import RecordingSettings
 from affectline.common.settings.sources import SourceSettings
+from affectline.common.wire.control import Control
+from affectline.common.wire.kinds import message_kinds
+from affectline.common.wire.messages import Marker
 from affectline.services.cli.main import app
 from affectline.services.registry import SPECS
 from affectline.services.supervisor.child_main import load_spec
@@ -36,7 +39,9 @@ def stage_of(spec: ServiceSpec) -> type[Stage]:
 def full_run(tmp_path: Path) -> Run:
     """Everything that a pipeline can consist of."""
     sensors: list[dict[str, Any]] = [{"driver": "synthetic"}]
-    settings = PipelineSettings.model_validate({"biometrics": sensors, "services": {"lsl": {}}})
+    settings = PipelineSettings.model_validate(
+        {"biometrics": sensors, "services": {"lsl": {}, "remote": {}}}
+    )
     return Run(
         settings.model_copy(
             update={
@@ -68,6 +73,16 @@ def test_declared_inputs_are_what_the_stage_handles(spec: ServiceSpec) -> None:
 @by_kind
 def test_declared_outputs_are_those_of_the_stage(spec: ServiceSpec) -> None:
     assert {kind.topic_prefix for kind in stage_of(spec).outputs} == set(spec.outputs)
+
+
+@by_kind
+def test_messages_say_which_services_publish_them(spec: ServiceSpec) -> None:
+    declared = {kind for kind in message_kinds().values() if spec.kind in kind.published_by}
+    own = {kind for kind in stage_of(spec).outputs if not kind.names_publisher}
+    if spec.kind == "replay":
+        own = {kind for kind in own if not kind.is_recorded}
+    pages = {Marker, Control} if spec.kind in ("collect", "dashboard", "remote") else set()
+    assert declared == own | pages, "pages publish besides their stage"
 
 
 @by_kind
@@ -119,4 +134,4 @@ def test_every_container_runs_a_command_with_options_that_it_has(name: str) -> N
 def test_the_containers_are_a_whole_pipeline() -> None:
     commands = {shlex.split(service["command"])[0] for service in COMPOSE.values()}
     needed = {spec.kind for spec in SPECS.values() if spec.kind not in ("recorder", "replay")}
-    assert needed - {"lsl", "collect"} <= commands
+    assert needed - {"lsl", "collect", "remote"} <= commands

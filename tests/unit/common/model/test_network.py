@@ -289,7 +289,7 @@ def replace_model(path: Path) -> None:
     [
         ("model.tflite", damage, r"model file .* has SHA-256 .* the file is damaged or was exch"),
         ("model.tflite", Path.unlink, r"model\.tflite is missing: install Affectline again"),
-        ("model.tflite", replace_model, r"is no LiteRT model that can be read"),
+        ("model.tflite", replace_model, r"is not a readable LiteRT model"),
         (MANIFEST, Path.unlink, r"no model at .*face-mesh \(No such file"),
         (MANIFEST, lambda path: path.write_text("{}"), r"manifest\.json: name: Field required"),
         (MANIFEST, exchange_tensor, r"its manifest describes: it has no output other"),

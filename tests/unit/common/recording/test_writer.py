@@ -111,7 +111,7 @@ def test_two_do_not_record_into_one_file(tmp_path: Path) -> None:
     path = tmp_path / "s.mcap"
     first = SessionWriter(path, {})
     first.add("Marker", dict(ALL)["Marker"], 1, 1)
-    with pytest.raises(AffectlineError, match=r"s\.mcap: somebody else is recording into it"):
+    with pytest.raises(AffectlineError, match=r"s\.mcap: another process is recording into it"):
         SessionWriter(path, {})
     first.finish()
     assert read(path) == [dict(ALL)["Marker"]]
@@ -127,7 +127,7 @@ def test_an_empty_file_is_begun_anew(tmp_path: Path) -> None:
 def test_what_is_no_recording_is_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "session.mcap"
     path.write_bytes(content)
-    with pytest.raises(AffectlineError, match=r"FILE .*session.mcap: no recording"):
+    with pytest.raises(AffectlineError, match=r"FILE .*session.mcap: not a recording"):
         SessionReader(path)
 
 
@@ -135,7 +135,7 @@ def test_other_tools_mcap_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "session.mcap"
     write(path, 1)
     path.write_bytes(path.read_bytes().replace(b"affectline", b"ros2------", 1))
-    with pytest.raises(AffectlineError, match="not one that Affectline has recorded"):
+    with pytest.raises(AffectlineError, match="not recorded by Affectline"):
         SessionReader(path)
 
 

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from affectline.common.runtime.event_time import (
     AHEAD_NS,
     LIVE_WAIT_S,
+    MOST_EPOCHS,
     MOST_HELD,
+    MOST_HELD_BYTES,
+    MOST_MARKERS,
+    MOST_PASSED_OVER,
+    MOST_SOURCES,
     SECOND,
     SILENCE_S,
     START_S,
@@ -255,3 +260,36 @@ def test_everything_is_given_at_the_end(delivery: str) -> None:
     give(merger, [sample(3), frame(4), marker(2)])
     assert seconds(packet.message for packet in merger.flush()) == [2, 3, 4]
     assert not merger.is_waiting
+
+
+def test_what_waits_is_bounded_in_bytes_as_well() -> None:
+    merger = EventTimeMerger((FILM, TABLE), "lossless")
+    part = bytes(1 << 20)
+    for seq in range(2 * MOST_HELD_BYTES // len(part)):
+        merger.push(Packet(frame(seq / 25), (part,)), 0.0)
+    given = [packet for _ in range(4) for packet in merger.pop_ready(0.0)]
+    assert len(given) == MOST_HELD_BYTES // len(part)
+    assert len(list(merger.flush())) == MOST_HELD_BYTES // len(part)
+
+
+def test_made_up_sources_are_not_all_waited_for() -> None:
+    merger = EventTimeMerger((FILM,), "lossless")
+    for number in range(10 * MOST_SOURCES):
+        merger.observe(reached(f"biometrics/n{number}", 0), 0.0)
+    assert len(merger._watermarks) == MOST_SOURCES
+
+
+def test_what_is_remembered_of_repeats_is_bounded() -> None:
+    repeats = RepeatFilter()
+    first = sample(0)
+    for number in range(20):
+        later = first.model_copy(update={"epoch": first.epoch + number, "seq": 10**6})
+        assert not repeats.is_repeated(later)
+        assert not repeats.is_repeated(later.model_copy(update={"seq": 3 * 10**6}))
+    (epochs,) = repeats._passed_over.values()
+    assert len(epochs) <= MOST_EPOCHS
+    assert all(len(numbers) <= MOST_PASSED_OVER for numbers in epochs.values())
+    for number in range(MOST_MARKERS + 1000):
+        assert not repeats.is_repeated(marker(float(number)))
+    assert repeats.is_repeated(marker(float(MOST_MARKERS + 999)))
+    assert len(repeats._markers) == MOST_MARKERS

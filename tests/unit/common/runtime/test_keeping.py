@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from affectline.common.runtime.keeping import (
     ABSENT_S,
     KNOWN_KEYS,
+    MARKER_BYTES,
     MARKERS_KEPT,
+    MOST_KEEPERS,
     MOST_KEYS,
     OVERDUE_S,
     RECEIPT_S,
@@ -226,3 +228,24 @@ def test_what_is_repeated_anyway_is_not_kept(kind: str) -> None:
     outbox = Outbox("x", ("sink",))
     outbox.add(PACKETS[kind], 0.0)
     assert outbox.is_empty
+
+
+def test_markers_are_kept_up_to_a_size() -> None:
+    outbox = Outbox("hub", ("recorder", "sink"), markers_only=True)
+    example = PACKETS["Marker"].message
+    for number in range(2000):
+        extra = {"text": "x" * 50_000}
+        outbox.add(Packet(example.model_copy(update={"at": number, "extra": extra})), 0.0)
+    assert outbox._bytes <= MARKER_BYTES
+    newest = [packet.message.time for _, packet in outbox.on_ready({"recorder", "sink"}, 1.0)]
+    assert newest.count(1999) == 2
+
+
+def test_nothing_is_kept_for_thousands_of_made_up_recorders() -> None:
+    outbox = Outbox("hub", ("recorder",), markers_only=True)
+    for number in range(5000):
+        outbox.on_kept(Kept(by=f"recorder/n{number}", prefixes=("marker/",)))
+        list(outbox.on_ready({f"recorder/m{number}"}, 0.0))
+    outbox.add(marker("x"), 0.0)
+    assert len(outbox._keepers) == MOST_KEEPERS
+    assert [name for name, _ in outbox.on_ready({"recorder"}, 1.0)] == ["recorder"]

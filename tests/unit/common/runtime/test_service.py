@@ -7,7 +7,9 @@ from typing import ClassVar
 import pytest
 
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.keeping import Keeper
 from affectline.common.runtime.stage import Route, Stage, on
+from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health
@@ -174,3 +176,36 @@ def test_a_failure_without_a_supervisor_is_raised_and_everything_is_closed() -> 
     with pytest.raises(AffectlineError, match="no camera: plug one in"):
         run_service(Failing(), "capture/x", HubSettings(port=1), "live")
     assert Failing.closed
+
+
+class Disk(Stage):
+    """Keeps markers, and is asked to stop while it is busy with the first of them."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.is_free = threading.Event()
+        self.wakeup: WakeupPipe | None = None
+
+    def setup(self) -> None:
+        self.context.keeper = Keeper(self.context.service, ("marker/",), self.context.delivery)
+
+    @on(Marker)
+    def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
+        self.labels.append(packet.message.label)
+        assert self.is_free.wait(10)
+        assert self.wakeup
+        self.wakeup.stopping = True
+        return ()
+
+
+def test_what_has_arrived_before_the_stop_is_kept() -> None:
+    disk = Disk()
+    with InProcessPipeline("live") as pipeline:
+        disk.wakeup = pipeline.start(disk, "recorder/anna").wakeup
+        for number in range(200):
+            pipeline.publish(Packet(Marker(session="s", at=number, label=f"trial {number}")))
+        while pipeline.wait_for(Marker).message.at < 199:
+            pass  # the hub has passed all of them on
+        disk.is_free.set()
+        assert pipeline.join("recorder/anna") == 0
+    assert disk.labels == [f"trial {number}" for number in range(200)]

@@ -53,6 +53,7 @@ def test_a_file_address_is_its_file_with_percent_signs_decoded(here: Path) -> No
 
 
 def test_streams_are_live_and_films_at_an_address_are_not() -> None:
+    assert kind_of("s3://bucket/walk.mp4") == "film", "and nobody is asked"
     for stream in ("rtsp://HOST/x", "udp://@:1234", "rtmp://HOST/live.mp4"):
         assert (kind_of(stream), is_live(stream)) == ("stream", True)
     assert kind_of("https://HOST/films/A.MP4?sig=1") == "film"

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from affectline.common.vision.pixelation import (
-    MOST_PIXELS,
+    MOST_BLANK_PIXELS,
     WHOLE_BLOCKS,
     blank,
     decode_pixelated,
@@ -109,5 +109,5 @@ def test_what_cannot_be_decoded_is_gray() -> None:
     picture = blank(frame("jpeg"))
     assert colours(picture) == 1
     assert blank(frame("jpeg", 65535, 65535)).size == 3
-    assert 65535 * 65535 > MOST_PIXELS > 8192 * 8192
+    assert 65535 * 65535 > MOST_BLANK_PIXELS > 8192 * 8192
     assert encode_image(frame("jpeg"), picture).startswith(b"\xff\xd8")

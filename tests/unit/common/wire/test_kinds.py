@@ -117,7 +117,7 @@ def test_kinds_are_in_alphabetical_order_and_what_they_share_is_none() -> None:
 
 def test_commands_and_watermarks_are_neither_recorded_nor_replayed() -> None:
     others = {name for name, kind in message_kinds().items() if kind not in recorded_kinds()}
-    assert others == {"Control", "Kept", "Watermark"}
+    assert others == {"Control", "Kept", "RecordingStatus", "Watermark"}
 
 
 def test_what_comes_from_outside_is_what_a_reanalysis_publishes() -> None:

@@ -22,7 +22,7 @@ def test_a_device_that_is_gone_is_opened_again_after_growing_pauses() -> None:
     assert (feed.step(), feed.problem) == (0, "")
     pauses = [feed.step() for _ in range(7)]
     assert pauses == [0.5, 1, 2, 4, 8, 8, LONGEST_PAUSE_S]
-    assert feed.problem == "the strap was taken off; tried again in 8 s"
+    assert feed.problem == "the strap was taken off; trying again in 8 s"
     assert driver.closed.is_set()
     assert (feed.step(), bool(feed.problem)) == (0, True)  # it is back, but has said nothing
     assert (feed.step(), feed.problem) == (0, "")

@@ -12,7 +12,15 @@ from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
 from affectline.common.wire.watermark import Watermark
-from affectline.services.biometrics.driver import BUTTON, Clock, DeviceGone, Driver, Reading
+from affectline.services.biometrics.driver import (
+    BUTTON,
+    EVENTS,
+    Clock,
+    DeviceGone,
+    Driver,
+    Event,
+    Reading,
+)
 from affectline.services.biometrics.file_playback import (
     FilePlayback,
     RecordedSignal,
@@ -149,13 +157,13 @@ def test_health_reports_that_a_device_is_lost_and_back(
         return len(b.published) == 2
 
     b.run_until(back)
-    assert ("degraded", "out of reach; tried again in 0.5 s") in seen
+    assert ("degraded", "out of reach; trying again in 0.5 s") in seen
     b.run_until(lambda: b.stage.done)
     b.tick()
     assert (context.state, context.detail) == ("ready", "")
     assert context.counters["lost"] == 1
     assert capsys.readouterr().err == (
-        "affectline: biometrics/person-ble: out of reach; tried again in 0.5 s\n"
+        "affectline: biometrics/person-ble: out of reach; trying again in 0.5 s\n"
         "affectline: biometrics/person-ble: reading scripted again\n"
     )
 
@@ -352,3 +360,24 @@ def test_what_the_driver_has_found_out_is_said_once(
         "affectline: biometrics/person-ble: "
         "sensors.csv: 3 of 158 rows were left out: more cells than columns\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("rate", "offsets"),
+    [(float("nan"), ()), (0.0, ()), (1e6, ()), (1.0, (0,)), (None, ()), (None, (-1,))],
+)
+def test_samples_without_sound_times_cost_themselves_alone(
+    bench: Callable[..., Bench], rate: float | None, offsets: tuple[int, ...]
+) -> None:
+    wrong = Reading("ecg", "mV", START, (1.0,), rate, offsets)
+    b = bench(Script(["open", [wrong, beat(START)]]))
+    b.run_until(lambda: b.stage.done)
+    assert [m.signal for m in b.published] == ["rr_interval"]
+    assert b.stage.context.counters["invalid"] == 1
+
+
+def test_what_is_said_before_time_began_is_no_marker(bench: Callable[..., Bench]) -> None:
+    said = Reading(EVENTS, "1", -5, (1.0,), offsets=(0,), events=(Event("go", {}),))
+    b = bench(Script(["open", [said, beat(START)]]))
+    b.run_until(lambda: b.stage.done)
+    assert b.stage.context.counters["invalid"] == 1

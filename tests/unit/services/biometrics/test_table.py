@@ -82,9 +82,9 @@ def test_only_the_beginning_of_a_long_table_is_read_where_that_is_enough(tmp_pat
     [
         ("", "is empty"),
         ("\n\n", "is empty"),
-        ('time,hr\n0,"60\n1,61\n', "is no CSV \\(line 3: unexpected end of data"),
-        ('time,hr\n0,"60\n1,"61\n', "is no CSV \\(line 3"),
-        (b"time,hr\n0\0,60\n", "is no text"),
+        ('time,hr\n0,"60\n1,61\n', "is not CSV \\(line 3: unexpected end of data"),
+        ('time,hr\n0,"60\n1,"61\n', "is not CSV \\(line 3"),
+        (b"time,hr\n0\0,60\n", "is not text"),
         (b"\xff\xfet", "no column 'time'"),
         ("time,hr,hr\n0,1,2\n", "columns 2 and 3 are both called 'hr'"),
         ("time,hr, hr \n0,1,2\n", "columns 2 and 3 are both called 'hr'"),

@@ -169,7 +169,7 @@ def test_a_picture_that_crashes_the_decoder_is_passed_over(tmp_path: Path) -> No
 
 def test_a_folder_without_a_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
-    with pytest.raises(AffectlineError, match="the folder holds no picture"):
+    with pytest.raises(AffectlineError, match="the folder holds no pictures"):
         opened(str(tmp_path))
 
 

@@ -44,7 +44,7 @@ def test_taken_ports_are_a_failure_with_a_fix(monkeypatch: pytest.MonkeyPatch) -
     result = doctor._check_ports(HubSettings())
     assert result.state == "failure"
     assert "5555 (publishers)" in result.detail
-    assert "--port" in result.fix
+    assert "--bind" in result.fix
 
 
 def test_whatever_is_wrong_has_a_fix(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.hub import HubSettings
 from affectline.services.cli.errors import run_and_exit
+from affectline.services.cli.main import app
 
 
 def raising(error: BaseException) -> Callable[[], Any]:
@@ -52,3 +53,17 @@ def test_the_exit_code_is_the_command_s(returned: int | None, code: int) -> None
     with pytest.raises(SystemExit) as ended:
         run_and_exit(lambda: returned)
     assert ended.value.code == code
+
+
+def test_a_group_of_commands_by_itself_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_and_exit(lambda: app(["keys"], standalone_mode=False))
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert {"new", "list", "revoke"} <= {line.split()[0] for line in err.splitlines() if line}, out
+
+
+def test_a_choice_that_there_is_not_is_one_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_and_exit(lambda: app(["keys", "new", "x", "--role", "king"], standalone_mode=False))
+    assert "Value error" not in capsys.readouterr().err

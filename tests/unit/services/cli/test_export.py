@@ -1,6 +1,7 @@
 """``affectline export`` and ``affectline report`` as typed."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,14 +73,51 @@ def test_a_recording_without_matching_messages_leaves_no_folder(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["session.mcap"]
 
 
+def test_what_is_refused_leaves_no_folder(session: Path, tmp_path: Path) -> None:
+    drive = tmp_path / "drive"
+    RUNNER.invoke(app, ["export", str(session), "--to", "csv", "--out", str(drive)])
+    out = tmp_path / "film"
+    done = RUNNER.invoke(app, ["export", str(drive), "--to", "mp4", "--out", str(out)])
+    assert "--to mp4 needs a session recorded" in str(done.exception)
+    assert not out.exists()
+
+
+def test_sessions_are_found_at_any_depth_but_not_among_exports(
+    session: Path, tmp_path: Path
+) -> None:
+    for name in ("day1/sessions/a", "day2/sessions/a"):
+        shutil.copytree(session, tmp_path / name)
+    for _ in range(2):
+        done = RUNNER.invoke(app, ["export", str(tmp_path), "--to", "csv"])
+        assert done.exit_code == 0, done.output
+    found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("markers.csv")}
+    assert found == {f"export/{day}/sessions/a/markers.csv" for day in ("day1", "day2")}
+
+
+def test_one_session_that_cannot_be_exported_stops_no_other(session: Path, tmp_path: Path) -> None:
+    sessions, out = tmp_path / "sessions", tmp_path / "out"
+    for name in ("a", "b", "c", "d"):
+        shutil.copytree(session, sessions / name)
+    (sessions / "b" / "session.mcap").write_bytes(b"no recording")
+    (sessions / "c" / "edits.json").write_text("{")
+    done = RUNNER.invoke(app, ["export", str(sessions), "--to", "csv", "--out", str(out)])
+    assert done.exit_code == 1
+    assert str(done.exception).startswith("2 of 4 sessions were not exported: b, c")
+    assert (out / "a" / "markers.csv").is_file()
+    assert (out / "d" / "markers.csv").is_file()
+    first, second = done.stderr.splitlines()
+    assert "sessions/b" in first
+    assert "edits.json" in second
+
+
 def test_a_section_s_settings_are_set_by_name(session: Path, tmp_path: Path) -> None:
     page = tmp_path / "pages" / "report.html"
     command = ["report", str(session), "--out", str(page), "--before", "5"]
-    done = RUNNER.invoke(app, [*command, "--set", "thumbnails.enabled=false"])
+    done = RUNNER.invoke(app, [*command, "--set", "markers.enabled=false"])
     assert done.exit_code == 0, done.output
     body = page.read_text()
-    assert "<h2>Markers</h2>" not in body
-    assert "<th>recovery" in body
+    assert "<h2>By marker</h2>" not in body
+    assert "<th scope=col>recovery" in body
     wrong = RUNNER.invoke(app, [*command, "--set", "enabled=false"])
     assert wrong.exit_code == 2
 
@@ -88,4 +126,4 @@ def test_the_help_shows_the_defaults_of_the_settings() -> None:
     text = RUNNER.invoke(app, ["report", "--help"], env={"COLUMNS": "200"}).stdout
     settings = ResponsesSettings()
     for seconds in (settings.before_s, settings.after_s):
-        assert f"[default: ({seconds:.0f})]" in text
+        assert f"[default: ({seconds:.0f});" in text

@@ -1,19 +1,26 @@
 """Every command has a help text with an example that the command line accepts."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 import typer.main
 
+from affectline.services.cli.help_page import GROUPS, name_values
 from affectline.services.cli.main import app
 
-ROOT: Any = typer.main.get_command(app)
-GROUPS = ("control", "sessions", "validate")
-COMMANDS = {name: command for name, command in ROOT.commands.items() if name not in GROUPS} | {
+ROOT: Any = name_values(typer.main.get_command(app))
+WITH_COMMANDS = ("control", "keys", "sessions", "validate")
+COMMANDS = {
+    name: command for name, command in ROOT.commands.items() if name not in WITH_COMMANDS
+} | {
     f"{group} {name}": command
-    for group in GROUPS
+    for group in WITH_COMMANDS
     for name, command in ROOT.commands[group].commands.items()
 }
 
@@ -27,12 +34,63 @@ def test_a_command_has_an_example_that_parses(name: str) -> None:
     command.make_context(name, arguments)  # raises where an option does not exist
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted({*COMMANDS} - {"train"}))  # it hands over
 def test_every_command_has_the_options_of_logging(name: str) -> None:
     assert {"log_level", "log_format"} <= {parameter.name for parameter in COMMANDS[name].params}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str) -> None:
-    unexplained = [p.name for p in COMMANDS[name].params if not getattr(p, "help", None)]
+    shown = [p for p in COMMANDS[name].params if not getattr(p, "hidden", False)]
+    unexplained = [p.name for p in shown if not getattr(p, "help", None)]
     assert not unexplained
+
+
+def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "affectline", *arguments], capture_output=True, text=True,
+        check=False, env={**os.environ, "COLUMNS": "80", **environment},
+    )  # fmt: skip
+
+
+def test_every_command_stands_once_in_the_help_which_fits_a_screen() -> None:
+    listed = [name for commands in GROUPS.values() for name in commands]
+    assert sorted(listed) == sorted(ROOT.commands)
+    shown = call("--help")
+    assert shown.returncode == 0
+    assert max(map(len, shown.stdout.splitlines()[1:])) <= 80
+    assert len(shown.stdout.splitlines()) <= 43
+    assert "..." not in shown.stdout
+
+
+def test_a_bare_command_shows_the_help() -> None:
+    bare = call()
+    assert bare.returncode == 0
+    assert bare.stdout.strip() == call("--help").stdout.strip()
+
+
+def test_it_says_its_version() -> None:
+    shown = call("--version")
+    assert (shown.returncode, shown.stdout) == (0, f"affectline {version('affectline')}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_values_have_plain_names_and_flags_none(name: str) -> None:
+    command = COMMANDS[name]
+    text = command.get_help(command.make_context(name, [], resilient_parsing=True))
+    assert not re.search(r"<(bool|int|str|path|list|float)\b[^>]*>|RANGE|BOOLEAN", text)
+    for parameter in command.params:
+        if getattr(parameter, "is_flag", False) and not parameter.hidden:
+            assert re.search(rf"{re.escape(parameter.opts[0])}(  |\n|,)", text), parameter.name
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    words = {"COMP_WORDS": "affectline su", "COMP_CWORD": "1"}
+    found = call(_AFFECTLINE_COMPLETE="complete_bash", **words)
+    program = subprocess.run(
+        [sys.executable, "-c", "from affectline.services.cli.start import main; import sys; "
+         "sys.argv[0] = 'affectline'; main()"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "_AFFECTLINE_COMPLETE": "complete_bash", **words},
+    )  # fmt: skip
+    assert "subscribe" in program.stdout + found.stdout

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.hub import HubSettings, parse_hub
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
 from affectline.services.cli.mark import parse_fields
 from affectline.services.cli.options import (
-    parse_hub,
     read_settings,
+    with_bind,
     with_overrides,
     with_recording_overrides,
 )
@@ -29,6 +29,27 @@ from affectline.services.cli.options import (
 def test_a_hub_is_a_host_and_perhaps_a_port(text: str, expected: tuple[str, int]) -> None:
     hub = parse_hub(text, HubSettings(port=7000))
     assert (hub.host, hub.port) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("6000", ("127.0.0.1", 6000)),
+        ("0.0.0.0", ("0.0.0.0", 7000)),
+        ("0.0.0.0:6000", ("0.0.0.0", 6000)),
+        ("tcp://lab:6000", ("lab", 6000)),
+    ],
+)
+def test_a_hub_listens_at_a_host_a_port_or_both(text: str, expected: tuple[str, int]) -> None:
+    hub = with_bind(HubSettings(port=7000), text)
+    assert (hub.host, hub.port) == expected
+    assert with_bind(HubSettings(port=7000), None, 6000).port == 6000, "as it was spelled"
+
+
+@pytest.mark.parametrize("text", ["", ":", "lab:http", "lab:0", "65530", "lab:99999"])
+def test_where_no_hub_can_listen_is_refused_with_the_way_out(text: str) -> None:
+    with pytest.raises(AffectlineError, match=r"--bind .*: (for example|the hub needs seven)"):
+        with_bind(HubSettings(), text)
 
 
 @pytest.mark.parametrize("text", ["", ":5555", "lab:http", "lab:0", "lab:65530"])
@@ -90,3 +111,31 @@ def test_a_field_is_json_or_text(text: str, value: Any) -> None:
 def test_a_field_needs_a_name(text: str) -> None:
     with pytest.raises(AffectlineError, match="not NAME=VALUE"):
         parse_fields([text])
+
+
+@pytest.mark.parametrize(
+    ("host", "security", "variable", "access"),
+    [
+        ("127.0.0.1", "auto", "", "guests"), ("localhost", "off", "", "guests"),
+        ("::1", "auto", "off", "guests"), ("127.0.0.1", "required", "", "keys"),
+        ("127.0.0.1", "auto", "required", "keys"), ("0.0.0.0", "auto", "", "keys"),
+        ("lab", "auto", "", "keys"), ("lab", "off", "", "everything"),
+        ("lab", "auto", "off", "everything"), ("lab", "required", "off", "keys"),
+    ],
+)  # fmt: skip
+def test_keys_are_asked_for_beyond_this_machine(
+    host: str, security: str, variable: str, access: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFECTLINE_SECURITY", variable)
+    settings = HubSettings.model_validate({"host": host, "security": security})
+    assert settings.network_access == access
+
+
+def test_a_mode_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECTLINE_SECURITY", "on")
+    with pytest.raises(AffectlineError, match="no such mode"):
+        assert HubSettings().network_access
+
+
+def test_off_is_read_as_yaml_has_it() -> None:
+    assert HubSettings.model_validate({"security": False}).security == "off"

@@ -28,9 +28,10 @@ def test_a_report_says_whether_the_recording_is_whole(
     page = (tmp_path / "report.html").read_text()
     said, complained = capsys.readouterr()
     assert "mostly calm" in said
-    assert "model m@1, privacy everything" in page
+    assert "Model m@1: its accuracy is not known here" in page
+    assert ", privacy everything" in page
     assert "data:image/jpeg" in page
-    assert ("The recording is not whole: the end is missing" in page) is not whole
+    assert ("The recording is incomplete: the end is missing" in page) is not whole
     assert complained.count("\n") == (0 if whole else 1)
 
 
@@ -38,7 +39,9 @@ def test_a_report_says_what_the_recording_lacks(tmp_path: Path) -> None:
     session = write_recording(tmp_path / "drive", lacking=range(20, 32))
     report(session)
     page = (session / "report.html").read_text()
-    assert "<p>12 of 60 frames of drive are missing: live delivery waits for nobody" in page
+    assert (
+        "<p class=warning>12 of 60 frames of drive are missing: live delivery does not wait" in page
+    )
     assert "12 of 60 results of drive are missing" in page
     raw = bytearray((session / "session.mcap").read_bytes())
     with SessionReader(session) as reader:
@@ -47,5 +50,5 @@ def test_a_report_says_what_the_recording_lacks(tmp_path: Path) -> None:
     (session / "session.mcap").write_bytes(raw)
     report(session)
     page = (session / "report.html").read_text()
-    assert "The recording is not whole" in page
-    assert "the recorder wrote them, and they are not in the file any more" in page
+    assert "The recording is incomplete" in page
+    assert "the recorder wrote them, and they are no longer in the file" in page

@@ -47,7 +47,7 @@ def test_the_table_has_what_happened(
     print_result(result(tmp_path))
     out = capsys.readouterr().out
     for text in (
-        "120", "4 (3 behind, 1 lost)", "12.3 ms", "share of the frames, mean probability",
+        "120", "4 (3 behind, 1 lost)", "12.3 ms", "share of frames, mean probability",
         "50.0%, 40.0%", "mean valence, -1 to 1", "+0.25", "4.0 s, 30 frames/s from start to end",
         "detector/drive was restarted 2 time(s)", "emotions.csv",
     ):  # fmt: skip

@@ -30,7 +30,7 @@ def test_every_setting_of_every_driver_has_an_option_with_a_help_text() -> None:
         line = next(line for line in text.splitlines() if f"{option} " in line)
         if name not in ("driver", "subject"):
             assert re.search(f"({'|'.join(owners)})(, [a-z0-9]+)*: [A-Z1]", line), line
-    assert "ble|brainflow|csv|e4|lsl|synthetic" in text
+    assert "ble|brainflow|csv|e4|embraceplus|lsl|polar|shimmer|synthetic" in text
 
 
 def test_only_what_was_given_is_a_setting() -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from affectline.common.labels import LABELS
+from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Packet
 from affectline.services.cli import subscribe as command
@@ -71,12 +72,13 @@ def test_it_stops_after_so_many_messages(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "OutletSubscriber", FakeSubscriber)
-    print_messages("", "tcp://127.0.0.1:1", "json", 4)
+    monkeypatch.setattr(command, "is_there", lambda hub: True)
+    print_messages("", HubSettings(), "json", 4)
     out, err = capsys.readouterr()
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["message"] for line in lines] == ["Emotion", "Marker", "State", "State"]
     assert set(lines[0]["faces"][0]["probabilities"]) == set(LABELS)
-    assert "is affectline up running?" in err
+    assert "is affectline up running" in err
     assert subscribers.pop().closed
 
 
@@ -84,9 +86,26 @@ def test_the_table_has_time_topic_and_summary(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "OutletSubscriber", FakeSubscriber)
-    print_messages("", "tcp://127.0.0.1:1", "table", 2)
+    monkeypatch.setattr(command, "is_there", lambda hub: True)
+    print_messages("", HubSettings(), "table", 2)
     marker = capsys.readouterr().out.splitlines()[1].split()
     assert len(marker[0].split(":")) == 3
     assert marker[1].startswith("marker/")
     assert marker[2:] == ["hard", "braking", "km/h=63.5"]
+    assert subscribers.pop().closed
+
+
+def test_it_says_where_no_hub_is_and_waits_for_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([False, False, True])
+    seconds = iter([0.0, 1.0, 10.0])
+    monkeypatch.setattr(command, "OutletSubscriber", FakeSubscriber)
+    monkeypatch.setattr(command, "is_there", lambda hub: next(looks))
+    monkeypatch.setattr(command, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(command, "LOOK_S", 0.0)
+    print_messages("", HubSettings(), "json", 4)
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 4
+    assert err.startswith("affectline: no hub on 127.0.0.1:5555 yet: is affectline up running?")
     assert subscribers.pop().closed

@@ -137,7 +137,7 @@ def test_only_listed_pictures_are_given_out(folder: Path) -> None:
 
 def test_the_same_picture_is_stored_once(folder: Path) -> None:
     fill(folder, "anna")
-    with Collection(folder) as collection, pytest.raises(AffectlineError, match="very picture"):
+    with Collection(folder) as collection, pytest.raises(AffectlineError, match="captured already"):
         collection.add("anna", "fear", face_crop(0))
     assert len(rows(folder)) == 2
 

@@ -68,7 +68,7 @@ def test_a_face_that_is_cut_off_is_rejected() -> None:
 
 @pytest.mark.parametrize("missing", ["behind", "invalid"])
 def test_a_picture_that_nobody_looked_at_is_rejected(missing: str) -> None:
-    assert "this picture was not analysed" in refused(missing=missing).reason
+    assert "this frame was not analysed" in refused(missing=missing).reason
 
 
 def test_a_face_without_an_answer_is_as_good_as_any() -> None:

@@ -1,4 +1,5 @@
 import io
+import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -10,12 +11,14 @@ pytest.importorskip("fastapi", reason="collecting needs NiceGUI (the dashboard e
 
 from fastapi import FastAPI
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from affectline.common.settings.hub import HubSettings
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.exporting import export
 from affectline.services.collect.routes import add_routes, pack_export
+from affectline.services.web.logins import LOCAL, SCOPE_KEY, Visitor
 from tests.unit.services.collect.test_collection import fill
 
 
@@ -28,9 +31,18 @@ def collection(tmp_path: Path) -> Iterator[Collection]:
 
 @pytest.fixture
 def browser(collection: Collection) -> TestClient:
+    return browser_of(LOCAL, collection)
+
+
+def browser_of(visitor: Visitor, collection: Collection) -> TestClient:
+    """A browser behind the access control."""
     app = FastAPI()
     add_routes(app, Collector(HubSettings(), collection))
-    return TestClient(app)
+
+    async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, SCOPE_KEY: visitor}, receive, send)
+
+    return TestClient(let_in)
 
 
 def test_pictures_of_samples_are_given_out(browser: TestClient, collection: Collection) -> None:
@@ -73,6 +85,21 @@ def test_an_export_is_downloaded_as_a_whole(browser: TestClient, collection: Col
         names = archive.namelist()
         assert len([name for name in names if name.endswith(".png")]) == 6
         assert {name.split("/")[0] for name in names} == {exported.folder.name}
+
+
+def test_downloads_are_audited_and_not_for_viewers(collection: Collection) -> None:
+    name = export(collection, "folder", only_kept=False).folder.name
+    viewer = browser_of(Visitor("viewer", "viewer 1", "192.0.2.9"), collection)
+    sample = collection.samples[0].file.removeprefix("people/")
+    for path in (f"/export/{name}.zip", f"/take/{sample}"):
+        assert viewer.get(path).status_code == 403
+    operator = browser_of(Visitor("operator", "operator 1", "192.0.2.8"), collection)
+    assert operator.get(f"/export/{name}.zip").status_code == 200
+    (line,) = (collection.folder / "audit.jsonl").read_text().splitlines()
+    said = json.loads(line)
+    assert (said["who"], said["from"], said["did"], said["export"]) == (
+        "operator 1", "192.0.2.8", "export downloaded", name,
+    )  # fmt: skip
 
 
 def test_no_copy_of_a_face_is_left_by_a_download_that_is_cut_off(

@@ -18,7 +18,6 @@ from affectline.services.dashboard import panels as package
 from affectline.services.dashboard.app_state import AppState
 from affectline.services.dashboard.live_page import build_page
 from affectline.services.dashboard.panel import PageView, Panel, load_panels, register
-from affectline.services.web.status import StatusTracker
 
 OWN_PANEL = """
 from nicegui import ui
@@ -74,8 +73,8 @@ def show(state: AppState, panels: Any) -> tuple[Client, PageView]:
 def test_the_page_has_all_of_its_panels_in_order() -> None:
     names = [panel.__name__ for panel in load_panels()]
     assert names == [
-        "ReplayPanel", "SnapshotPanel", "MarkersPanel", "VideoPanel", "SignsPanel",
-        "RecordingPanel", "SignalsPanel", "SessionsPanel", "HealthPanel",
+        "HealthPanel", "FinishedPanel", "SnapshotPanel", "MarkersPanel", "VideoPanel",
+        "RecordingPanel", "SignalsPanel", "SignsPanel", "SessionsPanel",
     ]  # fmt: skip
 
 
@@ -88,7 +87,7 @@ def test_a_file_in_the_folder_is_a_panel_on_the_page(
     assert "PosturePanel" in [panel.__name__ for panel in panels]
     client, view = show(state, panels)
     seen = texts(client)
-    assert seen.index("Pictures") < seen.index("Posture") < seen.index("Signals")
+    assert seen.index("Video") < seen.index("Posture") < seen.index("Curves")
     assert seen[seen.index("Posture") + 1] == "upright"
     view.refresh()
     assert "upright, live" in texts(client)
@@ -120,14 +119,5 @@ def test_a_panel_has_the_messages_of_each_hub_aggregated_for_its_script(
     factories = [panel.aggregator for panel in load_panels() if panel.aggregator]
     assert Counter in factories
     state = AppState(PipelineSettings(), "live", lambda _: None, aggregators=factories)
-    aggregators = state._make_aggregators(is_replay=False)
+    aggregators = state._make_aggregators()
     assert any(isinstance(one, Counter) for one in aggregators)
-    assert isinstance(aggregators[-1], StatusTracker)
-
-
-def test_a_replay_that_was_closed_gives_way_to_the_live_feed(state: AppState) -> None:
-    view = PageView(state)
-    feeds: list[str] = []
-    view.on_refresh(lambda: feeds.append(view.feed))
-    view.show_feed("replay")
-    assert feeds == ["live"], "there is no replay"

@@ -10,6 +10,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.services.dashboard.session_store import SessionStore
+from affectline.services.sessions.edits import Annotation, SessionEdits, read_edits
 from affectline.services.sessions.removal import IN_USE_S
 from tests.samples import PACKETS
 
@@ -85,3 +86,27 @@ def test_only_what_nobody_uses_is_deleted(tmp_path: Path) -> None:
     with pytest.raises(AffectlineError, match="there is no session old"):
         store.delete("old")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["busy", "deletions.jsonl", "new"]
+
+
+def test_what_is_said_of_a_session_is_in_its_file(tmp_path: Path) -> None:
+    folder = make(tmp_path, "a")
+    store = SessionStore(tmp_path)
+    phone = Annotation(begin_s=3, end_s=4, label="phone", is_excluded=True)
+    calm = Annotation(begin_s=1, end_s=2, label="calm")
+    assert store.edits("a") == SessionEdits()
+    assert store.edit("a", lambda edits: edits).annotations == ()
+    assert not (folder / "edits.json").exists(), "nothing was said"
+    store.edit("a", lambda edits: edits.annotated(phone))
+    assert store.edit("a", lambda edits: edits.annotated(calm)).annotations == (calm, phone)
+    assert store.edits("a") == read_edits(folder)
+    assert store.edit("a", lambda edits: edits.without(1)).annotations == (phone,)
+
+
+def test_an_annotation_needs_a_session_and_a_file_that_can_be_read(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path)
+    with pytest.raises(AffectlineError, match="there is no session b"):
+        store.edits("b")
+    (make(tmp_path, "a") / "edits.json").write_text("{")
+    with pytest.raises(AffectlineError, match=r"edits\.json: cannot be read"):
+        store.edit("a", lambda edits: edits.annotated(Annotation(begin_s=1, end_s=2, label="calm")))
+    assert (tmp_path / "a" / "edits.json").read_text() == "{"

@@ -26,7 +26,8 @@ def start(**settings: Any) -> Detector:
 
 
 def frame(seq: int, picture: Picture, file: str | None = None) -> Packet[Frame]:
-    _, jpeg = cv2.imencode(".png", picture)  # without loss, so that crops can be compared
+    # Nearly without loss, so that crops can be compared
+    _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 100])
     height, width = picture.shape
     message = Frame(
         stream="drive", epoch=1, seq=seq, captured_at=EXAMPLE_AT + seq * 40_000_000,

@@ -126,7 +126,7 @@ def test_answers_are_kept_for_who_missed_them() -> None:
         results.add(faces(seq, count=0), now=0)
     published(results)
     wanted = Resend(stream="drive", epoch=EPOCH, first_seq=0, last_seq=20)
-    again = [p.message for p in results.repeat(wanted)]
+    again = [p.message for p in results.repeat(wanted, 0)]
     assert [e.seq for e in again if isinstance(e, Emotion)] == list(range(10, 21))
     assert results.is_known(15)
     kept = results.cached_result(15)
@@ -134,3 +134,18 @@ def test_answers_are_kept_for_who_missed_them() -> None:
     assert isinstance(kept.message, Emotion)
     assert not isinstance(kept.message, Faces)
     assert results.cached_result(3) is None
+
+
+def test_a_flood_of_requests_is_answered_four_times_a_second() -> None:
+    results = ResultBuffer(lossless=True)
+    for seq in range(20):
+        results.add(faces(seq, count=0), now=0)
+    published(results)
+    wanted = Resend(stream="drive", epoch=EPOCH, first_seq=0, last_seq=9)
+    more = Resend(stream="drive", epoch=EPOCH, first_seq=5, last_seq=14)
+    assert len(results.repeat(wanted, 0)) == 10
+    assert results.repeat(wanted, 1) == []
+    assert len(results.repeat(more, 2)) == 5
+    second = 10**9
+    flood = [len(results.repeat(wanted, second + i * second // 1000)) for i in range(1000)]
+    assert sum(flood) == 40

@@ -33,11 +33,11 @@ def test_an_exporter_has_settings_of_its_own() -> None:
 
 
 def test_an_unknown_exporter_is_answered_with_those_that_there_are() -> None:
-    with pytest.raises(AffectlineError, match="there are 'csv', 'mp4', 'parquet', 'xdf'"):
+    with pytest.raises(AffectlineError, match="there are 'bids', 'csv', 'fex', 'foxglove', 'mp4'"):
         make_exporter("docx")
 
 
-def test_a_package_that_is_missing_is_named_with_the_remedy(
+def test_a_package_that_is_missing_is_named_with_the_fix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(exporter, "find_spec", lambda _: None)

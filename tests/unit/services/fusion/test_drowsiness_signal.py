@@ -75,7 +75,7 @@ def test_shut_eyes_of_many_seconds_are_no_usual_blink() -> None:
 def test_what_is_usual_has_to_be_learnt_and_a_calibration_fixes_it() -> None:
     drive = Drive().see(blinks(4, 400), 20)
     young = drive.drowsiness.contributions["blink_duration"]
-    assert young.reason == "the usual duration of blinks is young"
+    assert young.reason == "usual duration of blinks learned for too short a time"
     assert young.quality == pytest.approx(5 / 20)
     drive.person.calibrate(START + 20 * SECOND, 60)
     drive.see(blinks(4, 200), 65, begin_s=20).see(blinks(4, 300), 300, begin_s=85)

@@ -29,7 +29,7 @@ def test_before_the_usual_direction_is_known_nothing_is_said() -> None:
     drive = Drive().see(glances((10, 20, ASIDE)), 25)
     found = drive.off_road
     assert (found.now, found.share, found.longest_s, found.quality) == ("learning", None, None, 0)
-    assert found.reason == "the usual direction is being learnt: 24 s of 30"
+    assert found.reason == "still learning the usual direction: 24 s of 30"
     assert found.unknown == 0
 
 

@@ -13,7 +13,7 @@ from affectline.common.wire.biometrics import State
 from affectline.common.wire.control import Calibrate, Control
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamDone, StreamStart
 from affectline.services.fusion.spec import FusionProcess
-from affectline.services.fusion.stage import Fusion
+from affectline.services.fusion.stage import MOST_SUBJECTS, Fusion
 from tests.samples import EMOTION
 from tests.unit.services.fusion.test_subject import FEAR, SECOND, START, rate, skin
 
@@ -294,3 +294,16 @@ def test_a_command_calibrates_as_a_marker_does() -> None:
     by_command = calibrated(Control(target="fusion", at=START, action=action))
     assert by_command == calibrated(marker(0, subject="driver", seconds=5))
     assert by_command.baseline == "calibrated"
+
+
+def test_people_who_are_made_up_are_forgotten_before_those_who_are_measured() -> None:
+    seconds = 0.0
+    fusion = stage(clock=lambda: seconds)
+    feed(fusion, rate(0, 70.0))
+    for number in range(1000):
+        seconds += 1
+        feed(fusion, rate(number, 70.0).model_copy(update={"subject": f"n{number}"}))
+        feed(fusion, rate(number + 0.5, 70.0), marker(number, subject=f"m{number}"))
+    assert len(fusion._subjects) == MOST_SUBJECTS
+    assert len(fusion._calibrations) <= MOST_SUBJECTS
+    assert rate(0, 70.0).subject in fusion._subjects

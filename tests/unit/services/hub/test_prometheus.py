@@ -1,7 +1,12 @@
 """What Prometheus is told of processes."""
 
 from affectline.common.wire.health import ClockOffset, Health
-from affectline.services.hub.prometheus import FORGET_S, SILENCE_S, HealthMetrics
+from affectline.services.hub.prometheus import (
+    FORGET_S,
+    MOST_SERVICES,
+    SILENCE_S,
+    HealthMetrics,
+)
 
 
 def figures(metrics: HealthMetrics, name: str) -> list[float]:
@@ -31,3 +36,19 @@ def test_offset_and_uncertainty_of_a_clock_are_told() -> None:
     metrics.update(health())
     assert figures(metrics, "affectline_clock_offset_seconds") == [-0.25]
     assert figures(metrics, "affectline_clock_uncertainty_seconds") == [0.0005]
+
+
+def test_made_up_services_are_neither_kept_nor_in_the_way() -> None:
+    seconds = 100.0
+    metrics = HealthMetrics(lambda: seconds)
+    assert metrics.update(health())
+    for number in range(20_000):
+        metrics.update(health().model_copy(update={"service": f"flood/n{number}"}))
+    assert len(metrics) == MOST_SERVICES
+    assert metrics.update(health())  # those that are there stay
+    assert not metrics.update(health().model_copy(update={"service": "late"}))
+    seconds += FORGET_S
+    metrics.update(health())
+    seconds += 1
+    assert metrics.update(health().model_copy(update={"service": "late"}))
+    assert len(metrics) == 2

@@ -46,7 +46,7 @@ def test_a_result_that_is_published_again_is_offered_once(monkeypatch: pytest.Mo
     for epoch, seq in ((1, 7), (1, 8), (1, 7), (1, 8), (2, 0)):
         told = {"epoch": epoch, "seq": seq, "captured_at": 10 * epoch + seq}
         list(stage.handle(Packet(EMOTION.model_copy(update=told))))
-    assert offered == [17, 17, 18, 18, 20, 20], "its emotion and its signs"
+    assert offered == [17] * 3 + [18] * 3 + [20] * 3, "its emotion, faces and signs"
 
 
 def test_extra_fields_follow_a_markers_label(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,9 @@ def test_a_stream_without_signs_has_no_stream_of_them(monkeypatch: pytest.Monkey
     bare = SEEN.model_copy(update={n: f.default for n, f in FaceSigns.model_fields.items()})
     list(stage.handle(Packet(EMOTION.model_copy(update={"faces": (bare,)}))))
     list(stage.handle(Packet(State(subject="anna", at=AT))))
-    assert made == ["affectline-emotion-drive", "affectline-state-anna"]
+    assert made == [
+        "affectline-emotion-drive", "affectline-faces-drive", "affectline-state-anna",
+    ]  # fmt: skip
 
 
 def test_channels_have_units_and_notes_in_the_description() -> None:

@@ -17,7 +17,7 @@ from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Faces, Frame, Marker, Packet, StreamDone
 from affectline.services.cli.record import record
 from affectline.services.recorder.spec import RecorderProcess
-from affectline.services.recorder.stage import Recorder
+from affectline.services.recorder.stage import MOST_EARLY, Recorder
 from tests.samples import EMOTION, FRAME, PACKETS
 
 
@@ -90,12 +90,27 @@ def test_every_kind_of_message_is_kept(tmp_path: Path) -> None:
     for packet in PACKETS.values():
         stage.handle(packet)
     stage.cleanup()
-    assert kinds(tmp_path) == set(PACKETS) - {"Control", "Kept", "Watermark"}, (
+    assert kinds(tmp_path) == set(PACKETS) - {"Control", "Kept", "RecordingStatus", "Watermark"}, (
         "a replay must not repeat commands"
     )
     with SessionReader(tmp_path) as reader:
         assert reader.about["privacy"] == "everything"
         assert reader.about["model"] == "m"
+
+
+def test_what_precedes_a_session_is_kept_up_to_a_limit_and_the_rest_counted(
+    tmp_path: Path,
+) -> None:
+    stage = recorder(tmp_path)
+    for number in range(MOST_EARLY + 5):
+        stage.handle(Packet(make_health("hub", "ready", str(number), Counter(), at=number)))
+    assert stage.context.counters["early_dropped"] == 5
+    stage.handle(PACKETS["Frame"])
+    stage.cleanup()
+    with SessionReader(tmp_path) as reader:
+        found = [one.kind for one in reader.messages()]
+    assert found.count("Health") == MOST_EARLY
+    assert found.count("Frame") == 1
 
 
 def test_it_is_done_when_every_stream_is_written_down(tmp_path: Path) -> None:
@@ -151,7 +166,7 @@ def test_a_message_knows_its_time() -> None:
 
 def test_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "session.mcap").write_bytes(b"my diary, of a hundred bytes and more" * 3)
-    with pytest.raises(AffectlineError, match="no recording"):
+    with pytest.raises(AffectlineError, match="not a recording"):
         recorder(tmp_path)
     assert (tmp_path / "session.mcap").read_bytes().startswith(b"my diary")
 

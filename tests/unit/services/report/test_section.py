@@ -33,15 +33,15 @@ class Note(Section):
 def test_sections_are_in_order() -> None:
     names = [section.settings.section for section in make_sections()]
     assert names == [
-        "narrative", "expressions", "chart", "pictures", "head_and_eyes", "thumbnails",
-        "responses", "limits",
+        "narrative", "expressions", "markers", "responses", "pictures", "chart", "head_and_eyes",
+        "about",
     ]  # fmt: skip
     assert sorted(names) == SECTIONS.names()
 
 
 def test_a_section_can_be_left_out() -> None:
-    names = [s.settings.section for s in make_sections({"thumbnails": {"enabled": "false"}})]
-    assert "thumbnails" not in names
+    names = [s.settings.section for s in make_sections({"markers": {"enabled": "false"}})]
+    assert "markers" not in names
     assert "responses" in names
 
 
@@ -62,11 +62,14 @@ def test_a_section_is_one_class() -> None:
     packets = recording()
     data = ReportData(Recording("drive", lambda: packets), read_series(packets))
     html = render_page(data, [Note(NoteSettings(text="windy"))])
-    assert "</h1>\n<p id=note>windy</p>\n</html>" in html
+    assert "<main>\n<section class=s-note>\n<p id=note>windy</p>\n</section>\n</main>" in html
 
 
 def test_what_could_not_be_read_is_in_the_page() -> None:
     packets = recording()
     data = ReportData(Recording("x", lambda: packets), read_series(packets), ("<9> bytes lost",))
     (narrative, *_) = make_sections()
-    assert "<p>The recording is not whole: &lt;9&gt; bytes lost." in narrative.render(data)
+    assert (
+        "<p class=warning>The recording is incomplete: &lt;9&gt; bytes lost."
+        in narrative.render(data)
+    )

@@ -76,7 +76,7 @@ def test_names_are_shown_as_they_are(
         print_check(verify(tmp_path / name))
         said = capsys.readouterr().out
         assert said.count(name) == 2
-        assert "not whole" in said
+        assert "incomplete" in said
     print_list(tmp_path, list(find(tmp_path)))
     said = capsys.readouterr().out
     assert "drive [red]" in said

@@ -35,7 +35,10 @@ def test_what_it_lacks_is_told_and_is_no_fault_of_the_file(
     assert (lacking["sound"], lacking["missing"], lacking["unexplained"]) == (True, 6, 6)
     print_check(lacking)
     said = capsys.readouterr().out
-    assert "3 frames of old are missing (seq 10 to 12): nobody knows why, for the recorder" in said
+    assert (
+        "3 frames of old are missing (seq 10 to 12): the reason is unknown (an older recorder"
+        in said
+    )
     assert describe(tmp_path / "lacking")["missing"] == 6
     rows = {Path(row["session"]).name: row for row in find(tmp_path)}
     assert rows["lacking"]["missing"] is None, "a list reads no messages"

@@ -143,13 +143,15 @@ def test_the_sink_knows_the_privacy_and_the_detector(
     assert process.privacy == configure(settings("blurred", "mp4", tmp_path), "live").privacy
     opened = []
     monkeypatch.setattr(
-        "affectline.services.sink.display.open_display", lambda *given: opened.append(given)
+        "affectline.services.sink.display.open_display",
+        lambda *given, **more: opened.append((*given, more)),
     )
     stage = Sink(process)
     stage.context = StageContext("sink")
     stage.setup()
     stage.cleanup()
-    ((kind, folder, _, privacy, about),) = opened
+    ((kind, folder, _, privacy, about, more),) = opened
+    assert more == {"stats": False, "streams": ()}
     assert (kind, folder, privacy) == ("mp4", tmp_path, "blurred")
     assert about["settings"]["detector"]["max_faces"] == 8
 

@@ -10,7 +10,8 @@ from affectline.common import logs
 from affectline.common.runtime.stage import StageContext
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import AT_END, make_health
-from affectline.common.wire.messages import Packet
+from affectline.common.wire.messages import Emotion, Packet, StreamStart
+from affectline.services.overlay.renderer import OverlayRenderer
 from affectline.services.sink import stage as module
 from affectline.services.sink.spec import SinkProcess
 from affectline.services.sink.stage import Sink
@@ -68,3 +69,40 @@ def test_results_that_nobody_publishes_again_are_counted_and_logged(
     with (tmp_path / "emotions.csv").open(newline="") as file:
         rows = [(row["seq"], row["reason"]) for row in csv.DictReader(file) if row["track"] != "2"]
     assert rows == [("0", ""), ("1", "lost"), ("2", "lost"), ("3", "lost"), ("4", "")]
+
+
+def test_a_sink_that_is_restarted_knows_how_its_streams_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the time codes and the sound of its films: it is not told again."""
+    began: list[StreamStart] = []
+
+    class Shown(OverlayRenderer):
+        closed = False
+
+        def begin(self, start: StreamStart) -> None:
+            began.append(start)
+
+        def add_result(self, emotion: Emotion) -> None:
+            """Nothing is shown."""
+
+        def refresh(self) -> tuple[Packet, ...]:
+            return ()
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr("affectline.services.sink.display.open_display", lambda *_, **__: Shown())
+    start = PACKETS["StreamStart"].message
+    for _ in range(2):
+        stage = Sink(SinkProcess(folder=tmp_path, display="mp4"))
+        stage.context = StageContext("sink")
+        stage.setup()
+        if not began:
+            hear(stage, start)
+            hear(stage, EMOTION.model_copy(update={"seq": 0}))
+            list(stage.stop())
+        stage.cleanup()
+    first, second = began
+    names = ("stream", "epoch", "started_at", "session_start", "source", "kind", "live", "replay")
+    assert [getattr(second, name) for name in names] == [getattr(first, name) for name in names]

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
 from affectline.common.runtime.keyboard import STEERING
 from affectline.common.runtime.stage import StageContext
 from affectline.common.wire.control import Control, Pause, Step
-from affectline.common.wire.messages import Emotion, Marker, StreamStart
+from affectline.common.wire.messages import Emotion, Frame, Marker, StreamStart
+from affectline.services.sink import window as module
 from affectline.services.sink.window import WindowDisplay
 from tests.recordings import frame
 from tests.samples import AT
@@ -30,7 +32,10 @@ START = StreamStart(
 def keyboard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Keys to press in windows that nobody sees."""
     keys: list[str] = []
-    monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
+    for name in ("namedWindow", "resizeWindow", "setWindowTitle", "imshow"):
+        monkeypatch.setattr(cv2, name, lambda *_: None)
+    monkeypatch.setattr(cv2, "getWindowImageRect", lambda _: (0, 0, -1, -1))
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1)
     monkeypatch.setattr(cv2, "waitKey", lambda _: ord(keys.pop(0)) if keys else -1)
     return keys
 
@@ -71,8 +76,6 @@ def test_a_marker_is_at_the_visible_frame_unless_a_camera_shows_the_present(
     media_time: int | None,
     shown: bool,
 ) -> None:
-    monkeypatch.setattr(cv2, "imshow", lambda *_: None)
-    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1)
     window = WindowDisplay(tmp_path, StageContext("sink", now=lambda: 77))
     window.begin(START.model_copy(update={"kind": kind, "replay": replay}))
     picture, result = frame(3)
@@ -101,8 +104,6 @@ def test_a_snapshot_keeps_no_more_than_the_recording(
     capsys: pytest.CaptureFixture[str],
     keeps_pictures: bool,
 ) -> None:
-    monkeypatch.setattr(cv2, "imshow", lambda *_: None)
-    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1)
     window = WindowDisplay(tmp_path, StageContext("sink"), keeps_pictures=keeps_pictures)
     window.begin(START)
     for packet in frame(3):
@@ -115,4 +116,82 @@ def test_a_snapshot_keeps_no_more_than_the_recording(
     assert saved == (["drive-000003-face1.png", "drive-000003.png"] if keeps_pictures else [])
     said = capsys.readouterr().out
     assert "happy 0.400" in said, "the numbers are said in any case"
-    assert ("its numbers alone" in said) != keeps_pictures
+    assert ("numbers only" in said) != keeps_pictures
+
+
+def test_a_window_that_was_closed_ends_the_session(
+    keyboard: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = WindowDisplay(tmp_path, StageContext("sink"))
+    window.begin(START)
+    show_one(window)
+    assert not window.closed
+
+    def gone(*_: object) -> float:
+        raise cv2.error("NULL guiReceiver (please create a window)")
+
+    monkeypatch.setattr(cv2, "getWindowProperty", gone)
+    press(window, keyboard, "x")
+    assert window.closed
+
+
+def show_one(window: WindowDisplay, index: int = 3, stream: str = "drive") -> None:
+    for packet in frame(index):
+        message = packet.message
+        assert isinstance(message, Emotion | Frame)
+        message = message.model_copy(update={"stream": stream})
+        if isinstance(message, Emotion):
+            window.add_result(message)
+        else:
+            window.add_frame(packet._replace(message=message))
+    assert not list(window.refresh())
+
+
+def test_the_window_opens_once_and_has_a_cell_for_every_stream(
+    keyboard: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    shown: list[np.ndarray] = []
+    titles: list[str] = []
+    rect = [0, 0, -1, -1]
+    monkeypatch.setattr(cv2, "namedWindow", lambda name, _: opened.append(name))
+    monkeypatch.setattr(cv2, "imshow", lambda _, image: shown.append(image.copy()))
+    monkeypatch.setattr(cv2, "setWindowTitle", lambda _, title: titles.append(title))
+    monkeypatch.setattr(cv2, "getWindowImageRect", lambda _: tuple(rect))
+    window = WindowDisplay(tmp_path, StageContext("sink"), streams=("front", "rear"))
+    assert not list(window.refresh())
+    assert not opened, "nothing is there to be shown"
+    show_one(window, stream="front")
+    before = shown[-1]
+    assert before.shape == (324, 1152, 3), "two beside one another, as large as the screen allows"
+    assert (before[:, 580:] == before[0, -1]).mean() > 0.9, "the other one has not come"
+    assert (before[:, 580:] != before[0, -1]).any(), "which is said"
+    show_one(window, stream="rear")
+    assert (shown[-1][:, :570] == before[:, :570]).all(), "the first one stays"
+    assert (shown[-1][:, 580:] != before[:, 580:]).mean() > 0.5
+    show_one(window, stream="unexpected")
+    assert titles[-1] == "Affectline front, rear, unexpected"
+    rect[2:] = 700, 500
+    assert not list(window.refresh())
+    assert shown[-1].shape == (500, 700, 3), "all are drawn anew for another size"
+    rect[2:] = 3, 2
+    assert not list(window.refresh())
+    assert shown[-1].shape == (500, 700, 3), "nothing can be drawn so small"
+    assert opened == ["Affectline"]
+
+
+def test_keys_are_of_use_without_pictures(
+    keyboard: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    clock = [5.0]
+    monkeypatch.setattr(cv2, "namedWindow", lambda name, _: opened.append(name))
+    monkeypatch.setattr(module, "monotonic", lambda: clock[0])
+    window = WindowDisplay(tmp_path, StageContext("sink"))
+    window.begin(START)
+    for _ in range(2):
+        assert not list(window.refresh())
+    assert not opened
+    clock[0] += 1.5
+    assert not list(window.refresh())
+    assert opened == ["Affectline"]

@@ -15,8 +15,13 @@ from affectline.services.supervisor.recorder_control import CONSENT_MAX, Recorde
 class Child:
     """A process that is only settings."""
 
+    ready, hangs, exit_reason = True, False, ""
+
     def __init__(self, process: ProcessSpec, *_: object) -> None:
         self.process = process
+
+    def poll(self) -> int | None:
+        return None
 
 
 @pytest.fixture
@@ -52,3 +57,28 @@ def test_a_session_that_is_there_is_not_recorded_over(
     (tmp_path / "drive").mkdir()
     with pytest.raises(AffectlineError, match="there is a session drive already"):
         recorder_control.start("drive", "yes", "everything")
+
+
+def test_a_name_that_was_typed_is_kept_and_gets_a_number_where_it_is_taken(
+    recorder_control: RecorderControl, tmp_path: Path
+) -> None:
+    (tmp_path / "Annas-drive").mkdir()
+    name = recorder_control.start("Annas-drive", "yes", "everything", title="Anna's drive")
+    assert name == "Annas-drive-2"
+    assert recorder_control.current
+    settings = recorder_control.current.process.process.settings
+    assert isinstance(settings, RecorderProcess)
+    assert settings.folder == tmp_path / "Annas-drive-2"
+    assert settings.about["title"] == "Anna's drive"
+    assert settings.about["name"] == "Annas-drive-2"
+
+
+def test_it_records_only_when_the_recorder_hears_what_is_published(
+    recorder_control: RecorderControl,
+) -> None:
+    recorder_control.start("drive", "yes", "everything")
+    recorder_control.tick({"sink", "recorder/dri"})
+    assert recorder_control.pop_statuses() == []
+    for _ in range(2):
+        recorder_control.tick({"sink", "recorder/drive"})
+    assert [status.state for status in recorder_control.pop_statuses()] == ["recording"]

@@ -1,7 +1,10 @@
 """Access control over HTTP and websockets of a small app behind the access control."""
 
+import json
 import stat
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -11,35 +14,86 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from affectline.services.web.auth import AccessMiddleware, host_name, is_loopback
-from affectline.services.web.token import load_or_create
+from affectline.services.web.audit import Audit
+from affectline.services.web.auth import (
+    AccessMiddleware,
+    host_name,
+    is_loopback,
+    refuse_viewer,
+)
+from affectline.services.web.logins import LoginStore, WrongTokens, visitor_of
+from affectline.services.web.token import load_or_create, viewer_file
 
 TOKEN = "a-token-that-is-long-enough-to-be-believed"
+VIEWER_TOKEN = "another-token-that-is-for-viewers-alone-here"
 HERE = "http://127.0.0.1:8080"
+SAFE_HERE = "https://127.0.0.1:8080"
+AGE_S = 3600.0
 
 
-def client(token: str | None = None, host: str = "127.0.0.1", base: str = HERE) -> TestClient:
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of logins and delays."""
+    return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _audit(tmp_path: Path) -> None:
+    Here.audit = tmp_path / "audit.jsonl"
+
+
+class Here:
+    audit: Path
+    """Where the audit lines go."""
+
+
+def client(
+    token: str | None = None,
+    host: str = "127.0.0.1",
+    base: str = HERE,
+    clock: Clock | None = None,
+    *,
+    is_encrypted: bool = False,
+) -> TestClient:
     async def inside(request: Request) -> Response:
+        if request.url.path == "/operators":
+            return refuse_viewer(request, "do this") or PlainTextResponse("done")
+        if request.url.path == "/who":
+            return PlainTextResponse(visitor_of(request.scope).name)
         return PlainTextResponse("inside")
 
     async def talk(socket: WebSocket) -> None:
         await socket.accept()
         await socket.send_text("inside")
-        await socket.close()
+        with suppress(WebSocketDisconnect):
+            await socket.receive_text()
 
     routes = [
         Route("/{path:path}", inside, methods=["GET", "POST"]),
         WebSocketRoute("/feed", talk),
     ]
+    logins, clock = None, clock or Clock()
+    if token:
+        logins = LoginStore({"operator": token, "viewer": VIEWER_TOKEN}, AGE_S, clock)
     app = AccessMiddleware(
-        Starlette(routes=routes), host=host, port=8080, token=token, names=("lab.example",)
-    )
+        Starlette(routes=routes), host=host, port=8080, logins=logins, names=("lab.example",),
+        audit=Audit(Here.audit, "dashboard"), wrong_tokens=WrongTokens(clock),
+        is_encrypted=is_encrypted,
+    )  # fmt: skip
     return TestClient(app, base_url=base, follow_redirects=False)
 
 
 def can_connect(browser: TestClient, **headers: str) -> bool:
     try:
         with browser.websocket_connect("ws://127.0.0.1:8080/feed", headers=headers) as socket:
+            socket.send_text("goodbye")
             return bool(socket.receive_text() == "inside")
     except WebSocketDisconnect:
         return False
@@ -49,6 +103,16 @@ def test_the_machine_itself_needs_no_token() -> None:
     answer = client().get("/")
     assert (answer.status_code, answer.text) == (200, "inside")
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert client().get("/who").text == "this machine"
+    assert client().post("/operators", headers={"origin": HERE}).text == "done"
+
+
+def test_no_script_in_a_page_runs_but_with_the_word_of_its_response() -> None:
+    policies = [client().get("/").headers["content-security-policy"] for _ in range(2)]
+    scripts = [p.split("script-src ")[1].split(";")[0] for p in policies]
+    assert "'unsafe-inline'" not in scripts[0]
+    assert "'nonce-" in scripts[0]
+    assert scripts[0] != scripts[1]
 
 
 @pytest.mark.parametrize(
@@ -113,25 +177,119 @@ def test_without_the_token_nobody_gets_further() -> None:
     assert not can_connect(browser, origin=HERE, cookie=f"affectline-8080={TOKEN[:-1]}")
 
 
-def test_the_token_in_the_address_becomes_a_cookie() -> None:
+def log_in(browser: TestClient, token: str = TOKEN, base: str = HERE) -> Any:
+    return browser.post("/enter", data={"token": token}, headers={"origin": base})
+
+
+def test_the_token_in_the_address_becomes_a_cookie_that_is_another() -> None:
     browser = client(TOKEN, "0.0.0.0")
     answer = browser.get(f"/?token={TOKEN}&a=1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/?a=1")
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
+    assert "Max-Age=3600" in cookie
+    assert "Secure" not in cookie
+    assert TOKEN not in cookie
     assert browser.get("/").text == "inside"
     assert can_connect(browser, origin=HERE)
+    assert not can_connect(client(TOKEN, "0.0.0.0"), cookie=f"affectline-8080={TOKEN}", origin=HERE)
 
 
-def test_the_token_in_the_form() -> None:
-    browser = client(TOKEN, "0.0.0.0")
-    wrong = browser.post("/enter", data={"token": "guess"}, headers={"origin": HERE})
+def test_over_tls_the_cookie_is_for_tls_alone_and_so_are_requests() -> None:
+    browser = client(TOKEN, "0.0.0.0", SAFE_HERE, is_encrypted=True)
+    assert log_in(browser, base=HERE).status_code == 403
+    cookie = log_in(browser, base=SAFE_HERE).headers["set-cookie"]
+    assert cookie.startswith("__Host-affectline-8080=")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert browser.get("/").text == "inside"
+
+
+def test_the_token_in_the_form(clock: Clock) -> None:
+    browser = client(TOKEN, "0.0.0.0", clock=clock)
+    assert log_in(browser, "x" * 9999).status_code == 401, "not read"
+    wrong = log_in(browser, "guess")
     assert wrong.status_code == 401
-    right = browser.post("/enter", data={"token": TOKEN}, headers={"origin": HERE})
+    assert "That token is wrong." in wrong.text
+    clock.now += 1
+    right = log_in(browser)
     assert (right.status_code, right.headers["location"]) == (303, "/")
     assert browser.get("/").text == "inside"
-    assert browser.post("/enter", data={"token": "x" * 9999}, headers={"origin": HERE}).text
+    assert browser.get("/enter").headers["location"] == "/"
+
+
+def test_who_sends_wrong_tokens_waits_the_longer_the_more_of_them(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = client(TOKEN, "0.0.0.0", clock=clock)
+    for wait_s in (1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300):
+        wrong = log_in(browser, "guess")
+        assert (wrong.status_code, wrong.headers["retry-after"]) == (401, str(wait_s))
+        clock.now += wait_s - 0.5
+        for early in (log_in(browser), browser.get(f"/?token={TOKEN}")):
+            assert (early.status_code, early.headers["retry-after"]) == (429, "1")
+        clock.now += 0.5
+    assert log_in(browser).status_code == 303
+    assert log_in(client(TOKEN, "0.0.0.0", clock=clock), "guess").headers["retry-after"] == "1"
+    assert "a wrong token from testclient: it has to wait 256 s" in caplog.text
+    assert "guess" not in Here.audit.read_text()
+
+
+def test_who_is_logged_in_is_not_kept_out_by_wrong_tokens(clock: Clock) -> None:
+    browser = client(TOKEN, "0.0.0.0", clock=clock)
+    log_in(browser)
+    stranger = TestClient(browser.app, base_url=HERE, follow_redirects=False)
+    assert log_in(stranger, "guess").status_code == 401
+    assert browser.get("/").text == "inside"
+
+
+def test_a_login_ends_by_itself(clock: Clock) -> None:
+    browser = client(TOKEN, "0.0.0.0", clock=clock)
+    log_in(browser)
+    clock.now += AGE_S - 1
+    assert browser.get("/").status_code == 200
+    clock.now += 2
+    assert browser.get("/").status_code == 401
+    assert not can_connect(browser, origin=HERE)
+
+
+def test_who_logs_out_is_out_with_all_sockets() -> None:
+    with client(TOKEN, "0.0.0.0") as browser:
+        log_in(browser)
+        cookie = {"cookie": f"affectline-8080={browser.cookies['affectline-8080']}"}
+        assert browser.post("/leave", headers={"origin": "http://evil.example"}).status_code == 403
+        assert browser.get("/leave").headers["location"] == "/"
+        assert browser.get("/").status_code == 200, "a link logs nobody out"
+        with browser.websocket_connect("ws://127.0.0.1:8080/feed", headers={"origin": HERE}) as one:
+            assert one.receive_text() == "inside"
+            answer = browser.post("/leave", headers={"origin": HERE})
+            assert answer.headers["location"] == "/"
+            assert 'affectline-8080=""' in answer.headers["set-cookie"]
+            with pytest.raises(WebSocketDisconnect) as ended:
+                one.receive_text()
+            assert ended.value.code == 1008
+        assert browser.get("/", headers=cookie).status_code == 401
+    said = [json.loads(line) for line in Here.audit.read_text().splitlines()]
+    assert [(line["did"], line["from"]) for line in said] == [
+        ("logged in", "testclient"), ("logged out", "testclient"),
+    ]  # fmt: skip
+    assert said[0]["who"].startswith("operator ")
+    assert TOKEN not in Here.audit.read_text()
+
+
+def test_viewers_have_a_token_of_their_own_and_look_on() -> None:
+    browser = client(TOKEN, "0.0.0.0")
+    log_in(browser, VIEWER_TOKEN)
+    assert browser.get("/").text == "inside"
+    assert browser.get("/who").text.startswith("viewer ")
+    assert can_connect(browser, origin=HERE)
+    answer = browser.get("/operators")
+    assert (answer.status_code, answer.text) == (
+        403, "viewers may not do this: log in with the operator's token",
+    )  # fmt: skip
+    log_in(browser := client(TOKEN, "0.0.0.0"))
+    assert browser.get("/operators").text == "done"
 
 
 def test_a_redirect_stays_here() -> None:
@@ -162,6 +320,7 @@ def test_a_token_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> 
     assert len(first.text) >= 43
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_or_create(path) == (first.text, False)
+    assert load_or_create(viewer_file(path)).text != first.text
 
 
 @pytest.mark.parametrize("what", ["readable", "link", "short"])

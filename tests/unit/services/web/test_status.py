@@ -6,7 +6,9 @@ import pytest
 
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import Health
-from affectline.common.wire.messages import Emotion, Frame, StreamEnd, StreamStart
+from affectline.common.wire.kept import Kept
+from affectline.common.wire.messages import Emotion, Frame, StreamDone, StreamEnd, StreamStart
+from affectline.common.wire.watermark import Watermark
 from affectline.services.web.status import (
     GONE_S,
     NO_FRAME_S,
@@ -160,3 +162,46 @@ def test_processes_have_rates_and_go_away(tracker: StatusTracker, clock: Clock) 
     assert tracker.to_dict()["services"][0]["state"] == "away"
     clock.now += GONE_S
     assert tracker.to_dict()["services"] == []
+
+
+def services(tracker: StatusTracker) -> dict[str, str]:
+    return {one["name"]: one["state"] for one in tracker.to_dict()["services"]}
+
+
+def test_processes_that_have_nothing_more_to_do_are_not_missed(
+    tracker: StatusTracker, clock: Clock
+) -> None:
+    names = ("capture/drive", "detector/drive", "recorder/a", "biometrics/anna-csv", "fusion")
+    for name in names:
+        tracker.add(health(name))
+    about = {"stream": "drive", "epoch": EPOCH}
+    tracker.add(StreamEnd.example().model_copy(update=about))
+    tracker.add(Kept(by="recorder/a", prefixes=(), keys={}, ended=True))
+    tracker.add(Watermark(source="biometrics/anna-csv", at=AT, ended=True))
+    tracker.add(Samples.example().model_copy(update={"subject": "anna"}))
+    clock.now += NO_SAMPLE_S + 1
+    assert services(tracker) == dict.fromkeys(names, "ended") | {"fusion": "away"}
+    told = tracker.to_dict()
+    assert told["lost_sensors"] == []
+    assert [one["status"] for one in told["sensors"]] == [""]
+    tracker.add(health("recorder/a", pid=2))
+    clock.now += SILENT_S + 1
+    assert services(tracker)["recorder/a"] == "away", "another process of that name"
+
+
+def test_a_run_has_finished_when_all_streams_are_written(
+    tracker: StatusTracker, clock: Clock
+) -> None:
+    assert not tracker.has_finished
+    for message in (start(), FRAME, EMOTION, health("fusion")):
+        tracker.add(message)
+    about = {"stream": "drive", "epoch": EPOCH}
+    tracker.add(StreamEnd.example().model_copy(update=about))
+    tracker.add(StreamDone.example().model_copy(update=about | {"by": "fusion"}))
+    assert not tracker.to_dict()["finished"], "the sink still writes"
+    tracker.add(StreamDone.example().model_copy(update=about))
+    clock.now += SILENT_S + 1
+    assert tracker.to_dict()["finished"]
+    assert services(tracker) == {"fusion": "ended"}
+    tracker.add(start())
+    assert not tracker.has_finished, "it has begun again"

@@ -178,7 +178,7 @@ def test_a_folder_is_counted_and_measured(check: Any, tmp_path: Path) -> None:
     code, out, _ = check(tmp_path)
     assert code == 1
     assert "smug/ is not a label's name" in out
-    assert "sad/[bold]bad.png is no readable picture" in out
+    assert "sad/[bold]bad.png is not a readable picture" in out
     assert "usable rows: 3 of 4" in out
     assert "longer sides: 30 to 400 pixels, median 60" in out
     _, out, _ = check(tmp_path, "--json")
@@ -195,16 +195,16 @@ def test_a_name_that_is_no_text_is_listed(check: Any, tmp_path: Path) -> None:
     assert code == 1
     (problem,) = json.loads(out)["problems"]
     assert problem["file"] == f"sad/{name}"
-    assert problem["text"] == "sad/caf\ufffd.png is no readable picture"
+    assert problem["text"] == "sad/caf\ufffd.png is not a readable picture"
 
 
-def test_every_remedy_is_told(check: Any, tmp_path: Path) -> None:
+def test_every_fix_is_told(check: Any, tmp_path: Path) -> None:
     save(tmp_path / "sad" / "a.png", 1)
     (tmp_path / "sad" / "b.png").write_bytes(b"")
     (tmp_path / "sad" / "notes.txt").touch()
     _, out, _ = check(tmp_path)
     assert "(pictures are whole PNG" in out
-    assert "(keep PNG" in out
+    assert "(keep only PNG" in out
 
 
 def test_every_bad_row_of_a_manifest_is_listed(check: Any, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_picture_that_cannot_be_read_is_named(
 ) -> None:
     (tmp_path / "sad").mkdir()
     (tmp_path / "sad" / "bad.png").write_bytes(content)
-    with pytest.raises(AffectlineError, match=r"^sad/bad.png is no readable picture: "):
+    with pytest.raises(AffectlineError, match=r"^sad/bad.png is not a readable picture: "):
         dataset.load(tmp_path)
     assert capfd.readouterr().err == ""
 
@@ -178,7 +178,7 @@ def test_a_picture_too_long_to_be_made_square_is_named(tmp_path: Path) -> None:
 def test_what_is_no_picture_among_pictures_is_named(tmp_path: Path, name: str) -> None:
     save(tmp_path / "sad" / "a.png")
     (tmp_path / "sad" / name).mkdir() if name == "more" else (tmp_path / "sad" / name).touch()
-    with pytest.raises(AffectlineError, match=rf"^sad/{name} is no picture"):
+    with pytest.raises(AffectlineError, match=rf"^sad/{name} is not an image"):
         dataset.load(tmp_path)
 
 

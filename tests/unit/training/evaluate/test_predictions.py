@@ -44,7 +44,7 @@ def test_a_file_that_is_no_model_is_one_clear_line(tmp_path: Path) -> None:
     digest = artifact.checksum(tmp_path / "model.tflite")
     files = {"litert-int8": ModelFile(path="model.tflite", sha256=digest)}
     manifest = artifact.load().manifest.model_copy(update={"files": files})
-    with pytest.raises(AffectlineError, match="is no LiteRT model that can be read"):
+    with pytest.raises(AffectlineError, match="is not a readable LiteRT model"):
         open_litert(Artifact(tmp_path, manifest))
 
 

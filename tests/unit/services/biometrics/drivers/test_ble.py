@@ -10,10 +10,11 @@ import pytest
 from bleak.exc import BleakError
 from bleak.uuids import normalize_uuid_16
 
+from affectline.services.biometrics import bluetooth as strap_connection
+from affectline.services.biometrics.bluetooth import Bluetooth
 from affectline.services.biometrics.driver import Clock, DeviceGone, Reading
 from affectline.services.biometrics.driver_thread import DriverThread
-from affectline.services.biometrics.drivers import ble
-from affectline.services.biometrics.drivers.ble import BleHeartRate, Bluetooth
+from affectline.services.biometrics.drivers.ble import BleHeartRate
 from tests.unit.services.biometrics.fakes import START, FakeTime, settings
 
 PULSE = bytes.fromhex("10483d03")
@@ -90,15 +91,15 @@ def signals(readings: list[Reading]) -> list[tuple[str, float]]:
 
 
 def test_bleak_is_called_by_its_own_names() -> None:
-    real = ble.load_bluetooth()
+    real = strap_connection.load_bluetooth("ble")
     inspect.signature(real.scanner.find_device_by_address).bind("AA", timeout=1.0)
     inspect.signature(real.scanner.find_device_by_filter).bind(lambda d, a: True, timeout=1.0)
     inspect.signature(real.client).bind("AA", disconnected_callback=lambda client: None)
     inspect.signature(bleak.BleakClient.start_notify).bind(None, "2a37", lambda c, d: None)
     for name in ("connect", "disconnect"):
         assert inspect.iscoroutinefunction(getattr(real.client, name))
-    assert normalize_uuid_16(0x180D) == ble.HEART_RATE_SERVICE
-    assert normalize_uuid_16(0x2A37) == ble.HEART_RATE_MEASUREMENT
+    assert normalize_uuid_16(0x180D) == strap_connection.HEART_RATE_SERVICE
+    assert normalize_uuid_16(0x2A37) == strap_connection.HEART_RATE_MEASUREMENT
 
 
 @pytest.mark.parametrize("wanted", [{}, {"name": "H10 1234"}, {"address": "AA:BB"}])

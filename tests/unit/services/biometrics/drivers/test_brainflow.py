@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import Column
+from affectline.services.biometrics.driver import DeviceGone
 from affectline.services.biometrics.drivers.brainflow import (
     BoardRow,
     BrainFlowDriver,
@@ -92,3 +93,19 @@ def test_a_batch_that_is_a_little_early_never_overlaps(batches: list[tuple[int, 
         if not jumped and last is not None:
             assert at >= last - 1
         last = at + (count - 1) * S // 100
+
+
+@pytest.mark.parametrize("stamp", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_time_that_is_none_costs_its_batch_alone(stamp: float) -> None:
+    driver = BrainFlowDriver(settings("brainflow"), FakeTime().clock)
+    driver.open()
+    try:
+        info = driver._presets[0]
+        data = np.zeros((info["num_rows"], 3))
+        data[info["timestamp_channel"]] = stamp
+        assert driver._readings(0, data) == []
+        assert driver.counters["invalid"] == 3
+        with pytest.raises(DeviceGone, match="gave 2 rows, not 32"):
+            driver._readings(0, data[:2])
+    finally:
+        driver.close()

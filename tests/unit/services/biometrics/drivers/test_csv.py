@@ -124,7 +124,7 @@ def test_a_comma_is_a_point_between_other_signs(tmp_path: Path) -> None:
             {"columns": {"rr": {"signal": "rr_interval", "unit": "ms"}}},
             "rr_interval around 0.85 cannot be ms: it looks like s",
         ),
-        ('time,hr\n1,"60\n' + "9" * 200_000, {}, "is no CSV"),
+        ('time,hr\n1,"60\n' + "9" * 200_000, {}, "is not CSV"),
     ],
 )
 def test_a_wrong_table_is_one_clear_error(
@@ -236,7 +236,7 @@ def test_times_that_are_no_dates_are_not_published_as_dates(tmp_path: Path) -> N
 
 def test_a_decimal_sign_that_is_named_settles_it(tmp_path: Path) -> None:
     text = "time;hr\n0,25;60.5\n"
-    with pytest.raises(AffectlineError, match="say with --decimal"):
+    with pytest.raises(AffectlineError, match="choose the decimal sign with --decimal"):
         read(tmp_path, text)
     driver, readings = read(tmp_path, 'time,hr\n"0,25","60,5"\n', decimal=",")
     assert samples(readings) == [(0.25, 60.5)]

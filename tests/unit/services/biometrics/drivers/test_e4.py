@@ -105,7 +105,7 @@ def test_intervals_of_a_clock_set_back_and_unreadable_rows(tmp_path: Path) -> No
         ({"EDA.csv": "100\n0\n1\n"}, "begins with '100' and '0'"),
         ({"EDA.csv": "1e300\n4\n1\n"}, "begins with '1e300'"),
         ({"IBI.csv": "x, IBI\n1,1\n"}, "begins with 'x'"),
-        ({"EDA.csv": "\0\xff\n"}, "EDA.csv: is no text"),
+        ({"EDA.csv": "\0\xff\n"}, "EDA.csv: is not text"),
     ],
 )
 def test_a_wrong_folder_is_one_clear_error(

@@ -11,6 +11,7 @@ from affectline.common.lsl_time import measure_lsl_offset
 from affectline.services.biometrics.driver import DeviceGone
 from affectline.services.biometrics.drivers.lsl import (
     LslDriver,
+    is_said,
     map_channels,
     recognize_signal,
     split_at_gaps,
@@ -88,6 +89,9 @@ class Network:
         self.time, self.chunks = time, list[tuple[Any, Any]]()
         self.dtype: Any = np.float32
         self.rate, self.names = rate, names
+        self.channels = 1
+        self.opened = 1
+        """How often the sender has opened its outlets."""
 
     def local_clock(self) -> float:
         return 5000.0 + self.time.seconds
@@ -98,7 +102,8 @@ class Network:
     def info(self, name: str) -> Any:
         return SimpleNamespace(
             name=name, stype="EDA", dtype=self.dtype, sfreq=self.rate, hostname="host",
-            n_channels=1, get_channel_names=lambda: None, get_channel_units=lambda: None,
+            n_channels=self.channels, uid=f"{name} {self.opened}",
+            get_channel_names=lambda: None, get_channel_units=lambda: None,
         )  # fmt: skip
 
     def StreamInlet(self, info: Any, recover: bool) -> Any:  # noqa: N802 - its name there
@@ -152,6 +157,20 @@ def test_a_stream_that_falls_silent_is_looked_for_again(rate: float, patience_s:
     assert patience_s <= time.seconds < patience_s + 1
 
 
+def test_an_experiment_may_say_nothing_for_long_and_is_found_when_it_is_started_again() -> None:
+    time = FakeTime()
+    network = Network(time, rate=0.0)
+    network.dtype = "string"
+    inlet = LslDriver(PLAIN, time.clock, network)
+    inlet.open()
+    while time.seconds < 3600:
+        assert inlet.read() == []
+    network.opened = 2  # under the same name
+    with pytest.raises(DeviceGone, match=r"LSL A \(EDA\) at host is gone"):
+        [inlet.read() for _ in range(1000)]
+    assert time.seconds < 3600 + 12
+
+
 def test_a_stream_that_is_lost_is_not_replaced_by_another() -> None:
     time = FakeTime()
     network = Network(time)
@@ -181,6 +200,78 @@ def test_which_stream_must_be_clear() -> None:
     found.open()
     assert found.device == "LSL A (EDA) at host"
     LslDriver(settings("lsl", name="affectline-state-anna"), time.clock, beside_ours).open()
-    two.dtype = "string"
-    with pytest.raises(AffectlineError, match="one of texts, not of numbers"):
-        LslDriver(settings("lsl", name="A"), time.clock, two).open()
+    beside_ours.dtype = "string"
+    with pytest.raises(AffectlineError, match="own markers, which would loop back"):
+        LslDriver(settings("lsl", name="affectline-markers"), time.clock, beside_ours).open()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stream_type", "is_event"),
+    [
+        ("string", "", True), (np.int32, "Markers", True), (np.int16, "markers", True),
+        (np.int32, "EEG", False), (np.float32, "Markers", False),
+    ],
+)  # fmt: skip
+def test_texts_and_triggers_say_things(dtype: Any, stream_type: str, is_event: bool) -> None:
+    assert is_said(dtype, stream_type) == is_event
+
+
+def test_a_subject_may_have_several_streams() -> None:
+    names = {settings("lsl", name=name).service for name in ("PsychoPy Markers", "ECG amp")}
+    assert names == {"biometrics/person-lsl-PsychoPy-Markers", "biometrics/person-lsl-ECG-amp"}
+    assert PLAIN.service == "biometrics/person-lsl"
+
+
+@pytest.mark.parametrize("rate", [np.nan, np.inf, -1.0, 1e-300, 1e9])
+def test_a_rate_that_is_none_leaves_the_times_of_the_samples(rate: float) -> None:
+    time = FakeTime()
+    network = Network(time, rate=rate)
+    network.chunks = [([1.0, 2.0], [6000.0, 6000.5])]
+    inlet = LslDriver(PLAIN, time.clock, network)
+    inlet.open()
+    (reading,) = inlet.read()
+    assert reading.rate is None
+    assert reading.offsets == (0, S // 2)
+
+
+def test_times_that_do_not_fit_the_samples_end_the_connection() -> None:
+    time = FakeTime()
+    network = Network(time)
+    network.chunks = [([1.0, 2.0], [6000.0])]
+    inlet = LslDriver(PLAIN, time.clock, network)
+    inlet.open()
+    with pytest.raises(DeviceGone, match="gave 1 times for 2 samples"):
+        inlet.read()
+
+
+def test_a_description_may_tell_of_too_few_channels_or_too_many() -> None:
+    columns = map_channels(["HR"], ["bpm", "uV", "uV"], 2, "EEG", PLAIN)
+    assert [(c.signal, c.unit) for c in columns.values()] == [
+        ("heart_rate", "bpm"), ("channel_1", "uV"),
+    ]  # fmt: skip
+    assert list(map_channels(["a", "b", "c"], None, 1, "", PLAIN)) == [0]
+
+
+def test_what_a_stream_says_is_cut_to_what_a_marker_holds() -> None:
+    time = FakeTime()
+    network = Network(time, rate=0.0)
+    network.dtype = "string"
+    network.pull_chunk = lambda timeout, max_samples: (  # type: ignore[method-assign]
+        [["go" * 1000, "\N{PILE OF POO}" * 5000, "x" * 5000]],
+        np.array([6000.0]),
+    )
+    network.channels = 3
+    inlet = LslDriver(PLAIN, time.clock, network)
+    inlet.open()
+    (reading,) = inlet.read()
+    (event,) = reading.events
+    assert len(event.label) == 1000
+    assert event.fields == {"channel_1": "\N{PILE OF POO}" * 5000}
+
+
+def test_the_name_of_a_stream_is_one_short_line() -> None:
+    time = FakeTime()
+    inlet = LslDriver(PLAIN, time.clock, Network(time, names=("A\nB" * 200,)))
+    inlet.open()
+    assert len(inlet.device) == 200
+    assert "\n" not in inlet.device

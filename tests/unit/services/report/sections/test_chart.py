@@ -1,87 +1,59 @@
-import numpy as np
-import pytest
+import re
 
 from affectline.common.labels import LABELS
-from affectline.common.wire.messages import Emotion, Marker, Packet
-from affectline.services.report.sections.chart import downsample_stack, draw_chart
-from affectline.services.report.time_axis import POINTS, downsample, elapsed
-from affectline.services.sessions.timeseries import AFFECT_FIGURES, Series, read_series
+from affectline.common.wire.messages import Emotion, Packet
+from affectline.services.report.sections.chart import draw_chart
+from affectline.services.sessions.edits import Annotation
+from affectline.services.sessions.timeseries import SessionSeries, read_series
 from tests.recordings import SECOND, START, frame, recording
 
 
-def test_hundreds_of_markers_are_drawn_at_once() -> None:
-    session = read_series(recording())
-    session.markers = [
-        Marker(session="s", at=START + i * SECOND // 10, label=f"event {i}") for i in range(500)
+def titles(html: str) -> list[str]:
+    return [
+        re.sub("<.*?>", "", title) for title in re.findall("<figcaption>(<b>.*?</b>[^<]*)", html)
     ]
-    html = draw_chart(session)
-    assert html.count('"dash":"dot"') == 500
-    assert "event 7" not in html, "so many names would lie on each other"
 
 
-def test_what_has_bounds_is_drawn_between_them_and_named_once() -> None:
+def test_every_signal_has_a_row_with_its_unit() -> None:
+    assert titles(draw_chart(read_series(recording()))) == [
+        "Nervousness of anna: stress index from heart and skin, 0 to 100",
+        "Expression of the face: probability of each emotion, %",
+        "Valence and arousal of the face, \N{MINUS SIGN}1 to 1", "Heart rate of anna, bpm",
+    ]  # fmt: skip
+
+
+def test_the_layers_of_an_expression_are_named_once() -> None:
     html = draw_chart(read_series(recording()))
-    for bounds in ("[0,100]", "[0,1]"):
-        assert f'"range":{bounds}' in html
-    assert html.index("Nervousness, 0 to 100") < html.index("anna heart rate")
-    assert '"range":[-1,1]' in html
-    named = html.count('"showlegend":true')
-    assert named == len(LABELS) + len(AFFECT_FIGURES), "a title names a row's only curve"
+    for label in LABELS:
+        assert html.count(f"</i>{label}</li>") == 1
+    assert "mean happy 40" in html
+    assert 'data-low="0" data-high="100"' in html
 
 
-def test_a_stack_stays_whole_when_it_is_thinned() -> None:
-    count = 5 * POINTS
-    times = START + np.arange(count) * (SECOND // 30)
-    times[count // 2 + 3 :] += 60 * SECOND
-    parts = np.random.default_rng(1).dirichlet(np.ones(7), count)
-    stack = [Series(label, "", times, parts[:, i]) for i, label in enumerate(LABELS)]
-    thinned, values = downsample_stack(stack)
-    assert values.shape == (7, len(thinned))
-    assert len(thinned) <= POINTS + 3
-    assert (np.diff(thinned) > 0).all()
-    whole = values.sum(axis=0)
-    assert np.flatnonzero(whole < 0.5).size == 2, "nothing on both sides of the gap"
-    assert whole[whole > 0.5] == pytest.approx(1.0)
-
-
-def test_thinning_keeps_peaks_and_marks_gaps() -> None:
-    times = START + np.arange(100_000) * (SECOND // 10)
-    times[50_000:] += 60 * SECOND
-    values = np.sin(np.arange(100_000) / 500)
-    values[31_337] = 9.0
-    thinned, kept = downsample(Series("x", "", times, values))
-    assert len(thinned) <= POINTS + 2
-    assert np.nanmax(kept) == 9.0
-    assert np.isnan(kept).sum() == 1
-    assert (np.diff(thinned) > 0).all()
-
-
-def test_short_gaps_are_marked_where_they_are_named() -> None:
-    times = START + np.arange(6) * (SECOND // 10)
-    breaks = np.array([False, False, True, False, False, False])
-    _, kept = downsample(Series("x", "", times, np.arange(6.0)), breaks)
-    np.testing.assert_array_equal(kept, [0, 1, np.nan, 2, 3, 4, 5])
-
-
-def test_the_axis_counts_from_the_start_of_the_session() -> None:
-    session = read_series(recording(), START - 5 * SECOND)
-    times = np.array([START - 5 * SECOND, START, START + SECOND // 2])
-    assert elapsed(times, session) == [0.0, 5.0, 5.5]
-    early = read_series(recording(), START + 10 * SECOND)
-    assert elapsed(times, early) == [-15.0, -10.0, -9.5]
-    assert "time of the session" in draw_chart(session)
-
-
-def test_a_long_session_is_drawn_in_hours_minutes_and_seconds() -> None:
-    late = Marker(session="s", at=START + 700 * SECOND, label="late")
-    packets = [*recording(), Packet(late)]
-    packets += [
-        Packet(p.message.model_copy(update={"captured_at": START + 650 * SECOND, "seq": 900}))
-        for p in frame(1)
+def test_a_heart_rate_has_an_axis_of_20_bpm_or_more() -> None:
+    steady = [
+        packet for packet in recording() if (packet.message.event_time or 0) < START + 20 * SECOND
     ]
-    session = read_series(packets)
-    assert elapsed(np.array([START + 61_500_000_000]), session) == ["1970-01-01T00:01:01.500"]
-    assert '"tickformat":"%H:%M:%S"' in draw_chart(session)
+    html = draw_chart(read_series(steady))
+    heart = html[html.index("Heart rate of anna") :]
+    low, high = re.findall(r'data-low="([\d.]+)" data-high="([\d.]+)"', heart)[0]
+    assert float(high) - float(low) >= 20
+
+
+def test_nervousness_of_a_low_quality_is_hatched() -> None:
+    assert "hatch" not in draw_chart(read_series(recording(quality=0.9))).lower()
+    html = draw_chart(read_series(recording(quality=0.3)))
+    assert 'class="hatch"' in html[: html.index("Expression of the face: ")]
+    assert "because its quality was below 50%" in html
+
+
+def test_annotations_and_markers_are_shown() -> None:
+    annotation = Annotation(begin_s=10, end_s=20, label="<phone>", is_excluded=True)
+    html = draw_chart(read_series(recording()), [annotation])
+    assert 'title="&lt;phone&gt; (left out)"' in html
+    assert 'title="&lt;hard&gt; braking">1</span>' in html
+    assert "Shaded parts are annotations" in html
+    assert "Shaded" not in draw_chart(read_series(recording()))
 
 
 def test_films_that_begin_at_other_times_share_one_axis() -> None:
@@ -93,10 +65,22 @@ def test_films_that_begin_at_other_times_share_one_axis() -> None:
             for index in range(1, 4) for p in frame(index) if isinstance(p.message, Emotion)
         ]  # fmt: skip
 
-    packets = [*of_stream("front", 0), *of_stream("rear", 20)]
-    session = read_series(packets, START)
-    assert elapsed(session.affects["rear"]["valence"].times, session) == [21.0, 22.0, 23.0]
-    html = draw_chart(session)
+    html = draw_chart(read_series([*of_stream("front", 0), *of_stream("rear", 20)], START))
+    assert html.count("data-first=") == 1
+    assert html.count("class=row") == 4
     for stream in ("front", "rear"):
-        assert f"Valence and arousal in {stream}" in html
+        assert f"Valence and arousal of the face in {stream}" in html
     assert "nervousness" not in html.lower()
+
+
+def test_an_empty_session_has_no_curves() -> None:
+    assert draw_chart(SessionSeries()) == "<p>Nothing that changes over time was recorded.</p>"
+
+
+def test_a_long_session_has_hours_on_its_axis() -> None:
+    late = [
+        Packet(p.message.model_copy(update={"captured_at": START + 4000 * SECOND, "seq": 900}))
+        for p in frame(1)
+    ]
+    html = draw_chart(read_series([*recording(), *late]))
+    assert ">1:00:00</span>" in html

@@ -1,0 +1,260 @@
+"""Where a hub is reached: through Unix sockets on its own machine, through TCP from elsewhere.
+
+The pipeline's own parts, and the tools of the same user, meet the hub in a private folder: nobody
+else may open it, so whoever speaks there needs no further proof. TCP is for everybody else, who may
+do what the hub's settings, or their key, allow (``docs/security.md``).
+
+Both sides find the folder by the hub's port, so that one address (``127.0.0.1:5555``) names both
+ways. A hub without such a folder, in a container for example, is reached through TCP.
+"""
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+from affectline.common.errors import AffectlineError
+from affectline.common.file_lock import try_lock
+from affectline.common.runtime.keys import Credentials, KeyStore
+from affectline.common.settings.hub import HubSettings
+
+LONGEST_PATH: Final = 100
+"""Bytes of a Unix socket's path: the kernel takes 107 of them (macOS: 103)."""
+INSECURE: Final = "no keys on %s: anyone who reaches it on the network sees and controls "
+"everything; affectline keys new makes keys"
+"""A warning of everything that does without."""
+CONNECT_S: Final = 0.5
+LOCK: Final = "lock"
+FIX: Final = "remove it, or set XDG_RUNTIME_DIR to a folder that is yours alone"
+
+
+class Endpoint(NamedTuple):
+    """One socket of a hub."""
+
+    address: str
+    credentials: Credentials | None = None
+    """None: keys are not asked for."""
+
+    @property
+    def is_tcp(self) -> bool:
+        return self.address.startswith("tcp://")
+
+
+class HubEndpoints(NamedTuple):
+    """The sockets of a hub, as one of its two ways leads to them."""
+
+    ingress: Endpoint
+    """Publishers connect here."""
+    outlet: Endpoint
+    """Tools subscribe here; it drops for the slow."""
+    bus: Endpoint
+    """The pipeline's consumers subscribe here."""
+    work_in: Endpoint
+    """Detectors push face crops here."""
+    work_out: Endpoint
+    """Classifiers pull face crops here."""
+    clock: Endpoint
+    """Processes on other hosts ask here what time it is."""
+    is_local: bool
+    """Whether these are the Unix sockets."""
+    is_open_to_everybody: bool = False
+    """Whether whoever is on the network may do the same: without keys, beyond this machine."""
+
+    @property
+    def is_for_a_sensor(self) -> bool:
+        """Whether the key that leads there is for samples and markers alone."""
+        credentials = self.ingress.credentials
+        return credentials is not None and credentials.pair.role == "sensor"
+
+
+def tcp_endpoints(hub: HubSettings, credentials: Credentials | None = None) -> HubEndpoints:
+    """The sockets of a hub that the network leads to.
+
+    Args:
+        hub: Where it is.
+        credentials: The keys by which they are reached.
+    """
+    return HubEndpoints(
+        ingress=Endpoint(hub.ingress, credentials),
+        outlet=Endpoint(hub.outlet, credentials),
+        bus=Endpoint(hub.bus, credentials),
+        work_in=Endpoint(hub.work_in, credentials),
+        work_out=Endpoint(hub.work_out, credentials),
+        clock=Endpoint(hub.clock, credentials),
+        is_local=not hub.ingress.startswith("tcp://"),
+    )
+
+
+def local_endpoints(hub: HubSettings, folder: Path) -> HubEndpoints:
+    """The Unix sockets of a hub in its folder; its clock is the machine's, and asked by TCP."""
+    return HubEndpoints(
+        ingress=Endpoint(f"ipc://{folder / 'ingress'}"),
+        outlet=Endpoint(f"ipc://{folder / 'outlet'}"),
+        bus=Endpoint(f"ipc://{folder / 'bus'}"),
+        work_in=Endpoint(f"ipc://{folder / 'work-in'}"),
+        work_out=Endpoint(f"ipc://{folder / 'work-out'}"),
+        clock=Endpoint(hub.clock),
+        is_local=True,
+    )
+
+
+def reach(hub: HubSettings) -> HubEndpoints:
+    """How this process reaches a hub.
+
+    Where the hub is on this machine and belongs to the same user: by its Unix sockets, also while
+    it is not there yet. Where something listens on its port that has none: by TCP.
+
+    Raises:
+        AffectlineError: It asks for keys, and there are none.
+    """
+    by_tcp = tcp_endpoints(hub)
+    if by_tcp.is_local or not is_on_this_machine(hub.host):
+        return _with_keys(by_tcp, hub)
+    if by_sockets := _own_hub(hub):
+        return by_sockets
+    if _listens(hub):
+        # It binds its sockets first: it may have begun to listen since they were looked for
+        return _own_hub(hub) or _with_keys(by_tcp, hub)
+    return local_endpoints(hub, _socket_folders(hub)[0])
+
+
+def is_there(hub: HubSettings) -> bool:
+    """Whether `reach` finds a hub now; one on another machine is not looked for."""
+    if tcp_endpoints(hub).is_local or not is_on_this_machine(hub.host):
+        return True
+    return _own_hub(hub) is not None or _listens(hub)
+
+
+def outlet_at(address: str) -> Endpoint:
+    """A hub's outlet, or what stands for it, by its address alone.
+
+    Raises:
+        AffectlineError: It asks for keys, and there are none.
+    """
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    if not (address.startswith("tcp://") and host and port.isdecimal() and int(port) > 1):
+        return Endpoint(address)
+    hub = HubSettings(host=host).model_copy(update={"port": int(port) - 1})
+    by_sockets = _own_hub(hub) if is_on_this_machine(host) else None
+    return (by_sockets or _with_keys(tcp_endpoints(hub), hub)).outlet
+
+
+def _socket_folders(hub: HubSettings) -> list[Path]:
+    """Where a hub's Unix sockets may be, the best place first."""
+    return [folder / str(hub.port) for folder in _runtime_folders()]
+
+
+def _own_hub(hub: HubSettings) -> HubEndpoints | None:
+    """The Unix sockets of a hub of ours that runs on this machine; None: there is none."""
+    for folder in _socket_folders(hub):
+        if _is_private(folder.parent) and _is_private(folder) and _answers(folder / "ingress"):
+            return local_endpoints(hub, folder)
+    return None
+
+
+def _with_keys(endpoints: HubEndpoints, hub: HubSettings) -> HubEndpoints:
+    """The same endpoints with the keys that they ask for."""
+    if endpoints.is_local:
+        return endpoints
+    if hub.network_access != "keys":
+        return endpoints._replace(is_open_to_everybody=hub.network_access == "everything")
+    credentials = KeyStore().credentials(f"{hub.host}:{hub.port}")
+    return tcp_endpoints(hub, credentials)
+
+
+def is_on_this_machine(host: str) -> bool:
+    """Whether a host's name or address is one of this machine's."""
+    if host == "localhost":
+        return True
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.bind(address)
+    except OSError:
+        return False
+    return True
+
+
+class LocalSockets:
+    """The folder of a hub's Unix sockets, which one hub at a time may use.
+
+    Args:
+        hub: Whose port names it.
+
+    Raises:
+        AffectlineError: It cannot be made, is not ours alone, or another hub uses it.
+    """
+
+    def __init__(self, hub: HubSettings) -> None:
+        parent = _runtime_folders()[0]
+        self.folder = parent / str(hub.port)
+        try:
+            for folder in (parent, self.folder):
+                folder.mkdir(mode=0o700, parents=folder == parent, exist_ok=True)
+        except OSError as error:
+            raise AffectlineError(f"{self.folder}: {error.strerror}", FIX) from error
+        for folder in (parent, self.folder):
+            if not _is_private(folder):
+                raise AffectlineError(
+                    f"{folder}: the hub's sockets belong in a folder of yours that nobody else "
+                    "may open",
+                    FIX,
+                )
+        self.endpoints = local_endpoints(hub, self.folder)
+        self._lock = self._take_lock(hub)
+
+    def _take_lock(self, hub: HubSettings) -> IO[str]:
+        lock = (self.folder / LOCK).open("w")
+        if not try_lock(lock):
+            lock.close()
+            raise AffectlineError(
+                f"another hub of yours listens on port {hub.port}",
+                "stop it, or choose another port with --bind",
+            )
+        return lock
+
+    def close(self) -> None:
+        """Let another hub use it."""
+        self._lock.close()
+
+
+def _runtime_folders() -> list[Path]:
+    """Where a user's sockets may be, the best place first."""
+    user = os.geteuid()
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    places = [Path(named)] if named else []
+    places.append(Path(f"/run/user/{user}"))
+    ours = [place / "affectline" for place in dict.fromkeys(places) if _is_private(place)]
+    everywhere = [*ours, Path(f"/tmp/affectline-{user}")]  # noqa: S108 - checked before use
+    return [folder for folder in everywhere if len(os.fsencode(folder)) < LONGEST_PATH - 16]
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether it is a folder that belongs to us, and that nobody else may open."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    is_ours = found.st_uid == os.geteuid()
+    return stat.S_ISDIR(found.st_mode) and is_ours and not found.st_mode & 0o077
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a Unix socket: the file of a dead hub stays behind."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(CONNECT_S)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _listens(hub: HubSettings) -> bool:
+    """Whether somebody listens on a hub's port."""
+    try:
+        socket.create_connection((hub.host, hub.port), CONNECT_S).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,76 @@
+"""What becomes of a connection's handshake: a hub that refuses us, or another one than we know."""
+
+from typing import Final
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.endpoints import Endpoint
+from affectline.common.runtime.keys import KeyStore, fingerprint
+
+FAILURES: Final = 5
+"""Handshakes in a row that end without a word before the hub is taken for another one: one does
+when a hub is stopped in the middle of it."""
+EVENTS: Final = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+)
+
+
+class HandshakeMonitor:
+    """Watches the handshakes of a socket.
+
+    Args:
+        peer: The socket, not connected yet.
+        endpoint: Where it is going to connect.
+    """
+
+    def __init__(self, peer: zmq.Socket[bytes], endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._failures = 0
+        self.socket: zmq.Socket[bytes] = peer.get_monitor_socket(EVENTS)
+
+    def check(self) -> None:
+        """Read what has happened.
+
+        Raises:
+            AffectlineError: The hub refuses the key, or has another one than is known.
+        """
+        while self.socket.poll(0):
+            event = parse_monitor_message(self.socket.recv_multipart())["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._failures = 0
+                if self._endpoint.credentials:
+                    KeyStore().remember_hub(self._endpoint.credentials)
+            else:
+                self._failures += 1
+                self._explain(event)
+
+    def _explain(self, event: int) -> None:
+        address, credentials = self._endpoint.address, self._endpoint.credentials
+        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            raise AffectlineError(
+                f"the hub on {address} refuses this key: it is not allowed, or not for this",
+                "on the hub's machine, affectline keys list shows what it may do",
+            )
+        if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and credentials is None:
+            raise AffectlineError(
+                f"the hub on {address} asks for keys",
+                "set AFFECTLINE_SECURITY=required, with its keys in AFFECTLINE_KEYS",
+            )
+        if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            raise AffectlineError(
+                f"whatever answers on {address} uses no keys, so it is not the hub known there",
+                "--insecure runs without keys",
+            )
+        if credentials is not None and self._failures >= FAILURES:
+            raise AffectlineError(
+                f"the hub on {address} is not the one with the key "
+                f"{fingerprint(credentials.hub_key)}",
+                "if its keys were changed on purpose (affectline keys list there shows its "
+                f"fingerprint), copy its hub.key and affectline keys forget {credentials.address}; "
+                "otherwise another program answers there",
+            )

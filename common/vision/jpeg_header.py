@@ -1,0 +1,52 @@
+"""What a JPEG file says of its picture, read before it is decoded.
+
+A file of a few hundred bytes may claim four thousand million pixels, and a decoder reserves memory
+for them before it finds out that there is nothing.
+"""
+
+from typing import Final, NamedTuple
+
+_START_OF_IMAGE: Final = b"\xff\xd8"
+_FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of the segment that holds the size (ITU-T T.81, table B.1)."""
+_END: Final = frozenset({0xD9, 0xDA})
+"""The image's end and the scan: the size comes before."""
+_STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+MOST_SEGMENTS: Final = 1000
+"""Before the size: cameras write a few dozen."""
+
+
+class PictureSize(NamedTuple):
+    """In pixels."""
+
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        """All of them."""
+        return self.width * self.height
+
+
+def read_size(data: bytes | memoryview) -> PictureSize | None:
+    """The size of a JPEG file's picture; None where it is no JPEG file, or says none."""
+    if bytes(data[:2]) != _START_OF_IMAGE:
+        return None
+    at = 2
+    for _ in range(MOST_SEGMENTS):
+        while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:  # filling
+            at += 1
+        if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] in _END:
+            return None
+        kind = data[at + 1]
+        if kind in _STANDALONE:
+            at += 2
+            continue
+        if kind in _FRAME_HEADERS:
+            if at + 9 > len(data):
+                return None
+            height = int.from_bytes(data[at + 5 : at + 7], "big")
+            width = int.from_bytes(data[at + 7 : at + 9], "big")
+            return PictureSize(width, height) if width and height else None
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None

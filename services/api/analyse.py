@@ -1,0 +1,207 @@
+"""``affectline.analyse``: films and pictures as a data frame."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.settings.pipeline import PipelineSettings, load
+from affectline.common.settings.source_kind import FILM_SUFFIXES, kind_of
+from affectline.common.settings.sources import SourceSettings, as_text, name_sources
+from affectline.services.analysis.direct_run import DirectRun
+from affectline.services.api.array_source import ArraySource, check_array
+from affectline.services.api.data_frames import read_table, require_pandas
+from affectline.services.archive.archive import Archive
+from affectline.services.archive.engine import FilmProgress
+from affectline.services.archive.film_list import ListedFilm
+from affectline.services.archive.film_task import FilmResult
+from affectline.services.archive.frame_count import FrameCount
+from affectline.services.archive.local_engine import LocalEngine
+from affectline.services.capture.frame_source import Source
+from affectline.services.sessions.columns import EMOTIONS
+from affectline.services.sessions.progress import FrameBars, can_be_watched, new_progress
+from affectline.services.supervisor.plan import complete
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Analysable = str | os.PathLike[str] | NDArray[np.uint8]
+DEFAULT_RATE: Final = 25.0
+
+
+def analyse(
+    source: Analysable | Iterable[Analysable],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    rate: float = DEFAULT_RATE,
+    progress: bool | None = None,
+) -> "pd.DataFrame":
+    """Find faces and their expressions in one or several films, or in pictures.
+
+    One source is analysed in this process, several films in a pool of workers, one a core. The
+    numbers are those that ``affectline up`` gives, to the last digit.
+
+    Args:
+        source: A film; a picture, or a folder of pictures, each analysed on its own; a folder of
+            films; a video ``(T, H, W, 3)`` or a picture ``(H, W, 3)`` as ``uint8`` RGB; or a list
+            of these.
+        out: Where the session folder is kept (for several, a folder of session folders). By
+            default nothing is kept.
+        config: A settings file, such as ``configs/default.yaml``; its sources are not
+            used.
+        rate: Frames a second of a video in memory.
+        progress: Show a bar with the time left; by default in notebooks and terminals.
+
+    Returns:
+        A row for each face of each frame, and one for each frame without a face: the columns of
+        ``emotions.csv`` (docs/tables.md). ``time_s`` is in seconds, boxes are in pixels, the seven
+        probabilities are from 0 to 1, valence and arousal from -1 to 1, angles in degrees. Where
+        there are several films the first column, ``film``, names them.
+
+    Raises:
+        AffectlineError: A source cannot be read, or the results cannot be written.
+        KeyboardInterrupt: Ctrl-C.
+
+    Example:
+        >>> import numpy as np
+        >>> film = np.zeros((5, 120, 160, 3), np.uint8)  # five black frames
+        >>> frames = analyse(film, rate=10, progress=False)
+        >>> frames[["time_s", "status"]].tail(2)
+           time_s   status
+        3     0.3  no_face
+        4     0.4  no_face
+    """
+    require_pandas("affectline.analyse")
+    import pandas as pd
+
+    settings = load(Path(config)) if config is not None else PipelineSettings()
+    listed = _list_sources(source)
+    is_watched = can_be_watched() if progress is None else progress
+    with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
+        folder = Path(scratch) / "out" if out is None else Path(out)
+        if len(listed) == 1:
+            return _analyse_one(listed[0], settings, folder, rate, is_watched)
+        films = [os.fspath(one) for one in listed if not isinstance(one, np.ndarray)]
+        if len(films) == len(listed) and all(kind_of(film) == "film" for film in films):
+            frames = _analyse_films(films, settings, folder, is_watched)
+        else:
+            frames = {
+                name: _analyse_one(one, settings, folder / name, rate, is_watched)
+                for name, one in zip(_names(listed), listed, strict=True)
+            }
+        return pd.concat(frames, names=["film"]).reset_index(level="film").reset_index(drop=True)
+
+
+def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]:
+    """What is analysed by itself: each of a list, the films of a folder of films."""
+    if isinstance(source, np.ndarray):
+        return [source]
+    if isinstance(source, str | os.PathLike):
+        folder = Path(source)
+        films = sorted(
+            path for path in (folder.rglob("*") if folder.is_dir() else ())
+            if path.suffix.lower() in FILM_SUFFIXES and path.is_file()
+        )  # fmt: skip
+        return list(films) or [source]
+    if isinstance(source, int):
+        raise AffectlineError(
+            f"{source}: a camera, which never ends", f"use affectline.watch({source})"
+        )
+    if isinstance(source, bytes) or not isinstance(source, Iterable):
+        raise AffectlineError(
+            f"{source!r} is neither a film nor a picture",
+            "give a path, a uint8 array in RGB, or a list of these",
+        )
+    found = [one for given in source for one in _list_sources(given)]
+    if not found:
+        raise AffectlineError("an empty list: nothing to analyse", "give a film, or a folder")
+    paths: set[str] = set()
+    """Each film once, whether it is named twice or stands in a folder that is named, too."""
+    kept = []
+    for one in found:
+        path = "" if isinstance(one, np.ndarray) else os.path.realpath(one)
+        if not path or path not in paths:
+            paths.add(path)
+            kept.append(one)
+    return kept
+
+
+def _names(sources: list[Analysable]) -> list[str]:
+    """A name for each: that of its file, made different where two are alike."""
+    texts = ["array" if isinstance(one, np.ndarray) else os.fspath(one) for one in sources]
+    return [named.name for named in name_sources([Path(text).name for text in texts])]
+
+
+def _analyse_one(
+    source: Analysable, settings: PipelineSettings, folder: Path, rate: float, is_watched: bool
+) -> "pd.DataFrame":
+    """Analyse what is one source, in this process."""
+    with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
+        given, opened = _open(source, rate, Path(scratch))
+        sink = settings.sink.model_copy(update={"out": folder, "display": None})
+        chosen = {"sources": (given,), "sink": sink, "delivery": "lossless", "pace": "fast"}
+        run = complete(settings.model_copy(update=chosen))
+        try:
+            with new_progress(disable=not is_watched) as shown:
+                DirectRun(run, FrameBars(shown).on_message, opened).run()
+        except AffectlineError as error:  # of a call there is no option --source
+            problem = error.problem.removeprefix("--source ")
+            raise AffectlineError(problem, error.fix, error.details) from error
+    return read_table(folder / f"{EMOTIONS.name}.csv", EMOTIONS)
+
+
+def _analyse_films(
+    sources: list[str], settings: PipelineSettings, folder: Path, is_watched: bool
+) -> "dict[str, pd.DataFrame]":
+    """Analyse films in a pool of workers; those that fail are left out, with a warning.
+
+    Raises:
+        AffectlineError: All of them failed.
+    """
+    archive = Archive(folder, [ListedFilm(as_text(one)) for one in sources], settings, resume=False)
+    count = FrameCount(archive.waiting)
+    with new_progress(disable=not is_watched) as shown:
+        bar = shown.add_task(f"{len(sources)} films", total=None)
+
+        def observe(message: FilmProgress | FilmResult) -> None:
+            count.observe(message)
+            shown.update(bar, completed=count.done, total=count.total)
+
+        results = archive.run(LocalEngine(), observe)
+    problems = [one.problem for one in results if one.problem]
+    if not any(one.has_session for one in results):
+        raise AffectlineError(f"no film could be analysed: {problems[0]}", "")
+    for problem in problems:
+        warnings.warn(problem, RuntimeWarning, stacklevel=3)
+    return {
+        task.name: read_table(task.folder / f"{EMOTIONS.name}.csv", EMOTIONS)
+        for task, one in zip(archive.tasks, results, strict=True)
+        if one.has_session
+    }
+
+
+def _open(
+    source: Analysable, rate: float, scratch: Path
+) -> tuple[SourceSettings, dict[str, Source]]:
+    """The source as settings name it, and what of it is in memory."""
+    if not isinstance(source, np.ndarray):
+        return name_sources([os.fspath(source)])[0], {}
+    array = check_array(source)
+    if array.ndim == 3:
+        import cv2
+
+        picture = scratch / "picture.png"
+        cv2.imwrite(str(picture), array[:, :, ::-1])
+        return SourceSettings(name="picture", source=str(picture)), {}
+    if not 0 < rate <= 1000:
+        raise AffectlineError(f"rate {rate:g}: not above 0 and at most 1000", "such as 25")
+    return SourceSettings(name="video", source="array in memory"), {
+        "video": ArraySource(array, rate)
+    }

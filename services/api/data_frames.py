@@ -1,0 +1,109 @@
+"""Tables of sessions as data frames of pandas, with the types that the tables declare."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from affectline.common.errors import AffectlineError
+from affectline.common.extras import require_extra
+from affectline.common.spreadsheet import unescape_text
+from affectline.services.export.tables import Rows
+from affectline.services.sessions.columns import MARKERS, marker_row
+from affectline.services.sessions.edits import SessionEdits
+from affectline.services.sessions.marker_edits import new_markers
+from affectline.services.sessions.table_column import Kind, SessionTable, TableColumn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DTYPES: Final[dict[Kind, str]] = {
+    "integer": "Int64", "number": "float64", "seconds": "float64", "text": "string",
+    "boolean": "boolean",
+}  # fmt: skip
+"""By kind of column; those with a capital letter have ``<NA>`` where a cell is empty."""
+
+
+def require_pandas(call: str) -> None:
+    """Check that pandas is there.
+
+    Args:
+        call: What needs it, for the error.
+
+    Raises:
+        AffectlineError: It is not installed.
+    """
+    require_extra(call, "analysis", "pandas")
+
+
+def read_table(path: Path, table: SessionTable) -> "pd.DataFrame":
+    """Read a table of a session folder.
+
+    Args:
+        path: Its CSV file. Where there is none the table is empty.
+        table: What it is.
+
+    Raises:
+        AffectlineError: Its columns are those of another version.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        return from_rows([], table)
+    columns = _columns_of(path, table)
+    # As text first: a marker may be labelled "None", and numbers are read to their last digit
+    texts = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
+    for column in columns:
+        if column.kind == "boolean":
+            texts[column.name] = texts[column.name] == "true"
+    frame = texts.astype({column.name: DTYPES[column.kind] for column in columns})
+    for column in columns:
+        if column.kind == "text" and frame[column.name].str.startswith("'").any():
+            frame[column.name] = frame[column.name].map(unescape_text, na_action="ignore")
+            frame = frame.astype({column.name: "string"})
+    return frame.reindex(columns=list(table.header))
+
+
+def from_rows(rows: Rows | list[tuple[object, ...]], table: SessionTable) -> "pd.DataFrame":
+    """Make a data frame of a table's rows."""
+    import pandas as pd
+
+    listed = rows.get(table.name, []) if isinstance(rows, dict) else rows
+    frame = pd.DataFrame(listed, columns=list(table.header), dtype=object)
+    return frame.astype({column.name: DTYPES[column.kind] for column in table.columns})
+
+
+def with_edits(markers: "pd.DataFrame", edits: SessionEdits, session_start: int) -> "pd.DataFrame":
+    """A session's table of markers with what was done to them afterwards.
+
+    Args:
+        markers: As the sink has written it.
+        edits: What was done.
+        session_start: Zero of ``time_s`` in ns since the Unix epoch.
+    """
+    import pandas as pd
+
+    gone = {
+        (one.recorded.at, one.recorded.label, one.recorded.source)
+        for one in edits.markers
+        if one.recorded is not None
+    }
+    texts = markers["source"].fillna("")
+    kept = [key not in gone for key in zip(markers["at"], markers["label"], texts, strict=True)]
+    rows = [marker_row(one, session_start) for one in new_markers(edits, session_start)]
+    frame = pd.concat([markers[kept], from_rows(rows, MARKERS)])
+    return frame.sort_values("at", kind="stable").reset_index(drop=True)
+
+
+def _columns_of(path: Path, table: SessionTable) -> tuple[TableColumn, ...]:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        try:
+            header = next(csv.reader(file), [])
+        except csv.Error:
+            header = []
+    columns = table.columns_of(header)
+    if columns is None:
+        raise AffectlineError(
+            f"{path}: its columns are those of another version",
+            "open it with the version that wrote it, or analyse the source again",
+        )
+    return columns

@@ -1,0 +1,233 @@
+"""``affectline.watch``, ``mark``, ``record`` and ``stop``: a running pipeline."""
+
+import os
+import queue
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue, ValidationError
+
+from affectline.common.clock import now_ns
+from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import MOST_TYPED
+from affectline.common.runtime.marking import connect, publish_now
+from affectline.common.runtime.recordings import make_record, start_recording, stop_recording
+from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.settings.hub import HubSettings, parse_hub
+from affectline.common.settings.pipeline import PipelineSettings, load
+from affectline.common.settings.recording import Privacy
+from affectline.common.settings.sources import name_sources
+from affectline.common.wire.messages import Emotion, Marker, Packet
+from affectline.services.supervisor.plan import complete
+from affectline.services.supervisor.supervisor import Supervisor
+
+HUB: Final = re.compile(r"tcp://[^/]+|[\w.-]+:\d{2,5}")
+"""What is a hub's address and no source."""
+WAITING_RESULTS: Final = 300
+"""Results that wait for a slow reader; beyond that the oldest is left out."""
+NOTHING_NOTED: Final = "none noted: recording started by a program"
+POLL_S: Final = 0.1
+
+
+def watch(
+    source: int | str | os.PathLike[str] = 0,
+    *,
+    config: str | os.PathLike[str] | None = None,
+) -> Iterator[Emotion]:
+    """Results as they arrive, from a camera or from a running pipeline.
+
+    A camera, network stream or film starts a pipeline of its own, which other tools can subscribe
+    to and which `mark` and `record` reach; it ends with the loop. Nothing is written but what
+    `record` asks for.
+
+    Args:
+        source: A camera's number, a film, an RTSP or HTTP address; or the address of a running
+            hub, such as ``tcp://127.0.0.1:5556`` or ``192.168.1.20:5556``.
+        config: A settings file, as for ``affectline up``.
+
+    Yields:
+        An `Emotion` for every frame, in order: ``captured_at`` in ns since the Unix epoch, and
+        ``faces``, each with ``track``, ``box`` in pixels, ``label``, ``confidence``, the seven
+        ``probabilities`` (0 to 1), ``valence`` and ``arousal`` (-1 to 1). Where the loop is slower
+        than the frames, the oldest that wait are left out.
+
+    Raises:
+        AffectlineError: The camera or the hub is not there, or a process failed for good.
+
+    Example:
+        >>> for emotion in watch(0):  # doctest: +SKIP
+        ...     for face in emotion.faces:
+        ...         print(face.track, face.label, face.valence)
+    """
+    text = str(source) if isinstance(source, int) else os.fspath(source)
+    if HUB.fullmatch(text) and not os.path.lexists(text):
+        yield from _watch_hub(_hub_of_outlet(text))
+        return
+    settings = load(Path(config)) if config is not None else PipelineSettings()
+    with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
+        sources, folder = name_sources([text]), Path(scratch) / "session"
+        sink = settings.sink.model_copy(update={"out": folder, "display": "none"})
+        settings = complete(settings.model_copy(update={"sources": sources, "sink": sink}))
+        if any(one.is_live for one in sources):  # a film ends when its results are written
+            sink = sink.model_copy(update={"out": None})
+        yield from _watch_pipeline(settings.model_copy(update={"sink": sink}))
+
+
+def _watch_pipeline(settings: PipelineSettings) -> Iterator[Emotion]:
+    """Run a pipeline beside this thread; it ends when the iterator is closed."""
+    waiting: queue.Queue[Emotion | BaseException | None] = queue.Queue()
+
+    def observe(packet: Packet) -> None:
+        if isinstance(packet.message, Emotion):
+            while waiting.qsize() >= WAITING_RESULTS:
+                waiting.get_nowait()
+            waiting.put(packet.message)
+
+    supervisor = Supervisor(settings, quiet=True, observe=observe)
+
+    def run() -> None:
+        try:
+            supervisor.run()
+            waiting.put(None)
+        except BaseException as error:
+            waiting.put(error)
+
+    thread = threading.Thread(target=run, name="pipeline", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        supervisor.stop()
+        thread.join()
+
+
+def _watch_hub(hub: HubSettings) -> Iterator[Emotion]:
+    with _Listener(hub, ("emotion/",)) as outlet:
+        _require_hub(outlet, hub)
+        while True:
+            outlet.wait()
+            for packet in outlet.receive():
+                if isinstance(packet.message, Emotion):
+                    yield packet.message
+
+
+def mark(label: str, *, hub: str | None = None, **fields: JsonValue) -> str:
+    """Set a marker at the current moment of a running session.
+
+    With a camera that is the time of the call; while a film is analysed or a recording replayed,
+    the time of the newest frame.
+
+    Args:
+        label: Label of the marker, 1 to 1000 characters.
+        hub: ``HOST`` or ``HOST:PORT`` of the pipeline's hub; by default ``127.0.0.1:5555``.
+        fields: Further fields of the marker.
+
+    Returns:
+        The moment, in words.
+
+    Raises:
+        AffectlineError: There is no hub, or the label is not valid.
+
+    Example:
+        >>> mark("hard braking", speed=63.5, road="wet")  # doctest: +SKIP
+        'second 12.480 (2026-11-28 10:15:12)'
+    """
+    try:
+        marker = Marker(session="session", at=now_ns(), label=label, source="python", extra=fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise AffectlineError(
+            f"{first['loc'][0]} {first.get('input')!r}: {first['msg']}",
+            "a label has 1 to 1000 characters; fields are texts, numbers, lists or tables",
+        ) from error
+    return publish_now(parse_hub(hub), marker)
+
+
+_RECORD_FIXES: Final = {
+    "title": f"a session's name has {MOST_TYPED} characters at most",
+    "study": "participant, condition and the like are texts, also where they are numbers: '07'",
+    "consent": "say in a text who agreed, when and how",
+}
+
+
+def record(
+    session: str,
+    *,
+    consent: str = NOTHING_NOTED,
+    privacy: Privacy = "everything",
+    hub: str | None = None,
+    **study: str,
+) -> str:
+    """Start recording a running pipeline; returns when the recorder is running.
+
+    Args:
+        session: Name of the new session, as you like it. The name of its folder, below the
+            pipeline's folder of sessions, is made of it.
+        consent: Who agreed to be recorded, when and how; kept in the recording.
+        privacy: Keep ``everything``, ``blurred`` faces, or no images (``features``).
+        hub: As for `mark`.
+        study: The session's place in a study: ``participant="07"``, ``condition="rain"``, ...
+
+    Returns:
+        The name of the session's folder.
+
+    Raises:
+        AffectlineError: There is no pipeline, or it refuses: another recording is running, or a
+            required stream is missing.
+    """
+    where = parse_hub(hub)
+    try:
+        action = make_record(session, privacy=privacy, consent=consent, study=study)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise AffectlineError(
+            f"{name} {first.get('input')!r}: {first['msg']}", _RECORD_FIXES.get(name, "")
+        ) from error
+    return start_recording(where, action)
+
+
+def stop(*, hub: str | None = None) -> None:
+    """Finish the recording that `record` started; returns when its file is complete.
+
+    Args:
+        hub: As for `mark`.
+
+    Raises:
+        AffectlineError: There is no pipeline, nothing is recorded, or it does not finish.
+    """
+    stop_recording(parse_hub(hub))
+
+
+class _Listener:
+    """An outlet subscriber that is closed in any case."""
+
+    def __init__(self, hub: HubSettings, prefixes: tuple[str, ...]) -> None:
+        self._outlet = OutletSubscriber(hub, prefixes)
+
+    def __enter__(self) -> OutletSubscriber:
+        return self._outlet
+
+    def __exit__(self, *_: object) -> None:
+        self._outlet.close()
+
+
+def _require_hub(outlet: OutletSubscriber, hub: HubSettings) -> None:
+    if not connect(outlet):
+        raise AffectlineError(
+            f"no hub on {hub.outlet}", "start affectline up, or affectline.watch, first"
+        )
+
+
+def _hub_of_outlet(address: str) -> HubSettings:
+    """The hub whose outlet has this address: the one that other tools subscribe to."""
+    hub = parse_hub(address)
+    has_port = ":" in address.removeprefix("tcp://")
+    return hub.model_copy(update={"port": hub.port - 1}) if has_port else hub

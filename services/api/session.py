@@ -1,0 +1,212 @@
+"""``affectline.open_session``: a recorded or analysed session as data frames and images."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.recording.reader import locate
+from affectline.services.api.biosignals import Biosignal, make_biosignals, to_raw
+from affectline.services.api.data_frames import from_rows, read_table, require_pandas, with_edits
+from affectline.services.api.pictures import SessionFrame, pick, read_frames
+from affectline.services.export.tables import Rows, make_tables
+from affectline.services.sessions.columns import EMOTIONS, MARKERS, SAMPLES, STATES
+from affectline.services.sessions.edits import SessionEdits, read_edits
+from affectline.services.sessions.recording import open_recording, session_folder, session_name
+from affectline.services.sessions.run_summary import read_session
+from affectline.services.sessions.table_column import SessionTable
+
+if TYPE_CHECKING:
+    import mne
+    import pandas as pd
+
+
+def open_session(path: str | os.PathLike[str]) -> "Session":
+    """Open a session: a folder written by ``affectline up``, ``record`` or ``analyse``.
+
+    Args:
+        path: The session folder, or its ``session.mcap``.
+
+    Raises:
+        AffectlineError: It is not a session, or pandas is missing.
+
+    Example:
+        >>> session = open_session("sessions/study1")  # doctest: +SKIP
+        >>> session.emotions.groupby("label").size()  # doctest: +SKIP
+        >>> session.samples("heart_rate").plot("time_s", "value")  # doctest: +SKIP
+    """
+    require_pandas("affectline.open_session")
+    return Session(Path(path))
+
+
+class Session:
+    """A session. Tables are read when they are first asked for, and kept.
+
+    Args:
+        path: The session folder, or its ``session.mcap``.
+
+    Raises:
+        AffectlineError: It is not a session.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._recording = open_recording(path)
+        self.folder: Path = session_folder(locate(path))
+        """Where its files are."""
+        self.name: str = session_name(path)
+        """That of its folder."""
+
+    def __repr__(self) -> str:
+        return f"<Session {self.name} in {self.folder}>"
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """Its ``session.json``, or the same from its recording (docs/sessions.md)."""
+        if (self.folder / "session.json").is_file():
+            return read_session(self.folder)
+        return dict(self._recording.about)
+
+    @property
+    def edits(self) -> SessionEdits:
+        """What was added afterwards: annotations, parts left out, names of faces."""
+        return read_edits(self.folder)
+
+    @property
+    def start(self) -> int:
+        """Zero of every ``time_s``, in ns since the Unix epoch; 0 where it is not known."""
+        return self._recording.session_start or 0
+
+    @cached_property
+    def emotions(self) -> "pd.DataFrame":
+        """A row for each face of each frame, and one for each frame without a face.
+
+        The columns of ``emotions.csv`` (docs/tables.md): ``time_s`` in seconds from the session's
+        start, boxes in pixels, probabilities from 0 to 1, valence and arousal from -1 to 1.
+        """
+        return self._table(EMOTIONS)
+
+    @cached_property
+    def states(self) -> "pd.DataFrame":
+        """A row for each estimate of a person's state: the columns of ``states.csv``."""
+        return self._table(STATES)
+
+    @cached_property
+    def markers(self) -> "pd.DataFrame":
+        """A row for each marker, in the order of their times: the columns of ``markers.csv``.
+
+        With all later changes: markers added, moved, renamed or deleted.
+        """
+        frame, edits = self._table(MARKERS), self.edits
+        if self._recorded_tables or not edits.markers:
+            return frame
+        return with_edits(frame, edits, self.start)
+
+    @cached_property
+    def _samples(self) -> "pd.DataFrame":
+        return self._table(SAMPLES)
+
+    def samples(self, signal: str | None = None, subject: str | None = None) -> "pd.DataFrame":
+        """The samples of one signal, or of all.
+
+        Args:
+            signal: Such as ``heart_rate`` (per minute) or ``skin_conductance`` (microsiemens).
+            subject: Only this person's.
+
+        Returns:
+            A row for each sample, in the order of their times: the columns of ``samples.csv``,
+            with ``time_s`` in seconds and ``value`` in ``unit``.
+
+        Raises:
+            KeyError: There is no such signal or subject; the message names the known ones.
+        """
+        rows = self._samples
+        for column, wanted in (("signal", signal), ("subject", subject)):
+            if wanted is None:
+                continue
+            there = sorted(self._samples[column].dropna().unique())
+            if wanted not in there:
+                known = ", ".join(there) or "none"
+                raise KeyError(f"{wanted}: no {column} of session {self.name}, which has {known}")
+            rows = rows[rows[column] == wanted]
+        return rows.sort_values("time_s", kind="stable").reset_index(drop=True)
+
+    @overload
+    def frames(self, at: None = None, *, stream: str | None = None) -> Iterator[SessionFrame]: ...
+    @overload
+    def frames(self, at: float, *, stream: str | None = None) -> NDArray[np.uint8]: ...
+    @overload
+    def frames(
+        self, at: Sequence[float], *, stream: str | None = None
+    ) -> list[NDArray[np.uint8]]: ...
+
+    def frames(
+        self, at: float | Sequence[float] | None = None, *, stream: str | None = None
+    ) -> Iterator[SessionFrame] | NDArray[np.uint8] | list[NDArray[np.uint8]]:
+        """Images of the session: from its recording, else from its film if that still exists.
+
+        Args:
+            at: A moment, or several in any order, in seconds from the session's start; the frame
+                that is shown then is the last one that has begun. None: all frames, one by one.
+            stream: Only frames of this stream.
+
+        Returns:
+            ``(H, W, 3) uint8`` RGB for one moment; a list of these for several; without ``at`` an
+            iterator of `SessionFrame` (``time_s``, ``stream``, ``image``).
+
+        Raises:
+            AffectlineError: There are no images, or none at that moment.
+        """
+        if at is not None and not np.isfinite(np.asarray(at, dtype=np.float64)).all():
+            raise AffectlineError(f"at {at}: not a time", "times are seconds, such as 12.5")
+        found = read_frames(self.folder, self.info, self.start, stream)
+        if at is None:
+            return found
+        if isinstance(at, Sequence | np.ndarray):
+            return pick(found, list(at))
+        return pick(found, [at])[0]
+
+    def to_neurokit(self) -> "dict[str, Biosignal]":
+        """Signals for NeuroKit2, each at its own rate, with the session's markers as events.
+
+        Returns:
+            By name of the signal (``subject signal`` where there are several subjects):
+            `Biosignal`. ``signal.values`` and ``signal.sampling_rate`` go into NeuroKit2's
+            functions as they are, and ``signal.events`` into ``nk.epochs_create``.
+
+        Example:
+            >>> eda = session.to_neurokit()["skin_conductance"]  # doctest: +SKIP
+            >>> nk.eda_process(eda.values, sampling_rate=eda.sampling_rate)  # doctest: +SKIP
+        """
+        return make_biosignals(self._samples, self.emotions, self.markers)
+
+    def to_mne(self) -> "dict[str, mne.io.RawArray]":
+        """Signals for MNE, each at its own rate, with the session's markers as annotations.
+
+        Returns:
+            By name as in `to_neurokit`: an ``mne.io.RawArray`` in MNE's SI units (volts, siemens),
+            which begins at its first sample (``raw.info["meas_date"]``).
+
+        Raises:
+            AffectlineError: MNE is not installed.
+        """
+        signals = self.to_neurokit()
+        return {name: to_raw(signal, self.start) for name, signal in signals.items()}
+
+    def _table(self, table: SessionTable) -> "pd.DataFrame":
+        if self._recorded_tables:
+            return from_rows(self._recorded_rows, table)
+        return read_table(self.folder / f"{table.name}.csv", table)
+
+    @property
+    def _recorded_tables(self) -> bool:
+        """Whether its tables are made of its recording: no sink has written any."""
+        return self._recording.is_recorded and not (self.folder / "emotions.csv").is_file()
+
+    @cached_property
+    def _recorded_rows(self) -> Rows:
+        return make_tables(self._recording.read(), self._recording.session_start)

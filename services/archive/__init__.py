@@ -1,0 +1,1 @@
+"""Archives: many films, analysed one beside the other."""

@@ -1,0 +1,116 @@
+"""The help of the command line: commands in groups on one screen, plain names for values."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+import typer
+from typer.core import TyperGroup
+
+GROUPS: Final[dict[str, dict[str, str]]] = {
+    "Analyse": {
+        "analyse": "many films: a session for each, and one table for all",
+        "study": "compare sessions by condition and around events",
+        "up": "run a whole pipeline on films, cameras and sensors",
+    },
+    "Live": {
+        "mark": "set a marker at the current moment of the session",
+        "control": "pause, seek, record, calibrate, quit",
+        "remote": "accept markers and recordings over HTTP, WebSocket, TCP",
+        "subscribe": "print messages as they arrive",
+        "biometrics": "publish signals of a strap, board, stream or table",
+        "record": "record a running pipeline, until Ctrl-C",
+        "dashboard": "serve the page in the browser",
+        "lsl-outlet": "publish results to the Lab Streaming Layer",
+    },
+    "Sessions": {
+        "sessions": "list the sessions of a folder, or remove some",
+        "info": "show what a session contains",
+        "check": "verify every byte of a recording",
+        "report": "write one page with curves, markers and a summary",
+        "annotate": "label a part of a session, or exclude it from studies",
+        "tracks": "name or merge the faces of a session",
+        "replay": "replay a recording, or analyse it again",
+        "export": "write sessions as csv, parquet, mp4, xdf, bids and others",
+    },
+    "Training": {
+        "collect": "collect labelled faces of volunteers on a web page",
+        "train": "train and evaluate models (affectline-train)",
+        "validate": "check the stress estimate on public datasets",
+    },
+    "Advanced: single processes, for containers and several hosts": {
+        "hub": "run the hub that all others connect to",
+        "keys": "manage the keys of other machines and tools",
+        "capture": "publish the frames of one source",
+        "detector": "find and track the faces of one stream",
+        "classifier": "classify faces; run several, and they share the work",
+        "fusion": "estimate a person's state from sensors and face",
+        "sink": "write the tables of all streams",
+    },
+    "Help": {
+        "sync-test": "measure a camera's delay with a flashing square",
+        "doctor": "check camera, display, ports, model and packages",
+        "schema": "print the JSON Schema of messages",
+    },
+}
+"""The commands by what people want, each with its line in the help."""
+WIDEST: Final = 120
+"""Columns that a help text fills at most, where the terminal has them."""
+PLAIN_NAMES: Final = {Path: "PATH", str: "TEXT", int: "N", float: "NUMBER"}
+
+
+class GroupedCommands(TyperGroup):
+    """The whole command line, whose help is one line for each command."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help: it fits a screen of 80 columns and 43 lines."""
+        name = ctx.command_path
+        formatter.write(f"Usage: {name} COMMAND [OPTIONS]     {name} COMMAND --help shows more\n\n")
+        formatter.write(f"{self.help}\n\n")
+        for title, commands in GROUPS.items():
+            formatter.write(f"{title}\n")
+            for command, summary in commands.items():
+                formatter.write(f"  {command:<12}{summary}\n")
+        formatter.write("Options: --version, --install-completion, --show-completion, --help\n")
+
+
+def name_values(command: Any) -> Any:
+    """Give the values of all options and arguments plain names in the help; returns the command.
+
+    Args:
+        command: A command or group, as typer has made it.
+    """
+    command.context_settings.setdefault("max_content_width", WIDEST)
+    for parameter in command.params:
+        name_value(parameter)
+    for child in getattr(command, "commands", {}).values():
+        name_values(child)
+    return command
+
+
+def name_value(parameter: Any) -> None:
+    """Give the value of an option or argument a plain name."""
+    # Older versions of typer have no descriptors, and plain names by themselves
+    described = getattr(parameter, "type_descriptor", None)
+    if described is None or getattr(parameter, "is_flag", False):
+        return
+    is_argument = parameter.param_type_name == "argument"
+    if parameter.metavar is None:
+        kind = described.annotation
+        parameter.metavar = parameter.name.upper() if is_argument else _value_name(kind)
+    if is_argument:
+        parameter.display_type_rich = lambda **_: ""  # its name says enough
+
+
+def _value_name(annotation: Any) -> str | None:
+    if get_origin(annotation) is Literal:
+        return "|".join(map(str, get_args(annotation)))
+    kind = next(iter(get_args(annotation)), annotation)  # of list[str]
+    return PLAIN_NAMES.get(kind)
+
+
+def print_version(requested: bool) -> None:
+    """Print the version, where it was asked for, and end."""
+    if requested:
+        typer.echo(f"affectline {import_module('affectline').__version__}")
+        raise typer.Exit

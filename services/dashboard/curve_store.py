@@ -1,0 +1,111 @@
+"""The curves of sessions, read in the background and kept while they are looked at."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from affectline.common.errors import AffectlineError
+from affectline.common.recording.reader import FILE
+from affectline.services.sessions.session_curves import CurvesReading
+
+KEPT: Final = 12
+"""Readings, each of some 100 kB: whole sessions, and parts of them."""
+
+
+class ReadingKey(NamedTuple):
+    """What was read: of a file that has grown meanwhile it is another reading."""
+
+    name: str
+    span: tuple[float, float] | None
+    size: int
+    changed_ns: int
+
+
+class StoredReading:
+    """A reading, and the task that reads.
+
+    Args:
+        reading: Its result, so far.
+    """
+
+    def __init__(self, reading: CurvesReading) -> None:
+        self.reading = reading
+        self.ready = asyncio.Event()
+        self.is_stopping = False
+        self.problem: AffectlineError | OSError | None = None
+        loop = asyncio.get_running_loop()
+
+        def be_ready() -> None:
+            with suppress(RuntimeError):  # the loop is closed: the server is stopping
+                loop.call_soon_threadsafe(self.ready.set)
+
+        def read() -> None:
+            reading.read(lambda: self.is_stopping, be_ready)
+
+        self.task = asyncio.create_task(asyncio.to_thread(read))
+        self.task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self.problem = (
+                error
+                if isinstance(error, AffectlineError | OSError)
+                else AffectlineError(f"its curves cannot be read ({error})", "see the log")
+            )
+        self.ready.set()
+
+
+class CurveStore:
+    """Readings of the curves of sessions. Lives in the server's event loop.
+
+    Args:
+        find: The folder of a session; an `AffectlineError` where there is none.
+    """
+
+    def __init__(self, find: Callable[[str], Path]) -> None:
+        self._find = find
+        self._kept: OrderedDict[ReadingKey, StoredReading] = OrderedDict()
+
+    async def read(self, name: str, span: tuple[float, float] | None = None) -> CurvesReading:
+        """The curves of a session, or of a part of it, as far as they have been read.
+
+        Args:
+            name: The session.
+            span: In seconds of the session; None: all of it, which goes on being read.
+
+        Raises:
+            AffectlineError: There is no such session, or it cannot be read.
+            OSError: Likewise.
+        """
+        folder = self._find(name)
+        about = await asyncio.to_thread((folder / FILE).stat)
+        key = ReadingKey(name, span, about.st_size, about.st_mtime_ns)
+        if key not in self._kept:
+            self._kept[key] = StoredReading(CurvesReading(folder, span))
+            await self._forget_oldest()
+        self._kept.move_to_end(key)
+        stored = self._kept[key]
+        if span is None:
+            await stored.ready.wait()
+        else:
+            await asyncio.wait({stored.task})
+        if stored.problem is not None:
+            self._kept.pop(key, None)
+            raise stored.problem
+        return stored.reading
+
+    async def _forget_oldest(self) -> None:
+        while len(self._kept) > KEPT:
+            _, oldest = self._kept.popitem(last=False)
+            oldest.is_stopping = True
+
+    async def close(self) -> None:
+        """Stop what is still being read."""
+        tasks = [stored.task for stored in self._kept.values()]
+        for stored in self._kept.values():
+            stored.is_stopping = True
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._kept.clear()

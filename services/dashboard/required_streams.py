@@ -1,0 +1,36 @@
+"""Which of the streams that a recording requires the page sees."""
+
+from typing import Any
+
+from affectline.common.clock import monotonic
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import Packet
+from affectline.services.supervisor.presence import StreamPresence
+
+
+class RequiredStreams:
+    """Watches the live hub for the streams of the setting ``require``.
+
+    Args:
+        required: Their names.
+    """
+
+    def __init__(self, required: tuple[str, ...]) -> None:
+        self._presence = StreamPresence(required)
+
+    @property
+    def missing(self) -> list[str]:
+        """Those that are not there."""
+        return self._presence.missing(monotonic())
+
+    def add(self, message: Message) -> None:
+        self._presence.observe(Packet(message), monotonic())
+
+    def clear(self) -> None:
+        """What is there, is there on every time line."""
+
+    def update(self) -> dict[str, Any] | None:
+        return None
+
+    def history(self) -> dict[str, Any]:
+        return {"kind": "required", "missing": self.missing}

@@ -1,0 +1,26 @@
+// The sessions on the page: one of them has the keys; two may play together.
+
+class Panes {
+  constructor() {
+    this.all = new Set();
+    this.active = null;
+    this.areTogether = false;
+  }
+
+  add(pane) {
+    this.all.add(pane);
+    this.active ??= pane;
+  }
+
+  remove(pane) {
+    this.all.delete(pane);
+    if (this.active === pane) [this.active = null] = this.all;
+  }
+
+  // Those that do what one of them is told.
+  with(pane) {
+    return this.areTogether ? [...this.all] : [pane];
+  }
+}
+
+export const panes = new Panes();

@@ -1,0 +1,517 @@
+"""BIDS, the Brain Imaging Data Structure (https://bids-specification.readthedocs.io, 1.11).
+
+A session becomes the recordings of one run of a task in the folder ``beh`` of its participant.
+Exporting another session into the same folder adds to the data set.
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common import atomic_file
+from affectline.common.errors import AffectlineError
+from affectline.common.json_text import parse_json
+from affectline.common.labels import LABELS
+from affectline.common.logs import ServiceLogger
+from affectline.common.settings.study import STUDY_FIELDS, Label
+from affectline.common.wire.messages import Frame, Marker, Packet
+from affectline.services.export.exporter import Exporter, ExportSettings
+from affectline.services.overlay.frame_film import FrameFilms
+from affectline.services.sessions.edits import Annotation
+from affectline.services.sessions.even_grid import BEAT_BY_BEAT, EvenGrid, put_on_grid
+from affectline.services.sessions.recording import Recording
+from affectline.services.sessions.sign_channels import FACE_CHANNELS
+from affectline.services.sessions.timeseries import (
+    STATE_FIGURES,
+    SeriesBuilder,
+    SessionSeries,
+)
+
+VERSION: Final = "1.11.0"
+MISSING: Final = "n/a"
+UNNAMED: Final = "unnamed"
+LOG: Final = ServiceLogger("export")
+
+DESCRIPTIONS: Final = {
+    "heart_rate": "Heart rate", "rr_interval": "Interval between two beats of the heart",
+    "skin_conductance": "Skin conductance", "ecg": "Electrocardiogram",
+    "ppg": "Pulse wave of a photoplethysmograph", "temperature": "Temperature of the skin",
+    "valence": "From displeased (-1) to pleased (1), by where the seven probabilities lie on "
+    "Russell's circumplex",
+    "arousal": "From asleep (-1) to agitated (1), likewise",
+}  # fmt: skip
+UNITS: Final = {"uS": "uS", "mV": "mV", "/min": "1/min", "ms": "ms", "Cel": "oC", "g": "m/s^2"}
+"""By UCUM: how BIDS spells a unit, where it is another way."""
+G: Final = 9.80665
+"""Standard gravity in m/s^2."""
+
+
+class BidsSettings(ExportSettings):
+    """Settings of BIDS exports."""
+
+    exporter: Literal["bids"] = "bids"
+    videos: bool = False
+    """Put the pictures of the recording into ``sourcedata``, as far as the session's privacy has
+    kept them."""
+    participant: Label | None = None
+    """Participant in the data set, instead of the session's own."""
+    session: Label | None = None
+    """Session in the data set, instead of its own."""
+    task: Label | None = None
+    """Task in the data set, instead of its own."""
+    run: Label | None = None
+    """Run in the data set, instead of its own."""
+
+
+class BidsExporter(Exporter):
+    """Adds the session to a BIDS data set: signals, faces, beats and events."""
+
+    settings_model = BidsSettings
+    joins_sessions = True
+    summary = "a BIDS data set, to which every session adds"
+    files = "sub-<participant>/ses-<session>/beh/*_physio.tsv.gz, *_events.tsv, ..."
+
+    def export(self, recording: Recording, folder: Path) -> list[Path]:
+        """Add a session.
+
+        Raises:
+            AffectlineError: The data set has another session in its place.
+        """
+        builder = SeriesBuilder(recording.session_start)
+        given = self.settings.model_dump(include=set(STUDY_FIELDS), exclude_none=True)
+        place = Place.of(recording, folder, given)
+        place.check(recording.name)
+        place.check_participant()
+        films = FrameFilms(place.source_stem) if self.settings.videos else None
+        try:
+            for packet in builder.tap(recording.read()):
+                if films and isinstance(packet.message, Frame):
+                    films.add(Packet(packet.message, packet.parts))
+        except BaseException:
+            if films:
+                films.discard()
+            raise
+        paths = films.close() if films else []
+        place.beh.mkdir(parents=True, exist_ok=True)
+        paths += list(_write_session(builder.build(), place, recording.edits.annotations))
+        place.mark_taken(recording.name, paths)
+        paths += _write_dataset(folder, recording, place)
+        return paths
+
+
+class Place(NamedTuple):
+    """Where a session is in a data set."""
+
+    folder: Path
+    """The data set's."""
+    subject: str
+    session: str | None
+    task: str
+    acquisition: str | None
+    """A run whose name is no number, which BIDS does not know."""
+    run: str | None
+    condition: str | None
+    participant: str | None
+    """As the study calls the subject."""
+
+    @classmethod
+    def of(cls, recording: Recording, folder: Path, given: Mapping[str, str]) -> "Place":
+        """The place of a session, by its study fields; missing fields are generated, and reported.
+
+        Args:
+            recording: The session.
+            folder: The data set's.
+            given: Fields in place of the session's own.
+        """
+        study: dict[str, str] = {**(recording.about.get("study") or {}), **given}
+        found = {name: to_label(study.get(name, "")) for name in STUDY_FIELDS}
+        if not found["participant"] or not found["task"]:
+            lacking = [name for name in ("participant", "task") if not found[name]]
+            text = "%s: no %s: called %r; name them with --participant and --task"
+            LOG.warning(text, recording.name, " and no ".join(lacking), UNNAMED)
+        # Several sessions of nobody in particular are told apart by their names
+        own = "" if found["participant"] else to_label(recording.name)
+        is_number = found["run"].isdecimal()
+        return cls(
+            folder,
+            found["participant"] or UNNAMED,
+            found["session"] or own or None,
+            found["task"] or UNNAMED,
+            None if is_number else found["run"] or None,
+            found["run"] if is_number else None,
+            study.get("condition"),
+            study.get("participant"),
+        )
+
+    @property
+    def entities(self) -> str:
+        """The beginning of the names of its files."""
+        parts = [f"sub-{self.subject}", f"ses-{self.session}" if self.session else "",
+                 f"task-{self.task}", f"acq-{self.acquisition}" if self.acquisition else "",
+                 f"run-{self.run}" if self.run else ""]  # fmt: skip
+        return "_".join(filter(None, parts))
+
+    @property
+    def parts(self) -> list[str]:
+        """Its folders below the data set's, or below ``sourcedata``."""
+        return [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
+
+    @property
+    def beh(self) -> Path:
+        return self.folder.joinpath(*self.parts, "beh")
+
+    @property
+    def source_stem(self) -> Path:
+        """Beginning of the paths of its films, whose streams' names follow."""
+        return self.folder.joinpath("sourcedata", *self.parts, "video", self.entities)
+
+    def path(self, suffix: str, recording: str = "") -> Path:
+        """A file of the session.
+
+        Args:
+            suffix: With its ending, such as ``events.tsv``.
+            recording: Which of several recordings it is.
+        """
+        middle = f"_recording-{recording}" if recording else ""
+        return self.beh / f"{self.entities}{middle}_{suffix}"
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What every side-car says."""
+        said = {"TaskName": self.task}
+        return said | ({"Condition": self.condition} if self.condition else {})
+
+    @property
+    def _mark(self) -> Path:
+        """Says which session has the place."""
+        return self.folder / "sourcedata" / f"{self.entities}.json"
+
+    def check(self, name: str) -> None:
+        """See that a session may have the place, where it may have been exported to before.
+
+        Raises:
+            AffectlineError: Another session has it.
+        """
+        taken = _read_json(self._mark).get("Session")
+        if taken not in (None, name):
+            raise AffectlineError(
+                f"--out {self.folder}: {self.entities} is session {taken} there, and not {name}",
+                "export one of them with another --session or --run, or name another folder",
+            )
+        for other in self._mark.parent.glob(f"{'_'.join(self.parts)}_task-*.json"):
+            if not _are_apart(other.stem, self.entities):
+                raise AffectlineError(
+                    f"--out {self.folder}: {other.stem} is there, and {self.entities} ({name})"
+                    " cannot stand beside it: one has a run, and the other has none",
+                    "export both with --run, or with another --session",
+                )
+
+    def check_participant(self) -> None:
+        """See that a subject of the data set is one participant.
+
+        Raises:
+            AffectlineError: Another one has that label: only letters and digits tell them apart.
+        """
+        for other in sorted(self._mark.parent.glob(f"sub-{self.subject}_*.json")):
+            known = _read_json(other).get("Participant", self.participant)
+            if known != self.participant:
+                raise AffectlineError(
+                    f"--out {self.folder}: sub-{self.subject} is participant {known} there, and"
+                    f" not {self.participant}",
+                    "export one of them with another --participant, of letters and digits",
+                )
+
+    def mark_taken(self, name: str, written: Sequence[Path]) -> None:
+        """Mark the place as a session's, and remove what an earlier export had left there.
+
+        Args:
+            name: The session's.
+            written: Its files, which stay.
+        """
+        self._mark.parent.mkdir(exist_ok=True)
+        _write_json(self._mark, {"Session": name, "Participant": self.participant})
+        for folder in (self.beh, self.source_stem.parent):
+            for path in folder.glob(f"{self.entities}_*"):
+                # Names of its runs begin with those of a task, too
+                rest = path.name.removeprefix(f"{self.entities}_")
+                if path not in written and not rest.startswith(("acq-", "run-")):
+                    path.unlink()
+
+
+def _are_apart(one: str, other: str) -> bool:
+    """Whether no side-car of a session could be taken for one of another.
+
+    Those of files with fewer entities also count for files with more, by BIDS's principle of
+    inheritance.
+    """
+    first, second = set(one.split("_")), set(other.split("_"))
+    return first == second or not (first <= second or second <= first)
+
+
+def to_label(text: str) -> str:
+    """A text as BIDS allows it in names: letters and digits."""
+    return re.sub(r"[^A-Za-z0-9]", "", text)
+
+
+def _write_session(
+    series: SessionSeries, place: Place, annotations: Sequence[Annotation]
+) -> Iterator[Path]:
+    zero = series.zero
+    for name, one in series.series.items():
+        subject, _, signal = name.partition(" ")
+        if subject not in series.sampled or signal in STATE_FIGURES:
+            continue
+        seconds = (one.times - zero) / 1e9
+        label = to_label(signal) + (to_label(subject) if len(series.sampled) > 1 else "")
+        column = _column(signal, one.unit, DESCRIPTIONS.get(signal, signal))
+        factor = G if one.unit == "g" else 1.0
+        if signal in BEAT_BY_BEAT:
+            yield from _write_beats(place, label, signal, seconds, one.values, column)
+        else:
+            grid = put_on_grid(seconds, one.values[:, None] * factor)
+            yield from _write_physio(place, label, grid, [signal], {signal: column})
+    for stream, by_label in series.emotions.items():
+        names, times, values = _face_rows(series, stream, by_label)
+        columns = {name: _face_column(name) for name in names}
+        grid = put_on_grid((times - zero) / 1e9, values)
+        yield from _write_physio(place, f"face{to_label(stream)}", grid, names, columns)
+    events = [_marker_event(marker, zero) for marker in series.markers]
+    events += [_annotation_event(one) for one in annotations]
+    if events:
+        yield from _write_events(place, sorted(events))
+
+
+def _face_rows(
+    series: SessionSeries, stream: str, by_label: dict[str, Any]
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.float64]]:
+    """Names, times and values of what the main face of a stream shows, frame by frame."""
+    columns = by_label | series.affects.get(stream, {})
+    times = columns[LABELS[0]].times
+    names = [name for name, one in columns.items() if len(one.times) == len(times)]
+    values = np.stack([columns[name].values for name in names], axis=1)
+    signs = series.signs.get(stream)
+    if signs is None:
+        return names, times, values
+    place = dict(zip(signs.times, signs.rows, strict=True))
+    nothing = np.full(len(FACE_CHANNELS), np.nan)
+    more = np.stack([place.get(int(at), nothing) for at in times])
+    names += [channel.name for channel in FACE_CHANNELS]
+    return names, times, np.hstack([values, more])
+
+
+def _face_column(name: str) -> dict[str, Any]:
+    channel = next((one for one in FACE_CHANNELS if one.name == name), None)
+    if channel is not None:
+        text = f"{channel.name.replace('_', ' ')} of the face"
+        unit = {"degrees": "deg", "ms": "ms", "s": "s"}.get(channel.unit, "arbitrary")
+        return {"Description": f"{text}; {channel.note}" if channel.note else text, "Units": unit}
+    text = DESCRIPTIONS.get(name, f"Probability (0 to 1) that the face shows {name}")
+    return {"Description": text, "Units": "arbitrary"}
+
+
+def _column(signal: str, unit: str, description: str) -> dict[str, Any]:
+    return {"Description": description, "Units": UNITS.get(unit, unit or "arbitrary")}
+
+
+def _write_physio(
+    place: Place,
+    label: str,
+    grid: EvenGrid | None,
+    names: Sequence[str],
+    columns: dict[str, dict[str, Any]],
+) -> Iterator[Path]:
+    """A signal at a fixed rate, without a header, and what its columns are."""
+    if grid is None:
+        return
+    path = place.path("physio.tsv.gz", label)
+    _write_table(path, grid.values)
+    about = {
+        "SamplingFrequency": grid.rate,
+        "StartTime": round(grid.start_s, 6),
+        "Columns": list(names),
+        "PhysioType": "generic",
+        **place.about,
+        **columns,
+    }
+    if grid.is_interpolated:
+        about["Description"] = "Measured unevenly, and interpolated linearly; n/a in long gaps."
+    yield path
+    yield _write_json(path.with_name(path.name.replace(".tsv.gz", ".json")), about)
+
+
+def _write_beats(
+    place: Place,
+    label: str,
+    signal: str,
+    times: NDArray[np.float64],
+    values: NDArray[np.float64],
+    column: dict[str, Any],
+) -> Iterator[Path]:
+    """A value for each beat: interpolated at a fixed rate, and as the beats were, as events."""
+    grid = put_on_grid(times, values[:, None], by_beat=True)
+    if grid is None:
+        return
+    stamps = grid.start_s + np.arange(len(grid.values)) / grid.rate
+    stamped = grid._replace(values=np.column_stack([stamps, grid.values]))
+    timestamp = {"Description": "Time since the start of the session", "Units": "s"}
+    columns = {"timestamp": timestamp, signal: column}
+    yield from _write_physio(place, label, stamped, ["timestamp", signal], columns)
+    path = place.path("physioevents.tsv.gz", label)
+    duration = values / 1000 if signal == "rr_interval" else np.full(len(values), np.nan)
+    # An interval is known when it ends: its beat is where it begins
+    onset = times - duration if signal == "rr_interval" else times
+    _write_table(path, np.column_stack([onset, duration, values]))
+    about = {
+        "Columns": ["onset", "duration", signal],
+        "Description": f"{column['Description']}, "
+        + ("for each beat" if signal == "rr_interval" else "whenever it was measured"),
+        "OnsetSource": "timestamp",
+        **place.about,
+        "onset": {"Description": "When it began, since the start of the session", "Units": "s"},
+        "duration": {"Description": "How long it took", "Units": "s"},
+        signal: column,
+    }
+    yield path
+    yield _write_json(path.with_name(path.name.replace(".tsv.gz", ".json")), about)
+
+
+class TimedEvent(NamedTuple):
+    """A line of the events."""
+
+    onset_s: float
+    duration_s: float
+    label: str
+    source: str
+    fields: str
+
+
+def _marker_event(marker: Marker, zero: int) -> TimedEvent:
+    duration = marker.extra.get("duration_s")
+    return TimedEvent(
+        (marker.at - zero) / 1e9,
+        duration if isinstance(duration, int | float) and duration > 0 else 0.0,
+        marker.label,
+        marker.source,
+        json.dumps(marker.extra, ensure_ascii=False) if marker.extra else "",
+    )
+
+
+def _annotation_event(one: Annotation) -> TimedEvent:
+    fields = json.dumps({"is_excluded": True}) if one.is_excluded else ""
+    return TimedEvent(one.begin_s, one.end_s - one.begin_s, one.label, "annotation", fields)
+
+
+def _write_events(place: Place, events: Iterable[TimedEvent]) -> Iterator[Path]:
+    """Markers and annotations, with onset and duration."""
+    path = place.path("events.tsv")
+    lines = ["onset\tduration\ttrial_type\tsource\tfields"]
+    for event in events:
+        texts = (re.sub(r"\s+", " ", text).strip() or MISSING for text in event[2:])
+        lines.append("\t".join((f"{event.onset_s:.6f}", f"{event.duration_s:.10g}", *texts)))
+    atomic_file.write_text(path, "\n".join(lines) + "\n")
+    yield path
+    about = {
+        **place.about,
+        "onset": {"Description": "When it happened, since the start of the session", "Units": "s"},
+        "duration": {"Description": "How long it took; 0 for a moment", "Units": "s"},
+        "trial_type": {"Description": "The label of the marker or annotation"},
+        "source": {"Description": "Who set it; annotation: added afterwards"},
+        "fields": {"Description": "Further fields, as JSON"},
+    }
+    yield _write_json(path.with_suffix(".json"), about)
+
+
+def _write_dataset(folder: Path, recording: Recording, place: Place) -> list[Path]:
+    """The files that describe the whole data set; what somebody has put into them stays."""
+    version = str(recording.about.get("affectline") or "unknown")
+    path = folder / "dataset_description.json"
+    described: dict[str, Any] = {
+        "Name": "Faces and signals",
+        "BIDSVersion": VERSION,
+        "DatasetType": "raw",
+    }
+    made_by = {
+        "Name": "Affectline",
+        "Version": version,
+        "Description": "Emotions of faces by a neural network; signals as they were measured",
+    }
+    described |= {"GeneratedBy": [made_by]} | _read_json(path)
+    paths = [_write_json(path, described), _write_participants(folder, recording, place)]
+    readme = folder / "README.md"
+    if not readme.exists():
+        atomic_file.write_text(readme, README)
+        paths.append(readme)
+    return paths
+
+
+def _write_participants(folder: Path, recording: Recording, place: Place) -> Path:
+    """Add the participant to ``participants.tsv``, with the study's own fields as columns."""
+    path = folder / "participants.tsv"
+    study: dict[str, str] = recording.about.get("study") or {}
+    own = {name: text for name, text in study.items() if name not in STUDY_FIELDS}
+    rows: dict[str, dict[str, str]] = {}
+    if path.exists():
+        header, *lines = path.read_text(encoding="utf-8").splitlines()
+        names = header.split("\t")
+        for line in lines:
+            row = dict(zip(names, line.split("\t"), strict=False))
+            rows[row["participant_id"]] = row
+    subject = f"sub-{place.subject}"
+    rows[subject] = {"participant_id": subject} | own | rows.get(subject, {})
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    text = "\n".join(
+        "\t".join(re.sub(r"\s+", " ", row.get(name, MISSING)) for name in names)
+        for row in ({name: name for name in names}, *(rows[key] for key in sorted(rows)))
+    )
+    atomic_file.write_text(path, text + "\n")
+    described = {name: {"Description": f"{name}, as the study has it"} for name in names[1:]}
+    if described:
+        about = folder / "participants.json"
+        _write_json(about, described | _read_json(about))
+    return path
+
+
+def _write_table(path: Path, values: NDArray[np.float64]) -> None:
+    """Write rows of numbers, without a header, compressed; the same bytes every time."""
+    text = StringIO()
+    for row in values:
+        text.write("\t".join(MISSING if np.isnan(value) else f"{value:.10g}" for value in row))
+        text.write("\n")
+    atomic_file.write_bytes(path, gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> Path:
+    atomic_file.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The content of a file; empty where it is not there, or is no table of names."""
+    try:
+        content = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+README: Final = """# Faces and signals
+
+Recorded and analysed by Affectline (https://pypi.org/project/affectline/).
+
+* `*_recording-face<stream>_physio`: what the main face of a video stream shows, frame by frame:
+  seven probabilities of what most people would call the expression (not of what the person feels),
+  valence, arousal, head pose, eyes, gaze, and reasons to doubt the frame. Their limits are in
+  Affectline's docs.
+* `*_recording-<signal>_physio`: signals at a fixed rate. What has a value for each beat is
+  interpolated there, and stands as it was measured in `*_physioevents`.
+* `*_events`: markers, and annotations with their durations.
+
+Times count from the start of the session. `sourcedata` says which session each run was.
+"""

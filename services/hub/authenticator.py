@@ -1,0 +1,179 @@
+"""Who comes in by TCP: the hub's answer to every handshake, and its keys.
+
+The library asks in the middle of a handshake (ZAP, `RFC 27 <https://rfc.zeromq.org/spec/27/>`_).
+The keys are read again whenever they change.
+"""
+
+import contextlib
+import struct
+import threading
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import zmq
+from zmq.utils import z85
+
+from affectline.common.clock import monotonic
+from affectline.common.errors import AffectlineError
+from affectline.common.logs import ServiceLogger
+from affectline.common.runtime.endpoints import Endpoint
+from affectline.common.runtime.keys import CurvePair, KeyHolder, KeyStore, fingerprint
+from affectline.common.runtime.sockets import bind
+from affectline.services.hub.refusals import Refusals
+
+ZAP: Final = "inproc://zeromq.zap.01"
+"""Where libzmq asks, by the RFC."""
+VERSION: Final = b"1.0"
+FOR_EVERY_ROLE: Final = "everybody"
+FOR_PARTS: Final = "parts"
+"""ZAP domains: sockets that every key opens, and those for parts of the pipeline."""
+CONNECTION: Final = "Connection"
+"""Property of messages: what the connection is called that they came by, each otherwise."""
+LOOK_S: Final = 1.0
+"""How often the folder of keys is looked at."""
+REBIND_S: Final = 2.0
+"""How long a port may take to be free again after it was let go."""
+RETRY_S: Final = 0.02
+ANSWERED_AT_ONCE: Final = 64
+
+LOG: Final = ServiceLogger("hub")
+
+
+class KeyChange(NamedTuple):
+    """What differs since the keys were read before."""
+
+    revoked: frozenset[str] = frozenset()
+    """Names of keys that are let in no more, or for something else."""
+    has_new_hub_pair: bool = False
+
+
+class Authenticator:
+    """Knows the hub's keys, and whose keys are let in.
+
+    Args:
+        context: Where its socket belongs to.
+        store: The folder of keys.
+        refusals: Where refused handshakes are counted.
+
+    Raises:
+        AffectlineError: The hub has no keys, or they cannot be read.
+    """
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], store: KeyStore, refusals: Refusals
+    ) -> None:
+        self._store, self._refusals = store, refusals
+        pair = store.hub_pair()
+        if pair is None:
+            raise AffectlineError(
+                f"the hub has no keys in {store.folder}", "affectline keys new NAME makes them"
+            )
+        self.pair: CurvePair = pair
+        self.holders: Mapping[str, KeyHolder] = store.holders()
+        self._read_state = store.changed_at()
+        self._next_look = monotonic() + LOOK_S
+        self._handshakes = 0
+        self._bound: list[tuple[zmq.Socket[bytes], Endpoint]] = []
+        self.socket: zmq.Socket[bytes] = context.socket(zmq.REP)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.bind(ZAP)
+
+    def bind(self, socket: zmq.Socket[bytes], endpoint: Endpoint, *, for_parts: bool) -> None:
+        """Bind a socket that lets in whoever has a key for it.
+
+        Raises:
+            AffectlineError: The port is in use.
+        """
+        self.secure(socket, for_parts=for_parts)
+        bind(socket, endpoint)
+        self._bound.append((socket, endpoint))
+
+    def secure(self, socket: zmq.Socket[bytes], *, for_parts: bool) -> None:
+        """Have a socket let in whoever has a key for it, wherever it is bound from now on."""
+        domain = FOR_PARTS if for_parts else FOR_EVERY_ROLE
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, self.pair.secret_key.encode())
+        socket.setsockopt(zmq.ZAP_DOMAIN, domain.encode())
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # never open for want of an answer
+
+    def answer(self) -> None:
+        """Answer handshakes that wait, not all of them at once: messages are waiting as well."""
+        for _ in range(ANSWERED_AT_ONCE):
+            try:
+                request = self.socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            name = self._identify(request)
+            status = [b"200", b"OK"] if name else [b"400", b"no"]
+            number = request[1] if len(request) > 1 else b""
+            self._handshakes += 1
+            called = str(self._handshakes).encode()
+            told = _property(CONNECTION.encode(), called) if name else b""
+            self.socket.send_multipart([VERSION, number, *status, name.encode(), told])
+
+    def _identify(self, request: list[bytes]) -> str:
+        """The name of the key that asks, where it is let in; else nothing."""
+        if len(request) != 7 or request[0] != VERSION or request[5] != b"CURVE":
+            return ""
+        _, _, domain, address, _, _, key = request
+        public_key = z85.encode(key).decode() if len(key) == 32 else ""
+        found = [one for one in self.holders.values() if one.public_key == public_key]
+        if found and (domain != FOR_PARTS.encode() or found[0].role == "pipeline"):
+            return found[0].name
+        whose = found[0].name if found else "an unknown key"
+        what = "a connection to the bus" if found else f"a connection from {address.decode()}"
+        self._refusals.count(what, whose, counter="refused_handshakes")
+        return ""
+
+    def update(self) -> KeyChange:
+        """Look, once a second, whether keys have changed, and go by the new ones."""
+        if monotonic() < self._next_look:
+            return KeyChange()
+        self._next_look = monotonic() + LOOK_S
+        state = self._store.changed_at()
+        if state == self._read_state:
+            return KeyChange()
+        self._read_state = state
+        try:
+            holders, pair = self._store.holders(), self._store.hub_pair()
+        except AffectlineError as error:
+            LOG.warning("the keys stay as before: %s", error)
+            return KeyChange()
+        changed = {name for name, one in self.holders.items() if holders.get(name) != one}
+        added = sorted(holders.keys() - self.holders.keys())
+        self.holders = holders
+        if added or changed:
+            LOG.warning(
+                "keys have changed: allowed now %s; revoked or changed: %s",
+                ", ".join(added) or "none", ", ".join(sorted(changed)) or "none",
+            )  # fmt: skip
+        is_new = pair is not None and pair != self.pair
+        if pair is not None and is_new:
+            self.pair = pair
+            LOG.warning("the hub has a new key: %s", fingerprint(pair.public_key))
+            for socket, endpoint in self._bound:
+                self._rebind(socket, endpoint)
+        return KeyChange(frozenset(changed), is_new)
+
+    def _rebind(self, socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
+        """Listen by the hub's new key; connections by the old one end."""
+        socket.unbind(endpoint.address)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, self.pair.secret_key.encode())
+        deadline = monotonic() + REBIND_S
+        while True:
+            with contextlib.suppress(AffectlineError):
+                bind(socket, endpoint)
+                return
+            threading.Event().wait(RETRY_S)
+            if monotonic() > deadline:
+                LOG.error("cannot listen on %s any more by the new keys", endpoint.address)
+                return
+
+    def close(self) -> None:
+        """Answer no more."""
+        self.socket.close()
+
+
+def _property(name: bytes, value: bytes) -> bytes:
+    """A property as the protocol has it: both with their lengths."""
+    return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value

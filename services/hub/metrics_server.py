@@ -1,0 +1,167 @@
+"""Serves a page of text to Prometheus: to few at a time, for a few seconds, whoever they are.
+
+It understands no more of HTTP than a scraper needs. What is served is made once a second at most,
+so that many readers cost as little as one.
+"""
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from affectline.common.clock import monotonic
+from affectline.common.errors import AffectlineError
+
+MOST_CONNECTIONS: Final = 16
+"""At once; more are closed without an answer."""
+BACKLOG: Final = 128
+"""Connections that the kernel holds until they are accepted, or closed."""
+PATIENCE_S: Final = 5.0
+"""A connection that has not asked, or not read its answer, after so long is closed."""
+MOST_REQUEST_BYTES: Final = 8192
+FRESH_S: Final = 1.0
+ACCEPT_S: Final = 0.5
+"""How often the server looks whether it is to stop."""
+END_OF_REQUEST: Final = b"\r\n\r\n"
+
+
+class MetricsServer:
+    """Serves ``/metrics``.
+
+    Args:
+        render: Makes the text, from a thread of the server.
+        content_type: What it is.
+    """
+
+    def __init__(self, render: Callable[[], bytes], content_type: str) -> None:
+        self._render, self._content_type = render, content_type
+        self._rendered, self._rendered_at = b"", -FRESH_S
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        self._listener: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self.refused = 0
+        """Connections beyond the limit, and those that took too long."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._listener  # noqa: S101 - for the type checker
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def start(self, host: str, port: int) -> None:
+        """Serve ``http://host:port/metrics`` from a thread.
+
+        Raises:
+            AffectlineError: The port is taken.
+        """
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            raise AffectlineError(
+                f"cannot serve metrics on {host}:{port} ({error.strerror})",
+                "stop the program that uses the port or choose another one with --bind",
+            ) from error
+        self._listener.settimeout(ACCEPT_S)
+        self._thread = threading.Thread(target=self._accept, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._stopping.set()
+        with self._lock:
+            for connection in self._connections:
+                _shut(connection)
+        if self._thread:
+            self._thread.join()
+        if self._listener:
+            self._listener.close()
+
+    def _accept(self) -> None:
+        assert self._listener  # noqa: S101 - for the type checker
+        workers: list[threading.Thread] = []
+        while not self._stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:  # there are no more file descriptors
+                self._stopping.wait(ACCEPT_S)
+                continue
+            workers = [worker for worker in workers if worker.is_alive()]
+            if len(workers) >= MOST_CONNECTIONS:
+                self.refused += 1
+                connection.close()
+                continue
+            with self._lock:
+                self._connections.add(connection)
+            worker = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            worker.start()
+            workers.append(worker)
+        for worker in workers:
+            worker.join()
+
+    def _serve(self, connection: socket.socket) -> None:
+        """Answer one request within the patience, however slowly it comes."""
+        deadline = monotonic() + PATIENCE_S
+        try:
+            request = _read_request(connection, deadline)
+            connection.settimeout(max(0.001, deadline - monotonic()))
+            connection.sendall(self._answer(request))  # the time-out is that of all of it
+        except OSError:
+            self.refused += 1
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+            connection.close()
+
+    def _answer(self, request: bytes) -> bytes:
+        method, _, rest = request.partition(b" ")
+        path = rest.split(b" ")[0].split(b"?")[0]
+        if method not in (b"GET", b"HEAD"):
+            return _response("405 Method Not Allowed", b"", "text/plain")
+        if path not in (b"/metrics", b"/"):
+            return _response("404 Not Found", b"", "text/plain")
+        return _response("200 OK", self._text(), self._content_type, has_body=method == b"GET")
+
+    def _text(self) -> bytes:
+        with self._lock:
+            if monotonic() - self._rendered_at >= FRESH_S:
+                self._rendered, self._rendered_at = self._render(), monotonic()
+            return self._rendered
+
+
+def _read_request(connection: socket.socket, deadline: float) -> bytes:
+    """All of a request up to the empty line.
+
+    Raises:
+        OSError: It is too long, takes too long, or ends before.
+    """
+    request = b""
+    while END_OF_REQUEST not in request:
+        left_s = deadline - monotonic()
+        if left_s <= 0 or len(request) > MOST_REQUEST_BYTES:
+            raise TimeoutError
+        connection.settimeout(left_s)
+        piece = connection.recv(4096)
+        if not piece:
+            raise ConnectionResetError
+        request += piece
+    return request
+
+
+def _response(status: str, body: bytes, content_type: str, *, has_body: bool = True) -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + (body if has_body else b"")
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,198 @@
+"""Subscribers: which topics each of them gets, and how many of them it may name.
+
+A socket for strangers is an XPUB in manual mode (``ZMQ_XPUB_MANUAL``): a subscription counts when
+the hub has agreed to it, for the connection that it came from.
+"""
+
+import contextlib
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import zmq
+
+from affectline.common.runtime.sockets import new_socket
+from affectline.services.hub.refusals import Refusals
+
+SUBSCRIBED: Final = b"\x01"
+UNSUBSCRIBED: Final = b"\x00"
+"""First byte of what an XPUB socket receives when subscribers come and go; the topic follows."""
+EVENTS_AT_ONCE: Final = 256
+SUBSCRIPTIONS: Final = 64
+"""That one connection of a stranger may have."""
+LONGEST_TOPIC: Final = 256
+"""Bytes of a stranger's subscription."""
+
+Narrow = Callable[[str, str], tuple[str, ...]]
+"""What a user gets for a topic prefix that was subscribed to: the same, narrower ones, or none."""
+
+OnMessage = Callable[[int, Sequence[int], str], None]
+
+
+class SubscriptionEvent(NamedTuple):
+    """A consumer has come or gone: what an XPUB socket tells."""
+
+    joined: bool
+    topic: bytes
+    number: int | None = None
+    """The file descriptor of its connection, where that is known."""
+
+
+class Subscribers:
+    """An XPUB socket for peers of whom everything is welcome: the user's own processes."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], hwm: int) -> None:
+        self.socket = new_socket(context, zmq.XPUB)
+        self.socket.setsockopt(zmq.SNDHWM, hwm)
+        self.topics: Counter[bytes] = Counter()
+        """Prefixes that are subscribed to."""
+        self.on_message: OnMessage = lambda _number, _sizes, _user: None
+        """Is told what was read of which connection, and whose it is."""
+
+    def read_events(self) -> Iterator[SubscriptionEvent]:
+        """Yield who has come and gone since the last call."""
+        for _ in range(EVENTS_AT_ONCE):
+            try:
+                frame = self.socket.recv(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return
+            number = connection_of(frame)
+            if number is not None:
+                self.on_message(number, (len(frame),), "")
+            if event := self._count(frame.bytes, number):
+                yield event
+
+    def wants(self, prefix: bytes) -> bool:
+        """Whether anybody subscribes to topics that begin like that."""
+        return any(prefix.startswith(topic) or topic.startswith(prefix) for topic in self.topics)
+
+    def _count(self, data: bytes, number: int | None) -> SubscriptionEvent | None:
+        kind, topic = data[:1], data[1:]
+        if kind == SUBSCRIBED:
+            self.topics[topic] += 1
+        elif kind == UNSUBSCRIBED:
+            self.topics[topic] -= 1
+            if self.topics[topic] <= 0:
+                del self.topics[topic]
+        else:
+            return None
+        return SubscriptionEvent(kind == SUBSCRIBED, topic, number)
+
+
+class StrangeSubscribers(Subscribers):
+    """An XPUB socket for peers that get what they are entitled to.
+
+    A connection with too many subscriptions is closed, and so is one that sends anything else: in
+    manual mode libzmq (4.3.5) loses count of whose subscription is read when a peer sends messages
+    of its own, so those read together with one are not honoured, and their peers are disconnected;
+    they connect again by themselves.
+
+    Args:
+        context: Where the socket belongs to.
+        hwm: Messages that wait for one of them.
+        refusals: Where it is counted what was refused.
+        narrow: What a user gets.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        hwm: int,
+        refusals: Refusals,
+        narrow: Narrow,
+    ) -> None:
+        super().__init__(context, hwm)
+        self.socket.setsockopt(zmq.XPUB_MANUAL, 1)
+        self._refusals, self._narrow = refusals, narrow
+        self._held: dict[int, Counter[bytes]] = {}
+        """What each connection subscribes to, by its file descriptor."""
+        self._users: dict[int, str] = {}
+        self._out_of_step = False
+        """A message of a peer's own was read, and the queue has not been empty since."""
+
+    def read_events(self) -> Iterator[SubscriptionEvent]:
+        for _ in range(EVENTS_AT_ONCE):
+            try:
+                frame = self.socket.recv(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                self._out_of_step = False
+                return
+            if event := self._admit(frame):
+                yield event
+
+    def wants(self, prefix: bytes) -> bool:
+        users = set(self._users.values())
+        may_hear = any(self._narrow(user, prefix.decode()) for user in users)
+        return may_hear and super().wants(prefix)
+
+    def disconnect(self, user: str) -> None:
+        """Close the connections of a user, whose subscriptions end."""
+        found = [number for number, name in self._users.items() if name == user]
+        for number in found:
+            self._disconnect(number)
+
+    def _admit(self, frame: zmq.Frame) -> SubscriptionEvent | None:
+        data, number, user = frame.bytes, connection_of(frame), user_of(frame)
+        if number is None:  # a connection has ended, and takes its subscriptions along
+            return self._count(data, number)
+        self.on_message(number, (len(data),), user)
+        if self._users.get(number, user) != user:
+            del self._held[number]  # the number of a connection that has ended
+        self._users[number] = user
+        held = self._held.setdefault(number, Counter())
+        if data[:1] not in (SUBSCRIBED, UNSUBSCRIBED):
+            self._out_of_step = True
+            self._refusals.count("messages at the outlet", user)
+            self._disconnect(number)
+            return None
+        if self._out_of_step:
+            self._disconnect(number)
+            return None
+        topic = data[1:]
+        if data[:1] == UNSUBSCRIBED:
+            held[topic] -= 1
+            if held[topic] <= 0:
+                del held[topic]
+            # One that was narrowed stays: its subscriber passes over what it no longer wants
+            self.socket.setsockopt(zmq.UNSUBSCRIBE, topic)
+            return self._count(data, number)
+        held[topic] += 1
+        if held.total() > SUBSCRIPTIONS or len(topic) > LONGEST_TOPIC:
+            self._refusals.count("subscriptions beyond the limit", user)
+            self._disconnect(number)
+            return None
+        granted = self._narrow(user, topic.decode(errors="replace"))
+        if not granted:
+            self._refusals.count(f"subscription to {topic.decode(errors='replace')}", user)
+        for prefix in granted:
+            self.socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
+        return self._count(data, number)
+
+    def _disconnect(self, number: int) -> None:
+        """End a connection, as if its cable were cut."""
+        self._held.pop(number, None)
+        self._users.pop(number, None)
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
+            connection.getpeername()
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def user_of(frame: zmq.Frame) -> str:
+    """Whose message it is: the name of its key; empty where its peer has none."""
+    return property_of(frame, "User-Id")
+
+
+def connection_of(frame: zmq.Frame) -> int | None:
+    """The file descriptor of the connection that a message came by."""
+    number = property_of(frame, "__fd")
+    return int(number) if number else None
+
+
+def property_of(frame: zmq.Frame, name: str) -> str:
+    """What is known of the connection that a message came by; empty where that is nothing."""
+    try:
+        return str(frame.get(name))
+    except zmq.ZMQError:  # it has none of that name
+        return ""

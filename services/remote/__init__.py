@@ -1,0 +1,1 @@
+"""Remote control: markers and recordings by HTTP, WebSocket, and LabRecorder's TCP protocol."""

@@ -1,0 +1,40 @@
+"""How far a client's clock is from ours, by what it answers to pings (as NTP does, RFC 5905)."""
+
+from collections import deque
+from typing import Final
+
+KEPT: Final = 16
+"""Pings that count: the newest, of which the one that took the shortest is taken."""
+
+
+class ClientClock:
+    """The offset of one client's clock."""
+
+    def __init__(self) -> None:
+        self._measured: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        """Round trip and offset, in s."""
+
+    def add(self, sent_s: float, client_s: float, received_s: float) -> None:
+        """Take note of a ping.
+
+        Args:
+            sent_s: When it was sent, by our clock.
+            client_s: When it was answered, by the client's.
+            received_s: When the answer came, by ours.
+        """
+        self._measured.append((received_s - sent_s, (sent_s + received_s) / 2 - client_s))
+
+    @property
+    def error_s(self) -> float | None:
+        """Half of the shortest round trip bounds the error; None before the first ping."""
+        return min(self._measured)[0] / 2 if self._measured else None
+
+    def age_of(self, client_s: float, now_s: float) -> float | None:
+        """How long ago a moment of the client's clock was; None before the first ping.
+
+        What lies ahead of us by less than the error is now.
+        """
+        if not self._measured:
+            return None
+        age = now_s - (client_s + min(self._measured)[1])
+        return max(0.0, age) if age > -(self.error_s or 0) - 0.001 else age

@@ -1,0 +1,162 @@
+"""What clients ask for, whichever protocol they speak: markers and recordings, thread-safe."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from pydantic import JsonValue, ValidationError
+
+from affectline.common.errors import AffectlineError
+from affectline.common.runtime.recordings import make_record, start_recording, stop_recording
+from affectline.common.settings.hub import HubSettings
+from affectline.common.wire.messages import Marker
+from affectline.services.sessions.removal import hash_name
+from affectline.services.web.audit import Audit
+from affectline.services.web.logins import Visitor
+
+if TYPE_CHECKING:
+    from affectline.common.settings.recording import Privacy
+
+MARKERS_A_SECOND: Final = 200
+"""More than any experiment sets; a client that sends more is told so."""
+OLDEST_S: Final = 60.0
+"""A marker may be so late at most: beyond that a clock is wrong."""
+NOT_NOTED: Final = "none noted: recorded by remote control"
+WHERE: Final = "see docs/experiments.md"
+
+
+class Accepted(NamedTuple):
+    """A marker that was taken over."""
+
+    label: str
+    at: int
+    """Its time, in ns since the Unix epoch."""
+
+
+class RemoteController:
+    """Takes markers over, and starts and stops recordings.
+
+    Args:
+        hub: Where the pipeline is.
+        present: The session's present moment in ns since the Unix epoch, and whether it is that of
+            a clock: while a film is analysed or replayed, a marker is about its newest frame.
+        wake: Called when a marker waits.
+        audit: Gets a line for each recording.
+    """
+
+    def __init__(
+        self,
+        hub: HubSettings,
+        present: Callable[[], tuple[int, bool]],
+        wake: Callable[[], None],
+        audit: Audit,
+    ) -> None:
+        self._hub, self._present, self._wake, self._audit = hub, present, wake, audit
+        self._waiting: deque[Marker] = deque()
+        self._recent: deque[float] = deque()
+        self._lock = threading.Lock()
+        self._recording = threading.Lock()
+        """Commands about recordings, one at a time."""
+        self.recorded: str | None = None
+        """The session that is being recorded, as far as it was asked for here."""
+
+    def mark(
+        self, label: str, source: str, fields: Mapping[str, JsonValue], age_s: float = 0.0
+    ) -> Accepted:
+        """Take a marker over: it is published at once, and kept until it is on disk.
+
+        Args:
+            label: What happened.
+            source: Who says so.
+            fields: What else it says.
+            age_s: How long ago it happened.
+
+        Raises:
+            AffectlineError: It cannot be a marker, or there are too many.
+        """
+        if not 0 <= age_s <= OLDEST_S:
+            raise AffectlineError(
+                f"age {age_s:.3f} s: not from 0 to {OLDEST_S:g}", "check the client's clock"
+            )
+        now, is_clock = self._present()
+        at = now - round(age_s * 1e9) if is_clock else now
+        try:
+            marker = Marker(
+                session="session", at=at, label=label, source=source[:200], extra={**fields}
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise AffectlineError(f"{place}: {first['msg']}", WHERE) from error
+        with self._lock:
+            self._limit_rate()
+            self._waiting.append(marker)
+        self._wake()
+        return Accepted(label, at)
+
+    def _limit_rate(self) -> None:
+        now = time.monotonic()
+        while self._recent and now - self._recent[0] > 1:
+            self._recent.popleft()
+        if len(self._recent) >= MARKERS_A_SECOND:
+            raise TooManyMarkersError(
+                f"more than {MARKERS_A_SECOND} markers a second", "send fewer, or wait"
+            )
+        self._recent.append(now)
+
+    def pop_markers(self) -> list[Marker]:
+        """The markers that are to be published."""
+        with self._lock:
+            waiting, self._waiting = list(self._waiting), deque()
+        return waiting
+
+    def record(self, typed: str, fields: Mapping[str, str], caller: Visitor) -> str:
+        """Start a recording; returns the name of its session when it runs.
+
+        Args:
+            typed: Its name, as somebody has typed it.
+            fields: ``consent``, ``privacy``, and the session's place in a study.
+            caller: Who asks for it.
+
+        Raises:
+            AffectlineError: It cannot be, or the pipeline refuses.
+        """
+        study = {name: text for name, text in fields.items() if name not in ("consent", "privacy")}
+        try:
+            action = make_record(
+                typed,
+                privacy=cast("Privacy", fields.get("privacy", "everything")),  # it is checked
+                consent=fields.get("consent", NOT_NOTED),
+                study=study,
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise AffectlineError(f"{place} {first['input']!r}: {first['msg']}", WHERE) from error
+        with self._recording:
+            session = start_recording(self._hub, action)
+            self.recorded = session
+        code = hash_name(session)
+        self._audit.add(caller, "recording started", session=code, keeps=action.privacy)
+        return session
+
+    def stop(self, caller: Visitor) -> str:
+        """Finish the recording; returns its session when the file is complete.
+
+        Args:
+            caller: Who asks for it.
+
+        Raises:
+            AffectlineError: There is none, or it does not finish.
+        """
+        with self._recording:
+            session = stop_recording(self._hub)
+            self.recorded = None
+        self._audit.add(caller, "recording stopped", session=hash_name(session))
+        return session
+
+
+class TooManyMarkersError(AffectlineError):
+    """A client sends more markers than anybody could mean."""

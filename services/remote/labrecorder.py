@@ -1,0 +1,170 @@
+"""LabRecorder's remote control (https://github.com/labstreaminglayer/App-LabRecorder): TCP, lines.
+
+``select all``, ``start``, ``stop``, ``update``, and ``filename`` with fields in braces, such as
+``filename {participant:P003} {session:1} {task:drive} {template:sub-%p_task-%b}``. Each line is
+answered by ``OK``, or by what was wrong.
+"""
+
+import re
+import socketserver
+import threading
+import time
+from typing import Any, Final
+
+from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import to_name
+from affectline.services.remote.controller import RemoteController
+from affectline.services.web.logins import Visitor
+
+LONGEST_LINE: Final = 4096
+MOST_CLIENTS: Final = 8
+IDLE_S: Final = 3600.0
+HTTP: Final = re.compile(rb"[A-Z]+ \S+ HTTP/")
+"""A browser: any page can have one send lines here, as the body of a request."""
+FIELD: Final = re.compile(r"\{([a-z]+):([^{}]*)\}")
+PLACES: Final = {
+    "participant": "%p", "session": "%s", "task": "%b", "run": "%n", "acquisition": "%a",
+    "modality": "%m",
+}  # fmt: skip
+"""LabRecorder's fields, and what stands for each in its templates."""
+FIELDS: Final = {place: field for field, place in PLACES.items()}
+PLACE: Final = re.compile("|".join(FIELDS))
+CALLER: Final = Visitor("operator", "LabRecorder's protocol", "127.0.0.1")
+"""As the audit names its clients, all of them programs on this machine."""
+IGNORED: Final = frozenset({"root", "template"})
+PARTS: Final = (
+    ("participant", "sub-"), ("session", "ses-"), ("task", "task-"), ("run", "run-"),
+    ("acquisition", "acq-"), ("modality", ""),
+)  # fmt: skip
+"""Of a session's name without a template, as BIDS has it."""
+
+
+class LabRecorderSession:
+    """What one client has said so far.
+
+    Args:
+        controller: Does it.
+    """
+
+    def __init__(self, controller: RemoteController) -> None:
+        self._controller = controller
+        self._fields: dict[str, str] = {}
+        self._is_selected = True
+
+    def answer(self, line: str) -> str:
+        """Do what a line says; the line to answer.
+
+        A recording holds all streams: ``select none`` and then ``start`` is refused.
+        """
+        command, _, rest = line.strip().partition(" ")
+        try:
+            match command.lower():
+                case "start":
+                    self._start()
+                case "stop":
+                    self._controller.stop(CALLER)
+                case "select" if rest.strip().lower() in ("all", "none"):
+                    self._is_selected = rest.strip().lower() == "all"
+                case "filename":
+                    self._fields = parse_filename(rest)
+                case "update":
+                    pass  # streams are found by themselves
+                case _:
+                    return f"ERROR {line.strip()[:80]!r}: not start, stop, select, filename, update"
+        except AffectlineError as error:
+            return f"ERROR {error}"
+        return "OK"
+
+    def _start(self) -> None:
+        if not self._is_selected:
+            raise AffectlineError("nothing is selected", "send: select all")
+        study = {
+            name: text for name, text in self._fields.items() if name not in IGNORED and text
+        }  # fmt: skip
+        self._controller.record(make_session_name(self._fields), study, CALLER)
+
+
+def parse_filename(text: str) -> dict[str, str]:
+    """The fields of a ``filename`` command.
+
+    Raises:
+        AffectlineError: There is none, or one that LabRecorder does not know.
+    """
+    fields = {name: value.strip() for name, value in FIELD.findall(text)}
+    unknown = fields.keys() - PLACES.keys() - IGNORED
+    if not fields or unknown:
+        what = f"{', '.join(sorted(unknown))} unknown" if unknown else "no field in braces"
+        raise AffectlineError(
+            f"filename {text.strip()[:80]}: {what}",
+            "as in filename {participant:P003} {task:drive}",
+        )
+    return fields
+
+
+def make_session_name(fields: dict[str, str]) -> str:
+    """A session's name, by LabRecorder's template or else as BIDS has it.
+
+    The folder (``root``) is the pipeline's own.
+    """
+    name = fields.get("template", "").rpartition("/")[2].removesuffix(".xdf")
+    if name:
+        # In one go: what is put in is no template
+        name = PLACE.sub(lambda found: fields.get(FIELDS[found[0]], ""), name)
+    else:
+        parts = [f"{prefix}{fields[field]}" for field, prefix in PARTS if fields.get(field)]
+        name = "_".join(parts)
+    return to_name(name) or time.strftime("recording-%Y%m%d-%H%M%S")
+
+
+class LabRecorderServer(socketserver.ThreadingTCPServer):
+    """Listens for LabRecorder's commands, on this machine only.
+
+    Args:
+        port: Where.
+        controller: Does what clients say.
+
+    Raises:
+        AffectlineError: The port is in use.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, port: int, controller: RemoteController) -> None:
+        self.controller = controller
+        self.clients = threading.Semaphore(MOST_CLIENTS)
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            raise AffectlineError(
+                f"remote: labrecorder_port {port}: {error.strerror}",
+                "stop LabRecorder, or choose another port (null: none)",
+            ) from error
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    """One client."""
+
+    timeout = IDLE_S
+
+    def handle(self) -> None:
+        server: Any = self.server
+        if not server.clients.acquire(blocking=False):
+            self.wfile.write(b"ERROR too many clients\n")
+            return
+        try:
+            session = LabRecorderSession(server.controller)
+            while line := self.rfile.readline(LONGEST_LINE + 1):
+                if HTTP.match(line):
+                    self.wfile.write(b"ERROR HTTP is spoken at the other port\n")
+                    return
+                if len(line) > LONGEST_LINE:
+                    self.wfile.write(b"ERROR the line is too long\n")
+                    return
+                text = line.decode("utf-8", "replace")
+                if text.strip():
+                    self.wfile.write(f"{session.answer(text)}\n".encode())
+        except (TimeoutError, ConnectionError):
+            return
+        finally:
+            server.clients.release()

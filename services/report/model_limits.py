@@ -1,0 +1,66 @@
+"""Which model classified the faces of a session, how often it is right, and what it cannot do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from affectline.common.errors import AffectlineError
+from affectline.common.model.artifact import DEFAULT_MODEL, Artifact, load
+from affectline.services.report.words import percent
+from affectline.services.sessions.timeseries import SessionSeries
+
+VOTES: Final = "+votes"
+"""Ends the id of a model that predicts FER+'s labels."""
+SPLIT: Final = "PrivateTest"
+LIMITS: Final = "It knows seven expressions, and faces that look more or less into the camera. "
+"An expression is not a feeling."
+
+
+def describe_models(session: SessionSeries, about: dict[str, Any]) -> Iterator[str]:
+    """For each model that classified faces: its name, how often it is right, and its limits.
+
+    Example:
+        ``Model vgg16-48@2c6b8f1b: correct on 71 % of the faces of FER2013's test set. It ...``
+    """
+    told = str(about.get("model") or "").split(", ")
+    used = [name for summary in session.streams.values() for name in summary.models]
+    for name in dict.fromkeys(filter(None, used or told)):
+        accuracy = _accuracy_of(name, about)
+        yield f"Model {name}: {accuracy}. {LIMITS}"
+
+
+def _accuracy_of(model_id: str, about: dict[str, Any]) -> str:
+    """How often a model is right, by its manifest."""
+    artifact = _find_artifact(model_id.removesuffix(VOTES), about)
+    if artifact is None:
+        return "its accuracy is not known here"
+    key = "votes_accuracy" if model_id.endswith(VOTES) else "accuracy"
+    metrics = artifact.manifest.metrics
+    splits = (metrics.get(kind) for kind in artifact.manifest.files)
+    found: Any = next(
+        (split[SPLIT] for split in splits if isinstance(split, dict) and SPLIT in split), {}
+    )
+    accuracy = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(accuracy, int | float):
+        return "its manifest does not state its accuracy"
+    if key == "accuracy":
+        return f"correct on {percent(accuracy)} of the faces of FER2013's private test set"
+    return f"agrees with most of FER+'s ten annotators on {percent(accuracy)} of FER2013's test set"
+
+
+def _find_artifact(model_id: str, about: dict[str, Any]) -> Artifact | None:
+    """The model of this very id: the one that is shipped, or the one that the session names."""
+    folders = [DEFAULT_MODEL]
+    settings = about.get("settings")
+    classifier = settings.get("classifier") if isinstance(settings, dict) else None
+    named = classifier.get("model") if isinstance(classifier, dict) else None
+    if isinstance(named, str) and not named.startswith(("//", "\\\\")):  # no other machine is asked
+        folders.append(Path(named))
+    for folder in folders:
+        try:
+            artifact = load(folder)
+        except (AffectlineError, OSError, ValueError):
+            continue
+        if artifact.model_id == model_id:
+            return artifact
+    return None

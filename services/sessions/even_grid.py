@@ -1,0 +1,75 @@
+"""Puts measurements on an even grid of time, which many tools expect."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+EVEN: Final = 0.1
+"""A signal is evenly sampled where intervals are, in the mean, within a tenth of their median."""
+UNEVEN_RATE: Final = 4.0
+"""Hz: heart rates and RR intervals are interpolated at this rate, as Task Force of the ESC and the
+NASPE (1996), Heart rate variability, Circulation 93, suggests for their spectra."""
+LONGEST_GAP_S: Final = 5.0
+"""Nothing is interpolated over longer gaps."""
+BEAT_BY_BEAT: Final = frozenset({"heart_rate", "rr_interval"})
+"""Signals that have a value for each beat, whatever their times look like."""
+
+
+class EvenGrid(NamedTuple):
+    """Measurements on an even grid."""
+
+    values: NDArray[np.float64]
+    """``(N, C) float64``; NaN where nothing was measured."""
+    rate: float
+    """Samples a second."""
+    start_s: float
+    """Time of the first sample, in s of the session."""
+    is_interpolated: bool
+    """They were measured unevenly."""
+
+
+def put_on_grid(
+    times_s: NDArray[np.float64], values: NDArray[np.float64], *, by_beat: bool = False
+) -> EvenGrid | None:
+    """Put measurements on an even grid.
+
+    Even measurements keep their rate and their values, and have NaN in gaps. Others are
+    interpolated at `UNEVEN_RATE`, but not over gaps of more than `LONGEST_GAP_S`.
+
+    Args:
+        times_s: ``(N,)``, in s of the session, in any order; of equal ones the first counts.
+        values: ``(N, C)``.
+        by_beat: There is a value for each beat: never even.
+
+    Returns:
+        None where there are fewer than two moments.
+    """
+    times, places = np.unique(times_s, return_index=True)
+    values = values[places]
+    if len(times) < 2:
+        return None
+    intervals = np.diff(times) / np.median(np.diff(times))
+    # Whole numbers of the median are gaps in an even signal
+    is_even = not by_beat and np.mean(np.abs(intervals - np.round(intervals))) < EVEN
+    if not is_even:
+        return EvenGrid(_interpolate(times, values), UNEVEN_RATE, float(times[0]), True)
+    rate = _plain_rate(1 / float(np.median(np.diff(times))))
+    place = np.round((times - times[0]) * rate).astype(int)
+    grid = np.full((place[-1] + 1, values.shape[1]), np.nan)
+    grid[place] = values
+    return EvenGrid(grid, rate, float(times[0]), False)
+
+
+def _interpolate(times: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    moments = np.arange(times[0], times[-1], 1 / UNEVEN_RATE)
+    grid = np.stack([np.interp(moments, times, column) for column in values.T], axis=1)
+    after = np.clip(np.searchsorted(times, moments, "right"), 1, len(times) - 1)
+    grid[times[after] - times[after - 1] > LONGEST_GAP_S] = np.nan
+    return grid
+
+
+def _plain_rate(rate: float) -> float:
+    """The rate without the rounding of times: 3.99999 becomes 4."""
+    plain = float(f"{rate:.4g}")
+    return float(round(plain)) if abs(plain - round(plain)) < 1e-3 * plain else plain

@@ -1,0 +1,82 @@
+"""How far an analysis has come: ``280/472 · 0:04 left``, in terminals and notebooks."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from affectline.common.wire.messages import Emotion, Packet, StreamStart
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+
+def can_be_watched() -> bool:
+    """Whether somebody can see a bar: in a terminal, or in a notebook."""
+    return "ipykernel" in sys.modules or sys.stderr.isatty()
+
+
+def format_left(seconds: float | None) -> str:
+    """The time left: ``0:04 left``, ``1:02:03 left``; empty where it is not known."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{clock} left"
+
+
+def expected_frames(start: StreamStart) -> int | None:
+    """How many frames a stream will have, as far as its source tells."""
+    return start.frames or round((start.duration_s or 0) * (start.rate or 0)) or None
+
+
+@contextmanager
+def new_progress(
+    console: "Console | None" = None, *, disable: bool = False
+) -> Iterator["Progress"]:
+    """Bars with counts and the time left; they are gone afterwards.
+
+    Args:
+        console: Where they are shown; None: on standard error, or in the notebook.
+        disable: Show none.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.text import Text
+
+    class Count(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            total = "" if task.total is None else f"/{task.total:.0f}"
+            left = format_left(task.time_remaining)
+            return Text(f"{task.completed:.0f}{total}" + (f" · {left}" if left else ""))
+
+    shown = console or Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        Count(),
+        console=shown,
+        transient=True,
+        disable=disable,
+    ) as progress:
+        yield progress
+
+
+class FrameBars:
+    """A bar for each stream of a run, moved by its messages."""
+
+    def __init__(self, progress: "Progress") -> None:
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+
+    def on_message(self, packet: Packet) -> None:
+        """Move the bar of the stream that a message is about."""
+        match packet.message:
+            case StreamStart() as start:
+                total = expected_frames(start)
+                bar = self._progress.add_task(start.stream, total=total)
+                self._bars.setdefault(start.stream, bar)
+            case Emotion() as emotion if emotion.stream in self._bars:
+                self._progress.update(self._bars[emotion.stream], completed=emotion.seq + 1)

@@ -1,0 +1,1 @@
+"""Studies: many sessions compared by condition, and around events."""

@@ -1,0 +1,246 @@
+"""Sessions compared: what is told of each measure, condition and event."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from affectline.common.errors import AffectlineError
+from affectline.services.sessions.removal import is_session
+from affectline.services.study.session_data import (
+    CURVES,
+    MEASURES,
+    TIMES,
+    Measure,
+    RestWindow,
+    StudySession,
+    read_study_session,
+)
+from affectline.services.study.statistics import (
+    MeanInterval,
+    average_events,
+    bootstrap_mean,
+    cut_around,
+    event_grid,
+    mean_by_participant,
+    paired_difference,
+)
+
+
+@dataclass
+class EventAverage:
+    """A curve around an event, averaged over participants.
+
+    Attributes:
+        event: Label of the markers.
+        condition: Condition, such as rain.
+        curve: Which curve.
+        seconds: From the event, ``(N,)``.
+        mean: Change against the mean before the event, ``(N,)``.
+        low: Lower end of its 95 % interval, NaN where there is none.
+        high: Upper end.
+        participants: How many.
+        events: How many.
+    """
+
+    event: str
+    condition: str
+    curve: str
+    seconds: Any
+    mean: Any
+    low: Any
+    high: Any
+    participants: int
+    events: int
+
+
+@dataclass
+class Study:
+    """All sessions, and what is told of them.
+
+    Attributes:
+        sessions: Those that are compared.
+        left_out: Session folders that are not, with the reason.
+        has_baseline: Figures are changes against each session's baseline.
+        events: Averages around events.
+    """
+
+    sessions: list[StudySession] = field(default_factory=list)
+    left_out: list[tuple[Path, str]] = field(default_factory=list)
+    has_baseline: bool = False
+    events: list[EventAverage] = field(default_factory=list)
+
+    @property
+    def conditions(self) -> list[str]:
+        """In the order of their names."""
+        return sorted({session.condition for session in self.sessions}, key=natural_order)
+
+    @property
+    def participants(self) -> list[str]:
+        """In the order of their names."""
+        return sorted({session.participant for session in self.sessions}, key=natural_order)
+
+    @property
+    def measures(self) -> list[Measure]:
+        """Those that any session has."""
+        return [
+            measure for measure in MEASURES
+            if any(self.value(session, measure) is not None for session in self.sessions)
+        ]  # fmt: skip
+
+    def value(self, session: StudySession, measure: Measure) -> float | None:
+        """A session's figure; with a baseline, its change against that."""
+        value = session.figures.get(measure.name)
+        if not self.has_baseline or value is None:
+            return value
+        rest = session.baseline.get(measure.name)
+        return None if rest is None else value - rest
+
+    def by_participant(self, measure: Measure, condition: str) -> dict[str, float]:
+        """Each participant's figure under a condition."""
+        pairs = (
+            (session.participant, value)
+            for session in self.sessions
+            if session.condition == condition
+            and (value := self.value(session, measure)) is not None
+        )
+        return mean_by_participant(pairs)
+
+    def mean(self, measure: Measure, condition: str) -> MeanInterval | None:
+        """The mean over participants under a condition; None where nobody has the measure."""
+        values = self.by_participant(measure, condition)
+        return bootstrap_mean(list(values.values())) if values else None
+
+    def differences(self, measure: Measure) -> Iterator[tuple[str, str, MeanInterval]]:
+        """Between every two conditions, of those participants who have both."""
+        for first, second in combinations(self.conditions, 2):
+            pair = self.by_participant(measure, first), self.by_participant(measure, second)
+            found = paired_difference(*pair)
+            if found is not None:
+                yield first, second, found
+
+
+def find_sessions(path: Path) -> list[Path]:
+    """The session folders below a path, at any depth, in the order of their names.
+
+    Raises:
+        AffectlineError: There is none.
+    """
+    if not path.is_dir():
+        raise AffectlineError(f"PATH {path}: no such folder", "name a folder of session folders")
+    if is_session(path):
+        return [path]
+    found: list[Path] = []
+    waiting = [path]
+    while waiting:
+        for child in sorted(waiting.pop(0).iterdir()):
+            if child.name.startswith(".") or child.is_symlink() or not child.is_dir():
+                continue
+            if is_session(child):
+                found.append(child)
+            else:
+                waiting.append(child)
+    if not found:
+        raise AffectlineError(
+            f"PATH {path}: no session below it", "make some with affectline up, or analyse"
+        )
+    return sorted(found)
+
+
+def parse_baseline(text: str) -> RestWindow:
+    """Read ``FROM..TO``: times, or labels of markers.
+
+    Raises:
+        AffectlineError: It is not that.
+    """
+    begin, dots, end = text.partition("..")
+    if not dots or not begin.strip() or not end.strip():
+        raise AffectlineError(
+            f"--baseline {text}: not FROM..TO", "times or labels of markers: 0s..60s, rest..drive"
+        )
+    return RestWindow(_edge(begin.strip()), _edge(end.strip()))
+
+
+def _edge(text: str) -> float | str:
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?", text)
+    is_time = parts and "".join("".join(pair) for pair in parts) == text.replace(" ", "")
+    return sum(float(n) * TIMES[unit or "s"] for n, unit in parts) if is_time else text
+
+
+def make_study(
+    folders: Iterable[Path],
+    *,
+    baseline: RestWindow | None = None,
+    events: Sequence[str] = (),
+    before_s: float = 5.0,
+    after_s: float = 20.0,
+    observe: Callable[[], None] = lambda: None,
+) -> Study:
+    """Read sessions and compare them; those that cannot be read are left out, with the reason.
+
+    Args:
+        folders: Session folders.
+        baseline: Where each session's rest is: figures are changes against it.
+        events: Labels of markers around which curves are averaged.
+        before_s: How long before an event.
+        after_s: How long after it.
+        observe: Called after every session.
+
+    Raises:
+        AffectlineError: None of them can be used.
+    """
+    study = Study(has_baseline=baseline is not None)
+    for folder in folders:
+        try:
+            session = read_study_session(folder, baseline)
+        except AffectlineError as error:
+            study.left_out.append((folder, str(error)))
+        else:
+            if baseline is not None and not session.baseline:
+                study.left_out.append((folder, "; ".join(session.notes)))
+            else:
+                study.sessions.append(session)
+        observe()
+    if not study.sessions:
+        reasons = "; ".join(dict.fromkeys(reason for _, reason in study.left_out))
+        raise AffectlineError(f"no session can be compared: {reasons}", "")
+    for event in events:
+        study.events += _average(study, event, before_s, after_s)
+    return study
+
+
+def _average(study: Study, event: str, before_s: float, after_s: float) -> Iterator[EventAverage]:
+    grid = event_grid(before_s, after_s)
+    for condition in study.conditions:
+        for curve in CURVES:
+            cuts: dict[str, list[Any]] = {}
+            for session in study.sessions:
+                if session.condition != condition or curve not in session.curves:
+                    continue
+                times, values = session.curves[curve]
+                moments = [at for at, label in session.markers if label == event]
+                found = [cut_around(times, values, at, grid) for at in moments]
+                kept = [one for one in found if one is not None]
+                if kept:
+                    cuts.setdefault(session.participant, []).extend(kept)
+            if cuts:
+                mean, low, high, count = average_events(cuts)
+                number = sum(map(len, cuts.values()))
+                yield EventAverage(event, condition, curve, grid, mean, low, high, count, number)
+
+
+def natural_order(text: str) -> list[tuple[int, int, str]]:
+    """Sorts ``P2`` before ``P10``."""
+    parts = re.findall(r"\d+|\D+", text)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def event_labels(study: Study) -> dict[str, int]:
+    """How often each marker label occurs, the most frequent first."""
+    counts: dict[str, int] = {}
+    for session in study.sessions:
+        for _, label in session.markers:
+            counts[label] = counts.get(label, 0) + 1
+    return dict(sorted(counts.items(), key=lambda one: -one[1]))

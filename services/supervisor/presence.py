@@ -1,0 +1,50 @@
+"""Which of the streams that a recording requires are there."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import Emotion, Packet
+
+FRESH_S: Final = 5.0
+"""A stream that has said nothing for so long is not there; slow sensors say something a second."""
+
+
+class StreamPresence:
+    """Watches for the streams of the setting ``require``.
+
+    Args:
+        required: A video stream (``front``), a signal (``anna/heart_rate``), or a stream of markers
+            of the Lab Streaming Layer (``PsychoPyMarkers``).
+    """
+
+    def __init__(self, required: Iterable[str]) -> None:
+        self._required = tuple(required)
+        self._seen: dict[str, float] = {}
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Topics that tell."""
+        return ("bio/", "health/biometrics") if self._required else ()
+
+    def observe(self, packet: Packet, now_s: float) -> None:
+        """Take note of any message.
+
+        Args:
+            packet: It.
+            now_s: Seconds of the monotonic clock.
+        """
+        match packet.message:
+            case Emotion() as emotion if emotion.missing is None:
+                self._seen[emotion.stream] = now_s
+            case Samples() as samples:
+                self._seen[f"{samples.subject}/{samples.signal}"] = now_s
+            case Health() as health if health.state == "ready" and "-lsl-" in health.service:
+                self._seen[health.service.partition("-lsl-")[2]] = now_s
+
+    def missing(self, now_s: float) -> list[str]:
+        """Those that are required and not there."""
+        return [
+            name for name in self._required if now_s - self._seen.get(name, -FRESH_S) >= FRESH_S
+        ]

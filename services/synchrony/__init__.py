@@ -1,0 +1,1 @@
+"""How long frames take from the display to their time stamp, measured with flashes."""

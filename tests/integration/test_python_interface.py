@@ -1,0 +1,250 @@
+"""``import affectline``: a film as a data frame, a session, a pipeline that runs."""
+
+import doctest
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import affectline
+from tests.cameras import HttpCamera
+from tests.conftest import SHARED
+from tests.films import film, picture
+from tests.pipelines import free_port, run, up
+from tests.recordings import write_recording
+from tests.studies import write_study
+
+OF_THE_CLOCK = [
+    "epoch", "blink_at", "captured_at", "received_at", "detected_at", "classified_at",
+    "published_at",
+]  # fmt: skip
+
+
+def test_importing_it_loads_neither_numpy_nor_opencv_nor_a_model() -> None:
+    code = (
+        "import affectline, sys; affectline.__version__; "
+        "print([m for m in ('numpy', 'cv2', 'pandas', 'pydantic', 'zmq', 'ai_edge_litert') "
+        "if m in sys.modules], sorted(affectline.__all__) == sorted(set(dir(affectline)) & "
+        "set(affectline.__all__)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] True\n"
+    assert all(getattr(affectline, name) for name in affectline.__all__)
+
+
+@pytest.mark.parametrize("name", ["analyse", "biosignals"])
+def test_the_examples_of_the_docstrings_run(name: str) -> None:
+    module = importlib.import_module(f"affectline.services.api.{name}")
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed
+
+
+def test_a_film_is_the_table_that_up_writes(tmp_path: Path) -> None:
+    path = SHARED / "video" / "smiling_man.mp4"
+    if not path.exists():
+        pytest.skip("needs ../shared/data/video")
+    frames = affectline.analyse(path, progress=False)
+    done = up("--source", str(path), "--out", str(tmp_path / "up"), "--json")
+    assert done.returncode == 0, done.stderr
+    expected = affectline.open_session(tmp_path / "up").emotions
+    pd.testing.assert_frame_equal(
+        frames.drop(columns=OF_THE_CLOCK), expected.drop(columns=OF_THE_CLOCK)
+    )
+
+
+def test_frames_in_memory_are_those_of_a_film(tmp_path: Path) -> None:
+    source = SHARED / "video" / "smiling_man.mp4"
+    if not source.exists():
+        pytest.skip("needs ../shared/data/video")
+    film_reader = cv2.VideoCapture(str(source))
+    images = [film_reader.read()[1] for _ in range(20)]
+    array = np.stack(images).astype(np.uint8)[:, :, :, ::-1]
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number, image in enumerate(images):
+        cv2.imwrite(str(pictures / f"{number:03}.png"), image)
+    config = tmp_path / "film.yaml"
+    config.write_text(json.dumps({"sources": [{"name": "video", "source": str(pictures),
+                                               "as_film": 10}]}))  # fmt: skip
+    done = up("--config", str(config), "--out", str(tmp_path / "up"), "--json")
+    assert done.returncode == 0, done.stderr
+    frames = affectline.analyse(array, rate=10, progress=False)
+    expected = affectline.open_session(tmp_path / "up").emotions
+    pd.testing.assert_frame_equal(
+        frames.drop(columns=OF_THE_CLOCK), expected.drop(columns=OF_THE_CLOCK)
+    )
+    assert (frames["status"] == "face").sum() > 10
+
+
+def test_several_films_and_folders_are_one_table(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    film(tmp_path / "a/film.mp4", 3)
+    film(tmp_path / "b/film.MP4", 4)
+    frames = affectline.analyse(tmp_path, out=tmp_path / "out", progress=False)
+    assert frames.groupby("film").size().to_dict() == {"a-film": 3, "b-film": 4}
+    assert frames.columns[0] == "film"
+    assert (tmp_path / "out/sessions/a-film/session.json").exists()
+    (tmp_path / "bad.mkv").write_bytes(b"no film")
+    with pytest.warns(RuntimeWarning, match=r"bad\.mkv: not a video"):
+        again = affectline.analyse(tmp_path, progress=False)
+    assert again.groupby("film").size().to_dict() == {"a-film": 3, "b-film": 4}
+    shutil.copy(tmp_path / "bad.mkv", tmp_path / "worse.mkv")
+    with pytest.raises(affectline.AffectlineError, match="no film could be analysed"):
+        affectline.analyse([tmp_path / "bad.mkv", tmp_path / "worse.mkv"], progress=False)
+    once = affectline.analyse([tmp_path / "a/film.mp4", tmp_path / "a"], progress=False)
+    assert len(once) == 3  # a film that is named twice is analysed once
+    both = affectline.analyse([tmp_path / "a/film.mp4", picture(1)[:, :, ::-1]], progress=False)
+    assert both["film"].tolist() == ["film"] * 3 + ["array"]
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (np.zeros((2, 8, 8, 3)), r"float64 is neither a video nor a picture: give"),
+        (np.zeros((8, 8), np.uint8), r"\(8, 8\) of uint8 is neither"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "holds no frame"),
+        ([], "an empty list"),
+        ("no/film.mp4", r"^no/film\.mp4: no such file"),
+        (0, r"0: a camera, which never ends: use affectline\.watch\(0\)"),
+        (
+            "rtsp://me:secret@127.0.0.1/x",
+            r"^rtsp://127\.0\.0\.1/\*\*\*: a camera or network stream",
+        ),
+        (None, "None is neither a film nor a picture: give a path"),
+        (b"film.mp4", r"b'film\.mp4' is neither a film nor a picture"),
+    ],
+)
+def test_what_cannot_be_analysed_is_refused_in_one_line(source: Any, problem: str) -> None:
+    with pytest.raises(affectline.AffectlineError, match=problem) as error:
+        affectline.analyse(source, progress=False)
+    assert "\n" not in str(error.value)
+
+
+def test_without_pandas_it_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("affectline.common.extras.find_spec", lambda _: None)
+    for call in (affectline.analyse, affectline.open_session):
+        with pytest.raises(
+            affectline.AffectlineError, match=r"pip install 'affectline\[analysis\]"
+        ):
+            call("film.mp4")
+
+
+def test_a_session_with_sensors_has_them_in_frames_signals_and_pictures(tmp_path: Path) -> None:
+    settings, count = write_study(
+        tmp_path, 2, markers=[{"at_s": 1.0, "label": "one"}], study={"fields": {"age": "34"}}
+    )
+    labels = ("--participant", "07", "--task", "drive", "--condition", "rain")
+    done = up("--config", str(settings), *labels, "--out", str(tmp_path / "out"), "--json")
+    assert done.returncode == 0, done.stderr
+    session = affectline.open_session(tmp_path / "out")
+    assert len(session.samples()) == count
+    heart = session.samples("heart_rate", "anna")
+    assert heart["unit"].unique().tolist() == ["/min"]
+    assert session.markers["label"].tolist() == ["one"]
+    assert session.info["delivery"] == "lossless"
+    told = {"participant": "07", "task": "drive", "condition": "rain", "age": "34"}
+    assert session.info["study"] == told
+    info = run("info", str(tmp_path / "out"), "--json")
+    assert json.loads(info.stdout)["study"] == told
+    assert (
+        "participant 07, task drive"
+        in run("report", str(tmp_path / "out")).stdout + (tmp_path / "out/report.html").read_text()
+    )
+    with pytest.raises(KeyError, match=r"pulse: no signal of session out, which has heart_rate"):
+        session.samples("pulse")
+    skin = session.to_neurokit()["skin_conductance"]
+    assert skin.sampling_rate == 4
+    assert skin.events["onset"].tolist() == [4]
+    assert session.to_mne()["skin_conductance"].annotations.onset.tolist() == [1.0]
+
+
+def test_pictures_come_from_the_recording_or_else_from_the_film(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", 20)
+    affectline.analyse(source, out=tmp_path / "tables", progress=False)
+    config = tmp_path / "record.yaml"
+    config.write_text("recording: {record: true}")
+    affectline.analyse(source, out=tmp_path / "recorded", config=config, progress=False)
+    plain, recorded = (affectline.open_session(tmp_path / n) for n in ("tables", "recorded"))
+    times = plain.emotions["time_s"].tolist()
+    for session in (plain, recorded):
+        assert [frame.time_s for frame in session.frames()] == pytest.approx(times, abs=1e-6)
+        later, first = session.frames(at=[0.5, 0.0])
+        assert later.shape == first.shape == (48, 64, 3)
+        assert (session.frames(at=0.5) == later).all()
+        assert not (later == first).all()
+        with pytest.raises(affectline.AffectlineError, match="no frame at 99 s"):
+            session.frames(at=99)
+    difference = np.abs(plain.frames(at=0.5).astype(int) - recorded.frames(at=0.5))
+    assert difference.mean() < 5, "but for JPEG they are the same"
+    source.unlink()
+    with pytest.raises(affectline.AffectlineError, match=r"film\.mp4"):
+        plain.frames(at=0.0)
+
+
+def test_a_recording_alone_is_a_session_too(tmp_path: Path) -> None:
+    session = affectline.open_session(write_recording(tmp_path / "drive", frames=8))
+    assert session.emotions["status"].tolist() == ["no_face", *["face"] * 3] * 2
+    assert session.frames(at=3.0).shape == (96, 128, 3)
+
+
+def test_a_running_pipeline_is_watched_marked_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    port = free_port()
+    hub = f"127.0.0.1:{port}"
+    with HttpCamera() as camera:
+        config = tmp_path / "camera.yaml"
+        config.write_text(f"hub: {{port: {port}}}")
+        watched = affectline.watch(camera.address, config=config)
+        assert next(watched).seq >= 0
+        with pytest.raises(affectline.AffectlineError, match="nothing is recorded"):
+            affectline.stop(hub=hub)
+        name = affectline.record("anna", consent="Anna, in writing", hub=hub, participant="07")
+        assert name == "anna"
+        with pytest.raises(affectline.AffectlineError, match=r"anna is being recorded"):
+            affectline.record("ben", hub=hub)
+        affectline.mark("hard braking", hub=hub, speed=63.5)
+        outside = affectline.watch(f"tcp://127.0.0.1:{port + 1}")
+        seen = [next(outside).seq for _ in range(3)]
+        outside.close()  # type: ignore[attr-defined]
+        affectline.stop(hub=hub)
+        assert affectline.record("Anna, again: lunch", hub=hub) == "Anna-again-lunch"
+        affectline.stop(hub=hub)
+        assert next(watched).seq >= 0
+        watched.close()  # type: ignore[attr-defined]
+    assert seen == sorted(seen)
+    session = affectline.open_session(tmp_path / "sessions/anna")
+    assert session.markers["label"].tolist() == ["hard braking"]
+    assert session.info["consent"] == "Anna, in writing"
+    assert session.info["study"] == {"participant": "07"}
+    assert len(session.emotions) >= 3
+    assert not [t for t in threading.enumerate() if t.name == "pipeline"]
+
+
+def test_what_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    port = free_port()
+    for call in (
+        lambda: affectline.mark("x", hub=f"127.0.0.1:{port}"),
+        lambda: affectline.record("x", hub=f"127.0.0.1:{port}"),
+        lambda: next(affectline.watch(f"tcp://127.0.0.1:{port + 1}")),
+    ):
+        with pytest.raises(affectline.AffectlineError, match="no hub on"):
+            call()
+    with pytest.raises(affectline.AffectlineError, match="session"):
+        affectline.open_session(tmp_path / "nowhere")
+    with pytest.raises(affectline.AffectlineError, match="label"):
+        affectline.mark("")
+    with pytest.raises(affectline.AffectlineError, match=r"study 7: .*: participant, condition"):
+        affectline.record("x", participant=7)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""The documentation as a site: what MkDocs calls when it builds it (``mkdocs.yml``)."""

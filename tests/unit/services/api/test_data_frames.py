@@ -1,0 +1,51 @@
+"""Tables come back with their types, and exactly as they were written."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from affectline.common.errors import AffectlineError
+from affectline.services.api.data_frames import from_rows, read_table
+from affectline.services.export.exporters.csv import CsvExporter, CsvExportSettings
+from affectline.services.export.tables import make_tables
+from affectline.services.sessions.columns import EMOTIONS, MARKERS, SAMPLES, STATES, TABLES
+from tests.recordings import START, recording
+
+
+def test_a_table_of_a_folder_is_that_of_the_messages(tmp_path: Path) -> None:
+    rows = make_tables(recording(), START)
+    CsvExporter(CsvExportSettings()).write(rows, tmp_path)
+    for table in (EMOTIONS, SAMPLES, STATES, MARKERS):
+        read = read_table(tmp_path / f"{table.name}.csv", table)
+        assert len(read) == len(rows[table.name])
+        pd.testing.assert_frame_equal(read, from_rows(rows, table))
+
+
+def test_integers_stay_integers_where_cells_are_empty(tmp_path: Path) -> None:
+    frames = from_rows(make_tables(recording(), START), EMOTIONS)
+    assert frames["track"].isna().any()
+    assert frames["captured_at"].iloc[-1] == START + 59 * 10**9, "ns do not fit a float"
+    assert str(frames["track"].dtype) == "Int64"
+
+
+@pytest.mark.parametrize("text", ["None", "NA", "nan", "=1+1", "'=1+1", 'a, "b"'])
+def test_texts_are_what_they_were(text: str, tmp_path: Path) -> None:
+    packets = recording()
+    marker = packets[-1].message.model_copy(update={"label": text})
+    rows = make_tables([type(packets[-1])(marker)], START)
+    CsvExporter(CsvExportSettings()).write(rows, tmp_path)
+    assert read_table(tmp_path / "markers.csv", MARKERS)["label"].tolist() == [text]
+
+
+def test_a_table_that_is_not_there_is_empty_with_its_types(tmp_path: Path) -> None:
+    for table in TABLES:
+        frame = read_table(tmp_path / f"{table.name}.csv", table)
+        assert frame.empty
+        assert list(frame.columns) == list(table.header)
+
+
+def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "states.csv").write_text("time_s,calm\n0,1\n")
+    with pytest.raises(AffectlineError, match=r"states\.csv: its columns"):
+        read_table(tmp_path / "states.csv", STATES)

@@ -1,0 +1,102 @@
+"""People read the words of ``docs/style.md``, and not those that it tells to avoid."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+STYLE: Final = ROOT / "docs" / "style.md"
+PAGES: Final = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff")
+MEASURED: Final = ("benchmarks.md", "reliability.md", "results.md")
+"""Pages that measurements write, in the words of the tests that measure."""
+ALLOWED: Final = (
+    "Shimmer3 GSR+",  # a product
+    '"uS"',  # the unit's name on the wire
+    "the baseline is young",  # in recordings of earlier versions
+)
+DOCUMENTED: Final = ("common/settings/", "services/api/", "services/cli/")
+"""Whose docstrings become help and reference."""
+
+
+def find_words() -> list[str]:
+    """What the last column of the tables in ``docs/style.md`` has in backticks."""
+    rows = [line for line in STYLE.read_text("utf-8").splitlines() if line.startswith("| ")]
+    return [word for row in rows for word in re.findall("`([^`]+)`", row.split("|")[-2])]
+
+
+def read_page(path: Path) -> str:
+    """A page as prose: without code, links' addresses and line breaks."""
+    text = re.sub(r"^```.*?^```|^ {4}.*?$", "", path.read_text("utf-8"), flags=re.M | re.S)
+    return " ".join(re.sub(r"`[^`\n]*`|\]\([^)]*\)", " ", text).split())
+
+
+def find_texts(path: Path) -> Iterator[str]:
+    """The texts of a module that people can read: literals of several words, and its help."""
+    tree = ast.parse(path.read_text("utf-8"))
+    is_documented = path.relative_to(ROOT).as_posix().startswith(DOCUMENTED)
+    silent = {
+        id(part)
+        for node in ast.walk(tree)
+        for part in (
+            [node.value]
+            if isinstance(node, ast.Expr) and not is_documented
+            else node.values
+            if isinstance(node, ast.JoinedStr)
+            else []
+        )
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = (p.value if isinstance(p, ast.Constant) else "…" for p in node.values)
+            yield " ".join("".join(map(str, parts)).split())
+        elif id(node) not in silent and " " in (text := _text_of(node)):
+            yield " ".join(re.sub("``?[^`]*``?", " ", text).split())
+
+
+def _text_of(node: ast.AST) -> str:
+    value = node.value if isinstance(node, ast.Constant) else ""
+    return value if isinstance(value, str) else ""
+
+
+def find_places() -> Iterator[tuple[str, str]]:
+    """Places, by their paths, and what people read there."""
+    pages = [ROOT / name for name in PAGES]
+    pages += [page for page in (ROOT / "docs").glob("*.md") if page.name not in MEASURED]
+    for page in pages:
+        if page != STYLE:
+            yield page.relative_to(ROOT).as_posix(), read_page(page)
+    for script in (ROOT / "services").glob("*/static/**/*.js"):
+        yield script.relative_to(ROOT).as_posix(), " ".join(script.read_text("utf-8").split())
+    for folder in ("common", "services", "training"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for text in find_texts(path):
+                yield path.relative_to(ROOT).as_posix(), text
+
+
+PLACES: Final = list(find_places())
+
+
+@pytest.mark.parametrize("word", find_words())
+def test_nobody_reads_a_word_to_avoid(word: str) -> None:
+    flags = 0 if word == "uS" else re.IGNORECASE
+    wanted = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])", flags)
+    found = []
+    for place, text in PLACES:
+        for allowed in ALLOWED:
+            text = text.replace(allowed, "")
+        found += [
+            f"{place}: ...{text[max(0, match.start() - 40) : match.end() + 40]}..."
+            for match in wanted.finditer(text)
+        ]
+    assert not found, f"docs/style.md says what to write for {word!r}:\n" + "\n".join(found)
+
+
+def test_there_are_words_and_places() -> None:
+    assert {"made-up", "remedy", "whom"} <= set(find_words())
+    assert {"README.md", "docs/running.md"} <= {place for place, _ in PLACES}
+    assert any(place.endswith(".js") for place, _ in PLACES)
+    assert ("services/cli/mark.py", "Label of the marker.") in PLACES
