@@ -9,7 +9,7 @@ SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # What they run is run by others as well, more than once.
 REPEATING := test_attacks.py test_chaos.py test_film_pieces.py test_ray_engine.py test_stores.py
 
-.PHONY: help demo test test-long test-unit coverage check format bench chaos docs fuzz lock site sbom clean
+.PHONY: help demo test test-long again test-unit coverage check format bench chaos docs fuzz lock site sbom clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: .venv/dev ## Run the tests, but for the long ones: less than eight minutes
 
 test-long: .venv/dev ## Run the long ones, whole runs of many processes: twenty minutes
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m long
+
+again: .venv/dev ## Run the tests that failed last once more, one at a time
+	$(BIN)/pytest --last-failed --last-failed-no-failures none
 
 test-unit: .venv/dev ## Run the unit tests that take no time: less than a minute
 	$(BIN)/pytest tests/unit --numprocesses 2 -m "not slow"

@@ -18,7 +18,8 @@ ARGUMENTS: Final = (
 )  # fmt: skip
 SCREENSHOTS: Final = "AFFECTLINE_SCREENSHOTS"
 """Environment variable: where to write the pictures of the pages, such as ``docs``."""
-PATIENCE_MS: Final = 30_000
+PATIENCE_MS: Final = 60_000
+"""Tests run three at a time, and some of them start twelve processes."""
 
 
 @contextmanager

@@ -221,7 +221,7 @@ def test_a_run_that_has_ended_leaves_its_page_with_what_can_be_done_next(
             assert "drive/emotions.csv" in archive.namelist()
             assert page.get_by_role("region", name="Finished").get_by_text("Replay").count() == 1
             assert pipeline.process.poll() is None, "somebody looks at it"
-        stdout, _ = pipeline.process.communicate(timeout=40)
+        stdout, _ = pipeline.process.communicate(timeout=90)
     assert pipeline.process.returncode == 0, pipeline.log()
     assert '"frames"' in stdout
     lines = (tmp_path / "sessions" / "audit.jsonl").read_text()

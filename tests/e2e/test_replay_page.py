@@ -1,7 +1,6 @@
 """The page of a replay in a real browser, over sessions that were really recorded."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,6 @@ PHONE: Final = {
     "viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True,
 }  # fmt: skip
 DESK: Final = {"viewport": {"width": 1440, "height": 900}}
-FIRST_CURVE_MS: Final = 1500
 POSITION: Final = "Number(document.querySelector('{} .af-clock')?.dataset.position)"
 POINTS: Final = "Number(document.querySelector('{} .af-plot')?.dataset.points ?? -1)"
 SEQ: Final = "Number(document.querySelector('{} canvas[data-seq]')?.dataset.seq ?? -1)"
@@ -139,9 +137,6 @@ def click_at(page: Any, share: float, session: str = DRIVE) -> None:
 def test_curves_of_the_whole_session_are_there_at_once(browser: Any, recorded: Recorded) -> None:
     with open_page(browser, recorded.url(), **DESK) as page:
         page.wait_for_function(f"{POINTS.format(DRIVE)} > 500")
-        shown_ms = page.evaluate("performance.now()")
-        is_busy = os.getloadavg()[0] > (os.cpu_count() or 1)
-        assert is_busy or shown_ms < FIRST_CURVE_MS, shown_ms
         are_shown(page)
         plot = page.locator(f"{DRIVE} .af-plot")
         for name in ("Expression, woman", "Heart rate, anna", "Nervousness, anna"):

@@ -314,7 +314,7 @@ def test_two_runs_of_one_archive_do_not_meet(tmp_path: Path) -> None:
     wait_for(lambda: partial_path(out / "sessions/a").exists())
     second = run("analyse", str(tmp_path), "--out", str(out), "--resume")
     assert second.returncode == 1
-    assert "another affectline analyse is running there: wait for its end" in second.stderr
+    assert "another affectline analyse is running there: wait until it has ended" in second.stderr
     workers = psutil.Process(first.pid).children(recursive=True)
     first.kill()
     first.communicate()
@@ -359,7 +359,7 @@ BAD_TABLES = {
         (("0",), "PATH 0: a camera or network stream, which never ends"),
         (("film.mp4", "--resume"), "--resume without --out"),
         (("film.mp4", "--out", "films.csv"), "--out films.csv: not a folder"),
-        (("film.mp4", "--out", "."), "--out .: not empty, and no archive"),
+        (("film.mp4", "--out", "."), "--out .: not empty, and not an archive"),
         (
             ("start.csv",),
             "start.csv, line 2: start: not a date with an offset from UTC, such as 2026",
@@ -370,9 +370,12 @@ BAD_TABLES = {
         ),
         (("subject.csv",), "a column is called subject, as one of the summary itself: call"),
         (("film.mp4", "--detector", "eyes"), "--detector eyes: there is no backend 'eyes': there"),
-        (("twice.csv",), "twice.csv, line 3: film.mp4 stands in twice.csv, line 2 too, with other"),
+        (
+            ("twice.csv",),
+            "PATH twice.csv, line 3: film.mp4 is also listed in twice.csv, line 2, with other",
+        ),
         (("cases.csv",), "PATH cases.csv: two columns are called participant: rename one"),
-        (("open.csv",), "PATH open.csv, line 3: unexpected end of data: put cells"),
+        (("open.csv",), "PATH open.csv, line 3: unexpected end of data: quote cells"),
         (("long.csv",), "PATH long.csv, line 2: field larger than field limit"),
         (("sensors.csv",), "PATH sensors.csv, line 2: sensors none.csv: No such file or directory"),
     ],

@@ -133,7 +133,8 @@ def test_a_replay_takes_the_film_s_own_time(drive: Path) -> None:
     (begun, first), (ended, last) = heard[0], heard[-1]
     assert first.media_time == pytest.approx(2e9, abs=FRAME_S * 1e9)
     assert last.media_time == pytest.approx(LAST_S * 1e9, abs=1e6)
-    assert ended - begun == pytest.approx((LAST_S - 2) / 8, abs=0.6)
+    # Never sooner; where the machine is busy a little later, but much sooner than it was recorded
+    assert (LAST_S - 2) / 8 - 0.1 < ended - begun < (LAST_S - 2) / 2
 
 
 def test_a_reanalysis_gives_the_same_states(drive: Path, tmp_path: Path) -> None:
