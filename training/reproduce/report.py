@@ -17,12 +17,12 @@ PAGE: Final = "results.md"
 PICTURES: Final = "results"
 CURVES: Final = "curves.csv"
 WINDOW: Final = 100
-"""Epochs at the end of a training whose figures are shown together."""
+"""Epochs at the end of a training that are summarized together."""
 PAPER_TEST: Final = (0.461, 0.467)
 """The lowest and the highest test accuracy of the paper's tables."""
 PAPER_TRAIN: Final = 0.997
 NEAR: Final = 0.015
-"""A difference above this is to be explained."""
+"""A difference above this needs an explanation."""
 PIXELS: Final[dict[Preprocessing, str]] = {
     "unit": "0 to 1",
     "vgg16": "minus means",
@@ -106,16 +106,16 @@ Curves = Mapping[str, Sequence[CurvePoint]]
 
 @dataclass(frozen=True)
 class ResultsPage:
-    """What the page is made of."""
+    """The content of the page."""
 
     grid: Grid
     curves: Curves
-    """By the names of the runs; those that are missing are shown as not run."""
+    """By the names of the runs; missing ones are shown as not run."""
     train_rows: int
     test_rows: int
 
     def point(self, run: RunConfig) -> CurvePoint | None:
-        """Where a training was at its last epoch."""
+        """The point of a training at its last epoch."""
         for point in self.curves.get(run.name, ()):
             if point.epoch == run.settings.epochs:
                 return point
@@ -123,14 +123,14 @@ class ResultsPage:
 
 
 def write(page: ResultsPage, out: Path) -> Path:
-    """Write the page and its pictures.
+    """Write the page and its figures.
 
     Args:
-        page: What is known so far.
-        out: The folder of documents; the pictures get a folder in it.
+        page: The results so far.
+        out: The folder of the documentation; the figures get a sub-folder.
 
     Returns:
-        The page's file.
+        The path of the page.
 
     Raises:
         AffectlineError: They cannot be written.
@@ -155,7 +155,7 @@ def write(page: ResultsPage, out: Path) -> Path:
 
 
 def check_writable(out: Path) -> None:
-    """Check that the page can be written, without touching one that is there.
+    """Check that the page can be written, without touching an existing one.
 
     Raises:
         AffectlineError: It cannot.
@@ -207,7 +207,7 @@ def _tables(page: ResultsPage, pictures: Mapping[str, str]) -> list[str]:
 
 
 def _drift_table(page: ResultsPage) -> list[str]:
-    """Where the longest training is on the whole, beside where its last epochs happen to be."""
+    """The longest training's mean over its last tenth, beside its last epoch."""
     lines = page.grid.lengths
     longest = lines[-1].run_config(page.grid.preprocessings[0], page.grid.seeds[0])
     points = page.curves.get(longest.name, ())
@@ -226,7 +226,7 @@ def _drift_table(page: ResultsPage) -> list[str]:
 
 
 def _describe_settings(lines: Sequence[GridRow]) -> str:
-    """What the lines of a table share, in a sentence."""
+    """The settings that all lines of a table share, as a sentence."""
     shared = []
     for name, text in (
         ("epochs", "{} epochs"),
@@ -251,7 +251,7 @@ def distance_from_paper(accuracy: float) -> float:
 
 
 def _explain_differences(page: ResultsPage) -> str:
-    """The part of the page that looks for what makes the difference."""
+    """The section about the causes of the differences."""
     last = page.grid.sizes[-1]
     parts = ["\n## Causes of the differences\n", _summarise_differences(page)]
     parts.append(WHY_NOTE.format(size=last.batch_size, epochs=last.epochs, seed=page.grid.seeds[0]))
@@ -293,10 +293,10 @@ def _best_point(points: Sequence[CurvePoint]) -> CurvePoint | None:
 
 
 def _summarise_differences(page: ResultsPage) -> str:
-    """How far from the paper the lines end, and how much of it the preparation of pixels makes."""
+    """How far from the paper the lines end, and how much of that the pixels explain."""
     grid = page.grid
     every = (*grid.sizes, *grid.lengths, *grid.rates)
-    lines = dict.fromkeys(replace(line, label="") for line in every)  # some stand in each table
+    lines = dict.fromkeys(replace(line, label="") for line in every)  # some are in every table
     apart = {
         kind: {
             line: distance_from_paper(point.test_accuracy)
@@ -368,7 +368,7 @@ def _describe_last_epochs(page: ResultsPage, run: RunConfig) -> str:
 
 
 def _draw_all(page: ResultsPage, folder: Path) -> dict[str, str]:
-    """Draw what there are curves for; names of files by the titles of the tables."""
+    """Draw the figures that have curves; returns file names by the titles of the tables."""
     grid, seed = page.grid, page.grid.seeds[0]
     first = grid.preprocessings[0]
     longest = grid.lengths[-1]
