@@ -24,6 +24,7 @@ class ExportCommand(SettingsCommand):
     """Adds the options of all exporters, and their names to the help of ``--to``."""
 
     family = ExportSettings
+    flag = "--to"
 
     def get_params(self, ctx: Any) -> list[Any]:
         params = [p for p in super().get_params(ctx) if p.name != EXPORTERS.key]
