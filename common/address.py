@@ -85,9 +85,9 @@ def with_login(address: str, user: str | None, password: str) -> str:
     if parts is None or not parts.hostname:
         raise ValueError("is not an address with a host")
     if parts.password:
-        raise ValueError("has a password of its own")
+        raise ValueError("already has a password")
     if user and parts.username:
-        raise ValueError("has a user of its own")
+        raise ValueError("already has a user")
     name = user or unquote(parts.username or "")
     if not name:
         raise ValueError("has no user for the password")

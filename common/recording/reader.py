@@ -123,8 +123,8 @@ class SessionReader:
         self.path = path / FILE if path.is_dir() else path
         if (path / "session.json").is_file() and not self.path.exists():
             raise AffectlineError(
-                f"FILE {path}: this needs a session recorded with --record, and it was not",
-                "affectline up --record; report, info and export --to csv work without",
+                f"FILE {path}: this needs a session recorded with --record, and this one was not",
+                "record with affectline up --record; report, info and export --to csv work without",
             )
         try:
             self.file = McapFile(self.path)

@@ -26,7 +26,7 @@ INSECURE: Final = "no keys on %s: anyone who reaches it on the network sees and 
 """Warning of processes that run without keys."""
 CONNECT_S: Final = 0.5
 LOCK: Final = "lock"
-FIX: Final = "remove it, or set XDG_RUNTIME_DIR to a folder that is yours alone"
+FIX: Final = "remove it, or set XDG_RUNTIME_DIR to a folder that only you can open"
 
 
 class Endpoint(NamedTuple):
@@ -197,8 +197,7 @@ class LocalSockets:
         for folder in (parent, self.folder):
             if not _is_private(folder):
                 raise AffectlineError(
-                    f"{folder}: the hub's sockets belong in a folder of yours that nobody else "
-                    "may open",
+                    f"{folder}: the hub's sockets need a folder of yours that nobody else may open",
                     FIX,
                 )
         self.endpoints = local_endpoints(hub, self.folder)

@@ -53,17 +53,17 @@ class HandshakeMonitor:
         address, credentials = self._endpoint.address, self._endpoint.credentials
         if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             raise AffectlineError(
-                f"the hub on {address} refuses this key: it is not allowed, or not for this",
+                f"the hub on {address} refuses this key: it is not allowed, or not for this use",
                 "on the hub's machine, affectline keys list shows what it may do",
             )
         if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and credentials is None:
             raise AffectlineError(
-                f"the hub on {address} asks for keys",
+                f"the hub on {address} requires keys",
                 "set AFFECTLINE_SECURITY=required, with its keys in AFFECTLINE_KEYS",
             )
         if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             raise AffectlineError(
-                f"whatever answers on {address} uses no keys, so it is not the hub known there",
+                f"the program on {address} uses no keys, so it is not the known hub",
                 "--insecure runs without keys",
             )
         if credentials is not None and self._failures >= FAILURES:

@@ -198,7 +198,7 @@ class Outbox:
                 keeper.away_since = None
                 for address, sent in list(keeper.sent.items()):
                     if now_s - sent.sent_s < OVERDUE_S:
-                        break  # those behind it were sent later
+                        break  # later ones were sent later
                     keeper.sent[address] = sent._replace(sent_s=now_s)
                     keeper.sent.move_to_end(address)
                     yield name, sent.packet

@@ -196,7 +196,7 @@ class KeyStore:
         path = self.folder / "allowed" / f"{name}{PUBLIC}"
         if not path.is_file():
             known = ", ".join(self.holders()) or "none"
-            raise AffectlineError(f"{name}: no such key is allowed", f"there are: {known}")
+            raise AffectlineError(f"{name}: no such key is allowed", f"allowed keys: {known}")
         holder = _read_holder(path)
         path.unlink()
         return holder
@@ -231,9 +231,9 @@ class KeyStore:
         hub_path = self.folder / f"{HUB}{PUBLIC}"
         if pair is None or not hub_path.is_file():
             raise AffectlineError(
-                f"the hub on {address} asks for keys, and there are none in {self.folder}",
+                f"the hub on {address} requires keys, and there are none in {self.folder}",
                 "on the hub's machine: affectline keys new NAME --role pipeline; then copy the "
-                f"folder that it names to {self.folder}, or name it in {VARIABLE}",
+                f"folder that it prints to {self.folder}, or set {VARIABLE} to it",
             )
         hub_key = _read_public_key(hub_path)
         known = self.known_hubs().get(address, hub_key)
@@ -305,7 +305,7 @@ def _write(path: Path, curve: dict[str, str], metadata: dict[str, str]) -> None:
         _write_private(path, "\n".join(lines) + "\n")
     except OSError as error:
         raise AffectlineError(
-            f"{path}: {error.strerror}", f"name a folder of yours in {VARIABLE}"
+            f"{path}: {error.strerror}", f"set {VARIABLE} to a folder of yours"
         ) from error
 
 
@@ -332,7 +332,7 @@ def parse_key_file(text: str) -> dict[str, str]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f"a line that does not belong in a key: {line[:40]!r}")
+            raise ValueError(f"a line that is not part of a key file: {line[:40]!r}")
         fields[match[1]] = match[2]
     if "public-key" not in fields:
         raise ValueError("it has no public-key")

@@ -45,8 +45,8 @@ def publish_now(hub: HubSettings, marker: Marker) -> str:
             )
         if not outlet.publish_heard(Packet(marker), HEARD_S):
             raise AffectlineError(
-                f"the hub on {hub.ingress} has not passed on the marker within {HEARD_S:.0f} s",
-                "it may be stuck; see affectline's log, and mark again",
+                f"the hub on {hub.ingress} did not forward the marker within {HEARD_S:.0f} s",
+                "it may hang; see affectline's log, and set the marker again",
             )
         return clock.describe(marker.at)
     finally:

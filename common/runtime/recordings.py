@@ -55,7 +55,7 @@ def start_recording(hub: HubSettings, action: Record) -> str:
         listener.close()
     if status is None:
         raise AffectlineError(
-            f"{action.session}: the pipeline has not started to record within {PATIENCE_S:.0f} s",
+            f"{action.session}: the pipeline did not start recording within {PATIENCE_S:.0f} s",
             "was it started by affectline up? see its log",
         )
     if status.state != "recording":
@@ -77,15 +77,15 @@ def stop_recording(hub: HubSettings) -> str:
         names = recordings_among(listener.ready)
         if not names:
             raise AffectlineError(
-                f"nothing is recorded on {hub.ingress}", "start a recording first"
+                f"nothing is being recorded on {hub.ingress}", "start a recording first"
             )
         status = _command(listener, StopRecording(), set(names), ("finished", "failed"))
     finally:
         listener.close()
     if status is None:
         raise AffectlineError(
-            f"{', '.join(names)} is not finished within {PATIENCE_S:.0f} s",
-            "it continues to finish; affectline check SESSION shows whether it is complete",
+            f"{', '.join(names)} did not finish within {PATIENCE_S:.0f} s",
+            "it is still finishing; affectline check SESSION shows whether it is complete",
         )
     if status.state == "failed":
         raise AffectlineError(status.detail or f"{status.session} was not recorded completely", "")

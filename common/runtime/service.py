@@ -336,9 +336,9 @@ class ServiceRunner:
                 "%Y-%m-%d", time.gmtime(min(message.latest_moment, YEAR_9999) / 1e9)
             )
             raise AffectlineError(
-                f"{self.context.service}: a {type(message).__name__} of {date}, more than a day "
-                "after the present",
-                "set this machine's clock, or the start of the source",
+                f"{self.context.service}: a {type(message).__name__} dated {date}, more than a day "
+                "in the future",
+                "check this machine's clock and the start of the source",
             )
 
     def _beat(self) -> bool:

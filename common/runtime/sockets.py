@@ -193,7 +193,7 @@ class Receiver:
             self._counters[f"invalid_{error.reason}"] += 1
             if error.reason not in self._reported:
                 self._reported.add(error.reason)
-                LOG.warning("dropped %s; others of the kind are only counted", error)
+                LOG.warning("dropped %s; further ones of this kind are only counted", error)
 
 
 class Publisher:

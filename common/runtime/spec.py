@@ -71,7 +71,7 @@ class ProcessSettings(BaseModel):
 
     @property
     def process_name(self) -> str:
-        """Its name on the bus: the kind, or ``kind/name`` where there can be several."""
+        """Its name on the bus: the kind, or ``kind/name`` if there can be several."""
         raise NotImplementedError
 
     @property
@@ -178,7 +178,7 @@ class Flag:
     """An older option that is still accepted, but not shown."""
 
 
-TlsFlag = Annotated[bool, Flag("Encrypt with --certificate, or with one that is made and kept.")]
+TlsFlag = Annotated[bool, Flag("Encrypt with --certificate, or with a generated one.")]
 CertificateFlag = Annotated[
     Path | None, Flag("Certificate to encrypt with, in PEM.", metavar="FILE")
 ]

@@ -99,7 +99,7 @@ def with_own_stdin(source: str) -> str:
     if sys.platform != "linux":
         raise AffectlineError(
             f"--source {source}: other processes can read standard input on Linux only",
-            "give a named pipe: mkfifo film.pipe",
+            "use a named pipe: mkfifo film.pipe",
         )
     return f"/proc/{os.getpid()}/fd/0"
 

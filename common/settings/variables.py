@@ -58,7 +58,7 @@ def _expand_text(text: str, where: str) -> str:
         if not value:
             raise AffectlineError(
                 f"{where}: the environment variable {name} is not set",
-                f"set it, or name a file with password_file; $${{{name}}} is the text itself",
+                f"set it, or name a file with password_file; $${{{name}}} is the literal text",
             )
         _used.add(name)
         before, behind = text[: match.start()], text[match.end() :]

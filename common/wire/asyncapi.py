@@ -26,7 +26,7 @@ def asyncapi(outlet: str, ingress: str) -> dict[str, Any]:
             "title": "Affectline",
             "version": "1",
             "description": "ZeroMQ multipart messages: topic, header (a msgpack map), then binary "
-            "parts. Subscribe at the outlet, publish at the ingress.",
+            "parts. Subscribe to the outlet, publish to the ingress.",
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/msgpack",

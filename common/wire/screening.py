@@ -139,7 +139,7 @@ class MessageScreen:
         if latest is not None and message.latest_moment > latest:
             ahead_s = (message.latest_moment - latest + AHEAD_NS) / 1e9
             raise ImpossibleMessage(
-                "time", f"{message.topic}: a moment {ahead_s:.0f} s after the present"
+                "time", f"{message.topic}: a moment {ahead_s:.0f} s in the future"
             )
 
     def _check_names(self, message: Message) -> None:
