@@ -49,7 +49,7 @@ class SettingsCommand(BriefCommand):
         return [*(o for o in options if o.name not in left_out), *own]
 
     def rare_options(self, ctx: Any) -> dict[str, dict[str, str]]:
-        """Those of the members, but not of the one that is named beside ``--help``."""
+        """The options of all members except the one named next to ``--help``."""
         flag = self.flag or f"--{self.family.registry.key}"
         member = next((b for a, b in pairwise(ctx.meta.get(ASKED, ())) if a == flag), None)
         own = {parameter.name for parameter in super().get_params(ctx)}
@@ -75,10 +75,10 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
 
 
 def make_options(family: type[FamilySettings]) -> list[Any]:
-    """Options (of typer's own class) that store what was given for `given_settings`."""
+    """Options of typer's own class that store their values for `given_settings`."""
 
     def command(**_: Any) -> None:
-        """Only carries the signature that typer makes options of."""
+        """Carries the signature that typer turns into options."""
 
     fields = group_fields(family)
     members = family.registry.names()
@@ -206,7 +206,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _store(context: Any, option: Any, value: Any) -> Any:
-    """Keep what was given, and nothing of what was not."""
+    """Store an option if it was given."""
     if value is not None and value != ():
         context.meta.setdefault(GIVEN, {})[option.name] = value
     return value
