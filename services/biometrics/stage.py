@@ -214,7 +214,7 @@ class Biometrics(Stage):
             return True
         missing = self._expected - self.context.ready if self._lossless else set()
         if missing:
-            self.context.detail = f"waits for {', '.join(sorted(missing))}"
+            self.context.detail = f"waiting for {', '.join(sorted(missing))}"
             return False
         self.context.detail = ""
         thread.start()

@@ -50,7 +50,7 @@ class FolderSource:
         if not self._paths:
             raise AffectlineError(
                 f"--source {self._shown}: the folder holds no pictures",
-                f"put in files ending in {', '.join(sorted(PICTURE_SUFFIXES))}",
+                f"add files ending in {', '.join(sorted(PICTURE_SUFFIXES))}",
             )
         self.rate = rate
         self.frames: int | None = len(self._paths)

@@ -53,7 +53,7 @@ def _check_size(width: int, height: int, settings: CaptureSettings) -> None:
     largest = LARGEST_SIDE[settings.encoding]
     if max(width, height) > largest:
         raise UnencodableFrame(
-            f"{width} x {height} pixels, and at most {largest} can be sent as {settings.encoding}"
+            f"{width} x {height} pixels, but at most {largest} can be sent as {settings.encoding}"
         )
 
 

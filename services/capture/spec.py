@@ -84,7 +84,7 @@ class CaptureProcess(ProcessSettings):
             return None
         if self.source.kind in ("camera", "stream"):
             raise AffectlineError(
-                f"sources: {self.source.name}: start: only films can begin at a date of their own",
+                f"sources: {self.source.name}: start: only films can have a start date",
                 "leave it out: a camera's frames get the time at which they arrive",
             )
         if start == "file":

@@ -217,7 +217,7 @@ class Capture(Stage):
         if packets:
             self.context.counters["resent"] += len(packets)
             where = {"stream": self._source.name}
-            self.context.log.info("sent %d frames again", len(packets), extra=where)
+            self.context.log.info("resent %d frames", len(packets), extra=where)
         return packets
 
     def _publish(self, encoded: EncodedFrame) -> Packet:

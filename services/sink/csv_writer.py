@@ -112,7 +112,7 @@ class CsvWriter:
             start = content["session_start"]
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise AffectlineError(
-                f"--out {self.folder}: its session.json is not ours, or of another version",
+                f"--out {self.folder}: its session.json was not written by this version",
                 "name a new folder",
             ) from error
         if isinstance(start, int):

@@ -323,7 +323,7 @@ class Supervisor(Handlers):
             for process in self._held:
                 self._start(process)
             self._held.clear()
-            LOG.warning("all required streams are there: recording")
+            LOG.warning("all required streams are present: recording")
         elif now >= self._next_reminder:
             self._next_reminder = now + REMINDER_S
             LOG.warning("not recording yet: waiting for %s", ", ".join(missing))

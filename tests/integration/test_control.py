@@ -94,7 +94,7 @@ def test_a_recording_waits_for_what_it_requires(config: Path, tmp_path: Path) ->
         pipeline.finish()
         log = pipeline.log()
     assert "not recording yet: waiting for" in log
-    assert "all required streams are there: recording" in log
+    assert "all required streams are present: recording" in log
     with SessionReader(tmp_path / "sessions" / "drive") as reader:
         assert reader.about["study"] == {"condition": "rain"}
     with SessionReader(tmp_path / "s") as reader:

@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_somebody_elses_session_json_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "session.json").write_text("[]")
-    with pytest.raises(AffectlineError, match="not ours"):
+    with pytest.raises(AffectlineError, match="not written by this version"):
         CsvWriter(tmp_path, {})
     assert (tmp_path / "session.json").read_text() == "[]"
 
