@@ -21,8 +21,10 @@ from affectline.common.settings.hub import HubSettings
 
 LONGEST_PATH: Final = 100
 """Maximum length of a Unix socket's path in bytes: the kernel allows 107 (macOS: 103)."""
-INSECURE: Final = "no keys on %s: anyone who reaches it on the network sees and controls "
-"everything; affectline keys new makes keys"
+INSECURE: Final = (
+    "no keys on %s: anyone who reaches it on the network sees and controls everything; "
+    "affectline keys new makes keys"
+)
 """Warning of processes that run without keys."""
 CONNECT_S: Final = 0.5
 LOCK: Final = "lock"
