@@ -52,9 +52,6 @@ MOST_UNREAD_OF_A_PART: Final = 1 << 30
 """The same for a process of the pipeline: four message parts of the greatest length."""
 LOOK_MS: Final = 10
 """How often the hub checks how much TCP peers have sent: they can fill memory at 1 GB a second."""
-LOCAL_BUFFER: Final = 1 << 17
-"""The kernel's receive buffer for a peer on the same machine, in bytes. A larger one lets such a
-peer send twice as fast, which helps only a peer that fills the hub's memory."""
 IDLE_MS: Final = 1000
 _SHORT_FRAME: Final = 255
 _KEY_BYTES: Final = 33
@@ -197,6 +194,8 @@ class Connections:
         self._lock = threading.RLock()
         """Guards the connections: one thread watches them while the hub's thread reads messages."""
         self._holders: dict[str, Holder] = {}
+        self.on_stranger: Callable[[], None] = lambda: None
+        """Called when somebody has connected by TCP, by whichever thread notices it."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -390,13 +389,13 @@ class Connections:
         copied = socket.socket(fileno=os.dup(number))
         try:
             peer = _peer_of(copied)
-            if peer.startswith(("127.", "::1:", "::ffff:127.")):
-                copied.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LOCAL_BUFFER)
         except (OSError, ValueError):
             copied.close()
             return
         now = self._clock()
         self._open[number] = Connection(copied, peer, since=now, taken_at=now, caught_up_at=now)
+        if copied.family != socket.AF_UNIX:
+            self.on_stranger()
 
     def _cut(self, number: int) -> None:
         """End a connection as if its cable had been cut."""
@@ -424,16 +423,29 @@ class ConnectionWatch(threading.Thread):
         super().__init__(name="connections", daemon=True)
         self.watched = tuple(watched)
         self._stopping = threading.Event()
+        # The hub's own thread may note a new connection first, and then nothing can be read of the
+        # descriptors: this thread would sleep on
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        for one in self.watched:
+            one.on_stranger = self._wake
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it has been woken often enough
+            self._waker.send(b"1")
 
     def run(self) -> None:
         poller = select.poll()
-        for one in self.watched:
-            poller.register(one.descriptor, select.POLLIN)
+        for descriptor in (self._woken.fileno(), *(one.descriptor for one in self.watched)):
+            poller.register(descriptor, select.POLLIN)
         while not self._stopping.is_set():
             has_strangers = any(one.has_strangers for one in self.watched)
             poller.poll(LOOK_MS if has_strangers else IDLE_MS)
             if self._stopping.is_set():
                 return
+            with contextlib.suppress(BlockingIOError):
+                self._woken.recv(1 << 10)
             try:
                 for one in self.watched:
                     one.update()
@@ -449,7 +461,10 @@ class ConnectionWatch(threading.Thread):
         if self.is_alive():
             self.join()
         for one in self.watched:
+            one.on_stranger = lambda: None
             one.close()
+        self._woken.close()
+        self._waker.close()
 
 
 def cut_excessive(watched: Iterable[Connections]) -> None:

@@ -147,8 +147,7 @@ class Hub:
         if store.hub_pair() is None:
             raise AffectlineError(
                 f"--bind {address}: others on the network could see and control everything, and "
-                f"the "
-                f"hub has no keys in {store.folder}",
+                f"the hub has no keys in {store.folder}",
                 "make them with: affectline keys new NAME --role pipeline (for another machine of "
                 "the pipeline) or affectline keys new NAME --role listener (for a tool); "
                 "--insecure runs without keys",

@@ -342,6 +342,7 @@ def _oversized(attacker: Attacker) -> None:
         attacker.sent += 1
         attacker.closed += bool(monitor.poll(5000))
         publisher.disable_monitor()
+        monitor.close(linger=0)
         publisher.close(linger=0)
 
 

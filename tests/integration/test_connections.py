@@ -161,6 +161,29 @@ def test_who_sends_too_much_with_a_key_is_cut_off(
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="Linux alone tells how much has come")
+def test_the_watch_wakes_up_though_the_hub_has_noted_the_connection_first(
+    ingress: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_MS", 600_000)
+    nothing, end = socket.socketpair()  # what the hub's own thread has read wakes nobody
+    monkeypatch.setattr(ingress.connections, "descriptor", nothing.fileno())
+    watch = ConnectionWatch([ingress.connections])
+    watch.start()
+    with nothing, end, RawPeer(ingress.port, "PUB") as peer:
+        deadline = monotonic() + 20
+        while not len(ingress.connections):
+            assert monotonic() < deadline
+            ingress.connections.update()
+        with contextlib.suppress(OSError):
+            while monotonic() < deadline:
+                peer.send(bytes(1 << 20), more=True)
+        assert monotonic() < deadline, "it was cut off"
+        end.send(b"the end")
+        watch.close()
+    assert ingress.counters["connections_cut"] == 1
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="Linux alone tells how much has come")
 def test_all_together_may_not_fill_the_memory_either(ingress: Served) -> None:
     part = bytes(1 << 20)
     with contextlib.ExitStack() as stack:
