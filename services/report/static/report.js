@@ -114,7 +114,7 @@ class Chart {
     const actions = [
       ["\u2212", "Show more", () => this.zoom(2)], ["+", "Enlarge", () => this.zoom(0.5)],
       ["\u2190", "Earlier", () => this.move(-0.5)], ["\u2192", "Later", () => this.move(0.5)],
-      ["All", "Whole session", () => this.show(0, 1)],
+      ["All", "Show all of the session", () => this.show(0, 1)],
     ];
     for (const [text, title, act] of actions) {
       const button = document.createElement("button");
