@@ -150,8 +150,7 @@ def is_name(command: str, *, is_used: bool = False) -> bool:
     if words[0] not in PROGRAMS or "..." in words:
         return False
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            parse(command)
+        parse(command)
     except Exception as error:
         return type(error).__name__ in LACKING
     return False
@@ -175,5 +174,11 @@ def parse(command: str) -> None:
         if arguments not in ([], ["--help"], ["--version"], ["--install-completion"]):
             raise ValueError(f"no such option: {command}")
         return
-    if "--help" not in arguments:
-        part.make_context(part.name, arguments)
+    if "--help" in arguments:
+        return
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            part.make_context(part.name, arguments)
+    except Exception as error:
+        if type(error).__name__ != "Exit":  # of an option that prints something
+            raise

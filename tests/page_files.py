@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import cv2
+import numpy as np
 import yaml
 import zmq.auth
 
@@ -16,7 +17,7 @@ from affectline.common.labels import LABELS
 from tests.documented_commands import ROOT
 from tests.films import picture
 from tests.pipelines import up
-from tests.studies import write_film
+from tests.studies import RATE, write_film
 
 PERSON: Final = "anna"
 """Who is measured."""
@@ -31,9 +32,9 @@ VOTES: Final = (
 
 
 def record_session(folder: Path) -> Path:
-    """Record a session of two seconds, with signals and three markers; return its folder."""
+    """Record two seconds of three faces, with signals and markers; return the session's folder."""
     settings = {
-        "sources": [{"name": "driver", "source": str(write_film(folder / "film.mp4", 2))}],
+        "sources": [{"name": "driver", "source": str(_write_faces(folder / "film.mp4"))}],
         "biometrics": [{"driver": "synthetic", "subject": PERSON}],
         "markers": [
             {"at_s": 0.4, "label": "rest"}, {"at_s": 0.8, "label": "drive"},
@@ -46,6 +47,22 @@ def record_session(folder: Path) -> Path:
     done = up("--config", str(folder / "settings.yaml"), "--out", str(folder / "session"))
     assert done.returncode == 0, done.stderr
     return folder / "session"
+
+
+def _write_faces(path: Path) -> Path:
+    """A film of two seconds with three faces side by side."""
+    one = cv2.VideoCapture(str(write_film(path.with_name("one.mp4"), 2)))
+    three = None
+    while (read := one.read())[0]:
+        frame = np.hstack([read[1]] * 3)
+        if three is None:
+            size = (frame.shape[1], frame.shape[0])
+            three = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, size)
+        three.write(frame)
+    assert three is not None
+    three.release()
+    one.release()
+    return path
 
 
 def make_files(folder: Path, commands: Sequence[str], session: Path) -> None:

@@ -8,8 +8,8 @@ stopped is interrupted as soon as it has shown that it works.
 """
 
 import csv
+import getpass
 import re
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 
 from tests.browsers import CHROMIUM
-from tests.command_runs import LSL_SETTINGS, Page, lsl_outlets, replace
+from tests.command_runs import LSL_SETTINGS, STAND_INS, Page, lsl_outlets, replace
 from tests.documented_commands import ROOT, PageCommands, read_commands
 from tests.page_files import make_files, record_session
 from tests.plugin_package import install_package
@@ -114,13 +114,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Variables of the commands: nothing of the user's own is read or changed."""
-    keys = tmp_path / "keys"
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("DISPLAY", "WAYLAND_DISPLAY", "AFFECTLINE_SECURITY"):
-            patch.delenv(name, raising=False)
-        yield {"AFFECTLINE_KEYS": str(keys), "LSLAPICFG": LSL_SETTINGS, "USER": "root"}
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "AFFECTLINE_SECURITY"):
+        monkeypatch.delenv(name, raising=False)
+    keys = str(tmp_path / "keys")
+    return {"AFFECTLINE_KEYS": keys, "LSLAPICFG": LSL_SETTINGS, "USER": getpass.getuser()}
 
 
 @pytest.mark.slow
@@ -159,7 +158,7 @@ def read(path: str) -> str:
 
 
 def check_results(path: str, folder: Path) -> None:
-    """What two pages promise is there."""
+    """What pages promise is there."""
     if path == "README.md":
         with (folder / "running" / "markers.csv").open(newline="") as file:
             assert "hard braking" in [row["label"] for row in csv.DictReader(file)]
@@ -167,9 +166,11 @@ def check_results(path: str, folder: Path) -> None:
         assert {"emotions.csv", "session.json", "report.html", "export"} <= made
         assert "session.mcap" not in made, "all of this without a recording"
         exported = {one.name for one in folder.glob("sessions/study*/export/*")}
-        assert exported == {"emotions.parquet", "a.mp4"}
+        assert exported == {"emotions.parquet", "states.parquet", "a.mp4"}
     if path == "docs/first-session.md":
         assert len(list(folder.glob("sessions/*/report.html"))) == 2
+    for file in re.findall(r"--from-file=(\S+)", read(path)):
+        assert (folder / file).exists(), "kubectl finds what the commands before it have made"
 
 
 def test_what_is_not_run_is_on_a_page() -> None:
@@ -177,6 +178,21 @@ def test_what_is_not_run_is_on_a_page() -> None:
     texts |= {name for page in PAGES.values() for name in page.names}
     unused = [p for p in NOT_RUN if not any(re.fullmatch(p, text) for text in texts)]
     assert not unused, "no page says it any more: remove it from the table"
+
+
+def test_what_stands_in_is_needed() -> None:
+    everything = [command for page in PAGES.values() for command in find_run(page)]
+    for pattern, _ in STAND_INS:
+        used = [c for c in everything if re.search(pattern, replace(c, until=pattern))]
+        assert used, f"no page says {pattern} any more"
+
+
+def test_files_of_the_repository_that_commands_name_are_there() -> None:
+    for path, page in PAGES.items():
+        for command in [c for group in page.groups for c in group.commands]:
+            named = re.findall(r"\s(?:-f|-r) (\S+)|\b(configs/\S+)", command)
+            for file in filter(None, (name for pair in named for name in pair)):
+                assert (ROOT / file).exists(), f"{path}: {command}"
 
 
 def test_a_command_that_a_page_only_names_is_run_by_another() -> None:
