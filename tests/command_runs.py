@@ -24,7 +24,7 @@ from tests.pipelines import Pipeline, free_port, listening
 
 CAMERA: Final[dict[str, Any]] = {
     "sources": [{"name": "driver", "source": "sample", "loop": True}],
-    "delivery": "live", "pace": "realtime",
+    "delivery": "live", "pace": "realtime", "capture": {"rate": 5},
 }  # fmt: skip
 JOINING: Final = frozenset({
     "biometrics", "capture", "classifier", "control", "dashboard", "detector", "lsl-outlet",
@@ -228,7 +228,8 @@ class Page:
         """The running pipeline of the page."""
         if self._pipeline is None:
             sensors = [{"driver": "synthetic", "subject": PERSON}]
-            self._write("running", CAMERA | {"biometrics": sensors})
+            quiet = {"biometrics": sensors, "sink": {"display": "none"}}
+            self._write("running", CAMERA | quiet)
             config = ("--config", str(self.folder / "running.yaml"))
             out = self.folder / "running"
             self._pipeline = self._stack.enter_context(

@@ -25,6 +25,7 @@ from tests.screens import virtual_screen
 
 PLACES: Final = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "examples/*.md")
 DOCKER: Final = "tests/e2e/test_containers.py builds the image and runs it by compose"
+TWO_HOSTS: Final = "needs two hosts; tests/integration/test_kubernetes.py reads these files"
 TRAINING: Final = "tests/integration/test_training.py does it on a few faces, in minutes"
 INDEX: Final = "needs a package index, and would change the environment of the tests"
 REMOTE: Final = "needs a machine that is not here"
@@ -46,7 +47,7 @@ NOT_RUN: Final = {
     r"python -m tests\.(benchmarks|chaos|attacks)\b.*": "as make bench and make chaos",
     r"python -m tests\.fuzzing recording message .*": "tests/property gives decoders such bytes",
     r"docker (compose|image|pull)\b.*": DOCKER,
-    r"AFFECTLINE_(LAN|HUB)=\S+ docker compose .*": DOCKER + "; this needs two hosts",
+    r"AFFECTLINE_(LAN|HUB)=\S+ docker compose .*": TWO_HOSTS,
     r"export AFFECTLINE_BASE=.*": DOCKER,
     r"mkdir keys && sudo chown 10001 keys": "needs root, for the containers' user",
     r"helm install .*": REMOTE + "; tests/integration/test_kubernetes.py renders the chart",
@@ -57,7 +58,7 @@ NOT_RUN: Final = {
     r"affectline analyse .* --engine ray": "tests/integration/test_ray_engine.py, on two nodes",
     r"export AWS_ENDPOINT_URL=.*": REMOTE,
     r"affectline analyse s3://.*": "tests/integration/test_stores.py, in a store of its own",
-    r"rfcomm .*": "needs Bluetooth",
+    r"rfcomm .*": "makes a port of a Bluetooth device that is not here",
     r"affectline biometrics --driver shimmer .*": "needs the sensor; there is no simulator",
     r"affectline sync-test\b.*": "needs a camera that sees the screen: tests/e2e/test_sync_test.py",
     r"affectline subscribe gaze/|affectline schema Gaze": "needs the message that the page adds",
@@ -178,6 +179,12 @@ def test_what_is_not_run_is_on_a_page() -> None:
     texts |= {name for page in PAGES.values() for name in page.names}
     unused = [p for p in NOT_RUN if not any(re.fullmatch(p, text) for text in texts)]
     assert not unused, "no page says it any more: remove it from the table"
+
+
+def test_tests_that_run_something_instead_are_there() -> None:
+    named = {file for why in NOT_RUN.values() for file in re.findall(r"tests/[\w/]+(?:\.py)?", why)}
+    assert len(named) > 5
+    assert not [file for file in named if not (ROOT / file).exists()]
 
 
 def test_what_stands_in_is_needed() -> None:
